@@ -2,4 +2,3 @@
 include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
 set(CMAKE_C_FLAGS "-O1 -g1 -fsanitize=thread -Wno-tsan ${LEAT_PATHS}" CACHE STRING "")
 set(CMAKE_CXX_FLAGS "-O1 -g1 -fsanitize=thread -Wno-tsan ${LEAT_PATHS}" CACHE STRING "")
-set(LEAT_SANITIZED ON CACHE BOOL "")
