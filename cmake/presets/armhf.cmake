@@ -1,7 +1,7 @@
 # The SDK's core (base, wire, client, device) for 32-bit ARM Linux gateways (g++-arm-linux-gnueabihf). The hosted rooms
 # need zlib, lz4, zstd, snappy and mbedTLS built for that target first; point CMAKE_FIND_ROOT_PATH at them and set
 # LEAT_HOSTED and LEAT_BUILD_BROKER on.
-include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/basis.cmake)
 set(CMAKE_SYSTEM_NAME Linux CACHE STRING "")
 set(CMAKE_SYSTEM_PROCESSOR armv7 CACHE STRING "")
 set(CMAKE_C_COMPILER arm-linux-gnueabihf-gcc CACHE FILEPATH "")
