@@ -1,0 +1,214 @@
+#include "sdk/host/file_storage.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace leat::host {
+namespace {
+
+constexpr std::size_t erase_slice = 256 * 1024;  // the longest a write waits behind an erase
+constexpr std::size_t notices_max = 16;          // a dying device fails often; the first ones say it
+
+}  // namespace
+
+FileStorage::~FileStorage() {
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    write_wanted_.notify_all();
+    read_wanted_.notify_all();
+    if (writer_.joinable()) writer_.join();
+    if (reader_.joinable()) reader_.join();
+    for (const int fd : {fds_.write, fds_.read, fds_.erase, fds_.lock, wake_fd_})
+        if (fd >= 0) ::close(fd);
+}
+
+// ---------------------------------------------------------------------------------------------- submit
+
+bool FileStorage::fits(std::uint64_t at, std::uint64_t size, const void* memory) const {
+    return size > 0 && at % geometry_.write_size == 0 && size % geometry_.write_size == 0 && at <= geometry_.size &&
+           size <= geometry_.size - at && reinterpret_cast<std::uintptr_t>(memory) % geometry_.align == 0;
+}
+
+Status FileStorage::start_write(std::uint64_t ticket, std::uint64_t at, std::span<const std::uint8_t> bytes) {
+    if (!fits(at, bytes.size(), bytes.data())) return fail(Error::invalid);
+    std::lock_guard lock(mutex_);
+    if (under_way_ >= operations_max_) return fail(Error::full);
+    ++under_way_;
+    writes_.push_back({ticket, at, bytes});
+    write_wanted_.notify_one();
+    return ok();
+}
+
+Status FileStorage::start_read(std::uint64_t ticket, std::uint64_t at, std::span<std::uint8_t> into) {
+    if (!fits(at, into.size(), into.data())) return fail(Error::invalid);
+    std::lock_guard lock(mutex_);
+    if (under_way_ >= operations_max_) return fail(Error::full);
+    ++under_way_;
+    reads_.push_back({ticket, at, into});
+    read_wanted_.notify_one();
+    return ok();
+}
+
+Status FileStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) {
+    if (!fits(at, size, nullptr)) return fail(Error::invalid);
+    std::lock_guard lock(mutex_);
+    if (under_way_ >= operations_max_) return fail(Error::full);
+    ++under_way_;
+    erases_.push_back({ticket, at, size});
+    write_wanted_.notify_one();
+    return ok();
+}
+
+// --------------------------------------------------------------------------------------------- collect
+
+std::optional<port::StorageDone> FileStorage::poll_done() {
+    std::lock_guard lock(mutex_);
+    if (done_.empty()) return std::nullopt;
+    const port::StorageDone done = done_.front();
+    done_.pop_front();
+    --under_way_;
+    return done;
+}
+
+void FileStorage::wait_done() {
+    std::unique_lock lock(mutex_);
+    done_arrived_.wait(lock, [this] { return !done_.empty() || under_way_ == 0; });
+}
+
+void FileStorage::wake_clear() {
+    std::uint64_t count;
+    [[maybe_unused]] const ssize_t ignored = ::read(wake_fd_, &count, sizeof count);  // EAGAIN: nothing to clear
+}
+
+FileStorageCounters FileStorage::counters() const {
+    std::lock_guard lock(mutex_);
+    return counters_;
+}
+
+std::optional<Notice> FileStorage::poll_notice() {
+    std::lock_guard lock(mutex_);
+    if (notices_.empty()) return std::nullopt;
+    Notice notice = std::move(notices_.front());
+    notices_.pop_front();
+    return notice;
+}
+
+void FileStorage::finish(std::uint64_t ticket, Status status) {
+    bool first;
+    {
+        std::lock_guard lock(mutex_);
+        first = done_.empty();
+        done_.push_back({ticket, status});
+        done_arrived_.notify_one();
+    }
+    // Later ones ride on the first: the loop drains until poll_done is empty after it cleared the eventfd.
+    if (!first) return;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t ignored = ::write(wake_fd_, &one, sizeof one);
+}
+
+// ------------------------------------------------------------------------------------------ the threads
+
+// Writes first, but an erase gets a slice after each of them: under a steady load neither starves.
+void FileStorage::write_loop() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        write_wanted_.wait(lock, [this] { return stopping_ || !writes_.empty() || !erases_.empty(); });
+        if (writes_.empty() && erases_.empty()) return;
+        if (!writes_.empty()) {
+            const Write write = writes_.front();
+            writes_.pop_front();
+            lock.unlock();
+            finish(write.ticket, run_write(write));
+            lock.lock();
+        }
+        if (!erases_.empty()) {
+            Erase erase = erases_.front();
+            lock.unlock();
+            const Status status = run_erase(erase);
+            const bool over = !status || erase.left == 0;
+            if (over) finish(erase.ticket, status);
+            lock.lock();
+            if (over) erases_.pop_front();
+            else erases_.front() = erase;
+        }
+    }
+}
+
+void FileStorage::read_loop() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        read_wanted_.wait(lock, [this] { return stopping_ || !reads_.empty(); });
+        if (reads_.empty()) return;
+        const Read read = reads_.front();
+        reads_.pop_front();
+        lock.unlock();
+        finish(read.ticket, run_read(read));
+        lock.lock();
+    }
+}
+
+Status FileStorage::run_write(const Write& write) {
+    for (std::size_t done = 0; done < write.bytes.size();) {
+        const ssize_t count = ::pwrite(fds_.write, write.bytes.data() + done, write.bytes.size() - done,
+                                       static_cast<off_t>(write.at + done));
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return failed("writing", write.at + done, count < 0 ? errno : EIO);
+        done += static_cast<std::size_t>(count);
+    }
+    // A failed sync is final: the kernel marks the pages clean, and a second one would answer OK (a lie).
+    if (!direct_ && ::fdatasync(fds_.write) != 0) return failed("flushing", write.at, errno);
+    std::lock_guard lock(mutex_);
+    ++counters_.writes;
+    counters_.write_bytes += write.bytes.size();
+    return ok();
+}
+
+Status FileStorage::run_read(const Read& read) {
+    for (std::size_t done = 0; done < read.into.size();) {
+        const ssize_t count = ::pread(fds_.read, read.into.data() + done, read.into.size() - done,
+                                      static_cast<off_t>(read.at + done));
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return failed("reading", read.at + done, count < 0 ? errno : EIO);
+        done += static_cast<std::size_t>(count);
+    }
+    std::lock_guard lock(mutex_);
+    ++counters_.reads;
+    counters_.read_bytes += read.into.size();
+    return ok();
+}
+
+Status FileStorage::run_erase(Erase& erase) {
+    const std::size_t slice = static_cast<std::size_t>(std::min<std::uint64_t>(erase_slice, erase.left));
+    for (std::size_t done = 0; done < slice;) {
+        const ssize_t count = ::pwrite(fds_.erase, zeros_.get(), slice - done, static_cast<off_t>(erase.at + done));
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return failed("erasing", erase.at + done, count < 0 ? errno : EIO);
+        done += static_cast<std::size_t>(count);
+    }
+    erase.at += slice;
+    erase.left -= slice;
+    if (erase.left == 0 && ::fdatasync(fds_.erase) != 0) return failed("flushing zeros", erase.at - slice, errno);
+    std::lock_guard lock(mutex_);
+    counters_.erased_bytes += slice;
+    return ok();
+}
+
+Status FileStorage::failed(const char* what, std::uint64_t at, int error_number) {
+    std::lock_guard lock(mutex_);
+    ++counters_.errors;
+    if (notices_.size() < notices_max)
+        notices_.push_back({Notice::Level::error, std::string(what) + " " + path_ + " at byte " + std::to_string(at) +
+                                                      " failed: " + std::strerror(error_number) +
+                                                      "; look at the kernel's log, the device may be dying"});
+    return fail(Error::storage);
+}
+
+}  // namespace leat::host

@@ -1,0 +1,226 @@
+#include "sdk/host/file_storage.hpp"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+using namespace leat;
+using namespace leat::host;
+
+namespace {
+
+constexpr std::uint32_t page = 4096;
+
+struct Folder {
+    Folder() {
+        char name[] = "file_storage_test.XXXXXX";
+        path = ::mkdtemp(name);
+    }
+    ~Folder() { std::filesystem::remove_all(path); }
+    std::string path;
+};
+
+struct Pages {
+    explicit Pages(std::size_t count, std::uint8_t fill = 0)
+        : memory(static_cast<std::uint8_t*>(std::aligned_alloc(page, count * page)), &std::free), size(count * page) {
+        std::memset(memory.get(), fill, size);
+    }
+    MutableBytes all() { return {memory.get(), size}; }
+    std::unique_ptr<std::uint8_t, void (*)(void*)> memory;
+    std::size_t size;
+};
+
+std::unique_ptr<FileStorage> open(const std::string& folder, std::uint64_t budget = 4 * MiB, bool direct = true,
+                                  std::uint32_t operations_max = 1024) {
+    FileStorageError why;
+    auto storage = FileStorage::open({.folder = folder, .budget_bytes = budget, .operations_max = operations_max, .direct = direct}, why);
+    INFO(why.text);
+    REQUIRE(storage);
+    return storage;
+}
+
+port::StorageDone wait_for(FileStorage& storage) {
+    storage.wait_done();
+    auto done = storage.poll_done();
+    REQUIRE(done);
+    return *done;
+}
+
+std::vector<std::uint8_t> file_bytes(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+ino_t inode(const std::string& path) {
+    struct stat file {};
+    REQUIRE(::stat(path.c_str(), &file) == 0);
+    return file.st_ino;
+}
+
+}  // namespace
+
+TEST_CASE("what was written is read back, by this process and by the next, in the same inode") {
+    for (const bool direct : {true, false}) {
+        CAPTURE(direct);
+        Folder folder;
+        Pages out(3, 0xAB), in(3);
+        ino_t made = 0;
+        {
+            auto storage = open(folder.path, 4 * MiB, direct);
+            CHECK(storage->is_new());
+            CHECK(storage->geometry().size == 4 * MiB);
+            CHECK((direct || !storage->is_direct()));
+            made = inode(storage->path());
+            REQUIRE(storage->start_write(7, 5 * page, out.all()));
+            const auto done = wait_for(*storage);
+            CHECK(done.ticket == 7);
+            CHECK(done.status);
+            const auto bytes = file_bytes(storage->path());
+            CHECK(bytes.size() == 4 * MiB);
+            CHECK(bytes[5 * page - 1] == 0);
+            CHECK(bytes[5 * page] == 0xAB);
+            CHECK(bytes[8 * page - 1] == 0xAB);
+            CHECK(bytes[8 * page] == 0);
+        }
+        auto storage = open(folder.path, 8 * MiB, direct);
+        CHECK_FALSE(storage->is_new());
+        CHECK(storage->geometry().size == 4 * MiB);  // the file's, not the new setting's
+        CHECK(inode(storage->path()) == made);
+        REQUIRE(storage->start_read(8, 5 * page, in.all()));
+        CHECK(wait_for(*storage).status);
+        CHECK(equal(in.all(), out.all()));
+        bool told = false;
+        while (auto notice = storage->poll_notice()) told |= notice->text.find("fixed at") != std::string::npos;
+        CHECK(told);
+    }
+}
+
+TEST_CASE("the eventfd is readable once something is done, and poll_done gives each ticket once") {
+    Folder folder;
+    auto storage = open(folder.path);
+    Pages memory(1);
+    for (std::uint64_t ticket = 1; ticket <= 20; ++ticket)
+        REQUIRE((ticket % 2 ? storage->start_write(ticket, ticket * page, memory.all())
+                            : storage->start_erase(ticket, ticket * page, page)));
+    std::array<int, 21> seen{};
+    for (int count = 0; count < 20;) {
+        pollfd wake{storage->wake_fd(), POLLIN, 0};
+        REQUIRE(::poll(&wake, 1, 10'000) == 1);
+        storage->wake_clear();
+        while (auto done = storage->poll_done()) {
+            CHECK(done->status);
+            ++seen.at(done->ticket);
+            ++count;
+        }
+    }
+    for (int ticket = 1; ticket <= 20; ++ticket) CHECK(seen[ticket] == 1);
+    CHECK_FALSE(storage->poll_done());
+    storage->wait_done();  // nothing under way: returns
+}
+
+TEST_CASE("bad arguments are refused: outside, unaligned, empty; at the bound of operations it says full") {
+    Folder folder;
+    auto storage = open(folder.path, 4 * MiB, true, 2);
+    Pages memory(2);
+    const auto bytes = memory.all();
+    const auto refused = [](Status status) { return !status ? status.error() : Error::closed; };
+    CHECK(refused(storage->start_write(1, 4 * MiB, bytes)) == Error::invalid);
+    CHECK(refused(storage->start_write(1, 4 * MiB - page, bytes)) == Error::invalid);
+    CHECK(refused(storage->start_write(1, ~std::uint64_t{0} - page + 1, bytes)) == Error::invalid);
+    CHECK(refused(storage->start_write(1, 512, bytes)) == Error::invalid);
+    CHECK(refused(storage->start_write(1, 0, bytes.first(100))) == Error::invalid);
+    CHECK(refused(storage->start_read(1, 0, bytes.first(0))) == Error::invalid);
+    CHECK(refused(storage->start_erase(1, page, 4 * MiB)) == Error::invalid);
+    if (storage->is_direct()) CHECK(refused(storage->start_write(1, 0, bytes.subspan(8, page))) == Error::invalid);
+    REQUIRE(storage->start_write(1, 0, bytes));
+    REQUIRE(storage->start_read(2, 4 * page, bytes));
+    CHECK(refused(storage->start_erase(3, 0, page)) == Error::full);
+    wait_for(*storage);
+    CHECK(storage->start_erase(3, 0, page));
+    wait_for(*storage);
+    wait_for(*storage);
+}
+
+TEST_CASE("erase leaves zeros in exactly its range, longer than one slice") {
+    Folder folder;
+    auto storage = open(folder.path);
+    Pages ones(400, 0xFF);
+    REQUIRE(storage->start_write(1, 0, ones.all()));
+    CHECK(wait_for(*storage).status);
+    REQUIRE(storage->start_erase(2, page, 300 * page));
+    CHECK(wait_for(*storage).status);
+    const auto bytes = file_bytes(storage->path());
+    CHECK(bytes[page - 1] == 0xFF);
+    CHECK(std::all_of(bytes.begin() + page, bytes.begin() + 301 * page, [](auto byte) { return byte == 0; }));
+    CHECK(bytes[301 * page] == 0xFF);
+}
+
+TEST_CASE("a second owner of the folder is told who has it; the lock goes with the first") {
+    Folder folder;
+    {
+        auto storage = open(folder.path);
+        FileStorageError why;
+        CHECK_FALSE(FileStorage::open({.folder = folder.path, .budget_bytes = 4 * MiB}, why));
+        CHECK(why.error == Error::busy);
+        CHECK(why.text.find("pid " + std::to_string(::getpid())) != std::string::npos);
+        CHECK(why.text.find("--data") != std::string::npos);
+    }
+    CHECK_FALSE(open(folder.path)->is_new());
+}
+
+TEST_CASE("a start cut before the rename leaves nothing that counts") {
+    Folder folder;
+    std::ofstream(folder.path + "/leat.log.new") << "half a file";
+    auto storage = open(folder.path);
+    CHECK(storage->is_new());
+    CHECK(storage->geometry().size == 4 * MiB);
+    CHECK_FALSE(std::filesystem::exists(folder.path + "/leat.log.new"));
+}
+
+TEST_CASE("folders that cannot work are refused with what to do, and nothing is left behind") {
+    Folder folder;
+    FileStorageError why;
+    CHECK_FALSE(FileStorage::open({.folder = folder.path + "/no/parent"}, why));
+    CHECK(why.error == Error::storage);
+    CHECK_FALSE(FileStorage::open({.folder = folder.path, .budget_bytes = 64 * KiB}, why));
+    CHECK(why.error == Error::invalid);
+    CHECK_FALSE(FileStorage::open({.folder = folder.path, .budget_bytes = std::uint64_t{1} << 60}, why));
+    CHECK(why.error == Error::full);
+    CHECK(why.text.find("--budget") != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(folder.path + "/leat.log"));
+    std::ofstream(folder.path + "/leat.log") << "somebody's notes";
+    CHECK_FALSE(FileStorage::open({.folder = folder.path, .budget_bytes = 4 * MiB}, why));
+    CHECK(why.error == Error::invalid);
+    CHECK(file_bytes(folder.path + "/leat.log").size() == 16);
+}
+
+TEST_CASE("without a budget a new log takes at most 1 GiB and a tenth of the free space") {
+    Folder folder;
+    FileStorageError why;
+    auto storage = FileStorage::open({.folder = folder.path}, why);
+    if (!storage) {
+        CHECK(why.error == Error::full);  // a nearly full disk
+        return;
+    }
+    const auto space = std::filesystem::space(folder.path);
+    CHECK(storage->geometry().size <= std::uint64_t{1} << 30);
+    CHECK(storage->geometry().size <= (space.available + storage->geometry().size) / 9);
+}
+
+TEST_CASE("destroying it finishes what was submitted") {
+    Folder folder;
+    Pages memory(64, 0x5A);
+    {
+        auto storage = open(folder.path);
+        for (std::uint64_t i = 0; i < 8; ++i) REQUIRE(storage->start_write(i, i * 64 * page, memory.all()));
+    }
+    const auto bytes = file_bytes(folder.path + "/leat.log");
+    CHECK(std::all_of(bytes.begin(), bytes.begin() + 8 * 64 * page, [](auto byte) { return byte == 0x5A; }));
+}
