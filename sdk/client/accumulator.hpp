@@ -1,0 +1,132 @@
+// Batches in RAM: records go in, batches come out by linger and size. All memory is the caller's: buffers in
+// size classes, a slot per partition. It never blocks: `full` is an answer, and who wants to wait waits for
+// the report that frees a buffer.
+#pragma once
+
+#include <span>
+
+#include "sdk/client/batch_source.hpp"
+#include "sdk/client/partition_queue.hpp"
+#include "sdk/wire/record_batch.hpp"
+
+namespace leat::client {
+
+/// How one batch ended. Records are numbered per slot from 0 in the order they were appended.
+struct DeliveryReport {
+    std::uint16_t slot = 0;
+    std::uint64_t first_record = 0;
+    std::int32_t record_count = 0;
+    wire::ErrorCode error = wire::ErrorCode::none;
+    std::int64_t base_offset = -1;
+    std::int64_t log_append_time = -1;
+};
+
+/// Told from within settle(): no calls back into the producer but append.
+class Deliveries {
+public:
+    virtual void delivered(const DeliveryReport& report) = 0;
+
+protected:
+    ~Deliveries() = default;
+};
+
+/// Shrinks a batch's records before they are sent; hosted programs bring one (compression is not core).
+class BatchCompressor {
+public:
+    virtual Codec codec() const = 0;
+    /// Compresses `records` into `out`. fails: too_large (did not fit: the batch goes out as it is)
+    virtual Result<std::size_t> compress(ByteView records, MutableBytes out) = 0;
+
+protected:
+    ~BatchCompressor() = default;
+};
+
+struct AccumulatorConfig {
+    milliseconds linger{5};
+    std::uint32_t batch_bytes = 16384;  ///< a batch is closed at this size; a longer record gets a buffer of its own
+};
+
+class Accumulator final : public BatchSource {
+public:
+    /// A buffer and what is in it. Size classes are made by handing in buffers of several sizes.
+    struct Buffer {
+        MutableBytes memory{};
+        wire::BatchBuilder builder{};
+        ByteView compressed{};      ///< empty: goes out as it is
+        std::uint64_t first_record = 0;
+        Instant created{};
+        std::int16_t attributes = 0;
+        bool open = false;
+        bool taken = false;
+        Buffer* next = nullptr;     ///< in the free list, the slot's list
+        Buffer* open_before = nullptr;  ///< in the list of open batches
+        Buffer* open_after = nullptr;
+        std::uint16_t slot = 0;
+    };
+    struct Slot {
+        PartitionQueue* queue = nullptr;  ///< woken when a batch is ready
+        Buffer* first = nullptr;          ///< oldest unsettled
+        Buffer* untaken = nullptr;        ///< oldest that the Sender has not taken
+        Buffer* last = nullptr;
+        std::uint64_t record_count = 0;   ///< ever appended
+    };
+
+    Accumulator(std::span<Slot> slots, const AccumulatorConfig& config, Deliveries* deliveries = nullptr,
+                BatchCompressor* compressor = nullptr, MutableBytes compress_room = {});
+    Accumulator(const Accumulator&) = delete;
+    Accumulator& operator=(const Accumulator&) = delete;
+
+    /// Hands in buffers of one size: memory is cut into buffers.size() equal parts. Any time; smaller sizes
+    /// first means that a slow partition holds a small one.
+    void add_buffers(std::span<Buffer> buffers, MutableBytes memory);
+    void attach(std::uint16_t slot, PartitionQueue& queue) { slots_[slot].queue = &queue; }
+
+    // ask
+    bool is_drained() const { return unsettled_ == 0; }
+    std::uint32_t free_buffers() const { return free_count_; }
+    std::uint32_t unsettled_batches() const { return unsettled_; }
+    /// Records ever appended to `slot`: the number that the next one gets.
+    std::uint64_t record_count(std::uint16_t slot) const { return slots_[slot].record_count; }
+    std::size_t slot_count() const { return slots_.size(); }
+    /// A new batch would start: the moment for a sticky partitioner to move on.
+    bool starts_batch(std::uint16_t slot, const wire::RecordInput& record) const;
+    Instant deadline() const;  ///< the next linger that ends
+
+    // tell
+    void on_deadline(Instant now);
+
+    // want
+    /// Copies one record in. Returns its number in the slot (see DeliveryReport).
+    /// fails: full (no free buffer that it fits: later there may be one), too_large (no buffer is that long)
+    Result<std::uint64_t> append(std::uint16_t slot, Instant now, const wire::RecordInput& record);
+    /// All open batches are closed now, without waiting for their linger.
+    void flush(Instant now);
+
+    // BatchSource, for the Sender
+    Peek peek(std::uint16_t slot, Instant now, SourceBatch& out) override;
+    void take(std::uint16_t slot, std::uint64_t ticket) override;
+    void settle(std::uint16_t slot, std::uint64_t ticket, const Outcome& outcome) override;
+
+private:
+    Buffer* allocate(std::size_t record_bytes);
+    void release(Buffer& buffer);
+    void close(Buffer& buffer);
+
+    static constexpr std::size_t classes_max = 4;
+    struct Class {
+        Buffer* free = nullptr;
+        std::uint32_t size = 0;
+    };
+    std::span<Slot> slots_;
+    AccumulatorConfig config_;
+    Deliveries* deliveries_;
+    BatchCompressor* compressor_;
+    MutableBytes compress_room_;
+    Class classes_[classes_max];
+    Buffer* open_first_ = nullptr;  // open batches in order of creation: also the order of their lingers
+    Buffer* open_last_ = nullptr;
+    std::uint32_t free_count_ = 0;
+    std::uint32_t unsettled_ = 0;
+};
+
+}  // namespace leat::client

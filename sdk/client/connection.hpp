@@ -1,0 +1,203 @@
+// One Kafka connection without its socket: frames, correlation ids, answers in order, time-outs.
+//
+// The driver owns the pipe. It tells what happened (on_connected, on_received, on_written, on_disconnected,
+// on_deadline), and drains what to do (poll_write, poll_event, deadline). Kafka answers the requests of one
+// connection in order, so an answer belongs to the oldest request that waits for one; a correlation id that
+// says otherwise means that we and the peer no longer agree about frames, and the connection is given up.
+//
+//   driver loop:  read into receive_room() -> on_received(n) -> poll_event() until empty
+//                 write poll_write() (one gathered write) -> on_written(n)
+//                 at deadline(): on_deadline()
+//                 event `closed`: close the pipe, reconnect when backoff_delay says so, on_connected()
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "leat/result.hpp"
+#include "leat/time.hpp"
+#include "sdk/base/bounded.hpp"
+#include "sdk/base/bytes.hpp"
+#include "sdk/wire/api_key.hpp"
+#include "sdk/wire/codec.hpp"
+#include "sdk/wire/header.hpp"
+
+namespace leat::client {
+
+class Connection;
+
+/// Who asked, so that the driver hands each event to the right object. The numbers are the driver's own.
+using Owner = std::uint8_t;
+constexpr Owner owner_handshake = 0xFF;  ///< taken by the connection itself
+
+enum class Answer : std::uint8_t {
+    expected,
+    none,  ///< Produce with acks=0: the request is over when its last byte is written
+};
+
+struct RequestOptions {
+    Owner owner = 0;
+    void* context = nullptr;     ///< comes back with the event, untouched
+    milliseconds timeout{30000}; ///< from send to the whole answer; expiry gives up the connection
+    Answer answer = Answer::expected;
+};
+
+struct Event {
+    enum class Kind : std::uint8_t {
+        ready,     ///< connected and the handshake, if any, is over: requests may be sent
+        response,  ///< `body` is the answer, behind its response header
+        written,   ///< a request with Answer::none left
+        failed,    ///< no usable answer: `error` too_large (it came, was longer than the receive buffer and was
+                   ///< skipped), or the connection died first (disconnected, timed_out, malformed): then nobody
+                   ///< knows whether the request was carried out
+        closed,    ///< the last event of a connection: close the pipe. All its requests have failed before
+    };
+    Kind kind{};
+    Owner owner = 0;
+    Error error{};
+    wire::ApiKey api_key{};
+    std::int16_t api_version = 0;
+    void* context = nullptr;
+    ByteView body{};  ///< in the receive buffer: borrowed until the next call that is not const
+};
+
+/// What happens between "connected" and "ready": ApiVersions, SASL, or both. An interface, so that a device
+/// with pinned versions links none of it.
+class Handshake {
+public:
+    enum class Step : std::uint8_t { waiting, done, refused };
+    /// Connected: send the first request (Connection::send with owner_handshake).
+    virtual Step start(Instant now, Connection& connection) = 0;
+    /// An answer to one of them. May send the next one.
+    virtual Step on_response(Instant now, Connection& connection, const Event& event) = 0;
+    /// The version to speak for `key`; -1: the peer does not have it, or none that we know.
+    virtual std::int16_t version(wire::ApiKey key) const = 0;
+
+protected:
+    ~Handshake() = default;
+};
+
+class Connection {
+public:
+    struct InFlight {
+        Instant deadline{};
+        void* context = nullptr;
+        std::int32_t correlation_id = 0;
+        std::int16_t api_key = 0;
+        std::int16_t api_version = 0;
+        Owner owner = 0;
+        Answer answer{};
+        std::uint8_t response_header = 4;
+        std::uint32_t unwritten = 0;
+    };
+    /// All the memory there is. The caller keeps it alive as long as the connection.
+    struct Memory {
+        MutableBytes receive;            ///< bounds the longest answer: 4-byte length included
+        MutableBytes send;               ///< heads of requests that are not written yet; see send_room
+        std::span<ByteView> pieces;      ///< views for gathered writes; 2 per batch + 1 per Produce request
+        std::span<InFlight> in_flight;   ///< requests between send and answer
+    };
+
+    /// client_id is borrowed for the connection's life. No handshake: versions are pinned by who sends.
+    Connection(const Memory& memory, std::string_view client_id, Handshake* handshake = nullptr);
+
+    // ask
+    enum class State : std::uint8_t { idle, handshake, ready, closing };
+    State state() const { return state_; }
+    bool is_ready() const { return state_ == State::ready; }
+    /// What to speak: from the handshake, or `pinned` without one. -1: the peer does not know this API.
+    std::int16_t version(wire::ApiKey key, std::int16_t pinned) const {
+        return handshake_ ? handshake_->version(key) : pinned;
+    }
+    std::string_view client_id() const { return client_id_; }
+    std::size_t in_flight_count() const { return in_flight_.size(); }
+    /// A request could be opened now: in-flight slot, pieces and at least `bytes` of send memory are there.
+    bool can_send(std::size_t bytes, std::size_t pieces = 1) const;
+    std::size_t send_room() const { return send_.size() - send_end_; }
+    std::size_t pieces_room() const { return pieces_.size() - pieces_end_; }
+    /// The longest answer frame that fits. A Fetch asks for less than this.
+    std::size_t answer_bytes_max() const { return receive_.size() - 4; }
+
+    // tell
+    void on_connected(Instant now);
+    /// The pipe is gone. Also how a driver gives up a connection by itself.
+    void on_disconnected(Instant now, Error why = Error::disconnected);
+    /// Where the driver reads to. Empty while events wait to be drained.
+    MutableBytes receive_room();
+    void on_received(Instant now, std::size_t bytes);
+    /// The same for bytes that lie elsewhere. Returns how many were taken: drain the events, then come again
+    /// with the rest.
+    std::size_t on_bytes(Instant now, ByteView received);
+    void on_written(Instant now, std::size_t bytes);
+    void on_deadline(Instant now);
+    /// A longer receive buffer takes over; what the old one holds moves along. Events must be drained.
+    void use_receive_memory(MutableBytes longer);
+
+    // want
+    /// Sends a message that is copied into the send memory.
+    /// fails: would_block (no room until more is written or answered), disconnected (not ready),
+    ///        too_large (never fits this send memory), invalid (fields that `version` cannot say)
+    ///
+    /// version  a number, or a std::integral_constant where only one version shall be compiled in
+    template <class M, class Version>
+    Status send(Instant now, const M& message, Version version, const RequestOptions& options) {
+        Result<MutableBytes> room = open_request(M::key, version);
+        if (!room) return fail(room.error());
+        Result<std::size_t> written = wire::encode(message, version, *room);
+        if (!written) return give_back_request(written.error());
+        append_own(*written);
+        seal_request(now, options);
+        return ok();
+    }
+    /// The gathering way, for Produce: open, append pieces in order, seal. One request at a time.
+    /// Returned is the room behind the header for append_own.
+    Result<MutableBytes> open_request(wire::ApiKey key, std::int16_t version) {
+        wire::Lengths lengths = wire::is_flexible(key, version) ? wire::Lengths::compact : wire::Lengths::classic;
+        return open_frame(key, version, lengths, wire::response_header_size(key, version));
+    }
+    void append_own(std::size_t bytes);      ///< the next bytes of the room, filled by the caller
+    void append_borrowed(ByteView bytes);    ///< readable until this request's event has been drained
+    MutableBytes room() { return send_.subspan(send_end_); }
+    void seal_request(Instant now, const RequestOptions& options);
+    void abandon_request();                  ///< as if it had never been opened
+    /// The same after an encoder's failure: `full` becomes would_block where an empty send memory may help.
+    Fail give_back_request(Error error);
+
+    // drain
+    /// What to write next, in order, for one gathered write. Empty: nothing.
+    std::span<const ByteView> poll_write() const { return pieces_.subspan(pieces_begin_, pieces_sealed_ - pieces_begin_); }
+    std::optional<Event> poll_event(Instant now);
+    /// The earliest request time-out. `never` if nothing is in flight.
+    Instant deadline() const;
+
+private:
+    Result<MutableBytes> open_frame(wire::ApiKey key, std::int16_t version, wire::Lengths lengths,
+                                    std::size_t response_header);
+    std::optional<Event> next_answer(Instant now);
+    std::optional<Event> after_handshake(Handshake::Step step);
+    Event end_front(Event::Kind kind, Error error);
+    void close(Error why);
+    void drop_answered_bytes();
+
+    MutableBytes receive_;
+    MutableBytes send_;
+    std::span<ByteView> pieces_;
+    RingView<InFlight> in_flight_;
+    std::string_view client_id_;
+    Handshake* handshake_;
+    std::size_t received_ = 0;        // bytes in receive_
+    std::size_t answered_ = 0;        // front part of receive_ that an event's body may still point to
+    std::size_t skip_ = 0;            // bytes of an oversized answer that are still to be dropped
+    std::size_t send_end_ = 0;        // bytes used in send_
+    std::size_t open_at_ = 0;         // where the open request's length field stands
+    std::uint32_t open_bytes_ = 0;    // its size so far
+    std::uint16_t pieces_begin_ = 0, pieces_sealed_ = 0, pieces_end_ = 0;
+    std::int32_t next_correlation_ = 0;
+    InFlight open_request_{};
+    State state_ = State::idle;
+    Error why_closed_{};
+    bool ready_told_ = false;
+    bool open_ = false;
+};
+
+}  // namespace leat::client

@@ -1,0 +1,155 @@
+// Reads partitions over one connection: offsets by time (ListOffsets), long-polled Fetch, CRC check, records
+// one by one. What was fetched and not yet read lies in the caller's memory, whose size bounds the prefetch.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "sdk/client/backoff.hpp"
+#include "sdk/client/connection.hpp"
+#include "sdk/wire/error_code.hpp"
+#include "sdk/wire/record_batch.hpp"
+
+namespace leat::client {
+
+constexpr std::int64_t timestamp_latest = -1;    ///< ListOffsets' own words
+constexpr std::int64_t timestamp_earliest = -2;
+
+enum class OffsetReset : std::uint8_t { earliest, latest, none };
+
+/// One assigned partition. Owned by the consumer, lent to the Fetcher of its leader.
+struct FetchPartition {
+    std::string_view topic{};          ///< borrowed
+    wire::Uuid topic_id{};
+    std::int32_t partition = 0;
+    std::uint16_t slot = 0;            ///< the consumer's name for it, returned with each record
+    std::int64_t position = -1;        ///< offset of the next record that next() returns; -1: being looked up
+    std::int64_t fetch_offset = -1;    ///< offset of the next Fetch: ahead of position by what is prefetched
+    std::int64_t high_watermark = -1;
+    std::int64_t lookup = 0;           ///< timestamp to look up while position is -1
+    std::int64_t log_start_offset = -1;
+    bool paused = false;
+    bool lookup_in_flight = false;
+    bool in_fetch = false;
+    std::uint32_t generation = 0;      ///< a seek makes older answers and prefetched bytes void
+    Instant not_before{};              ///< back-off after an error
+    std::uint16_t failures = 0;
+    FetchPartition* next = nullptr;
+};
+
+struct FetchedRecord {
+    const FetchPartition* from = nullptr;
+    std::int64_t offset = -1;
+    std::int64_t timestamp = -1;
+    bool log_append_time = false;
+    wire::RecordView record{};         ///< borrowed until the next call that is not const
+};
+
+struct FetcherEvent {
+    enum class Kind : std::uint8_t {
+        leader_unknown,       ///< `error` says why; ask for metadata
+        offset_out_of_range,  ///< OffsetReset::none only: the partition stands still until seek
+        corrupt,              ///< a batch failed its CRC or its format; fetched again after a back-off
+        refused,              ///< any other Kafka error; tried again after a back-off
+        too_large,            ///< an answer did not fit the receive buffer; the partition stands still
+        end,                  ///< the position reached the high watermark
+    };
+    Kind kind{};
+    FetchPartition* partition = nullptr;
+    wire::ErrorCode error{};
+};
+
+/// Expands compressed batches; hosted programs bring one.
+class BatchDecompressor {
+public:
+    /// Returned bytes stay valid until the next call. fails: unsupported, corrupt, too_large (bounded output)
+    virtual Result<ByteView> decompress(Codec codec, ByteView records) = 0;
+
+protected:
+    ~BatchDecompressor() = default;
+};
+
+struct FetcherConfig {
+    milliseconds wait_max{500};
+    std::uint32_t bytes_min = 1;
+    std::uint32_t bytes_max = 1024 * 1024;           ///< also bounded by prefetch room and receive buffer
+    std::uint32_t partition_bytes_max = 1024 * 1024;
+    OffsetReset reset = OffsetReset::latest;
+    std::int8_t isolation_level = 0;                 ///< 0 read_uncommitted; 1 read_committed: control batches are
+                                                     ///< skipped and the end is the last stable offset, aborted
+                                                     ///< transactions are not filtered out yet
+    milliseconds request_timeout{30000};             ///< on top of wait_max
+    BackoffConfig retry{};
+};
+
+class Fetcher {
+public:
+    /// A run of batches of one partition in the prefetch memory.
+    struct Run {
+        FetchPartition* partition = nullptr;
+        std::uint32_t generation = 0;
+        std::uint32_t begin = 0, end = 0;
+    };
+    struct Memory {
+        MutableBytes prefetch;      ///< the bound on bytes fetched and not yet read
+        std::span<Run> runs;        ///< partitions per answer
+    };
+
+    Fetcher(Connection& connection, const Memory& memory, const FetcherConfig& config, Owner owner,
+            std::uint32_t seed, BatchDecompressor* decompressor = nullptr);
+    Fetcher(const Fetcher&) = delete;
+    Fetcher& operator=(const Fetcher&) = delete;
+
+    // want
+    void assign(FetchPartition& partition);
+    /// At once; an answer under way and prefetched bytes of it become void. It keeps its position.
+    void unassign(FetchPartition& partition);
+    void seek(FetchPartition& partition, std::int64_t offset);
+    /// To the first record at or after `timestamp` (milliseconds), or timestamp_earliest, timestamp_latest.
+    void seek_to_time(FetchPartition& partition, std::int64_t timestamp);
+    void pause(FetchPartition& partition, bool paused);  ///< paused: prefetched records wait, nothing is fetched
+    /// Sends what is needed next. After events, seeks, and records read.
+    void pump(Instant now);
+
+    // tell
+    void on_event(Instant now, const Event& event);
+    void on_deadline(Instant now) { pump(now); }
+
+    // drain
+    /// The next record, of any partition that is not paused; order within a partition is by offset.
+    std::optional<FetchedRecord> next(Instant now);
+    std::optional<FetcherEvent> poll_event();
+    Instant deadline() const;
+
+private:
+    void ask_offsets(Instant now);
+    void on_offsets(Instant now, const Event& event);
+    void ask_records(Instant now);
+    void on_records(Instant now, const Event& event);
+    bool judge(Instant now, FetchPartition& partition, wire::ErrorCode error);
+    bool open_batch(Instant now, Run& run);
+    FetchPartition* find(std::string_view topic, const wire::Uuid& id, std::int32_t partition);
+    void hold(Instant now, FetchPartition& partition);
+    void drop_empty_runs();
+    void tell(FetcherEvent::Kind kind, FetchPartition* partition, wire::ErrorCode error);
+
+    static constexpr std::size_t events_max = 8;  // then the oldest is dropped: each is only a hint to act
+    Connection& connection_;
+    Memory memory_;
+    FetcherConfig config_;
+    BatchDecompressor* decompressor_;
+    FetchPartition* partitions_ = nullptr;
+    std::size_t run_first_ = 0, run_end_ = 0;
+    std::size_t used_ = 0;                     // bytes of prefetch memory in use
+    std::optional<wire::RecordReader> reader_; // the open batch of run_first_
+    wire::BatchHeader header_{};
+    std::int64_t batch_end_ = 0;
+    Ring<FetcherEvent, events_max> events_;
+    Instant throttled_until_{};
+    Jitter jitter_;
+    Owner owner_;
+    bool fetch_in_flight_ = false;
+    bool offsets_in_flight_ = false;
+};
+
+}  // namespace leat::client

@@ -1,0 +1,128 @@
+// One partition's way out: order, sequence numbers, the in-flight window, retries and epoch bumps (KIP-98,
+// KIP-360). The producer owns it and lends it to the Sender of the partition's leader.
+//
+// Rules that keep "once, in order" (the broker's side is kafka-rules 4.3: it remembers the last 5 batches):
+//   - A sequence is given at the first send and then frozen. Batches are sent in sequence order; one that
+//     waits for its retry is sent only when nothing behind it is in flight.
+//   - A batch is *doubtful* while some copy of it was sent and no answer said whether it was appended. Only
+//     an answer that looked at our producer state ends the doubt: success, or OUT_OF_ORDER_SEQUENCE (it is
+//     neither the next nor one of the last 5, so it is not in the log).
+//   - A hole (a batch failed or expired after it got a sequence) or OUT_OF_ORDER on the first unsettled
+//     batch makes the epoch rise and the waiting batches start again at sequence 0, but never while one of
+//     them is in flight or doubtful: those are resent under the old numbers first, which either finds them
+//     in the log or proves them absent. So a bump creates no duplicate. (Java bumps at once and may.)
+//   - The epoch is the partition's own: other partitions of the producer keep theirs.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "leat/time.hpp"
+#include "sdk/base/bounded.hpp"
+#include "sdk/client/batch_source.hpp"
+#include "sdk/client/due_list.hpp"
+#include "sdk/wire/types.hpp"
+
+namespace leat::client {
+
+class PartitionQueue;
+class Sender;
+
+/// Kafka brokers recognise a resend among the last 5 batches of a producer and partition, no further back.
+constexpr std::size_t in_flight_max = 5;
+
+/// The producer's name for its brokers, shared by all its queues and Senders. producer_id -1: not known yet.
+struct ProducerIdentity {
+    std::int64_t producer_id = -1;
+    const Sender* asking = nullptr;  ///< the one Sender that has InitProducerId in flight
+};
+
+/// A batch between take() and settle().
+struct TakenBatch {
+    enum class State : std::uint8_t { waiting, in_flight, settled };
+    SourceBatch source{};
+    Outcome outcome{};                     ///< once settled: kept until all before it are
+    PartitionQueue* queue = nullptr;
+    TakenBatch* next_in_request = nullptr;
+    std::int32_t base_sequence = -1;       ///< -1: not idempotent
+    State state = State::waiting;
+    bool doubtful = false;
+};
+
+/// What a restart must know to go on under the same name (the spool keeps it).
+struct ProducerState {
+    std::int64_t producer_id = -1;
+    std::int16_t producer_epoch = -1;
+    std::int32_t next_sequence = 0;
+};
+
+class PartitionQueue {
+public:
+    /// topic   borrowed for the queue's life
+    /// slot    the source's own name for this partition
+    /// window  1 to in_flight_max entries; its size is the in-flight window
+    PartitionQueue(std::string_view topic, std::int32_t partition, BatchSource& source, std::uint16_t slot,
+                   std::span<TakenBatch> window);
+    PartitionQueue(const PartitionQueue&) = delete;
+    PartitionQueue& operator=(const PartitionQueue&) = delete;
+
+    // ask
+    std::string_view topic() const { return topic_; }
+    std::int32_t partition() const { return partition_; }
+    std::uint16_t slot() const { return slot_; }
+    const wire::Uuid& topic_id() const { return topic_id_; }  ///< zero: unknown, Produce stays <= 12
+    void set_topic_id(const wire::Uuid& id) { topic_id_ = id; }
+    Sender* lent_to() const { return sender_; }
+    std::size_t in_flight_count() const { return in_flight_; }
+    std::size_t unsettled_count() const { return window_.size(); }
+    ProducerState producer_state() const { return {producer_id_, producer_epoch_, next_sequence_}; }
+
+    // tell
+    /// The source has (or may have) a batch now: its linger is over, a read finished. Cheap; any time.
+    void wake();
+    /// Continues under an earlier life's numbers. Before the first batch is taken.
+    void restore(const ProducerState& state);
+    /// Gives up what is older than `delivery_timeout` and not in flight. For a queue that is lent to nobody
+    /// (no leader known); a Sender does it for the lent ones. Returns when to come again.
+    Instant expire(Instant now, milliseconds delivery_timeout);
+    /// Gives up everything that is not in flight, with `error`, taken or not. Close without flush; a topic
+    /// that was deleted.
+    void fail_all(Instant now, wire::ErrorCode error);
+
+private:
+    friend class Sender;
+
+    enum class Next : std::uint8_t { batch, blocked, needs_producer_id, pending, empty };
+    /// The batch to send next, sequence given; it is the caller's duty to send it (mark_sent).
+    Next next(Instant now, ProducerIdentity* identity, TakenBatch*& out);
+    void mark_sent(TakenBatch& batch);
+    enum class Verdict : std::uint8_t { done, retry, retry_new_leader };
+    Verdict on_answer(TakenBatch& batch, const Outcome& outcome);
+    void on_lost(TakenBatch& batch);
+    void settle_front();
+    bool bump(ProducerIdentity& identity);
+    void settle(TakenBatch& batch, const Outcome& outcome);
+    bool is_first_unsettled(const TakenBatch& batch) const;
+
+    std::string_view topic_;
+    BatchSource& source_;
+    RingView<TakenBatch> window_;
+    DueLink ready_;   // in the Sender's ready or told list
+    DueLink retry_;   // in its retry list while a back-off runs
+    DueLink expiry_;  // in its expiry list while something may expire
+    Sender* sender_ = nullptr;
+    std::int64_t producer_id_ = -1;
+    std::int32_t next_sequence_ = 0;
+    std::int32_t partition_;
+    std::int16_t producer_epoch_ = -1;
+    std::uint16_t slot_;
+    std::uint16_t failures_ = 0;   // in a row; chooses the back-off
+    std::uint8_t in_flight_ = 0;
+    bool needs_bump_ = false;
+    bool recalled_ = false;
+    bool told_ = false;            // ready_ stands in the told list
+    wire::ErrorCode tell_error_{};
+    wire::Uuid topic_id_{};
+};
+
+}  // namespace leat::client

@@ -1,0 +1,110 @@
+// Delivers batches over one connection: picks from the queues lent to it, makes Produce requests, judges the
+// answers. Retry, order, idempotence, back-pressure and throttling exist once, here and in PartitionQueue.
+//
+// A Sender belongs to one Connection; a producer that talks to several brokers has one per broker and moves
+// the queues. A queue is lent to another Sender only when every in-flight answer is known or its connection
+// is dead: recall() starts that, the event `returned` ends it.
+#pragma once
+
+#include <optional>
+
+#include "sdk/client/backoff.hpp"
+#include "sdk/client/connection.hpp"
+#include "sdk/client/partition_queue.hpp"
+
+namespace leat::client {
+
+enum class Acks : std::int16_t { all = -1, none = 0, leader = 1 };
+
+struct SenderConfig {
+    Acks acks = Acks::all;
+    /// Idempotence needs acks=all (Kafka says so, and Sender checks it).
+    bool idempotent = true;
+    milliseconds request_timeout{30000};   ///< also told to the broker
+    /// From SourceBatch::created to giving up with REQUEST_TIMED_OUT. A batch in flight is given up only when
+    /// its answer is known or its request timed out, so the bound is this plus request_timeout. zero: never.
+    milliseconds delivery_timeout{120000};
+    BackoffConfig retry{};
+    std::uint32_t request_bytes_max = 1024 * 1024;  ///< a single batch may be longer
+    std::uint16_t request_batches_max = 64;
+};
+
+struct SenderEvent {
+    enum class Kind : std::uint8_t {
+        leader_unknown,     ///< `queue`: the broker is not its leader or does not know it. Ask for metadata; the
+                            ///< Sender tries again after a back-off meanwhile
+        returned,           ///< `queue` was recalled and is nobody's now
+        producer_refused,   ///< InitProducerId was refused with `error`; tried again with the longest back-off
+    };
+    Kind kind{};
+    PartitionQueue* queue = nullptr;
+    wire::ErrorCode error{};
+};
+
+class Sender {
+public:
+    /// identity  shared by the Senders of one producer; unused if not idempotent
+    /// owner     stamps this Sender's requests: hand it every event that carries it, and ready and closed
+    /// seed      for the jitter of back-offs; any number, best another one on each device
+    Sender(Connection& connection, ProducerIdentity& identity, const SenderConfig& config, Owner owner,
+           std::uint32_t seed);
+    Sender(const Sender&) = delete;
+    Sender& operator=(const Sender&) = delete;
+
+    // ask
+    std::size_t unanswered_count() const { return unanswered_; }  ///< Produce requests in flight
+    bool has_ready() const { return ready_.first() != nullptr; }
+    /// The earliest time at which on_deadline has something to do.
+    Instant deadline() const;
+
+    // tell
+    void on_event(Instant now, const Event& event);
+    void on_deadline(Instant now);
+
+    // want
+    void lend(Instant now, PartitionQueue& queue);
+    /// No more sends from this queue; `returned` follows, at once if nothing is in flight.
+    void recall(PartitionQueue& queue);
+    /// Makes as many requests as queues and connection allow. After events, wake() and written bytes.
+    void pump(Instant now);
+
+    // drain
+    std::optional<SenderEvent> poll_event();
+
+private:
+    friend class PartitionQueue;
+
+    void make_ready(PartitionQueue& queue);
+    bool send_one(Instant now);
+    std::size_t pick(Instant now, TakenBatch*& first);
+    void write_request(Instant now, TakenBatch* first, std::int16_t version);
+    void ask_producer_id(Instant now);
+    void on_producer_id(Instant now, const Event& event);
+    void on_produced(Instant now, const Event& event);
+    void on_all_lost(Instant now, TakenBatch* first);
+    void on_all_written(Instant now, TakenBatch* first);
+    void on_outcome(Instant now, TakenBatch& batch, const Outcome& outcome);
+    void retry_later(Instant now, PartitionQueue& queue);
+    void after_answer(Instant now, PartitionQueue& queue);
+    void tell(PartitionQueue& queue, wire::ErrorCode error);
+    void watch_expiry(Instant now, PartitionQueue& queue);
+    void throttle(Instant now, std::int32_t milliseconds_asked);
+
+    Connection& connection_;
+    ProducerIdentity& identity_;
+    SenderConfig config_;
+    DueList ready_;
+    DueList told_;
+    DueList retry_;
+    DueList expiry_;
+    Instant throttled_until_{};
+    Instant ask_again_{};          // InitProducerId back-off
+    Jitter jitter_;
+    std::uint16_t unanswered_ = 0;
+    std::uint16_t ask_failures_ = 0;
+    Owner owner_;
+    bool needs_producer_id_ = false;
+    wire::ErrorCode refused_{};
+};
+
+}  // namespace leat::client
