@@ -52,7 +52,7 @@ trap 'kill $fetching 2>/dev/null || true' EXIT
 make_build() {
     folder=$1 preset=$2; shift 2
     cmake -G Ninja -C "$root/cmake/presets/$preset.cmake" -S "$root" -B "$folder" \
-            "-DLEAT_FUZZ_BUILD=$build/fuzz" >"$folder.configure.log" 2>&1 8>&- || {
+            "-DLEAT_FUZZ_BUILD=$build/fuzz" "-DLEAT_KAFKA_JARS=$LEAT_KAFKA_JARS" "-DLEAT_PYTHON=$LEAT_PYTHON" >"$folder.configure.log" 2>&1 8>&- || {
         tail -n 30 "$folder.configure.log" >&2
         die "CMake could not configure $folder (preset $preset)." "The whole log: $folder.configure.log"
     }

@@ -12,6 +12,7 @@
 # DIR ends up with: bootstrap (HOST:PORT), pid, log, server.properties, data/.
 # LEAT_KAFKA_JARS   where the jars are or shall be (default: build/kafka-4.3.1 of this checkout)
 # LEAT_KAFKA_HEAP   the broker's heap (default 384m)
+# LEAT_KAFKA_OWNER  a process id: the broker ends with it, however that ends
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
@@ -55,6 +56,10 @@ launch() {  # DIR: starts the node of DIR and waits until it serves
         -cp "$jars/*" kafka.Kafka "$dir/server.properties" >"$dir/log" 2>&1 9>&- </dev/null &
     pid=$!
     echo $pid >"$dir/pid"
+    if [ -n "${LEAT_KAFKA_OWNER:-}" ]; then
+        ( while kill -0 "$LEAT_KAFKA_OWNER" 2>/dev/null; do kill -0 $pid 2>/dev/null || exit 0; sleep 1; done
+          kill -9 $pid 2>/dev/null ) >/dev/null 2>&1 9>&- </dev/null &
+    fi
     waited=0
     until grep -q 'Kafka Server started' "$dir/log"; do
         kill -0 $pid 2>/dev/null || return 1
@@ -140,5 +145,5 @@ run)
     exec java -Xmx192m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
         -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$jars/*" "$@" ;;
 *)
-    sed -n '2,15p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2 ;;
+    sed -n '2,16p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2 ;;
 esac

@@ -1,0 +1,63 @@
+"""Runs one lane of the interoperability tests: one broker, the clients of one maker.
+
+    run.py LANE --work DIR [--target leatd|kafka] [--leatd PROGRAM] [--leat PROGRAM] [--rdkafka PROGRAM] [--results DIR]
+
+Exit code 0 only if each step that the lane took is ok; what it had to take stands in matrix.txt (see matrix.py).
+`--target kafka` runs the same lane against a real Kafka: so a failure can be told from a fault of the harness.
+"""
+import argparse
+import importlib
+import os
+import shutil
+import signal
+import sys
+
+import brokers
+import lane as lanes
+
+LANES = ["kcat", "librdkafka", "confluent", "java", "leat_on_kafka", "uplink_to_kafka"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lane", choices=LANES)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--target", choices=["leatd", "kafka"], default="leatd")
+    parser.add_argument("--leatd")
+    parser.add_argument("--leat")
+    parser.add_argument("--rdkafka")
+    parser.add_argument("--results")
+    options = parser.parse_args()
+    options.work = os.path.join(os.path.abspath(options.work), options.lane)
+    shutil.rmtree(options.work, ignore_errors=True)
+    os.makedirs(options.work)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that `finally` runs
+
+    module = importlib.import_module("lane_" + options.lane)
+    if getattr(module, "TARGET", options.target) == "kafka":
+        broker = brokers.Kafka(os.path.join(options.work, "kafka"))
+    else:
+        broker = brokers.Leatd(options.leatd, os.path.join(options.work, "leatd"))
+    lane = lanes.Lane(options.lane, broker, options.work)
+    results = options.results and os.path.join(options.results, options.lane + ".json")
+    if results and os.path.exists(results):
+        os.remove(results)
+    try:
+        broker.start()
+        module.run(lane, options)
+    finally:
+        if lane.failed() or not lane.results:
+            print("--- the end of the broker's log\n" + broker.tail())
+        broker.stop()
+    if options.results:
+        lane.save(options.results)
+    for client, step, text in lane.failed():
+        print("FAILED %s %s: %s" % (client, step, text))
+    print("%d steps, %d failed" % (len(lane.results), len(lane.failed())))
+    if not lane.failed():
+        shutil.rmtree(options.work, ignore_errors=True)
+    return 1 if lane.failed() or not lane.results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
