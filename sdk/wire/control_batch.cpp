@@ -22,7 +22,8 @@ void write_control_marker(const ControlMarker& marker, const MarkerPlace& place,
     store_big(key + 2, marker.type);
     store_big(value + 2, marker.coordinator_epoch);
     BatchBuilder builder({at, control_batch_size});
-    const RecordInput record{.timestamp = place.timestamp, .key = ByteView(key), .value = ByteView(value)};
+    const RecordInput record{
+        .timestamp = place.timestamp, .key = ByteView(key), .value = ByteView(value)};
     LEAT_CHECK(builder.append(record));
     BatchHeader header = builder.header();
     header.base_offset = place.base_offset;

@@ -40,12 +40,14 @@ void write_batch_header(const BatchHeader& h, std::uint8_t* at) {
 }
 
 std::uint32_t batch_crc(const std::uint8_t* header, ByteView records) {
-    const std::uint32_t crc = crc32c(0, {header + batch_crc_from, batch_header_size - batch_crc_from});
+    const std::uint32_t crc =
+        crc32c(0, {header + batch_crc_from, batch_header_size - batch_crc_from});
     return crc32c(crc, records);
 }
 
 void seal_batch_header(BatchHeader& header, ByteView records, std::uint8_t* at) {
-    header.batch_length = static_cast<std::int32_t>(batch_header_size - batch_length_from + records.size());
+    header.batch_length =
+        static_cast<std::int32_t>(batch_header_size - batch_length_from + records.size());
     header.magic = 2;
     write_batch_header(header, at);
     header.crc = batch_crc(at, records);
@@ -121,7 +123,8 @@ std::optional<RecordView> RecordReader::next() {
     at = left_.empty() ? nullptr : get_varint(at, all_end, length);
     if (at == nullptr) return stop(Error::truncated);
     if (length < 0) return stop(Error::malformed);
-    if (static_cast<std::size_t>(length) > static_cast<std::size_t>(all_end - at)) return stop(Error::truncated);
+    if (static_cast<std::size_t>(length) > static_cast<std::size_t>(all_end - at))
+        return stop(Error::truncated);
     const std::uint8_t* end = at + length;
 
     RecordView record;
@@ -141,7 +144,8 @@ std::optional<RecordView> RecordReader::next() {
         at = get_header(at, end, ignored);
     }
     if (at != end) return stop(Error::malformed);
-    record.headers = RecordHeaders({headers, static_cast<std::size_t>(end - headers)}, header_count);
+    record.headers =
+        RecordHeaders({headers, static_cast<std::size_t>(end - headers)}, header_count);
 
     left_ = {end, static_cast<std::size_t>(all_end - end)};
     ++index_;
@@ -176,7 +180,8 @@ struct Deltas {
     std::int32_t offset;
 };
 
-// Lengths above 2^30 are refused by the callers' bounds before a sum could wrap: memory is below 2^31.
+// Lengths above 2^30 are refused by the callers' bounds before a sum could wrap: memory is below
+// 2^31.
 std::size_t body_size(const RecordInput& record, Deltas deltas) {
     std::size_t size = 1 + varint_size(deltas.timestamp) + varint_size(deltas.offset) +
                        size_with_length(record.key) + size_with_length(record.value) +
@@ -189,8 +194,8 @@ std::size_t body_size(const RecordInput& record, Deltas deltas) {
 Deltas deltas_of(const RecordInput& record, const BatchHeader& header) {
     if (header.record_count == 0) return {.timestamp = 0, .offset = 0};
     // Unsigned, so that two absurd time stamps wrap instead of being undefined.
-    const auto delta =
-        static_cast<std::uint64_t>(record.timestamp) - static_cast<std::uint64_t>(header.base_timestamp);
+    const auto delta = static_cast<std::uint64_t>(record.timestamp) -
+                       static_cast<std::uint64_t>(header.base_timestamp);
     return {.timestamp = static_cast<std::int64_t>(delta), .offset = header.record_count};
 }
 
@@ -205,9 +210,11 @@ Status BatchBuilder::append(const RecordInput& record) {
     const Deltas deltas = deltas_of(record, header_);
     const std::size_t body = body_size(record, deltas);
     const std::size_t size = varint_size(static_cast<std::int32_t>(body)) + body;
-    const std::size_t used = end_ > memory_.size() ? memory_.size() : end_;  // memory below one header
+    const std::size_t used =
+        end_ > memory_.size() ? memory_.size() : end_;  // memory below one header
     if (size > memory_.size() - used) {
-        const std::size_t empty_room = memory_.size() < batch_header_size ? 0 : memory_.size() - batch_header_size;
+        const std::size_t empty_room =
+            memory_.size() < batch_header_size ? 0 : memory_.size() - batch_header_size;
         return fail(size > empty_room ? Error::too_large : Error::full);
     }
 
@@ -224,7 +231,8 @@ Status BatchBuilder::append(const RecordInput& record) {
         at = put_with_length(at, header.value);
     }
 
-    if (header_.record_count == 0) header_.base_timestamp = header_.max_timestamp = record.timestamp;
+    if (header_.record_count == 0)
+        header_.base_timestamp = header_.max_timestamp = record.timestamp;
     if (record.timestamp > header_.max_timestamp) header_.max_timestamp = record.timestamp;
     header_.last_offset_delta = header_.record_count;
     ++header_.record_count;

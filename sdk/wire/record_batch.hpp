@@ -1,16 +1,17 @@
 // RecordBatch v2 (magic 2, KIP-98): how records travel and how they lie on flash.
 //
-//   0 base_offset i64 | 8 batch_length i32 | 12 partition_leader_epoch i32 | 16 magic i8 | 17 crc u32
-//   21 attributes i16 | 23 last_offset_delta i32 | 27 base_timestamp i64 | 35 max_timestamp i64
-//   43 producer_id i64 | 51 producer_epoch i16 | 53 base_sequence i32 | 57 record_count i32 | 61 records
+//   0 base_offset i64 | 8 batch_length i32 | 12 partition_leader_epoch i32 | 16 magic i8 | 17 crc
+//   u32 21 attributes i16 | 23 last_offset_delta i32 | 27 base_timestamp i64 | 35 max_timestamp i64
+//   43 producer_id i64 | 51 producer_epoch i16 | 53 base_sequence i32 | 57 record_count i32 | 61
+//   records
 //
-// All big-endian. batch_length counts from byte 12. The CRC-32C covers bytes 21 to the end, so a broker
-// gives offsets and leader epoch (bytes 0 to 16) without touching it. From byte 61 on the records lie one
-// after the other, or, with a codec, as one compressed block (room compression).
+// All big-endian. batch_length counts from byte 12. The CRC-32C covers bytes 21 to the end, so a
+// broker gives offsets and leader epoch (bytes 0 to 16) without touching it. From byte 61 on the
+// records lie one after the other, or, with a codec, as one compressed block (room compression).
 //
-// A record: varint length, i8 attributes (0), varlong timestamp delta, varint offset delta, varint key
-// length (-1: null), key, varint value length (-1: null), value, varint header count, and per header varint
-// key length, key, varint value length (-1: null), value. All varints are zigzag.
+// A record: varint length, i8 attributes (0), varlong timestamp delta, varint offset delta, varint
+// key length (-1: null), key, varint value length (-1: null), value, varint header count, and per
+// header varint key length, key, varint value length (-1: null), value. All varints are zigzag.
 //
 // Nothing here trusts a length, and nothing here owns memory.
 #pragma once
@@ -57,7 +58,9 @@ struct BatchHeader {
     std::int32_t record_count = 0;
 
     constexpr Codec codec() const { return static_cast<Codec>(attributes & attribute::codec_mask); }
-    constexpr bool is_log_append_time() const { return (attributes & attribute::log_append_time) != 0; }
+    constexpr bool is_log_append_time() const {
+        return (attributes & attribute::log_append_time) != 0;
+    }
     constexpr bool is_transactional() const { return (attributes & attribute::transactional) != 0; }
     constexpr bool is_control() const { return (attributes & attribute::control) != 0; }
     constexpr std::int64_t last_offset() const { return base_offset + last_offset_delta; }
@@ -71,30 +74,31 @@ BatchHeader read_batch_header(const std::uint8_t* at);
 /// Writes the fields as they are, batch_length and crc too, to batch_header_size bytes.
 void write_batch_header(const BatchHeader& header, std::uint8_t* at);
 
-/// CRC-32C of a batch whose header and records may lie apart (the Sender's own header, the source's bytes).
-/// header  the batch_header_size bytes
+/// CRC-32C of a batch whose header and records may lie apart (the Sender's own header, the source's
+/// bytes). header  the batch_header_size bytes
 std::uint32_t batch_crc(const std::uint8_t* header, ByteView records);
 
-/// Fills in batch_length, magic and crc of `header`, and writes it to batch_header_size bytes at `at`.
-/// The records may lie anywhere. cost: one pass over the records
+/// Fills in batch_length, magic and crc of `header`, and writes it to batch_header_size bytes at
+/// `at`. The records may lie anywhere. cost: one pass over the records
 void seal_batch_header(BatchHeader& header, ByteView records, std::uint8_t* at);
 
 /// The sequence `count` records after `sequence`: 2147483647 is followed by 0.
 constexpr std::int32_t next_sequence(std::int32_t sequence, std::int32_t count) {
-    return static_cast<std::int32_t>((static_cast<std::uint32_t>(sequence) + static_cast<std::uint32_t>(count)) &
-                                     0x7fff'ffffU);
+    return static_cast<std::int32_t>(
+        (static_cast<std::uint32_t>(sequence) + static_cast<std::uint32_t>(count)) & 0x7fff'ffffU);
 }
 
 /// One batch at the front of borrowed bytes.
 class BatchView {
 public:
-    /// Takes the batch at the front of `bytes`; what follows is ignored, so a Fetch answer is walked by
-    /// parsing again after whole().size() bytes. Looks at magic and length only, not at the CRC.
-    /// fails: truncated (not whole) · malformed (length below a header) · unsupported (magic is not 2)
+    /// Takes the batch at the front of `bytes`; what follows is ignored, so a Fetch answer is
+    /// walked by parsing again after whole().size() bytes. Looks at magic and length only, not at
+    /// the CRC. fails: truncated (not whole) · malformed (length below a header) · unsupported
+    /// (magic is not 2)
     static Result<BatchView> parse(ByteView bytes);
 
     const BatchHeader& header() const { return header_; }
-    bool crc_ok() const;                                     ///< cost: one pass over the batch
+    bool crc_ok() const;  ///< cost: one pass over the batch
     ByteView records() const { return whole_.subspan(batch_header_size); }  ///< byte 61 to the end
     ByteView whole() const { return whole_; }
     Codec codec() const { return header_.codec(); }
@@ -120,7 +124,7 @@ public:
 
     std::int32_t size() const { return count_; }  ///< headers not yet taken by next()
     std::optional<RecordHeader> next();
-    ByteView encoded() const { return left_; }    ///< what follows the header count on the wire
+    ByteView encoded() const { return left_; }  ///< what follows the header count on the wire
 
 private:
     ByteView left_;
@@ -139,11 +143,13 @@ struct RecordView {
 /// finish() tells why, so a caller loops first and asks once.
 class RecordReader {
 public:
-    RecordReader(ByteView records, std::int32_t count) : left_(records), count_(count < 0 ? 0 : count), bad_(count < 0) {}
+    RecordReader(ByteView records, std::int32_t count)
+        : left_(records), count_(count < 0 ? 0 : count), bad_(count < 0) {}
 
     /// The next record, its headers checked; nothing at the end or after damage.
     std::optional<RecordView> next();
-    /// ok when exactly `count` records filled exactly all bytes, else malformed or (bytes end early) truncated.
+    /// ok when exactly `count` records filled exactly all bytes, else malformed or (bytes end
+    /// early) truncated.
     Status finish() const;
     std::int32_t index() const { return index_; }  ///< of the record that next() would give
 
@@ -170,17 +176,19 @@ struct BatchIdentity {
     std::int64_t producer_id = -1;
     std::int16_t producer_epoch = -1;
     std::int32_t base_sequence = -1;
-    std::int16_t attributes = 0;  ///< transactional bit; the codec when the records are compressed afterwards
+    std::int16_t attributes =
+        0;  ///< transactional bit; the codec when the records are compressed afterwards
 };
 
-/// Writes records into memory of the caller's, behind a gap of 61 bytes for the header. The size so far is
-/// known after every append, so a batch is closed exactly at its limit.
+/// Writes records into memory of the caller's, behind a gap of 61 bytes for the header. The size so
+/// far is known after every append, so a batch is closed exactly at its limit.
 class BatchBuilder {
 public:
     BatchBuilder() = default;
     explicit BatchBuilder(MutableBytes memory) : memory_(memory) {}
 
-    /// fails: full (does not fit behind what is there) · too_large (would not fit into empty memory either)
+    /// fails: full (does not fit behind what is there) · too_large (would not fit into empty memory
+    /// either)
     Status append(const RecordInput& record);
     /// Bytes that this record would add now.
     std::size_t size_of(const RecordInput& record) const;
@@ -190,11 +198,13 @@ public:
     std::int32_t record_count() const { return header_.record_count; }
     std::size_t size() const { return end_; }  ///< header included
     std::size_t capacity() const { return memory_.size(); }
-    /// What is known so far: timestamps, counts, last_offset_delta. The rest is as in a default BatchHeader.
+    /// What is known so far: timestamps, counts, last_offset_delta. The rest is as in a default
+    /// BatchHeader.
     const BatchHeader& header() const { return header_; }
     ByteView records() const;  ///< byte 61 to the end, as SourceBatch wants it
 
-    /// Writes header and CRC; the whole batch. Not empty. May be called again with another identity.
+    /// Writes header and CRC; the whole batch. Not empty. May be called again with another
+    /// identity.
     ByteView finish(const BatchIdentity& identity);
 
 private:

@@ -1,8 +1,8 @@
-// Zigzag varints as records use them. Inline and branch-light: a broker reads six of them per record, and
-// all but the time stamp are one byte long.
+// Zigzag varints as records use them. Inline and branch-light: a broker reads six of them per
+// record, and all but the time stamp are one byte long.
 //
-// Readers take a cursor [at, end) and return nullptr for damage, so that a caller can chain them and look
-// once. Writers trust the caller, who has asked varint_size first.
+// Readers take a cursor [at, end) and return nullptr for damage, so that a caller can chain them
+// and look once. Writers trust the caller, who has asked varint_size first.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,9 @@ constexpr std::size_t uvarint_size(U value) {
     return size;
 }
 template <class I>
-constexpr std::size_t varint_size(I value) { return uvarint_size(zigzag(value)); }
+constexpr std::size_t varint_size(I value) {
+    return uvarint_size(zigzag(value));
+}
 
 template <class U>
 constexpr std::uint8_t* put_uvarint(std::uint8_t* at, U value) {
@@ -39,12 +41,16 @@ constexpr std::uint8_t* put_uvarint(std::uint8_t* at, U value) {
     return at;
 }
 template <class I>
-constexpr std::uint8_t* put_varint(std::uint8_t* at, I value) { return put_uvarint(at, zigzag(value)); }
+constexpr std::uint8_t* put_varint(std::uint8_t* at, I value) {
+    return put_uvarint(at, zigzag(value));
+}
 
-/// The rest of a varint that is longer than one byte. fails (nullptr): the bytes end, or more than 32
-/// (64) bits are set; as in Kafka's own reader, the bits past the type's width in the last byte must be 0.
+/// The rest of a varint that is longer than one byte. fails (nullptr): the bytes end, or more than
+/// 32 (64) bits are set; as in Kafka's own reader, the bits past the type's width in the last byte
+/// must be 0.
 template <class U>
-constexpr const std::uint8_t* get_uvarint_long(const std::uint8_t* at, const std::uint8_t* end, U& value) {
+constexpr const std::uint8_t* get_uvarint_long(const std::uint8_t* at, const std::uint8_t* end,
+                                               U& value) {
     constexpr int bits = static_cast<int>(sizeof(U) * 8);
     U result = 0;
     for (int shift = 0; shift < bits; shift += 7) {
@@ -60,7 +66,8 @@ constexpr const std::uint8_t* get_uvarint_long(const std::uint8_t* at, const std
     return nullptr;
 }
 template <class I>
-constexpr const std::uint8_t* get_varint(const std::uint8_t* at, const std::uint8_t* end, I& value) {
+constexpr const std::uint8_t* get_varint(const std::uint8_t* at, const std::uint8_t* end,
+                                         I& value) {
     using U = decltype(zigzag(I{}));
     if (at == nullptr || at == end) return nullptr;
     U raw = *at;

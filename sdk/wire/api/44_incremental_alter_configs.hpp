@@ -1,0 +1,72 @@
+// IncrementalAlterConfigs (key 44, KIP-339): operations 0 set, 1 delete, 2 append, 3 subtract.
+#pragma once
+
+#include "sdk/wire/codec.hpp"
+
+namespace leat::wire {
+
+struct IncrementalAlterConfigsRequest {
+    struct AlterableConfig {
+        StringView name;
+        std::int8_t config_operation = 0;
+        StringView value;
+
+        static void fields(auto& io, auto& m) {
+            io("name", m.name);
+            io("config_operation", m.config_operation);
+            io("value", m.value, always.nullable());
+        }
+    };
+
+    struct AlterConfigsResource {
+        std::int8_t resource_type = 0;
+        StringView resource_name;
+        Array<AlterableConfig> configs;
+
+        static void fields(auto& io, auto& m) {
+            io("resource_type", m.resource_type);
+            io("resource_name", m.resource_name);
+            io("configs", m.configs);
+        }
+    };
+
+    Array<AlterConfigsResource> resources;
+    bool validate_only = false;
+
+    static constexpr ApiKey api_key = ApiKey::incremental_alter_configs;
+    static constexpr Versions versions{.first = 0, .last = 1, .flexible = 1};
+
+    static void fields(auto& io, auto& m) {
+        io("resources", m.resources);
+        io("validate_only", m.validate_only);
+    }
+};
+
+struct IncrementalAlterConfigsResponse {
+    struct AlterConfigsResourceResponse {
+        ErrorCode error_code = ErrorCode::none;
+        StringView error_message;
+        std::int8_t resource_type = 0;
+        StringView resource_name;
+
+        static void fields(auto& io, auto& m) {
+            io("error_code", m.error_code);
+            io("error_message", m.error_message, always.nullable());
+            io("resource_type", m.resource_type);
+            io("resource_name", m.resource_name);
+        }
+    };
+
+    std::int32_t throttle_time_ms = 0;
+    Array<AlterConfigsResourceResponse> responses;
+
+    static constexpr ApiKey api_key = ApiKey::incremental_alter_configs;
+    static constexpr Versions versions{.first = 0, .last = 1, .flexible = 1};
+
+    static void fields(auto& io, auto& m) {
+        io("throttle_time_ms", m.throttle_time_ms);
+        io("responses", m.responses);
+    }
+};
+
+}  // namespace leat::wire

@@ -1,0 +1,58 @@
+#include "sdk/wire/api_key.hpp"
+
+namespace leat::wire {
+namespace {
+
+constexpr std::int16_t never = Versions::never;
+
+// Sorted by key. The second range is narrower where a higher version means behaviour, not layout, that
+// brokers here do not have: fetch by topic id (13) and its sessions, tiered offsets (8), group
+// coordination beyond KIP-848's epochs, transactions version 2, two-phase commit.
+constexpr Api table[] = {
+    {ApiKey::produce, "Produce", {3, 13, 9}, {3, 9, 9}, 0},
+    {ApiKey::fetch, "Fetch", {4, 18, 12}, {4, 12, 12}, 4},
+    {ApiKey::list_offsets, "ListOffsets", {1, 11, 6}, {1, 7, 6}, 1},
+    {ApiKey::metadata, "Metadata", {0, 13, 9}, {0, 12, 9}, 0},
+    {ApiKey::offset_commit, "OffsetCommit", {2, 10, 8}, {2, 9, 8}, 2},
+    {ApiKey::offset_fetch, "OffsetFetch", {1, 10, 6}, {1, 9, 6}, 1},
+    {ApiKey::find_coordinator, "FindCoordinator", {0, 6, 3}, {0, 4, 3}, 0},
+    {ApiKey::join_group, "JoinGroup", {0, 9, 6}, {0, 9, 6}, 0},
+    {ApiKey::heartbeat, "Heartbeat", {0, 4, 4}, {0, 4, 4}, 0},
+    {ApiKey::leave_group, "LeaveGroup", {0, 5, 4}, {0, 5, 4}, 0},
+    {ApiKey::sync_group, "SyncGroup", {0, 5, 4}, {0, 5, 4}, 0},
+    {ApiKey::describe_groups, "DescribeGroups", {0, 6, 5}, {0, 6, 5}, 0},
+    {ApiKey::list_groups, "ListGroups", {0, 5, 3}, {0, 5, 3}, 0},
+    {ApiKey::sasl_handshake, "SaslHandshake", {0, 1, never}, {0, 1, never}, 0},
+    {ApiKey::api_versions, "ApiVersions", {0, 4, 3}, {0, 4, 3}, 0},
+    {ApiKey::create_topics, "CreateTopics", {2, 7, 5}, {2, 7, 5}, 2},
+    {ApiKey::delete_topics, "DeleteTopics", {1, 6, 4}, {1, 6, 4}, 1},
+    {ApiKey::delete_records, "DeleteRecords", {0, 2, 2}, {0, 2, 2}, 0},
+    {ApiKey::init_producer_id, "InitProducerId", {0, 6, 2}, {0, 4, 2}, 0},
+    {ApiKey::offset_for_leader_epoch, "OffsetForLeaderEpoch", {2, 4, 4}, {2, 4, 4}, 2},
+    {ApiKey::describe_configs, "DescribeConfigs", {1, 4, 4}, {1, 4, 4}, 1},
+    {ApiKey::sasl_authenticate, "SaslAuthenticate", {0, 2, 2}, {0, 2, 2}, 0},
+    {ApiKey::create_partitions, "CreatePartitions", {0, 3, 2}, {0, 3, 2}, 0},
+    {ApiKey::delete_groups, "DeleteGroups", {0, 2, 2}, {0, 2, 2}, 0},
+    {ApiKey::incremental_alter_configs, "IncrementalAlterConfigs", {0, 1, 1}, {0, 1, 1}, 0},
+    {ApiKey::describe_cluster, "DescribeCluster", {0, 2, 0}, {0, 1, 0}, 0},
+};
+
+consteval bool agrees_with_flexible_since() {
+    for (const Api& api : table)
+        if (api.codec.flexible != flexible_since(api.key) || api.accepted.flexible != api.codec.flexible)
+            return false;
+    return true;
+}
+static_assert(agrees_with_flexible_since());
+
+}  // namespace
+
+std::span<const Api> apis() noexcept { return table; }
+
+const Api* find_api(std::int16_t key) noexcept {
+    for (const Api& api : table)
+        if (static_cast<std::int16_t>(api.key) == key) return &api;
+    return nullptr;
+}
+
+}  // namespace leat::wire

@@ -1,0 +1,113 @@
+// Reading and writing the protocol's primitive types.
+//
+// Both ends are sticky: after the first fault a Reader yields zeros and a Writer writes nothing more, so
+// that descriptions of messages read straight down and ask once, at the end. Both are out of line and
+// know nothing of versions: on a microcontroller they are paid for once, however many messages there are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "leat/result.hpp"
+#include "sdk/wire/types.hpp"
+
+namespace leat::wire {
+
+/// How a length is written: classic (int16 or int32, -1 is null) or compact (varint of length + 1, 0 is null).
+enum class Lengths : bool { classic, compact };
+enum class Null : bool { refused, allowed };
+
+/// Reads from a borrowed frame and never past its end.
+class Reader {
+public:
+    constexpr explicit Reader(ByteView bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+
+    std::int8_t i8();
+    std::int16_t i16();
+    std::int32_t i32();
+    std::int64_t i64();
+    double f64();
+    bool boolean();              ///< any byte but 0 is true, as in Kafka
+    std::uint32_t uvarint();     ///< at most 5 bytes, of the last only 4 bits
+    std::int32_t varint();       ///< zigzag
+    std::int64_t varlong();      ///< zigzag, at most 10 bytes
+    Uuid uuid();
+    StringView string(Lengths lengths, Null null);
+    BytesView bytes(Lengths lengths, Null null);
+    /// The number of elements, -1 for null. Never more than bytes are left: every element takes at least one.
+    std::int32_t array_count(Lengths lengths, Null null);
+    void skip(std::size_t count);
+    /// Skips a whole section of tagged fields (KIP-482).
+    void skip_tags();
+
+    constexpr const std::uint8_t* at() const { return at_; }
+    constexpr const std::uint8_t* end() const { return end_; }
+    constexpr std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
+    constexpr ByteView rest() const { return {at_, left()}; }
+    constexpr bool failed() const { return failed_; }
+    constexpr Error error() const { return error_; }
+    void fail_with(Error error);
+    /// All bytes were read and nothing failed.
+    Status finish() const;
+
+protected:
+    /// `count` bytes, at most 16; zeros after the end.
+    const std::uint8_t* take(std::size_t count);
+    std::int32_t length(Lengths lengths, Null null, std::uint32_t max);
+
+    const std::uint8_t* at_;
+    const std::uint8_t* end_;
+    Error error_ = Error::truncated;
+    bool failed_ = false;
+};
+
+/// Where bytes belong that an encoder left out (BytesView::elsewhere).
+struct Gap {
+    std::size_t at = 0;    ///< the offset in the written bytes before which they come
+    std::size_t size = 0;
+};
+
+/// Writes into memory that the caller brings, and goes on counting when it is full: a Writer without
+/// memory is the size counter.
+class Writer {
+public:
+    constexpr Writer() = default;
+    constexpr explicit Writer(MutableBytes memory, std::span<Gap> gaps = {})
+        : memory_(memory.data()), capacity_(memory.size()), gaps_(gaps) {}
+
+    void i8(std::int8_t value);
+    void i16(std::int16_t value);
+    void i32(std::int32_t value);
+    void i64(std::int64_t value);
+    void f64(double value);
+    void uvarint(std::uint32_t value);
+    void varint(std::int32_t value);
+    void varlong(std::int64_t value);
+    void uuid(const Uuid& value);
+    void string(const StringView& text, Lengths lengths, Null null);
+    void bytes(const BytesView& bytes, Lengths lengths, Null null);
+    void array_count(std::size_t count, bool is_null, Lengths lengths, Null null);
+    void put(const void* from, std::size_t count);
+
+    /// Bytes so far, whether they fitted or not, with those that stand elsewhere.
+    constexpr std::size_t size() const { return used_ + apart_; }
+    constexpr std::size_t written() const { return used_; }
+    constexpr std::size_t gap_count() const { return gap_count_; }
+    /// fails  full: the memory is too small · invalid: a null where the protocol has none, a string
+    ///        longer than 32,767 bytes in a classic version, or bytes elsewhere without a place for a Gap
+    Status finish() const;
+
+private:
+    void length(std::size_t length, bool is_null, Lengths lengths, Null null, std::uint32_t max);
+
+    std::uint8_t* memory_ = nullptr;
+    std::size_t capacity_ = 0;
+    std::size_t used_ = 0;
+    std::size_t apart_ = 0;
+    std::span<Gap> gaps_{};
+    std::size_t gap_count_ = 0;
+    bool invalid_ = false;
+};
+
+}  // namespace leat::wire
