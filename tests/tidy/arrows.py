@@ -40,7 +40,7 @@ PLACES = {
 
 ARROWS = {
     "port": [],
-    "words": ["port", "base"],
+    "words": ["wire"],
     "base": ["port"],
     "wire": ["base"],
     "compression": ["base"],
