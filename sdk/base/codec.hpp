@@ -1,5 +1,5 @@
-// The five compression codecs of Kafka, by their number in bits 0 to 2 of a batch's attributes. It stands
-// in base because both wire (which names it) and compression (which does it) need it.
+// The five compression codecs of Kafka, by their number in bits 0 to 2 of a batch's attributes. It
+// stands in base because both wire (which names it) and compression (which does it) need it.
 #pragma once
 
 #include <cstdint>

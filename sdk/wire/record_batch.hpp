@@ -1,9 +1,11 @@
 // RecordBatch v2 (magic 2, KIP-98): how records travel and how they lie on flash.
 //
-//   0 base_offset i64 | 8 batch_length i32 | 12 partition_leader_epoch i32 | 16 magic i8 | 17 crc
-//   u32 21 attributes i16 | 23 last_offset_delta i32 | 27 base_timestamp i64 | 35 max_timestamp i64
-//   43 producer_id i64 | 51 producer_epoch i16 | 53 base_sequence i32 | 57 record_count i32 | 61
-//   records
+//    0 base_offset i64         23 last_offset_delta i32   51 producer_epoch i16
+//    8 batch_length i32        27 base_timestamp i64      53 base_sequence i32
+//   12 leader_epoch i32        35 max_timestamp i64       57 record_count i32
+//   16 magic i8                43 producer_id i64         61 records
+//   17 crc u32
+//   21 attributes i16
 //
 // All big-endian. batch_length counts from byte 12. The CRC-32C covers bytes 21 to the end, so a
 // broker gives offsets and leader epoch (bytes 0 to 16) without touching it. From byte 61 on the

@@ -27,16 +27,20 @@ Bytes from_hex(std::string_view hex) {
 
 // Computed by and cross-checked with kafka-python's decoder.
 const Bytes data_batch = from_hex(
-    "00000000000000000000004700000000020217af830000000000010000018bcfe568000000018bcfe56805ffffffffffffffffffffffff"
+    "00000000000000000000004700000000020217af830000000000010000018bcfe568000000018bcfe56805ffffffff"
+    "ffffffffffffffff"
     "ffff000000021c000000046b3104763102026802780c000a02010100");
 const Bytes transactional_batch = from_hex(
-    "000000000000000a0000003a00000000022ebd78bd0010000000000000018bcfe568000000018bcfe568000000000000000fa000030000"
+    "000000000000000a0000003a00000000022ebd78bd0010000000000000018bcfe568000000018bcfe5680000000000"
+    "00000fa000030000"
     "00070000000110000000026b027600");
 const Bytes commit_marker = from_hex(
-    "000000000000000b000000420000000002b4213bcb0030000000000000018bcfe568000000018bcfe568000000000000000fa00003ffff"
+    "000000000000000b000000420000000002b4213bcb0030000000000000018bcfe568000000018bcfe5680000000000"
+    "00000fa00003ffff"
     "ffff000000012000000008000000010c00000000000000");
 const Bytes abort_marker = from_hex(
-    "000000000000000b000000420000000002401fed830030000000000000018bcfe568000000018bcfe568000000000000000fa00003ffff"
+    "000000000000000b000000420000000002401fed830030000000000000018bcfe568000000018bcfe5680000000000"
+    "00000fa00003ffff"
     "ffff000000012000000008000000000c00000000000000");
 
 BatchView parsed(ByteView bytes) {
@@ -83,8 +87,10 @@ TEST_CASE("record batch: the builder writes the golden bytes") {
     Bytes memory(200);
     BatchBuilder builder{MutableBytes(memory)};
     const RecordHeader headers[] = {{.key = "h", .value = bytes_of("x")}};
-    const RecordInput first{
-        .timestamp = 1700000000000, .key = bytes_of("k1"), .value = bytes_of("v1"), .headers = headers};
+    const RecordInput first{.timestamp = 1700000000000,
+                            .key = bytes_of("k1"),
+                            .value = bytes_of("v1"),
+                            .headers = headers};
     const std::size_t before = builder.size();
     const std::size_t predicted = builder.size_of(first);
     REQUIRE(builder.append(first));
@@ -98,9 +104,12 @@ TEST_CASE("record batch: the builder writes the golden bytes") {
 
     builder.clear();
     CHECK(builder.empty());
-    REQUIRE(builder.append({.timestamp = 1700000000000, .key = bytes_of("k"), .value = bytes_of("v")}));
-    const ByteView whole = builder.finish(
-        {.producer_id = 4000, .producer_epoch = 3, .base_sequence = 7, .attributes = attribute::transactional});
+    REQUIRE(
+        builder.append({.timestamp = 1700000000000, .key = bytes_of("k"), .value = bytes_of("v")}));
+    const ByteView whole = builder.finish({.producer_id = 4000,
+                                           .producer_epoch = 3,
+                                           .base_sequence = 7,
+                                           .attributes = attribute::transactional});
     const BatchView golden = parsed(transactional_batch);
     CHECK(golden.crc_ok());
     CHECK(equal(whole.subspan(16), ByteView(transactional_batch).subspan(16)));
@@ -126,7 +135,8 @@ TEST_CASE("control batch: markers read and write as the golden bytes") {
         CHECK(batch.header().is_control());
         const Result<ControlMarker> marker = read_control_marker(batch);
         REQUIRE(marker);
-        CHECK(marker->type == (golden == &commit_marker ? ControlMarker::commit : ControlMarker::abort));
+        CHECK(marker->type ==
+              (golden == &commit_marker ? ControlMarker::commit : ControlMarker::abort));
         std::uint8_t written[control_batch_size];
         write_control_marker(*marker,
                              {.producer_id = 4000,
@@ -140,7 +150,8 @@ TEST_CASE("control batch: markers read and write as the golden bytes") {
     CHECK(read_control_marker(parsed(data_batch)).error() == Error::invalid);
 }
 
-TEST_CASE("record batch: parse takes one batch and leaves the next, and refuses what is not whole") {
+TEST_CASE(
+    "record batch: parse takes one batch and leaves the next, and refuses what is not whole") {
     Bytes two = data_batch;
     two.insert(two.end(), transactional_batch.begin(), transactional_batch.end());
     const BatchView first = parsed(two);
@@ -196,8 +207,8 @@ TEST_CASE("record reader: lengths that lie are found, whatever they promise") {
         return std::pair(seen, reader.finish());
     };
     CHECK(read(records, 2).second);
-    CHECK_FALSE(read(records, 1).second);   // bytes left over
-    CHECK_FALSE(read(records, 3).second);   // bytes end early
+    CHECK_FALSE(read(records, 1).second);  // bytes left over
+    CHECK_FALSE(read(records, 3).second);  // bytes end early
     CHECK_FALSE(read(records, -1).second);
     CHECK_FALSE(read(records, std::numeric_limits<std::int32_t>::max()).second);
     CHECK(read({}, 0).second);
@@ -209,30 +220,47 @@ TEST_CASE("record reader: lengths that lie are found, whatever they promise") {
     std::mt19937 random(7);
     for (int round = 0; round < 20'000; ++round) {
         Bytes bad = records;
-        for (int flips = 0; flips < 3; ++flips) bad[random() % bad.size()] = static_cast<std::uint8_t>(random());
+        for (int flips = 0; flips < 3; ++flips)
+            bad[random() % bad.size()] = static_cast<std::uint8_t>(random());
         const Bytes exact(bad);  // an allocation of exactly this size
         (void)read(exact, 2);
     }
 }
 
-TEST_CASE("record reader: a header count without headers, a null header key and spare bytes are malformed") {
+TEST_CASE(
+    "record reader: a header count without headers, a null header key and spare bytes are "
+    "malformed") {
     const auto verdict = [](const char* hex) {
         const Bytes bytes = from_hex(hex);
         RecordReader reader(bytes, 1);
         (void)reader.next();
         return reader.finish();
     };
-    CHECK(verdict("0c0000000101" "00"));  // null key, null value, no headers
-    CHECK(verdict("0c0000000101" "02").error() == Error::malformed);          // one header promised
-    CHECK(verdict("0c0000000101" "01").error() == Error::malformed);          // minus one header
-    CHECK(verdict("100000000101" "02" "0101").error() == Error::malformed);   // null header key
-    CHECK(verdict("100000000101" "02" "0001"));                               // empty key, null value
-    CHECK(verdict("0e0000000101" "0000").error() == Error::malformed);        // one byte too many
-    CHECK(verdict("00").error() == Error::malformed);                         // no room for attributes
-    CHECK(verdict("01").error() == Error::malformed);                         // negative length
-    CHECK(verdict("ffffffff0f").error() == Error::malformed);                 // length -2^31
-    CHECK(verdict("feffffff0f").error() == Error::truncated);                 // length 2^31 - 1
-    CHECK(verdict("ffffffff1f").error() == Error::truncated);                 // 33 bits: not a varint
+    CHECK(
+        verdict("0c0000000101"
+                "00"));  // null key, null value, no headers
+    CHECK(verdict("0c0000000101"
+                  "02")
+              .error() == Error::malformed);  // one header promised
+    CHECK(verdict("0c0000000101"
+                  "01")
+              .error() == Error::malformed);  // minus one header
+    CHECK(verdict("100000000101"
+                  "02"
+                  "0101")
+              .error() == Error::malformed);  // null header key
+    CHECK(
+        verdict("100000000101"
+                "02"
+                "0001"));  // empty key, null value
+    CHECK(verdict("0e0000000101"
+                  "0000")
+              .error() == Error::malformed);                   // one byte too many
+    CHECK(verdict("00").error() == Error::malformed);          // no room for attributes
+    CHECK(verdict("01").error() == Error::malformed);          // negative length
+    CHECK(verdict("ffffffff0f").error() == Error::malformed);  // length -2^31
+    CHECK(verdict("feffffff0f").error() == Error::truncated);  // length 2^31 - 1
+    CHECK(verdict("ffffffff1f").error() == Error::truncated);  // 33 bits: not a varint
 }
 
 TEST_CASE("batch builder: full at the byte, too large when it never fits") {
@@ -269,10 +297,16 @@ TEST_CASE("batch builder: random records read back as they were, time stamps in 
         std::vector<Bytes> values;
         for (int i = 0; i < 100; ++i) {
             const std::int64_t stamp =
-                round % 2 ? static_cast<std::int64_t>(random()) : 1'700'000'000'000 + static_cast<int>(random() % 2000) - 1000;
+                round % 2 ? static_cast<std::int64_t>(random())
+                          : 1'700'000'000'000 + static_cast<int>(random() % 2000) - 1000;
             Bytes value(random() % 300, static_cast<std::uint8_t>(i));
-            const RecordHeader headers[] = {{.key = "a", .value = nullptr}, {.key = "", .value = ByteView(value)}};
-            if (!builder.append({.timestamp = stamp, .key = nullptr, .value = ByteView(value), .headers = headers})) break;
+            const RecordHeader headers[] = {{.key = "a", .value = nullptr},
+                                            {.key = "", .value = ByteView(value)}};
+            if (!builder.append({.timestamp = stamp,
+                                 .key = nullptr,
+                                 .value = ByteView(value),
+                                 .headers = headers}))
+                break;
             stamps.push_back(stamp);
             values.push_back(value);
         }
@@ -307,8 +341,10 @@ TEST_CASE("sequence: wraps from 2147483647 to 0") {
 TEST_CASE("varint: every length, both widths, is its own inverse; overlong ones are refused") {
     for (int bit = 0; bit < 64; ++bit)
         for (const std::int64_t nudge : {-1, 0, 1}) {
-            const auto wide = static_cast<std::int64_t>((std::uint64_t{1} << bit) + static_cast<std::uint64_t>(nudge));
-            for (const std::int64_t value : {wide, static_cast<std::int64_t>(~static_cast<std::uint64_t>(wide))}) {
+            const auto wide = static_cast<std::int64_t>((std::uint64_t{1} << bit) +
+                                                        static_cast<std::uint64_t>(nudge));
+            for (const std::int64_t value :
+                 {wide, static_cast<std::int64_t>(~static_cast<std::uint64_t>(wide))}) {
                 std::uint8_t bytes[10];
                 const std::uint8_t* end = put_varint(bytes, value);
                 CHECK(static_cast<std::size_t>(end - bytes) == varint_size(value));
