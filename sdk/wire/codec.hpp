@@ -7,6 +7,7 @@
 //     encode(request, std::integral_constant<std::int16_t, 9>{}, memory);    // compiled here, folded to v9
 //
 // A body is what follows the request or response header (header.hpp). Decoded views borrow the body.
+// Arrays to be encoded are spans; arrays that were decoded can be encoded again at run-time versions only.
 // Fields that the version does not carry keep their defaults when decoded and are left out when encoded:
 // whoever picks the version answers for what it cannot say.
 #pragma once
@@ -84,7 +85,7 @@ using Fixed = FixedVersion<N, (N >= M::versions.flexible)>;
 template <class M, std::int16_t N>
 Status decode_into(ByteView body, std::integral_constant<std::int16_t, N>, M& m) {
     static_assert(M::versions.has(N), "the message has no such version");
-    Decoder<Fixed<M, N>> decoder(body, {});
+    Decoder<Fixed<M, N>> decoder(Reader(body), {});
     decoder.structure(m);
     return decoder.finish();
 }

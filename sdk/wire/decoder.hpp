@@ -10,7 +10,7 @@ namespace leat::wire {
 template <class Version>
 class Decoder : public Reader {
 public:
-    constexpr Decoder(ByteView bytes, Version version) : Reader(bytes), version_(version) {}
+    constexpr Decoder(Reader reader, Version version) : Reader(reader), version_(version) {}
 
     template <class T>
     [[gnu::always_inline]] void operator()(const char*, T& field, FieldVersions versions = always) {
@@ -18,7 +18,7 @@ public:
     }
 
     template <class T>
-    void value(T& field, Null null) {
+    [[gnu::always_inline]] void value(T& field, Null null) {
         if constexpr (std::is_same_v<T, bool>) field = boolean();
         else if constexpr (std::is_enum_v<T>) field = static_cast<T>(i16());
         else if constexpr (std::is_same_v<T, std::int8_t>) field = i8();
@@ -37,7 +37,7 @@ public:
     void structure(M& m) {
         M::fields(*this, m);
         if (!version_.flexible()) return;
-        if constexpr (HasTags<M>) tags(m);
+        if constexpr (has_tags<M, Version>()) tags(m);
         else skip_tags();
     }
 
@@ -79,25 +79,20 @@ private:
 
     template <class T>
     void array(Array<T>& field, Null null) {
-        std::int32_t count = array_count(version_.lengths(), null);
-        const std::uint8_t* begin = at_;
-        // The walk that lets iteration be infallible. Depth is that of the types, never of the data.
-        for (std::int32_t i = 0; i < count && !failed(); ++i) {
-            T item{};
-            value(item, Null::refused);
-        }
-        if (failed() || count < 0) field = nullptr;
-        else
-            field = Array<T>::of_frame(begin, at_, count, decode_item<T>, version_.number(), version_.flexible());
+        T item;
+        static_cast<ArrayView&>(field) =
+            Reader::array(decode_item<T>, version_.number(), version_.flexible(), null, &item);
     }
 
+    /// The one decoder of elements, for the walk and for the iteration. Depth is that of the types, never
+    /// of the data.
     template <class T>
-    static const std::uint8_t* decode_item(const std::uint8_t* at, const std::uint8_t* end,
-                                           std::int16_t version, bool flexible, T& item) {
-        Decoder decoder({at, static_cast<std::size_t>(end - at)}, Version::make(version, flexible));
-        item = T{};
-        decoder.value(item, Null::refused);
-        return decoder.at();
+    static void decode_item(Reader& reader, std::int16_t version, bool flexible, void* item) {
+        Decoder decoder(reader, Version::make(version, flexible));
+        T& field = *static_cast<T*>(item);
+        field = T{};
+        decoder.value(field, Null::refused);
+        reader = decoder;
     }
 
     [[no_unique_address]] Version version_;

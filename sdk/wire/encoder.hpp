@@ -18,7 +18,7 @@ public:
     }
 
     template <class T>
-    void value(const T& field, Null null) {
+    [[gnu::always_inline]] void value(const T& field, Null null) {
         if constexpr (std::is_same_v<T, bool>) i8(field ? 1 : 0);
         else if constexpr (std::is_enum_v<T>) i16(static_cast<std::int16_t>(field));
         else if constexpr (std::is_same_v<T, std::int8_t>) i8(field);
@@ -37,7 +37,7 @@ public:
     void structure(const M& m) {
         M::fields(*this, m);
         if (!version_.flexible()) return;
-        if constexpr (HasTags<M>) tags(m);
+        if constexpr (has_tags<M, Version>()) tags(m);
         else uvarint(0);
     }
 
@@ -86,8 +86,13 @@ private:
 
     template <class T>
     void array(const Array<T>& field, Null null) {
-        array_count(field.size(), field.is_null(), version_.lengths(), null);
-        for (const T& item : field) value(item, Null::refused);
+        array_count(field, version_.lengths(), null);
+        for (const T& item : field.items()) value(item, Null::refused);
+        if (!field.decode) return;
+        // What was decoded can be encoded again, in any version, but not at a device's expense.
+        if constexpr (Version::is_fixed) refuse();
+        else
+            for (const T& item : field) value(item, Null::refused);
     }
 
     [[no_unique_address]] Version version_;

@@ -104,7 +104,25 @@ BytesView Reader::bytes(Lengths lengths, Null null) {
     return ByteView{begin, static_cast<std::size_t>(size)};
 }
 
-std::int32_t Reader::array_count(Lengths lengths, Null null) { return length(lengths, null, length_max); }
+ArrayView Reader::array(ArrayView::Decode decode, std::int16_t version, bool flexible, Null null, void* item) {
+    ArrayView view;
+    view.count = length(flexible ? Lengths::compact : Lengths::classic, null, length_max);
+    view.first = at_;
+    for (std::int32_t i = 0; i < view.count && !failed_; ++i) decode(*this, version, flexible, item);
+    if (failed_) view.count = 0;
+    view.last = at_;
+    view.decode = decode;
+    view.version = version;
+    view.flexible = flexible;
+    return view;
+}
+
+const void* ArrayView::take(const void* at, void* item) const {
+    auto begin = static_cast<const std::uint8_t*>(at);
+    Reader reader({begin, static_cast<std::size_t>(last - begin)});
+    decode(reader, version, flexible, item);
+    return reader.at();
+}
 
 void Reader::skip(std::size_t count) {
     if (count > left()) return fail_with(Error::truncated);
@@ -194,8 +212,8 @@ void Writer::bytes(const BytesView& bytes, Lengths lengths, Null null) {
         invalid_ = true;
 }
 
-void Writer::array_count(std::size_t count, bool is_null, Lengths lengths, Null null) {
-    length(count, is_null, lengths, null, length_max);
+void Writer::array_count(const ArrayView& array, Lengths lengths, Null null) {
+    length(array.size(), array.is_null(), lengths, null, length_max);
 }
 
 Status Writer::finish() const {

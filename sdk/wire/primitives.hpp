@@ -18,6 +18,27 @@ namespace leat::wire {
 enum class Lengths : bool { classic, compact };
 enum class Null : bool { refused, allowed };
 
+class Reader;
+
+/// Array<T> without its T, so that what is the same for all elements is compiled once.
+struct ArrayView {
+    /// Decodes the element at the reader's place into `item`, a T that it resets first.
+    using Decode = void (*)(Reader& reader, std::int16_t version, bool flexible, void* item);
+
+    const void* first = nullptr;         ///< the first T of a span, or the first byte in the frame
+    const std::uint8_t* last = nullptr;  ///< in a frame: where the last element ends
+    Decode decode = nullptr;             ///< null: a span
+    std::int32_t count = 0;              ///< -1: null
+    std::int16_t version = 0;
+    bool flexible = false;
+
+    constexpr bool is_null() const { return count < 0; }
+    constexpr std::size_t size() const { return count < 0 ? 0 : static_cast<std::size_t>(count); }
+    constexpr bool empty() const { return count <= 0; }
+    /// Decodes the element at `at` into `item` and returns where the next one begins.
+    const void* take(const void* at, void* item) const;
+};
+
 /// Reads from a borrowed frame and never past its end.
 class Reader {
 public:
@@ -35,8 +56,10 @@ public:
     Uuid uuid();
     StringView string(Lengths lengths, Null null);
     BytesView bytes(Lengths lengths, Null null);
-    /// The number of elements, -1 for null. Never more than bytes are left: every element takes at least one.
-    std::int32_t array_count(Lengths lengths, Null null);
+    /// Reads a count and walks that many elements with `decode`, using `item` (a T) for each: after that
+    /// iterating over the view cannot fail. A count above the bytes that are left is refused at once, so the
+    /// walk is bounded by the frame: every element takes at least one byte.
+    ArrayView array(ArrayView::Decode decode, std::int16_t version, bool flexible, Null null, void* item);
     void skip(std::size_t count);
     /// Skips a whole section of tagged fields (KIP-482).
     void skip_tags();
@@ -87,13 +110,14 @@ public:
     void uuid(const Uuid& value);
     void string(const StringView& text, Lengths lengths, Null null);
     void bytes(const BytesView& bytes, Lengths lengths, Null null);
-    void array_count(std::size_t count, bool is_null, Lengths lengths, Null null);
+    void array_count(const ArrayView& array, Lengths lengths, Null null);
     void put(const void* from, std::size_t count);
 
     /// Bytes so far, whether they fitted or not, with those that stand elsewhere.
     constexpr std::size_t size() const { return used_ + apart_; }
     constexpr std::size_t written() const { return used_; }
     constexpr std::size_t gap_count() const { return gap_count_; }
+    void refuse() { invalid_ = true; }
     /// fails  full: the memory is too small · invalid: a null where the protocol has none, a string
     ///        longer than 32,767 bytes in a classic version, or bytes elsewhere without a place for a Gap
     Status finish() const;

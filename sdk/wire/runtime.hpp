@@ -15,7 +15,7 @@ AnyVersion any_version(std::int16_t version) {
 template <class M>
 Status Runtime<M>::decode(ByteView body, std::int16_t version, M& m) {
     if (!M::versions.has(version)) return fail(Error::unsupported);
-    Decoder<AnyVersion> decoder(body, any_version<M>(version));
+    Decoder<AnyVersion> decoder(Reader(body), any_version<M>(version));
     decoder.structure(m);
     return decoder.finish();
 }

@@ -88,7 +88,7 @@ struct ProduceResponse {
             io("record_errors", m.record_errors, since(8));
             io("error_message", m.error_message, since(8).nullable());
         }
-        static void tags(auto& io, auto& m) {
+        static constexpr void tags(auto& io, auto& m) {
             io(0, "current_leader", m.current_leader, since(10));
         }
     };
@@ -130,7 +130,7 @@ struct ProduceResponse {
         io("responses", m.responses);
         io("throttle_time_ms", m.throttle_time_ms);
     }
-    static void tags(auto& io, auto& m) {
+    static constexpr void tags(auto& io, auto& m) {
         io(0, "node_endpoints", m.node_endpoints, since(10));
     }
 };

@@ -40,7 +40,7 @@ struct FetchRequest {
             io("log_start_offset", m.log_start_offset, since(5));
             io("partition_max_bytes", m.partition_max_bytes);
         }
-        static void tags(auto& io, auto& m) {
+        static constexpr void tags(auto& io, auto& m) {
             io(0, "replica_directory_id", m.replica_directory_id, since(17));
             io(1, "high_watermark", m.high_watermark, since(18),
                std::numeric_limits<std::int64_t>::max());
@@ -99,7 +99,7 @@ struct FetchRequest {
         io("forgotten_topics_data", m.forgotten_topics_data, since(7));
         io("rack_id", m.rack_id, since(11));
     }
-    static void tags(auto& io, auto& m) {
+    static constexpr void tags(auto& io, auto& m) {
         io(0, "cluster_id", m.cluster_id, since(12).nullable(), StringView(nullptr));
         io(1, "replica_state", m.replica_state, since(15));
     }
@@ -172,7 +172,7 @@ struct FetchResponse {
             io("preferred_read_replica", m.preferred_read_replica, since(11));
             io("records", m.records, always.nullable());
         }
-        static void tags(auto& io, auto& m) {
+        static constexpr void tags(auto& io, auto& m) {
             io(0, "diverging_epoch", m.diverging_epoch, since(12));
             io(1, "current_leader", m.current_leader, since(12));
             io(2, "snapshot_id", m.snapshot_id, since(12));
@@ -220,7 +220,7 @@ struct FetchResponse {
         io("session_id", m.session_id, since(7));
         io("responses", m.responses);
     }
-    static void tags(auto& io, auto& m) {
+    static constexpr void tags(auto& io, auto& m) {
         io(0, "node_endpoints", m.node_endpoints, since(16));
     }
 };

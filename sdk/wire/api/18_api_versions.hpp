@@ -74,7 +74,7 @@ struct ApiVersionsResponse {
         io("api_keys", m.api_keys);
         io("throttle_time_ms", m.throttle_time_ms, since(1));
     }
-    static void tags(auto& io, auto& m) {
+    static constexpr void tags(auto& io, auto& m) {
         io(0, "supported_features", m.supported_features, since(3));
         io(1, "finalized_features_epoch", m.finalized_features_epoch, since(3), -1);
         io(2, "finalized_features", m.finalized_features, since(3));

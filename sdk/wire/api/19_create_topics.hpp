@@ -92,7 +92,7 @@ struct CreateTopicsResponse {
             io("replication_factor", m.replication_factor, since(5));
             io("configs", m.configs, since(5).nullable());
         }
-        static void tags(auto& io, auto& m) {
+        static constexpr void tags(auto& io, auto& m) {
             io(0, "topic_config_error_code", m.topic_config_error_code, since(5));
         }
     };

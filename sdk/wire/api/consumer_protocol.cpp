@@ -15,7 +15,7 @@ Result<M> decode_versioned(ByteView bytes) {
     if (reader.failed()) return fail(reader.error());
     if (version < 0) return fail(Error::unsupported);
     // Not decode(): it insists on the end, and a newer version has more to say.
-    Decoder<AnyVersion> decoder(reader.rest(), any_version<M>(version));
+    Decoder<AnyVersion> decoder(Reader(reader.rest()), any_version<M>(version));
     M m;
     decoder.structure(m);
     if (decoder.failed()) return fail(decoder.error());
