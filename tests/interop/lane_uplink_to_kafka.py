@@ -35,8 +35,8 @@ def await_upstream(lane, topic, want, exact, seconds=60):
 def run(lane, options):
     config = os.path.join(lane.work, "leatd.json")
     with open(config, "w", encoding="utf-8") as file:
-        json.dump({"uplink": {"bootstrap": lane.broker.bootstrap,
-                              "routes": [{"topics": "up-*", "create": True}]}}, file)
+        json.dump({"routes": [{"bootstrap.servers": lane.broker.bootstrap, "topics": ["up-*"], "create.topics": True,
+                               "retry.backoff.max.ms": "1s"}]}, file)
     gateway = Leatd(options.leatd, os.path.join(lane.work, "gateway"), config=config)
     gateway.start()
     try:
