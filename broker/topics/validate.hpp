@@ -1,0 +1,62 @@
+// What a broker looks at before it takes a batch from a producer (kafka-rules 4.1, "Produce
+// validation": ProduceRequest.validateRecords and LogValidator in Kafka).
+//
+// The bytes are a stranger's. A batch that passes has exactly the records its header claims, so
+// that nobody after us, neither the log nor a consumer, needs to doubt it again.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "leat/time.hpp"
+#include "sdk/wire/error_code.hpp"
+#include "sdk/wire/record_batch.hpp"
+
+namespace leat::topics {
+
+/// At most so many rejected records of a batch are named to the producer.
+constexpr std::size_t record_problems_max = 64;
+
+struct BatchRules {
+    std::int16_t produce_version = 7;       ///< zstd needs Produce v7 (KIP-110)
+    std::uint32_t bytes_max = 1024 * 1024;  ///< of the batch as it came
+    std::uint32_t decompressed_bytes_max = 32 * 1024 * 1024;
+    bool compacted = false;  ///< then a record without key is refused
+    bool transactions =
+        false;  ///< false: transactional batches are refused, there is no coordinator
+    WallTime now{};
+    bool check_times =
+        false;  ///< false while wall time is not trusted, and for LogAppendTime topics
+    milliseconds before_max{-1};  ///< -1: no bound
+    milliseconds after_max{-1};
+};
+
+/// A record that is the reason why its whole batch was refused (ProduceResponse v8, record_errors).
+struct RecordProblem {
+    std::int32_t index = 0;  ///< in the batch
+    std::string message;
+};
+
+struct Validated {
+    wire::ErrorCode error = wire::ErrorCode::none;
+    std::string message;  ///< for people; empty when error is none
+    std::vector<RecordProblem> problems;
+    wire::BatchHeader header;  ///< as it came; meaningful when error is none
+    /// The largest time stamp the records really have; a producer may have written another one into
+    /// the header. -1: no record has one.
+    std::int64_t max_timestamp = -1;
+};
+
+/// Judges one partition's records of a Produce request. `records` is borrowed for the call.
+///
+/// errors  invalid_record (not one batch, magic, counts, lengths, control, keyless) ·
+/// corrupt_message (short,
+///         CRC) · unsupported_compression_type · message_too_large · invalid_timestamp ·
+///         invalid_txn_state
+/// cost    uncompressed: one pass for the CRC, one over the records, no heap. Compressed:
+/// decompressed in
+///         pieces of 64 KiB, so a batch that expands costs no memory for it
+Validated validate(ByteView records, const BatchRules& rules);
+
+}  // namespace leat::topics
