@@ -96,7 +96,7 @@ def resolve(path, name, files):
     """The file of this tree that an include names, or None when it is the system's."""
     here = path.rsplit("/", 1)[0]
     for candidate in (name, "sdk/include/" + name, here + "/" + name):
-        if candidate in files:
+        if candidate in files or candidate + ".in" in files:  # the build fills in a .in
             return candidate
     return None
 
