@@ -51,17 +51,18 @@ public:
     /// A buffer and what is in it. Size classes are made by handing in buffers of several sizes.
     struct Buffer {
         MutableBytes memory{};
-        wire::BatchBuilder builder{};
-        ByteView compressed{};      ///< empty: goes out as it is
+        wire::BatchBuilder builder{};    ///< writes into memory, behind 61 bytes
         std::uint64_t first_record = 0;
         Instant created{};
-        std::int16_t attributes = 0;
-        bool open = false;
-        bool taken = false;
-        Buffer* next = nullptr;     ///< in the free list, the slot's list
-        Buffer* open_before = nullptr;  ///< in the list of open batches
-        Buffer* open_after = nullptr;
+        Buffer* next = nullptr;          ///< in the free list, or the slot's next younger batch
+        Buffer* linger_before = nullptr;
+        Buffer* linger_after = nullptr;
+        std::uint32_t records_bytes = 0; ///< from byte 61 on, once closed
+        std::int16_t attributes = 0;     ///< the codec, if it was compressed
         std::uint16_t slot = 0;
+        std::uint8_t size_class = 0;
+        bool open = false;               ///< takes records
+        bool lingers = false;            ///< in the linger list
     };
     struct Slot {
         PartitionQueue* queue = nullptr;  ///< woken when a batch is ready
@@ -69,6 +70,7 @@ public:
         Buffer* untaken = nullptr;        ///< oldest that the Sender has not taken
         Buffer* last = nullptr;
         std::uint64_t record_count = 0;   ///< ever appended
+        std::uint32_t want_bytes = 0;     ///< what the last batch came to: the buffer to ask for
     };
 
     Accumulator(std::span<Slot> slots, const AccumulatorConfig& config, Deliveries* deliveries = nullptr,
@@ -106,11 +108,15 @@ public:
     Peek peek(std::uint16_t slot, Instant now, SourceBatch& out) override;
     void take(std::uint16_t slot, std::uint64_t ticket) override;
     void settle(std::uint16_t slot, std::uint64_t ticket, const Outcome& outcome) override;
+    Instant oldest(std::uint16_t slot) const override;
 
 private:
-    Buffer* allocate(std::size_t record_bytes);
-    void release(Buffer& buffer);
+    Result<Buffer*> allocate(std::size_t bytes, std::size_t wanted);
+    Result<Buffer*> begin(std::uint16_t slot, Instant now, const wire::RecordInput& record);
+    bool fits(const Buffer& buffer, const wire::RecordInput& record) const;
     void close(Buffer& buffer);
+    void linger_over(Buffer& buffer);
+    void wake(std::uint16_t slot);
 
     static constexpr std::size_t classes_max = 4;
     struct Class {
@@ -123,8 +129,9 @@ private:
     BatchCompressor* compressor_;
     MutableBytes compress_room_;
     Class classes_[classes_max];
-    Buffer* open_first_ = nullptr;  // open batches in order of creation: also the order of their lingers
-    Buffer* open_last_ = nullptr;
+    Buffer* linger_first_ = nullptr;  // in order of creation, which is the order in which lingers end
+    Buffer* linger_last_ = nullptr;
+    std::uint8_t class_count_ = 0;
     std::uint32_t free_count_ = 0;
     std::uint32_t unsettled_ = 0;
 };

@@ -43,6 +43,10 @@ public:
     virtual void take(std::uint16_t partition, std::uint64_t ticket) = 0;
     /// Exactly once per taken batch, in the partition's order.
     virtual void settle(std::uint16_t partition, std::uint64_t ticket, const Outcome& outcome) = 0;
+    /// When the oldest batch that was not taken yet was begun, whether peek would give it already or not; `never`
+    /// if there is none, or if nothing of this source expires. What the delivery timeout is counted from
+    /// while nobody peeks (no connection).
+    virtual Instant oldest(std::uint16_t partition) const = 0;
 
 protected:
     ~BatchSource() = default;

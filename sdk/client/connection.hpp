@@ -2,8 +2,10 @@
 //
 // The driver owns the pipe. It tells what happened (on_connected, on_received, on_written, on_disconnected,
 // on_deadline), and drains what to do (poll_write, poll_event, deadline). Kafka answers the requests of one
-// connection in order, so an answer belongs to the oldest request that waits for one; a correlation id that
-// says otherwise means that we and the peer no longer agree about frames, and the connection is given up.
+// connection in order, so an answer belongs to the oldest request that waits for one. An answer to an older
+// request than that is left over from before a restart (a UART knows no disconnect) and is skipped; any other
+// correlation id means that we and the peer no longer agree about frames, and the connection is given up.
+// Correlation ids go on counting over reconnects for the same reason.
 //
 //   driver loop:  read into receive_room() -> on_received(n) -> poll_event() until empty
 //                 write poll_write() (one gathered write) -> on_written(n)
@@ -120,9 +122,11 @@ public:
 
     // tell
     void on_connected(Instant now);
-    /// The pipe is gone. Also how a driver gives up a connection by itself.
+    /// The pipe is gone; what had been received was told and drained before. Also how a driver gives up a
+    /// connection by itself. A write still under way in the driver must be over or cancelled: the views that
+    /// poll_write gave die with the events that follow.
     void on_disconnected(Instant now, Error why = Error::disconnected);
-    /// Where the driver reads to. Empty while events wait to be drained.
+    /// Where the driver reads to. Empty only if the events were not drained.
     MutableBytes receive_room();
     void on_received(Instant now, std::size_t bytes);
     /// The same for bytes that lie elsewhere. Returns how many were taken: drain the events, then come again
@@ -141,7 +145,7 @@ public:
     /// version  a number, or a std::integral_constant where only one version shall be compiled in
     template <class M, class Version>
     Status send(Instant now, const M& message, Version version, const RequestOptions& options) {
-        Result<MutableBytes> room = open_request(M::key, version);
+        Result<MutableBytes> room = open_request(M::api_key, version);
         if (!room) return fail(room.error());
         Result<std::size_t> written = wire::encode(message, version, *room);
         if (!written) return give_back_request(written.error());
@@ -174,10 +178,9 @@ private:
     Result<MutableBytes> open_frame(wire::ApiKey key, std::int16_t version, wire::Lengths lengths,
                                     std::size_t response_header);
     std::optional<Event> next_answer(Instant now);
-    std::optional<Event> after_handshake(Handshake::Step step);
+    bool run_handshake(Handshake::Step step);
     Event end_front(Event::Kind kind, Error error);
     void close(Error why);
-    void drop_answered_bytes();
 
     MutableBytes receive_;
     MutableBytes send_;
@@ -186,17 +189,19 @@ private:
     std::string_view client_id_;
     Handshake* handshake_;
     std::size_t received_ = 0;        // bytes in receive_
-    std::size_t answered_ = 0;        // front part of receive_ that an event's body may still point to
-    std::size_t skip_ = 0;            // bytes of an oversized answer that are still to be dropped
+    std::size_t answered_ = 0;        // its front part that was looked at; the last event's body may lie there
+    std::size_t skip_ = 0;            // bytes of an answer that nobody wants, still to come
     std::size_t send_end_ = 0;        // bytes used in send_
     std::size_t open_at_ = 0;         // where the open request's length field stands
-    std::uint32_t open_bytes_ = 0;    // its size so far
-    std::uint16_t pieces_begin_ = 0, pieces_sealed_ = 0, pieces_end_ = 0;
+    std::size_t pieces_begin_ = 0;    // [begin, sealed) is to be written, [sealed, end) belongs to the open request
+    std::size_t pieces_sealed_ = 0;
+    std::size_t pieces_end_ = 0;
+    InFlight open_request_{};         // `unwritten` counts its bytes
     std::int32_t next_correlation_ = 0;
-    InFlight open_request_{};
     State state_ = State::idle;
     Error why_closed_{};
     bool ready_told_ = false;
+    bool in_handshake_ = false;       // only the handshake may send before `ready`
     bool open_ = false;
 };
 

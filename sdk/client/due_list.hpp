@@ -28,6 +28,8 @@ public:
     /// Moves `link` here from wherever it is. Searches from the back: O(1) for "now + constant".
     void insert(DueLink& link, Instant due);
     DueLink* first() const { return root_.after == &root_ ? nullptr : root_.after; }
+    DueLink* last() const { return root_.before == &root_ ? nullptr : root_.before; }
+    DueLink* before(const DueLink& link) const { return link.before == &root_ ? nullptr : link.before; }
     Instant due() const { return root_.after == &root_ ? never : root_.after->due; }
 
 private:

@@ -34,6 +34,7 @@ constexpr std::size_t in_flight_max = 5;
 /// The producer's name for its brokers, shared by all its queues and Senders. producer_id -1: not known yet.
 struct ProducerIdentity {
     std::int64_t producer_id = -1;
+    std::int16_t producer_epoch = 0;  ///< where a partition's epoch starts
     const Sender* asking = nullptr;  ///< the one Sender that has InitProducerId in flight
 };
 
@@ -75,7 +76,8 @@ public:
     Sender* lent_to() const { return sender_; }
     std::size_t in_flight_count() const { return in_flight_; }
     std::size_t unsettled_count() const { return window_.size(); }
-    ProducerState producer_state() const { return {producer_id_, producer_epoch_, next_sequence_}; }
+    /// Under which name it sends, and the sequence of the next batch that has none yet.
+    const ProducerState& sending_as() const { return state_; }
 
     // tell
     /// The source has (or may have) a batch now: its linger is over, a read finished. Cheap; any time.
@@ -87,22 +89,24 @@ public:
     Instant expire(Instant now, milliseconds delivery_timeout);
     /// Gives up everything that is not in flight, with `error`, taken or not. Close without flush; a topic
     /// that was deleted.
-    void fail_all(Instant now, wire::ErrorCode error);
+    /// Returns false while something is in flight: its answer comes first, then call again.
+    bool fail_all(Instant now, wire::ErrorCode error);
 
 private:
     friend class Sender;
 
     enum class Next : std::uint8_t { batch, blocked, needs_producer_id, pending, empty };
-    /// The batch to send next, sequence given; it is the caller's duty to send it (mark_sent).
+    /// The batch to send next, with its sequence; the Sender sends it at once (mark_sent).
+    /// identity  null: not idempotent
     Next next(Instant now, ProducerIdentity* identity, TakenBatch*& out);
     void mark_sent(TakenBatch& batch);
     enum class Verdict : std::uint8_t { done, retry, retry_new_leader };
     Verdict on_answer(TakenBatch& batch, const Outcome& outcome);
     void on_lost(TakenBatch& batch);
+    void settle(TakenBatch& batch, const Outcome& outcome);
     void settle_front();
     bool bump(ProducerIdentity& identity);
-    void settle(TakenBatch& batch, const Outcome& outcome);
-    bool is_first_unsettled(const TakenBatch& batch) const;
+    TakenBatch& take(const SourceBatch& source);
 
     std::string_view topic_;
     BatchSource& source_;
@@ -111,10 +115,8 @@ private:
     DueLink retry_;   // in its retry list while a back-off runs
     DueLink expiry_;  // in its expiry list while something may expire
     Sender* sender_ = nullptr;
-    std::int64_t producer_id_ = -1;
-    std::int32_t next_sequence_ = 0;
+    ProducerState state_{};
     std::int32_t partition_;
-    std::int16_t producer_epoch_ = -1;
     std::uint16_t slot_;
     std::uint16_t failures_ = 0;   // in a row; chooses the back-off
     std::uint8_t in_flight_ = 0;

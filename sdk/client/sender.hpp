@@ -25,8 +25,8 @@ struct SenderConfig {
     /// its answer is known or its request timed out, so the bound is this plus request_timeout. zero: never.
     milliseconds delivery_timeout{120000};
     BackoffConfig retry{};
-    std::uint32_t request_bytes_max = 1024 * 1024;  ///< a single batch may be longer
-    std::uint16_t request_batches_max = 64;
+    std::uint32_t request_bytes_max = 1024 * 1024;  ///< a request that has reached this takes no further batch
+    std::uint16_t request_batches_max = 64;         ///< one batch per partition; at most produce_batches_max()
 };
 
 struct SenderEvent {
@@ -76,19 +76,19 @@ private:
 
     void make_ready(PartitionQueue& queue);
     bool send_one(Instant now);
-    std::size_t pick(Instant now, TakenBatch*& first);
-    void write_request(Instant now, TakenBatch* first, std::int16_t version);
+    TakenBatch* pick(Instant now);
+    void write_request(Instant now, TakenBatch* first);
     void ask_producer_id(Instant now);
     void on_producer_id(Instant now, const Event& event);
     void on_produced(Instant now, const Event& event);
-    void on_all_lost(Instant now, TakenBatch* first);
-    void on_all_written(Instant now, TakenBatch* first);
+    void on_lost(Instant now, TakenBatch* batch, bool and_wait);
     void on_outcome(Instant now, TakenBatch& batch, const Outcome& outcome);
     void retry_later(Instant now, PartitionQueue& queue);
     void after_answer(Instant now, PartitionQueue& queue);
     void tell(PartitionQueue& queue, wire::ErrorCode error);
     void watch_expiry(Instant now, PartitionQueue& queue);
-    void throttle(Instant now, std::int32_t milliseconds_asked);
+    void throttle(Instant now, std::int32_t ms);
+    std::size_t head_bytes(const PartitionQueue& queue) const;
 
     Connection& connection_;
     ProducerIdentity& identity_;

@@ -1,0 +1,325 @@
+#include "sdk/client/sender.hpp"
+
+#include "sdk/client/produce_codec.hpp"
+#include "sdk/wire/record_batch.hpp"
+
+namespace leat::client {
+
+namespace {
+using wire::ErrorCode;
+
+/// Takes the batch that this answer names out of the list. Brokers answer in the order of the request, so
+/// it is nearly always the first.
+TakenBatch* take_from(TakenBatch*& list, std::string_view topic, const wire::Uuid& id, std::int32_t partition) {
+    for (TakenBatch** link = &list; *link != nullptr; link = &(*link)->next_in_request) {
+        TakenBatch* batch = *link;
+        const PartitionQueue& queue = *batch->queue;
+        if (queue.partition() != partition) continue;
+        if (topic.empty() ? !(queue.topic_id() == id) : queue.topic() != topic) continue;
+        *link = batch->next_in_request;
+        return batch;
+    }
+    return nullptr;
+}
+}  // namespace
+
+Sender::Sender(Connection& connection, ProducerIdentity& identity, const SenderConfig& config, Owner owner,
+               std::uint32_t seed)
+    : connection_(connection), identity_(identity), config_(config), jitter_(seed), owner_(owner) {
+    LEAT_CHECK(!config.idempotent || config.acks == Acks::all);
+    if (config_.request_batches_max > produce_batches_max())
+        config_.request_batches_max = static_cast<std::uint16_t>(produce_batches_max());
+}
+
+Instant Sender::deadline() const {
+    Instant due = earlier(retry_.due(), expiry_.due());
+    if (throttled_until_ != Instant{} && has_ready()) due = earlier(due, throttled_until_);
+    if (ask_again_ != Instant{}) due = earlier(due, ask_again_);
+    return due;
+}
+
+// ---- queues come and go
+
+void Sender::lend(Instant now, PartitionQueue& queue) {
+    LEAT_CHECK(queue.sender_ == nullptr && queue.in_flight_ == 0);
+    queue.sender_ = this;
+    queue.recalled_ = false;
+    queue.failures_ = 0;
+    ready_.insert(queue.ready_, Instant{});
+    watch_expiry(now, queue);
+}
+
+void Sender::recall(PartitionQueue& queue) {
+    LEAT_CHECK(queue.sender_ == this);
+    queue.recalled_ = true;
+    queue.ready_.unlink();
+    queue.retry_.unlink();
+    queue.expiry_.unlink();
+    if (queue.in_flight_ == 0) tell(queue, ErrorCode::none);
+}
+
+void Sender::make_ready(PartitionQueue& queue) {
+    if (queue.recalled_ || queue.retry_.is_linked()) return;
+    if (queue.ready_.is_linked() && !queue.told_) return;
+    queue.told_ = false;
+    ready_.insert(queue.ready_, Instant{});
+}
+
+void Sender::tell(PartitionQueue& queue, ErrorCode error) {
+    queue.tell_error_ = error;
+    queue.told_ = true;
+    told_.insert(queue.ready_, Instant{});
+}
+
+std::optional<SenderEvent> Sender::poll_event() {
+    if (refused_ != ErrorCode::none) {
+        const SenderEvent event{.kind = SenderEvent::Kind::producer_refused, .error = refused_};
+        refused_ = ErrorCode::none;
+        return event;
+    }
+    DueLink* link = told_.first();
+    if (link == nullptr) return std::nullopt;
+    PartitionQueue& queue = *link->queue;
+    link->unlink();
+    queue.told_ = false;
+    if (!queue.recalled_)
+        return SenderEvent{SenderEvent::Kind::leader_unknown, &queue, queue.tell_error_};
+    queue.sender_ = nullptr;
+    return SenderEvent{SenderEvent::Kind::returned, &queue, ErrorCode::none};
+}
+
+// ---- time
+
+void Sender::on_deadline(Instant now) {
+    while (retry_.due() <= now) {
+        PartitionQueue& queue = *retry_.first()->queue;
+        queue.retry_.unlink();
+        make_ready(queue);
+    }
+    while (expiry_.due() <= now) {
+        PartitionQueue& queue = *expiry_.first()->queue;
+        queue.expiry_.unlink();
+        watch_expiry(now, queue);
+        make_ready(queue);
+    }
+    if (throttled_until_ <= now) throttled_until_ = {};
+    if (ask_again_ <= now) ask_again_ = {};
+    pump(now);
+}
+
+void Sender::watch_expiry(Instant now, PartitionQueue& queue) {
+    const Instant due = queue.expire(now, config_.delivery_timeout);
+    if (due == never) queue.expiry_.unlink();
+    else expiry_.insert(queue.expiry_, due);
+}
+
+void Sender::retry_later(Instant now, PartitionQueue& queue) {
+    if (queue.retry_.is_linked() || queue.recalled_) return;
+    if (queue.failures_ < 0xffff) ++queue.failures_;
+    queue.ready_.unlink();
+    queue.told_ = false;
+    retry_.insert(queue.retry_, now + backoff_delay(config_.retry, queue.failures_, jitter_));
+}
+
+void Sender::throttle(Instant now, std::int32_t ms) {
+    if (ms > 0) throttled_until_ = now + milliseconds{ms};
+}
+
+// ---- requests
+
+void Sender::pump(Instant now) {
+    // New in the list since the last time: whatever happens to the connection, their batches shall expire.
+    for (DueLink* link = ready_.last(); link != nullptr && !link->queue->expiry_.is_linked();) {
+        PartitionQueue& queue = *link->queue;
+        link = ready_.before(*link);
+        watch_expiry(now, queue);
+    }
+    if (!connection_.is_ready()) return;
+    while (throttled_until_ <= now && send_one(now)) {
+    }
+}
+
+bool Sender::send_one(Instant now) {
+    TakenBatch* first = pick(now);
+    if (first == nullptr) return false;
+    write_request(now, first);
+    return true;
+}
+
+/// Bytes of send memory that one batch may need beside its records: its header, its partition's and topic's
+/// words, and the request's own once.
+std::size_t Sender::head_bytes(const PartitionQueue& queue) const {
+    constexpr std::size_t words = 48;  // lengths, counts, index, tags, topic id; acks, time-out, frame head
+    return words + wire::batch_header_size + queue.topic().size() + connection_.client_id().size();
+}
+
+/// One batch each from as many ready queues as a request takes, batches of one topic side by side.
+TakenBatch* Sender::pick(Instant now) {
+    TakenBatch* first = nullptr;
+    std::size_t room = connection_.can_send(0) ? connection_.send_room() : 0;
+    std::size_t pieces = connection_.pieces_room();
+    std::size_t bytes = 0;
+    std::uint16_t count = 0;
+    DueLink* const last = ready_.last();
+    for (DueLink* link = ready_.first(); link != nullptr && count < config_.request_batches_max;) {
+        PartitionQueue& queue = *link->queue;
+        const std::size_t head = head_bytes(queue);
+        if (room < head || pieces < 3 || bytes >= config_.request_bytes_max) break;
+        TakenBatch* batch = nullptr;
+        const auto next = queue.next(now, config_.idempotent ? &identity_ : nullptr, batch);
+        if (next == PartitionQueue::Next::needs_producer_id) {
+            ask_producer_id(now);
+            break;
+        }
+        const bool was_last = link == last;
+        if (next == PartitionQueue::Next::batch) {
+            ready_.insert(queue.ready_, Instant{});  // to the back: others come first next time
+            queue.mark_sent(*batch);
+            TakenBatch** place = &first;
+            while (*place != nullptr && (*place)->queue->topic() != queue.topic()) place = &(*place)->next_in_request;
+            while (*place != nullptr && (*place)->queue->topic() == queue.topic()) place = &(*place)->next_in_request;
+            batch->next_in_request = *place;
+            *place = batch;
+            room -= head;
+            pieces -= 2;
+            bytes += batch->source.records.size();
+            ++count;
+        } else {
+            queue.ready_.unlink();  // an answer, a wake or a deadline makes it ready again
+        }
+        if (was_last) break;
+        link = ready_.first();
+    }
+    return first;
+}
+
+void Sender::write_request(Instant now, TakenBatch* first) {
+    const std::int16_t version = connection_.version(wire::ApiKey::produce, produce_pinned);
+    RequestOptions options{.owner = owner_, .context = first, .timeout = config_.request_timeout};
+    if (config_.acks == Acks::none) options.answer = Answer::none;
+    const ProduceHead head{version, static_cast<std::int16_t>(config_.acks),
+                           static_cast<std::int32_t>(config_.request_timeout.count())};
+    ++unanswered_;
+    Result<MutableBytes> room = connection_.open_request(wire::ApiKey::produce, version);
+    if (room) {
+        if (append_produce(connection_, head, first)) {
+            connection_.seal_request(now, options);
+            return;
+        }
+        connection_.abandon_request();
+    }
+    // The peer does not speak Produce, or a name is too long for the send memory: nothing was sent.
+    on_lost(now, first, true);
+}
+
+void Sender::ask_producer_id(Instant now) {
+    if (identity_.asking != nullptr || ask_again_ > now) return;
+    const std::int16_t version = connection_.version(wire::ApiKey::init_producer_id, init_producer_id_pinned);
+    if (send_init_producer_id(connection_, now, version, {.owner = owner_, .timeout = config_.request_timeout}))
+        identity_.asking = this;
+    else
+        ask_again_ = now + config_.retry.max;
+}
+
+// ---- answers
+
+void Sender::on_event(Instant now, const Event& event) {
+    switch (event.kind) {
+        case Event::Kind::response:
+            if (event.api_key == wire::ApiKey::init_producer_id) on_producer_id(now, event);
+            else on_produced(now, event);
+            break;
+        case Event::Kind::written: {
+            auto* batch = static_cast<TakenBatch*>(event.context);
+            --unanswered_;
+            while (batch != nullptr) {
+                TakenBatch* next = batch->next_in_request;
+                on_outcome(now, *batch, {});
+                batch = next;
+            }
+            break;
+        }
+        case Event::Kind::failed:
+            // too_large: the answer came, so the connection is fine and only a pause keeps us from
+            // asking for the same answer in a loop.
+            if (event.context == nullptr) identity_.asking = nullptr;
+            else on_lost(now, static_cast<TakenBatch*>(event.context), event.error == Error::too_large);
+            break;
+        case Event::Kind::closed:
+        case Event::Kind::ready:
+            throttled_until_ = ask_again_ = {};
+    }
+    pump(now);
+}
+
+void Sender::on_producer_id(Instant now, const Event& event) {
+    identity_.asking = nullptr;
+    Result<ProducerIdAnswer> answer = read_producer_id(event);
+    const ErrorCode error = answer ? answer->error : ErrorCode::unknown_server_error;
+    if (answer) throttle(now, answer->throttle_ms);
+    if (error == ErrorCode::none) {
+        identity_.producer_id = answer->producer_id;
+        identity_.producer_epoch = answer->producer_epoch;
+        ask_failures_ = 0;
+        return;
+    }
+    // Refused or not, there is nothing else to do than to ask again: batches that cannot wait expire.
+    if (!wire::retriable(error)) refused_ = error;
+    if (ask_failures_ < 0xffff) ++ask_failures_;
+    ask_again_ = now + (wire::retriable(error) ? backoff_delay(config_.retry, ask_failures_, jitter_) : config_.retry.max);
+}
+
+void Sender::on_produced(Instant now, const Event& event) {
+    struct Told {
+        Sender* sender;
+        Instant now;
+        TakenBatch* unanswered;
+    } told{this, now, static_cast<TakenBatch*>(event.context)};
+    Result<std::int32_t> throttled = read_produced(
+        event,
+        [](void* user, std::string_view topic, const wire::Uuid& id, std::int32_t partition, const Outcome& outcome) {
+            auto& answer = *static_cast<Told*>(user);
+            TakenBatch* batch = take_from(answer.unanswered, topic, id, partition);
+            if (batch != nullptr) answer.sender->on_outcome(answer.now, *batch, outcome);
+        },
+        &told);
+    if (throttled) throttle(now, *throttled);
+    // What an answer leaves out, or an answer that makes no sense, tells nothing about our batches.
+    if (told.unanswered != nullptr) on_lost(now, told.unanswered, true);
+    else --unanswered_;
+}
+
+void Sender::on_lost(Instant now, TakenBatch* batch, bool and_wait) {
+    --unanswered_;
+    while (batch != nullptr) {
+        TakenBatch* next = batch->next_in_request;
+        PartitionQueue& queue = *batch->queue;
+        queue.on_lost(*batch);
+        if (and_wait) retry_later(now, queue);
+        after_answer(now, queue);
+        batch = next;
+    }
+}
+
+void Sender::on_outcome(Instant now, TakenBatch& batch, const Outcome& outcome) {
+    PartitionQueue& queue = *batch.queue;
+    const auto verdict = queue.on_answer(batch, outcome);
+    if (verdict != PartitionQueue::Verdict::done) {
+        retry_later(now, queue);
+        if (verdict == PartitionQueue::Verdict::retry_new_leader && !queue.recalled_) tell(queue, outcome.error);
+    } else if (outcome.error == ErrorCode::none) {
+        queue.failures_ = 0;
+    }
+    after_answer(now, queue);
+}
+
+void Sender::after_answer(Instant now, PartitionQueue& queue) {
+    if (queue.recalled_) {
+        if (queue.in_flight_ == 0) tell(queue, ErrorCode::none);
+        return;
+    }
+    watch_expiry(now, queue);
+    make_ready(queue);
+}
+
+}  // namespace leat::client
