@@ -1,0 +1,60 @@
+// Looking after a cluster: topics, settings, offsets. A state machine that sends through a Router and tries
+// again where Kafka's own admin client does, until its deadline.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sdk/cluster/admin_types.hpp"
+#include "sdk/cluster/router.hpp"
+
+namespace leat::cluster {
+
+class Admin final : public Requester {
+public:
+    struct Operation;
+
+    explicit Admin(Router& router, const client::BackoffConfig& retry = {}, std::uint32_t seed = 1);
+    ~Admin();
+    Admin(const Admin&) = delete;
+    Admin& operator=(const Admin&) = delete;
+
+    // want: each answers once, at the latest at its deadline
+    struct Options {
+        milliseconds timeout{30'000};
+        bool validate_only = false;        ///< create_topics: only check
+    };
+    AdminId create_topics(Instant now, std::vector<NewTopic> topics, const Options& options);
+    AdminId delete_topics(Instant now, std::vector<std::string> names, const Options& options);
+    /// nullopt: every topic. Creates none.
+    AdminId describe(Instant now, std::optional<std::vector<std::string>> topics, const Options& options);
+    AdminId describe_configs(Instant now, ConfigResource kind, std::string name, const Options& options);
+    /// `timestamp` in milliseconds, or timestamp_latest, timestamp_earliest: for each partition its offset.
+    AdminId list_offsets(Instant now, std::string topic, std::vector<std::int32_t> partitions,
+                         std::int64_t timestamp, const Options& options);
+
+    // Requester, for the Router
+    void pump(Instant now, Router& router) override;
+    void on_answer(Instant now, Router& router, const client::Event& event, std::uint64_t context) override;
+    Instant deadline() const override;
+
+    // drain
+    std::optional<AdminAnswer> poll_answer();
+
+private:
+    AdminId start(Instant now, std::unique_ptr<Operation> operation, const Options& options);
+    void finish(AdminId id);
+
+    Router& router_;
+    client::BackoffConfig retry_;
+    client::Jitter jitter_;
+    AdminId next_id_ = 1;
+    std::map<AdminId, std::unique_ptr<Operation>> operations_;
+    std::deque<AdminAnswer> answers_;
+};
+
+}  // namespace leat::cluster

@@ -1,0 +1,303 @@
+// The admin requests, one class each.
+#include <algorithm>
+#include <cstdlib>
+
+#include "sdk/client/fetcher.hpp"
+#include "sdk/cluster/admin_operation.hpp"
+#include "sdk/wire/api/02_list_offsets.hpp"
+#include "sdk/wire/api/19_create_topics.hpp"
+#include "sdk/wire/api/20_delete_topics.hpp"
+#include "sdk/wire/api/32_describe_configs.hpp"
+
+namespace leat::cluster {
+namespace {
+
+using Verdict = Admin::Operation::Verdict;
+
+std::string owned(const wire::StringView& text) { return std::string(text.view()); }
+
+/// Try again: the wrong broker was asked, or the right one was not ready.
+bool is_worth_a_retry(wire::ErrorCode error) {
+    return error == wire::ErrorCode::not_controller || error == wire::ErrorCode::request_timed_out ||
+           error == wire::ErrorCode::coordinator_load_in_progress;
+}
+
+template <class M>
+Status send_one(Admin::Operation& operation, Instant now, Router& router, Admin& admin, const Target& target,
+                const M& message) {
+    const milliseconds left = operation.deadline - now;
+    const Status sent = router.send(now, admin, operation.answer.id, target, message, left);
+    if (sent) ++operation.in_flight;
+    return sent;
+}
+
+template <class M>
+std::optional<M> decoded(Admin::Operation& operation, const client::Event& event) {
+    Result<M> message = wire::decode<M>(event.body, event.api_version);
+    if (message) return *std::move(message);
+    operation.answer.status = fail(message.error());
+    return std::nullopt;
+}
+
+Verdict judge_topics(AdminAnswer& answer) {
+    const bool again = std::any_of(answer.topics.begin(), answer.topics.end(),
+                                   [](const TopicOutcome& topic) { return is_worth_a_retry(topic.error); });
+    if (!again) return Verdict::done;
+    answer.error = answer.topics.front().error;
+    return Verdict::again;
+}
+
+struct Create final : Admin::Operation {
+    std::vector<NewTopic> topics;
+    Admin::Options options;
+
+    Status send(Instant now, Router& router, Admin& admin) override {
+        using Request = wire::CreateTopicsRequest;
+        std::vector<std::vector<Request::CreatableTopicConfig>> configs(topics.size());
+        std::vector<Request::CreatableTopic> list(topics.size());
+        for (std::size_t i = 0; i < topics.size(); ++i) {
+            for (const auto& [name, value] : topics[i].configs) {
+                auto& config = configs[i].emplace_back();
+                config.name = name;
+                config.value = value;
+            }
+            list[i].name = topics[i].name;
+            list[i].num_partitions = topics[i].partitions;
+            list[i].replication_factor = topics[i].replication_factor;
+            list[i].configs = configs[i];
+        }
+        Request request;
+        request.topics = list;
+        request.timeout_ms = static_cast<std::int32_t>((deadline - now).count());
+        request.validate_only = options.validate_only;
+        return send_one(*this, now, router, admin, {.kind = Target::Kind::controller}, request);
+    }
+
+    Verdict read(const client::Event& event) override {
+        const auto response = decoded<wire::CreateTopicsResponse>(*this, event);
+        if (!response) return Verdict::done;
+        answer.topics.clear();
+        for (const auto& topic : response->topics)
+            answer.topics.push_back({owned(topic.name), topic.error_code, owned(topic.error_message),
+                                     topic.num_partitions, topic.replication_factor});
+        return judge_topics(answer);
+    }
+};
+
+struct Delete final : Admin::Operation {
+    std::vector<std::string> names;
+
+    Status send(Instant now, Router& router, Admin& admin) override {
+        using Request = wire::DeleteTopicsRequest;
+        // Version 6 names topics in another field than 1 to 5: both are filled, the codec writes one.
+        std::vector<Request::DeleteTopicState> states(names.size());
+        std::vector<wire::StringView> plain(names.begin(), names.end());
+        for (std::size_t i = 0; i < names.size(); ++i) states[i].name = names[i];
+        Request request;
+        request.topics = states;
+        request.topic_names = plain;
+        request.timeout_ms = static_cast<std::int32_t>((deadline - now).count());
+        return send_one(*this, now, router, admin, {.kind = Target::Kind::controller}, request);
+    }
+
+    Verdict read(const client::Event& event) override {
+        const auto response = decoded<wire::DeleteTopicsResponse>(*this, event);
+        if (!response) return Verdict::done;
+        answer.topics.clear();
+        for (const auto& topic : response->responses)
+            answer.topics.push_back(
+                {owned(topic.name), topic.error_code, owned(topic.error_message), -1, -1});
+        return judge_topics(answer);
+    }
+};
+
+struct Describe final : Admin::Operation {
+    std::optional<std::vector<std::string>> names;
+
+    Status send(Instant now, Router& router, Admin& admin) override {
+        using Request = wire::MetadataRequest;
+        std::vector<Request::MetadataRequestTopic> list;
+        Request request;
+        request.allow_auto_topic_creation = false;
+        request.topics = nullptr;
+        if (names) {
+            for (const std::string& name : *names) list.emplace_back().name = name;
+            request.topics = list;
+        }
+        return send_one(*this, now, router, admin, {.kind = Target::Kind::any}, request);
+    }
+
+    Verdict read(const client::Event& event) override {
+        const auto response = decoded<wire::MetadataResponse>(*this, event);
+        if (!response) return Verdict::done;
+        ClusterPicture& picture = answer.cluster = {};
+        picture.cluster_id = owned(response->cluster_id);
+        picture.controller = response->controller_id;
+        for (const auto& broker : response->brokers)
+            picture.brokers[broker.node_id] = {owned(broker.host), static_cast<std::uint16_t>(broker.port)};
+        bool leaders_known = true;
+        for (const auto& topic : response->topics) {
+            TopicInfo& info = picture.topics[owned(topic.name)];
+            info.id = topic.topic_id;
+            info.error = topic.error_code;
+            info.is_internal = topic.is_internal;
+            if (info.error == wire::ErrorCode::leader_not_available) leaders_known = false;
+            for (const auto& partition : topic.partitions) {
+                const auto at = static_cast<std::size_t>(partition.partition_index);
+                if (partition.partition_index < 0 || at > topic.partitions.size()) continue;
+                if (info.partitions.size() <= at) info.partitions.resize(at + 1);
+                PartitionInfo& to = info.partitions[at];
+                to.error = partition.error_code;
+                to.leader = partition.leader_id;
+                to.leader_epoch = partition.leader_epoch;
+                for (std::int32_t id : partition.replica_nodes) to.replicas.push_back(id);
+                for (std::int32_t id : partition.isr_nodes) to.in_sync.push_back(id);
+            }
+        }
+        return leaders_known ? Verdict::done : Verdict::again;
+    }
+};
+
+struct DescribeConfigs final : Admin::Operation {
+    ConfigResource kind = ConfigResource::topic;
+    std::string name;
+
+    Status send(Instant now, Router& router, Admin& admin) override {
+        wire::DescribeConfigsRequest::DescribeConfigsResource resource;
+        resource.resource_type = static_cast<std::int8_t>(kind);
+        resource.resource_name = name;
+        resource.configuration_keys = nullptr;
+        wire::DescribeConfigsRequest request;
+        request.resources = std::span(&resource, 1);
+        Target target;
+        if (kind == ConfigResource::broker) {
+            // Only the broker itself knows its settings.
+            target.kind = Target::Kind::broker;
+            target.broker = static_cast<std::int32_t>(std::strtol(name.c_str(), nullptr, 10));
+        }
+        return send_one(*this, now, router, admin, target, request);
+    }
+
+    Verdict read(const client::Event& event) override {
+        const auto response = decoded<wire::DescribeConfigsResponse>(*this, event);
+        if (!response) return Verdict::done;
+        answer.configs.clear();
+        for (const auto& result : response->results) {
+            answer.error = result.error_code;
+            answer.message = owned(result.error_message);
+            for (const auto& entry : result.configs) {
+                ConfigEntry& to = answer.configs.emplace_back();
+                to.name = owned(entry.name);
+                if (!entry.value.is_null()) to.value = owned(entry.value);
+                to.source = entry.config_source;
+                to.read_only = entry.read_only;
+                to.sensitive = entry.is_sensitive;
+            }
+        }
+        return is_worth_a_retry(answer.error) ? Verdict::again : Verdict::done;
+    }
+};
+
+struct ListOffsets final : Admin::Operation {
+    std::string topic;
+    std::vector<std::int32_t> pending;   // not answered yet
+    std::int64_t timestamp = client::timestamp_latest;
+
+    Status send(Instant now, Router& router, Admin& admin) override {
+        using Request = wire::ListOffsetsRequest;
+        std::map<std::int32_t, std::vector<Request::ListOffsetsPartition>> by_leader;
+        for (std::int32_t partition : pending) {
+            auto& item = by_leader[router.metadata().leader(topic, partition)].emplace_back();
+            item.partition_index = partition;
+            item.timestamp = timestamp;
+        }
+        Status last = fail(Error::would_block);
+        for (const auto& [leader, partitions] : by_leader) {
+            if (leader == no_broker) {
+                const TopicInfo* info = router.metadata().find(topic);
+                if (info && info->error != wire::ErrorCode::none && !wire::retriable(info->error)) {
+                    answer.error = info->error;
+                    return fail(Error::not_found);
+                }
+                router.refresh_metadata(now);
+                continue;
+            }
+            Request::ListOffsetsTopic named;
+            named.name = topic;
+            named.partitions = partitions;
+            Request request;
+            request.replica_id = -1;
+            request.topics = std::span(&named, 1);
+            const Target target{.kind = Target::Kind::broker, .broker = leader};
+            const Status sent = send_one(*this, now, router, admin, target, request);
+            if (sent || last.error() == Error::would_block) last = sent;
+            if (sent) return last;  // one leader after the other
+        }
+        return last;
+    }
+
+    Verdict read(const client::Event& event) override {
+        const auto response = decoded<wire::ListOffsetsResponse>(*this, event);
+        if (!response) return Verdict::done;
+        bool again = false;
+        for (const auto& answered : response->topics) {
+            for (const auto& partition : answered.partitions) {
+                if (wire::retriable(partition.error_code)) {
+                    answer.error = partition.error_code;
+                    again = true;
+                    continue;
+                }
+                if (std::erase(pending, partition.partition_index) == 0) continue;
+                answer.offsets.push_back({partition.partition_index, partition.error_code, partition.offset,
+                                          partition.timestamp});
+            }
+        }
+        if (again) return Verdict::again;
+        if (!pending.empty()) return Verdict::waiting;  // other leaders, at the next pump
+        answer.error = wire::ErrorCode::none;
+        std::sort(answer.offsets.begin(), answer.offsets.end(),
+                  [](const auto& a, const auto& b) { return a.partition < b.partition; });
+        return Verdict::done;
+    }
+
+    void end(Router& router) override { router.forget(topic); }
+};
+
+}  // namespace
+
+std::unique_ptr<Admin::Operation> make_create(std::vector<NewTopic> topics, const Admin::Options& options) {
+    auto create = std::make_unique<Create>();
+    create->topics = std::move(topics);
+    create->options = options;
+    return create;
+}
+
+std::unique_ptr<Admin::Operation> make_delete(std::vector<std::string> names, const Admin::Options&) {
+    auto remove = std::make_unique<Delete>();
+    remove->names = std::move(names);
+    return remove;
+}
+
+std::unique_ptr<Admin::Operation> make_describe(std::optional<std::vector<std::string>> topics) {
+    auto describe = std::make_unique<Describe>();
+    describe->names = std::move(topics);
+    return describe;
+}
+
+std::unique_ptr<Admin::Operation> make_describe_configs(ConfigResource kind, std::string name) {
+    auto describe = std::make_unique<DescribeConfigs>();
+    describe->kind = kind;
+    describe->name = std::move(name);
+    return describe;
+}
+
+std::unique_ptr<Admin::Operation> make_list_offsets(std::string topic, std::vector<std::int32_t> partitions,
+                                                    std::int64_t timestamp) {
+    auto list = std::make_unique<ListOffsets>();
+    list->topic = std::move(topic);
+    list->pending = std::move(partitions);
+    list->timestamp = timestamp;
+    return list;
+}
+
+}  // namespace leat::cluster

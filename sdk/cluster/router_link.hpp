@@ -1,0 +1,67 @@
+// What a Router keeps per broker: the connection with its memory, and who uses it. Only router*.cpp see it.
+#pragma once
+
+#include "sdk/client/handshake.hpp"
+#include "sdk/cluster/router.hpp"
+
+namespace leat::cluster {
+
+/// Bootstrap address number i, until Metadata names the broker behind it.
+constexpr std::int32_t bootstrap_node(std::size_t i) { return -1000 - static_cast<std::int32_t>(i); }
+constexpr bool is_bootstrap(std::int32_t node) { return node <= -1000; }
+
+struct Router::Link {
+    enum class State : std::uint8_t { down, connecting, open };
+
+    Link(std::int32_t its_node, const Endpoint& its_endpoint, const RouterConfig& config)
+        : node(its_node),
+          endpoint(its_endpoint),
+          receive(config.receive_bytes),
+          send(config.send_bytes),
+          pieces(2 * std::size_t{config.sender.request_batches_max} * 5 + 32),
+          in_flight(config.requests_in_flight_max),
+          connection({receive, send, pieces, in_flight}, config.client_id, &handshake) {
+        handshake.limit(wire::ApiKey::init_producer_id, 5);  // 6 is marked unstable in Kafka 4.3
+    }
+
+    bool is_ready() const { return state == State::open && connection.is_ready(); }
+
+    std::int32_t node;
+    Endpoint endpoint;
+    LinkId id = 0;  ///< of the attempt under way or the open pipe; 0: none
+    State state = State::down;
+    bool write_told = false;    ///< link_ready has named it, link_poll_write has not been called since
+    bool pipe_is_gone = false;  ///< the driver said so: no close action needed
+    bool was_ready = false;     ///< of this attempt
+    bool wants_growth = false;
+    unsigned failures = 0;
+    Instant not_before{};       ///< the back-off's end
+    Instant connect_deadline = never;
+    Instant wanted_until{};     ///< somebody without a route asked for it
+    std::size_t queues = 0;     ///< lent to the sender
+    std::size_t fetches = 0;    ///< assigned to the fetcher
+
+    std::vector<std::uint8_t> receive, send;
+    std::vector<ByteView> pieces;
+    std::vector<client::Connection::InFlight> in_flight;
+    client::ApiVersionsHandshake handshake;
+    client::Connection connection;
+    std::unique_ptr<client::Sender> sender;
+    std::vector<std::uint8_t> prefetch;
+    std::vector<client::Fetcher::Run> runs;
+    std::unique_ptr<client::Fetcher> fetcher;
+};
+
+struct Router::QueueRoute {
+    client::PartitionQueue* queue = nullptr;
+    Link* lent_to = nullptr;
+    bool recalled = false;
+    bool leaving = false;
+};
+
+struct Router::FetchRoute {
+    client::FetchPartition* partition = nullptr;
+    Link* at = nullptr;
+};
+
+}  // namespace leat::cluster
