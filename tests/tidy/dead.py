@@ -41,11 +41,11 @@ def check(tree):
         if not built(path):
             yield path, 1, "is in no CMake target: build it or remove it"
     for path, _ in tree.texts((".hpp", ".h")):
-        if path not in included and not ENTRY.match(path) and not built(path):
+        if path not in included and not ENTRY.search(path) and not built(path):
             yield path, 1, "nobody includes it: use it or remove it"
     mentions = [(path, text) for path, text in tree.texts((".txt", ".cmake", ".sh", ".py", ".md", ".cpp", ".hpp", ".c", ""))]
     for path in sorted(tree.files):
-        if not path.endswith((".py", ".sh", ".cmake")) or ENTRY.match(path):
+        if not path.endswith((".py", ".sh", ".cmake")) or ENTRY.search(path):
             continue
         name = path.rsplit("/", 1)[-1]
         module = name[:-3] if name.endswith(".py") else None

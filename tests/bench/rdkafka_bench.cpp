@@ -1,0 +1,213 @@
+// The librdkafka side of the bench: the same program against leatd and against Kafka.
+//
+//   rdkafka_bench produce BOOTSTRAP TOPIC RECORDS BYTES CONNECTIONS   each connection has its own partition
+//   rdkafka_bench consume BOOTSTRAP TOPIC RECORDS                     partition 0 from its start
+//   rdkafka_bench latency BOOTSTRAP TOPIC SECONDS RATE                produced until read by a waiting consumer
+//   rdkafka_bench trickle BOOTSTRAP TOPIC SECONDS CONNECTIONS         ten records a second on each connection
+//
+// Prints one JSON object. acks=all everywhere.
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Settings = std::map<std::string, std::string>;
+
+std::string bootstrap, topic;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+[[noreturn]] void die(const std::string& text) {
+    std::fprintf(stderr, "rdkafka_bench: %s\n", text.c_str());
+    std::exit(1);
+}
+
+struct Deliveries {
+    std::atomic<long> good{0}, bad{0};
+};
+
+rd_kafka_t* open(rd_kafka_type_t type, Settings settings, Deliveries* deliveries = nullptr) {
+    rd_kafka_conf_t* conf = rd_kafka_conf_new();
+    settings["bootstrap.servers"] = bootstrap;
+    char text[512];
+    for (const auto& [name, value] : settings)
+        if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK) die(text);
+    rd_kafka_conf_set_opaque(conf, deliveries);
+    if (deliveries)
+        rd_kafka_conf_set_dr_msg_cb(conf, [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
+            auto* counts = static_cast<Deliveries*>(opaque);
+            (message->err ? counts->bad : counts->good) += 1;
+        });
+    rd_kafka_t* client = rd_kafka_new(type, conf, text, sizeof text);
+    if (!client) die(text);
+    return client;
+}
+
+/// Half of each value is noise, so that no broker wins by compressing what nobody asked it to compress.
+std::vector<std::string> make_values(std::size_t bytes) {
+    std::mt19937 random(1);
+    std::vector<std::string> values(64, std::string(bytes, 's'));
+    for (std::string& value : values)
+        for (std::size_t i = 0; i < bytes / 2; ++i) value[i] = char(random());
+    return values;
+}
+
+void send(rd_kafka_t* client, int partition, std::string_view value) {
+    for (;;) {
+        const auto error = rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
+                                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                             RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()), RD_KAFKA_V_END);
+        if (!error) return;
+        if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) die(rd_kafka_err2str(error));
+        rd_kafka_poll(client, 20);
+    }
+}
+
+int produce(long records, std::size_t bytes, int connections) {
+    const auto values = make_values(bytes);
+    Deliveries deliveries;
+    const auto start = Clock::now();
+    std::vector<std::thread> threads;
+    for (int partition = 0; partition < connections; ++partition) {
+        threads.emplace_back([&, partition] {
+            rd_kafka_t* client = open(RD_KAFKA_PRODUCER, {{"acks", "all"}, {"linger.ms", "5"}, {"batch.num.messages", "10000"},
+                                                          {"queue.buffering.max.messages", "200000"}}, &deliveries);
+            for (long i = partition; i < records; i += connections) {
+                send(client, partition, values[std::size_t(i) % values.size()]);
+                if (i % 64 == 0) rd_kafka_poll(client, 0);
+            }
+            rd_kafka_flush(client, 120'000);
+            rd_kafka_destroy(client);
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    const double seconds = seconds_since(start);
+    if (deliveries.good != records) die(std::to_string(deliveries.good) + " of " + std::to_string(records) + " delivered");
+    std::printf("{\"records\": %ld, \"seconds\": %.4f, \"records_per_s\": %.0f}\n", records, seconds, double(records) / seconds);
+    return 0;
+}
+
+int consume(long records) {
+    rd_kafka_t* client = open(RD_KAFKA_CONSUMER, {{"queued.max.messages.kbytes", "65536"}});
+    rd_kafka_topic_t* handle = rd_kafka_topic_new(client, topic.c_str(), nullptr);
+    rd_kafka_queue_t* queue = rd_kafka_queue_new(client);
+    const auto start = Clock::now();
+    if (rd_kafka_consume_start_queue(handle, 0, RD_KAFKA_OFFSET_BEGINNING, queue)) die("consume_start");
+    long seen = 0;
+    std::vector<rd_kafka_message_t*> messages(1000);
+    while (seen < records && seconds_since(start) < 120) {
+        const auto count = rd_kafka_consume_batch_queue(queue, 1000, messages.data(), messages.size());
+        for (ssize_t i = 0; i < count; ++i) {
+            if (!messages[std::size_t(i)]->err) ++seen;
+            rd_kafka_message_destroy(messages[std::size_t(i)]);
+        }
+    }
+    const double seconds = seconds_since(start);
+    if (seen < records) die(std::to_string(seen) + " of " + std::to_string(records) + " read");
+    std::printf("{\"records\": %ld, \"seconds\": %.4f, \"records_per_s\": %.0f}\n", records, seconds, double(records) / seconds);
+    rd_kafka_consume_stop(handle, 0);
+    rd_kafka_topic_destroy(handle);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(client);
+    return 0;
+}
+
+int latency(double seconds, double rate) {
+    const auto now_ns = [] { return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count(); };
+    std::atomic<bool> sending{true};
+    std::vector<double> latencies_ms;
+    long sent = 0;
+    std::thread reader([&] {
+        rd_kafka_t* client = open(RD_KAFKA_CONSUMER, {{"fetch.wait.max.ms", "500"}, {"fetch.min.bytes", "1"}});
+        rd_kafka_topic_t* handle = rd_kafka_topic_new(client, topic.c_str(), nullptr);
+        if (rd_kafka_consume_start(handle, 0, RD_KAFKA_OFFSET_BEGINNING)) die("consume_start");
+        while (rd_kafka_message_t* message = rd_kafka_consume(handle, 0, sending ? 10'000 : 1'000)) {
+            if (!message->err && message->len >= 8) {
+                std::int64_t stamp = 0;
+                std::memcpy(&stamp, message->payload, 8);
+                latencies_ms.push_back(double(now_ns() - stamp) / 1e6);
+            }
+            rd_kafka_message_destroy(message);
+            if (!sending && long(latencies_ms.size()) >= sent) break;
+        }
+        rd_kafka_consume_stop(handle, 0);
+        rd_kafka_topic_destroy(handle);
+        rd_kafka_destroy(client);
+    });
+    Deliveries deliveries;
+    rd_kafka_t* client = open(RD_KAFKA_PRODUCER, {{"acks", "all"}, {"linger.ms", "0"}}, &deliveries);
+    std::string value(200, 's');
+    const auto start = Clock::now();
+    while (seconds_since(start) < seconds) {
+        const std::int64_t stamp = now_ns();
+        std::memcpy(value.data(), &stamp, 8);
+        send(client, 0, value);
+        ++sent;
+        rd_kafka_poll(client, 0);
+        std::this_thread::sleep_until(start + std::chrono::duration_cast<Clock::duration>(
+                                                  std::chrono::duration<double>(double(sent) / rate)));
+    }
+    rd_kafka_flush(client, 30'000);
+    sending = false;
+    reader.join();
+    rd_kafka_destroy(client);
+    if (latencies_ms.size() < std::size_t(sent)) die("only " + std::to_string(latencies_ms.size()) + " of " + std::to_string(sent) + " read");
+    std::sort(latencies_ms.begin(), latencies_ms.end());
+    const auto at = [&](double share) { return latencies_ms[std::size_t(double(latencies_ms.size() - 1) * share)]; };
+    std::printf("{\"records\": %ld, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n", sent, at(0.5), at(0.99), at(1));
+    return 0;
+}
+
+int trickle(double seconds, int connections) {
+    Deliveries deliveries;
+    std::vector<rd_kafka_t*> clients;
+    for (int i = 0; i < connections; ++i)
+        clients.push_back(open(RD_KAFKA_PRODUCER, {{"acks", "all"}, {"linger.ms", "5"}}, &deliveries));
+    const std::string value(200, 's');
+    const auto start = Clock::now();
+    long sent = 0;
+    while (seconds_since(start) < seconds) {
+        for (int i = 0; i < connections; ++i, ++sent) {
+            send(clients[std::size_t(i)], i, value);
+            rd_kafka_poll(clients[std::size_t(i)], 0);
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    for (rd_kafka_t* client : clients) {
+        rd_kafka_flush(client, 30'000);
+        rd_kafka_destroy(client);
+    }
+    if (deliveries.good != sent) die(std::to_string(deliveries.good) + " of " + std::to_string(sent) + " delivered");
+    std::printf("{\"records\": %ld}\n", sent);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 5) {
+        std::fprintf(stderr, "usage: see the head of rdkafka_bench.cpp\n");
+        return 2;
+    }
+    const std::string verb = argv[1];
+    bootstrap = argv[2];
+    topic = argv[3];
+    const auto number = [&](int i) { return i < argc ? std::atol(argv[i]) : 1; };
+    if (verb == "produce") return produce(number(4), std::size_t(number(5)), int(number(6)));
+    if (verb == "consume") return consume(number(4));
+    if (verb == "latency") return latency(double(number(4)), double(number(5)));
+    if (verb == "trickle") return trickle(double(number(4)), int(number(5)));
+    return 2;
+}
