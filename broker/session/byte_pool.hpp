@@ -1,0 +1,95 @@
+// The bound on what requests and responses may occupy together: memory is taken only after a grant.
+//
+// Requests and responses are two classes, each with at most three quarters of the pool, so neither can
+// starve the other: a pool full of half-sent uploads still answers, a pool full of slow readers still reads.
+// Within a class: first come, first served; a small wish never overtakes a large one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <utility>
+
+namespace leat::session {
+
+enum class PoolClass : std::uint8_t { request = 0, response = 1 };
+
+class BytePool;
+
+/// Bytes taken from the pool; given back when this ends. Move-only. Must not outlive its pool.
+class Grant {
+public:
+    Grant() = default;
+    Grant(Grant&& other) noexcept
+        : pool_(std::exchange(other.pool_, nullptr)), kind_(other.kind_), bytes_(std::exchange(other.bytes_, 0)) {}
+    Grant& operator=(Grant&& other) noexcept {
+        if (this != &other) {
+            release();
+            pool_ = std::exchange(other.pool_, nullptr);
+            kind_ = other.kind_;
+            bytes_ = std::exchange(other.bytes_, 0);
+        }
+        return *this;
+    }
+    ~Grant() { release(); }
+
+    std::size_t bytes() const { return bytes_; }
+    void release();
+    void shrink(std::size_t bytes);  ///< gives back all but `bytes`; growing is not possible
+
+private:
+    friend class BytePool;
+    Grant(BytePool* pool, PoolClass kind, std::size_t bytes) : pool_(pool), kind_(kind), bytes_(bytes) {}
+
+    BytePool* pool_ = nullptr;
+    PoolClass kind_ = PoolClass::request;
+    std::size_t bytes_ = 0;
+};
+
+class BytePool {
+public:
+    explicit BytePool(std::size_t bytes);
+    BytePool(const BytePool&) = delete;
+    BytePool& operator=(const BytePool&) = delete;
+
+    /// Asks for `bytes`. Granted at once if the class has room and nobody of the class waits; else `token`
+    /// is queued and comes out of poll_granted later. A wish larger than the class's whole share is granted
+    /// when the class has nothing out, so every size is served some day.
+    std::optional<Grant> ask(PoolClass kind, std::size_t bytes, std::uint64_t token);
+    /// Takes without waiting, beyond the bound if need be: for small answers that must not wait, and for a
+    /// response that turns out larger than planned. Whoever asks next waits until it is back.
+    Grant take_now(PoolClass kind, std::size_t bytes);
+    /// A queued wish that can now be met. A caller that no longer wants it just drops the grant.
+    std::optional<std::pair<std::uint64_t, Grant>> poll_granted(PoolClass kind);
+    void forget(PoolClass kind, std::uint64_t token);  ///< a waiting token is gone
+
+    struct Counters {
+        std::size_t size = 0, request_bytes = 0, response_bytes = 0, peak = 0;
+        std::size_t waiting = 0;
+        std::uint64_t waited = 0;  ///< wishes that had to queue
+    };
+    Counters counters() const;
+
+private:
+    friend class Grant;
+    struct Wish {
+        std::uint64_t token;
+        std::size_t bytes;
+    };
+    struct Share {
+        std::size_t used = 0;
+        std::deque<Wish> waiting;
+    };
+    bool has_room(const Share& share, std::size_t bytes) const;
+    Grant take(PoolClass kind, std::size_t bytes);
+    Share& share(PoolClass kind) { return shares_[static_cast<std::size_t>(kind)]; }
+
+    std::size_t size_;
+    std::size_t share_max_;
+    Share shares_[2];
+    std::size_t peak_ = 0;
+    std::uint64_t waited_ = 0;
+};
+
+}  // namespace leat::session

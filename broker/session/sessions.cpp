@@ -1,0 +1,426 @@
+#include "broker/session/sessions.hpp"
+
+#include <algorithm>
+
+namespace leat::session {
+namespace {
+constexpr std::size_t head_bytes = 256;      // a session's own: enough for most requests without records
+constexpr std::size_t frame_min = 8;         // api key, version, correlation id
+constexpr std::size_t merge_bytes_max = 4096;
+constexpr std::size_t events_max = 256;      // more at once are dropped: they are log lines
+}  // namespace
+
+struct Sessions::Slot {
+    enum class State : std::uint8_t { open, done, close } state = State::open;
+    CloseReason reason = CloseReason::unanswered;
+    Buffer frame;  // empty when done: acks=0
+};
+
+struct Sessions::Session {
+    SessionId id = 0;
+    std::string peer;
+    std::array<std::uint8_t, head_bytes> head;
+    std::uint16_t head_size = 0;
+    enum class Reading : std::uint8_t { head, wants_grant, body, off } reading = Reading::head;
+    bool in_ready = false, in_pump = false, held = false, closing = false, write_lent = false;
+    std::uint32_t body_size = 0, body_have = 0;
+    Buffer body;
+    std::vector<Slot> slots;  // open answers, oldest first; a handful, so erasing the front is cheap
+    std::uint64_t first_slot = 0;
+    std::vector<Buffer> out;  // frames in order, the first partly sent
+    std::size_t out_sent = 0, out_bytes = 0;
+    Instant last_active{}, read_due = never, write_due = never, registered = never;
+};
+
+Sessions::Sessions(Limits limits, BytePool& pool, Handler& handler) : limits_(limits), pool_(pool), handler_(handler) {}
+Sessions::~Sessions() = default;
+
+Sessions::Session* Sessions::find(SessionId id) const {
+    const std::size_t index = static_cast<std::uint32_t>(id);
+    if (index >= sessions_.size() || !sessions_[index] || sessions_[index]->id != id) return nullptr;
+    return sessions_[index].get();
+}
+
+Result<SessionId> Sessions::open(Instant now, std::string peer) {
+    now_ = now;
+    if (counters_.now_open >= limits_.connections_max) {
+        ++counters_.refused;
+        return fail(Error::full);
+    }
+    std::uint32_t index;
+    if (free_.empty()) {
+        index = static_cast<std::uint32_t>(sessions_.size());
+        sessions_.emplace_back();
+        generations_.push_back(0);
+    } else {
+        index = free_.back();
+        free_.pop_back();
+    }
+    auto session = std::make_unique<Session>();
+    session->id = (static_cast<SessionId>(++generations_[index]) << 32) | index;
+    session->peer = std::move(peer);
+    session->last_active = now;
+    sessions_[index] = std::move(session);
+    ++counters_.opened;
+    ++counters_.now_open;
+    wake_at(*sessions_[index], now + limits_.idle);
+    return sessions_[index]->id;
+}
+
+void Sessions::closed(Instant now, SessionId id) {
+    now_ = now;
+    Session* session = find(id);
+    if (session == nullptr) return;
+    if (session->reading == Session::Reading::wants_grant) pool_.forget(PoolClass::request, id);
+    const std::size_t index = static_cast<std::uint32_t>(id);
+    std::unique_ptr<Session> gone = std::move(sessions_[index]);  // before the handler drops its replies
+    free_.push_back(static_cast<std::uint32_t>(index));
+    --counters_.now_open;
+    gone.reset();
+    handler_.on_session_closed(id);
+}
+
+// -- reading ------------------------------------------------------------------------------------------
+
+bool Sessions::may_dispatch(const Session& session) const {
+    return !session.held && !session.closing && session.reading != Session::Reading::off &&
+           session.slots.size() < limits_.pipelined_requests_max && session.out_bytes < limits_.unsent_bytes_max;
+}
+
+MutableBytes Sessions::receive_window(Instant now, SessionId id) {
+    now_ = now;
+    Session* session = find(id);
+    if (session == nullptr || session->closing) return {};
+    switch (session->reading) {
+        case Session::Reading::body: return session->body.all().subspan(session->body_have, session->body_size - session->body_have);
+        case Session::Reading::head:
+            if (!may_dispatch(*session)) return {};
+            return MutableBytes(session->head).subspan(session->head_size);
+        case Session::Reading::wants_grant:
+        case Session::Reading::off: break;
+    }
+    return {};
+}
+
+void Sessions::received(Instant now, WallTime wall, SessionId id, std::size_t count) {
+    now_ = now;
+    Session* session = find(id);
+    if (session == nullptr || session->closing || count == 0) return;
+    counters_.bytes_in += count;
+    session->last_active = now;
+    if (session->reading == Session::Reading::body) {
+        LEAT_CHECK(count <= session->body_size - session->body_have);
+        session->body_have += static_cast<std::uint32_t>(count);
+    } else {
+        LEAT_CHECK(count <= head_bytes - session->head_size);
+        session->head_size = static_cast<std::uint16_t>(session->head_size + count);
+    }
+    run(now, wall, *session);
+}
+
+// Dispatches as many whole requests as there are and may be. A handler may close sessions only by marking,
+// so `session` stays valid throughout.
+void Sessions::run(Instant now, WallTime wall, Session& session) {
+    while (may_dispatch(session) && take_frame(now, wall, session)) {
+    }
+    mark_ready(session);
+}
+
+bool Sessions::take_frame(Instant now, WallTime wall, Session& session) {
+    if (session.reading == Session::Reading::wants_grant) return false;
+    if (session.reading == Session::Reading::body) {
+        if (session.body_have < session.body_size) return false;
+        Buffer body = std::move(session.body);
+        session.body = Buffer();
+        session.reading = Session::Reading::head;
+        session.read_due = never;
+        const ByteView frame = body.bytes();
+        dispatch(now, wall, session, frame, &body);
+        return true;
+    }
+    if (session.head_size < 4) return false;
+    const std::int32_t length = load_big<std::int32_t>(session.head.data());
+    if (length < 0) return close_now(session, CloseReason::negative_length, length), false;
+    const auto size = static_cast<std::uint32_t>(length);
+    if (size > limits_.request_bytes_max) return close_now(session, CloseReason::frame_too_large, length), false;
+    if (size < frame_min) return close_now(session, CloseReason::frame_too_short, length), false;
+    if (size > head_bytes - 4) {
+        session.body_size = size;
+        session.reading = Session::Reading::wants_grant;
+        if (auto grant = pool_.ask(PoolClass::request, size, session.id)) grant_arrived(now, session, std::move(*grant));
+        return false;
+    }
+    if (session.head_size < 4 + size) {
+        if (session.read_due == never) {
+            session.read_due = now + patience(size);
+            wake_at(session, session.read_due);
+        }
+        return false;
+    }
+    session.read_due = never;
+    dispatch(now, wall, session, ByteView(session.head).subspan(4, size), nullptr);
+    const std::size_t left = session.head_size - (4 + size);
+    std::copy_n(session.head.begin() + static_cast<std::ptrdiff_t>(4 + size), left, session.head.begin());
+    session.head_size = static_cast<std::uint16_t>(left);
+    return true;
+}
+
+void Sessions::grant_arrived(Instant now, Session& session, Grant grant) {
+    session.body = Buffer(session.body_size, std::move(grant));
+    const std::size_t have = session.head_size - 4u;
+    copy_bytes(ByteView(session.head).subspan(4, have), session.body.all());
+    session.body_have = static_cast<std::uint32_t>(have);
+    session.head_size = 0;
+    session.reading = Session::Reading::body;
+    session.read_due = now + patience(session.body_size);
+    wake_at(session, session.read_due);
+    mark_ready(session);
+}
+
+void Sessions::dispatch(Instant now, WallTime wall, Session& session, ByteView frame, Buffer* owner) {
+    const std::uint64_t slot = session.first_slot + session.slots.size();
+    session.slots.emplace_back();
+    ++counters_.requests;
+    handler_.handle(now, wall, Request(session.id, frame, owner), Reply(this, session.id, slot));
+}
+
+void Sessions::close_now(Session& session, CloseReason reason, std::int64_t detail) {
+    if (session.closing) return;
+    session.closing = true;
+    session.reading = Session::Reading::off;
+    session.body = Buffer();
+    ++counters_.closed_by_us;
+    if (events_.size() < events_max)
+        events_.push_back({.reason = reason, .session = session.id, .peer = session.peer, .detail = detail});
+    mark_ready(session);
+}
+
+void Sessions::pump(Instant now, WallTime wall) {
+    now_ = now;
+    for (;;) {
+        bool again = false;
+        while (auto granted = pool_.poll_granted(PoolClass::request)) {
+            Session* session = find(granted->first);
+            if (session == nullptr || session->reading != Session::Reading::wants_grant) continue;
+            grant_arrived(now, *session, std::move(granted->second));
+            again = true;
+        }
+        if (!pump_.empty()) {
+            std::vector<SessionId> batch;
+            batch.swap(pump_);
+            for (const SessionId id : batch) {
+                Session* session = find(id);
+                if (session == nullptr) continue;
+                session->in_pump = false;
+                run(now, wall, *session);
+            }
+            again = true;
+        }
+        if (!again) return;
+    }
+}
+
+// -- writing ------------------------------------------------------------------------------------------
+
+void Sessions::flush_slots(Session& session) {
+    std::size_t done = 0;
+    for (Slot& slot : session.slots) {
+        if (slot.state == Slot::State::open) break;
+        ++done;
+        if (slot.state == Slot::State::close) {
+            if (session.out.empty()) close_now(session, slot.reason, 0);
+            else session.reading = Session::Reading::off;
+            --done;  // stays at the front: sent() looks again
+            break;
+        }
+        if (slot.frame.empty()) continue;
+        ++counters_.responses;
+        if (session.out.empty()) {
+            session.write_due = now_ + patience(slot.frame.size());
+            wake_at(session, session.write_due);
+        }
+        session.out_bytes += slot.frame.size();
+        session.out.push_back(std::move(slot.frame));
+    }
+    session.slots.erase(session.slots.begin(), session.slots.begin() + static_cast<std::ptrdiff_t>(done));
+    session.first_slot += done;
+    mark_ready(session);
+    mark_pump(session);
+}
+
+ByteView Sessions::poll_write(SessionId id) {
+    Session* session = find(id);
+    if (session == nullptr || session->out.empty()) return {};
+    // Small answers that are ready together leave in one write.
+    if (!session->write_lent && session->out_sent == 0 && session->out.size() > 1) {
+        std::size_t count = 0, bytes = 0;
+        while (count < session->out.size() && bytes + session->out[count].size() <= merge_bytes_max) bytes += session->out[count++].size();
+        if (count > 1) {
+            Buffer merged(bytes);
+            std::size_t at = 0;
+            for (std::size_t i = 0; i < count; at += session->out[i++].size())
+                copy_bytes(session->out[i].bytes(), merged.all().subspan(at));
+            session->out.erase(session->out.begin(), session->out.begin() + static_cast<std::ptrdiff_t>(count - 1));
+            session->out.front() = std::move(merged);
+        }
+    }
+    session->write_lent = true;
+    return session->out.front().bytes().subspan(session->out_sent);
+}
+
+void Sessions::sent(Instant now, SessionId id, std::size_t count) {
+    now_ = now;
+    Session* session = find(id);
+    if (session == nullptr || session->out.empty()) return;
+    LEAT_CHECK(count <= session->out.front().size() - session->out_sent);
+    counters_.bytes_out += count;
+    session->out_sent += count;
+    session->last_active = now;
+    session->write_lent = false;
+    if (session->out_sent < session->out.front().size()) return;
+    session->out_bytes -= session->out.front().size();
+    session->out.erase(session->out.begin());
+    session->out_sent = 0;
+    if (session->out.empty()) {
+        session->write_due = never;
+        session->out.shrink_to_fit();
+        if (session->slots.empty()) session->slots.shrink_to_fit();
+    } else {
+        session->write_due = now + patience(session->out.front().size());
+    }
+    flush_slots(*session);
+}
+
+bool Sessions::wants_close(SessionId id) const {
+    const Session* session = find(id);
+    return session != nullptr && session->closing;
+}
+
+void Sessions::mark_ready(Session& session) {
+    if (session.in_ready) return;
+    session.in_ready = true;
+    ready_.push_back(session.id);
+}
+
+void Sessions::mark_pump(Session& session) {
+    if (session.in_pump || session.closing) return;
+    session.in_pump = true;
+    pump_.push_back(session.id);
+}
+
+std::optional<SessionId> Sessions::poll_ready() {
+    while (ready_at_ < ready_.size()) {
+        Session* session = find(ready_[ready_at_++]);
+        if (session == nullptr) continue;
+        session->in_ready = false;
+        return session->id;
+    }
+    ready_.clear();
+    ready_at_ = 0;
+    return std::nullopt;
+}
+
+std::optional<Event> Sessions::poll_event() {
+    if (events_.empty()) return std::nullopt;
+    Event event = std::move(events_.front());
+    events_.erase(events_.begin());
+    return event;
+}
+
+// -- time ---------------------------------------------------------------------------------------------
+
+milliseconds Sessions::patience(std::size_t bytes) const {
+    return limits_.crawl_base + milliseconds(static_cast<std::int64_t>(bytes) * 1000 / limits_.crawl_bytes_per_second);
+}
+
+Instant Sessions::next_due(const Session& session) const {
+    Instant due = earlier(session.read_due, session.write_due);
+    if (session.slots.empty() && session.out.empty()) due = earlier(due, session.last_active + limits_.idle);
+    return due == never ? session.last_active + limits_.idle : due;
+}
+
+// One entry per session and wake-up: an entry that comes too early finds out and is pushed again, so a busy
+// session costs one heap operation per idle period and not one per request.
+void Sessions::wake_at(Session& session, Instant when) {
+    if (session.registered <= when) return;
+    session.registered = when;
+    wakes_.push({when, session.id});
+}
+
+Instant Sessions::deadline() const { return wakes_.empty() ? never : wakes_.top().when; }
+
+void Sessions::on_deadline(Instant now, WallTime wall) {
+    now_ = now;
+    while (!wakes_.empty() && wakes_.top().when <= now) {
+        const Wake wake = wakes_.top();
+        wakes_.pop();
+        Session* session = find(wake.session);
+        if (session == nullptr || session->registered != wake.when) continue;  // gone, or an earlier entry replaced it
+        session->registered = never;
+        if (session->closing) continue;
+        if (earlier(session->read_due, session->write_due) <= now) {
+            close_now(*session, CloseReason::crawling, 0);
+            continue;
+        }
+        if (session->slots.empty() && session->out.empty() && session->last_active + limits_.idle <= now) {
+            close_now(*session, CloseReason::idle, 0);
+            continue;
+        }
+        const Instant due = next_due(*session);
+        // Silent for long but with an answer to come (a parked fetch): look again an idle period later.
+        wake_at(*session, due > now ? due : now + limits_.idle);
+    }
+    pump(now, wall);
+}
+
+void Sessions::close_all(Instant now, CloseReason reason) {
+    now_ = now;
+    for (auto& session : sessions_)
+        if (session && !session->closing) {
+            if (session->out.empty()) close_now(*session, reason, 0);
+            else session->reading = Session::Reading::off;
+        }
+}
+
+bool Sessions::has_unsent() const {
+    return std::any_of(sessions_.begin(), sessions_.end(), [](const auto& session) {
+        return session && !session->closing && (!session->out.empty() || !session->slots.empty());
+    });
+}
+
+// -- for Reply ----------------------------------------------------------------------------------------
+
+bool Sessions::slot_open(SessionId id, std::uint64_t slot) const {
+    const Session* session = find(id);
+    if (session == nullptr || session->closing || slot < session->first_slot) return false;
+    const std::uint64_t index = slot - session->first_slot;
+    return index < session->slots.size() && session->slots[index].state == Slot::State::open;
+}
+
+void Sessions::complete(SessionId id, std::uint64_t slot, Buffer frame) {
+    if (!slot_open(id, slot)) return;
+    Session& session = *find(id);
+    Slot& mine = session.slots[slot - session.first_slot];
+    mine.state = Slot::State::done;
+    mine.frame = std::move(frame);
+    if (slot == session.first_slot) flush_slots(session);
+}
+
+void Sessions::complete_close(SessionId id, std::uint64_t slot, CloseReason reason) {
+    if (!slot_open(id, slot)) return;
+    Session& session = *find(id);
+    Slot& mine = session.slots[slot - session.first_slot];
+    mine.state = Slot::State::close;
+    mine.reason = reason;
+    session.reading = Session::Reading::off;
+    if (slot == session.first_slot) flush_slots(session);
+}
+
+void Sessions::hold(SessionId id, bool held) {
+    Session* session = find(id);
+    if (session == nullptr) return;
+    session->held = held;
+    if (!held) mark_pump(*session);
+}
+
+}  // namespace leat::session

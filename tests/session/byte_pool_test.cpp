@@ -1,0 +1,70 @@
+#include <doctest/doctest.h>
+
+#include "broker/session/byte_pool.hpp"
+
+using namespace leat::session;
+
+TEST_CASE("byte pool: a wish is granted at the share's bound and queued one byte above it") {
+    BytePool pool(1000);
+    auto all = pool.ask(PoolClass::request, 750, 1);
+    REQUIRE(all);
+    CHECK_FALSE(pool.ask(PoolClass::request, 1, 2));
+    all->release();
+    auto next = pool.poll_granted(PoolClass::request);
+    REQUIRE(next);
+    CHECK(next->first == 2);
+}
+
+TEST_CASE("byte pool: requests cannot take what responses need, nor the other way round") {
+    BytePool pool(1000);
+    auto requests = pool.ask(PoolClass::request, 750, 1);
+    auto responses = pool.ask(PoolClass::response, 250, 2);
+    CHECK(requests);
+    CHECK(responses);
+    CHECK_FALSE(pool.ask(PoolClass::response, 1, 3));
+}
+
+TEST_CASE("byte pool: a small wish never overtakes a large one of its class") {
+    BytePool pool(1000);
+    auto first = pool.ask(PoolClass::request, 700, 1);
+    CHECK_FALSE(pool.ask(PoolClass::request, 600, 2));
+    CHECK_FALSE(pool.ask(PoolClass::request, 10, 3));
+    CHECK_FALSE(pool.poll_granted(PoolClass::request));
+    first.reset();
+    auto second = pool.poll_granted(PoolClass::request);
+    REQUIRE(second);
+    CHECK(second->first == 2);
+    auto third = pool.poll_granted(PoolClass::request);
+    REQUIRE(third);
+    CHECK(third->first == 3);
+}
+
+TEST_CASE("byte pool: a wish above the whole pool is served alone") {
+    BytePool pool(1000);
+    auto small = pool.ask(PoolClass::request, 10, 1);
+    CHECK_FALSE(pool.ask(PoolClass::request, 5000, 2));
+    small.reset();
+    auto large = pool.poll_granted(PoolClass::request);
+    REQUIRE(large);
+    CHECK(large->second.bytes() == 5000);
+    CHECK_FALSE(pool.ask(PoolClass::request, 1, 3));
+}
+
+TEST_CASE("byte pool: what is shrunk, moved or forgotten is accounted for exactly") {
+    BytePool pool(1000);
+    auto grant = pool.ask(PoolClass::response, 700, 1);
+    grant->shrink(100);
+    CHECK(pool.counters().response_bytes == 100);
+    Grant moved = std::move(*grant);
+    grant.reset();
+    CHECK(pool.counters().response_bytes == 100);
+    CHECK_FALSE(pool.ask(PoolClass::response, 700, 2));
+    pool.forget(PoolClass::response, 2);
+    CHECK(pool.counters().waiting == 0);
+    Grant over = pool.take_now(PoolClass::response, 2000);
+    CHECK(pool.counters().response_bytes == 2100);
+    over = Grant();
+    moved.release();
+    CHECK(pool.counters().response_bytes == 0);
+    CHECK(pool.counters().peak == 2100);
+}
