@@ -1,0 +1,44 @@
+# shellcheck shell=sh
+# Sourced by run.sh --deep: what takes too long for every change, at most 70 minutes in all.
+
+deep_failed=
+deep_step() {  # NAME COMMAND...: goes on after a failure, so that one run tells everything
+    name=$1; shift
+    stage "deep: $name"
+    if "$@" >"$build/deep-$name.log" 2>&1; then
+        tail -n 3 "$build/deep-$name.log"
+    else
+        tail -n 40 "$build/deep-$name.log" >&2
+        deep_failed="$deep_failed $name"
+    fi
+}
+
+sanitized() {  # PRESET: everything but what measures size and symbols, or drives a real Kafka
+    make_build "$build/$1" "$1" all &&
+        (cd "$build/$1" && ctest -j "$cores" --output-on-failure --no-label-summary -LE 'interop|footprint|firmware' \
+            -E '^(tidy.*|fuzz_.*|package.*)$' 8>&- </dev/null)
+}
+long_fuzz() {
+    for fuzzer in "$build"/fuzz/tests/fuzz/*_fuzz; do
+        name=$(basename "$fuzzer" _fuzz)
+        [ "$name" != planted ] || continue
+        finds=$build/fuzz/finds/$name
+        mkdir -p "$finds"
+        echo "== $name"
+        "$fuzzer" -max_total_time=90 -timeout=20 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+            "-artifact_prefix=$finds/" "$finds" "$root/tests/fuzz/corpus/$name" || return 1
+    done
+}
+leatd=$(find "$build/release" -type f -name leatd -perm -u+x | head -n 1)
+
+deep_step asan sanitized asan
+deep_step tsan sanitized tsan
+deep_step fuzz long_fuzz
+deep_step kills "$LEAT_PYTHON" -B "$root/tests/interop/kills.py" --leatd "$leatd" --work "$build/deep" --kills 1000
+if [ "$(id -u)" = 0 ]; then
+    deep_step bench env LEAT_BENCH="$build/bench" sh "$root/tests/bench/run.sh" --quick
+    deep_step fresh sh "$root/tests/fresh_root.sh" "$build/fresh" 'sh tests/run.sh' 'sh firmware-examples/demo.sh'
+else
+    say "not root: no bench and no fresh Debian (both need mounts)"
+fi
+[ -z "$deep_failed" ] || die "deep:$deep_failed did not pass." "The logs are $build/deep-*.log."

@@ -1,0 +1,144 @@
+"""SIGKILL after SIGKILL under load: an idempotent producer sends on while leatd is killed and started again.
+
+    kills.py --leatd PROGRAM --work DIR [--kills N] [--seed S]
+
+At the end each record that was acknowledged is read back once and in order, and each that was sent is there: the producer
+never gives up. Runs in the Python that has confluent-kafka.
+"""
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+import time
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+
+import brokers
+
+TOPIC, PARTITIONS = "killed", 3
+
+
+class Load:
+    """Sends numbered records to all partitions until told to stop."""
+
+    def __init__(self, bootstrap):
+        self.acked = [[] for _ in range(PARTITIONS)]
+        self.sent = [0] * PARTITIONS
+        self.failures = []
+        self.running = True
+        self.producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2,
+                                  "message.timeout.ms": 0, "batch.num.messages": 50, "reconnect.backoff.ms": 10,
+                                  "reconnect.backoff.max.ms": 100, "retry.backoff.ms": 20, "socket.timeout.ms": 10000, "log_level": 0})
+        self.thread = threading.Thread(target=self._send)
+        self.thread.start()
+
+    def _send(self):
+        while self.running:
+            if len(self.producer) > 3000:  # the broker is away: collect some, not everything
+                self.producer.poll(0.02)
+                continue
+            for partition in range(PARTITIONS):
+                number = self.sent[partition]
+                self.sent[partition] += 1
+                self.producer.produce(TOPIC, b"%d|" % number + b"x" * (number * 37 % 600), partition=partition,
+                                      on_delivery=self._delivered)
+            self.producer.poll(0.001)
+
+    def _delivered(self, error, message):
+        if error:
+            self.failures.append(str(error))
+        else:
+            self.acked[message.partition()].append((message.offset(), int(message.value().split(b"|", 1)[0])))
+
+    def stop(self):
+        self.running = False
+        self.thread.join()
+        return self.producer.flush(60)
+
+
+def read_all(bootstrap, partition):
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "nobody", "enable.auto.commit": False,
+                         "enable.partition.eof": True, "reconnect.backoff.max.ms": 200, "log_level": 0})
+    consumer.assign([TopicPartition(TOPIC, partition, OFFSET_BEGINNING)])
+    records, end = [], time.monotonic() + 120
+    while time.monotonic() < end:
+        message = consumer.poll(1.0)
+        if message is None:
+            continue
+        if message.error():
+            if message.error().code() == KafkaError._PARTITION_EOF:
+                consumer.close()
+                return records
+            continue
+        value = message.value()
+        number, padding = value.split(b"|", 1)
+        if padding != b"x" * (int(number) * 37 % 600):
+            raise SystemExit("partition %d offset %d: the value is not what was sent" % (partition, message.offset()))
+        records.append((message.offset(), int(number)))
+    raise SystemExit("partition %d: no end within 120 s" % partition)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--leatd", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    options = parser.parse_args()
+    print("SEED=%d" % options.seed, flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
+    random_pauses = random.Random(options.seed)
+    work = os.path.join(os.path.abspath(options.work), "kills")
+    shutil.rmtree(work, ignore_errors=True)
+    config = os.path.join(work, "leatd.json")
+    os.makedirs(work)
+    with open(config, "w", encoding="utf-8") as file:
+        file.write('{"num.partitions": %d}' % PARTITIONS)
+    broker = brokers.Leatd(options.leatd, os.path.join(work, "leatd"), config=config)
+    broker.start()
+    load = Load(broker.bootstrap)
+    slowest = 0.0
+    try:
+        for kill in range(options.kills):
+            time.sleep(random_pauses.choice([0.02, 0.1, 0.2, 0.4]) * random_pauses.random() + 0.05)
+            broker.kill()
+            begin = time.monotonic()
+            broker.again()
+            slowest = max(slowest, time.monotonic() - begin)
+            if (kill + 1) % 50 == 0:
+                print("%d kills, %d acknowledged" % (kill + 1, sum(map(len, load.acked))), flush=True)
+        left = load.stop()
+        problems = list(load.failures[:3])
+        if left:
+            problems.append("%d records never acknowledged" % left)
+        for partition in range(PARTITIONS):
+            have = read_all(broker.bootstrap, partition)
+            if have != [(i, i) for i in range(load.sent[partition])]:
+                wrong = next((r for i, r in enumerate(have) if r != (i, i)), "the end")
+                problems.append("partition %d: %d sent, %d read, the first wrong one: %s" % (
+                    partition, load.sent[partition], len(have), wrong))
+            if sorted(load.acked[partition]) != [(i, i) for i in range(load.sent[partition])]:
+                problems.append("partition %d: acknowledged offsets are not those of the records" % partition)
+        if sum(map(len, load.acked)) < options.kills * 10:
+            problems.append("only %d records acknowledged: this proves little" % sum(map(len, load.acked)))
+    except BaseException:
+        load.running = False
+        print(broker.tail())
+        raise
+    for problem in problems:
+        print("FAILED", problem)
+    print("%d kills, %d records acknowledged, slowest start %.0f ms, %d problems" % (
+        options.kills, sum(map(len, load.acked)), slowest * 1e3, len(problems)), flush=True)
+    if problems:
+        print(broker.tail())
+    broker.stop()
+    if not problems:
+        shutil.rmtree(work, ignore_errors=True)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
