@@ -17,23 +17,25 @@ constexpr std::int64_t timestamp_earliest = -2;
 
 enum class OffsetReset : std::uint8_t { earliest, latest, none };
 
-/// One assigned partition. Owned by the consumer, lent to the Fetcher of its leader.
+/// One assigned partition. Owned by the consumer, lent to the Fetcher of its leader, which alone changes
+/// what stands below `position`.
 struct FetchPartition {
     std::string_view topic{};          ///< borrowed
-    wire::Uuid topic_id{};
+    wire::Uuid topic_id{};             ///< zero: unknown, Fetch stays <= 12
     std::int32_t partition = 0;
-    std::uint16_t slot = 0;            ///< the consumer's name for it, returned with each record
-    std::int64_t position = -1;        ///< offset of the next record that next() returns; -1: being looked up
-    std::int64_t fetch_offset = -1;    ///< offset of the next Fetch: ahead of position by what is prefetched
-    std::int64_t high_watermark = -1;
-    std::int64_t lookup = 0;           ///< timestamp to look up while position is -1
-    std::int64_t log_start_offset = -1;
+    std::uint16_t slot = 0;            ///< the consumer's own name for it
     bool paused = false;
-    bool lookup_in_flight = false;
-    bool in_fetch = false;
+    std::int64_t position = -1;        ///< offset of the next record that next() returns; -1: being looked up
+    std::int64_t lookup = timestamp_latest;  ///< where to start while position is -1
+    std::int64_t fetch_offset = -1;    ///< offset of the next Fetch: ahead of position by what is prefetched
+    std::int64_t high_watermark = -1;  ///< as of the last answer; read_committed: the last stable offset
+    std::int64_t log_start_offset = -1;
+    Instant not_before{};              ///< back-off after an error; `never`: stands still until seek
     std::uint32_t generation = 0;      ///< a seek makes older answers and prefetched bytes void
-    Instant not_before{};              ///< back-off after an error
+    std::uint32_t asked_generation = 0;
     std::uint16_t failures = 0;
+    bool asked = false;                ///< in the request that is in flight
+    bool told_end = false;
     FetchPartition* next = nullptr;
 };
 
@@ -122,16 +124,24 @@ public:
     Instant deadline() const;
 
 private:
+    enum class Ask : std::uint8_t { offsets, records };
+    bool is_wanted(const FetchPartition& partition, Ask what, Instant now) const;
+    std::size_t collect(Instant now, Ask what, std::span<FetchPartition*> out);
     void ask_offsets(Instant now);
-    void on_offsets(Instant now, const Event& event);
     void ask_records(Instant now);
+    void on_offsets(Instant now, const Event& event);
     void on_records(Instant now, const Event& event);
+    void store(Instant now, FetchPartition& partition, ByteView records);
     bool judge(Instant now, FetchPartition& partition, wire::ErrorCode error);
-    bool open_batch(Instant now, Run& run);
-    FetchPartition* find(std::string_view topic, const wire::Uuid& id, std::int32_t partition);
+    FetchPartition* answered(std::string_view topic, const wire::Uuid& id, std::int32_t partition);
+    void forget_asked();
     void hold(Instant now, FetchPartition& partition);
-    void drop_empty_runs();
-    void tell(FetcherEvent::Kind kind, FetchPartition* partition, wire::ErrorCode error);
+    bool open_batch(Instant now, Run& run);
+    bool next_run();
+    void drop_run(Instant now, Run& run, FetcherEvent::Kind why);
+    void reset(FetchPartition& partition, std::int64_t position, std::int64_t lookup);
+    void tell_end(FetchPartition& partition);
+    void tell(FetcherEvent::Kind kind, FetchPartition& partition, wire::ErrorCode error);
 
     static constexpr std::size_t events_max = 8;  // then the oldest is dropped: each is only a hint to act
     Connection& connection_;
@@ -139,17 +149,17 @@ private:
     FetcherConfig config_;
     BatchDecompressor* decompressor_;
     FetchPartition* partitions_ = nullptr;
-    std::size_t run_first_ = 0, run_end_ = 0;
-    std::size_t used_ = 0;                     // bytes of prefetch memory in use
-    std::optional<wire::RecordReader> reader_; // the open batch of run_first_
+    std::size_t run_count_ = 0;
+    std::size_t used_ = 0;                      // bytes of prefetch memory in use
+    Run* current_ = nullptr;                    // whose batch is open
+    std::optional<wire::RecordReader> reader_;  // the open batch
     wire::BatchHeader header_{};
-    std::int64_t batch_end_ = 0;
+    std::uint32_t batch_bytes_ = 0;
     Ring<FetcherEvent, events_max> events_;
     Instant throttled_until_{};
     Jitter jitter_;
     Owner owner_;
-    bool fetch_in_flight_ = false;
-    bool offsets_in_flight_ = false;
+    bool in_flight_ = false;
 };
 
 }  // namespace leat::client
