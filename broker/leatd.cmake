@@ -1,0 +1,11 @@
+# leatd: the gateway broker. Small on purpose: sections that nobody calls are left out.
+if(NOT TARGET leat_node)
+  return()  # rooms below are not built in this configuration
+endif()
+string(TIMESTAMP LEAT_BUILD_SECONDS %s UTC)  # SOURCE_DATE_EPOCH, where set, so that builds can be repeated
+math(EXPR LEAT_BUILD_DAY "${LEAT_BUILD_SECONDS} / 86400")
+add_executable(leatd ${CMAKE_CURRENT_LIST_DIR}/main.cpp)
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/main.cpp PROPERTIES COMPILE_DEFINITIONS LEAT_BUILD_DAY=${LEAT_BUILD_DAY})
+target_link_libraries(leatd PRIVATE leat_flags leat::config leat::net leat::node leat::ops leat::file_storage)
+target_link_options(leatd PRIVATE -Wl,--gc-sections -Wl,--as-needed -Wl,-z,now -Wl,-O1)
+install(TARGETS leatd RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -1,0 +1,258 @@
+// leatd: flags and signals, and the real ports around one node. Whatever decides something is in node/.
+//
+// Exit codes (also in --help): 0 stopped as asked, 1 failed while running, 2 flags or configuration,
+// 3 the data folder, 4 an address. Supervisors may restart on 1; 2 to 4 need a person.
+#include <malloc.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <array>
+#include <asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+
+#include "broker/config/load.hpp"
+#include "broker/config/text.hpp"
+#include "broker/config/version.hpp"
+#include "broker/net/bind.hpp"
+#include "broker/net/driver.hpp"
+#include "broker/net/system.hpp"
+#include "broker/node/node.hpp"
+#include "broker/ops/http.hpp"
+#include "broker/ops/log_lines.hpp"
+#include "broker/ops/metrics.hpp"
+#include "sdk/host/file_storage.hpp"
+
+namespace leat {
+namespace {
+
+using asio::ip::tcp;
+using Level = node::Event::Level;
+using HttpMode = config::Config::HttpMode;
+
+constexpr int exit_ok = 0, exit_failed = 1, exit_config = 2, exit_data = 3, exit_address = 4;
+constexpr std::chrono::seconds stop_max{10};
+
+void print(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t count = ::write(fd, text.data(), text.size());
+        if (count <= 0) return;
+        text.remove_prefix(static_cast<std::size_t>(count));
+    }
+}
+
+std::string first_line_of(const char* path) {
+    std::array<char, 256> text{};
+    std::FILE* file = std::fopen(path, "re");
+    if (!file) return {};
+    const std::size_t count = std::fread(text.data(), 1, text.size(), file);
+    std::fclose(file);
+    const std::string_view whole(text.data(), count);
+    return std::string(whole.substr(0, whole.find('\n')));
+}
+
+// Each connection is a descriptor. The soft limit is often 1,024 for the sake of select(), unused here.
+std::uint64_t raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+    limit.rlim_cur = limit.rlim_max;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+class Leatd {
+public:
+    explicit Leatd(config::Config config)
+        : config_(std::move(config)), lines_({.level = ops::level_of(config_.log_level), .json = config_.log_json}), signals_(io_, SIGTERM, SIGINT),
+          stop_timer_(io_), acceptor_(io_), http_acceptor_(io_), started_(clock_.monotonic()) {}
+
+    int run() {
+        await_signal();
+        std::string why;
+        if (!net::bind_to(acceptor_, config_.listen, why)) return refuse(exit_address, "net", why);
+        if (!bind_http(why)) return refuse(exit_address, "net", why);
+        complete_config();
+
+        host::FileStorageError storage_why;
+        storage_ = host::FileStorage::open({.folder = config_.data_dir, .budget_bytes = config_.budget_bytes}, storage_why);
+        if (!storage_) return refuse(exit_data, "storage", storage_why.text);
+        tell_notices();
+        node_ = node::make_node(config_, {*storage_, entropy_});
+        const Status started = node_->start(clock_.monotonic(), clock_.wall());
+        tell_events();
+        if (!started) return refuse(exit_data, "node", node_->start_error_text());
+
+        if (!net::start_listening(acceptor_, config_.listen, why)) return refuse(exit_address, "net", why);
+        driver_.emplace(io_, *node_, clock_, [this](const node::Event& event) {
+            tell_notices();
+            lines_.write(clock_.wall(), event);
+        });
+        driver_->watch_storage(storage_->wake_fd());
+        if (!serve_http(why)) return refuse(exit_address, "net", why);
+        say_ready();
+        driver_->accept_on(std::move(acceptor_));
+        driver_->start();
+        io_.run();
+        return exit_code_;
+    }
+
+private:
+    void say(Level level, const char* room, std::string_view text) { lines_.write(clock_.wall(), level, room, text); }
+
+    int refuse(int code, const char* room, const std::string& why) {
+        say(Level::error, room, why);
+        return code;
+    }
+
+    bool bind_http(std::string& why) {
+        if (config_.http_mode == HttpMode::off) return true;
+        const bool automatic = config_.http_mode == HttpMode::automatic;
+        if (automatic) config_.http = {"127.0.0.1", static_cast<std::uint16_t>(config_.listen.port + 1)};
+        if (net::bind_to(http_acceptor_, config_.http, why)) return true;
+        return automatic && give_up_http(why);
+    }
+
+    // Nobody asked for this port by number: a broker without a status page is better than none.
+    bool give_up_http(const std::string& why) {
+        std::error_code ignored;
+        http_acceptor_.close(ignored);
+        say(Level::warn, "net", "no status and metrics: " + why);
+        return true;
+    }
+
+    // What only the running machine knows.
+    void complete_config() {
+        if (config_.advertised.host.empty()) config_.advertised.host = config_.listen.host;
+        if (config_.advertised.port == 0) config_.advertised.port = config_.listen.port;
+        if (config_.advertised.host == "0.0.0.0" || config_.advertised.host == "::") {
+            std::array<char, 256> name{};
+            ::gethostname(name.data(), name.size() - 1);
+            config_.advertised.host = name.data();
+            say(Level::warn, "net", "clients are told to connect to " + config::to_text(config_.advertised) +
+                                        ", this machine's name; set --advertised if they do not know that name");
+        }
+        if (!config::is_loopback(config_.listen.host))
+            say(Level::warn, "net", "listening on " + config::to_text(config_.listen) + ": whoever reaches it may read and write; keep it in a trusted network");
+        config_.device_identity = first_line_of("/etc/machine-id");
+        config_.build_date_ms = std::int64_t{LEAT_BUILD_DAY} * 86'400'000;
+        const std::uint64_t descriptors = raise_descriptor_limit();
+        constexpr std::uint64_t own_descriptors = 64;
+        if (descriptors < config_.connections_max + own_descriptors)
+            say(Level::info, "net", "at most " + std::to_string(descriptors > own_descriptors ? descriptors - own_descriptors : 0) +
+                                        " connections: the limit of open files is " + std::to_string(descriptors));
+    }
+
+    bool serve_http(std::string& why) {
+        if (!http_acceptor_.is_open()) return true;
+        if (!net::start_listening(http_acceptor_, config_.http, why))
+            return config_.http_mode == HttpMode::automatic && give_up_http(why);
+        http_.emplace(io_, std::move(http_acceptor_), [this](std::string_view path) { return answer(path); });
+        return true;
+    }
+
+    ops::HttpAnswer answer(std::string_view path) {
+        if (path == "/status") return {200, "application/json", node_->status_json(clock_.monotonic()) + "\n"};
+        if (path == "/metrics") return {200, "text/plain; version=0.0.4; charset=utf-8", ops::prometheus_text(node_->status_json(clock_.monotonic()))};
+        if (path == "/healthz") {
+            const ops::Health health = stopping_ ? ops::Health{false, "stopping"} : ops::health_of(node_->status_json(clock_.monotonic()));
+            return {health.well ? 200 : 503, "text/plain; charset=utf-8", health.text + "\n"};
+        }
+        return {404, "text/plain; charset=utf-8", "here are /status, /metrics and /healthz\n"};
+    }
+
+    void say_ready() {
+        say(Level::info, "leatd", std::string("leatd ") + config::version_text + " listens on " + config::to_text(config_.listen) +
+                                      (config_.http_mode != HttpMode::off && http_ ? ", status on http://" + config::to_text(config_.http) + "/status" : "") +
+                                      ", log in " + storage_->path() + " (" + std::to_string(storage_->geometry().size / MiB) + " MiB" +
+                                      (storage_->is_direct() ? "" : ", write + fdatasync") + "), ready after " +
+                                      std::to_string((clock_.monotonic() - started_).count()) + " ms");
+    }
+
+    void tell_notices() {
+        while (const auto notice = storage_->poll_notice())
+            say(notice->level == host::Notice::Level::info ? Level::info : notice->level == host::Notice::Level::warn ? Level::warn : Level::error, "storage",
+                notice->text);
+    }
+    void tell_events() {
+        while (const auto event = node_->poll_event()) lines_.write(clock_.wall(), *event);
+    }
+
+    void await_signal() {
+        signals_.async_wait([this](const std::error_code& code, int signal) {
+            if (code) return;
+            // Whoever signals twice does not want to wait; what was acknowledged is on flash already.
+            if (stopping_) ::_exit(exit_failed);
+            stopping_ = true;
+            say(Level::info, "leatd", std::string(signal == SIGTERM ? "SIGTERM" : "SIGINT") + ": stopping; a second one stops at once");
+            await_signal();
+            stop();
+        });
+    }
+
+    void stop() {
+        stop_timer_.expires_after(stop_max);
+        stop_timer_.async_wait([this](const std::error_code& code) {
+            if (code) return;
+            say(Level::error, "leatd", "not stopped after 10 s: leaving without the seal; the next start recovers what was acknowledged");
+            ::_exit(exit_failed);
+        });
+        driver_->stop([this] {
+            tell_events();
+            say(Level::info, "leatd", "stopped");
+            io_.stop();
+        });
+    }
+
+    config::Config config_;
+    net::SystemClock clock_;
+    net::SystemEntropy entropy_;
+    ops::LogLines lines_;
+    asio::io_context io_{1};
+    asio::signal_set signals_;
+    asio::steady_timer stop_timer_;
+    tcp::acceptor acceptor_, http_acceptor_;
+    Instant started_;
+    std::unique_ptr<host::FileStorage> storage_;
+    std::unique_ptr<node::Node> node_;
+    std::optional<net::Driver> driver_;
+    std::optional<ops::HttpServer> http_;
+    bool stopping_ = false;
+    int exit_code_ = exit_ok;
+};
+
+int run(int argc, char** argv) {
+    const config::ParsedFlags parsed = config::parse_flags(argc, argv);
+    if (parsed.exit_code) {
+        print(*parsed.exit_code == exit_ok ? STDOUT_FILENO : STDERR_FILENO, parsed.text);
+        return *parsed.exit_code;
+    }
+    config::Loaded loaded = config::load(parsed.flags);
+    std::string problems;
+    for (const std::string& problem : loaded.problems) problems += problem + "\n";
+    if (!problems.empty()) {
+        print(STDERR_FILENO, problems);
+        return exit_config;
+    }
+    if (parsed.flags.check_config) {
+        print(STDOUT_FILENO, "ok\n");
+        return exit_ok;
+    }
+    std::signal(SIGPIPE, SIG_IGN);
+    // One arena: only one thread allocates much, and each further arena would keep pages of its own.
+    ::mallopt(M_ARENA_MAX, 1);
+    return Leatd(std::move(loaded.config)).run();
+}
+
+}  // namespace
+}  // namespace leat
+
+int main(int argc, char** argv) {
+    try {
+        return leat::run(argc, argv);
+    } catch (const std::exception& error) {
+        leat::print(STDERR_FILENO, std::string("leatd: ") + error.what() + "\n");
+        return 1;
+    }
+}

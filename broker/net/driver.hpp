@@ -1,0 +1,97 @@
+// Drives one node with real sockets, one timer and the device's eventfd, on the one thread of `io`.
+//
+// An event comes in, the node is told, then settle() does whatever the node has become ready for. Sockets are
+// awaited for readiness only: bytes are read straight into the node's receive window and written straight
+// from its responses, so a connection at rest owns no buffer, here or there.
+//
+// A session whose window is empty is not awaited for reading: the kernel's buffer fills and TCP slows the
+// peer down. The node names the session again when it may be read.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+
+#include "broker/net/links.hpp"
+#include "broker/node/node.hpp"
+#include "leat/port/clock.hpp"
+
+namespace leat::net {
+
+struct DriverCounters {
+    std::uint64_t accepted = 0, accept_errors = 0, closed = 0;
+};
+
+class Driver {
+public:
+    using EventSink = std::function<void(const node::Event&)>;
+
+    /// All borrowed, and outliving it. `on_event` gets the node's events and the driver's own.
+    Driver(asio::io_context& io, node::Node& node, port::Clock& clock, EventSink on_event);
+    ~Driver();
+    Driver(const Driver&) = delete;
+    Driver& operator=(const Driver&) = delete;
+
+    /// Begins to accept; `acceptor` is listening.
+    void accept_on(asio::ip::tcp::acceptor acceptor);
+    /// An eventfd that says "the device finished something"; borrowed until the destructor.
+    void watch_storage(int event_fd);
+    /// After node.start(): does what became ready meanwhile and sets the timer.
+    void start() { settle(); }
+    /// No new connections; the node parks nothing any more, seals the log; unsent answers have `flush_max` to
+    /// leave. Then `done` is called, once.
+    void stop(std::function<void()> done);
+
+    std::size_t connections() const { return peers_.size(); }
+    const DriverCounters& counters() const { return counters_; }
+
+private:
+    struct Peer {
+        explicit Peer(asio::ip::tcp::socket socket_in) : socket(std::move(socket_in)) {}
+        asio::ip::tcp::socket socket;
+        bool awaits_read = false;
+        bool awaits_write = false;
+    };
+
+    void await_accept();
+    void accept_some();
+    void accept_failed(const std::error_code& code);
+    void add_peer(asio::ip::tcp::socket socket, const asio::ip::tcp::endpoint& from);
+
+    void await_read(node::SessionId id, Peer& peer);
+    void await_write(node::SessionId id, Peer& peer);
+    /// Write, close or read, whatever the session is ready for. May drop the peer.
+    void pump(node::SessionId id);
+    bool write_some(node::SessionId id, Peer& peer);
+    bool read_some(node::SessionId id, Peer& peer);
+    void drop(node::SessionId id);
+
+    void await_storage();
+    void settle();
+    void set_timer();
+    void finish_stop();
+    void say(node::Event::Level level, std::string text);
+
+    asio::io_context& io_;
+    node::Node& node_;
+    port::Clock& clock_;
+    EventSink on_event_;
+    asio::ip::tcp::acceptor acceptor_;
+    asio::steady_timer accept_pause_, timer_, flush_timer_;
+    asio::posix::stream_descriptor storage_;
+    std::unordered_map<node::SessionId, Peer> peers_;
+    Links links_;
+    Instant timer_at_ = never;
+    bool settling_ = false;
+    Instant accept_error_said_ = Instant::min();
+    int accept_failures_ = 0;
+    std::function<void()> on_stopped_;
+    bool flushing_ = false;
+    DriverCounters counters_;
+};
+
+}  // namespace leat::net
