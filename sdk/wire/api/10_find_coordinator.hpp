@@ -29,7 +29,7 @@ struct FindCoordinatorResponse {
         StringView host;
         std::int32_t port = 0;
         ErrorCode error_code = ErrorCode::none;
-        StringView error_message;
+        StringView error_message = nullptr;
 
         static void fields(auto& io, auto& m) {
             io("key", m.key);
@@ -43,7 +43,7 @@ struct FindCoordinatorResponse {
 
     std::int32_t throttle_time_ms = 0;
     ErrorCode error_code = ErrorCode::none;
-    StringView error_message;
+    StringView error_message = nullptr;
     std::int32_t node_id = 0;
     StringView host;
     std::int32_t port = 0;

@@ -35,7 +35,7 @@ struct LeaveGroupRequest {
 struct LeaveGroupResponse {
     struct MemberResponse {
         StringView member_id;
-        StringView group_instance_id;
+        StringView group_instance_id = nullptr;
         ErrorCode error_code = ErrorCode::none;
 
         static void fields(auto& io, auto& m) {

@@ -18,7 +18,7 @@ struct CreateTopicsRequest {
 
     struct CreatableTopicConfig {
         StringView name;
-        StringView value;
+        StringView value = nullptr;
 
         static void fields(auto& io, auto& m) {
             io("name", m.name);
@@ -59,7 +59,7 @@ struct CreateTopicsRequest {
 struct CreateTopicsResponse {
     struct CreatableTopicConfigs {
         StringView name;
-        StringView value;
+        StringView value = nullptr;
         bool read_only = false;
         std::int8_t config_source = -1;
         bool is_sensitive = false;
@@ -77,7 +77,7 @@ struct CreateTopicsResponse {
         StringView name;
         Uuid topic_id;
         ErrorCode error_code = ErrorCode::none;
-        StringView error_message;
+        StringView error_message = nullptr;
         std::int16_t topic_config_error_code = 0;
         std::int32_t num_partitions = -1;
         std::int16_t replication_factor = -1;

@@ -9,7 +9,7 @@
 namespace leat::wire {
 
 struct InitProducerIdRequest {
-    StringView transactional_id;  ///< null: idempotence only
+    StringView transactional_id = nullptr;  ///< null: idempotence only
     std::int32_t transaction_timeout_ms = 0;
     std::int64_t producer_id = -1;  ///< -1: none yet (KIP-360)
     std::int16_t producer_epoch = -1;

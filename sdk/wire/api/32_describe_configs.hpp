@@ -36,7 +36,7 @@ struct DescribeConfigsRequest {
 struct DescribeConfigsResponse {
     struct DescribeConfigsSynonym {
         StringView name;
-        StringView value;
+        StringView value = nullptr;
         std::int8_t source = 0;
 
         static void fields(auto& io, auto& m) {
@@ -48,13 +48,13 @@ struct DescribeConfigsResponse {
 
     struct DescribeConfigsResourceResult {
         StringView name;
-        StringView value;
+        StringView value = nullptr;
         bool read_only = false;
         std::int8_t config_source = -1;
         bool is_sensitive = false;
         Array<DescribeConfigsSynonym> synonyms;
         std::int8_t config_type = 0;
-        StringView documentation;
+        StringView documentation = nullptr;
 
         static void fields(auto& io, auto& m) {
             io("name", m.name);
@@ -70,7 +70,7 @@ struct DescribeConfigsResponse {
 
     struct DescribeConfigsResult {
         ErrorCode error_code = ErrorCode::none;
-        StringView error_message;
+        StringView error_message = nullptr;
         std::int8_t resource_type = 0;
         StringView resource_name;
         Array<DescribeConfigsResourceResult> configs;

@@ -18,7 +18,7 @@ struct SaslAuthenticateRequest {
 
 struct SaslAuthenticateResponse {
     ErrorCode error_code = ErrorCode::none;
-    StringView error_message;
+    StringView error_message = nullptr;
     BytesView auth_bytes;
     std::int64_t session_lifetime_ms = 0;  ///< 0: for the life of the connection (KIP-368)
 

@@ -9,7 +9,7 @@ struct IncrementalAlterConfigsRequest {
     struct AlterableConfig {
         StringView name;
         std::int8_t config_operation = 0;
-        StringView value;
+        StringView value = nullptr;
 
         static void fields(auto& io, auto& m) {
             io("name", m.name);
@@ -45,7 +45,7 @@ struct IncrementalAlterConfigsRequest {
 struct IncrementalAlterConfigsResponse {
     struct AlterConfigsResourceResponse {
         ErrorCode error_code = ErrorCode::none;
-        StringView error_message;
+        StringView error_message = nullptr;
         std::int8_t resource_type = 0;
         StringView resource_name;
 
