@@ -56,7 +56,7 @@ make_build() {
         tail -n 30 "$folder.configure.log" >&2
         die "CMake could not configure $folder (preset $preset)." "The whole log: $folder.configure.log"
     }
-    ninja -C "$folder" -j "$cores" "$@" 8>&- || die "the build in $folder failed; the first error is above." \
+    ninja -C "$folder" -j "$cores" -k 5 "$@" 8>&- || die "the build in $folder failed; the first error is above." \
         "Again, alone: ninja -C $folder $*"
 }
 

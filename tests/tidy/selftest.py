@@ -24,6 +24,8 @@ BREACHES = [
     ("a source in no target", "sdk/wire/lost.cpp", ""),
     ("a header that nobody includes", "sdk/wire/lost.hpp", "#pragma once\n"),
     ("a script that nobody names", "tests/tidy/lost.py", ""),
+    ("a script that does not parse", "tests/run.sh", "if true; then\n"),
+    ("a program that does not parse", "tests/tidy/tidy.py", "def f(:\n"),
     ("an unfinished word", "broker/log/log.cpp", "// %s later\n" % unfinished),
     ("a path of this machine", "broker/log/log.cpp", 'const char* data = "/wo' + 'rk/data";\n'),
     ("the heap in the core", "sdk/wire/frame.cpp", '#include "sdk/wire/frame.hpp"\nstd::vector<int> frames;\n'),

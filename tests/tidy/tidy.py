@@ -1,6 +1,6 @@
 """Holds the tree against the house's rules.
 
-tidy.py ROOT [--build DIR]     arrows, words, dead files; with --build also the symbols of the core libraries
+tidy.py ROOT [--build DIR]     arrows, words, dead files, scripts that do not parse; with --build also the symbols of the core libraries
 tidy.py --selftest             plants one breach of each rule in a small tree and wants each to be found
 """
 import argparse
@@ -10,6 +10,7 @@ import sys
 
 import arrows
 import dead
+import scripts
 import symbols
 import words
 
@@ -56,7 +57,7 @@ class Tree:
 
 
 def complaints(tree):
-    for check in (arrows.check, words.check, dead.check):
+    for check in (arrows.check, words.check, dead.check, scripts.check):
         yield from check(tree)
 
 
