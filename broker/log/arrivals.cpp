@@ -1,0 +1,376 @@
+#include "broker/log/arrivals.hpp"
+
+#include <algorithm>
+
+namespace leat::log {
+
+Arrivals::Arrivals(Core& core)
+    : core_(core), first_(core.page, core.geometry.align), second_(core.page, core.geometry.align),
+      footer_memory_(core.geometry.align), recent_(core.config.recent_bytes) {}
+
+void Arrivals::resume(Tail tail) {
+    place_ = tail.place;
+    next_sequence_ = tail.next_sequence;
+    announced_ = std::move(tail.announced);
+    if (tail.segment == no_segment) return;
+    index_ = std::move(tail.index);
+    replay_.reset(index_);
+    segment_ = tail.segment;
+    position_ = tail.position;
+    if (tail.closed) {
+        last_.segment = segment_;
+        last_.end = position_;
+        last_.generation = core_.segments[segment_].generation;
+        segment_ = no_segment;
+    }
+}
+
+std::uint32_t Arrivals::room() const {
+    if (segment_ == no_segment) return core_.segment_bytes - core_.page - 1024;
+    const std::uint64_t kept = round_up(index_.footer_bytes_bound(), core_.page);
+    const std::uint64_t used = position_ + kept;
+    return used >= core_.segment_bytes ? 0 : static_cast<std::uint32_t>(core_.segment_bytes - used);
+}
+
+Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
+    if (core_.read_only || seal_ != Seal::no) return fail(Error::storage);
+    const auto frame = static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
+    if (frame > core_.max_batch_bytes() + 128) return fail(Error::too_large);
+    const bool crowded = !open_->empty() && open_->used() + frame > core_.group_bytes_max();
+    if (crowded && writing_ != Writing::nothing) return fail(Error::would_block);
+    // Everything that waits or is under way, and this: does it fit here, or is there a segment to go on in?
+    const std::uint64_t flying = writing_ == Writing::group ? flight_bytes_ : 0;
+    const std::uint64_t want = flying + round_up(open_->used() + frame, core_.page) +
+                               round_up(open_growth_ + footer_growth(type, body), core_.page);
+    if (segment_ != no_segment && want <= room()) return ok();
+    const std::uint32_t free = core_.segments.free_count();
+    const std::uint32_t keep = urgency == Urgency::data ? segments_kept_free : urgency == Urgency::fact ? 2 : 0;
+    if (free <= keep) return fail(Error::full);
+    return ok();
+}
+
+MutableBytes Arrivals::add(Instant now, FrameType type, StreamId stream, std::uint32_t body, CommitId& id) {
+    const auto frame = static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
+    if (!open_->empty() && open_->used() + frame > core_.group_bytes_max()) {
+        due_now_ = true;
+        pump(now);  // room_for saw that nothing is under way
+    }
+    id = core_.next_id++;
+    if (writing_ != Writing::nothing) waited_ = true;
+    open_growth_ += footer_growth(type, body);
+    return open_->add(type, stream, body, id, now);
+}
+
+bool Arrivals::due(Instant now) const {
+    if (open_->empty()) return false;
+    if (due_now_ || seal_ == Seal::wanted) return true;
+    return open_->used() >= cut_bytes || core_.governor.due(open_->first_came(), now) <= now;
+}
+
+Instant Arrivals::deadline(Instant now) const {
+    if (writing_ != Writing::nothing || open_->empty() || stuck_ || core_.read_only) return never;
+    if (due_now_ || open_->used() >= cut_bytes) return now;
+    return core_.governor.due(open_->first_came(), now);
+}
+
+std::uint32_t Arrivals::growth(const Group& group) const {
+    std::uint32_t sum = 0;
+    for (const Group::Entry& entry : group.entries()) {
+        const FrameHeader header = decode_frame_header(group.frame(entry).data());
+        const bool known = header.type == FrameType::append && index_.streams.contains(header.stream);
+        sum += known ? 8 + 72 + 24 : footer_growth(header.type, header.body_bytes);
+    }
+    return sum;
+}
+
+std::size_t Arrivals::fitting(const Group& group, std::uint32_t space) const {
+    const auto& entries = group.entries();
+    std::uint32_t sum = 0;
+    std::size_t count = 0;
+    for (; count < entries.size(); ++count) {
+        const FrameHeader header = decode_frame_header(group.frame(entries[count]).data());
+        sum += footer_growth(header.type, header.body_bytes);
+        const std::uint32_t end = count + 1 < entries.size() ? entries[count + 1].at : group.used();
+        if (round_up(end, core_.page) + round_up(sum, core_.page) > space) break;
+    }
+    return count;
+}
+
+void Arrivals::pump(Instant now) {
+    if (writing_ != Writing::nothing || core_.read_only) return;
+    if (!due(now)) {
+        if (seal_ != Seal::wanted || !open_->empty()) return;
+        if (segment_ != no_segment && room() < core_.page) {
+            write_footer(now);
+            return;
+        }
+        flight_is_seal_ = true;
+        seal_ = Seal::writing;
+        write_group(now);
+        return;
+    }
+    if (prepare(now)) {
+        flight_is_seal_ = false;
+        write_group(now);
+    }
+}
+
+bool Arrivals::prepare(Instant now) {
+    LEAT_CHECK(flight_->empty());
+    // Nothing to go on in: what waits is not lost, it goes out when upkeep has freed a segment.
+    stuck_ = segment_ == no_segment && core_.segments.promised().empty();
+    if (stuck_) return false;
+    const std::uint32_t space = room();
+    std::size_t fits = open_->entries().size();
+    if (round_up(open_->used(), core_.page) + round_up(growth(*open_), core_.page) > space)
+        fits = fitting(*open_, space);
+    const bool starts_with_more = decode_frame_header(open_->frame(open_->entries().front()).data()).type == FrameType::more;
+    if (fits == 0 && segment_ != no_segment && !starts_with_more) {
+        write_footer(now);
+        return false;
+    }
+    if (fits == 0) fits = 1;  // a lone large batch in a fresh segment
+    if (fits < open_->entries().size()) {
+        open_->move_rest(fits, *flight_);
+    } else if (waited_ && segment_ != no_segment) {
+        // More is coming while we write: end on a 16 KiB boundary and leave the rest to the next commit.
+        const std::uint64_t end = (std::uint64_t{position_} + open_->used()) / cut_bytes * cut_bytes;
+        const bool spare = room() >= open_->padded() + round_up(growth(*open_), core_.page) + 2 * core_.page;
+        if (end > std::uint64_t{position_} + 2 * commit_header_bytes && end < std::uint64_t{position_} + open_->used() && spare)
+            (void)open_->cut_at(static_cast<std::uint32_t>(end - position_), *flight_);
+    }
+    // What goes out is in *open_, what stays in *flight_.
+    return true;
+}
+
+bool Arrivals::open_segment(Instant now) {
+    header_ = {};
+    header_.segment = no_segment;
+    const std::uint32_t segment = core_.segments.promised().empty() ? no_segment : core_.segments.promised().front();
+    const bool told = place_ == 0 || std::find(announced_.begin(), announced_.end(), segment) != announced_.end();
+    if (segment == no_segment || !told) return false;
+    (void)core_.segments.take_promised();
+    core_.segments.top_up_promised();
+    header_.log_id = core_.super.log_id;
+    header_.segment = segment;
+    header_.generation = core_.next_generation();
+    header_.place = place_ + 1;
+    header_.first_sequence = next_sequence_;
+    header_.salt = core_.make_salt();
+    header_.page_bytes = core_.page;
+    header_.predecessor = last_.segment;
+    header_.predecessor_end = last_.end;
+    header_.predecessor_generation = last_.generation;
+    header_.log_time_ms = core_.time.log_ms(now);
+    header_.off_time_ms = core_.time.off_ms();
+    header_.wall_ms = core_.time.wall_ms();
+    header_.run = core_.run;
+    header_.candidates.assign(core_.segments.promised().begin(), core_.segments.promised().end());
+    SegmentEntry& entry = core_.segments[segment];
+    entry = {};
+    entry.generation = header_.generation;
+    entry.place = header_.place;
+    entry.salt = header_.salt;
+    entry.area = Area::arrivals;
+    entry.state = SegmentState::open;
+    return true;
+}
+
+void Arrivals::write_group(Instant now) {
+    std::swap(open_, flight_);
+    waited_ = false;
+    due_now_ = !open_->empty() && due_now_;
+    open_growth_ = growth(*open_);
+    opening_ = segment_ == no_segment;
+    if (opening_ && !open_segment(now)) {
+        group_failed(now);  // no successor that could be found again
+        return;
+    }
+    const std::uint32_t segment = opening_ ? header_.segment : segment_;
+    const std::uint32_t position = opening_ ? core_.page : position_;
+    flight_header_ = core_.commit_header(now);
+    flight_header_.generation = core_.segments[segment].generation;
+    flight_header_.sequence = next_sequence_;
+    flight_header_.position = position;
+    flight_header_.kind = flight_is_seal_ ? CommitKind::seal : CommitKind::data;
+    if (!flight_is_seal_ && flight_->used() < cut_bytes) core_.governor.spend(now);
+    ByteView bytes;
+    if (opening_) {
+        std::uint8_t page[segment_header_bytes];
+        encode_segment_header(header_, page);
+        bytes = flight_->finish_opening(flight_header_, core_.segments[segment].salt, page);
+    } else {
+        bytes = flight_->finish(flight_header_, core_.segments[segment].salt);
+    }
+    flight_bytes_ = bytes.size();
+    ticket_ = core_.ticket(Owner::arrivals);
+    writing_ = Writing::group;
+    const std::uint64_t at = core_.address(segment, opening_ ? 0 : position);
+    if (core_.faults.acknowledge_early && !flight_->empty()) core_.flushed_id = flight_->last_id();
+    if (!core_.storage.start_write(ticket_, at, bytes)) on_write_done(now, ticket_, false);
+}
+
+void Arrivals::write_footer(Instant now) {
+    SegmentEntry& entry = core_.segments[segment_];
+    index_.data_end = position_;
+    index_.candidates.assign(core_.segments.promised().begin(), core_.segments.promised().end());
+    CommitHeader header = core_.commit_header(now);
+    header.generation = entry.generation;
+    header.sequence = next_sequence_;
+    footer_ = encode_footer(index_, header, entry.salt, core_.page, core_.segment_bytes);
+    LEAT_CHECK(!footer_.empty());  // room() keeps space for it
+    footer_memory_.reserve(footer_.size(), 0);
+    copy_bytes(footer_, {footer_memory_.data(), footer_.size()});
+    ticket_ = core_.ticket(Owner::arrivals);
+    writing_ = Writing::footer;
+    const std::uint64_t at = core_.address(segment_, core_.segment_bytes - footer_.size());
+    if (!core_.storage.start_write(ticket_, at, {footer_memory_.data(), footer_.size()}))
+        on_write_done(now, ticket_, false);
+}
+
+void Arrivals::close_segment(bool with_footer) {
+    SegmentEntry& entry = core_.segments[segment_];
+    entry.state = SegmentState::sealed;
+    entry.data_end = position_;
+    entry.batch_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(index_.batch_bytes, UINT32_MAX));
+    entry.last_age_ms = index_.last_age_ms;
+    entry.footer_position = with_footer ? core_.segment_bytes - static_cast<std::uint32_t>(footer_.size()) : 0;
+    if (with_footer) {
+        ++next_sequence_;
+        core_.counters.written_footer += footer_.size();
+        bytes_written_ += footer_.size();
+        announced_.insert(announced_.end(), index_.candidates.begin(), index_.candidates.end());
+        if (on_footer) on_footer(segment_, footer_);
+    }
+    last_.segment = segment_;
+    last_.end = position_;
+    last_.generation = entry.generation;
+    segment_ = no_segment;
+    index_ = {};
+    replay_.reset(index_);
+    footer_.clear();
+    if (footer_memory_.capacity() > 64 * KiB) footer_memory_.free();
+}
+
+void Arrivals::on_write_done(Instant now, std::uint64_t ticket, bool good) {
+    if (ticket != ticket_ || writing_ == Writing::nothing) return;
+    const Writing what = std::exchange(writing_, Writing::nothing);
+    if (!good) ++core_.counters.write_errors;
+    if (what == Writing::footer) {
+        close_segment(good);
+    } else if (good) {
+        group_durable(now);
+    } else {
+        group_failed(now);
+    }
+    pump(now);
+}
+
+void Arrivals::group_durable(Instant now) {
+    const std::uint32_t position = flight_header_.position;
+    if (opening_) {
+        segment_ = header_.segment;
+        place_ = header_.place;
+        announced_ = header_.candidates;
+        core_.segments.push_ring(segment_);
+        core_.counters.written_other += core_.page;
+        index_ = {};
+        replay_.reset(index_);
+    }
+    SegmentEntry& entry = core_.segments[segment_];
+    const std::uint32_t commit_bytes = flight_->padded();
+    replay_.begin_commit(next_sequence_, flight_header_.age_ms());
+    for (const Group::Entry& item : flight_->entries()) {
+        const ByteView frame = flight_->frame(item);
+        const FrameHeader header = decode_frame_header(frame.data());
+        if (const auto batch = replay_.on_frame(header, frame, position + item.at)) {
+            apply_durable_batch(core_, index_, segment_, *batch);
+        } else if (header.type == FrameType::log_end) {
+            Stream* stream = core_.streams.find(header.stream);
+            const Offset offset = load_little<std::int64_t>(frame.data() + frame_header_bytes);
+            if (stream != nullptr) stream->state.flushed = std::max(stream->state.flushed, offset);
+        }
+    }
+    index_.last_sequence = next_sequence_;
+    index_.last_age_ms = flight_header_.age_ms();
+    core_.counters.payload += flight_->payload_bytes();
+    core_.counters.written_data += flight_->used();
+    core_.counters.written_padding += commit_bytes - flight_->used();
+    ++core_.counters.commits;
+    bytes_written_ += flight_bytes_;
+    if (!flight_->empty()) {
+        const CommitId last = flight_->continues() ? flight_->last_id() - 1 : flight_->last_id();
+        core_.facts.durable(last, next_sequence_);
+        core_.flushed_id = std::max(core_.flushed_id, last);
+        const ByteView commit(flight_->frame(flight_->entries().front()).data() - commit_header_bytes, commit_bytes);
+        recent_.add(segment_, entry.generation, position, commit);
+    }
+    ++next_sequence_;
+    position_ = position + commit_bytes;
+    entry.data_end = position_;
+    entry.last_age_ms = index_.last_age_ms;
+    entry.batch_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(index_.batch_bytes, UINT32_MAX));
+    retried_ = false;
+    part_.clear();
+    if (flight_->continues()) {
+        const ByteView frame = flight_->frame(flight_->entries().back());
+        const ByteView body = frame.subspan(frame_header_bytes, decode_frame_header(frame.data()).body_bytes);
+        part_.assign(body.begin(), body.end());
+    }
+    if (flight_is_seal_) seal_ = Seal::done;
+    flight_->clear(core_.page + 64 * KiB);
+    (void)now;
+}
+
+void Arrivals::group_failed(Instant now) {
+    // A second sync may return OK while the device holds the old bytes, so this segment is never written
+    // again: what follows goes elsewhere, and the new header says where the valid bytes of this one end.
+    if (opening_) {
+        if (header_.segment != no_segment && core_.segments[header_.segment].generation == header_.generation)
+            core_.segments[header_.segment].state = SegmentState::bad;
+    } else {
+        close_segment(false);
+    }
+    if (retried_) {
+        give_up();
+        return;
+    }
+    retried_ = true;
+    // A batch never leaves its segment: one whose first part stays behind is put together again.
+    if (!flight_->empty() && !part_.empty() &&
+        decode_frame_header(flight_->frame(flight_->entries().front()).data()).type == FrameType::more)
+        flight_->restore_first(part_);
+    std::swap(open_, flight_);  // the failed group is to be written; what came meanwhile waits in *flight_
+    if (segment_ == no_segment && core_.segments.promised().empty()) {
+        std::swap(open_, flight_);
+        give_up();
+        return;
+    }
+    // write_group swaps back: the failed group flies again, the collecting one stays open.
+    write_group(now);
+}
+
+void Arrivals::give_up() {
+    core_.read_only = true;
+    const CommitId last = core_.next_id - 1;
+    if (last > core_.flushed_id) rolled_back_ = Log::RolledBack{core_.flushed_id, last};
+    roll_back(core_);
+    first_.clear(0);
+    second_.clear(0);
+    open_growth_ = 0;
+    writing_ = Writing::nothing;
+    if (seal_ != Seal::no) seal_ = Seal::done;
+}
+
+void Arrivals::seal(Instant now) {
+    if (seal_ != Seal::no) return;
+    if (core_.read_only) {
+        seal_ = Seal::done;
+        return;
+    }
+    due_now_ = true;
+    seal_ = Seal::wanted;
+    pump(now);
+}
+
+}  // namespace leat::log

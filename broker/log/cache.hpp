@@ -1,0 +1,77 @@
+// What was read back from the device: blocks of segments, and footers. Both bounded, both filled by
+// submit-and-complete reads that all who wait for them share.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "broker/log/core.hpp"
+
+namespace leat::log {
+
+enum class Fetched : std::uint8_t { ready, pending, failed };
+
+/// Aligned pieces of segments. A block of the open segment ends where it was valid when it was read.
+class BlockCache {
+public:
+    BlockCache(Core& core, std::size_t bytes_max);
+    struct Found {
+        Fetched state = Fetched::pending;
+        ByteView bytes;  ///< from the position asked for to the end of what the block holds
+    };
+    /// `valid_end`: bytes of the segment up to here are written.
+    Found get(std::uint32_t segment, std::uint64_t generation, std::uint32_t position, std::uint32_t valid_end);
+    bool on_read_done(std::uint64_t ticket, bool good);  ///< false: not one of ours
+    std::uint32_t block_bytes() const { return block_bytes_; }
+    std::size_t pending() const { return pending_; }
+
+private:
+    struct Block {
+        std::uint32_t segment = no_segment;
+        std::uint64_t generation = 0;
+        std::uint32_t position = 0, size = 0;  ///< of the segment's bytes in it
+        std::uint64_t ticket = 0;              ///< not 0: being read
+        bool failed = false;
+        AlignedBytes memory;
+    };
+    Core& core_;
+    std::uint32_t block_bytes_;
+    std::size_t blocks_max_;
+    std::size_t pending_ = 0;
+    std::list<Block> blocks_;  ///< newest use first
+};
+
+/// Footers as they are on flash, checked. One that was never written is made by reading its segment.
+class FooterCache {
+public:
+    FooterCache(Core& core, std::size_t bytes_max) : core_(core), bytes_max_(bytes_max) {}
+    struct Found {
+        Fetched state = Fetched::pending;
+        ByteView bytes;
+        bool recycled = false;  ///< failed: the segment's header says a newer generation
+    };
+    Found get(std::uint32_t segment);
+    void put(std::uint32_t segment, ByteView footer);
+    bool on_read_done(std::uint64_t ticket, bool good);
+
+private:
+    enum class Step : std::uint8_t { idle, footer, header, whole };
+    struct Entry {
+        std::uint32_t segment = no_segment;
+        std::uint64_t generation = 0;
+        Step step = Step::idle;
+        std::uint64_t ticket = 0;
+        bool failed = false, recycled = false;
+        std::vector<std::uint8_t> bytes;
+        AlignedBytes memory;
+        std::size_t reading = 0;
+    };
+    void start(Entry& entry, Step step);
+    void trim();
+    Core& core_;
+    std::size_t bytes_max_, bytes_ = 0;
+    std::list<Entry> entries_;  ///< newest use first
+};
+
+}  // namespace leat::log

@@ -1,0 +1,294 @@
+#include "broker/log/checkpoint.hpp"
+
+#include <algorithm>
+
+namespace leat::log {
+
+namespace {
+constexpr std::uint32_t segments_per_frame = 64;
+}
+
+CheckpointWriter::CheckpointWriter(Core& core, Arrivals& arrivals)
+    : core_(core), arrivals_(arrivals), group_(core.page, core.geometry.align), super_memory_(core.geometry.align) {}
+
+void CheckpointWriter::resume(Tail tail) {
+    segment_ = tail.segment;
+    position_ = tail.position;
+    survivors_place_ = tail.place;
+    sequence_ = tail.next_sequence;
+    number_ = tail.number;
+    last_bytes_ = tail.bytes;
+    durable_extents_ = std::move(tail.extents);
+}
+
+void CheckpointWriter::begin(Instant now) {
+    wanted_ = false;
+    begun_at_bytes_ = arrivals_.bytes_written();
+    const std::uint32_t redo = arrivals_.newest_segment();
+    begin_ = {};
+    begin_.number = ++number_;
+    begin_.redo_segment = redo;
+    begin_.redo_generation = core_.segments[redo].generation;
+    begin_.redo_place = arrivals_.place();
+    begin_.redo_sequence = arrivals_.next_sequence();
+    begin_.survivors_place = survivors_place_;
+    begin_.log_time_ms = core_.time.log_ms(now);
+    begin_.off_time_ms = core_.time.off_ms();
+    begin_.trusted_wall_ms = core_.time.trusted_wall_ms();
+    begin_.trusted_at_ms = core_.time.trusted_at_ms();
+    end_ = {};
+    end_.number = number_;
+    next_stream_ = 0;
+    streams_left_ = true;
+    next_producer_ = {0, INT64_MIN};
+    next_fact_.clear();
+    next_segment_ = 0;
+    phase_ = Phase::streams;
+    encode_begin(body_, begin_);
+    add(FrameType::checkpoint_begin, 0);
+}
+
+void CheckpointWriter::add(FrameType type, StreamId stream) {
+    copy_bytes(body_, group_.add(type, stream, static_cast<std::uint32_t>(body_.size()), 0, Instant{}));
+    body_.clear();
+    ++end_.frames;
+}
+
+bool CheckpointWriter::collect(Instant) {
+    const std::uint32_t limit = chunk_max();
+    while (group_.used() < limit / 2) {
+        if (phase_ == Phase::streams) {
+            const auto& all = core_.streams.all();
+            const auto it = streams_left_ ? all.lower_bound(next_stream_) : all.end();
+            if (it == all.end()) {
+                phase_ = Phase::producers;
+                continue;
+            }
+            streams_left_ = it->first != UINT32_MAX;
+            next_stream_ = it->first + 1;
+            const StreamState& state = it->second.state;
+            if (state.log_end == 0 && it->second.ordinal == 0) continue;
+            encode_stream(body_, it->second);
+            add(FrameType::checkpoint_stream, it->first);
+        } else if (phase_ == Phase::producers) {
+            const auto it = core_.producers.all().lower_bound(next_producer_);
+            if (it == core_.producers.all().end()) {
+                phase_ = Phase::facts;
+                continue;
+            }
+            next_producer_ = {it->first.stream, it->first.producer_id + 1};
+            encode_producer(body_, it->first.producer_id, it->second.producer);
+            add(FrameType::footer_producer, it->first.stream);
+        } else if (phase_ == Phase::facts) {
+            const auto it = core_.facts.all().lower_bound(next_fact_);
+            if (it == core_.facts.all().end()) {
+                phase_ = Phase::segments;
+                continue;
+            }
+            next_fact_ = it->first + '\0';
+            const ByteView name = bytes_of(it->first).subspan(1);
+            body_.resize(fact_body_bytes + name.size() + it->second.value.size());
+            // A write that is not durable yet will be before the end record; its commit is the next at the earliest.
+            const std::uint64_t sequence = it->second.sequence != 0 ? it->second.sequence : arrivals_.next_sequence();
+            encode_fact_body({static_cast<std::uint8_t>(it->first[0]), sequence, name, bytes_of(it->second.value)}, body_);
+            add(FrameType::fact, 0);
+        } else if (phase_ == Phase::segments) {
+            if (next_segment_ >= core_.segments.size()) return true;
+            const std::uint32_t count = std::min(segments_per_frame, core_.segments.size() - next_segment_);
+            encode_segments(body_, core_.segments, next_segment_, count);
+            next_segment_ += count;
+            add(FrameType::checkpoint_segments, 0);
+        } else {
+            return true;
+        }
+    }
+    return false;
+}
+
+void CheckpointWriter::pump(Instant now) {
+    if (core_.read_only || core_.superblock_broken || writing_ || super_writing_) {
+        if (core_.read_only && !writing_ && !super_writing_ && phase_ != Phase::idle) abandon(now);
+        return;
+    }
+    if (phase_ == Phase::idle) {
+        const std::uint64_t written = arrivals_.bytes_written();
+        const std::uint64_t gap = std::max<std::uint64_t>(checkpoint_gap_factor * last_bytes_, core_.segment_bytes);
+        const bool due = written >= begun_at_bytes_ + gap;
+        if ((!wanted_ && !due) || now < retry_at_ || arrivals_.place() == 0) return;
+        begin(now);
+    }
+    if (phase_ < Phase::wait_durable && collect(now)) {
+        barrier_ = core_.next_id - 1;
+        phase_ = Phase::wait_durable;
+    }
+    if (phase_ < Phase::wait_durable || !group_.empty()) {
+        if (!write(now)) abandon(now);
+        return;
+    }
+    if (phase_ == Phase::wait_durable) {
+        if (core_.flushed_id < barrier_) {
+            arrivals_.flush_soon();
+            return;
+        }
+        encode_end(body_, end_);
+        add(FrameType::checkpoint_end, 0);
+        phase_ = Phase::end;
+        if (!write(now)) abandon(now);
+    }
+}
+
+bool CheckpointWriter::write(Instant now) {
+    if (segment_ != no_segment && group_.padded() > core_.segment_bytes - position_) {
+        core_.segments[segment_].state = SegmentState::sealed;
+        segment_ = no_segment;
+    }
+    opening_ = segment_ == no_segment;
+    if (opening_) {
+        const std::uint32_t segment = core_.segments.take_for_survivors();
+        if (segment == no_segment) return false;
+        header_ = {};
+        header_.log_id = core_.super.log_id;
+        header_.segment = segment;
+        header_.area = Area::survivors;
+        header_.kind = SegmentClass::facts;
+        header_.generation = core_.next_generation();
+        header_.place = ++survivors_place_;
+        header_.first_sequence = sequence_;
+        header_.salt = core_.make_salt();
+        header_.page_bytes = core_.page;
+        header_.log_time_ms = core_.time.log_ms(now);
+        header_.off_time_ms = core_.time.off_ms();
+        header_.wall_ms = core_.time.wall_ms();
+        header_.run = core_.run;
+        SegmentEntry& entry = core_.segments[segment];
+        entry = {};
+        entry.generation = header_.generation;
+        entry.place = header_.place;
+        entry.salt = header_.salt;
+        entry.area = Area::survivors;
+        entry.state = SegmentState::open;
+        segment_ = segment;
+        position_ = core_.page;
+    }
+    CommitHeader header = core_.commit_header(now);
+    header.kind = CommitKind::checkpoint;
+    header.generation = core_.segments[segment_].generation;
+    header.sequence = sequence_;
+    header.position = flight_position_ = position_;
+    flight_bytes_ = group_.padded();
+    if (phase_ == Phase::end) {
+        place_ = {segment_, position_, flight_bytes_, core_.segments[segment_].salt, header.generation};
+    }
+    ByteView bytes;
+    if (opening_) {
+        std::uint8_t page[segment_header_bytes];
+        encode_segment_header(header_, page);
+        bytes = group_.finish_opening(header, core_.segments[segment_].salt, page);
+    } else {
+        bytes = group_.finish(header, core_.segments[segment_].salt);
+    }
+    ticket_ = core_.ticket(Owner::checkpoint);
+    writing_ = true;
+    if (!core_.storage.start_write(ticket_, core_.address(segment_, opening_ ? 0 : position_), bytes))
+        on_write_done(now, ticket_, false);
+    else if (core_.faults.superblock_first && phase_ == Phase::end)
+        write_superblock(now);
+    return true;
+}
+
+void CheckpointWriter::on_write_done(Instant now, std::uint64_t ticket, bool good) {
+    if (ticket != ticket_ || !writing_) return;
+    writing_ = false;
+    if (!good) {
+        // The segment is not written again; what of the old checkpoint lies in it stays readable.
+        ++core_.counters.write_errors;
+        core_.segments[segment_].state = opening_ ? SegmentState::bad : SegmentState::sealed;
+        segment_ = no_segment;
+        abandon(now);
+        return;
+    }
+    core_.counters.written_checkpoint += flight_bytes_ + (opening_ ? core_.page : 0);
+    end_.bytes += flight_bytes_;
+    const SegmentEntry& entry = core_.segments[segment_];
+    std::vector<CheckpointExtent>& extents = end_.extents;
+    if (!extents.empty() && extents.back().segment == segment_ && extents.back().to == flight_position_)
+        extents.back().to += flight_bytes_;
+    else
+        extents.push_back({segment_, entry.salt, entry.generation, flight_position_, flight_position_ + flight_bytes_});
+    position_ = flight_position_ + flight_bytes_;
+    core_.segments[segment_].data_end = position_;
+    core_.segments[segment_].last_age_ms = core_.time.age_ms(now);
+    ++sequence_;
+    group_.clear(core_.page + 16 * KiB);
+    if (phase_ == Phase::end) {
+        phase_ = Phase::superblock;
+        if (!core_.faults.superblock_first) write_superblock(now);
+        else if (!super_writing_) finish();
+        return;
+    }
+    pump(now);
+}
+
+void CheckpointWriter::write_superblock(Instant now) {
+    Superblock super = core_.super;
+    ++super.sequence;
+    super.checkpoint = place_;
+    super.log_time_ms = core_.time.log_ms(now);
+    super.off_time_ms = core_.time.off_ms();
+    super.trusted_wall_ms = core_.time.trusted_wall_ms();
+    super.trusted_at_log_time_ms = core_.time.trusted_at_ms();
+    const std::size_t size = std::max<std::size_t>(superblock_bytes, core_.geometry.write_size);
+    super_memory_.reserve(size, 0);
+    std::fill_n(super_memory_.data(), size, std::uint8_t{0});
+    encode_superblock(super, {super_memory_.data(), size});
+    core_.super = super;
+    super_ticket_ = core_.ticket(Owner::superblock);
+    super_writing_ = true;
+    const std::uint64_t at = (super.sequence & 1) * super.slot_bytes;
+    if (!core_.storage.start_write(super_ticket_, at, {super_memory_.data(), size}))
+        on_superblock_done(now, super_ticket_, false);
+}
+
+void CheckpointWriter::on_superblock_done(Instant now, std::uint64_t ticket, bool good) {
+    if (ticket != super_ticket_ || !super_writing_) return;
+    super_writing_ = false;
+    if (!good) {
+        // Which of the two checkpoints a restart will find is not known any more, so both stay, for ever.
+        ++core_.counters.write_errors;
+        core_.superblock_broken = true;
+        phase_ = Phase::idle;
+        return;
+    }
+    core_.counters.written_other += superblock_bytes;
+    if (phase_ == Phase::superblock) finish();
+    (void)now;
+}
+
+void CheckpointWriter::finish() {
+    core_.redo_place = begin_.redo_place;
+    durable_extents_ = end_.extents;
+    last_bytes_ = end_.bytes;
+    phase_ = Phase::idle;
+    free_unused();
+}
+
+void CheckpointWriter::abandon(Instant now) {
+    group_.clear(core_.page + 16 * KiB);
+    body_.clear();
+    phase_ = Phase::idle;
+    retry_at_ = now + milliseconds(1000);
+    wanted_ = true;
+    free_unused();
+}
+
+void CheckpointWriter::free_unused() {
+    for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
+        const SegmentEntry& entry = core_.segments[i];
+        if (entry.area != Area::survivors || entry.state != SegmentState::sealed || i == segment_) continue;
+        const bool used = std::any_of(durable_extents_.begin(), durable_extents_.end(),
+                                      [&](const CheckpointExtent& extent) { return extent.segment == i; });
+        if (!used) core_.segments.release(i);
+    }
+}
+
+}  // namespace leat::log

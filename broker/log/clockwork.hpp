@@ -1,0 +1,94 @@
+// Time as the log knows it (FORMAT.md section 8), and the pace of its commits.
+//
+// Log time is uptime over all runs. A wall clock may be at 1970, jump by 55 years and come back; it is
+// believed only at or after both the build date and the newest stamp that was believed before, and only the
+// distance of two believed stamps ever counts as time switched off. So nothing expires because a clock jumped.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "leat/time.hpp"
+
+namespace leat::log {
+
+class LogTime {
+public:
+    void start(Instant now, std::uint64_t log_time_ms, std::uint64_t off_time_ms, std::int64_t trusted_wall_ms,
+               std::uint64_t trusted_at_log_time_ms, WallTime build_date) {
+        started_ = now;
+        base_ms_ = log_time_ms;
+        off_ms_ = off_time_ms;
+        trusted_wall_ms_ = trusted_wall_ms;
+        trusted_at_ms_ = trusted_at_log_time_ms;
+        build_ms_ = build_date.time_since_epoch().count();
+        trusted_ = false;
+    }
+    /// Told whenever the wall clock was looked at.
+    void see_wall(Instant now, WallTime wall) {
+        const std::int64_t wall_ms = wall.time_since_epoch().count();
+        wall_ms_ = wall_ms;
+        const std::uint64_t at = log_ms(now);
+        if (wall_ms < std::max(build_ms_, trusted_wall_ms_) || wall_ms <= 0) {
+            trusted_ = false;
+            return;
+        }
+        // The first believed stamp of this run against the last one of an earlier run: what lies between and
+        // was not uptime was spent switched off. Within a run a jump is just a jump.
+        if (!seen_trusted_ && trusted_wall_ms_ >= 0) {
+            const std::int64_t apart = wall_ms - trusted_wall_ms_ - static_cast<std::int64_t>(at - trusted_at_ms_);
+            if (apart > 0) off_ms_ += static_cast<std::uint64_t>(apart);
+        }
+        seen_trusted_ = trusted_ = true;
+        trusted_wall_ms_ = wall_ms;
+        trusted_at_ms_ = at;
+    }
+    std::uint64_t log_ms(Instant now) const {
+        const std::int64_t run = (now - started_).count();
+        return base_ms_ + static_cast<std::uint64_t>(std::max<std::int64_t>(run, 0));
+    }
+    std::uint64_t off_ms() const { return off_ms_; }
+    std::uint64_t age_ms(Instant now) const { return log_ms(now) + off_ms_; }
+    std::int64_t wall_ms() const { return wall_ms_; }
+    bool trusted() const { return trusted_; }
+    std::int64_t trusted_wall_ms() const { return trusted_wall_ms_; }
+    std::uint64_t trusted_at_ms() const { return trusted_at_ms_; }
+
+private:
+    Instant started_{};
+    std::uint64_t base_ms_ = 0, off_ms_ = 0, trusted_at_ms_ = 0;
+    std::int64_t trusted_wall_ms_ = -1, build_ms_ = 0, wall_ms_ = 0;
+    bool trusted_ = false, seen_trusted_ = false;
+};
+
+/// The wear knob (DESIGN.md section 3): a commit that fills no 16 KiB costs a whole flash page, so small ones
+/// go out at once only while a bucket of tokens lasts: 4 per second in the long run, 60,000 in a burst.
+class Governor {
+public:
+    explicit Governor(milliseconds interval) : interval_(interval) {}
+    /// When a group whose first frame came at `first` must be written.
+    Instant due(Instant first, Instant now) {
+        if (interval_.count() >= 0) return first + interval_;
+        refill(now);
+        return tokens_milli_ >= 1000 ? first : first + milliseconds(stretch_ms);
+    }
+    void spend(Instant now) {
+        if (interval_.count() >= 0) return;
+        refill(now);
+        tokens_milli_ -= std::min<std::int64_t>(tokens_milli_, 1000);
+    }
+    static constexpr std::int64_t burst = 60'000, per_second = 4, stretch_ms = 100;
+
+private:
+    void refill(Instant now) {
+        if (last_ == Instant{}) last_ = now;
+        const std::int64_t passed = std::max<std::int64_t>((now - last_).count(), 0);
+        tokens_milli_ = std::min(burst * 1000, tokens_milli_ + passed * per_second);
+        last_ = now;
+    }
+    milliseconds interval_;
+    std::int64_t tokens_milli_ = burst * 1000;
+    Instant last_{};
+};
+
+}  // namespace leat::log

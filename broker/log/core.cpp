@@ -1,0 +1,140 @@
+#include "broker/log/core.hpp"
+
+namespace leat::log {
+
+std::optional<FrameReplay::Batch> FrameReplay::on_frame(const FrameHeader& header, ByteView frame,
+                                                        std::uint32_t position) {
+    const ByteView body = frame.subspan(header.header_bytes, header.body_bytes);
+    const bool first = first_;
+    first_ = false;
+    if (header.type == FrameType::more) {
+        if (!part_ || !first || header.stream != part_->batch.stream || header.before_bytes != part_->have) {
+            part_.reset();
+            return std::nullopt;
+        }
+        part_->have += header.body_bytes;
+        if (header.continues()) return std::nullopt;
+        const Batch whole = part_->batch;
+        const bool fits = part_->have == whole.fields.total_bytes;
+        part_.reset();
+        if (!fits) return std::nullopt;
+        index_->on_batch(whole.stream, whole.fields, whole.position, age_ms_);
+        return whole;
+    }
+    part_.reset();
+    switch (header.type) {
+        case FrameType::append: {
+            const Result<BatchFields> fields = read_batch_fields(body);
+            if (!fields || fields->total_bytes != header.total_bytes) return std::nullopt;
+            const Batch batch{header.stream, *fields, position};
+            if (header.continues()) {
+                part_ = Part{batch, header.body_bytes};
+                return std::nullopt;
+            }
+            index_->on_batch(batch.stream, batch.fields, batch.position, age_ms_);
+            return batch;
+        }
+        case FrameType::fact:
+        case FrameType::fact_erased:
+            if (const Result<FactBody> fact = decode_fact_body(body))
+                index_->on_fact(*fact, header.type == FrameType::fact_erased,
+                                fact->sequence != 0 ? fact->sequence : sequence_);
+            return std::nullopt;
+        case FrameType::log_start:
+            if (body.size() >= 8) index_->on_log_start(header.stream, load_little<std::int64_t>(body.data()));
+            return std::nullopt;
+        case FrameType::log_end:
+            if (body.size() >= 8) index_->on_log_end(header.stream, load_little<std::int64_t>(body.data()));
+            return std::nullopt;
+        case FrameType::dropped:
+            index_->on_dropped(header.stream);
+            return std::nullopt;
+        default:
+            return std::nullopt;  // moved moves nothing; the rest is not for the ring
+    }
+}
+
+namespace {
+
+void note_timestamp(Stream& stream, std::int64_t timestamp, Offset offset) {
+    if (timestamp > stream.flushed_max_timestamp) {
+        stream.flushed_max_timestamp = timestamp;
+        stream.flushed_max_timestamp_offset = offset;
+    }
+    if (timestamp > stream.state.max_timestamp) {
+        stream.state.max_timestamp = timestamp;
+        stream.state.max_timestamp_offset = offset;
+    }
+}
+
+}  // namespace
+
+void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment, const FrameReplay::Batch& batch) {
+    Stream* stream = core.streams.find(batch.stream);
+    if (stream == nullptr) return;  // dropped while the commit was under way
+    StreamInSegment& here = index.streams[batch.stream];
+    if (here.ordinal == 0) {
+        stream->enter_segment(segment, batch.fields.base_offset, core.streams.anchors_limit());
+        here.ordinal = stream->ordinal;
+        here.links = stream->newest_links;
+        index.add_links(here.links.size());
+    }
+    stream->state.flushed = std::max(stream->state.flushed, batch.fields.end_offset());
+    stream->flushed_bytes += batch.fields.total_bytes;
+    note_timestamp(*stream, batch.fields.max_timestamp, batch.fields.base_offset + batch.fields.last_offset_delta);
+    stream->grow_newest(stream->flushed_max_timestamp);
+    here.stream_max_timestamp = stream->flushed_max_timestamp;
+}
+
+void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment) {
+    for (auto& [id, here] : index.streams) {
+        if (here.dropped) {
+            core.streams.erase(id);
+            core.producers.forget_stream(id);
+            continue;
+        }
+        Stream& stream = core.streams.make(id);
+        StreamState& state = stream.state;
+        const Offset known_end = state.log_end;
+        state.log_end = std::max({state.log_end, here.end_offset, here.raised_end});
+        state.log_start = std::max(state.log_start, here.log_start);
+        state.flushed = state.log_end;
+        if (!here.holds_batches()) continue;
+        const bool in_anchors = !stream.anchors.empty() && stream.anchors.back().segment == segment &&
+                                stream.anchors.back().first_offset == here.first_offset;
+        if (here.ordinal == 0 ? !in_anchors : here.ordinal > stream.ordinal) {
+            if (here.ordinal != 0) stream.ordinal = here.ordinal - 1;
+            stream.enter_segment(segment, here.first_offset, core.streams.anchors_limit());
+        }
+        if (here.ordinal == 0) {
+            here.ordinal = stream.ordinal;
+            here.links = stream.newest_links;
+            index.add_links(here.links.size());
+        }
+        // The checkpoint may already count a part of this segment: only what is behind it is added.
+        const double span = static_cast<double>(here.end_offset - here.first_offset);
+        const double fresh = static_cast<double>(here.end_offset - std::max(here.first_offset, std::min(known_end, here.end_offset)));
+        state.bytes += static_cast<std::int64_t>(static_cast<double>(here.batch_bytes) * (span > 0 ? fresh / span : 0));
+        stream.flushed_bytes = state.bytes;
+        note_timestamp(stream, here.max_timestamp, here.max_timestamp_offset);
+        stream.grow_newest(stream.flushed_max_timestamp);
+        here.stream_max_timestamp = std::max(here.stream_max_timestamp, stream.flushed_max_timestamp);
+    }
+    for (const auto& [key, producer] : index.producers)
+        if (core.streams.find(key.stream) != nullptr) core.producers.restore(key.stream, key.producer_id, producer);
+    for (const auto& [key, fact] : index.facts) core.facts.restore(key, fact.value, fact.sequence);
+}
+
+void roll_back(Core& core) {
+    for (auto& [id, stream] : core.streams.all()) {
+        StreamState& state = stream.state;
+        state.log_end = state.flushed;
+        state.bytes = stream.flushed_bytes;
+        state.max_timestamp = stream.flushed_max_timestamp;
+        state.max_timestamp_offset = stream.flushed_max_timestamp_offset;
+    }
+    core.facts.roll_back(core.flushed_id);
+    core.producers.roll_back(core.flushed_id);
+}
+
+}  // namespace leat::log

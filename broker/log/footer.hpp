@@ -1,0 +1,95 @@
+// What one segment holds: the index of an open segment in RAM, the footer of a sealed one on flash
+// (FORMAT.md section 6). Both are the same object: reading the frames of a segment and reading its footer
+// give equal SegmentIndexes, so recovery and reads have one path.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/log/commit.hpp"
+#include "broker/log/facts.hpp"
+#include "broker/log/index.hpp"
+#include "broker/log/producers.hpp"
+#include "broker/log/segment.hpp"
+
+namespace leat::log {
+
+constexpr std::uint32_t footer_trailer_bytes = 32;
+constexpr std::uint32_t point_block_bytes = 16 * 1024;  ///< one point per stream in each block of this size
+
+struct Point {
+    std::uint32_t offset_delta = 0;  ///< from the stream's first offset in this segment
+    std::uint32_t position = 0;      ///< of a frame
+};
+
+struct StreamInSegment {
+    Offset first_offset = -1;  ///< -1: no batch of it here
+    Offset end_offset = -1;
+    Offset log_start = -1;     ///< -1: not told here
+    Offset raised_end = -1;
+    std::uint64_t batch_bytes = 0;
+    std::int64_t max_timestamp = -1;
+    Offset max_timestamp_offset = -1;
+    std::uint64_t last_age_ms = 0;
+    std::int64_t stream_max_timestamp = -1;  ///< of the whole stream up to the end of this segment
+    std::uint32_t batches = 0;
+    bool dropped = false;
+    std::uint32_t ordinal = 0;
+    std::vector<Link> links;
+    std::vector<Point> points;
+    bool holds_batches() const { return first_offset >= 0; }
+};
+
+struct SegmentIndex {
+    std::map<StreamId, StreamInSegment> streams;
+    std::map<ProducerKey, Producer> producers;
+    struct FactChange {
+        std::optional<std::string> value;
+        std::uint64_t sequence = 0;
+    };
+    std::map<std::string, FactChange, std::less<>> facts;
+    std::uint32_t data_end = 0;
+    std::uint64_t last_sequence = 0;
+    std::uint64_t last_age_ms = 0;
+    std::uint64_t batch_bytes = 0;
+    std::vector<std::uint32_t> candidates;  ///< filled when the footer is written
+
+    void on_batch(StreamId stream, const BatchFields& fields, std::uint32_t position, std::uint64_t age_ms);
+    void on_fact(const FactBody& fact, bool erased, std::uint64_t sequence);
+    void on_log_start(StreamId stream, Offset offset);
+    void on_log_end(StreamId stream, Offset offset);
+    void on_dropped(StreamId stream);
+
+    /// An upper bound of what the footer takes, kept as things are added: the open segment leaves that free.
+    std::uint32_t footer_bytes_bound() const { return footer_bytes_; }
+    void add_links(std::size_t count) { footer_bytes_ += static_cast<std::uint32_t>(count * link_bytes); }
+
+private:
+    StreamInSegment& touch(StreamId stream);
+    std::uint32_t footer_bytes_ = commit_header_bytes + footer_trailer_bytes + 24 + 64 + 8;
+};
+
+/// What one more frame may add to a footer at most.
+std::uint32_t footer_growth(FrameType type, std::uint32_t body_bytes);
+
+/// The footer as one commit that ends at the segment's end; `header` has all but lengths and position.
+/// returns  the bytes to write at segment_bytes - size; empty: larger than a segment (only made of damage)
+std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader header, std::uint32_t salt,
+                                        std::uint32_t page_bytes, std::uint32_t segment_bytes);
+struct FooterTrailer {
+    std::uint32_t position = 0, bytes = 0;
+};
+/// `last`: the last 32 bytes of the segment.
+std::optional<FooterTrailer> decode_trailer(ByteView last, std::uint64_t generation, std::uint32_t salt,
+                                            std::uint32_t segment_bytes);
+/// `bytes`: the whole footer. fails: corrupt
+Result<SegmentIndex> decode_footer(ByteView bytes, std::uint64_t generation, std::uint32_t salt);
+/// Only one stream out of it, without building the rest; not_found if it is not there.
+Result<StreamInSegment> find_in_footer(ByteView bytes, StreamId stream);
+
+void put_link(LittleWriter& to, const Link& link);
+Link get_link(LittleReader& from);
+
+}  // namespace leat::log

@@ -1,0 +1,71 @@
+#include "broker/log/index.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "sdk/base/bytes.hpp"
+
+namespace leat::log {
+
+void Stream::enter_segment(std::uint32_t segment, Offset first_offset, std::uint32_t anchors_limit) {
+    grow_newest(flushed_max_timestamp);
+    ++ordinal;
+    const Link link{first_offset, flushed_max_timestamp, segment, ordinal};
+    const auto reach = static_cast<std::size_t>(std::countr_zero(ordinal));
+    newest_links.clear();
+    for (std::size_t level = 0; level <= reach && level < levels_max; ++level) {
+        if (level < levels.size()) {
+            newest_links.push_back(levels[level]);
+            levels[level] = link;
+        } else {
+            levels.push_back(link);
+        }
+    }
+    if (anchors.size() >= anchors_limit) {
+        // Every second one goes. Those that stay have ordinals with more factors of two, as far as there
+        // are any, so that the links between them stay short.
+        const std::uint32_t stride = std::max(1u, anchors.size() > 1 ? anchors[1].ordinal - anchors[0].ordinal : 1u) * 2;
+        std::erase_if(anchors, [stride](const Link& anchor) { return anchor.ordinal % stride != 0; });
+        if (anchors.size() >= anchors_limit) anchors.erase(anchors.begin());
+    }
+    anchors.push_back(link);
+}
+
+void Stream::grow_newest(std::int64_t max_timestamp) {
+    if (anchors.empty()) return;
+    anchors.back().max_timestamp = std::max(anchors.back().max_timestamp, max_timestamp);
+    for (Link& level : levels)
+        if (level.ordinal == ordinal) level.max_timestamp = anchors.back().max_timestamp;
+}
+
+void Stream::prune_anchors() {
+    std::size_t dead = 0;
+    while (dead + 1 < anchors.size() && anchors[dead + 1].first_offset <= state.log_start) ++dead;
+    anchors.erase(anchors.begin(), anchors.begin() + static_cast<std::ptrdiff_t>(dead));
+}
+
+Located locate(const Stream& stream, Offset target) {
+    const auto& anchors = stream.anchors;
+    if (anchors.empty()) return {};
+    const auto after = std::upper_bound(anchors.begin(), anchors.end(), target,
+                                        [](Offset offset, const Link& link) { return offset < link.first_offset; });
+    if (after == anchors.end()) return {anchors.back(), true, true};
+    if (after != anchors.begin() && std::prev(after)->ordinal + 1 == after->ordinal)
+        return {*std::prev(after), true, true};
+    return {*after, false, true};
+}
+
+Located locate_time(const Stream& stream, std::int64_t target) {
+    const auto& anchors = stream.anchors;
+    const auto at = std::lower_bound(anchors.begin(), anchors.end(), target,
+                                     [](const Link& link, std::int64_t time) { return link.max_timestamp < time; });
+    if (at == anchors.end()) return {};
+    return {*at, at != anchors.begin() && std::prev(at)->ordinal + 1 == at->ordinal, true};
+}
+
+std::uint32_t Streams::anchors_limit() const {
+    const std::size_t fit = 8 * MiB / sizeof(Link) / std::max<std::size_t>(1, streams_.size());
+    return static_cast<std::uint32_t>(std::clamp<std::size_t>(fit, 8, anchors_max));
+}
+
+}  // namespace leat::log

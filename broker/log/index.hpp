@@ -1,0 +1,78 @@
+// Streams, and how a record is found again: 48 bytes per segment (segment.hpp) and at most 64 anchors per
+// stream in RAM; between two anchors the links in the footers lead to any segment in log2 steps.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "broker/log/log.hpp"
+#include "broker/log/superblock.hpp"
+
+namespace leat::log {
+
+constexpr std::size_t anchors_max = 64;
+constexpr std::size_t levels_max = 16;  ///< links of one footer entry; two anchors are never 2^16 segments apart
+
+/// Where a stream goes on: a segment that holds it, the first of its offsets there, and the largest
+/// timestamp of the stream up to the end of that segment (so a search by time can be a binary one).
+struct Link {
+    Offset first_offset = 0;
+    std::int64_t max_timestamp = -1;
+    std::uint32_t segment = no_segment;
+    std::uint32_t ordinal = 0;
+};
+constexpr std::size_t link_bytes = 24;
+
+struct Stream {
+    StreamState state;
+    StreamPolicy policy;
+    bool declared = false;
+    // What is durable: a write that fails twice takes the stream back to here.
+    std::int64_t flushed_bytes = 0, flushed_max_timestamp = -1;
+    Offset flushed_max_timestamp_offset = -1;
+    CommitId log_start_id = 0;    ///< the commit that makes state.log_start durable
+    CommitId log_end_id = 0;      ///< ... and state.log_end
+    std::uint32_t ordinal = 0;    ///< of the newest segment that holds it; 0: none
+    std::vector<Link> levels;     ///< level j: the newest ordinal that 2^j divides
+    std::vector<Link> anchors;    ///< ascending; the newest segment is always the last
+    std::vector<Link> newest_links;  ///< what the footer of the newest segment must carry
+
+    /// Records that a new segment holds the stream, and makes newest_links.
+    void enter_segment(std::uint32_t segment, Offset first_offset, std::uint32_t anchors_limit);
+    /// The newest segment's largest timestamp has grown.
+    void grow_newest(std::int64_t max_timestamp);
+    /// Forgets anchors of segments that only hold records before log_start.
+    void prune_anchors();
+};
+
+/// Where a search in RAM ends. `at`: the anchor to start from; going back from it along the links, the wanted
+/// segment is the one with the largest first_offset <= target. `exact`: `at` is that one already.
+struct Located {
+    Link at;
+    bool exact = false;
+    bool found = false;
+};
+Located locate(const Stream& stream, Offset target);
+/// The same for the first segment whose max_timestamp reaches `target`.
+Located locate_time(const Stream& stream, std::int64_t target);
+
+class Streams {
+public:
+    Stream* find(StreamId id) {
+        const auto found = streams_.find(id);
+        return found == streams_.end() ? nullptr : &found->second;
+    }
+    const Stream* find(StreamId id) const { return const_cast<Streams*>(this)->find(id); }
+    Stream& make(StreamId id) { return streams_[id]; }
+    void erase(StreamId id) { streams_.erase(id); }
+    std::size_t size() const { return streams_.size(); }
+    std::map<StreamId, Stream>& all() { return streams_; }
+    const std::map<StreamId, Stream>& all() const { return streams_; }
+    /// Few streams: 64 anchors each. Many: fewer, so that all of them stay within 8 MiB.
+    std::uint32_t anchors_limit() const;
+
+private:
+    std::map<StreamId, Stream> streams_;
+};
+
+}  // namespace leat::log

@@ -1,0 +1,210 @@
+// The one log of a gateway: record batches of all streams and the broker's own facts, on one block device.
+//
+// This header is the door of the room; FORMAT.md beside it is the theory: layout, invariants, what a crash
+// can leave. Nobody above knows segments, and this room knows no topics: a partition is a StreamId.
+//
+// One thread. Nothing here waits for the device but open(). What callers are told:
+//   append / put_fact   -> a CommitId; it is durable when flushed_commit() has reached it
+//   start_read          -> a ticket; poll_read() brings it back, at once when the bytes are in memory
+// and one deadline(), at which on_deadline() must be called.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "leat/port/entropy.hpp"
+#include "leat/port/storage.hpp"
+#include "leat/time.hpp"
+#include "sdk/base/bytes.hpp"
+
+namespace leat::log {
+
+using StreamId = std::uint32_t;  ///< given by topics, never used twice in a log's life
+using Offset = std::int64_t;     ///< place of a record in its stream
+using CommitId = std::uint64_t;  ///< counts what was appended in this run; later is larger; 0 = before everything
+
+struct LogConfig {
+    std::uint64_t budget_bytes = 0;          ///< 0: the whole device
+    std::uint32_t segment_bytes = 0;         ///< power of two >= 64 KiB; 0: chosen from the budget. Fixed at creation
+    std::uint32_t page_bytes = 4096;         ///< a commit is padded to this; 16384 = paranoid
+    milliseconds commit_interval{-1};        ///< -1: auto (DESIGN.md section 3); 0: every group at once
+    std::uint32_t group_bytes_max = 512 * 1024;
+    std::uint32_t recent_bytes = 1024 * 1024;  ///< the newest commits stay in memory
+    std::uint32_t cache_bytes = 1024 * 1024;   ///< blocks read back from the device
+    std::uint32_t streams_max = 10'000;
+    std::uint32_t producers_max = 10'000;    ///< (stream, producer id) pairs remembered; oldest go first
+    milliseconds producer_expiry{std::int64_t{30} * 24 * 3600 * 1000};  ///< in log time
+    std::string device_identity;             ///< machine id; another one at open() is a copied card
+    WallTime build_date{};                   ///< wall times before it are not believed
+};
+
+/// What topics tells the log about one stream.
+struct StreamPolicy {
+    milliseconds retention{-1};        ///< age in log time (append to now); -1: for ever
+    std::int64_t retention_bytes = -1; ///< batch bytes; -1: no bound
+};
+
+struct StreamState {
+    Offset log_start = 0;
+    Offset flushed = 0;      ///< flushed_offset: everything before it is durable
+    Offset log_end = 0;
+    /// Records before it may be freed by retention (uplinked_offset). 0 until set_release: nothing is freed.
+    /// INT64_MAX: no route holds them back; only age, bytes and deletes free them. Else what lies before it is
+    /// delivered and is also freed when room is short.
+    Offset release = 0;
+    std::int64_t bytes = 0;  ///< batch bytes between log_start and log_end
+    std::int64_t max_timestamp = -1;  ///< largest maxTimestamp seen, and the offset that has it
+    Offset max_timestamp_offset = -1;
+};
+
+/// One batch to append. `batch` is whole and validated by the caller (CRC, counts); borrowed for the call.
+struct AppendRequest {
+    StreamId stream = 0;
+    ByteView batch;                            ///< RecordBatch v2, 61 bytes header and on
+    std::optional<WallTime> log_append_time;   ///< set: stamped (attribute bit 3, maxTimestamp), CRC made anew
+};
+struct Appended {
+    Offset base_offset = 0;
+    CommitId commit = 0;
+};
+
+/// The last batches of one idempotent producer in one stream (kafka-rules 4.3), oldest first.
+struct ProducerBatch {
+    std::int32_t first_sequence = 0;
+    std::int32_t last_sequence = 0;
+    Offset base_offset = 0;
+    std::int64_t timestamp = -1;   ///< log append time or -1, as answered to the producer
+    CommitId commit = 0;           ///< a duplicate is answered when this is durable
+};
+struct ProducerState {
+    std::int16_t epoch = -1;
+    std::uint8_t count = 0;
+    ProducerBatch last[5];
+};
+
+struct ReadRequest {
+    StreamId stream = 0;
+    Offset from = 0;        ///< inside a batch: that whole batch comes first
+    Offset until = 0;       ///< batches that start here or later are left out (high watermark)
+    bool first_may_exceed = true;  ///< the first batch comes even if larger than half of `into`, if it fits at all
+};
+using ReadTicket = std::uint64_t;
+struct ReadDone {
+    ReadTicket ticket = 0;
+    /// Whole batches in order at the front of the memory handed in; 0: nothing in [from, until).
+    /// fails: not_found (from outside [log_start, log_end]) · too_large (first batch needs `needed` bytes) ·
+    /// corrupt (damage; `next` is the first offset after it that can be read) · storage
+    Result<std::size_t> bytes = std::size_t{0};
+    Offset next = 0;
+    std::uint32_t needed = 0;
+};
+struct TimeDone {
+    ReadTicket ticket = 0;
+    /// The first record whose timestamp is >= the target: its offset and timestamp; not_found if none.
+    struct Found { Offset offset; std::int64_t timestamp; };
+    Result<Found> found = fail(Error::not_found);
+};
+
+/// Facts: what the rooms above want to find again, opaque here. Latest per (kind, key) wins.
+enum class FactKind : std::uint8_t { topic = 1, config = 2, group = 3, transaction = 4, cursor = 5, node = 6 };
+
+struct LogCounters {  // bytes unless said; all since open()
+    std::uint64_t payload = 0, written_data = 0, written_padding = 0, written_footer = 0,
+                  written_checkpoint = 0, written_other = 0, read = 0, read_at_open = 0;
+    std::uint64_t commits = 0, segments_recycled = 0, write_errors = 0, damaged_batches = 0, expired_records = 0;
+    std::uint64_t append_rejected_full = 0;
+};
+
+struct LogStatus {
+    std::string log_id;             ///< uuid text; a new log has a new one
+    std::string parent_log_id;
+    std::uint64_t start_count = 0;  ///< 1 on the first open
+    std::int32_t leader_epoch = 0;  ///< rises at every unsealed start
+    bool was_sealed = false;        ///< the last run ended with a clean stop
+    bool foreign_device = false;    ///< device_identity differs: a copied card
+    bool read_only = false;         ///< two writes in a row failed; appends answer `storage`
+    std::uint32_t segment_bytes = 0, segments = 0, segments_free = 0;
+    std::uint64_t budget_bytes = 0, used_bytes = 0;
+    std::string cut_text;           ///< what recovery cut or quarantined, for the log line; empty: nothing
+};
+
+class Log {
+public:
+    virtual ~Log() = default;
+
+    // -- start and stop ---------------------------------------------------------------------------
+    /// Recovers or creates the log; the only call that waits for the device.
+    /// fails: unsupported (another format version) · busy · corrupt (no superblock readable, yet not empty) ·
+    /// too_large (budget below 16 segments) · storage. `open_error_text` says it for people and what to do.
+    virtual Status open(Instant now, WallTime wall) = 0;
+    virtual const std::string& open_error_text() const = 0;
+    /// Flushes what is open and writes the seal; done when closed().
+    virtual void close(Instant now, WallTime wall) = 0;
+    virtual bool closed() const = 0;
+
+    // -- tell -------------------------------------------------------------------------------------
+    virtual void on_storage(Instant now) = 0;             ///< something may have finished: collects it
+    virtual void on_deadline(Instant now, WallTime wall) = 0;
+    virtual Instant deadline() const = 0;                 ///< `never` if none
+
+    // -- streams ----------------------------------------------------------------------------------
+    /// Streams are born from the caller's facts: after open(), topics declares each again.
+    virtual Status declare_stream(StreamId stream, StreamPolicy policy) = 0;
+    virtual void drop_stream(StreamId stream) = 0;        ///< its bytes become dead; durable with the next commit
+    virtual const StreamState* stream(StreamId stream) const = 0;
+    virtual void set_release(StreamId stream, Offset upto) = 0;
+    /// Raises log_start (DeleteRecords); at most to flushed. durable with the returned commit.
+    virtual Result<CommitId> set_log_start(Instant now, StreamId stream, Offset offset) = 0;
+    /// A log that is behind what is known elsewhere: log_end moves up to `offset`, records before it stay, and
+    /// readers step over the gap. An empty stream's log_start follows.
+    virtual Result<CommitId> raise_log_end(Instant now, StreamId stream, Offset offset) = 0;
+
+    // -- write ------------------------------------------------------------------------------------
+    /// Gives the batch its offsets and puts it into the open group.
+    /// fails: full (nothing may be freed now) · too_large (> max_batch_bytes) · would_block (the open group
+    /// and its successor are full: try after the next commit) · storage (read only) · not_found (stream)
+    /// cost: one copy, no waiting
+    virtual Result<Appended> append(Instant now, WallTime wall, const AppendRequest& request) = 0;
+    virtual std::uint32_t max_batch_bytes() const = 0;
+    virtual const ProducerState* producer(StreamId stream, std::int64_t producer_id) const = 0;
+
+    virtual Result<CommitId> put_fact(Instant now, FactKind kind, ByteView key, ByteView value) = 0;
+    virtual Result<CommitId> erase_fact(Instant now, FactKind kind, ByteView key) = 0;
+    virtual std::optional<ByteView> find_fact(FactKind kind, ByteView key) const = 0;
+    virtual void for_each_fact(FactKind kind, const std::function<void(ByteView key, ByteView value)>& visit) const = 0;
+    /// Makes the open group due now (ListOffsets(latest), a Fetch waiting at the high watermark).
+    virtual void flush_soon(Instant now) = 0;
+
+    virtual CommitId open_commit() const = 0;     ///< the id that an append now would get
+    virtual CommitId flushed_commit() const = 0;  ///< everything up to it is durable
+    /// Commits in (first, last] were given up after two failed writes: their offsets and producer state are
+    /// rolled back. Whoever waits for one of them answers KAFKA_STORAGE_ERROR. Polled after on_storage.
+    struct RolledBack { CommitId first; CommitId last; };
+    virtual std::optional<RolledBack> poll_rolled_back() = 0;
+
+    // -- read -------------------------------------------------------------------------------------
+    /// `into` is borrowed until the ticket comes back from poll_read.
+    virtual Result<ReadTicket> start_read(Instant now, const ReadRequest& request, MutableBytes into) = 0;
+    virtual void cancel_read(ReadTicket ticket) = 0;   ///< `into` is free again once it comes back (error closed)
+    virtual std::optional<ReadDone> poll_read() = 0;
+    /// First record of `stream` in [log_start, flushed) with timestamp >= target.
+    virtual Result<ReadTicket> start_find_time(Instant now, StreamId stream, std::int64_t target) = 0;
+    virtual std::optional<TimeDone> poll_find_time() = 0;
+
+    // -- ask --------------------------------------------------------------------------------------
+    virtual LogStatus status() const = 0;
+    virtual const LogCounters& counters() const = 0;
+    virtual milliseconds log_time(Instant now) const = 0;  ///< uptime summed over all runs
+    virtual bool wall_trusted() const = 0;
+};
+
+/// The log on `storage`. Compressed batches need no codec here: only headers are looked at, except in
+/// start_find_time, which takes `record_times` to look into a batch (topics brings it; null: batch granularity).
+using RecordTimes = std::function<std::optional<TimeDone::Found>(ByteView batch, std::int64_t target)>;
+std::unique_ptr<Log> make_log(port::Storage& storage, port::Entropy& entropy, LogConfig config, RecordTimes record_times = {});
+
+}  // namespace leat::log

@@ -1,0 +1,449 @@
+#include "broker/log/read.hpp"
+
+#include <algorithm>
+
+#include "sdk/base/crc32c.hpp"
+
+namespace leat::log {
+
+Reader::Reader(Core& core, Arrivals& arrivals, RecordTimes record_times)
+    : core_(core), arrivals_(arrivals), record_times_(std::move(record_times)),
+      blocks_(core, core.config.cache_bytes / 4 * 3), footers_(core, core.config.cache_bytes / 4) {}
+
+Result<ReadTicket> Reader::start_read(const ReadRequest& request, MutableBytes into) {
+    if (core_.streams.find(request.stream) == nullptr) return fail(Error::not_found);
+    Job& job = jobs_.emplace_back();
+    job.ticket = ++last_ticket_;
+    job.request = request;
+    job.into = into;
+    job.target = request.from;
+    const ReadTicket ticket = job.ticket;
+    step(job);
+    if (job.stage == Stage::done) jobs_.pop_back();
+    return ticket;
+}
+
+Result<ReadTicket> Reader::start_find_time(StreamId stream, std::int64_t target) {
+    const Stream* known = core_.streams.find(stream);
+    if (known == nullptr) return fail(Error::not_found);
+    Job& job = jobs_.emplace_back();
+    job.ticket = ++last_ticket_;
+    job.by_time = true;
+    job.request.stream = stream;
+    job.request.until = INT64_MAX;
+    job.target = known->state.log_start;
+    job.target_time = target;
+    const ReadTicket ticket = job.ticket;
+    step(job);
+    if (job.stage == Stage::done) jobs_.pop_back();
+    return ticket;
+}
+
+void Reader::cancel(ReadTicket ticket) {
+    const auto found = std::find_if(jobs_.begin(), jobs_.end(), [&](const Job& job) { return job.ticket == ticket; });
+    if (found == jobs_.end()) return;
+    // Blocks are ours, `into` is only written while stepping: it is free at once.
+    if (!found->by_time) reads_done_.push_back({.ticket = ticket, .bytes = fail(Error::closed)});
+    jobs_.erase(found);
+}
+
+std::optional<ReadDone> Reader::poll_read() {
+    if (reads_done_.empty()) return std::nullopt;
+    ReadDone done = reads_done_.front();
+    reads_done_.pop_front();
+    return done;
+}
+
+std::optional<TimeDone> Reader::poll_find_time() {
+    if (times_done_.empty()) return std::nullopt;
+    TimeDone done = times_done_.front();
+    times_done_.pop_front();
+    return done;
+}
+
+void Reader::on_read_done(std::uint64_t ticket, bool good) {
+    if (!blocks_.on_read_done(ticket, good)) (void)footers_.on_read_done(ticket, good);
+    step_all();
+}
+
+void Reader::step_all() {
+    for (auto it = jobs_.begin(); it != jobs_.end();) {
+        step(*it);
+        it = it->stage == Stage::done ? jobs_.erase(it) : std::next(it);
+    }
+}
+
+void Reader::step(Job& job) {
+    for (;;) {
+        Next next = Next::finished;
+        switch (job.stage) {
+            case Stage::plan: next = plan(job); break;
+            case Stage::node: next = walk_links(job); break;
+            case Stage::frame: next = at_frame(job); break;
+            case Stage::body: next = at_body(job); break;
+            case Stage::done: return;
+        }
+        if (next == Next::wait) return;
+        if (next == Next::finished) {
+            job.stage = Stage::done;
+            return;
+        }
+    }
+}
+
+Offset Reader::end_of_request(const Job& job) const {
+    const Stream* stream = core_.streams.find(job.request.stream);
+    return stream == nullptr ? 0 : std::min(job.request.until, stream->state.flushed);
+}
+
+Reader::Next Reader::finish(Job& job) {
+    if (job.by_time) {
+        job.time_result.ticket = job.ticket;
+        times_done_.push_back(job.time_result);
+    } else {
+        job.result.ticket = job.ticket;
+        job.result.bytes = job.filled;
+        if (job.damaged && job.filled == 0 && job.target > job.request.from) job.result.bytes = fail(Error::corrupt);
+        job.result.next = job.target;
+        reads_done_.push_back(job.result);
+    }
+    return Next::finished;
+}
+
+Reader::Next Reader::fail_with(Job& job, Error error) {
+    if (job.filled > 0) return finish(job);  // what is whole comes first; the next read meets the error
+    if (job.by_time) {
+        job.time_result.found = fail(error);
+        return finish(job);
+    }
+    job.result.ticket = job.ticket;
+    job.result.bytes = fail(error);
+    job.result.next = job.target;
+    reads_done_.push_back(job.result);
+    return Next::finished;
+}
+
+Reader::Next Reader::plan(Job& job) {
+    const Stream* stream = core_.streams.find(job.request.stream);
+    if (stream == nullptr) return fail_with(job, Error::not_found);
+    const StreamState& state = stream->state;
+    if (!job.by_time && job.filled == 0 && (job.request.from < state.log_start || job.request.from > state.log_end))
+        return fail_with(job, Error::not_found);
+    job.target = std::max(job.target, state.log_start);
+    if (job.target >= end_of_request(job) || ++job.hops > 100'000) return finish(job);
+
+    Located at;
+    if (job.beyond) {
+        const auto after = std::upper_bound(stream->anchors.begin(), stream->anchors.end(), *job.beyond,
+                                            [](Offset o, const Link& link) { return o < link.first_offset; });
+        if (after == stream->anchors.end()) return finish(job);
+        at = {*after, false, true};
+    } else if (job.by_time && job.target == state.log_start) {
+        at = locate_time(*stream, job.target_time);
+        if (at.found && at.at.first_offset < job.target) at = locate(*stream, job.target);
+        else if (at.found && !at.exact) job.beyond = std::nullopt;
+    } else {
+        at = locate(*stream, job.target);
+    }
+    if (!at.found) return finish(job);
+    job.node = at.at;
+    job.settled = at.exact;
+    job.successor.reset();
+    job.stage = Stage::node;
+    return Next::go_on;
+}
+
+std::uint32_t Reader::data_end(std::uint32_t segment) const {
+    return segment == arrivals_.segment() ? arrivals_.position() : core_.segments[segment].data_end;
+}
+
+const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetched& state, StreamInSegment& memory) {
+    state = Fetched::failed;
+    if (segment >= core_.segments.size()) return nullptr;
+    const SegmentEntry& entry = core_.segments[segment];
+    if (segment == arrivals_.segment()) {
+        const auto& streams = arrivals_.index().streams;
+        const auto found = streams.find(job.request.stream);
+        state = Fetched::ready;
+        return found == streams.end() || !found->second.holds_batches() ? nullptr : &found->second;
+    }
+    if (entry.state != SegmentState::sealed || entry.area != Area::arrivals) return nullptr;
+    const FooterCache::Found footer = footers_.get(segment);
+    state = footer.state;
+    if (footer.state != Fetched::ready) return nullptr;
+    Result<StreamInSegment> found = find_in_footer(footer.bytes, job.request.stream);
+    if (!found || !found->holds_batches()) return nullptr;
+    memory = std::move(*found);
+    return &memory;
+}
+
+/// From job.node back to the segment that is wanted, then into it.
+Reader::Next Reader::walk_links(Job& job) {
+    StreamInSegment memory;
+    Fetched state = Fetched::failed;
+    const StreamInSegment* here = stream_in(job, job.node.segment, state, memory);
+    if (state == Fetched::pending) return Next::wait;
+    const Stream* stream = core_.streams.find(job.request.stream);
+    if (stream == nullptr) return fail_with(job, Error::not_found);
+    const bool same = here != nullptr && (here->ordinal == job.node.ordinal || here->ordinal == 0) &&
+                      here->first_offset == job.node.first_offset;
+    if (!same) {
+        // Recycled since it was planned, or a footer that cannot be read.
+        if (stream->state.log_start > job.target) {
+            job.beyond.reset();
+            job.stage = Stage::plan;
+            return Next::go_on;
+        }
+        ++core_.counters.damaged_batches;
+        job.damaged = true;
+        job.beyond = job.node.first_offset;
+        if (job.successor && job.settled) {
+            job.node = *std::exchange(job.successor, std::nullopt);
+            return Next::go_on;
+        }
+        job.stage = Stage::plan;
+        return Next::go_on;
+    }
+    if (!job.settled) {
+        // The furthest link that is still at or behind what is wanted.
+        const Link* jump = nullptr;
+        for (const Link& link : here->links) {
+            const bool behind = job.beyond       ? link.first_offset > *job.beyond
+                                : job.by_time && job.target == stream->state.log_start && job.node.first_offset > job.target
+                                    ? link.max_timestamp >= job.target_time && link.first_offset >= job.target
+                                    : link.first_offset > job.target;
+            if (behind) jump = &link;
+        }
+        if (jump != nullptr && ++job.hops < 100'000) {
+            job.node = *jump;
+            return Next::go_on;
+        }
+        job.settled = true;
+        const bool floor_wanted = !job.beyond && job.node.first_offset > job.target &&
+                                  !(job.by_time && job.target == stream->state.log_start);
+        if (floor_wanted && !here->links.empty()) {
+            job.successor = job.node;
+            job.node = here->links.front();
+            return Next::go_on;
+        }
+    }
+    job.here = *here;
+    job.generation = core_.segments[job.node.segment].generation;
+    return enter(job);
+}
+
+Reader::Next Reader::enter(Job& job) {
+    if (job.here.end_offset <= job.target) return next_segment(job);
+    // The last point at or before the target.
+    job.position = core_.page;
+    const Offset distance = job.target - job.here.first_offset;
+    for (const Point& point : job.here.points) {
+        if (static_cast<Offset>(point.offset_delta) > distance) break;
+        if (point.offset_delta == UINT32_MAX) break;
+        job.position = point.position;
+    }
+    if (distance < 0 && !job.here.points.empty()) job.position = job.here.points.front().position;
+    job.head_have = 0;
+    job.in_more = false;
+    job.stage = Stage::frame;
+    return Next::go_on;
+}
+
+Reader::Next Reader::next_segment(Job& job) {
+    job.target = std::max(job.target, job.here.end_offset);
+    if (job.successor) {
+        job.node = *std::exchange(job.successor, std::nullopt);
+        job.settled = true;
+        if (job.target >= end_of_request(job)) return finish(job);
+        job.stage = Stage::node;
+        return Next::go_on;
+    }
+    job.beyond = job.node.first_offset;
+    job.stage = Stage::plan;
+    return Next::go_on;
+}
+
+Reader::Next Reader::copy(Job& job, std::uint32_t position, MutableBytes into, std::size_t& got) {
+    const SegmentEntry& entry = core_.segments[job.node.segment];
+    if (entry.generation != job.generation || entry.state == SegmentState::free) {
+        job.beyond.reset();  // recycled under us: plan again
+        job.stage = Stage::plan;
+        got = 0;
+        return Next::go_on;
+    }
+    const std::uint32_t end = data_end(job.node.segment);
+    const ByteView recent = arrivals_.recent().find(job.node.segment, job.generation, position, into.size());
+    ByteView bytes = recent;
+    if (bytes.empty()) {
+        const BlockCache::Found block = blocks_.get(job.node.segment, job.generation, position, end);
+        if (block.state == Fetched::pending) return Next::wait;
+        if (block.state == Fetched::failed) return damage(job);
+        bytes = block.bytes;
+        job.from_device = true;
+    }
+    got = std::min(bytes.size(), into.size());
+    copy_bytes(bytes.first(got), into);
+    return Next::go_on;
+}
+
+Reader::Next Reader::at_frame(Job& job) {
+    const std::uint32_t end = data_end(job.node.segment);
+    if (job.head_have == 0) {
+        // Blocks that hold no batch of this stream are skipped: a point says where one begins in each that does.
+        if (!job.in_more) {
+            const std::uint32_t block = job.position / point_block_bytes * point_block_bytes;
+            const auto& points = job.here.points;
+            const auto point = std::lower_bound(points.begin(), points.end(), block,
+                                                [](const Point& p, std::uint32_t at) { return p.position < at; });
+            if (point == points.end()) return next_segment(job);
+            job.position = std::max(job.position, point->position);
+        }
+        if (job.position >= end) return next_segment(job);
+    }
+    // The first byte tells what stands here, the rest of the head follows.
+    const bool on_page = job.position % core_.page == 0;
+    const auto want = [&]() -> std::uint32_t {
+        if (job.head_have == 0) return 1;
+        if (on_page && job.head[0] == commit_first_byte) return commit_header_bytes;
+        if (job.head[0] == 0) return 1;
+        return std::min<std::uint32_t>(frame_header_bytes + batch_header_bytes, end - job.position);
+    };
+    while (job.head_have < want()) {
+        std::size_t got = 0;
+        const Stage stage = job.stage;
+        const Next next = copy(job, job.position + job.head_have,
+                               MutableBytes(job.head + job.head_have, want() - job.head_have), got);
+        if (next != Next::go_on || job.stage != stage || got == 0) return next;
+        job.head_have += static_cast<std::uint32_t>(got);
+    }
+    job.head_have = 0;
+    const std::uint32_t salt = core_.segments[job.node.segment].salt;
+    if (on_page && job.head[0] == commit_first_byte) {
+        const Result<CommitHeader> commit = decode_commit_header({job.head, commit_header_bytes}, salt);
+        if (!commit || commit->generation != job.generation) return damage(job);
+        if (commit->kind == CommitKind::footer) return next_segment(job);
+        job.position += commit_header_bytes;
+        return Next::go_on;
+    }
+    if (job.head[0] == 0) {
+        if (on_page || job.in_more) return damage(job);
+        job.position = static_cast<std::uint32_t>(round_up(job.position, core_.page));
+        return Next::go_on;
+    }
+    job.frame = decode_frame_header(job.head);
+    const FrameHeader& frame = job.frame;
+    if (frame.header_bytes < frame_header_bytes || frame.padded_bytes() > end - job.position) return damage(job);
+    if (job.in_more) {
+        if (frame.type != FrameType::more || frame.stream != job.request.stream || frame.before_bytes != job.body_have ||
+            frame.body_bytes > job.batch.total_bytes - job.body_have)
+            return damage(job);
+        job.part_left = frame.body_bytes;
+        job.stage = Stage::body;
+        return Next::go_on;
+    }
+    const auto skip = static_cast<std::uint32_t>(frame.padded_bytes());
+    if (frame.type != FrameType::append || frame.stream != job.request.stream) {
+        job.position += skip;
+        return Next::go_on;
+    }
+    if (frame.header_bytes != frame_header_bytes || frame.body_bytes < batch_header_bytes ||
+        frame_crc(salt, {job.head, frame_header_bytes + batch_header_bytes}, frame) != frame.crc)
+        return damage(job);
+    const Result<BatchFields> fields = read_batch_fields({job.head + frame_header_bytes, batch_header_bytes});
+    if (!fields || fields->total_bytes != frame.total_bytes || frame.body_bytes > frame.total_bytes) return damage(job);
+    job.batch = *fields;
+    if (job.batch.end_offset() <= job.target ||
+        (job.by_time && job.batch.max_timestamp < job.target_time)) {
+        job.target = std::max(job.target, job.batch.end_offset());
+        job.position += skip;
+        return Next::go_on;
+    }
+    if (job.batch.base_offset >= end_of_request(job)) return finish(job);
+    if (job.damaged && job.filled == 0) {  // readable again from here
+        job.target = job.batch.base_offset;
+        return fail_with(job, Error::corrupt);
+    }
+    if (job.by_time) {
+        job.batch_memory.resize(job.batch.total_bytes);
+    } else if (job.batch.total_bytes > job.into.size() - job.filled) {
+        if (job.filled > 0) return finish(job);
+        job.result.needed = job.batch.total_bytes;
+        return fail_with(job, Error::too_large);
+    } else if (job.filled > 0 && job.damaged) {
+        return finish(job);
+    }
+    job.frame_position = job.position;
+    job.body_have = 0;
+    job.part_left = frame.body_bytes;
+    job.from_device = false;
+    job.stage = Stage::body;
+    return Next::go_on;
+}
+
+Reader::Next Reader::at_body(Job& job) {
+    std::uint8_t* to = job.by_time ? job.batch_memory.data() : job.into.data() + job.filled;
+    while (job.part_left > 0) {
+        const std::uint32_t done = job.frame.body_bytes - job.part_left;
+        std::size_t got = 0;
+        const Next next = copy(job, job.position + frame_header_bytes + done, {to + job.body_have, job.part_left}, got);
+        if (next != Next::go_on || job.stage != Stage::body || got == 0) return next;
+        job.body_have += static_cast<std::uint32_t>(got);
+        job.part_left -= static_cast<std::uint32_t>(got);
+    }
+    job.position += static_cast<std::uint32_t>(job.frame.padded_bytes());
+    job.in_more = false;
+    if (job.frame.continues()) {
+        job.in_more = true;
+        job.stage = Stage::frame;
+        return Next::go_on;
+    }
+    return batch_read(job);
+}
+
+Reader::Next Reader::batch_read(Job& job) {
+    const ByteView batch = job.by_time ? ByteView(job.batch_memory)
+                                       : ByteView(job.into).subspan(job.filled, job.batch.total_bytes);
+    if (job.body_have != job.batch.total_bytes ||
+        (job.from_device && !core_.faults.checksums_ignored && !batch_crc_ok(batch))) {
+        job.position = job.frame_position;
+        return damage(job);
+    }
+    job.target = job.batch.end_offset();
+    job.stage = Stage::frame;
+    job.head_have = 0;
+    if (!job.by_time) {
+        job.filled += job.batch.total_bytes;
+        return job.target >= end_of_request(job) ? finish(job) : Next::go_on;
+    }
+    std::optional<TimeDone::Found> found;
+    if (record_times_ && !job.batch.log_append_time()) {
+        found = record_times_(batch, job.target_time);
+    } else {
+        found = TimeDone::Found{job.batch.base_offset, job.batch.max_timestamp};
+    }
+    const Stream* stream = core_.streams.find(job.request.stream);
+    if (!found || stream == nullptr || found->offset < stream->state.log_start) return Next::go_on;
+    job.time_result.found = *found;
+    return finish(job);
+}
+
+/// What stands at job.position cannot be read. Goes on behind it, to say where reading may be resumed.
+Reader::Next Reader::damage(Job& job) {
+    ++core_.counters.damaged_batches;
+    job.damaged = true;
+    job.in_more = false;
+    job.head_have = 0;
+    if (job.filled > 0) return finish(job);
+    // A frame whose header held can be stepped over; else the next block of which a point is known.
+    if (job.stage == Stage::body && job.frame_position == job.position) {
+        job.position += static_cast<std::uint32_t>(frame_header_bytes + round_up(job.frame.body_bytes, 8));
+        job.target = job.batch.end_offset() > job.target ? job.batch.end_offset() : job.target;
+    } else {
+        const std::uint64_t next_block = (std::uint64_t{job.position} / point_block_bytes + 1) * point_block_bytes;
+        job.position = static_cast<std::uint32_t>(std::min<std::uint64_t>(next_block, data_end(job.node.segment)));
+    }
+    job.stage = Stage::frame;
+    return Next::go_on;
+}
+
+}  // namespace leat::log

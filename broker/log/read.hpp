@@ -1,0 +1,94 @@
+// Reads: from memory at once where the bytes are there, else through the caches, a step at a time.
+//
+// A job finds its segment (locate, then links in footers), its frame (points in the footer or the open index)
+// and walks frames from there. It remembers the generation of the segment it reads; if that changed meanwhile
+// the segment was recycled and the job is planned again from its offset.
+#pragma once
+
+#include <deque>
+#include <list>
+
+#include "broker/log/arrivals.hpp"
+#include "broker/log/cache.hpp"
+
+namespace leat::log {
+
+class Reader {
+public:
+    Reader(Core& core, Arrivals& arrivals, RecordTimes record_times);
+
+    Result<ReadTicket> start_read(const ReadRequest& request, MutableBytes into);
+    void cancel(ReadTicket ticket);
+    Result<ReadTicket> start_find_time(StreamId stream, std::int64_t target);
+    std::optional<ReadDone> poll_read();
+    std::optional<TimeDone> poll_find_time();
+    void on_read_done(std::uint64_t ticket, bool good);  ///< a storage ticket
+    void step_all();
+    FooterCache& footers() { return footers_; }
+
+private:
+    enum class Stage : std::uint8_t { plan, node, frame, body, done };
+    struct Job {
+        ReadTicket ticket = 0;
+        bool by_time = false, cancelled = false;
+        ReadRequest request;
+        MutableBytes into;
+        std::int64_t target_time = 0;
+
+        Stage stage = Stage::plan;
+        Offset target = 0;                ///< next offset wanted
+        std::optional<Offset> beyond;     ///< planning: the first segment whose first offset is larger than this
+        Link node;                        ///< the segment under the eye
+        bool settled = false;             ///< node is the one to read
+        std::optional<Link> successor;    ///< of node, if the walk came by it
+        std::uint32_t hops = 0;
+
+        std::uint64_t generation = 0;
+        StreamInSegment here;
+        std::uint32_t position = 0;
+        std::uint8_t head[commit_header_bytes + 8] = {};
+        std::uint32_t head_have = 0;
+        FrameHeader frame;
+        BatchFields batch;
+        std::uint32_t frame_position = 0;
+        std::uint32_t body_have = 0;      ///< of the whole batch
+        std::uint32_t part_left = 0;      ///< of this part
+        bool in_more = false, from_device = false;
+        std::size_t filled = 0;
+        bool damaged = false;
+        std::vector<std::uint8_t> batch_memory;  ///< by_time only
+        ReadDone result;
+        TimeDone time_result;
+    };
+
+    enum class Next : std::uint8_t { go_on, wait, finished };
+    void step(Job& job);
+    Next plan(Job& job);
+    Next walk_links(Job& job);
+    Next enter(Job& job);
+    Next at_frame(Job& job);
+    Next at_body(Job& job);
+    Next next_segment(Job& job);
+    Next damage(Job& job);
+    Next batch_read(Job& job);
+    Next finish(Job& job);
+    Next fail_with(Job& job, Error error);
+
+    const StreamInSegment* stream_in(Job& job, std::uint32_t segment, Fetched& state, StreamInSegment& memory);
+    std::uint32_t data_end(std::uint32_t segment) const;
+    /// Copies what is at hand of [position, position + count); 0 and `wait`: not yet.
+    Next copy(Job& job, std::uint32_t position, MutableBytes into, std::size_t& got);
+    Offset end_of_request(const Job& job) const;
+
+    Core& core_;
+    Arrivals& arrivals_;
+    RecordTimes record_times_;
+    BlockCache blocks_;
+    FooterCache footers_;
+    std::list<Job> jobs_;
+    std::deque<ReadDone> reads_done_;
+    std::deque<TimeDone> times_done_;
+    ReadTicket last_ticket_ = 0;
+};
+
+}  // namespace leat::log

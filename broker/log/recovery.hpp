@@ -1,0 +1,35 @@
+// From a device to a log in RAM (FORMAT.md section 9): superblock, its checkpoint, the footers since, the
+// open tail. The only part that waits for the device; nobody is served yet.
+#pragma once
+
+#include "broker/log/checkpoint.hpp"
+#include "broker/log/scan.hpp"
+
+namespace leat::log {
+
+/// Reads and writes that wait.
+class WaitingStorage {
+public:
+    explicit WaitingStorage(Core& core) : core_(core), memory_(core.geometry.align) {}
+    /// Bytes stay until the next call. `at` and `size` are rounded out to pages.
+    Result<ByteView> read(std::uint64_t at, std::size_t size);
+    Status write(std::uint64_t at, ByteView bytes);
+
+private:
+    Status wait(std::uint64_t ticket);
+    Core& core_;
+    AlignedBytes memory_;
+};
+
+struct Recovered {
+    Arrivals::Tail arrivals;
+    CheckpointWriter::Tail checkpoint;
+    bool fresh = false;        ///< the device was empty: created now
+    bool sealed = false;       ///< the last run stopped cleanly
+};
+
+/// Fills the core's tables, and writes the superblock of the new run. `error_text` says failures for people.
+/// fails: unsupported · corrupt · too_large · storage
+Result<Recovered> recover(Core& core, Instant now, WallTime wall, std::string& error_text);
+
+}  // namespace leat::log

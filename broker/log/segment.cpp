@@ -1,0 +1,135 @@
+#include "broker/log/segment.hpp"
+
+#include <algorithm>
+
+#include "sdk/base/crc32c.hpp"
+
+namespace leat::log {
+
+namespace {
+constexpr char magic[] = "LEATSEGM";
+}
+
+void encode_segment_header(const SegmentHeader& header, MutableBytes into) {
+    LEAT_CHECK(into.size() >= segment_header_bytes && header.candidates.size() <= candidates_max);
+    std::uint8_t* at = into.data();
+    std::fill_n(at, segment_header_bytes, std::uint8_t{0});
+    std::memcpy(at, magic, 8);
+    store_little<std::uint32_t>(at + 8, format_version);
+    store_little<std::uint32_t>(at + 12, segment_header_bytes);
+    copy_bytes(header.log_id, into.subspan(16));
+    store_little<std::uint32_t>(at + 32, header.segment);
+    at[36] = static_cast<std::uint8_t>(header.area);
+    at[37] = static_cast<std::uint8_t>(header.kind);
+    store_little<std::uint64_t>(at + 40, header.generation);
+    store_little<std::uint64_t>(at + 48, header.place);
+    store_little<std::uint64_t>(at + 56, header.first_sequence);
+    store_little<std::uint32_t>(at + 64, header.salt);
+    store_little<std::uint32_t>(at + 68, header.page_bytes);
+    store_little<std::uint32_t>(at + 72, header.predecessor);
+    store_little<std::uint32_t>(at + 76, header.predecessor_end);
+    store_little<std::uint64_t>(at + 80, header.predecessor_generation);
+    store_little<std::uint64_t>(at + 88, header.log_time_ms);
+    store_little<std::uint64_t>(at + 96, header.off_time_ms);
+    store_little<std::int64_t>(at + 104, header.wall_ms);
+    store_little<std::uint32_t>(at + 112, header.run);
+    store_little<std::uint32_t>(at + 116, static_cast<std::uint32_t>(header.candidates.size()));
+    for (std::size_t i = 0; i < header.candidates.size(); ++i)
+        store_little<std::uint32_t>(at + 120 + 4 * i, header.candidates[i]);
+    store_little<std::uint32_t>(at + 508, crc32c(0, into.first(508)));
+}
+
+Result<SegmentHeader> decode_segment_header(ByteView bytes) {
+    if (bytes.size() < segment_header_bytes || std::memcmp(bytes.data(), magic, 8) != 0) return fail(Error::corrupt);
+    const std::uint8_t* at = bytes.data();
+    if (load_little<std::uint32_t>(at + 508) != crc32c(0, bytes.first(508))) return fail(Error::corrupt);
+    if (load_little<std::uint32_t>(at + 8) != format_version) return fail(Error::unsupported);
+    SegmentHeader header;
+    copy_bytes(bytes.subspan(16, 16), header.log_id);
+    header.segment = load_little<std::uint32_t>(at + 32);
+    header.area = static_cast<Area>(at[36]);
+    header.kind = static_cast<SegmentClass>(at[37]);
+    header.generation = load_little<std::uint64_t>(at + 40);
+    header.place = load_little<std::uint64_t>(at + 48);
+    header.first_sequence = load_little<std::uint64_t>(at + 56);
+    header.salt = load_little<std::uint32_t>(at + 64);
+    header.page_bytes = load_little<std::uint32_t>(at + 68);
+    header.predecessor = load_little<std::uint32_t>(at + 72);
+    header.predecessor_end = load_little<std::uint32_t>(at + 76);
+    header.predecessor_generation = load_little<std::uint64_t>(at + 80);
+    header.log_time_ms = load_little<std::uint64_t>(at + 88);
+    header.off_time_ms = load_little<std::uint64_t>(at + 96);
+    header.wall_ms = load_little<std::int64_t>(at + 104);
+    header.run = load_little<std::uint32_t>(at + 112);
+    const std::uint32_t count = load_little<std::uint32_t>(at + 116);
+    if (count > candidates_max) return fail(Error::corrupt);
+    for (std::uint32_t i = 0; i < count; ++i) header.candidates.push_back(load_little<std::uint32_t>(at + 120 + 4 * i));
+    return header;
+}
+
+void SegmentTable::rebuild(const std::vector<std::uint32_t>& promised) {
+    promised_.clear();
+    free_.clear();
+    ring_.clear();
+    std::vector<std::uint32_t> idle;
+    for (std::uint32_t i = 0; i < size(); ++i) {
+        if (entries_[i].state == SegmentState::free)
+            idle.push_back(i);
+        else if (entries_[i].area == Area::arrivals && entries_[i].state != SegmentState::bad)
+            ring_.push_back(i);
+    }
+    const auto older = [this](std::uint32_t a, std::uint32_t b) {
+        return entries_[a].generation != entries_[b].generation ? entries_[a].generation < entries_[b].generation : a < b;
+    };
+    std::sort(idle.begin(), idle.end(), older);
+    std::sort(ring_.begin(), ring_.end(),
+              [this](std::uint32_t a, std::uint32_t b) { return entries_[a].place < entries_[b].place; });
+    for (std::uint32_t candidate : promised) {
+        const auto found = std::find(idle.begin(), idle.end(), candidate);
+        if (found == idle.end()) continue;
+        promised_.push_back(candidate);
+        idle.erase(found);
+    }
+    free_.assign(idle.begin(), idle.end());
+    top_up_promised();
+}
+
+void SegmentTable::top_up_promised() {
+    while (promised_.size() < candidates_wanted && !free_.empty()) {
+        promised_.push_back(free_.front());
+        free_.pop_front();
+    }
+}
+
+std::uint32_t SegmentTable::take_promised() {
+    if (promised_.empty()) return no_segment;
+    const std::uint32_t segment = promised_.front();
+    promised_.pop_front();
+    return segment;
+}
+
+std::uint32_t SegmentTable::take_for_survivors() {
+    if (free_.empty()) {
+        // The last resort: without a checkpoint nothing is recycled. A promise at the end of the list may be
+        // broken: a candidate of another area is no successor.
+        if (promised_.size() < 2) return no_segment;
+        const std::uint32_t segment = promised_.back();
+        promised_.pop_back();
+        return segment;
+    }
+    const std::uint32_t segment = free_.front();
+    free_.pop_front();
+    return segment;
+}
+
+void SegmentTable::release(std::uint32_t segment) {
+    SegmentEntry& entry = entries_[segment];
+    const std::uint64_t generation = entry.generation;
+    entry = {};
+    entry.generation = generation;  // readers that planned on it see that it moved on: the state is free
+    std::erase(ring_, segment);
+    free_.push_back(segment);
+    top_up_promised();
+}
+
+}  // namespace leat::log

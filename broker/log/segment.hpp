@@ -1,0 +1,83 @@
+// Segments: the pool that is recycled in place (FORMAT.md section 3), and what RAM knows of each.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "broker/log/superblock.hpp"
+
+namespace leat::log {
+
+enum class Area : std::uint8_t { none = 0, arrivals = 1, survivors = 2 };
+enum class SegmentClass : std::uint8_t { mixed = 0, facts = 1, compacted = 2, reserved = 3 };
+constexpr std::uint32_t segment_header_bytes = 512;
+constexpr std::uint32_t candidates_max = 8;     ///< in a header or footer
+constexpr std::uint32_t candidates_wanted = 4;  ///< how many the writer keeps promised to the ring
+
+struct SegmentHeader {
+    LogId log_id{};
+    std::uint32_t segment = 0;
+    Area area = Area::arrivals;
+    SegmentClass kind = SegmentClass::mixed;
+    std::uint64_t generation = 0;
+    std::uint64_t place = 0;           ///< 1, 2, 3 ... in its area
+    std::uint64_t first_sequence = 0;
+    std::uint32_t salt = 0;
+    std::uint32_t page_bytes = 0;
+    std::uint32_t predecessor = no_segment;
+    std::uint32_t predecessor_end = 0;  ///< its bytes from here on are void
+    std::uint64_t predecessor_generation = 0;
+    std::uint64_t log_time_ms = 0, off_time_ms = 0;
+    std::int64_t wall_ms = 0;
+    std::uint32_t run = 0;
+    std::vector<std::uint32_t> candidates;
+};
+void encode_segment_header(const SegmentHeader& header, MutableBytes into);  ///< into: 512 bytes
+Result<SegmentHeader> decode_segment_header(ByteView bytes);                 ///< fails: corrupt, unsupported
+
+enum class SegmentState : std::uint8_t { free = 0, open = 1, sealed = 2, bad = 3 };
+
+/// 48 bytes per segment, the whole index of the pool in RAM.
+struct SegmentEntry {
+    std::uint64_t generation = 0;
+    std::uint64_t place = 0;
+    std::uint64_t last_age_ms = 0;      ///< age time of its newest commit
+    std::uint32_t salt = 0;
+    std::uint32_t data_end = 0;         ///< commits end here
+    std::uint32_t footer_position = 0;  ///< 0: none (its writes failed); the index is made by reading it
+    std::uint32_t batch_bytes = 0;
+    Area area = Area::none;
+    SegmentState state = SegmentState::free;
+};
+static_assert(sizeof(SegmentEntry) <= 48);
+
+class SegmentTable {
+public:
+    void reset(std::uint32_t segments) { entries_.assign(segments, {}); }
+    std::uint32_t size() const { return static_cast<std::uint32_t>(entries_.size()); }
+    SegmentEntry& operator[](std::uint32_t segment) { return entries_[segment]; }
+    const SegmentEntry& operator[](std::uint32_t segment) const { return entries_[segment]; }
+
+    /// Makes the free list and the order of the ring anew (recovery). `promised` are the candidates that
+    /// the open segment names: those of them that are free stay at the front, for arrivals only.
+    void rebuild(const std::vector<std::uint32_t>& promised);
+
+    std::uint32_t free_count() const { return static_cast<std::uint32_t>(promised_.size() + free_.size()); }
+    /// Free segments promised to the ring, in the order they will be taken.
+    const std::deque<std::uint32_t>& promised() const { return promised_; }
+    void top_up_promised();
+    std::uint32_t take_promised();       ///< no_segment: none
+    std::uint32_t take_for_survivors();  ///< one that is not promised, else the last but one that is
+    void release(std::uint32_t segment);
+    /// Sealed and open arrivals, oldest first.
+    const std::deque<std::uint32_t>& ring() const { return ring_; }
+    void push_ring(std::uint32_t segment) { ring_.push_back(segment); }
+
+private:
+    std::vector<SegmentEntry> entries_;
+    std::deque<std::uint32_t> promised_, free_, ring_;
+};
+
+}  // namespace leat::log

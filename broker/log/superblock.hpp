@@ -1,0 +1,49 @@
+// The only structure outside the segments: who this log is, and where its newest checkpoint ends
+// (FORMAT.md section 2). Two slots are written in turn, so a torn write leaves the older one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "leat/result.hpp"
+#include "sdk/base/bytes.hpp"
+
+namespace leat::log {
+
+constexpr std::uint32_t format_version = 0;
+constexpr std::uint32_t no_segment = 0xFFFFFFFF;
+constexpr std::uint32_t superblock_bytes = 512;
+constexpr std::size_t identity_bytes_max = 64;
+using LogId = std::array<std::uint8_t, 16>;
+
+/// Where the commit with a checkpoint's end record lies.
+struct CheckpointPlace {
+    std::uint32_t segment = no_segment;
+    std::uint32_t position = 0;
+    std::uint32_t bytes = 0;
+    std::uint32_t salt = 0;
+    std::uint64_t generation = 0;
+};
+
+struct Superblock {
+    std::uint64_t sequence = 0;
+    LogId log_id{}, parent_log_id{};
+    std::uint32_t page_bytes = 0, segment_bytes = 0, segments = 0, slot_bytes = 0;
+    std::uint64_t pool_start = 0;
+    std::uint64_t start_count = 0;
+    std::int32_t leader_epoch = 0;
+    std::uint64_t log_time_ms = 0, off_time_ms = 0;
+    std::int64_t trusted_wall_ms = -1;
+    std::uint64_t trusted_at_log_time_ms = 0;
+    CheckpointPlace checkpoint;
+    std::string device_identity;  ///< at most 64 bytes
+};
+
+void encode_superblock(const Superblock& super, MutableBytes into);  ///< into: 512 bytes
+/// fails: corrupt · unsupported (another format version)
+Result<Superblock> decode_superblock(ByteView bytes);
+
+std::string log_id_text(const LogId& id);  ///< as a UUID; zeros: empty
+
+}  // namespace leat::log

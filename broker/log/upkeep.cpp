@@ -1,0 +1,90 @@
+#include "broker/log/upkeep.hpp"
+
+#include <algorithm>
+
+namespace leat::log {
+
+namespace {
+constexpr milliseconds pass_every{1000};
+}
+
+void Retention::pump(Instant now) {
+    if (core_.read_only) return;
+    if (!scanning_) {
+        const bool raised = raised_id_ != 0 && raised_id_ <= core_.flushed_id;
+        if (now < wake_at_ && !raised) return;
+        raised_id_ = 0;
+        wake_at_ = now + pass_every;
+        scanning_ = true;
+        at_ = 0;
+        dead_behind_redo_ = false;
+        core_.producers.expire(core_.time.age_ms(now) > static_cast<std::uint64_t>(core_.config.producer_expiry.count())
+                                   ? core_.time.age_ms(now) - static_cast<std::uint64_t>(core_.config.producer_expiry.count())
+                                   : 0);
+    }
+    while (at_ < core_.segments.ring().size()) {
+        const std::uint32_t segment = core_.segments.ring()[at_];
+        const SegmentEntry& entry = core_.segments[segment];
+        if (entry.state != SegmentState::sealed) {
+            ++at_;
+            continue;
+        }
+        const Seen seen = look(now, segment);
+        if (seen == Seen::pending) return;
+        if (seen == Seen::dead) {
+            if (entry.place < core_.redo_place || core_.faults.recycle_early) {
+                core_.segments.release(segment);  // the ring closes up: at_ is the next one
+                ++core_.counters.segments_recycled;
+                continue;
+            }
+            dead_behind_redo_ = dead_behind_redo_ || entry.place < arrivals_.place();
+        }
+        ++at_;
+    }
+    scanning_ = false;
+    if (dead_behind_redo_ && short_of_room()) checkpoints_.request();
+}
+
+Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
+    const FooterCache::Found footer = footers_.get(segment);
+    if (footer.state == Fetched::pending) return Seen::pending;
+    if (footer.state == Fetched::failed) return footer.recycled ? Seen::dead : Seen::alive;
+    const SegmentEntry& entry = core_.segments[segment];
+    const Result<SegmentIndex> index = decode_footer(footer.bytes, entry.generation, entry.salt);
+    if (!index) return Seen::alive;
+    bool dead = true;
+    for (const auto& [id, here] : index->streams) {
+        if (!here.holds_batches()) continue;
+        Stream* stream = core_.streams.find(id);
+        if (stream == nullptr) continue;  // dropped, and what says so is in the ring or in a checkpoint
+        if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
+        const bool durable = stream->log_start_id <= core_.flushed_id || core_.faults.log_start_undurable;
+        if (here.end_offset > stream->state.log_start || !durable) dead = false;
+    }
+    return dead ? Seen::dead : Seen::alive;
+}
+
+void Retention::raise_log_start(Instant now, StreamId id, Stream& stream, const StreamInSegment& here) {
+    if (!stream.declared || here.end_offset > stream.state.flushed || here.end_offset > stream.state.release) return;
+    const StreamPolicy& policy = stream.policy;
+    const std::uint64_t age = core_.time.age_ms(now) - std::min(core_.time.age_ms(now), here.last_age_ms);
+    const bool old = policy.retention.count() >= 0 && age > static_cast<std::uint64_t>(policy.retention.count());
+    const bool many = policy.retention_bytes >= 0 &&
+                      stream.state.bytes - static_cast<std::int64_t>(here.batch_bytes) >= policy.retention_bytes;
+    const bool delivered = stream.state.release != INT64_MAX && short_of_room();
+    if (!old && !many && !delivered) return;
+    if (!arrivals_.room_for(FrameType::log_start, 8, Urgency::upkeep)) return;
+    CommitId commit = 0;
+    store_little<std::int64_t>(arrivals_.add(now, FrameType::log_start, id, 8, commit).data(), here.end_offset);
+    stream.log_start_id = commit;
+    core_.counters.expired_records += static_cast<std::uint64_t>(here.end_offset - stream.state.log_start);
+    stream.state.log_start = here.end_offset;
+    const auto bytes = static_cast<std::int64_t>(here.batch_bytes);
+    const bool empty = stream.state.log_start >= stream.state.log_end;
+    stream.state.bytes = empty ? 0 : std::max<std::int64_t>(0, stream.state.bytes - bytes);
+    stream.flushed_bytes = stream.state.log_start >= stream.state.flushed ? 0 : std::max<std::int64_t>(0, stream.flushed_bytes - bytes);
+    stream.prune_anchors();
+    raised_id_ = commit;
+}
+
+}  // namespace leat::log

@@ -1,0 +1,41 @@
+// Retention and recycling of the ring, until the cleaner exists: a segment is free again when every record in
+// it is expired, deleted or dropped, that is durable, and a newer checkpoint knows everything else it told.
+//
+// Expired: older than its stream's retention, or beyond its retention.bytes, and released. When free segments
+// run short, also what is released because it was delivered upstream. Never anything else: a log that is full
+// says so.
+#pragma once
+
+#include "broker/log/checkpoint.hpp"
+#include "broker/log/read.hpp"
+
+namespace leat::log {
+
+class Retention {
+public:
+    Retention(Core& core, Arrivals& arrivals, CheckpointWriter& checkpoints, FooterCache& footers)
+        : core_(core), arrivals_(arrivals), checkpoints_(checkpoints), footers_(footers) {}
+
+    /// Something changed that may free segments (release, policy, delete, time).
+    void wake(Instant now) { wake_at_ = earlier(wake_at_, now); }
+    void pump(Instant now);
+    Instant deadline() const { return scanning_ ? never : wake_at_; }
+
+private:
+    enum class Seen : std::uint8_t { dead, alive, pending };
+    Seen look(Instant now, std::uint32_t segment);
+    void raise_log_start(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
+    bool short_of_room() const { return core_.segments.free_count() <= segments_kept_free + candidates_wanted / 2; }
+
+    Core& core_;
+    Arrivals& arrivals_;
+    CheckpointWriter& checkpoints_;
+    FooterCache& footers_;
+    Instant wake_at_ = never;
+    bool scanning_ = false;
+    std::size_t at_ = 0;            ///< in the ring
+    bool dead_behind_redo_ = false; ///< a newer checkpoint would free something
+    CommitId raised_id_ = 0;        ///< the newest log start this wrote; once durable the pass is repeated
+};
+
+}  // namespace leat::log

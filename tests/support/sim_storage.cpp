@@ -1,0 +1,201 @@
+#include "tests/support/sim_storage.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace leat::test {
+
+void SimImage::read(std::uint64_t at, std::span<std::uint8_t> into) const {
+    while (!into.empty()) {
+        const std::size_t inside = at % page_bytes;
+        const std::size_t count = std::min(into.size(), page_bytes - inside);
+        const auto& page = pages_[at / page_bytes];
+        if (page)
+            std::memcpy(into.data(), page->bytes.data() + inside, count);
+        else
+            std::memset(into.data(), 0, count);
+        into = into.subspan(count);
+        at += count;
+    }
+}
+
+void SimImage::write(std::uint64_t at, std::span<const std::uint8_t> bytes) {
+    while (!bytes.empty()) {
+        const std::size_t inside = at % page_bytes;
+        const std::size_t count = std::min(bytes.size(), page_bytes - inside);
+        auto& page = pages_[at / page_bytes];
+        if (!page)
+            page = std::make_shared<Page>();
+        else if (page.use_count() > 1)
+            page = std::make_shared<Page>(*page);
+        std::memcpy(page->bytes.data() + inside, bytes.data(), count);
+        page->hash = 0;
+        bytes = bytes.subspan(count);
+        at += count;
+    }
+}
+
+std::uint64_t SimImage::hash() const {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < pages_.size(); ++i) {
+        const auto& page = pages_[i];
+        if (!page) continue;
+        if (page->hash == 0) {
+            std::uint64_t h = 0x9E3779B97F4A7C15ull;
+            bool zero = true;
+            for (std::size_t at = 0; at < page_bytes; at += 8) {
+                std::uint64_t word;
+                std::memcpy(&word, page->bytes.data() + at, 8);
+                zero = zero && word == 0;
+                h = (h ^ word) * 0x100000001B3ull;
+                h ^= h >> 29;
+            }
+            page->hash = zero ? 1 : (h | 2);
+        }
+        if (page->hash != 1) sum += (page->hash ^ (i * 0xD6E8FEB86659FD93ull)) * 0xFF51AFD7ED558CCDull;
+    }
+    return sum;
+}
+
+SimStorage::SimStorage(SimStorageOptions options, SimImage image)
+    : options_(options), image_(std::move(image)), random_(options.seed) {}
+
+port::StorageGeometry SimStorage::geometry() const {
+    return {.size = image_.size(), .write_size = options_.write_size, .erase_size = 0, .align = 1};
+}
+
+Status SimStorage::start_write(std::uint64_t ticket, std::uint64_t at, std::span<const std::uint8_t> bytes) {
+    if (bytes.empty() || at % options_.write_size != 0 || bytes.size() % options_.write_size != 0 ||
+        at > image_.size() || bytes.size() > image_.size() - at)
+        return fail(Error::invalid);
+    const std::uint64_t number = counts_.writes++;
+    counts_.bytes_written += bytes.size();
+    const bool fails = number >= options_.fail_write_at && number - options_.fail_write_at < options_.fail_writes;
+    writes_.push_back({ticket, at, {bytes.begin(), bytes.end()}, fails});
+    if (number >= options_.power_cut_at_write) cut_ = true;
+    if (on_write) on_write();
+    return ok();
+}
+
+Status SimStorage::start_read(std::uint64_t ticket, std::uint64_t at, std::span<std::uint8_t> into) {
+    if (at > image_.size() || into.size() > image_.size() - at) return fail(Error::invalid);
+    const std::uint64_t number = counts_.reads++;
+    counts_.bytes_read += into.size();
+    image_.read(at, into);
+    for (const Write& write : volatile_) {  // a device that lies still reads its own cache
+        for (std::size_t i = 0; i < write.bytes.size(); ++i)
+            if (write.at + i >= at && write.at + i < at + into.size()) into[write.at + i - at] = write.bytes[i];
+    }
+    done_.push_back({ticket, number != options_.fail_read_at});
+    return ok();
+}
+
+Status SimStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) {
+    ++counts_.erases;
+    const std::vector<std::uint8_t> zeros(size);
+    return start_write(ticket, at, zeros);
+}
+
+void SimStorage::finish(Write write) {
+    if (write.fails) {
+        tear(image_, write, static_cast<Tear>(random_.below(tears)), random_);
+        done_.push_back({write.ticket, false});
+        return;
+    }
+    done_.push_back({write.ticket, true});
+    if (options_.lies_for_writes == 0) {
+        image_.write(write.at, write.bytes);
+        return;
+    }
+    volatile_.push_back(std::move(write));
+    while (volatile_.size() > options_.lies_for_writes) {
+        image_.write(volatile_.front().at, volatile_.front().bytes);
+        volatile_.pop_front();
+    }
+}
+
+void SimStorage::settle() {
+    while (!held_ && !cut_ && !writes_.empty()) {
+        const std::size_t index = options_.shuffle ? random_.below(writes_.size()) : 0;
+        complete(index);
+        if (options_.shuffle) break;  // one at a time, so that others may be submitted in between
+    }
+}
+
+void SimStorage::complete(std::size_t index, bool good) {
+    Write write = std::move(writes_[index]);
+    writes_.erase(writes_.begin() + static_cast<std::ptrdiff_t>(index));
+    write.fails = write.fails || !good;
+    finish(std::move(write));
+}
+
+std::optional<port::StorageDone> SimStorage::poll_done() {
+    if (cut_) return std::nullopt;
+    if (done_.empty()) settle();
+    if (done_.empty()) return std::nullopt;
+    const Done done = done_.front();
+    done_.pop_front();
+    return port::StorageDone{done.ticket, done.good ? ok() : Status(fail(Error::storage))};
+}
+
+void SimStorage::wait_done() {
+    if (done_.empty()) settle();
+}
+
+void SimStorage::tear(SimImage& image, const Write& write, Tear tear, SimRandom& random) const {
+    const std::size_t sector = options_.sector;
+    const std::size_t count = (write.bytes.size() + sector - 1) / sector;
+    const std::size_t one = random.below(count);
+    const std::size_t page = 4096 / sector;
+    for (std::size_t i = 0; i < count; ++i) {
+        bool keep = false;
+        bool garbage = false;
+        switch (tear) {
+            case Tear::dropped: break;
+            case Tear::kept: keep = true; break;
+            case Tear::prefix: keep = i < one; break;
+            case Tear::suffix: keep = i >= one; break;
+            case Tear::subset: keep = random.chance(50); break;
+            case Tear::garbage: keep = random.chance(70); garbage = i == one; break;
+            case Tear::one_missing: keep = i != one; break;
+            case Tear::one_kept: keep = i == one; break;
+            case Tear::page_lost: keep = i / page != one / page; break;
+        }
+        const std::size_t size = std::min(sector, write.bytes.size() - i * sector);
+        if (garbage) {
+            std::vector<std::uint8_t> bytes(size);
+            for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random.next());
+            image.write(write.at + i * sector, bytes);
+        } else if (keep) {
+            image.write(write.at + i * sector, std::span(write.bytes).subspan(i * sector, size));
+        }
+    }
+}
+
+SimImage SimStorage::crash_image(Tear how, SimRandom& random) const {
+    SimImage image = image_;
+    // Of what a lying device said was done, a prefix really is.
+    std::size_t lied = volatile_.empty() ? 0 : random.below(volatile_.size() + 1);
+    for (const Write& write : volatile_) {
+        if (lied-- == 0) break;
+        image.write(write.at, write.bytes);
+    }
+    for (const Write& write : writes_) {
+        // The newest write gets the tear asked for, older ones any: that is what reordering means.
+        const bool newest = &write == &writes_.back();
+        tear(image, write, newest ? how : static_cast<Tear>(random.below(tears)), random);
+    }
+    return image;
+}
+
+void SimStorage::power_cycle() {
+    image_ = crash_image(static_cast<Tear>(random_.below(tears)), random_);
+    writes_.clear();
+    volatile_.clear();
+    done_.clear();
+    cut_ = false;
+    held_ = false;
+    options_.power_cut_at_write = UINT64_MAX;
+}
+
+}  // namespace leat::test
