@@ -1,0 +1,127 @@
+// Produce (key 0). Batches are appended partition by partition in the order of the request.
+#include "sdk/wire/api/00_produce.hpp"
+
+#include "broker/api/answer.hpp"
+#include "broker/api/handlers.hpp"
+#include "broker/api/parked_produces.hpp"
+
+namespace leat::api {
+namespace {
+
+using wire::ErrorCode;
+using Response = wire::ProduceResponse;
+
+topics::Append refused(ErrorCode error, const char* message) {
+    topics::Append append;
+    append.error = error;
+    append.message = message;
+    return append;
+}
+
+topics::Append append_one(Context& context, const Produced& produced, const topics::Topic* topic,
+                          const wire::ProduceRequest::PartitionProduceData& data) {
+    if (produced.timed_out) return refused(ErrorCode::request_timed_out, "the log had no room within the request's timeout");
+    if (produced.acks < -1 || produced.acks > 1)
+        return refused(ErrorCode::invalid_required_acks, "acks must be -1, 0 or 1");
+    if (topic == nullptr || data.index < 0 || static_cast<std::size_t>(data.index) >= topic->partitions.size())
+        return refused(ErrorCode::unknown_topic_or_partition, "no such topic or partition");
+    return context.topics.append(context.now, context.wall, *topic, data.index, data.records.view(), produced.address.version);
+}
+
+}  // namespace
+
+bool append_rest(Context& context, Produced& produced, ByteView body) {
+    const auto request = wire::decode<wire::ProduceRequest>(body, produced.address.version);
+    LEAT_CHECK(bool(request));  // decoded once before, and unchanged since
+    std::size_t position = 0, topic_index = 0;
+    for (const auto& data : request->topic_data) {
+        const topics::Topic* topic = context.topics.registry.find(data.name.view());
+        if (topic_index == produced.topics.size()) produced.topics.push_back({std::string(data.name.view()), {}});
+        ProducedTopic& answer = produced.topics[topic_index++];
+        for (const auto& partition : data.partition_data) {
+            if (position++ < produced.appended) continue;
+            topics::Append append = append_one(context, produced, topic, partition);
+            if (append.again) return false;
+            answer.partitions.push_back({.index = partition.index, .append = std::move(append)});
+            ++produced.appended;
+        }
+    }
+    return true;
+}
+
+void answer_produce(Context& context, Produced& produced) {
+    std::vector<Response::TopicProduceResponse> topics;
+    std::vector<std::vector<Response::PartitionProduceResponse>> partitions(produced.topics.size());
+    std::vector<std::vector<Response::BatchIndexAndErrorMessage>> problems;
+    std::size_t problem_lists = 0;
+    for (const ProducedTopic& topic : produced.topics)
+        for (const ProducedPartition& partition : topic.partitions) problem_lists += !partition.append.record_problems.empty();
+    problems.reserve(problem_lists);
+    for (std::size_t i = 0; i < produced.topics.size(); ++i) {
+        for (const ProducedPartition& partition : produced.topics[i].partitions) {
+            const topics::Append& append = partition.append;
+            Response::PartitionProduceResponse one;
+            one.index = partition.index;
+            one.error_code = append.error;
+            one.base_offset = append.error == ErrorCode::none ? append.base_offset : -1;
+            one.log_append_time_ms = append.error == ErrorCode::none ? append.log_append_time : -1;
+            one.log_start_offset = append.log_start;
+            if (!append.message.empty()) one.error_message = append.message;
+            if (!append.record_problems.empty()) {
+                auto& list = problems.emplace_back();
+                for (const topics::RecordProblem& problem : append.record_problems) {
+                    Response::BatchIndexAndErrorMessage entry;
+                    entry.batch_index = problem.index;
+                    if (!problem.message.empty()) entry.batch_index_error_message = problem.message;
+                    list.push_back(entry);
+                }
+                one.record_errors = list;
+            }
+            partitions[i].push_back(one);
+        }
+        Response::TopicProduceResponse topic;
+        topic.name = produced.topics[i].name;
+        topic.partition_responses = partitions[i];
+        topics.push_back(topic);
+    }
+    Response response;
+    response.responses = topics;
+    answer(context, produced.address, response);
+}
+
+void finish_produce(Context& context, std::unique_ptr<Produced> produced) {
+    produced->address.reply.release_session();
+    bool any_error = false;
+    log::CommitId last = 0;
+    for (const ProducedTopic& topic : produced->topics)
+        for (const ProducedPartition& partition : topic.partitions) {
+            any_error |= partition.append.error != ErrorCode::none;
+            if (partition.append.error == ErrorCode::none) last = std::max(last, partition.append.commit);
+        }
+    if (produced->acks == 0) {
+        // No answer exists for acks=0. Closing is how Kafka tells the producer that something was refused.
+        if (any_error) produced->address.reply.close(session::CloseReason::produce_without_acks);
+        else produced->address.reply.none();
+        return;
+    }
+    if (produced->acks == 1 || last <= context.log.flushed_commit()) return answer_produce(context, *produced);
+    context.produces.wait_for_commit(std::move(produced));
+}
+
+void produce(Context& context, Call call) {
+    const auto request = wire::decode<wire::ProduceRequest>(call.body, call.version);
+    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    auto produced = std::make_unique<Produced>();
+    produced->acks = request->acks;
+    produced->give_up = context.now + milliseconds(std::max(request->timeout_ms, 0));
+    const std::size_t body_at = call.request.frame().size() - call.body.size();
+    produced->address = address_of(call);
+    if (context.produces.waiting_for_room() || !append_rest(context, *produced, call.body)) {
+        produced->body = call.request.keep();
+        produced->body_at = body_at;
+        return context.produces.wait_for_room(std::move(produced));
+    }
+    finish_produce(context, std::move(produced));
+}
+
+}  // namespace leat::api

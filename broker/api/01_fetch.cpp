@@ -1,0 +1,51 @@
+// Fetch (key 1): a long poll. Sessions (KIP-227) are declined with session id 0, which every client takes.
+#include "sdk/wire/api/01_fetch.hpp"
+
+#include <algorithm>
+
+#include "broker/api/answer.hpp"
+#include "broker/api/handlers.hpp"
+#include "broker/api/parked_fetches.hpp"
+
+namespace leat::api {
+namespace {
+
+// A longer wait is answered empty after this and asked again: nobody is parked for days.
+constexpr milliseconds wait_max{60'000};
+
+}  // namespace
+
+void fetch(Context& context, Call call) {
+    const auto request = wire::decode<wire::FetchRequest>(call.body, call.version);
+    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    if (request->session_id != 0 && request->session_epoch > 0) {
+        wire::FetchResponse response;
+        response.error_code = wire::ErrorCode::fetch_session_id_not_found;
+        return answer(context, call, response);
+    }
+    auto fetching = std::make_unique<Fetching>();
+    fetching->read_committed = request->isolation_level == 1;
+    fetching->bytes_min = static_cast<std::uint64_t>(std::max(request->min_bytes, 0));
+    fetching->bytes_max = std::min<std::size_t>(static_cast<std::size_t>(std::max(request->max_bytes, 0)), context.settings.response_bytes_max);
+    fetching->give_up = context.now + std::clamp(milliseconds(request->max_wait_ms), milliseconds(0), wait_max);
+    for (const auto& topic : request->topics) {
+        const topics::Topic* found = context.topics.registry.find(topic.topic.view());
+        FetchedTopic& mine = fetching->topics.emplace_back();
+        mine.name = topic.topic.view();
+        for (const auto& partition : topic.partitions) {
+            ++mine.partitions;
+            FetchedPartition& one = fetching->partitions.emplace_back();
+            one.partition = partition.partition;
+            one.offset = partition.fetch_offset;
+            one.bytes_max = static_cast<std::uint32_t>(std::max(partition.partition_max_bytes, 0));
+            if (found == nullptr || partition.partition < 0 || static_cast<std::size_t>(partition.partition) >= found->partitions.size())
+                one.error = wire::ErrorCode::unknown_topic_or_partition;
+            else
+                one.stream = found->partitions[static_cast<std::size_t>(partition.partition)];
+        }
+    }
+    fetching->address = address_of(call);
+    context.fetches.start(context, std::move(fetching));
+}
+
+}  // namespace leat::api

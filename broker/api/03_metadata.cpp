@@ -1,0 +1,134 @@
+// Metadata (key 3): this one node, and the topics asked for. A topic that may be created by asking is created
+// now, and the answer waits until that is durable: what it names can be used at once.
+#include "sdk/wire/api/03_metadata.hpp"
+
+#include <algorithm>
+
+#include "broker/api/answer.hpp"
+#include "broker/api/commits.hpp"
+#include "broker/api/handlers.hpp"
+#include "broker/topics/topic_name.hpp"
+
+namespace leat::api {
+namespace {
+
+using wire::ErrorCode;
+using Response = wire::MetadataResponse;
+
+struct Asked {
+    bool by_id = false;
+    topics::TopicId id{};
+    std::string name;
+};
+
+struct Question {
+    bool all = false;
+    std::vector<Asked> topics;
+};
+
+void add_topic(const Settings& settings, const topics::Topic& topic, std::vector<Response::MetadataResponseTopic>& topics,
+               std::vector<std::vector<Response::MetadataResponsePartition>>& partitions) {
+    auto& list = partitions.emplace_back();
+    list.reserve(topic.partitions.size());
+    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+        Response::MetadataResponsePartition one;
+        one.partition_index = static_cast<std::int32_t>(i);
+        one.leader_id = settings.node_id;
+        one.replica_nodes = std::span(&settings.node_id, 1);
+        one.isr_nodes = std::span(&settings.node_id, 1);
+        list.push_back(one);
+    }
+    Response::MetadataResponseTopic one;
+    one.name = topic.name;
+    one.topic_id = {topic.id};
+    one.is_internal = topic.internal;
+    one.partitions = list;
+    topics.push_back(one);
+}
+
+void answer_metadata(Context& context, Address& address, const Question& question) {
+    const topics::Registry& registry = context.topics.registry;
+    std::vector<Response::MetadataResponseTopic> topics;
+    std::vector<std::vector<Response::MetadataResponsePartition>> partitions;
+    if (question.all) {
+        topics.reserve(registry.all().size());
+        partitions.reserve(registry.all().size());
+        for (const auto& [name, topic] : registry.all()) add_topic(context.settings, *topic, topics, partitions);
+    } else {
+        topics.reserve(question.topics.size());
+        partitions.reserve(question.topics.size());
+        for (const Asked& asked : question.topics) {
+            const topics::Topic* topic = asked.by_id ? registry.find(asked.id) : registry.find(asked.name);
+            if (topic != nullptr) {
+                add_topic(context.settings, *topic, topics, partitions);
+                continue;
+            }
+            Response::MetadataResponseTopic one;
+            one.name = asked.name;
+            if (asked.by_id) {
+                one.error_code = ErrorCode::unknown_topic_id;
+                one.topic_id = {asked.id};
+                if (address.version >= 12) one.name = nullptr;
+            } else {
+                one.error_code = topics::topic_name_problem(asked.name) != nullptr ? ErrorCode::invalid_topic_exception
+                                                                                   : ErrorCode::unknown_topic_or_partition;
+            }
+            topics.push_back(one);
+        }
+    }
+    Response response;
+    Response::MetadataResponseBroker broker;
+    broker.node_id = context.settings.node_id;
+    broker.host = context.settings.host;
+    broker.port = context.settings.port;
+    response.brokers = std::span(&broker, 1);
+    response.cluster_id = context.settings.cluster_id;
+    response.controller_id = context.settings.node_id;
+    response.topics = topics;
+    answer(context, address, response);
+}
+
+// Creates what may be created; the commit to wait for, 0: none.
+log::CommitId create_missing(Context& context, const Question& question) {
+    topics::Registry& registry = context.topics.registry;
+    log::CommitId last = 0;
+    for (const Asked& asked : question.topics) {
+        if (asked.by_id) continue;
+        const topics::Topic* topic = registry.find(asked.name);
+        if (topic == nullptr) {
+            if (topics::topic_name_problem(asked.name) != nullptr || registry.find_collision(asked.name) != nullptr) continue;
+            const auto created = registry.create(context.now, asked.name, context.settings.num_partitions, registry.new_config());
+            if (!created) continue;  // answered as unknown: the client asks again
+            topic = *created;
+        }
+        if (topic->created > context.log.flushed_commit()) last = std::max(last, topic->created);
+    }
+    return last;
+}
+
+}  // namespace
+
+void metadata(Context& context, Call call) {
+    const auto request = wire::decode<wire::MetadataRequest>(call.body, call.version);
+    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    Question question;
+    question.all = request->topics.is_null() || (call.version == 0 && request->topics.empty());
+    for (const auto& topic : request->topics) {
+        Asked& asked = question.topics.emplace_back();
+        asked.by_id = topic.name.is_null() || (topic.name.empty() && !topic.topic_id.is_zero());
+        asked.id = topic.topic_id.bytes;
+        if (!topic.name.is_null()) asked.name = topic.name.view();
+    }
+    log::CommitId commit = 0;
+    if (context.settings.auto_create_topics && request->allow_auto_topic_creation) commit = create_missing(context, question);
+    Address address = address_of(call);
+    if (commit <= context.log.flushed_commit()) return answer_metadata(context, address, question);
+    context.log.flush_soon(context.now);
+    // Shared, because a std::function is copyable: in the end the function is the only owner.
+    auto held = std::make_shared<Address>(std::move(address));
+    context.commits.when(commit, [&context, question = std::move(question), held](Instant, WallTime, Commits::End) {
+        answer_metadata(context, *held, question);
+    });
+}
+
+}  // namespace leat::api

@@ -1,0 +1,92 @@
+// DescribeConfigs (key 32): topics (type 2) and this broker (type 4).
+#include "sdk/wire/api/32_describe_configs.hpp"
+
+#include <algorithm>
+
+#include "broker/api/answer.hpp"
+#include "broker/api/config_entries.hpp"
+#include "broker/api/handlers.hpp"
+#include "broker/topics/topic_name.hpp"
+
+namespace leat::api {
+namespace {
+
+using wire::ErrorCode;
+using Response = wire::DescribeConfigsResponse;
+constexpr std::int8_t resource_topic = 2, resource_broker = 4;
+
+struct Described {
+    ErrorCode error = ErrorCode::none;
+    std::string message;
+    std::vector<ConfigEntry> entries;
+};
+
+Described describe(Context& context, std::int8_t type, std::string_view name) {
+    if (type == resource_topic) {
+        if (topics::topic_name_problem(name) != nullptr) return {ErrorCode::invalid_topic_exception, "Topic name is invalid", {}};
+        const topics::Topic* topic = context.topics.registry.find(name);
+        if (topic == nullptr) return {ErrorCode::unknown_topic_or_partition, "No such topic", {}};
+        return {ErrorCode::none, {}, topic_config_entries(topic->config, context.topics.message_bytes_max(*topic))};
+    }
+    if (type == resource_broker) {
+        if (!name.empty() && name != std::to_string(context.settings.node_id))
+            return {ErrorCode::invalid_request, "Unexpected broker id, expected " + std::to_string(context.settings.node_id) + " or empty", {}};
+        return {ErrorCode::none, {}, broker_config_entries(context.settings, context.topics.registry.new_config())};
+    }
+    return {ErrorCode::invalid_request, "Unsupported resource type: only topics (2) and brokers (4) have settings here", {}};
+}
+
+}  // namespace
+
+void describe_configs(Context& context, Call call) {
+    const auto request = wire::decode<wire::DescribeConfigsRequest>(call.body, call.version);
+    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    std::vector<Described> described;
+    std::vector<Response::DescribeConfigsResult> results;
+    std::vector<std::vector<Response::DescribeConfigsResourceResult>> configs;
+    std::vector<std::vector<Response::DescribeConfigsSynonym>> synonyms;
+    // Views below point into these: none may grow and move after that.
+    described.reserve(request->resources.size());
+    configs.reserve(request->resources.size());
+    synonyms.reserve(request->resources.size() * std::max<std::size_t>(topics::settings().size(), 32));
+    for (const auto& resource : request->resources) {
+        const Described& from = described.emplace_back(describe(context, resource.resource_type, resource.resource_name.view()));
+        auto& list = configs.emplace_back();
+        for (const ConfigEntry& entry : from.entries) {
+            const auto wanted = [&] {
+                if (resource.configuration_keys.is_null()) return true;
+                for (const auto& key : resource.configuration_keys)
+                    if (key.view() == entry.name) return true;
+                return false;
+            };
+            if (!wanted()) continue;
+            Response::DescribeConfigsResourceResult one;
+            one.name = entry.name;
+            one.value = entry.value;
+            one.read_only = entry.read_only;
+            one.config_source = static_cast<std::int8_t>(entry.source);
+            one.config_type = static_cast<std::int8_t>(entry.type);
+            one.documentation = nullptr;
+            if (request->include_documentation) one.documentation = entry.documentation;
+            if (request->include_synonyms) {
+                auto& names = synonyms.emplace_back();
+                names.push_back({entry.name, entry.value, one.config_source});
+                one.synonyms = names;
+            }
+            list.push_back(one);
+        }
+        Response::DescribeConfigsResult result;
+        result.error_code = from.error;
+        result.error_message = nullptr;
+        if (!from.message.empty()) result.error_message = from.message;
+        result.resource_type = resource.resource_type;
+        result.resource_name = resource.resource_name;
+        result.configs = list;
+        results.push_back(result);
+    }
+    Response response;
+    response.results = results;
+    answer(context, call, response);
+}
+
+}  // namespace leat::api

@@ -1,0 +1,29 @@
+// DescribeCluster (key 60): one node, its own controller.
+#include "sdk/wire/api/60_describe_cluster.hpp"
+
+#include "broker/api/answer.hpp"
+#include "broker/api/handlers.hpp"
+
+namespace leat::api {
+
+void describe_cluster(Context& context, Call call) {
+    const auto request = wire::decode<wire::DescribeClusterRequest>(call.body, call.version);
+    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    wire::DescribeClusterResponse response;
+    wire::DescribeClusterResponse::DescribeClusterBroker broker;
+    if (request->endpoint_type != 1) {
+        response.error_code = request->endpoint_type == 2 ? wire::ErrorCode::mismatched_endpoint_type
+                                                          : wire::ErrorCode::unsupported_endpoint_type;
+        response.error_message = "this is a broker endpoint";
+    } else {
+        broker.broker_id = context.settings.node_id;
+        broker.host = context.settings.host;
+        broker.port = context.settings.port;
+        response.cluster_id = context.settings.cluster_id;
+        response.controller_id = context.settings.node_id;
+        response.brokers = std::span(&broker, 1);
+    }
+    answer(context, call, response);
+}
+
+}  // namespace leat::api

@@ -1,0 +1,56 @@
+// The room's door: requests in, and the events that let parked answers go.
+#pragma once
+
+#include "broker/api/commits.hpp"
+#include "broker/api/context.hpp"
+#include "broker/api/parked_fetches.hpp"
+#include "broker/api/parked_lookups.hpp"
+#include "broker/api/parked_produces.hpp"
+
+namespace leat::api {
+
+class Api final : public session::Handler {
+public:
+    Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool);
+    Api(const Api&) = delete;
+    Api& operator=(const Api&) = delete;
+
+    void set_cluster_id(std::string id) { settings_.cluster_id = std::move(id); }  ///< known once the log is open
+
+    void handle(Instant now, WallTime wall, session::Request request, session::Reply reply) override;
+    void on_session_closed(session::SessionId session) override;
+
+    /// After anything the log may have finished: commits, high watermarks. on_read and on_found take the
+    /// log's results one by one and say whether the ticket was theirs (the uplink has its own).
+    void on_log(Instant now, WallTime wall);
+    bool on_read(Instant now, WallTime wall, const log::ReadDone& done);
+    bool on_found(Instant now, WallTime wall, const log::TimeDone& done);
+    void on_memory(Instant now, WallTime wall);  ///< the byte pool has room again
+    void on_deadline(Instant now, WallTime wall);
+    Instant deadline() const { return earlier(produces_.deadline(), fetches_.deadline()); }
+
+    /// The broker stops: whoever waits for records or room is answered now. Appended batches keep waiting
+    /// for their commit, which the log's last flush brings.
+    void stop(Instant now, WallTime wall);
+
+    struct Parked {
+        std::size_t produces, fetches, lookups;
+    };
+    Parked parked() const { return {produces_.size(), fetches_.size(), lookups_.size()}; }
+
+private:
+    void tell(Instant now, WallTime wall) {
+        context_.now = now;
+        context_.wall = wall;
+    }
+
+    Settings settings_;
+    bool stopping_ = false;
+    Commits commits_;
+    ParkedProduces produces_;
+    ParkedFetches fetches_;
+    ParkedLookups lookups_;
+    Context context_;
+};
+
+}  // namespace leat::api

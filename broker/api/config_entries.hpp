@@ -1,0 +1,27 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "broker/api/context.hpp"
+#include "broker/topics/topic_config.hpp"
+
+namespace leat::api {
+
+/// Where a value comes from, as DescribeConfigs numbers it.
+enum class ConfigSource : std::int8_t { topic = 1, static_broker = 4, fallback = 5 };
+
+struct ConfigEntry {
+    std::string name, value;
+    ConfigSource source = ConfigSource::fallback;
+    bool read_only = false;
+    topics::SettingType type = topics::SettingType::string;
+    std::string_view documentation;
+};
+
+/// Every known topic setting with the value in force.
+/// bytes_max  what max.message.bytes says: the setting, or what the log can take if that is less
+std::vector<ConfigEntry> topic_config_entries(const topics::TopicConfig& config, std::uint32_t bytes_max);
+/// The broker's settings that tools ask for; all read only, they come from the configuration file.
+std::vector<ConfigEntry> broker_config_entries(const Settings& settings, const topics::TopicConfig& defaults);
+
+}  // namespace leat::api

@@ -1,0 +1,64 @@
+// What a handler may use. Handlers have no state of their own: what waits lives in the Parked* objects.
+#pragma once
+
+#include <string>
+
+#include "broker/log/log.hpp"
+#include "broker/session/sessions.hpp"
+#include "broker/topics/topics.hpp"
+#include "leat/time.hpp"
+#include "sdk/wire/header.hpp"
+
+namespace leat::api {
+
+/// Plain numbers out of the broker's configuration.
+struct Settings {
+    std::int32_t node_id = 0;
+    std::string host;                  ///< advertised
+    std::int32_t port = 9092;
+    std::string cluster_id;
+    bool auto_create_topics = true;
+    std::int32_t num_partitions = 1;
+    bool accept_replication_factor = true;
+    std::uint32_t partitions_per_topic_max = 10'000;
+    std::uint32_t response_bytes_max = 1024 * 1024;  ///< of records in one Fetch answer; one batch at least
+    std::uint32_t message_bytes_max = 1024 * 1024;   ///< shown as the broker's message.max.bytes
+};
+
+class ParkedProduces;
+class ParkedFetches;
+class ParkedLookups;
+class Commits;
+
+struct Context {
+    Instant now;
+    WallTime wall;
+    const Settings& settings;
+    topics::Topics& topics;
+    log::Log& log;
+    session::BytePool& pool;
+    Commits& commits;
+    ParkedProduces& produces;
+    ParkedFetches& fetches;
+    ParkedLookups& lookups;
+};
+
+/// How an answer is addressed: the request's version and correlation id, and the slot it goes to.
+struct Call {
+    std::int16_t version = 0;
+    std::int32_t correlation_id = 0;
+    wire::StringView client_id;  ///< borrowed from the frame
+    ByteView body;               ///< borrowed from the frame
+    session::Request request;
+    session::Reply reply;
+};
+
+/// The owning part of a Call, for answers that come later.
+struct Address {
+    std::int16_t version = 0;
+    std::int32_t correlation_id = 0;
+    session::Reply reply;
+};
+inline Address address_of(Call& call) { return {call.version, call.correlation_id, std::move(call.reply)}; }
+
+}  // namespace leat::api

@@ -1,0 +1,102 @@
+// Which requests are served, and where they go. Only what stands in this table is advertised: a version that
+// is only mostly implemented is worse for clients than one that is missing.
+#include <algorithm>
+
+#include "broker/api/api.hpp"
+#include "broker/api/handlers.hpp"
+
+namespace leat::api {
+namespace {
+
+constexpr Served table[] = {
+    {wire::ApiKey::produce, produce},
+    {wire::ApiKey::fetch, fetch},
+    {wire::ApiKey::list_offsets, list_offsets},
+    {wire::ApiKey::metadata, metadata},
+    {wire::ApiKey::api_versions, api_versions},
+    {wire::ApiKey::create_topics, create_topics},
+    {wire::ApiKey::delete_topics, delete_topics},
+    {wire::ApiKey::init_producer_id, init_producer_id},
+    {wire::ApiKey::describe_configs, describe_configs},
+    {wire::ApiKey::describe_cluster, describe_cluster},
+};
+
+const Served* find_served(std::int16_t key) {
+    const auto at = std::find_if(std::begin(table), std::end(table), [key](const Served& served) { return static_cast<std::int16_t>(served.key) == key; });
+    return at == std::end(table) ? nullptr : &*at;
+}
+
+}  // namespace
+
+std::span<const Served> served() { return table; }
+
+Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool)
+    : settings_(settings),
+      context_{.now = {}, .wall = {}, .settings = settings_, .topics = topics, .log = log, .pool = pool, .commits = commits_,
+               .produces = produces_, .fetches = fetches_, .lookups = lookups_} {}
+
+void Api::handle(Instant now, WallTime wall, session::Request request, session::Reply reply) {
+    tell(now, wall);
+    if (stopping_) return reply.close(session::CloseReason::stopping);
+    const Served* served = find_served(request.api_key());
+    const std::int16_t version = request.api_version();
+    const bool newer_api_versions = served != nullptr && served->key == wire::ApiKey::api_versions && version >= 0;
+    if (served == nullptr || !(wire::find_api(served->key)->accepted.has(version) || newer_api_versions))
+        return reply.close(session::CloseReason::unknown_api);
+    if (newer_api_versions && !wire::find_api(served->key)->accepted.has(version)) {
+        // Not even its header is ours to read: key, version and correlation id are enough to answer.
+        return reply.send(api_versions_fallback(request.correlation_id()));
+    }
+    const auto cut = wire::decode_request(request.frame());
+    if (!cut) return reply.close(session::CloseReason::malformed_request);
+    served->handler(context_, Call{.version = version,
+                                   .correlation_id = cut->header.correlation_id,
+                                   .client_id = cut->header.client_id,
+                                   .body = cut->body,
+                                   .request = request,
+                                   .reply = std::move(reply)});
+}
+
+void Api::on_session_closed(session::SessionId session) { fetches_.on_session_closed(context_, session); }
+
+void Api::on_log(Instant now, WallTime wall) {
+    tell(now, wall);
+    while (const auto lost = context_.log.poll_rolled_back()) {
+        context_.topics.rolled_back(lost->first, lost->last);
+        produces_.rolled_back(context_, lost->first, lost->last);
+        commits_.rolled_back(now, wall, lost->first, lost->last);
+    }
+    produces_.settle(context_);
+    commits_.settle(now, wall, context_.log.flushed_commit());
+    while (const auto advance = context_.topics.poll_advance()) fetches_.on_advance(context_, *advance);
+}
+
+bool Api::on_read(Instant now, WallTime wall, const log::ReadDone& done) {
+    tell(now, wall);
+    return fetches_.on_read(context_, done);
+}
+
+bool Api::on_found(Instant now, WallTime wall, const log::TimeDone& done) {
+    tell(now, wall);
+    return lookups_.on_found(context_, done);
+}
+
+void Api::on_memory(Instant now, WallTime wall) {
+    tell(now, wall);
+    fetches_.on_memory(context_);
+}
+
+void Api::on_deadline(Instant now, WallTime wall) {
+    tell(now, wall);
+    produces_.on_deadline(context_);
+    fetches_.on_deadline(context_);
+}
+
+void Api::stop(Instant now, WallTime wall) {
+    tell(now, wall);
+    stopping_ = true;
+    fetches_.give_up_all(context_);
+    produces_.give_up_room(context_);
+}
+
+}  // namespace leat::api

@@ -1,0 +1,101 @@
+#include "broker/api/parked_lookups.hpp"
+
+#include "broker/api/answer.hpp"
+#include "broker/api/commits.hpp"
+#include "sdk/wire/api/02_list_offsets.hpp"
+
+namespace leat::api {
+
+using wire::ErrorCode;
+
+void ParkedLookups::start(Context& context, std::unique_ptr<Lookup> lookup) {
+    const std::uint64_t id = next_id_++;
+    Lookup& mine = *all_.emplace(id, std::move(lookup)).first->second;
+    mine.open = 1;  // keeps it until all have been started
+    for (std::size_t t = 0; t < mine.topics.size(); ++t)
+        for (std::size_t p = 0; p < mine.topics[t].partitions.size(); ++p) resolve(context, id, mine, t, p);
+    --mine.open;
+    finish_if_done(context, id);
+}
+
+void ParkedLookups::resolve(Context& context, std::uint64_t id, Lookup& lookup, std::size_t topic, std::size_t partition) {
+    LookedUp& one = lookup.topics[topic].partitions[partition];
+    if (one.error != ErrorCode::none) return;
+    if (one.target >= 0) {
+        const auto ticket = context.log.start_find_time(context.now, one.stream, one.target);
+        if (!ticket) {
+            one.error = ticket.error() == Error::not_found ? ErrorCode::unknown_topic_or_partition : ErrorCode::kafka_storage_error;
+            return;
+        }
+        reads_.emplace(*ticket, Place{id, topic, partition});
+        ++lookup.open;
+        return;
+    }
+    const auto kind = one.target == -1   ? topics::ListOffsetsKind::latest
+                      : one.target == -2 ? topics::ListOffsetsKind::earliest
+                                         : topics::ListOffsetsKind::max_timestamp;
+    const auto found = context.topics.list_offset(context.now, one.stream, kind);
+    if (!found.again) {
+        one.offset = found.offset;
+        one.timestamp = found.timestamp;
+        return;
+    }
+    ++lookup.open;
+    context.commits.when(context.log.open_commit(), [this, &context, id, topic, partition](Instant now, WallTime, Commits::End end) {
+        context.now = now;
+        const auto at = all_.find(id);
+        if (at == all_.end()) return;
+        --at->second->open;
+        if (end == Commits::End::durable) resolve(context, id, *at->second, topic, partition);
+        else at->second->topics[topic].partitions[partition].error = ErrorCode::kafka_storage_error;
+        finish_if_done(context, id);
+    });
+}
+
+bool ParkedLookups::on_found(Context& context, const log::TimeDone& done) {
+    const auto at = reads_.find(done.ticket);
+    if (at == reads_.end()) return false;
+    const Place place = at->second;
+    reads_.erase(at);
+    const auto lookup = all_.find(place.lookup);
+    if (lookup == all_.end()) return true;
+    LookedUp& one = lookup->second->topics[place.topic].partitions[place.partition];
+    if (done.found) {
+        one.offset = done.found->offset;
+        one.timestamp = done.found->timestamp;
+    } else if (done.found.error() != Error::not_found) {
+        one.error = ErrorCode::kafka_storage_error;
+    }
+    --lookup->second->open;
+    finish_if_done(context, place.lookup);
+    return true;
+}
+
+void ParkedLookups::finish_if_done(Context& context, std::uint64_t id) {
+    const auto at = all_.find(id);
+    if (at == all_.end() || at->second->open > 0) return;
+    std::unique_ptr<Lookup> lookup = std::move(at->second);
+    all_.erase(at);
+    using Response = wire::ListOffsetsResponse;
+    std::vector<Response::ListOffsetsTopicResponse> topics;
+    std::vector<std::vector<Response::ListOffsetsPartitionResponse>> partitions(lookup->topics.size());
+    for (std::size_t t = 0; t < lookup->topics.size(); ++t) {
+        for (const LookedUp& from : lookup->topics[t].partitions) {
+            Response::ListOffsetsPartitionResponse to;
+            to.partition_index = from.partition;
+            to.error_code = from.error;
+            to.timestamp = from.timestamp;
+            to.offset = from.offset;
+            partitions[t].push_back(to);
+        }
+        Response::ListOffsetsTopicResponse topic;
+        topic.name = lookup->topics[t].name;
+        topic.partitions = partitions[t];
+        topics.push_back(topic);
+    }
+    Response response;
+    response.topics = topics;
+    answer(context, lookup->address, response);
+}
+
+}  // namespace leat::api

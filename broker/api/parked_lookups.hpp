@@ -1,0 +1,54 @@
+// ListOffsets requests that need the log's reads (by timestamp) or a commit (the largest timestamp is not
+// durable yet).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/api/context.hpp"
+#include "sdk/wire/error_code.hpp"
+
+namespace leat::api {
+
+struct LookedUp {
+    std::int32_t partition = 0;
+    log::StreamId stream = 0;
+    std::int64_t target = 0;
+    wire::ErrorCode error = wire::ErrorCode::none;
+    std::int64_t timestamp = -1;
+    log::Offset offset = -1;
+};
+struct LookupTopic {
+    std::string name;
+    std::vector<LookedUp> partitions;
+};
+struct Lookup {
+    Address address;
+    std::vector<LookupTopic> topics;
+    std::size_t open = 0;  ///< partitions without a result
+};
+
+class ParkedLookups {
+public:
+    /// Starts the reads that are needed; answers at once if none is.
+    void start(Context& context, std::unique_ptr<Lookup> lookup);
+    bool on_found(Context& context, const log::TimeDone& done);  ///< false: not one of ours
+    std::size_t size() const { return all_.size(); }
+
+private:
+    struct Place {
+        std::uint64_t lookup;
+        std::size_t topic, partition;
+    };
+    void resolve(Context& context, std::uint64_t id, Lookup& lookup, std::size_t topic, std::size_t partition);
+    void finish_if_done(Context& context, std::uint64_t id);
+
+    std::unordered_map<std::uint64_t, std::unique_ptr<Lookup>> all_;
+    std::unordered_map<log::ReadTicket, Place> reads_;
+    std::uint64_t next_id_ = 1;
+};
+
+}  // namespace leat::api

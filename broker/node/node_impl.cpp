@@ -1,0 +1,206 @@
+#include "broker/node/node_impl.hpp"
+
+#include "broker/node/cluster_id.hpp"
+#include "broker/topics/record_times.hpp"
+
+namespace leat::node {
+namespace {
+
+constexpr std::size_t events_max = 512;  // between two polls; more are log lines that nobody would read
+
+log::LogConfig log_config(const config::Config& config) {
+    log::LogConfig log;
+    log.budget_bytes = config.budget_bytes;
+    log.segment_bytes = config.segment_bytes;
+    log.page_bytes = config.page_bytes;
+    log.commit_interval = config.commit_interval;
+    log.device_identity = config.device_identity;
+    log.build_date = wall_ms(config.build_date_ms);
+    return log;
+}
+
+topics::TopicDefaults topic_defaults(const config::Config& config) {
+    return {.retention = config.retention,
+            .retention_bytes = config.retention_bytes,
+            .message_bytes_max = config.message_bytes_max,
+            .timestamp_before_max = config.timestamp_before_max,
+            .timestamp_after_max = config.timestamp_after_max};
+}
+
+session::Limits session_limits(const config::Config& config) {
+    session::Limits limits;
+    limits.connections_max = config.connections_max;
+    limits.request_bytes_max = config.request_bytes_max;
+    limits.pipelined_requests_max = config.pipelined_requests_max;
+    limits.idle = config.idle_connection;
+    return limits;
+}
+
+api::Settings api_settings(const config::Config& config) {
+    api::Settings settings;
+    settings.node_id = config.node_id;
+    settings.host = config.advertised.host.empty() ? config.listen.host : config.advertised.host;
+    settings.port = config.advertised.port == 0 ? config.listen.port : config.advertised.port;
+    settings.auto_create_topics = config.auto_create_topics;
+    settings.num_partitions = config.num_partitions;
+    settings.accept_replication_factor = config.accept_replication_factor;
+    settings.message_bytes_max = config.message_bytes_max;
+    return settings;
+}
+
+}  // namespace
+
+NodeImpl::NodeImpl(const config::Config& config, Ports ports, std::unique_ptr<log::Log> log)
+    : config_(config), ports_(ports),
+      log_(log ? std::move(log) : log::make_log(ports.storage, ports.entropy, log_config(config), topics::find_record_time)),
+      pool_(config.byte_pool_bytes), topics_(*log_, ports.entropy, topic_defaults(config)),
+      sessions_(session_limits(config), pool_, api_), api_(api_settings(config), topics_, *log_, pool_) {}
+
+Status NodeImpl::refuse_start(Error error, std::string text) {
+    start_error_ = std::move(text);
+    return fail(error);
+}
+
+Status NodeImpl::start(Instant now, WallTime wall) {
+    started_ = now;
+    wall_ = wall;
+    if (const Status opened = log_->open(now, wall); !opened) return refuse_start(opened.error(), log_->open_error_text());
+    if (const Status loaded = topics_.registry.load(); !loaded) return refuse_start(loaded.error(), topics_.registry.load_problem());
+    auto id = cluster_id_of(config_.cluster_id, *log_, ports_.entropy, now);
+    if (!id) return refuse_start(id.error(), std::string("the cluster id cannot be made or kept: ") + error_text(id.error()));
+    cluster_id_ = *id;
+    api_.set_cluster_id(cluster_id_);
+    tell_log_status();
+    settle(now);
+    return ok();
+}
+
+void NodeImpl::tell_log_status() {
+    const log::LogStatus status = log_->status();
+    say(Event::Level::info, "log",
+        "log " + status.log_id + ", start " + std::to_string(status.start_count) + ", " + std::to_string(topics_.registry.all().size()) +
+            " topics, " + std::to_string(status.used_bytes / 1024) + " of " + std::to_string(status.budget_bytes / 1024) + " KiB used" +
+            (status.start_count > 1 && !status.was_sealed ? ", after an unclean stop" : ""));
+    if (!status.cut_text.empty()) say(Event::Level::warn, "log", status.cut_text);
+    if (status.foreign_device)
+        say(Event::Level::warn, "log", "this log was written on another device: a copied card? If the original still runs, stop one of the two");
+}
+
+void NodeImpl::stop(Instant now, WallTime wall) {
+    if (stopping_) return;
+    stopping_ = true;
+    wall_ = wall;
+    api_.stop(now, wall);
+    log_->close(now, wall);
+    settle(now);
+}
+
+Result<SessionId> NodeImpl::open_session(Instant now, std::string peer) {
+    if (stopping_) return fail(Error::closed);
+    auto session = sessions_.open(now, std::move(peer));
+    if (!session && told_refused_ != sessions_.counters().now_open) {
+        told_refused_ = sessions_.counters().now_open;  // once, not for each one turned away
+        say(Event::Level::warn, "session", "all " + std::to_string(config_.connections_max) + " connections are taken: more are refused; raise max.connections");
+    }
+    return session;
+}
+
+void NodeImpl::received(Instant now, WallTime wall, SessionId session, std::size_t count) {
+    wall_ = wall;
+    sessions_.received(now, wall, session, count);
+    settle(now);
+}
+
+void NodeImpl::sent(Instant now, SessionId session, std::size_t count) {
+    sessions_.sent(now, session, count);
+    settle(now);
+}
+
+void NodeImpl::session_closed(Instant now, SessionId session) {
+    sessions_.closed(now, session);
+    settle(now);
+}
+
+void NodeImpl::on_storage(Instant now, WallTime wall) {
+    wall_ = wall;
+    log_->on_storage(now);
+    settle(now);
+}
+
+void NodeImpl::on_deadline(Instant now, WallTime wall) {
+    wall_ = wall;
+    if (log_->deadline() <= now) log_->on_deadline(now, wall);
+    if (api_.deadline() <= now) api_.on_deadline(now, wall);
+    if (sessions_.deadline() <= now) sessions_.on_deadline(now, wall);
+    settle(now);
+}
+
+Instant NodeImpl::deadline() const { return earlier(log_->deadline(), earlier(api_.deadline(), sessions_.deadline())); }
+
+// Results travel until nothing moves: what the log finished completes answers, an answer makes room for the
+// next request, a request may start a read that is finished at once because its bytes are in memory.
+void NodeImpl::settle(Instant now) {
+    for (bool again = true; again;) {
+        again = false;
+        api_.on_log(now, wall_);
+        while (const auto done = log_->poll_read()) {
+            again = true;
+            (void)api_.on_read(now, wall_, *done);
+        }
+        while (const auto done = log_->poll_find_time()) {
+            again = true;
+            (void)api_.on_found(now, wall_, *done);
+        }
+        api_.on_memory(now, wall_);
+        if (sessions_.needs_pump()) again = true;
+        sessions_.pump(now, wall_);
+    }
+    if (stopping_ && log_->closed()) sessions_.close_all(now, session::CloseReason::stopping);
+}
+
+// -- uplink: no links until the room is there ---------------------------------------------------------
+
+std::optional<LinkAction> NodeImpl::poll_link_action() { return std::nullopt; }
+void NodeImpl::link_opened(Instant, LinkId) {}
+void NodeImpl::link_received(Instant, LinkId, ByteView) {}
+ByteView NodeImpl::link_poll_write(LinkId) { return {}; }
+void NodeImpl::link_sent(Instant, LinkId, std::size_t) {}
+void NodeImpl::link_closed(Instant, LinkId, Error) {}
+std::optional<LinkId> NodeImpl::link_ready() { return std::nullopt; }
+
+// -- events -------------------------------------------------------------------------------------------
+
+void NodeImpl::say(Event::Level level, const char* room, std::string text) {
+    if (events_.size() < events_max) events_.push_back({.level = level, .room = room, .text = std::move(text)});
+}
+
+std::optional<Event> NodeImpl::poll_event() {
+    while (const auto event = sessions_.poll_event()) {
+        using session::CloseReason;
+        const bool usual = event->reason == CloseReason::idle || event->reason == CloseReason::stopping;
+        const bool sized = event->reason == CloseReason::negative_length || event->reason == CloseReason::frame_too_large ||
+                           event->reason == CloseReason::frame_too_short;
+        say(usual ? Event::Level::debug : Event::Level::warn, "session",
+            event->peer + " closed: " + session::close_text(event->reason) + (sized ? " (" + std::to_string(event->detail) + ")" : ""));
+    }
+    const log::LogCounters& counters = log_->counters();
+    if (counters.write_errors != told_write_errors_) {
+        told_write_errors_ = counters.write_errors;
+        const bool over = log_->status().read_only;
+        say(Event::Level::error, "log",
+            over ? "two writes in a row failed: nothing is taken any more, reads go on; look at the device, then restart"
+                 : "a write failed: its group goes to another segment; look at the device");
+    }
+    if (counters.damaged_batches != told_damaged_) {
+        told_damaged_ = counters.damaged_batches;
+        say(Event::Level::error, "log", std::to_string(told_damaged_) + " batches are damaged on the device and were skipped by readers");
+    }
+    if (events_.empty()) return std::nullopt;
+    Event event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+}
+
+std::unique_ptr<Node> make_node(const config::Config& config, Ports ports) { return std::make_unique<NodeImpl>(config, ports); }
+
+}  // namespace leat::node

@@ -1,0 +1,69 @@
+// The composition: which room is told what, and in which order results travel.
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "broker/api/api.hpp"
+#include "broker/node/node.hpp"
+#include "broker/session/sessions.hpp"
+#include "broker/topics/topics.hpp"
+
+namespace leat::node {
+
+class NodeImpl final : public Node {
+public:
+    /// `log` is for tests: null makes the real one on ports.storage.
+    NodeImpl(const config::Config& config, Ports ports, std::unique_ptr<log::Log> log = nullptr);
+
+    Status start(Instant now, WallTime wall) override;
+    const std::string& start_error_text() const override { return start_error_; }
+    void stop(Instant now, WallTime wall) override;
+    bool stopped() const override { return stopping_ && log_->closed(); }
+
+    Result<SessionId> open_session(Instant now, std::string peer) override;
+    MutableBytes receive_window(Instant now, SessionId session) override { return sessions_.receive_window(now, session); }
+    void received(Instant now, WallTime wall, SessionId session, std::size_t count) override;
+    ByteView poll_write(SessionId session) override { return sessions_.poll_write(session); }
+    void sent(Instant now, SessionId session, std::size_t count) override;
+    bool wants_close(SessionId session) const override { return sessions_.wants_close(session); }
+    void session_closed(Instant now, SessionId session) override;
+    std::optional<SessionId> session_ready() override { return sessions_.poll_ready(); }
+
+    std::optional<LinkAction> poll_link_action() override;
+    void link_opened(Instant now, LinkId link) override;
+    void link_received(Instant now, LinkId link, ByteView bytes) override;
+    ByteView link_poll_write(LinkId link) override;
+    void link_sent(Instant now, LinkId link, std::size_t count) override;
+    void link_closed(Instant now, LinkId link, Error why) override;
+    std::optional<LinkId> link_ready() override;
+
+    void on_storage(Instant now, WallTime wall) override;
+    void on_deadline(Instant now, WallTime wall) override;
+    Instant deadline() const override;
+
+    std::optional<Event> poll_event() override;
+    std::string status_json(Instant now) const override;
+
+private:
+    Status refuse_start(Error error, std::string text);
+    void settle(Instant now);
+    void say(Event::Level level, const char* room, std::string text);
+    void tell_log_status();
+
+    config::Config config_;
+    Ports ports_;
+    std::unique_ptr<log::Log> log_;
+    session::BytePool pool_;
+    topics::Topics topics_;
+    session::Sessions sessions_;
+    api::Api api_;  // after the sessions: the replies it holds must end before they do
+    std::string start_error_, cluster_id_;
+    std::deque<Event> events_;
+    WallTime wall_{};
+    Instant started_{};
+    bool stopping_ = false;
+    std::uint64_t told_refused_ = 0, told_write_errors_ = 0, told_damaged_ = 0;
+};
+
+}  // namespace leat::node

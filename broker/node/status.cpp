@@ -1,0 +1,118 @@
+// The status document: what GET /status and `leat status` show, and what metrics are made from. Names that
+// end in _total only grow while the process runs; everything else is as of now.
+#include <algorithm>
+#include <limits>
+
+#include "broker/config/version.hpp"
+#include "broker/node/json.hpp"
+#include "broker/node/node_impl.hpp"
+
+namespace leat::node {
+namespace {
+
+void write_log(Json& json, const log::LogStatus& status, const log::LogCounters& counters) {
+    json.object("log")
+        .text("log_id", status.log_id)
+        .text("parent_log_id", status.parent_log_id)
+        .count("start_count", status.start_count)
+        .number("leader_epoch", status.leader_epoch)
+        .truth("was_sealed", status.was_sealed)
+        .truth("foreign_device", status.foreign_device)
+        .truth("read_only", status.read_only)
+        .count("budget_bytes", status.budget_bytes)
+        .count("used_bytes", status.used_bytes)
+        .count("segment_bytes", status.segment_bytes)
+        .count("segments", status.segments)
+        .count("segments_free", status.segments_free)
+        .count("payload_bytes_total", counters.payload)
+        .count("written_bytes_total", counters.written_data + counters.written_padding + counters.written_footer +
+                                          counters.written_checkpoint + counters.written_other)
+        .count("written_data_bytes_total", counters.written_data)
+        .count("written_padding_bytes_total", counters.written_padding)
+        .count("written_footer_bytes_total", counters.written_footer)
+        .count("written_checkpoint_bytes_total", counters.written_checkpoint)
+        .count("written_other_bytes_total", counters.written_other)
+        .count("read_bytes_total", counters.read)
+        .count("read_at_open_bytes", counters.read_at_open)
+        .count("commits_total", counters.commits)
+        .count("segments_recycled_total", counters.segments_recycled)
+        .count("write_errors_total", counters.write_errors)
+        .count("damaged_batches_total", counters.damaged_batches)
+        .count("expired_records_total", counters.expired_records)
+        .count("append_rejected_full_total", counters.append_rejected_full)
+        .end_object();
+}
+
+}  // namespace
+
+std::string NodeImpl::status_json(Instant now) const {
+    Json json;
+    json.object()
+        .text("name", "leatd")
+        .text("version", config::version_text)
+        .number("uptime_ms", (now - started_).count())
+        .text("cluster_id", cluster_id_)
+        .number("node_id", config_.node_id)
+        .truth("stopping", stopping_);
+    write_log(json, log_->status(), log_->counters());
+
+    json.array("topics");
+    for (const auto& [name, topic] : topics_.registry.all()) {
+        json.object().text("name", name).truth("internal", topic->internal).array("partitions");
+        for (std::size_t i = 0; i < topic->partitions.size(); ++i) {
+            const log::StreamState* state = log_->stream(topic->partitions[i]);
+            if (state == nullptr) continue;
+            json.object()
+                .number("partition", static_cast<std::int64_t>(i))
+                .number("log_start", state->log_start)
+                .number("high_watermark", state->flushed)
+                .number("log_end", state->log_end)
+                .number("uplinked_offset", std::clamp(state->release, state->log_start, std::max(state->log_start, state->flushed)))
+                .number("bytes", state->bytes)
+                .end_object();
+        }
+        json.end_array().end_object();
+    }
+    json.end_array();
+
+    const topics::TopicsCounters& topics = topics_.counters();
+    json.object("produce")
+        .count("batches_total", topics.batches)
+        .count("records_total", topics.records)
+        .count("bytes_total", topics.bytes)
+        .count("duplicates_total", topics.duplicates)
+        .count("refused_total", topics.refused)
+        .end_object();
+
+    json.array("uplink").end_array();
+
+    const session::Counters& sessions = sessions_.counters();
+    const api::Api::Parked parked = api_.parked();
+    json.object("sessions")
+        .count("open", sessions.now_open)
+        .count("opened_total", sessions.opened)
+        .count("refused_total", sessions.refused)
+        .count("closed_by_us_total", sessions.closed_by_us)
+        .count("requests_total", sessions.requests)
+        .count("responses_total", sessions.responses)
+        .count("received_bytes_total", sessions.bytes_in)
+        .count("sent_bytes_total", sessions.bytes_out)
+        .count("parked_produces", parked.produces)
+        .count("parked_fetches", parked.fetches)
+        .count("parked_lookups", parked.lookups)
+        .end_object();
+
+    const session::BytePool::Counters pool = pool_.counters();
+    json.object("byte_pool")
+        .count("size_bytes", pool.size)
+        .count("request_bytes", pool.request_bytes)
+        .count("response_bytes", pool.response_bytes)
+        .count("peak_bytes", pool.peak)
+        .count("waiting", pool.waiting)
+        .count("waited_total", pool.waited)
+        .end_object();
+    json.end_object();
+    return json.take();
+}
+
+}  // namespace leat::node

@@ -1,0 +1,52 @@
+#include "broker/topics/record_times.hpp"
+
+#include "broker/topics/record_walk.hpp"
+#include "sdk/compression/compression.hpp"
+#include "sdk/wire/record_batch.hpp"
+
+namespace leat::topics {
+namespace {
+
+constexpr std::size_t expanded_bytes_max = 32 * MiB;  // what validation let in
+
+class FirstAtOrAfter {
+public:
+    FirstAtOrAfter(const wire::BatchHeader& header, std::int64_t target) : header_(header), target_(target) {}
+    void operator()(std::int32_t, const RecordFacts& facts) {
+        if (found) return;
+        const auto timestamp = static_cast<std::int64_t>(static_cast<std::uint64_t>(header_.base_timestamp) +
+                                                         static_cast<std::uint64_t>(facts.timestamp_delta));
+        if (timestamp >= target_) found = {header_.base_offset + facts.offset_delta, timestamp};
+    }
+    std::optional<log::TimeDone::Found> found;
+
+private:
+    const wire::BatchHeader& header_;
+    std::int64_t target_;
+};
+
+}  // namespace
+
+std::optional<log::TimeDone::Found> find_record_time(ByteView bytes, std::int64_t target) {
+    const auto batch = wire::BatchView::parse(bytes);
+    if (!batch) return std::nullopt;
+    const wire::BatchHeader& header = batch->header();
+    // With LogAppendTime all records have the one time that stands in the header.
+    if (header.is_log_append_time()) {
+        if (header.max_timestamp < target) return std::nullopt;
+        return log::TimeDone::Found{header.base_offset, header.max_timestamp};
+    }
+    FirstAtOrAfter first(header, target);
+    if (batch->codec() == Codec::none) {
+        (void)walk_records(batch->records(), header.record_count, first);
+        return first.found;
+    }
+    PieceWalk<FirstAtOrAfter> walk(header.record_count, first);
+    (void)compression::decompress_chunks(batch->codec(), batch->records(), expanded_bytes_max, [&](ByteView piece) -> Status {
+        if (first.found) return fail(Error::closed);  // enough seen
+        return walk.feed(piece);
+    });
+    return first.found;
+}
+
+}  // namespace leat::topics

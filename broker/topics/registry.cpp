@@ -1,0 +1,134 @@
+#include "broker/topics/registry.hpp"
+
+#include <algorithm>
+
+#include "broker/topics/topic_fact.hpp"
+#include "broker/topics/topic_name.hpp"
+
+namespace leat::topics {
+namespace {
+
+// The next stream id lies in a fact of its own: a deleted topic's streams are never given again.
+constexpr std::string_view next_stream_key = "topics.next_stream";
+
+log::StreamPolicy policy_of(const TopicConfig& config) {
+    return {.retention = config.retention(), .retention_bytes = config.retention_bytes()};
+}
+
+}  // namespace
+
+Status Registry::load() {
+    if (const auto value = log_.find_fact(log::FactKind::node, bytes_of(next_stream_key)); value && value->size() == 4)
+        next_stream_ = load_big<log::StreamId>(value->data());
+    Status status = ok();
+    const TopicConfig fresh = new_config();
+    log_.for_each_fact(log::FactKind::topic, [&](ByteView key, ByteView value) {
+        if (!status) return;
+        auto topic = decode_topic(key, value, fresh);
+        if (!topic) {
+            load_problem_ = std::string("the fact of a topic cannot be read: ") + error_text(topic.error());
+            status = fail(Error::corrupt);
+            return;
+        }
+        for (const log::StreamId stream : (*topic)->partitions) next_stream_ = std::max(next_stream_, stream + 1);
+        const Topic* loaded = insert(*std::move(topic));
+        if (const Status declared = declare(*loaded); !declared) {
+            load_problem_ = "topic " + loaded->name + ": its streams: " + error_text(declared.error());
+            status = fail(declared.error());
+        }
+    });
+    return status;
+}
+
+const Topic* Registry::find(std::string_view name) const {
+    const auto at = by_name_.find(name);
+    return at == by_name_.end() ? nullptr : at->second.get();
+}
+
+const Topic* Registry::find(const TopicId& id) const {
+    const auto at = by_id_.find(id);
+    return at == by_id_.end() ? nullptr : at->second;
+}
+
+std::optional<Place> Registry::find_stream(log::StreamId stream) const {
+    const auto at = by_stream_.find(stream);
+    if (at == by_stream_.end()) return std::nullopt;
+    return at->second;
+}
+
+const Topic* Registry::find_collision(std::string_view name) const {
+    const auto at = by_collision_.find(collision_key(name));
+    return at == by_collision_.end() ? nullptr : at->second;
+}
+
+const Topic* Registry::insert(std::unique_ptr<Topic> topic) {
+    Topic* mine = topic.get();
+    by_id_[mine->id] = mine;
+    by_collision_[collision_key(mine->name)] = mine;
+    for (std::size_t i = 0; i < mine->partitions.size(); ++i)
+        by_stream_[mine->partitions[i]] = {.topic = mine, .partition = static_cast<std::int32_t>(i)};
+    by_name_[mine->name] = std::move(topic);
+    return mine;
+}
+
+void Registry::forget(const Topic& topic) {
+    for (const log::StreamId stream : topic.partitions) {
+        by_stream_.erase(stream);
+        log_.drop_stream(stream);
+    }
+    by_id_.erase(topic.id);
+    by_collision_.erase(collision_key(topic.name));
+    by_name_.erase(by_name_.find(topic.name));
+}
+
+Status Registry::declare(const Topic& topic) {
+    for (const log::StreamId stream : topic.partitions)
+        if (const Status declared = log_.declare_stream(stream, policy_of(topic.config)); !declared) return declared;
+    return ok();
+}
+
+Result<log::CommitId> Registry::persist(Instant now, const Topic& topic) {
+    std::array<std::uint8_t, 4> next{};
+    store_big(next.data(), next_stream_);
+    // First the counter, then the topic: facts become durable in order, so no stream id is ever given twice.
+    if (auto put = log_.put_fact(now, log::FactKind::node, bytes_of(next_stream_key), next); !put) return put;
+    return log_.put_fact(now, log::FactKind::topic, topic.id, encode_topic(topic));
+}
+
+Result<const Topic*> Registry::create(Instant now, std::string_view name, std::int32_t partitions, TopicConfig config) {
+    auto topic = std::make_unique<Topic>();
+    topic->name = name;
+    topic->config = std::move(config);
+    topic->internal = name == "__consumer_offsets" || name == "__transaction_state";
+    if (const Status filled = entropy_.fill(topic->id); !filled) return fail(filled.error());
+    topic->id[6] = static_cast<std::uint8_t>((topic->id[6] & 0x0F) | 0x40);
+    topic->id[8] = static_cast<std::uint8_t>((topic->id[8] & 0x3F) | 0x80);
+    for (std::int32_t i = 0; i < partitions; ++i) topic->partitions.push_back(next_stream_++);
+
+    const Topic* created = insert(std::move(topic));
+    Result<log::CommitId> commit = fail(Error::full);
+    if (const Status declared = declare(*created); !declared) commit = fail(declared.error());
+    else commit = persist(now, *created);
+    if (!commit) {
+        forget(*created);
+        return fail(commit.error());
+    }
+    by_name_.find(created->name)->second->created = *commit;
+    return created;
+}
+
+Result<log::CommitId> Registry::remove(Instant now, const Topic& topic) {
+    auto commit = log_.erase_fact(now, log::FactKind::topic, topic.id);
+    if (!commit) return commit;
+    forget(topic);
+    return commit;
+}
+
+void Registry::rolled_back(log::CommitId first, log::CommitId last) {
+    std::vector<const Topic*> undone;
+    for (const auto& [name, topic] : by_name_)
+        if (topic->created > first && topic->created <= last) undone.push_back(topic.get());
+    for (const Topic* topic : undone) forget(*topic);
+}
+
+}  // namespace leat::topics

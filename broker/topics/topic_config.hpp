@@ -1,0 +1,71 @@
+// A topic's settings: Kafka's names and values, the few that matter here parsed. Unknown names and bad values
+// are refused (INVALID_CONFIG), never kept silently.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "leat/time.hpp"
+
+namespace leat::topics {
+
+/// What a topic without overrides gets; from the broker's configuration.
+struct TopicDefaults {
+    milliseconds retention{std::int64_t{7} * 24 * 3600 * 1000};  ///< -1: for ever
+    std::int64_t retention_bytes = -1;
+    std::uint32_t message_bytes_max = 1024 * 1024;
+    milliseconds timestamp_before_max{-1};  ///< -1: no bound
+    milliseconds timestamp_after_max{3'600'000};
+};
+
+/// ConfigDef types as DescribeConfigs v3 tells them.
+enum class SettingType : std::int8_t { boolean = 1, string = 2, int32 = 3, int64 = 5, real = 6, list = 7 };
+
+struct Setting {
+    std::string_view name;
+    SettingType type;
+    std::string_view fallback;       ///< Kafka's default; empty where the broker's configuration gives it
+    std::int64_t min, max;           ///< for numbers
+    std::string_view choices;        ///< for strings and lists: allowed words, separated by `|`; empty: free
+    std::string_view documentation;
+};
+std::span<const Setting> settings();   ///< sorted by name
+const Setting* find_setting(std::string_view name);
+
+class TopicConfig {
+public:
+    explicit TopicConfig(const TopicDefaults& defaults = {});
+
+    /// Sets one override. A null value removes it.
+    /// returns  an empty string, else why it is refused
+    std::string set(std::string_view name, std::optional<std::string_view> value);
+
+    /// The value in force as text, as DescribeConfigs tells it.
+    std::string value(const Setting& setting) const;
+    const std::map<std::string, std::string, std::less<>>& overrides() const { return overrides_; }
+    bool is_override(std::string_view name) const { return overrides_.contains(name); }
+
+    milliseconds retention() const { return retention_; }           ///< -1: for ever; also when only compacted
+    std::int64_t retention_bytes() const { return retention_bytes_; }
+    std::uint32_t message_bytes_max() const { return message_bytes_max_; }
+    bool log_append_time() const { return log_append_time_; }
+    bool compacted() const { return compacted_; }
+    milliseconds timestamp_before_max() const { return before_max_; }
+    milliseconds timestamp_after_max() const { return after_max_; }
+
+private:
+    void apply();
+
+    TopicDefaults defaults_;
+    std::map<std::string, std::string, std::less<>> overrides_;
+    milliseconds retention_{}, before_max_{}, after_max_{};
+    std::int64_t retention_bytes_ = -1;
+    std::uint32_t message_bytes_max_ = 0;
+    bool log_append_time_ = false, compacted_ = false;
+};
+
+}  // namespace leat::topics

@@ -1,0 +1,139 @@
+#include "broker/topics/topics.hpp"
+
+#include <algorithm>
+
+#include "broker/topics/producer_state.hpp"
+
+namespace leat::topics {
+namespace {
+
+using wire::ErrorCode;
+
+ErrorCode code_of(Error error) {
+    switch (error) {
+        case Error::full: return ErrorCode::not_enough_replicas;
+        case Error::too_large: return ErrorCode::message_too_large;
+        case Error::not_found: return ErrorCode::unknown_topic_or_partition;
+        default: return ErrorCode::kafka_storage_error;
+    }
+}
+
+const char* message_of(Error error) {
+    switch (error) {
+        case Error::full: return "the log is full: nothing in it may be freed yet";
+        case Error::too_large: return "the batch is larger than the log can take";
+        case Error::storage: return "the log cannot write";
+        default: return error_text(error);
+    }
+}
+
+}  // namespace
+
+std::uint32_t Topics::message_bytes_max(const Topic& topic) const {
+    return std::min(topic.config.message_bytes_max(), log_.max_batch_bytes());
+}
+
+Append Topics::append(Instant now, WallTime wall, const Topic& topic, std::int32_t partition, ByteView records,
+                      std::int16_t version) {
+    const log::StreamId stream = topic.partitions[static_cast<std::size_t>(partition)];
+    Append result;
+    if (const log::StreamState* state = log_.stream(stream)) result.log_start = state->log_start;
+
+    Validated batch = validate(records, BatchRules{.produce_version = version,
+                                                   .bytes_max = message_bytes_max(topic),
+                                                   .compacted = topic.config.compacted(),
+                                                   .now = wall,
+                                                   .check_times = log_.wall_trusted() && !topic.config.log_append_time(),
+                                                   .before_max = topic.config.timestamp_before_max(),
+                                                   .after_max = topic.config.timestamp_after_max()});
+    if (batch.error != ErrorCode::none) {
+        ++counters_.refused;
+        result.error = batch.error;
+        result.message = std::move(batch.message);
+        result.record_problems = std::move(batch.problems);
+        return result;
+    }
+
+    const wire::BatchHeader& header = batch.header;
+    if (header.producer_id >= 0) {
+        const ProducerStamp stamp{.epoch = header.producer_epoch,
+                                  .first_sequence = header.base_sequence,
+                                  .last_sequence = last_sequence_of(header.base_sequence, header.last_offset_delta)};
+        const ProducerDecision decision = decide(log_.producer(stream, header.producer_id), stamp);
+        if (decision.kind == ProducerDecision::Kind::duplicate) {
+            ++counters_.duplicates;
+            result.duplicate = true;
+            result.base_offset = decision.original->base_offset;
+            result.log_append_time = decision.original->timestamp;
+            result.commit = decision.original->commit;
+            return result;
+        }
+        if (decision.kind == ProducerDecision::Kind::refuse) {
+            ++counters_.refused;
+            result.error = decision.error;
+            result.message = decision.error == ErrorCode::invalid_producer_epoch
+                                 ? "the producer's epoch is older than one seen before"
+                                 : "the batch does not follow the producer's last one";
+            return result;
+        }
+    }
+
+    log::AppendRequest request{.stream = stream, .batch = records, .log_append_time = std::nullopt};
+    if (topic.config.log_append_time()) request.log_append_time = wall;
+    const auto appended = log_.append(now, wall, request);
+    if (!appended) {
+        if (appended.error() == Error::would_block) {
+            result.again = true;
+            return result;
+        }
+        ++counters_.refused;
+        result.error = code_of(appended.error());
+        result.message = message_of(appended.error());
+        return result;
+    }
+    ++counters_.batches;
+    counters_.records += static_cast<std::uint64_t>(header.record_count);
+    counters_.bytes += records.size();
+    result.base_offset = appended->base_offset;
+    if (request.log_append_time) result.log_append_time = wall.time_since_epoch().count();
+    result.commit = appended->commit;
+    const auto bytes = static_cast<std::uint32_t>(records.size());
+    if (!unflushed_.empty() && unflushed_.back().commit == appended->commit && unflushed_.back().advance.stream == stream)
+        unflushed_.back().advance.bytes += bytes;
+    else
+        unflushed_.push_back({.commit = appended->commit, .advance = {.stream = stream, .bytes = bytes}});
+    return result;
+}
+
+Topics::OffsetAnswer Topics::list_offset(Instant now, log::StreamId stream, ListOffsetsKind kind) {
+    const log::StreamState* state = log_.stream(stream);
+    if (state == nullptr) return {};
+    switch (kind) {
+        case ListOffsetsKind::earliest: return {.offset = state->log_start};
+        case ListOffsetsKind::latest:
+            if (state->log_end > state->flushed) log_.flush_soon(now);
+            return {.offset = state->flushed};
+        case ListOffsetsKind::max_timestamp:
+            if (state->max_timestamp_offset < state->log_start || state->max_timestamp < 0) return {};
+            if (state->max_timestamp_offset >= state->flushed) {
+                log_.flush_soon(now);
+                return {.again = true};
+            }
+            return {.offset = state->max_timestamp_offset, .timestamp = state->max_timestamp};
+    }
+    return {};
+}
+
+std::optional<Advance> Topics::poll_advance() {
+    if (unflushed_.empty() || unflushed_.front().commit > log_.flushed_commit()) return std::nullopt;
+    const Advance advance = unflushed_.front().advance;
+    unflushed_.pop_front();
+    return advance;
+}
+
+void Topics::rolled_back(log::CommitId first, log::CommitId last) {
+    std::erase_if(unflushed_, [=](const Unflushed& entry) { return entry.commit > first && entry.commit <= last; });
+    registry.rolled_back(first, last);
+}
+
+}  // namespace leat::topics

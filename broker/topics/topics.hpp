@@ -1,0 +1,82 @@
+// The room's door: topics, their partitions, and what may be appended to and asked of them.
+//
+// A partition has no object of its own: its offsets and producer state are a stream of the log, its settings
+// its topic's. high_watermark is the log's flushed offset, so what is readable is durable.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "broker/topics/producer_ids.hpp"
+#include "broker/topics/registry.hpp"
+#include "broker/topics/validate.hpp"
+#include "sdk/wire/error_code.hpp"
+
+namespace leat::topics {
+
+/// What became of one batch.
+struct Append {
+    wire::ErrorCode error = wire::ErrorCode::none;
+    /// The log's open group and its successor are full: nothing happened; ask again after the next commit.
+    bool again = false;
+    bool duplicate = false;             ///< recognised as sent before: the offsets are the original's
+    log::Offset base_offset = -1;
+    std::int64_t log_append_time = -1;  ///< for LogAppendTime topics
+    log::Offset log_start = -1;
+    log::CommitId commit = 0;           ///< acks=all is answered when this is durable
+    std::string message;                ///< for people, on errors
+    std::vector<RecordProblem> record_problems;
+};
+
+/// A stream's high watermark moved up.
+struct Advance {
+    log::StreamId stream = 0;
+    std::uint32_t bytes = 0;  ///< of the batches that became readable
+};
+
+enum class ListOffsetsKind : std::uint8_t { latest, earliest, max_timestamp };
+
+struct TopicsCounters {
+    std::uint64_t batches = 0, records = 0, bytes = 0, duplicates = 0, refused = 0;
+};
+
+class Topics {
+public:
+    Topics(log::Log& log, port::Entropy& entropy, TopicDefaults defaults)
+        : registry(log, entropy, defaults), producer_ids(entropy), log_(log) {}
+
+    Registry registry;
+    ProducerIds producer_ids;
+
+    /// One partition's records of a Produce request, version `version` of which it came in.
+    /// `partition` is inside the topic. The bytes are borrowed for the call.
+    Append append(Instant now, WallTime wall, const Topic& topic, std::int32_t partition, ByteView records, std::int16_t version);
+
+    struct OffsetAnswer {
+        log::Offset offset = -1;
+        std::int64_t timestamp = -1;
+        bool again = false;  ///< max_timestamp only: the record is not durable yet; ask after the open commit
+    };
+    OffsetAnswer list_offset(Instant now, log::StreamId stream, ListOffsetsKind kind);
+
+    /// Streams whose high watermark moved since the last call; after log.on_storage.
+    std::optional<Advance> poll_advance();
+    /// Commits in (first, last] were given up by the log.
+    void rolled_back(log::CommitId first, log::CommitId last);
+
+    /// message bytes in force: the topic's setting, at most what the log can take
+    std::uint32_t message_bytes_max(const Topic& topic) const;
+    const TopicsCounters& counters() const { return counters_; }
+
+private:
+    struct Unflushed {
+        log::CommitId commit;
+        Advance advance;
+    };
+    log::Log& log_;
+    std::deque<Unflushed> unflushed_;  // in commit order; bounded by the log's two open groups
+    TopicsCounters counters_;
+};
+
+}  // namespace leat::topics
