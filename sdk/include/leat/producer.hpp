@@ -74,13 +74,14 @@ struct Delivery {
 /// Runs once per record, on the loop's thread, in the order of the partition. May send, must not wait.
 using OnDelivery = std::function<void(const Delivery&)>;
 
-/// A delivery to wait for. Outlives the producer (its topic text does not).
+/// A delivery to wait for; known at the latest when the producer is closed. Its topic text lives as long as the
+/// producer. On a Loop that is polled, polling is what makes it come.
 class PendingDelivery {
 public:
     struct State;
     explicit PendingDelivery(std::shared_ptr<State> state) : state_(std::move(state)) {}
     bool is_done() const;
-    /// fails: timed_out (not known yet), closed (the producer is gone and nobody will ever know)
+    /// fails: timed_out (not known yet)
     Result<Delivery> wait(milliseconds timeout);
 
 private:

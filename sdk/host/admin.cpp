@@ -1,0 +1,127 @@
+// The admin front door: starts an operation of cluster::Admin and waits for its answer.
+#include "leat/admin.hpp"
+
+#include "sdk/cluster/admin.hpp"
+#include "sdk/host/client_core.hpp"
+
+namespace leat {
+
+class Admin::Impl final : public host::ClientCore {
+public:
+    Impl(Loop::Impl& loop, cluster::RouterConfig config, milliseconds timeout)
+        : ClientCore(loop, config), machine_(router_, config.metadata.retry, host::any_seed()), timeout_(timeout) {}
+    ~Impl() = default;
+
+    /// `start` begins the operation and returns its id.
+    template <class Start>
+    Result<cluster::AdminAnswer> ask(Start start) {
+        std::unique_lock lock(loop_.mutex);
+        cluster::Admin::Options options;
+        options.timeout = timeout_;
+        const cluster::AdminId id = start(machine_, now(), options);
+        wake();
+        // The operation ends by its own deadline; the second is for the loop to notice.
+        const Instant until = now() + timeout_ + milliseconds(1000);
+        loop_.wait(lock, until, [&] {
+            while (std::optional<cluster::AdminAnswer> answer = machine_.poll_answer())
+                answers_[answer->id] = *std::move(answer);
+            return answers_.contains(id);
+        });
+        const auto found = answers_.find(id);
+        if (found == answers_.end()) return fail(Error::timed_out);
+        cluster::AdminAnswer answer = std::move(found->second);
+        answers_.erase(found);
+        if (!answer.status) return fail(answer.status.error());
+        return answer;
+    }
+    std::string problem() {
+        const std::lock_guard lock(loop_.mutex);
+        return last_problem();
+    }
+    void close() {
+        const std::lock_guard lock(loop_.mutex);
+        shut();
+    }
+
+private:
+    void on_router_event(const cluster::RouterEvent&) override {}
+
+    cluster::Admin machine_;
+    milliseconds timeout_;
+    std::map<cluster::AdminId, cluster::AdminAnswer> answers_;  // for the threads that wait
+};
+
+Result<Admin> Admin::open(Loop& loop, AdminConfig settings) {
+    Result<cluster::RouterConfig> config = host::router_config({
+        .bootstrap = settings.bootstrap,
+        .client_id = settings.client_id,
+        .request_timeout = settings.timeout,
+        .retry_backoff = settings.retry_backoff,
+        .retry_backoff_max = settings.retry_backoff_max,
+        .reconnect_backoff = settings.reconnect_backoff,
+        .reconnect_backoff_max = settings.reconnect_backoff_max,
+        .allow_auto_topic_creation = false,
+    });
+    if (!config) return fail(config.error());
+    config->send_bytes = 1024 * 1024;  // many topics with many settings are one request
+    return Admin(std::make_shared<Impl>(loop.impl(), *std::move(config), settings.timeout));
+}
+
+Admin::Admin(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Admin::Admin(Admin&&) noexcept = default;
+
+Admin& Admin::operator=(Admin&& other) noexcept {
+    if (impl_) impl_->close();
+    impl_ = std::move(other.impl_);
+    return *this;
+}
+
+Admin::~Admin() {
+    if (impl_) impl_->close();
+}
+
+Result<std::vector<TopicOutcome>> Admin::create_topics(std::vector<NewTopic> topics, bool validate_only) {
+    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, auto options) {
+        options.validate_only = validate_only;
+        return machine.create_topics(now, std::move(topics), options);
+    });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->topics);
+}
+
+Result<std::vector<TopicOutcome>> Admin::delete_topics(std::vector<std::string> names) {
+    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, const auto& options) {
+        return machine.delete_topics(now, std::move(names), options);
+    });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->topics);
+}
+
+Result<ClusterPicture> Admin::describe(std::optional<std::vector<std::string>> topics) {
+    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, const auto& options) {
+        return machine.describe(now, std::move(topics), options);
+    });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->cluster);
+}
+
+Result<Admin::Configs> Admin::describe_configs(ConfigResource kind, std::string name) {
+    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, const auto& options) {
+        return machine.describe_configs(now, kind, std::move(name), options);
+    });
+    if (!answer) return fail(answer.error());
+    return Configs{answer->error, std::move(answer->message), std::move(answer->configs)};
+}
+
+Result<std::vector<PartitionOffset>> Admin::list_offsets(std::string topic, std::vector<std::int32_t> partitions,
+                                                         std::int64_t timestamp) {
+    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, const auto& options) {
+        return machine.list_offsets(now, std::move(topic), std::move(partitions), timestamp, options);
+    });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->offsets);
+}
+
+std::string Admin::last_problem() const { return impl_->problem(); }
+
+}  // namespace leat

@@ -1,0 +1,38 @@
+#include "sdk/host/system.hpp"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+
+namespace leat::host {
+
+Instant SystemClock::monotonic() {
+    return Instant(std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+WallTime SystemClock::wall() {
+    return WallTime(std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()));
+}
+
+Status SystemEntropy::fill(std::span<std::uint8_t> into) {
+    while (!into.empty()) {
+        const ssize_t got = ::getrandom(into.data(), into.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return fail(Error::unsupported);
+        into = into.subspan(static_cast<std::size_t>(got));
+    }
+    return ok();
+}
+
+std::uint32_t any_seed() {
+    std::uint32_t seed = 0;
+    SystemEntropy entropy;
+    if (!entropy.fill({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed}))
+        seed = static_cast<std::uint32_t>(SystemClock().monotonic().time_since_epoch().count()) ^
+               (static_cast<std::uint32_t>(::getpid()) << 16);
+    return seed ? seed : 1;
+}
+
+}  // namespace leat::host
