@@ -104,7 +104,7 @@ public:
         }
         if (header.producer_id >= 0) {
             log::ProducerState& producer = stream.producers[header.producer_id];
-            if (producer.epoch != header.producer_epoch) producer = {.epoch = header.producer_epoch};
+            if (producer.epoch != header.producer_epoch) producer = {.epoch = header.producer_epoch, .count = 0, .last = {}};
             if (producer.count == 5) {
                 for (int i = 1; i < 5; ++i) producer.last[i - 1] = producer.last[i];
                 producer.count = 4;
@@ -201,7 +201,8 @@ public:
         return done;
     }
     Result<log::ReadTicket> start_find_time(Instant, log::StreamId id, std::int64_t target) override {
-        log::TimeDone done{.ticket = ++ticket_};
+        log::TimeDone done;
+        done.ticket = ++ticket_;
         const Stream& stream = streams_.at(id);
         for (const Batch& batch : stream.batches) {
             const wire::BatchHeader header = wire::read_batch_header(batch.bytes.data());

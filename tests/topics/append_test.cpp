@@ -1,0 +1,146 @@
+#include <doctest/doctest.h>
+
+#include "broker/topics/record_times.hpp"
+#include "broker/topics/topics.hpp"
+#include "sdk/compression/compression.hpp"
+#include "tests/support/batches.hpp"
+#include "tests/support/fake_log.hpp"
+#include "tests/support/test_entropy.hpp"
+
+using namespace leat;
+using namespace leat::topics;
+using test::BatchSpec;
+using test::make_batch;
+using wire::ErrorCode;
+
+namespace {
+
+struct Bench {
+    Bench() : topics(log, entropy, {}), topic(*topics.registry.create(now, "t", 2, topics.registry.new_config())) { flush(); }
+    Append append(const BatchSpec& spec) { return topics.append(now, wall, *topic, 0, make_batch(spec), 9); }
+    void flush() { log.on_storage(now); }
+    log::StreamId stream() const { return topic->partitions[0]; }
+
+    Instant now = instant_ms(1000);
+    WallTime wall = wall_ms(1'700'000'000'000);
+    test::FakeLog log;
+    test::TestEntropy entropy;
+    Topics topics;
+    const Topic* topic;
+};
+
+}  // namespace
+
+TEST_CASE("append: offsets follow each other, the high watermark only follows the flush") {
+    Bench bench;
+    CHECK(bench.append({.records = 3}).base_offset == 0);
+    CHECK(bench.append({.records = 2}).base_offset == 3);
+    CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::latest).offset == 0);
+    CHECK_FALSE(bench.topics.poll_advance());
+    CHECK(bench.log.flush_soon_calls == 1);
+    bench.flush();
+    const auto advance = bench.topics.poll_advance();
+    REQUIRE(advance);
+    CHECK(advance->stream == bench.stream());
+    CHECK(advance->bytes == make_batch({.records = 3}).size() + make_batch({.records = 2}).size());
+    CHECK_FALSE(bench.topics.poll_advance());
+    CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::latest).offset == 5);
+}
+
+TEST_CASE("append: a duplicate has the original's offset and commit, and nothing is appended") {
+    Bench bench;
+    const BatchSpec first{.records = 3, .producer_id = 7, .epoch = 0, .sequence = 0};
+    const Append original = bench.append(first);
+    const Append again = bench.append(first);
+    CHECK(again.duplicate);
+    CHECK(again.base_offset == original.base_offset);
+    CHECK(again.commit == original.commit);
+    CHECK(bench.log.stream(bench.stream())->log_end == 3);
+    CHECK(bench.append({.records = 1, .producer_id = 7, .epoch = 0, .sequence = 4}).error == ErrorCode::out_of_order_sequence_number);
+    CHECK(bench.append({.records = 1, .producer_id = 7, .epoch = 1, .sequence = 0}).base_offset == 3);
+    CHECK(bench.append(first).error == ErrorCode::invalid_producer_epoch);
+    CHECK(bench.topics.counters().duplicates == 1);
+    CHECK(bench.topics.counters().refused == 2);
+}
+
+TEST_CASE("append: the same producer in two partitions is two producers") {
+    Bench bench;
+    const auto batch = make_batch({.producer_id = 7, .epoch = 0, .sequence = 0});
+    CHECK(bench.topics.append(bench.now, bench.wall, *bench.topic, 0, batch, 9).base_offset == 0);
+    const Append other = bench.topics.append(bench.now, bench.wall, *bench.topic, 1, batch, 9);
+    CHECK_FALSE(other.duplicate);
+    CHECK(other.base_offset == 0);
+}
+
+TEST_CASE("append: what the log says becomes Kafka's answer") {
+    Bench bench;
+    bench.log.is_full = true;
+    CHECK(bench.append({}).error == ErrorCode::not_enough_replicas);
+    bench.log.is_full = false;
+    bench.log.is_read_only = true;
+    CHECK(bench.append({}).error == ErrorCode::kafka_storage_error);
+    bench.log.is_read_only = false;
+    bench.log.group_batches_max = 1;
+    CHECK(bench.append({}).error == ErrorCode::none);
+    const Append waits = bench.append({});
+    CHECK(waits.again);
+    CHECK(waits.error == ErrorCode::none);
+    bench.flush();
+    CHECK_FALSE(bench.append({}).again);
+    bench.log.batch_bytes_max = 100;
+    CHECK(bench.append({.value_bytes = 200}).error == ErrorCode::message_too_large);
+    CHECK(bench.log.stream(bench.stream())->log_end == 2);
+}
+
+TEST_CASE("append: times are judged only while the clock is trusted, and LogAppendTime is stamped") {
+    Bench bench;
+    const BatchSpec future{.timestamp = 1'700'000'000'000 + 3'600'001};
+    CHECK(bench.append(future).error == ErrorCode::invalid_timestamp);
+    bench.log.trusted = false;
+    CHECK(bench.append(future).error == ErrorCode::none);
+    bench.log.trusted = true;
+    TopicConfig config = bench.topics.registry.new_config();
+    REQUIRE(config.set("message.timestamp.type", "LogAppendTime") == "");
+    const Topic* stamped = *bench.topics.registry.create(bench.now, "stamped", 1, config);
+    const Append append = bench.topics.append(bench.now, bench.wall, *stamped, 0, make_batch(future), 9);
+    CHECK(append.error == ErrorCode::none);
+    CHECK(append.log_append_time == 1'700'000'000'000);
+}
+
+TEST_CASE("list offsets: empty, earliest, latest and the largest timestamp") {
+    Bench bench;
+    CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::earliest).offset == 0);
+    CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::max_timestamp).offset == -1);
+    bench.append({.timestamp = 1'700'000'000'500});
+    bench.append({.timestamp = 1'700'000'000'100});
+    CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::max_timestamp).again);
+    bench.flush();
+    const auto largest = bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::max_timestamp);
+    CHECK(largest.offset == 0);
+    CHECK(largest.timestamp == 1'700'000'000'500);
+}
+
+TEST_CASE("record times: the first record at or after the target, also inside a compressed batch") {
+    std::vector<std::uint8_t> plain = make_batch({.records = 100, .timestamp = 1000, .timestamp_step = 10, .value_bytes = 2000});
+    wire::BatchHeader header = wire::read_batch_header(plain.data());
+    header.base_offset = 500;
+    wire::seal_batch_header(header, ByteView(plain).subspan(wire::batch_header_size), plain.data());
+    for (const Codec codec : {Codec::none, Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd}) {
+        CAPTURE(static_cast<int>(codec));
+        std::vector<std::uint8_t> records;
+        REQUIRE(compression::compress(codec, ByteView(plain).subspan(wire::batch_header_size), records));
+        std::vector<std::uint8_t> batch(wire::batch_header_size);
+        batch.insert(batch.end(), records.begin(), records.end());
+        wire::BatchHeader compressed = header;
+        compressed.attributes = static_cast<std::int16_t>(codec);
+        wire::seal_batch_header(compressed, records, batch.data());
+        for (const std::int64_t target : {0, 1000, 1001, 1500, 1990}) {
+            const auto found = find_record_time(batch, target);
+            REQUIRE(found);
+            const std::int64_t expected = std::max<std::int64_t>(0, (target - 1000 + 9) / 10);
+            CHECK(found->offset == 500 + expected);
+            CHECK(found->timestamp == 1000 + expected * 10);
+        }
+        CHECK_FALSE(find_record_time(batch, 1991));
+    }
+}

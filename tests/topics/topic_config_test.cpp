@@ -1,0 +1,78 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "broker/topics/topic_config.hpp"
+#include "broker/topics/topic_name.hpp"
+
+using namespace leat;
+using namespace leat::topics;
+
+TEST_CASE("topic names: Kafka's rule at its bounds") {
+    CHECK(topic_name_problem("a") == nullptr);
+    CHECK(topic_name_problem("Sensor.temp_1-x") == nullptr);
+    CHECK(topic_name_problem(std::string(249, 'x')) == nullptr);
+    CHECK(topic_name_problem(std::string(250, 'x')) != nullptr);
+    for (const char* wrong : {"", ".", "..", "a b", "a/b", "\xc3\xa9", "a\n"}) CHECK(topic_name_problem(wrong) != nullptr);
+    CHECK(topic_name_problem(std::string_view("a\0b", 3)) != nullptr);
+    CHECK(collision_key("a.b_c") == collision_key("a_b.c"));
+    CHECK(collision_key("a.b") != collision_key("ab"));
+}
+
+TEST_CASE("topic settings: the table is sorted and every default passes its own check") {
+    const auto all = settings();
+    CHECK(std::is_sorted(all.begin(), all.end(), [](const Setting& a, const Setting& b) { return a.name < b.name; }));
+    for (const Setting& setting : all) {
+        CAPTURE(setting.name);
+        TopicConfig config;
+        CHECK(find_setting(setting.name) == &setting);
+        CHECK(config.set(setting.name, config.value(setting)) == "");
+    }
+}
+
+TEST_CASE("topic settings: unknown names and bad values are refused and change nothing") {
+    TopicConfig config;
+    CHECK(config.set("retention.msx", "1") == "Unknown topic config name: retention.msx");
+    struct Wrong {
+        const char *name, *value;
+    };
+    for (const Wrong& wrong : {Wrong{"retention.ms", "abc"}, {"retention.ms", "-2"}, {"retention.ms", ""}, {"retention.ms", "1 2"},
+                               {"retention.ms", "9223372036854775808"}, {"max.message.bytes", "-1"}, {"max.message.bytes", "2147483648"},
+                               {"cleanup.policy", "destroy"}, {"cleanup.policy", "delete,destroy"}, {"cleanup.policy", ""},
+                               {"compression.type", "zstd"}, {"message.timestamp.type", "createtime"}, {"preallocate", "yes"},
+                               {"remote.storage.enable", "true"}, {"min.cleanable.dirty.ratio", "1.5"}, {"min.cleanable.dirty.ratio", "nan"},
+                               {"min.insync.replicas", "0"}}) {
+        CAPTURE(wrong.name);
+        CAPTURE(wrong.value);
+        CHECK(config.set(wrong.name, wrong.value) != "");
+        CHECK(config.overrides().empty());
+    }
+}
+
+TEST_CASE("topic settings: what matters here is parsed, and falls back when an override goes") {
+    TopicConfig config(TopicDefaults{.retention = milliseconds(5000), .message_bytes_max = 4096});
+    CHECK(config.retention() == milliseconds(5000));
+    CHECK(config.message_bytes_max() == 4096);
+    CHECK(config.set("retention.ms", " 77 ") == "");
+    CHECK(config.retention() == milliseconds(77));
+    CHECK(config.value(*find_setting("retention.ms")) == "77");
+    CHECK(config.set("retention.ms", std::nullopt) == "");
+    CHECK(config.retention() == milliseconds(5000));
+    CHECK(config.set("retention.ms", "-1") == "");
+    CHECK(config.retention() == milliseconds(-1));
+
+    CHECK(config.set("cleanup.policy", "compact") == "");
+    CHECK(config.compacted());
+    CHECK(config.retention() == milliseconds(-1));  // only compacted: nothing is deleted by age
+    CHECK(config.set("retention.ms", "9") == "");
+    CHECK(config.set("cleanup.policy", "compact, delete") == "");
+    CHECK(config.retention() == milliseconds(9));
+
+    CHECK_FALSE(config.log_append_time());
+    CHECK(config.set("message.timestamp.type", "LogAppendTime") == "");
+    CHECK(config.log_append_time());
+    CHECK(config.timestamp_before_max() == milliseconds(-1));
+    CHECK(config.value(*find_setting("message.timestamp.before.max.ms")) == "9223372036854775807");
+    CHECK(config.set("message.timestamp.before.max.ms", "9223372036854775807") == "");
+    CHECK(config.timestamp_before_max() == milliseconds(-1));
+}
