@@ -5,8 +5,8 @@ namespace {
 
 constexpr std::int16_t never = Versions::never;
 
-// Sorted by key. The second range is narrower where a higher version means behaviour, not layout, that
-// brokers here do not have: fetch by topic id (13) and its sessions, tiered offsets (8), group
+// Sorted by key. The second range is narrower where a higher version means behaviour, not layout,
+// that brokers here do not have: fetch by topic id (13) and its sessions, tiered offsets (8), group
 // coordination beyond KIP-848's epochs, transactions version 2, two-phase commit.
 constexpr Api table[] = {
     {ApiKey::produce, "Produce", {3, 13, 9}, {3, 9, 9}, 0},
@@ -39,7 +39,8 @@ constexpr Api table[] = {
 
 consteval bool agrees_with_flexible_since() {
     for (const Api& api : table)
-        if (api.codec.flexible != flexible_since(api.key) || api.accepted.flexible != api.codec.flexible)
+        if (api.codec.flexible != flexible_since(api.key) ||
+            api.accepted.flexible != api.codec.flexible)
             return false;
     return true;
 }

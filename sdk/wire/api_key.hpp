@@ -46,8 +46,8 @@ struct Versions {
     constexpr bool has(std::int16_t version) const { return version >= first && version <= last; }
 };
 
-/// The first flexible version of an API. A switch, so that it folds away where the key is a constant and
-/// firmware does not carry the table below.
+/// The first flexible version of an API. A switch, so that it folds away where the key is a
+/// constant and firmware does not carry the table below.
 constexpr std::int16_t flexible_since(ApiKey key) {
     switch (key) {
         case ApiKey::describe_cluster: return 0;
@@ -79,16 +79,18 @@ constexpr std::int16_t flexible_since(ApiKey key) {
     }
     return Versions::never;
 }
-constexpr bool is_flexible(ApiKey key, std::int16_t version) { return version >= flexible_since(key); }
+constexpr bool is_flexible(ApiKey key, std::int16_t version) {
+    return version >= flexible_since(key);
+}
 
 /// One API that the codec knows.
 struct Api {
     ApiKey key;
-    const char* name;      ///< Kafka's: "InitProducerId"
-    Versions codec;        ///< what encodes and decodes: all versions of Kafka 4.3.1
-    Versions accepted;     ///< what a Leat broker takes: the versions whose meaning it implements
-    /// The lowest version to advertise. Lower than `accepted.first` for Produce alone: librdkafka before
-    /// 2.11.1 switches compression off unless version 0 lies in the range (KAFKA-18659).
+    const char* name;   ///< Kafka's: "InitProducerId"
+    Versions codec;     ///< what encodes and decodes: all versions of Kafka 4.3.1
+    Versions accepted;  ///< what a Leat broker takes: the versions whose meaning it implements
+    /// The lowest version to advertise. Lower than `accepted.first` for Produce alone: librdkafka
+    /// before 2.11.1 switches compression off unless version 0 lies in the range (KAFKA-18659).
     std::int16_t advertised_first;
 };
 

@@ -1,9 +1,9 @@
 // Array<T>: the one array type of all messages.
 //
 // To be encoded it is a span of the caller's elements. Decoded, it is a view of the frame: `count`
-// elements lie between two addresses, and each is decoded as the iteration reaches it. The reader has
-// walked all of them once before it hands out the view, so iteration cannot fail and needs no heap.
-// Copies are cheap; both kinds borrow.
+// elements lie between two addresses, and each is decoded as the iteration reaches it. The reader
+// has walked all of them once before it hands out the view, so iteration cannot fail and needs no
+// heap. Copies are cheap; both kinds borrow.
 #pragma once
 
 #include <concepts>
@@ -57,11 +57,16 @@ public:
             ++*this;
             return before;
         }
-        friend constexpr bool operator==(const Iterator& i, std::default_sentinel_t) { return i.left_ == 0; }
-        friend constexpr bool operator==(const Iterator& a, const Iterator& b) { return a.left_ == b.left_; }
+        friend constexpr bool operator==(const Iterator& i, std::default_sentinel_t) {
+            return i.left_ == 0;
+        }
+        friend constexpr bool operator==(const Iterator& a, const Iterator& b) {
+            return a.left_ == b.left_;
+        }
 
     private:
-        /// A decoded element is taken out of the frame at once, so at_ is where the next one begins.
+        /// A decoded element is taken out of the frame at once, so at_ is where the next one
+        /// begins.
         constexpr void load() {
             if (left_ > 0 && array_->decode) at_ = array_->take(at_, &item_);
         }
@@ -79,7 +84,8 @@ public:
     constexpr T front() const { return *begin(); }
     /// The caller's elements of an array to be encoded; empty for a decoded one.
     constexpr std::span<const T> items() const {
-        return decode ? std::span<const T>() : std::span<const T>(static_cast<const T*>(first), size());
+        return decode ? std::span<const T>()
+                      : std::span<const T>(static_cast<const T*>(first), size());
     }
 };
 

@@ -3,13 +3,13 @@
 // The version is either a number known when running, for programs that serve many, or a
 // std::integral_constant<std::int16_t, N>, for devices that pay for one:
 //
-//     auto request = decode<ProduceRequest>(body, version);                  // compiled once, in api/*.cpp
-//     encode(request, std::integral_constant<std::int16_t, 9>{}, memory);    // compiled here, folded to v9
+//     decode<ProduceRequest>(body, version);                               // in api/*.cpp, once
+//     encode(request, std::integral_constant<std::int16_t, 9>{}, memory);  // here, folded to v9
 //
-// A body is what follows the request or response header (header.hpp). Decoded views borrow the body.
-// Arrays to be encoded are spans; arrays that were decoded can be encoded again at run-time versions only.
-// Fields that the version does not carry keep their defaults when decoded and are left out when encoded:
-// whoever picks the version answers for what it cannot say.
+// A body is what follows the request or response header (header.hpp). Decoded views borrow the
+// body. Arrays to be encoded are spans; arrays that were decoded can be encoded again at run-time
+// versions only. Fields that the version does not carry keep their defaults when decoded and are
+// left out when encoded: whoever picks the version answers for what it cannot say.
 #pragma once
 
 #include <type_traits>
@@ -32,7 +32,8 @@ template <class M>
 struct Runtime {
     static Status decode(ByteView body, std::int16_t version, M& m);
     static std::size_t encoded_size(const M& m, std::int16_t version);
-    static Result<Apart> encode(const M& m, std::int16_t version, MutableBytes out, std::span<Gap> gaps);
+    static Result<Apart> encode(const M& m, std::int16_t version, MutableBytes out,
+                                std::span<Gap> gaps);
     static std::size_t print(const M& m, std::int16_t version, std::span<char> out);
 };
 
@@ -65,15 +66,17 @@ Result<std::size_t> encode(const M& m, std::int16_t version, MutableBytes out) {
     return apart->written;
 }
 
-/// The same, but each BytesView::elsewhere() becomes a Gap: `out` holds what stands before, between and
-/// after them. `gaps` must have room for all.
+/// The same, but each BytesView::elsewhere() becomes a Gap: `out` holds what stands before, between
+/// and after them. `gaps` must have room for all.
 template <class M>
-Result<Apart> encode_apart(const M& m, std::int16_t version, MutableBytes out, std::span<Gap> gaps) {
+Result<Apart> encode_apart(const M& m, std::int16_t version, MutableBytes out,
+                           std::span<Gap> gaps) {
     return Runtime<M>::encode(m, version, out, gaps);
 }
 
-/// For logs: `{group_id: "g", generation_id: 3}`, cut to fit. Bytes show only their number, so records and
-/// credentials stay out of logs. Returns the number of characters written; the text is not terminated.
+/// For logs: `{group_id: "g", generation_id: 3}`, cut to fit. Bytes show only their number, so
+/// records and credentials stay out of logs. Returns the number of characters written; the text is
+/// not terminated.
 template <class M>
 std::size_t print(const M& m, std::int16_t version, std::span<char> out) {
     return Runtime<M>::print(m, version, out);
@@ -118,7 +121,8 @@ Result<Apart> encode_apart(const M& m, std::integral_constant<std::int16_t, N>, 
 }
 
 template <class M, std::int16_t N>
-Result<std::size_t> encode(const M& m, std::integral_constant<std::int16_t, N> version, MutableBytes out) {
+Result<std::size_t> encode(const M& m, std::integral_constant<std::int16_t, N> version,
+                           MutableBytes out) {
     Result<Apart> apart = encode_apart(m, version, out, {});
     if (!apart) return fail(apart.error());
     return apart->written;

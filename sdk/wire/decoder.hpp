@@ -14,7 +14,8 @@ public:
 
     template <class T>
     [[gnu::always_inline]] void operator()(const char*, T& field, FieldVersions versions = always) {
-        if (versions.on_wire_in(version_.number())) value(field, versions.null_in(version_.number()));
+        if (versions.on_wire_in(version_.number()))
+            value(field, versions.null_in(version_.number()));
     }
 
     template <class T>
@@ -84,8 +85,8 @@ private:
             Reader::array(decode_item<T>, version_.number(), version_.flexible(), null, &item);
     }
 
-    /// The one decoder of elements, for the walk and for the iteration. Depth is that of the types, never
-    /// of the data.
+    /// The one decoder of elements, for the walk and for the iteration. Depth is that of the types,
+    /// never of the data.
     template <class T>
     static void decode_item(Reader& reader, std::int16_t version, bool flexible, void* item) {
         Decoder decoder(reader, Version::make(version, flexible));

@@ -13,8 +13,10 @@ public:
     constexpr Encoder(Writer writer, Version version) : Writer(writer), version_(version) {}
 
     template <class T>
-    [[gnu::always_inline]] void operator()(const char*, const T& field, FieldVersions versions = always) {
-        if (versions.on_wire_in(version_.number())) value(field, versions.null_in(version_.number()));
+    [[gnu::always_inline]] void operator()(const char*, const T& field,
+                                           FieldVersions versions = always) {
+        if (versions.on_wire_in(version_.number()))
+            value(field, versions.null_in(version_.number()));
     }
 
     template <class T>

@@ -35,10 +35,8 @@ bool retriable(ErrorCode code) noexcept {
         case ErrorCode::fetch_session_topic_id_error:
         case ErrorCode::share_session_not_found:
         case ErrorCode::invalid_share_session_epoch:
-        case ErrorCode::share_session_limit_reached:
-            return true;
-        default:
-            return false;
+        case ErrorCode::share_session_limit_reached: return true;
+        default: return false;
     }
 }
 
@@ -56,10 +54,8 @@ bool stale_metadata(ErrorCode code) noexcept {
         case ErrorCode::eligible_leaders_not_available:
         case ErrorCode::election_not_needed:
         case ErrorCode::unknown_topic_id:
-        case ErrorCode::inconsistent_topic_id:
-            return true;
-        default:
-            return false;
+        case ErrorCode::inconsistent_topic_id: return true;
+        default: return false;
     }
 }
 
@@ -119,7 +115,8 @@ const char* name(ErrorCode code) noexcept {
         case ErrorCode::invalid_transaction_timeout: return "INVALID_TRANSACTION_TIMEOUT";
         case ErrorCode::concurrent_transactions: return "CONCURRENT_TRANSACTIONS";
         case ErrorCode::transaction_coordinator_fenced: return "TRANSACTION_COORDINATOR_FENCED";
-        case ErrorCode::transactional_id_authorization_failed: return "TRANSACTIONAL_ID_AUTHORIZATION_FAILED";
+        case ErrorCode::transactional_id_authorization_failed:
+            return "TRANSACTIONAL_ID_AUTHORIZATION_FAILED";
         case ErrorCode::security_disabled: return "SECURITY_DISABLED";
         case ErrorCode::operation_not_attempted: return "OPERATION_NOT_ATTEMPTED";
         case ErrorCode::kafka_storage_error: return "KAFKA_STORAGE_ERROR";
@@ -130,8 +127,10 @@ const char* name(ErrorCode code) noexcept {
         case ErrorCode::delegation_token_auth_disabled: return "DELEGATION_TOKEN_AUTH_DISABLED";
         case ErrorCode::delegation_token_not_found: return "DELEGATION_TOKEN_NOT_FOUND";
         case ErrorCode::delegation_token_owner_mismatch: return "DELEGATION_TOKEN_OWNER_MISMATCH";
-        case ErrorCode::delegation_token_request_not_allowed: return "DELEGATION_TOKEN_REQUEST_NOT_ALLOWED";
-        case ErrorCode::delegation_token_authorization_failed: return "DELEGATION_TOKEN_AUTHORIZATION_FAILED";
+        case ErrorCode::delegation_token_request_not_allowed:
+            return "DELEGATION_TOKEN_REQUEST_NOT_ALLOWED";
+        case ErrorCode::delegation_token_authorization_failed:
+            return "DELEGATION_TOKEN_AUTHORIZATION_FAILED";
         case ErrorCode::delegation_token_expired: return "DELEGATION_TOKEN_EXPIRED";
         case ErrorCode::invalid_principal_type: return "INVALID_PRINCIPAL_TYPE";
         case ErrorCode::non_empty_group: return "NON_EMPTY_GROUP";
@@ -163,7 +162,8 @@ const char* name(ErrorCode code) noexcept {
         case ErrorCode::inconsistent_voter_set: return "INCONSISTENT_VOTER_SET";
         case ErrorCode::invalid_update_version: return "INVALID_UPDATE_VERSION";
         case ErrorCode::feature_update_failed: return "FEATURE_UPDATE_FAILED";
-        case ErrorCode::principal_deserialization_failure: return "PRINCIPAL_DESERIALIZATION_FAILURE";
+        case ErrorCode::principal_deserialization_failure:
+            return "PRINCIPAL_DESERIALIZATION_FAILURE";
         case ErrorCode::snapshot_not_found: return "SNAPSHOT_NOT_FOUND";
         case ErrorCode::position_out_of_range: return "POSITION_OUT_OF_RANGE";
         case ErrorCode::unknown_topic_id: return "UNKNOWN_TOPIC_ID";

@@ -1,5 +1,6 @@
-// Kafka's answers. One enum, one table: the names are Kafka's own (org.apache.kafka.common.protocol.Errors,
-// 4.3.1) in snake_case, and so is the judgement which of them a client may try again.
+// Kafka's answers. One enum, one table: the names are Kafka's own
+// (org.apache.kafka.common.protocol.Errors, 4.3.1) in snake_case, and so is the judgement which of
+// them a client may try again.
 #pragma once
 
 #include <cstdint>
@@ -145,7 +146,8 @@ enum class ErrorCode : std::int16_t {
     share_session_limit_reached = 133,
 };
 
-/// Kafka's name in its own spelling ("NOT_LEADER_OR_FOLLOWER"), static; "UNKNOWN" for a code without name.
+/// Kafka's name in its own spelling ("NOT_LEADER_OR_FOLLOWER"), static; "UNKNOWN" for a code
+/// without name.
 const char* name(ErrorCode code) noexcept;
 
 /// The same request may succeed later or elsewhere (Kafka's RetriableException).

@@ -20,7 +20,8 @@ Result<ByteView> first_frame(ByteView received, std::size_t body_max) {
 }
 
 MutableBytes FrameReader::space() {
-    // Moving is put off until the tail is used up: a reader that keeps pace with its peer never moves.
+    // Moving is put off until the tail is used up: a reader that keeps pace with its peer never
+    // moves.
     if (begin_ == end_) begin_ = end_ = 0;
     if (end_ == memory_.size() && begin_ > 0) {
         std::memmove(memory_.data(), memory_.data() + begin_, end_ - begin_);

@@ -18,7 +18,8 @@ Result<Request> decode_request(ByteView frame) {
     return request;
 }
 
-Result<std::size_t> encode_request_header(const RequestHeader& header, Lengths lengths, MutableBytes out) {
+Result<std::size_t> encode_request_header(const RequestHeader& header, Lengths lengths,
+                                          MutableBytes out) {
     Writer writer(out);
     writer.i16(static_cast<std::int16_t>(header.api_key));
     writer.i16(header.api_version);
@@ -40,8 +41,8 @@ Result<Response> decode_response(ByteView frame, ApiKey key, std::int16_t versio
     return response;
 }
 
-Result<std::size_t> encode_response_header(ApiKey key, std::int16_t version, std::int32_t correlation_id,
-                                           MutableBytes out) {
+Result<std::size_t> encode_response_header(ApiKey key, std::int16_t version,
+                                           std::int32_t correlation_id, MutableBytes out) {
     Writer writer(out);
     writer.i32(correlation_id);
     if (response_header_size(key, version) > 4) writer.uvarint(0);

@@ -1,6 +1,7 @@
-// Request and response headers. Their version follows from the API's key and version alone: flexible
-// versions have header v2 (requests) and v1 (responses), others v1 and v0. ApiVersions is the exception:
-// its response header is always v0, because a client reads it before it knows anything.
+// Request and response headers. Their version follows from the API's key and version alone:
+// flexible versions have header v2 (requests) and v1 (responses), others v1 and v0. ApiVersions is
+// the exception: its response header is always v0, because a client reads it before it knows
+// anything.
 #pragma once
 
 #include "sdk/wire/api_key.hpp"
@@ -23,8 +24,9 @@ struct Request {
 
 /// Cuts a request frame into header and body; both borrow the frame.
 ///
-/// The version may be one that nobody here speaks (the caller compares it with the API's ranges): header
-/// and correlation id are right as long as the key is known, which the answer to a too new ApiVersions needs.
+/// The version may be one that nobody here speaks (the caller compares it with the API's ranges):
+/// header and correlation id are right as long as the key is known, which the answer to a too new
+/// ApiVersions needs.
 /// fails  unsupported: an unknown key, whose header cannot be cut · truncated, malformed
 Result<Request> decode_request(ByteView frame);
 
@@ -35,7 +37,8 @@ constexpr std::size_t request_header_size(const RequestHeader& header) {
 /// Returns the number of bytes written. `lengths` is compact for header v2.
 ///
 /// fails  full · invalid: a client id above 32,767 bytes
-Result<std::size_t> encode_request_header(const RequestHeader& header, Lengths lengths, MutableBytes out);
+Result<std::size_t> encode_request_header(const RequestHeader& header, Lengths lengths,
+                                          MutableBytes out);
 inline Result<std::size_t> encode_request_header(const RequestHeader& header, MutableBytes out) {
     bool flexible = is_flexible(header.api_key, header.api_version);
     return encode_request_header(header, flexible ? Lengths::compact : Lengths::classic, out);
@@ -53,7 +56,7 @@ constexpr std::size_t response_header_size(ApiKey key, std::int16_t version) {
 /// `key` and `version` are those of the request that the response answers. The correlation id comes
 /// first in every version, so a client may look the request up before it calls this.
 Result<Response> decode_response(ByteView frame, ApiKey key, std::int16_t version);
-Result<std::size_t> encode_response_header(ApiKey key, std::int16_t version, std::int32_t correlation_id,
-                                           MutableBytes out);
+Result<std::size_t> encode_response_header(ApiKey key, std::int16_t version,
+                                           std::int32_t correlation_id, MutableBytes out);
 
 }  // namespace leat::wire

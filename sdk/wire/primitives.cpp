@@ -61,7 +61,8 @@ std::int64_t Reader::varlong() {
         std::uint8_t byte = *take(1);
         if (shift == 63 && byte > 1) break;
         value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-        if (byte < 0x80) return static_cast<std::int64_t>((value >> 1) ^ (std::uint64_t{0} - (value & 1)));
+        if (byte < 0x80)
+            return static_cast<std::int64_t>((value >> 1) ^ (std::uint64_t{0} - (value & 1)));
     }
     fail_with(Error::malformed);
     return 0;
@@ -77,8 +78,8 @@ Uuid Reader::uuid() {
 std::int32_t Reader::length(Lengths lengths, Null null, std::uint32_t max) {
     // Unsigned arithmetic on purpose: compact 0 and classic -1 both become "null" without 64 bits.
     std::uint32_t length = lengths == Lengths::compact ? uvarint() - 1
-                           : max == string_max         ? static_cast<std::uint32_t>(std::int32_t{i16()})
-                                                       : static_cast<std::uint32_t>(i32());
+                           : max == string_max ? static_cast<std::uint32_t>(std::int32_t{i16()})
+                                               : static_cast<std::uint32_t>(i32());
     if (failed_) return 0;
     if (length == 0xffffffff && null == Null::allowed) return -1;
     if (length > max || length > left()) {
@@ -104,11 +105,13 @@ BytesView Reader::bytes(Lengths lengths, Null null) {
     return ByteView{begin, static_cast<std::size_t>(size)};
 }
 
-ArrayView Reader::array(ArrayView::Decode decode, std::int16_t version, bool flexible, Null null, void* item) {
+ArrayView Reader::array(ArrayView::Decode decode, std::int16_t version, bool flexible, Null null,
+                        void* item) {
     ArrayView view;
     view.count = length(flexible ? Lengths::compact : Lengths::classic, null, length_max);
     view.first = at_;
-    for (std::int32_t i = 0; i < view.count && !failed_; ++i) decode(*this, version, flexible, item);
+    for (std::int32_t i = 0; i < view.count && !failed_; ++i)
+        decode(*this, version, flexible, item);
     if (failed_) view.count = 0;
     view.last = at_;
     view.decode = decode;
@@ -180,21 +183,21 @@ void Writer::varint(std::int32_t value) {
 }
 
 void Writer::varlong(std::int64_t value) {
-    std::uint64_t raw = (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
+    std::uint64_t raw =
+        (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
     for (; raw >= 0x80; raw >>= 7) i8(static_cast<std::int8_t>(raw | 0x80));
     i8(static_cast<std::int8_t>(raw));
 }
 
 void Writer::uuid(const Uuid& value) { put(value.bytes.data(), value.bytes.size()); }
 
-void Writer::length(std::size_t length, bool is_null, Lengths lengths, Null null, std::uint32_t max) {
+void Writer::length(std::size_t length, bool is_null, Lengths lengths, Null null,
+                    std::uint32_t max) {
     if ((is_null && null == Null::refused) || length > max) invalid_ = true;
-    if (lengths == Lengths::compact)
-        uvarint(is_null ? 0 : static_cast<std::uint32_t>(length) + 1);
+    if (lengths == Lengths::compact) uvarint(is_null ? 0 : static_cast<std::uint32_t>(length) + 1);
     else if (max == string_max)
         i16(static_cast<std::int16_t>(is_null ? -1 : static_cast<int>(length)));
-    else
-        i32(is_null ? -1 : static_cast<std::int32_t>(length));
+    else i32(is_null ? -1 : static_cast<std::int32_t>(length));
 }
 
 void Writer::string(const StringView& text, Lengths lengths, Null null) {
@@ -206,10 +209,8 @@ void Writer::bytes(const BytesView& bytes, Lengths lengths, Null null) {
     length(bytes.size(), bytes.is_null(), lengths, null, length_max);
     if (!bytes.is_elsewhere()) return put(bytes.view().data(), bytes.size());
     apart_ += bytes.size();
-    if (gap_count_ < gaps_.size())
-        gaps_[gap_count_++] = {.at = used_, .size = bytes.size()};
-    else
-        invalid_ = true;
+    if (gap_count_ < gaps_.size()) gaps_[gap_count_++] = {.at = used_, .size = bytes.size()};
+    else invalid_ = true;
 }
 
 void Writer::array_count(const ArrayView& array, Lengths lengths, Null null) {

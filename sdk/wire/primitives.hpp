@@ -1,8 +1,9 @@
 // Reading and writing the protocol's primitive types.
 //
-// Both ends are sticky: after the first fault a Reader yields zeros and a Writer writes nothing more, so
-// that descriptions of messages read straight down and ask once, at the end. Both are out of line and
-// know nothing of versions: on a microcontroller they are paid for once, however many messages there are.
+// Both ends are sticky: after the first fault a Reader yields zeros and a Writer writes nothing
+// more, so that descriptions of messages read straight down and ask once, at the end. Both are out
+// of line and know nothing of versions: on a microcontroller they are paid for once, however many
+// messages there are.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@
 
 namespace leat::wire {
 
-/// How a length is written: classic (int16 or int32, -1 is null) or compact (varint of length + 1, 0 is null).
+/// How a length is written: classic (int16 or int32, -1 is null) or compact (varint of length + 1,
+/// 0 is null).
 enum class Lengths : bool { classic, compact };
 enum class Null : bool { refused, allowed };
 
@@ -42,24 +44,26 @@ struct ArrayView {
 /// Reads from a borrowed frame and never past its end.
 class Reader {
 public:
-    constexpr explicit Reader(ByteView bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+    constexpr explicit Reader(ByteView bytes)
+        : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
     std::int8_t i8();
     std::int16_t i16();
     std::int32_t i32();
     std::int64_t i64();
     double f64();
-    bool boolean();              ///< any byte but 0 is true, as in Kafka
-    std::uint32_t uvarint();     ///< at most 5 bytes, of the last only 4 bits
-    std::int32_t varint();       ///< zigzag
-    std::int64_t varlong();      ///< zigzag, at most 10 bytes
+    bool boolean();           ///< any byte but 0 is true, as in Kafka
+    std::uint32_t uvarint();  ///< at most 5 bytes, of the last only 4 bits
+    std::int32_t varint();    ///< zigzag
+    std::int64_t varlong();   ///< zigzag, at most 10 bytes
     Uuid uuid();
     StringView string(Lengths lengths, Null null);
     BytesView bytes(Lengths lengths, Null null);
-    /// Reads a count and walks that many elements with `decode`, using `item` (a T) for each: after that
-    /// iterating over the view cannot fail. A count above the bytes that are left is refused at once, so the
-    /// walk is bounded by the frame: every element takes at least one byte.
-    ArrayView array(ArrayView::Decode decode, std::int16_t version, bool flexible, Null null, void* item);
+    /// Reads a count and walks that many elements with `decode`, using `item` (a T) for each: after
+    /// that iterating over the view cannot fail. A count above the bytes that are left is refused
+    /// at once, so the walk is bounded by the frame: every element takes at least one byte.
+    ArrayView array(ArrayView::Decode decode, std::int16_t version, bool flexible, Null null,
+                    void* item);
     void skip(std::size_t count);
     /// Skips a whole section of tagged fields (KIP-482).
     void skip_tags();
@@ -87,12 +91,12 @@ protected:
 
 /// Where bytes belong that an encoder left out (BytesView::elsewhere).
 struct Gap {
-    std::size_t at = 0;    ///< the offset in the written bytes before which they come
+    std::size_t at = 0;  ///< the offset in the written bytes before which they come
     std::size_t size = 0;
 };
 
-/// Writes into memory that the caller brings, and goes on counting when it is full: a Writer without
-/// memory is the size counter.
+/// Writes into memory that the caller brings, and goes on counting when it is full: a Writer
+/// without memory is the size counter.
 class Writer {
 public:
     constexpr Writer() = default;
@@ -119,7 +123,8 @@ public:
     constexpr std::size_t gap_count() const { return gap_count_; }
     void refuse() { invalid_ = true; }
     /// fails  full: the memory is too small · invalid: a null where the protocol has none, a string
-    ///        longer than 32,767 bytes in a classic version, or bytes elsewhere without a place for a Gap
+    ///        longer than 32,767 bytes, bytes elsewhere without a Gap for them, or a decoded array in
+    ///        an encoder of one version
     Status finish() const;
 
 private:

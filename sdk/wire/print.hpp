@@ -17,10 +17,10 @@ public:
     bool full() const { return used_ == out_.size(); }
     void text(std::string_view text);
     void number(std::int64_t value);
-    void quoted(const StringView& text);   ///< what is not printable ASCII shows as \xNN
+    void quoted(const StringView& text);  ///< what is not printable ASCII shows as \xNN
     void hex(const Uuid& uuid);
     void byte_count(const BytesView& bytes);
-    void name(const char* name);           ///< with a comma before all but the first of a struct
+    void name(const char* name);  ///< with a comma before all but the first of a struct
     void open(char bracket);
     void close(char bracket);
 

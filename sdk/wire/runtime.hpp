@@ -1,5 +1,5 @@
-// The bodies of Runtime<M>. Included only where messages are instantiated (api/*.cpp) and by tests that
-// describe messages of their own: `template struct leat::wire::Runtime<HeartbeatRequest>;`
+// The bodies of Runtime<M>. Included only where messages are instantiated (api/*.cpp) and by tests
+// that describe messages of their own: `template struct leat::wire::Runtime<HeartbeatRequest>;`
 #pragma once
 
 #include "sdk/wire/codec.hpp"
@@ -28,7 +28,8 @@ std::size_t Runtime<M>::encoded_size(const M& m, std::int16_t version) {
 }
 
 template <class M>
-Result<Apart> Runtime<M>::encode(const M& m, std::int16_t version, MutableBytes out, std::span<Gap> gaps) {
+Result<Apart> Runtime<M>::encode(const M& m, std::int16_t version, MutableBytes out,
+                                 std::span<Gap> gaps) {
     if (!M::versions.has(version)) return fail(Error::unsupported);
     Encoder<AnyVersion> encoder(Writer(out, gaps), any_version<M>(version));
     encoder.structure(m);

@@ -19,7 +19,8 @@ public:
     constexpr StringView(std::nullptr_t) : data_(nullptr) {}
     constexpr StringView(std::string_view text)
         : data_(text.data() ? text.data() : ""), size_(text.size()) {}
-    constexpr StringView(const char* text) : data_(text), size_(text ? std::string_view(text).size() : 0) {}
+    constexpr StringView(const char* text)
+        : data_(text), size_(text ? std::string_view(text).size() : 0) {}
     template <class Text>
         requires(!std::same_as<Text, StringView> && !std::convertible_to<const Text&, const char*> &&
                  std::convertible_to<const Text&, std::string_view>)
@@ -43,14 +44,15 @@ private:
 
 /// Borrowed bytes. Default: empty, which is not null.
 ///
-/// To be encoded only, it may also say "these bytes stand elsewhere": the encoder then writes the length,
-/// leaves the bytes out, and reports where they belong (encode_apart in codec.hpp), so that record
-/// batches go from where they lie to the socket without a copy.
+/// To be encoded only, it may also say "these bytes stand elsewhere": the encoder then writes the
+/// length, leaves the bytes out, and reports where they belong (encode_apart in codec.hpp), so that
+/// record batches go from where they lie to the socket without a copy.
 class BytesView {
 public:
     constexpr BytesView() = default;
     constexpr BytesView(std::nullptr_t) : data_(nullptr) {}
-    constexpr BytesView(ByteView bytes) : data_(bytes.data() ? bytes.data() : &empty_), size_(bytes.size()) {}
+    constexpr BytesView(ByteView bytes)
+        : data_(bytes.data() ? bytes.data() : &empty_), size_(bytes.size()) {}
     template <class Bytes>
         requires(!std::same_as<Bytes, BytesView> && !std::same_as<Bytes, ByteView> &&
                  std::convertible_to<const Bytes&, ByteView>)

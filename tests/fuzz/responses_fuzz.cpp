@@ -1,5 +1,5 @@
-// Input: int16 key, int16 version, and the body of the response frame that a broker sends to that request.
-// Key 1000 stands for the assignment of the consumer protocol.
+// Input: int16 key, int16 version, and the body of the response frame that a broker sends to that
+// request. Key 1000 stands for the assignment of the consumer protocol.
 #include <array>
 #include <cstdlib>
 

@@ -17,10 +17,12 @@ namespace {
 
 constexpr int messages_per_pair = 200;
 
-bool same(const std::vector<std::uint8_t>& bytes, ByteView expected) { return equal(bytes, expected); }
+bool same(const std::vector<std::uint8_t>& bytes, ByteView expected) {
+    return equal(bytes, expected);
+}
 
-/// Reads each of Kafka's messages of version N with the decoder that knows only N. What it saw is written
-/// by the run-time encoder, so the two must agree on every field.
+/// Reads each of Kafka's messages of version N with the decoder that knows only N. What it saw is
+/// written by the run-time encoder, so the two must agree on every field.
 template <class M, std::int16_t N>
 void check_fixed(Direction direction) {
     VectorFile file(static_cast<std::int16_t>(M::api_key));
@@ -88,7 +90,8 @@ TEST_CASE("golden: every message of Kafka's encoder decodes and encodes again by
             }
         }
         for (const Kind& kind : kinds)
-            for (std::int16_t version = kind.versions.first; version <= kind.versions.last; ++version) {
+            for (std::int16_t version = kind.versions.first; version <= kind.versions.last;
+                 ++version) {
                 INFO(kind.name, " v", version);
                 int count = equal_per_pair[{kind.direction, version}];
                 CHECK(count == messages_per_pair);
@@ -96,8 +99,8 @@ TEST_CASE("golden: every message of Kafka's encoder decodes and encodes again by
                 pairs += count == messages_per_pair;
             }
     }
-    std::printf("golden: %d of %d pairs of version and direction, %d of %d messages byte-equal\n", pairs,
-                pairs_expected, messages_equal, messages);
+    std::printf("golden: %d of %d pairs of version and direction, %d of %d messages byte-equal\n",
+                pairs, pairs_expected, messages_equal, messages);
     CHECK(pairs == pairs_expected);
     CHECK(messages == pairs_expected * messages_per_pair);
 }
@@ -112,12 +115,14 @@ TEST_CASE("golden: a message that is cut anywhere is refused") {
             const Kind& kind = kinds[static_cast<std::size_t>(vector.direction)];
             INFO(kind.name, " v", vector.version, " message ", number);
             bool all = number++ % 50 == 0;  // all lengths of some messages, some lengths of all
-            std::size_t tries = all ? vector.message.size() : std::min<std::size_t>(vector.message.size(), 4);
+            std::size_t tries =
+                all ? vector.message.size() : std::min<std::size_t>(vector.message.size(), 4);
             std::size_t accepted = 0;
             for (std::size_t i = 0; i < tries; ++i) {
                 std::size_t cut = all ? i : random() % vector.message.size();
                 // A copy of its own size: one byte read too far is one that a sanitizer sees.
-                std::vector<std::uint8_t> bytes(vector.message.begin(), vector.message.begin() + long(cut));
+                std::vector<std::uint8_t> bytes(vector.message.begin(),
+                                                vector.message.begin() + long(cut));
                 accepted += static_cast<bool>(kind.recode(bytes, vector.version, again));
             }
             if (accepted > 0) CHECK(accepted == 0);
@@ -145,7 +150,8 @@ TEST_CASE("golden: damaged messages are refused or read as another message, whic
                 bytes[random() % bytes.size()] = static_cast<std::uint8_t>(random());
             Status status = kind.recode(bytes, vector.version, once);
             if (!status) {
-                bool expected = status.error() == Error::truncated || status.error() == Error::malformed;
+                bool expected =
+                    status.error() == Error::truncated || status.error() == Error::malformed;
                 INFO(kind.name, " v", vector.version, ": ", error_text(status.error()));
                 if (!expected) CHECK(expected);
                 ++refused;
@@ -167,7 +173,8 @@ TEST_CASE("golden: versions outside the range are refused in both directions") {
     std::vector<std::uint8_t> out;
     for (const auto& kinds : kind_pairs)
         for (const Kind& kind : kinds)
-            for (int version : {kind.versions.first - 1, kind.versions.last + 1, -1, 32767, -32768}) {
+            for (int version :
+                 {kind.versions.first - 1, kind.versions.last + 1, -1, 32767, -32768}) {
                 INFO(kind.name, " v", version);
                 Status status = kind.recode({}, static_cast<std::int16_t>(version), out);
                 REQUIRE(!status);

@@ -76,14 +76,15 @@ Result<std::size_t> print_decoded(ByteView body, std::int16_t version, std::span
 
 template <class Request, class Response>
 constexpr std::array<Kind, 2> both(std::int16_t key, const char* request, const char* response) {
-    return {Kind{key, Direction::request, request, Request::versions, recode<Request>, print_decoded<Request>},
+    return {Kind{key, Direction::request, request, Request::versions, recode<Request>,
+                 print_decoded<Request>},
             Kind{key, Direction::response, response, Response::versions, recode<Response>,
                  print_decoded<Response>}};
 }
 
-#define LEAT_BOTH(name) \
-    both<name##Request, name##Response>(static_cast<std::int16_t>(name##Request::api_key), #name "Request", \
-                                        #name "Response")
+#define LEAT_BOTH(name)                                                                    \
+    both<name##Request, name##Response>(static_cast<std::int16_t>(name##Request::api_key), \
+                                        #name "Request", #name "Response")
 
 inline constexpr std::array<Kind, 2> kind_pairs[] = {
     LEAT_BOTH(Produce),

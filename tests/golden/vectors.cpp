@@ -10,7 +10,8 @@ namespace leat::wire::golden {
 
 VectorFile::VectorFile(std::int16_t key) {
     char name[32];
-    std::snprintf(name, sizeof name, key == consumer_protocol_key ? "consumer_protocol.z" : "%02d.z", key);
+    std::snprintf(name, sizeof name,
+                  key == consumer_protocol_key ? "consumer_protocol.z" : "%02d.z", key);
     path_ = std::string(LEAT_GOLDEN_VECTORS) + "/" + name;
     std::ifstream file(path_, std::ios::binary);
     std::vector<char> packed(std::istreambuf_iterator<char>(file), {});

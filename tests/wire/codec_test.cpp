@@ -80,7 +80,8 @@ std::string printed(const M& m, std::int16_t version) {
 
 template struct leat::wire::Runtime<Probe>;
 
-TEST_CASE("codec: tagged fields are left out at their default and stand in the order of their tags") {
+TEST_CASE(
+    "codec: tagged fields are left out at their default and stand in the order of their tags") {
     Probe probe;
     probe.plain = 7;
     CHECK(encoded(probe, 2) == Bytes{7, 1, 0});
@@ -148,7 +149,8 @@ TEST_CASE("codec: a decoded array can be iterated twice and encoded again in ano
 }
 
 TEST_CASE("codec: a fixed version writes and reads what a run-time version does") {
-    const ProduceRequest::PartitionProduceData partitions[] = {{0, bytes_of("batch")}, {1, nullptr}};
+    const ProduceRequest::PartitionProduceData partitions[] = {{0, bytes_of("batch")},
+                                                               {1, nullptr}};
     const ProduceRequest::TopicProduceData topics[] = {{"sensors", {}, partitions}};
     ProduceRequest request;
     request.acks = -1;
@@ -161,9 +163,11 @@ TEST_CASE("codec: a fixed version writes and reads what a run-time version does"
         CHECK(*size == encoded_size(request, version));
         CHECK(Bytes(memory.begin(), memory.begin() + static_cast<std::ptrdiff_t>(*size)) ==
               encoded(request, decltype(version)::value));
-        Result<ProduceRequest> read = decode<ProduceRequest>(ByteView(memory).first(*size), version);
+        Result<ProduceRequest> read =
+            decode<ProduceRequest>(ByteView(memory).first(*size), version);
         REQUIRE(read);
-        CHECK(encoded(*read, decltype(version)::value) == encoded(request, decltype(version)::value));
+        CHECK(encoded(*read, decltype(version)::value) ==
+              encoded(request, decltype(version)::value));
         // What was decoded is not a span, and a fixed version takes nothing else.
         std::array<std::uint8_t, 128> other;
         CHECK(encode(*read, version, other).error() == Error::invalid);
@@ -177,8 +181,10 @@ TEST_CASE("codec: a fixed version writes and reads what a run-time version does"
     response.finalized_features_epoch = 3;
     Result<std::size_t> size = encode(response, fixed<4>, memory);
     REQUIRE(size);
-    CHECK(Bytes(memory.begin(), memory.begin() + static_cast<std::ptrdiff_t>(*size)) == encoded(response, 4));
-    CHECK(decode<ApiVersionsResponse>(ByteView(memory).first(*size), fixed<4>)->finalized_features_epoch == 3);
+    CHECK(Bytes(memory.begin(), memory.begin() + static_cast<std::ptrdiff_t>(*size)) ==
+          encoded(response, 4));
+    CHECK(decode<ApiVersionsResponse>(ByteView(memory).first(*size), fixed<4>)
+              ->finalized_features_epoch == 3);
 }
 
 TEST_CASE("codec: records that stand elsewhere leave a gap where they belong") {
@@ -212,8 +218,8 @@ TEST_CASE("codec: records that stand elsewhere leave a gap where they belong") {
 TEST_CASE("codec: InitProducerId v4 is the bytes that its schema says") {
     InitProducerIdRequest request;
     request.transaction_timeout_ms = 60000;
-    CHECK(encoded(request, 4) == Bytes{0, 0, 0, 0xea, 0x60, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                       0xff, 0xff, 0});
+    CHECK(encoded(request, 4) == Bytes{0, 0, 0, 0xea, 0x60, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                       0xff, 0xff, 0xff, 0xff, 0});
 }
 
 TEST_CASE("consumer protocol: a newer version is read as the newest known, with its tail ignored") {
@@ -244,7 +250,8 @@ TEST_CASE("print: a message shows its fields of that version, and never its byte
     CHECK(printed(probe, 0) == "{plain: 0}");
     CHECK(printed(probe, 1) ==
           R"({plain: 0, inners: [{number: 1, text: "a\"\x0a"}, {number: -2, text: null}]})");
-    CHECK(printed(probe, 2).find("note: null, boxed: {number: -1, text: \"\"}}") != std::string::npos);
+    CHECK(printed(probe, 2).find("note: null, boxed: {number: -1, text: \"\"}}") !=
+          std::string::npos);
 
     ProduceRequest::PartitionProduceData partition{0, bytes_of("secret")};
     ProduceRequest::TopicProduceData topic{"t", {}, std::span(&partition, 1)};
@@ -260,7 +267,8 @@ TEST_CASE("print: a message shows its fields of that version, and never its byte
     CHECK(printed(response, 4).find("error_code: NOT_COORDINATOR") != std::string::npos);
 }
 
-TEST_CASE("error codes: Kafka's names and judgement, and a code that nobody knows stays what it is") {
+TEST_CASE(
+    "error codes: Kafka's names and judgement, and a code that nobody knows stays what it is") {
     CHECK(std::string(name(ErrorCode::not_leader_or_follower)) == "NOT_LEADER_OR_FOLLOWER");
     CHECK(std::string(name(static_cast<ErrorCode>(9999))) == "UNKNOWN");
     CHECK(retriable(ErrorCode::not_enough_replicas));

@@ -69,7 +69,8 @@ TEST_CASE("frame: a body of exactly the bound passes, one byte more does not") {
 
 TEST_CASE("frame: lengths that no frame has fail before a body is awaited") {
     std::array<std::uint8_t, 16> memory;
-    const std::uint8_t negative[] = {0xff, 0xff, 0xff, 0xff}, two_gigabytes[] = {0x7f, 0xff, 0xff, 0xff};
+    const std::uint8_t negative[] = {0xff, 0xff, 0xff, 0xff},
+                       two_gigabytes[] = {0x7f, 0xff, 0xff, 0xff};
     FrameReader reader{MutableBytes(memory)};
     reader.feed(negative);
     CHECK(reader.next().error() == Error::malformed);

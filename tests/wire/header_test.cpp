@@ -53,7 +53,8 @@ TEST_CASE("header: what is encoded is cut again, for every key and version") {
             Result<std::size_t> size = encode_response_header(api.key, version, 9, memory);
             REQUIRE(size);
             CHECK(*size == response_header_size(api.key, version));
-            Result<Response> response = decode_response(ByteView(memory).first(*size), api.key, version);
+            Result<Response> response =
+                decode_response(ByteView(memory).first(*size), api.key, version);
             REQUIRE(response);
             CHECK(response->correlation_id == 9);
             CHECK(response->body.empty());
@@ -62,7 +63,8 @@ TEST_CASE("header: what is encoded is cut again, for every key and version") {
 }
 
 TEST_CASE("header: ApiVersions answers with header v0 in every version") {
-    for (std::int16_t version : {0, 3, 4, 5, 99}) CHECK(response_header_size(ApiKey::api_versions, version) == 4);
+    for (std::int16_t version : {0, 3, 4, 5, 99})
+        CHECK(response_header_size(ApiKey::api_versions, version) == 4);
     CHECK(response_header_size(ApiKey::produce, 9) == 5);
     CHECK(response_header_size(ApiKey::sasl_handshake, 1) == 4);
 }

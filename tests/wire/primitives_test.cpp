@@ -49,10 +49,19 @@ TEST_CASE("primitives: integers are big-endian and come back") {
 }
 
 TEST_CASE("primitives: varints take the bytes that the protocol says, at every edge") {
-    struct Case { std::uint32_t value; Bytes bytes; };
+    struct Case {
+        std::uint32_t value;
+        Bytes bytes;
+    };
     const Case cases[] = {
-        {0, {0}}, {1, {1}}, {127, {0x7f}}, {128, {0x80, 1}}, {300, {0xac, 2}}, {16383, {0xff, 0x7f}},
-        {16384, {0x80, 0x80, 1}}, {0xffffffff, {0xff, 0xff, 0xff, 0xff, 0x0f}},
+        {0, {0}},
+        {1, {1}},
+        {127, {0x7f}},
+        {128, {0x80, 1}},
+        {300, {0xac, 2}},
+        {16383, {0xff, 0x7f}},
+        {16384, {0x80, 0x80, 1}},
+        {0xffffffff, {0xff, 0xff, 0xff, 0xff, 0x0f}},
     };
     for (const Case& c : cases) {
         CHECK(written([&](Writer& w) { w.uvarint(c.value); }) == c.bytes);
@@ -66,8 +75,9 @@ TEST_CASE("primitives: varints take the bytes that the protocol says, at every e
         Reader reader{ByteView(bytes)};
         CHECK(reader.varint() == value);
     }
-    for (std::int64_t value : {std::int64_t{0}, std::int64_t{-1}, std::numeric_limits<std::int64_t>::max(),
-                               std::numeric_limits<std::int64_t>::min()}) {
+    for (std::int64_t value :
+         {std::int64_t{0}, std::int64_t{-1}, std::numeric_limits<std::int64_t>::max(),
+          std::numeric_limits<std::int64_t>::min()}) {
         Bytes bytes = written([&](Writer& w) { w.varlong(value); });
         Reader reader{ByteView(bytes)};
         CHECK(reader.varlong() == value);
@@ -76,8 +86,10 @@ TEST_CASE("primitives: varints take the bytes that the protocol says, at every e
     CHECK(written([](Writer& w) { w.varint(-1); }) == Bytes{1});
 }
 
-TEST_CASE("primitives: a varint with too many bits or bytes is malformed, an unfinished one truncated") {
-    const Bytes bits{0xff, 0xff, 0xff, 0xff, 0x1f}, longer{0x80, 0x80, 0x80, 0x80, 0x80, 0}, cut{0x80, 0x80};
+TEST_CASE(
+    "primitives: a varint with too many bits or bytes is malformed, an unfinished one truncated") {
+    const Bytes bits{0xff, 0xff, 0xff, 0xff, 0x1f}, longer{0x80, 0x80, 0x80, 0x80, 0x80, 0},
+        cut{0x80, 0x80};
     for (const Bytes& bytes : {bits, longer}) {
         Reader reader{ByteView(bytes)};
         CHECK(reader.uvarint() == 0);
@@ -100,12 +112,16 @@ TEST_CASE("primitives: null, empty and full strings differ in both kinds of leng
             CHECK(reader.string(lengths, Null::allowed) == text);
             CHECK(reader.finish());
         }
-    CHECK(written([](Writer& w) { w.string("ab", Lengths::classic, Null::refused); }) == Bytes{0, 2, 'a', 'b'});
-    CHECK(written([](Writer& w) { w.string("ab", Lengths::compact, Null::refused); }) == Bytes{3, 'a', 'b'});
-    CHECK(written([](Writer& w) { w.string(nullptr, Lengths::classic, Null::allowed); }) == Bytes{0xff, 0xff});
+    CHECK(written([](Writer& w) { w.string("ab", Lengths::classic, Null::refused); }) ==
+          Bytes{0, 2, 'a', 'b'});
+    CHECK(written([](Writer& w) { w.string("ab", Lengths::compact, Null::refused); }) ==
+          Bytes{3, 'a', 'b'});
+    CHECK(written([](Writer& w) { w.string(nullptr, Lengths::classic, Null::allowed); }) ==
+          Bytes{0xff, 0xff});
     CHECK(written([](Writer& w) { w.bytes(nullptr, Lengths::classic, Null::allowed); }) ==
           Bytes{0xff, 0xff, 0xff, 0xff});
-    CHECK(written([](Writer& w) { w.bytes(nullptr, Lengths::compact, Null::allowed); }) == Bytes{0});
+    CHECK(written([](Writer& w) { w.bytes(nullptr, Lengths::compact, Null::allowed); }) ==
+          Bytes{0});
 }
 
 TEST_CASE("primitives: null where there must be none is refused on both sides") {
@@ -120,8 +136,8 @@ TEST_CASE("primitives: null where there must be none is refused on both sides") 
 }
 
 TEST_CASE("primitives: a length never promises more than the frame holds") {
-    const Bytes string{0, 5, 'a', 'b'}, bytes{0x7f, 0xff, 0xff, 0xff, 1}, compact{0xff, 0xff, 0xff, 0xff, 0x0f, 1},
-        negative{0xff, 0xfe, 0, 0};
+    const Bytes string{0, 5, 'a', 'b'}, bytes{0x7f, 0xff, 0xff, 0xff, 1},
+        compact{0xff, 0xff, 0xff, 0xff, 0x0f, 1}, negative{0xff, 0xfe, 0, 0};
     Reader a{ByteView(string)};
     CHECK(a.string(Lengths::classic, Null::refused).empty());
     CHECK(error_of(a.finish()) == Error::truncated);

@@ -71,7 +71,7 @@ struct ProduceResponse {
     struct PartitionProduceResponse {
         std::int32_t index = 0;
         ErrorCode error_code = ErrorCode::none;
-        std::int64_t base_offset = 0;  ///< -1 on error
+        std::int64_t base_offset = 0;          ///< -1 on error
         std::int64_t log_append_time_ms = -1;  ///< -1 for CreateTime
         std::int64_t log_start_offset = -1;
         /// which records made the batch fail (KIP-467)

@@ -78,7 +78,7 @@ struct FetchRequest {
     std::int32_t min_bytes = 0;
     std::int32_t max_bytes = std::numeric_limits<std::int32_t>::max();
     std::int8_t isolation_level = 0;  ///< 0 read uncommitted, 1 read committed
-    std::int32_t session_id = 0;  ///< 0: no session yet or none wanted (KIP-227)
+    std::int32_t session_id = 0;      ///< 0: no session yet or none wanted (KIP-227)
     std::int32_t session_epoch = -1;
     Array<FetchTopic> topics;
     Array<ForgottenTopic> forgotten_topics_data;
@@ -159,7 +159,7 @@ struct FetchResponse {
         LeaderIdAndEpoch current_leader;
         SnapshotId snapshot_id;
         Array<AbortedTransaction> aborted_transactions;  ///< null unless read committed
-        std::int32_t preferred_read_replica = -1;  ///< -1: read here (KIP-392)
+        std::int32_t preferred_read_replica = -1;        ///< -1: read here (KIP-392)
         BytesView records;  ///< whole batches but for the last, which may be cut
 
         static void fields(auto& io, auto& m) {

@@ -20,7 +20,7 @@ struct JoinGroupRequest {
     };
 
     StringView group_id;
-    std::int32_t session_timeout_ms = 0;  ///< silent for longer: out
+    std::int32_t session_timeout_ms = 0;     ///< silent for longer: out
     std::int32_t rebalance_timeout_ms = -1;  ///< -1 in v0, where the session timeout stands for it
     StringView member_id;
     StringView group_instance_id = nullptr;  ///< null: a dynamic member (KIP-345)

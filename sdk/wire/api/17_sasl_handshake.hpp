@@ -13,9 +13,7 @@ struct SaslHandshakeRequest {
     static constexpr ApiKey api_key = ApiKey::sasl_handshake;
     static constexpr Versions versions{.first = 0, .last = 1};
 
-    static void fields(auto& io, auto& m) {
-        io("mechanism", m.mechanism);
-    }
+    static void fields(auto& io, auto& m) { io("mechanism", m.mechanism); }
 };
 
 struct SaslHandshakeResponse {

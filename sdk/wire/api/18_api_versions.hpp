@@ -82,11 +82,13 @@ struct ApiVersionsResponse {
     }
 };
 
-/// Writes the answer to an ApiVersions request whose version is not spoken here: always this v0 body
-/// (behind response header v0), whatever was asked. Every client falls back to reading v0; with compact
-/// lengths a Java client would take the rest for a throttle time and fall silent for minutes.
+/// Writes the answer to an ApiVersions request whose version is not spoken here: always this v0
+/// body (behind response header v0), whatever was asked. Every client falls back to reading v0;
+/// with compact lengths a Java client would take the rest for a throttle time and fall silent for
+/// minutes.
 ///
-/// body: error 35 · int32 1 · key 18, the lowest and highest version accepted; 12 bytes. fails  full
+/// body: error 35, count 1 (int32), key 18, lowest and highest version accepted; 12 bytes.
+/// fails  full
 Result<std::size_t> unsupported_api_versions_body(MutableBytes out);
 
 }  // namespace leat::wire

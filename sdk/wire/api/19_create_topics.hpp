@@ -28,7 +28,7 @@ struct CreateTopicsRequest {
 
     struct CreatableTopic {
         StringView name;
-        std::int32_t num_partitions = 0;  ///< -1: the default, or see assignments
+        std::int32_t num_partitions = 0;      ///< -1: the default, or see assignments
         std::int16_t replication_factor = 0;  ///< -1: the default, or see assignments
         Array<CreatableReplicaAssignment> assignments;
         Array<CreatableTopicConfig> configs;

@@ -11,9 +11,7 @@ struct SaslAuthenticateRequest {
     static constexpr ApiKey api_key = ApiKey::sasl_authenticate;
     static constexpr Versions versions{.first = 0, .last = 2, .flexible = 2};
 
-    static void fields(auto& io, auto& m) {
-        io("auth_bytes", m.auth_bytes);
-    }
+    static void fields(auto& io, auto& m) { io("auth_bytes", m.auth_bytes); }
 };
 
 struct SaslAuthenticateResponse {

@@ -9,9 +9,7 @@ struct CreatePartitionsRequest {
     struct CreatePartitionsAssignment {
         Array<std::int32_t> broker_ids;
 
-        static void fields(auto& io, auto& m) {
-            io("broker_ids", m.broker_ids);
-        }
+        static void fields(auto& io, auto& m) { io("broker_ids", m.broker_ids); }
     };
 
     struct CreatePartitionsTopic {

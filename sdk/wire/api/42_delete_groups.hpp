@@ -11,9 +11,7 @@ struct DeleteGroupsRequest {
     static constexpr ApiKey api_key = ApiKey::delete_groups;
     static constexpr Versions versions{.first = 0, .last = 2, .flexible = 2};
 
-    static void fields(auto& io, auto& m) {
-        io("groups_names", m.groups_names);
-    }
+    static void fields(auto& io, auto& m) { io("groups_names", m.groups_names); }
 };
 
 struct DeleteGroupsResponse {
