@@ -2,11 +2,14 @@
 #include <doctest/doctest.h>
 
 #include <cstdio>
+#include <fstream>
 #include <map>
 #include <random>
+#include <string>
 #include <tuple>
 
-#include "sdk/wire/api_key.hpp"
+#include "sdk/wire/error_code.hpp"
+#include "sdk/wire/header.hpp"
 #include "tests/golden/vectors.hpp"
 
 using namespace leat;
@@ -180,4 +183,38 @@ TEST_CASE("golden: versions outside the range are refused in both directions") {
                 REQUIRE(!status);
                 CHECK(status.error() == Error::unsupported);
             }
+}
+
+TEST_CASE("golden: error codes and header versions are those of Kafka's own tables") {
+    std::ifstream file(LEAT_GOLDEN_VECTORS "/tables.txt");
+    int errors = 0, headers = 0, code = 0, version = 0, request_header = 0, response_header = 0;
+    for (std::string kind; file >> kind;) {
+        std::string kafka_name, retry, metadata;
+        if (kind == "error") {
+            file >> code >> kafka_name >> retry >> metadata;
+            INFO(kafka_name);
+            const auto error = static_cast<ErrorCode>(code);
+            CHECK(name(error) == kafka_name);
+            CHECK(retriable(error) == (retry == "retriable"));
+            CHECK(stale_metadata(error) == (metadata == "stale"));
+            ++errors;
+        } else {
+            int key = 0;
+            file >> key >> kafka_name >> version >> request_header >> response_header;
+            INFO(kafka_name, " v", version);
+            const Api* api = find_api(static_cast<std::int16_t>(key));
+            REQUIRE(api);
+            CHECK(api->codec.has(static_cast<std::int16_t>(version)));
+            CHECK(is_flexible(api->key, static_cast<std::int16_t>(version)) ==
+                  (request_header == 2));
+            CHECK((response_header_size(api->key, static_cast<std::int16_t>(version)) == 5) ==
+                  (response_header == 1));
+            CHECK(api->name == kafka_name);
+            ++headers;
+        }
+    }
+    CHECK(errors == 135);
+    int versions = 0;
+    for (const Api& api : apis()) versions += api.codec.last - api.codec.first + 1;
+    CHECK(headers == versions);
 }

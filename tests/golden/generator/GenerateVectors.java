@@ -7,7 +7,7 @@
 //
 // One file per key: the uncompressed size (int32), then a zlib stream of entries
 //     int8 direction (0 request, 1 response), int16 version, int32 size, message
-// Integers are big-endian.
+// Integers are big-endian. Beside them tables.txt: Kafka's error codes and header versions.
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.*;
 import java.io.ByteArrayOutputStream;
@@ -16,6 +16,8 @@ import java.nio.ByteBuffer;
 import java.nio.file.*;
 import java.util.*;
 import java.util.zip.*;
+import org.apache.kafka.common.errors.InvalidMetadataException;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.message.*;
 import org.apache.kafka.common.protocol.*;
 import org.apache.kafka.common.protocol.types.*;
@@ -41,7 +43,25 @@ public class GenerateVectors {
         pairs += output.all(0, 1000, new ConsumerProtocolSubscription(), ConsumerProtocolSubscription.SCHEMAS);
         pairs += output.all(1, 1000, new ConsumerProtocolAssignment(), ConsumerProtocolAssignment.SCHEMAS);
         output.save(folder.resolve("consumer_protocol.z"));
+        saveTables(folder.resolve("tables.txt"));
         System.out.println(pairs + " pairs, " + pairs * PER_PAIR + " messages");
+    }
+
+    /** What Kafka says of its errors, and of the headers of each version. */
+    static void saveTables(Path path) throws Exception {
+        StringBuilder text = new StringBuilder();
+        for (Errors error : Errors.values())
+            text.append("error ").append(error.code()).append(' ').append(error.name())
+                .append(error.exception() instanceof RetriableException ? " retriable" : " final")
+                .append(error.exception() instanceof InvalidMetadataException ? " stale" : " fresh").append('\n');
+        for (int key : KEYS) {
+            ApiMessageType type = ApiMessageType.fromApiKey((short) key);
+            for (short version = type.lowestSupportedVersion(); version <= type.highestSupportedVersion(true); version++)
+                text.append("header ").append(key).append(' ').append(type.name).append(' ').append(version)
+                    .append(' ').append(type.requestHeaderVersion(version))
+                    .append(' ').append(type.responseHeaderVersion(version)).append('\n');
+        }
+        Files.writeString(path, text);
     }
 
     static class Output {
