@@ -166,7 +166,9 @@ void Producer::Impl::on_router_event(const cluster::RouterEvent& event) {
     if (event.kind == Kind::connected) ++stats_.connects;
     if (event.kind == Kind::disconnected) ++stats_.disconnects;
     if (event.kind == Kind::connect_failed) ++stats_.connect_failures;
-    if (event.kind == Kind::topic_error || event.kind == Kind::producer_refused) stats_.last_error = event.error;
+    // A topic that is just being made is no error yet.
+    const bool is_refusal = event.kind == Kind::topic_error || event.kind == Kind::producer_refused;
+    if (is_refusal && !wire::retriable(event.error)) stats_.last_error = event.error;
 }
 
 void Producer::Impl::on_time(Instant at) { accumulator_.on_deadline(at); }
