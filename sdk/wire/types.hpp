@@ -22,7 +22,8 @@ public:
     constexpr StringView(const char* text)
         : data_(text), size_(text ? std::string_view(text).size() : 0) {}
     template <class Text>
-        requires(!std::same_as<Text, StringView> && !std::convertible_to<const Text&, const char*> &&
+        requires(!std::same_as<Text, StringView> &&
+                 !std::convertible_to<const Text&, const char*> &&
                  std::convertible_to<const Text&, std::string_view>)
     constexpr StringView(const Text& text) : StringView(static_cast<std::string_view>(text)) {}
 
