@@ -31,7 +31,7 @@ topics::Append append_one(Context& context, const Produced& produced, const topi
 }  // namespace
 
 bool append_rest(Context& context, Produced& produced, ByteView body) {
-    const auto request = wire::decode<wire::ProduceRequest>(body, produced.address.version);
+    const auto request = wire::decode_front<wire::ProduceRequest>(body, produced.address.version);
     LEAT_CHECK(bool(request));  // decoded once before, and unchanged since
     std::size_t position = 0, topic_index = 0;
     for (const auto& data : request->topic_data) {
@@ -109,7 +109,7 @@ void finish_produce(Context& context, std::unique_ptr<Produced> produced) {
 }
 
 void produce(Context& context, Call call) {
-    const auto request = wire::decode<wire::ProduceRequest>(call.body, call.version);
+    const auto request = wire::decode_front<wire::ProduceRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     auto produced = std::make_unique<Produced>();
     produced->acks = request->acks;

@@ -16,7 +16,7 @@ constexpr milliseconds wait_max{60'000};
 }  // namespace
 
 void fetch(Context& context, Call call) {
-    const auto request = wire::decode<wire::FetchRequest>(call.body, call.version);
+    const auto request = wire::decode_front<wire::FetchRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     if (request->session_id != 0 && request->session_epoch > 0) {
         wire::FetchResponse response;

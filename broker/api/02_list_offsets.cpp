@@ -9,7 +9,7 @@ namespace leat::api {
 
 void list_offsets(Context& context, Call call) {
     using wire::ErrorCode;
-    const auto request = wire::decode<wire::ListOffsetsRequest>(call.body, call.version);
+    const auto request = wire::decode_front<wire::ListOffsetsRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     auto lookup = std::make_unique<Lookup>();
     for (const auto& topic : request->topics) {

@@ -109,7 +109,7 @@ log::CommitId create_missing(Context& context, const Question& question) {
 }  // namespace
 
 void metadata(Context& context, Call call) {
-    const auto request = wire::decode<wire::MetadataRequest>(call.body, call.version);
+    const auto request = wire::decode_front<wire::MetadataRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     Question question;
     question.all = request->topics.is_null() || (call.version == 0 && request->topics.empty());

@@ -30,7 +30,7 @@ session::Buffer api_versions_fallback(std::int32_t correlation_id) {
 }
 
 void api_versions(Context& context, Call call) {
-    const auto request = wire::decode<wire::ApiVersionsRequest>(call.body, call.version);
+    const auto request = wire::decode_front<wire::ApiVersionsRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     wire::ApiVersionsResponse response;
     std::vector<wire::ApiVersionsResponse::ApiVersion> keys;

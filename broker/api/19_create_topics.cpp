@@ -134,7 +134,7 @@ void answer_created(Context& context, Answer& given) {
 }  // namespace
 
 void create_topics(Context& context, Call call) {
-    const auto request = wire::decode<Request>(call.body, call.version);
+    const auto request = wire::decode_front<Request>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     auto given = std::make_shared<Answer>();  // shared: by this call and the copyable function below
     std::map<std::string_view, int> times;

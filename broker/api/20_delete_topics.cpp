@@ -58,7 +58,7 @@ void answer_deleted(Context& context, Answer& given) {
 }  // namespace
 
 void delete_topics(Context& context, Call call) {
-    const auto request = wire::decode<wire::DeleteTopicsRequest>(call.body, call.version);
+    const auto request = wire::decode_front<wire::DeleteTopicsRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     auto given = std::make_shared<Answer>();  // shared: by this call and the copyable function below
     for (const auto& name : request->topic_names) given->outcomes.push_back({.name = std::string(name.view())});

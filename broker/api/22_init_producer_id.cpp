@@ -7,7 +7,7 @@
 namespace leat::api {
 
 void init_producer_id(Context& context, Call call) {
-    const auto request = wire::decode<wire::InitProducerIdRequest>(call.body, call.version);
+    const auto request = wire::decode_front<wire::InitProducerIdRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     wire::InitProducerIdResponse response;
     response.producer_id = -1;

@@ -39,7 +39,7 @@ Described describe(Context& context, std::int8_t type, std::string_view name) {
 }  // namespace
 
 void describe_configs(Context& context, Call call) {
-    const auto request = wire::decode<wire::DescribeConfigsRequest>(call.body, call.version);
+    const auto request = wire::decode_front<wire::DescribeConfigsRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     std::vector<Described> described;
     std::vector<Response::DescribeConfigsResult> results;

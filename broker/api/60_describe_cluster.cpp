@@ -7,7 +7,7 @@
 namespace leat::api {
 
 void describe_cluster(Context& context, Call call) {
-    const auto request = wire::decode<wire::DescribeClusterRequest>(call.body, call.version);
+    const auto request = wire::decode_front<wire::DescribeClusterRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     wire::DescribeClusterResponse response;
     wire::DescribeClusterResponse::DescribeClusterBroker broker;

@@ -20,9 +20,11 @@ public:
     void handle(Instant now, WallTime wall, session::Request request, session::Reply reply) override;
     void on_session_closed(session::SessionId session) override;
 
-    /// After anything the log may have finished: commits, high watermarks. on_read and on_found take the
-    /// log's results one by one and say whether the ticket was theirs (the uplink has its own).
+    /// After anything the log may have finished: commits that are durable or given up.
     void on_log(Instant now, WallTime wall);
+    void on_advance(Instant now, WallTime wall, const topics::Advance& advance);  ///< topics.poll_advance
+    /// on_read and on_found take the log's results one by one and say whether the ticket was theirs (the
+    /// uplink has its own).
     bool on_read(Instant now, WallTime wall, const log::ReadDone& done);
     bool on_found(Instant now, WallTime wall, const log::TimeDone& done);
     void on_memory(Instant now, WallTime wall);  ///< the byte pool has room again

@@ -68,7 +68,11 @@ void Api::on_log(Instant now, WallTime wall) {
     }
     produces_.settle(context_);
     commits_.settle(now, wall, context_.log.flushed_commit());
-    while (const auto advance = context_.topics.poll_advance()) fetches_.on_advance(context_, *advance);
+}
+
+void Api::on_advance(Instant now, WallTime wall, const topics::Advance& advance) {
+    tell(now, wall);
+    fetches_.on_advance(context_, advance);
 }
 
 bool Api::on_read(Instant now, WallTime wall, const log::ReadDone& done) {

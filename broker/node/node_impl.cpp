@@ -71,6 +71,15 @@ Status NodeImpl::start(Instant now, WallTime wall) {
     cluster_id_ = *id;
     api_.set_cluster_id(cluster_id_);
     tell_log_status();
+    uplink_ = std::make_unique<uplink::Uplink>(
+        *log_,
+        [this](const uplink::TopicVisitor& visit) {
+            for (const auto& [name, topic] : topics_.registry.all())
+                visit({.name = name, .partitions = topic->partitions, .internal = topic->internal});
+        },
+        ports_.entropy, uplink::UplinkConfig{.routes = config_.routes, .gateway_id = "leat-" + cluster_id_});
+    topics_told_ = topics_.registry.changes();
+    uplink_->start(now);
     settle(now);
     return ok();
 }
@@ -91,6 +100,7 @@ void NodeImpl::stop(Instant now, WallTime wall) {
     stopping_ = true;
     wall_ = wall;
     api_.stop(now, wall);
+    if (uplink_) uplink_->stop(now);
     log_->close(now, wall);
     settle(now);
 }
@@ -132,10 +142,14 @@ void NodeImpl::on_deadline(Instant now, WallTime wall) {
     if (log_->deadline() <= now) log_->on_deadline(now, wall);
     if (api_.deadline() <= now) api_.on_deadline(now, wall);
     if (sessions_.deadline() <= now) sessions_.on_deadline(now, wall);
+    if (uplink_ && uplink_->deadline() <= now) uplink_->on_deadline(now);
     settle(now);
 }
 
-Instant NodeImpl::deadline() const { return earlier(log_->deadline(), earlier(api_.deadline(), sessions_.deadline())); }
+Instant NodeImpl::deadline() const {
+    const Instant rooms = earlier(log_->deadline(), earlier(api_.deadline(), sessions_.deadline()));
+    return uplink_ ? earlier(rooms, uplink_->deadline()) : rooms;
+}
 
 // Results travel until nothing moves: what the log finished completes answers, an answer makes room for the
 // next request, a request may start a read that is finished at once because its bytes are in memory.
@@ -143,9 +157,17 @@ void NodeImpl::settle(Instant now) {
     for (bool again = true; again;) {
         again = false;
         api_.on_log(now, wall_);
+        if (uplink_ && topics_told_ != topics_.registry.changes()) {
+            topics_told_ = topics_.registry.changes();
+            uplink_->topics_changed(now);
+        }
+        while (const auto advance = topics_.poll_advance()) {
+            api_.on_advance(now, wall_, *advance);
+            if (uplink_) uplink_->readable(now, advance->stream);
+        }
         while (const auto done = log_->poll_read()) {
             again = true;
-            (void)api_.on_read(now, wall_, *done);
+            if (!api_.on_read(now, wall_, *done) && uplink_) (void)uplink_->on_read(now, *done);
         }
         while (const auto done = log_->poll_find_time()) {
             again = true;
@@ -158,15 +180,47 @@ void NodeImpl::settle(Instant now) {
     if (stopping_ && log_->closed()) sessions_.close_all(now, session::CloseReason::stopping);
 }
 
-// -- uplink: no links until the room is there ---------------------------------------------------------
+// -- outgoing connections -----------------------------------------------------------------------------
 
-std::optional<LinkAction> NodeImpl::poll_link_action() { return std::nullopt; }
-void NodeImpl::link_opened(Instant, LinkId) {}
-void NodeImpl::link_received(Instant, LinkId, ByteView) {}
-ByteView NodeImpl::link_poll_write(LinkId) { return {}; }
-void NodeImpl::link_sent(Instant, LinkId, std::size_t) {}
-void NodeImpl::link_closed(Instant, LinkId, Error) {}
-std::optional<LinkId> NodeImpl::link_ready() { return std::nullopt; }
+std::optional<LinkAction> NodeImpl::poll_link_action() {
+    if (!uplink_) return std::nullopt;
+    const auto action = uplink_->poll_link_action();
+    if (!action) return std::nullopt;
+    using Theirs = uplink::LinkAction::Kind;
+    return LinkAction{.kind = action->kind == Theirs::connect ? LinkAction::Kind::connect : LinkAction::Kind::close,
+                      .link = action->link,
+                      .host = std::string(action->host),
+                      .port = action->port};
+}
+
+void NodeImpl::link_opened(Instant now, LinkId link) {
+    if (uplink_) uplink_->link_opened(now, link);
+    settle(now);
+}
+
+void NodeImpl::link_received(Instant now, LinkId link, ByteView bytes) {
+    if (uplink_) uplink_->link_received(now, link, bytes);
+    settle(now);
+}
+
+ByteView NodeImpl::link_poll_write(LinkId link) {
+    if (!uplink_) return {};
+    for (const ByteView view : uplink_->link_poll_write(link))
+        if (!view.empty()) return view;
+    return {};
+}
+
+void NodeImpl::link_sent(Instant now, LinkId link, std::size_t count) {
+    if (uplink_) uplink_->link_sent(now, link, count);
+    settle(now);
+}
+
+void NodeImpl::link_closed(Instant now, LinkId link, Error why) {
+    if (uplink_) uplink_->link_closed(now, link, why);
+    settle(now);
+}
+
+std::optional<LinkId> NodeImpl::link_ready() { return uplink_ ? uplink_->link_ready() : std::nullopt; }
 
 // -- events -------------------------------------------------------------------------------------------
 
@@ -174,7 +228,7 @@ void NodeImpl::say(Event::Level level, const char* room, std::string text) {
     if (events_.size() < events_max) events_.push_back({.level = level, .room = room, .text = std::move(text)});
 }
 
-std::optional<Event> NodeImpl::poll_event() {
+void NodeImpl::collect_events() {
     while (const auto event = sessions_.poll_event()) {
         using session::CloseReason;
         const bool usual = event->reason == CloseReason::idle || event->reason == CloseReason::stopping;
@@ -182,6 +236,15 @@ std::optional<Event> NodeImpl::poll_event() {
                            event->reason == CloseReason::frame_too_short;
         say(usual ? Event::Level::debug : Event::Level::warn, "session",
             event->peer + " closed: " + session::close_text(event->reason) + (sized ? " (" + std::to_string(event->detail) + ")" : ""));
+    }
+    while (uplink_) {
+        auto event = uplink_->poll_event();
+        if (!event) break;
+        using Theirs = uplink::Event::Level;
+        say(event->level == Theirs::info   ? Event::Level::info
+            : event->level == Theirs::warn ? Event::Level::warn
+                                           : Event::Level::error,
+            "uplink", "route " + event->route + ": " + event->text);
     }
     const log::LogCounters& counters = log_->counters();
     if (counters.write_errors != told_write_errors_) {
@@ -195,6 +258,10 @@ std::optional<Event> NodeImpl::poll_event() {
         told_damaged_ = counters.damaged_batches;
         say(Event::Level::error, "log", std::to_string(told_damaged_) + " batches are damaged on the device and were skipped by readers");
     }
+}
+
+std::optional<Event> NodeImpl::poll_event() {
+    collect_events();
     if (events_.empty()) return std::nullopt;
     Event event = std::move(events_.front());
     events_.pop_front();

@@ -8,6 +8,7 @@
 #include "broker/node/node.hpp"
 #include "broker/session/sessions.hpp"
 #include "broker/topics/topics.hpp"
+#include "broker/uplink/uplink.hpp"
 
 namespace leat::node {
 
@@ -50,6 +51,7 @@ private:
     void settle(Instant now);
     void say(Event::Level level, const char* room, std::string text);
     void tell_log_status();
+    void collect_events();
 
     config::Config config_;
     Ports ports_;
@@ -58,6 +60,8 @@ private:
     topics::Topics topics_;
     session::Sessions sessions_;
     api::Api api_;  // after the sessions: the replies it holds must end before they do
+    std::unique_ptr<uplink::Uplink> uplink_;  // from start() on
+    std::uint64_t topics_told_ = 0;           // to the uplink
     std::string start_error_, cluster_id_;
     std::deque<Event> events_;
     WallTime wall_{};

@@ -1,8 +1,5 @@
 // The status document: what GET /status and `leat status` show, and what metrics are made from. Names that
 // end in _total only grow while the process runs; everything else is as of now.
-#include <algorithm>
-#include <limits>
-
 #include "broker/config/version.hpp"
 #include "broker/node/json.hpp"
 #include "broker/node/node_impl.hpp"
@@ -43,6 +40,36 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .end_object();
 }
 
+const char* text_of(uplink::LinkState state) {
+    switch (state) {
+        case uplink::LinkState::idle: return "idle";
+        case uplink::LinkState::connecting: return "connecting";
+        case uplink::LinkState::connected: return "connected";
+        case uplink::LinkState::waiting: return "waiting";
+    }
+    return "";
+}
+
+void write_route(Json& json, const uplink::RouteStatus& route) {
+    json.object()
+        .text("route", route.name)
+        .text("link", text_of(route.link))
+        .text("upstream_cluster_id", route.cluster_id)
+        .count("partitions", route.partitions)
+        .count("stalled", route.stalled)
+        .count("backlog_records", route.backlog_records)
+        .count("backlog_bytes", route.backlog_bytes)
+        .number("backlog_age_ms", route.backlog_age.count())
+        .count("in_flight_bytes", route.in_flight_bytes)
+        .count("delivered_batches_total", route.delivered_batches)
+        .count("delivered_records_total", route.delivered_records)
+        .count("delivered_bytes_total", route.delivered_bytes)
+        .count("refused_batches_total", route.refused_batches)
+        .count("lost_records_total", route.lost_records)
+        .text("last_error", route.last_error)
+        .end_object();
+}
+
 }  // namespace
 
 std::string NodeImpl::status_json(Instant now) const {
@@ -67,7 +94,7 @@ std::string NodeImpl::status_json(Instant now) const {
                 .number("log_start", state->log_start)
                 .number("high_watermark", state->flushed)
                 .number("log_end", state->log_end)
-                .number("uplinked_offset", std::clamp(state->release, state->log_start, std::max(state->log_start, state->flushed)))
+                .number("uplinked_offset", uplink_ ? uplink_->uplinked_offset(topic->partitions[i]) : state->flushed)
                 .number("bytes", state->bytes)
                 .end_object();
         }
@@ -84,7 +111,10 @@ std::string NodeImpl::status_json(Instant now) const {
         .count("refused_total", topics.refused)
         .end_object();
 
-    json.array("uplink").end_array();
+    json.array("uplink");
+    if (uplink_)
+        for (const uplink::RouteStatus& route : uplink_->status(now)) write_route(json, route);
+    json.end_array();
 
     const session::Counters& sessions = sessions_.counters();
     const api::Api::Parked parked = api_.parked();

@@ -62,6 +62,7 @@ const Topic* Registry::find_collision(std::string_view name) const {
 }
 
 const Topic* Registry::insert(std::unique_ptr<Topic> topic) {
+    ++changes_;
     Topic* mine = topic.get();
     by_id_[mine->id] = mine;
     by_collision_[collision_key(mine->name)] = mine;
@@ -72,6 +73,7 @@ const Topic* Registry::insert(std::unique_ptr<Topic> topic) {
 }
 
 void Registry::forget(const Topic& topic) {
+    ++changes_;
     for (const log::StreamId stream : topic.partitions) {
         by_stream_.erase(stream);
         log_.drop_stream(stream);

@@ -52,6 +52,7 @@ public:
     std::optional<Place> find_stream(log::StreamId stream) const;
     const std::map<std::string, std::unique_ptr<Topic>, std::less<>>& all() const { return by_name_; }
     std::size_t partition_count() const { return by_stream_.size(); }
+    std::uint64_t changes() const { return changes_; }  ///< grows with every topic that comes or goes
     /// The name of an existing topic that differs only in `.` and `_`; null if none.
     const Topic* find_collision(std::string_view name) const;
 
@@ -78,6 +79,7 @@ private:
     std::unordered_map<std::string, Topic*> by_collision_;
     std::unordered_map<log::StreamId, Place> by_stream_;
     log::StreamId next_stream_ = 1;
+    std::uint64_t changes_ = 1;
     std::string load_problem_;
 };
 
