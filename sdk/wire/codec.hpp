@@ -31,6 +31,7 @@ struct Apart {
 template <class M>
 struct Runtime {
     static Status decode(ByteView body, std::int16_t version, M& m);
+    static Status decode_front(ByteView body, std::int16_t version, M& m);
     static std::size_t encoded_size(const M& m, std::int16_t version);
     static Result<Apart> encode(const M& m, std::int16_t version, MutableBytes out,
                                 std::span<Gap> gaps);
@@ -49,6 +50,16 @@ Result<M> decode(ByteView body, std::int16_t version) {
     return m;
 }
 
+/// Decodes the message at the front of `body` and leaves what follows it unread, as Kafka's broker
+/// does: librdkafka 2.16 sends three bytes too many when it asks Metadata v12 for all topics.
+template <class M>
+Result<M> decode_front(ByteView body, std::int16_t version) {
+    Result<M> m{M{}};
+    Status status = Runtime<M>::decode_front(body, version, *m);
+    if (!status) return fail(status.error());
+    return m;
+}
+
 /// The exact number of bytes that encode() will write. The version must be one of the message's.
 template <class M>
 std::size_t encoded_size(const M& m, std::int16_t version) {
@@ -57,8 +68,8 @@ std::size_t encoded_size(const M& m, std::int16_t version) {
 
 /// Returns the number of bytes written.
 ///
-/// fails  unsupported · full: `out` is too small (its content is then unspecified) · invalid: a null
-///        where the version allows none, a string above 32,767 bytes, bytes that stand elsewhere
+/// fails  unsupported · full: `out` is too small (its content is then unspecified) · invalid: a
+///        null where there may be none, a string above 32,767 bytes, bytes that stand elsewhere
 template <class M>
 Result<std::size_t> encode(const M& m, std::int16_t version, MutableBytes out) {
     Result<Apart> apart = Runtime<M>::encode(m, version, out, {});

@@ -139,6 +139,11 @@ void Reader::skip_tags() {
     }
 }
 
+Status Reader::status() const {
+    if (failed_) return fail(error_);
+    return ok();
+}
+
 Status Reader::finish() const {
     if (failed_) return fail(error_);
     if (at_ != end_) return fail(Error::malformed);

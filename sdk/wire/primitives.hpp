@@ -77,6 +77,8 @@ public:
     void fail_with(Error error);
     /// All bytes were read and nothing failed.
     Status finish() const;
+    /// Nothing failed; bytes may be left.
+    Status status() const;
 
 protected:
     /// `count` bytes, at most 16; zeros after the end.
@@ -123,7 +125,7 @@ public:
     constexpr std::size_t gap_count() const { return gap_count_; }
     void refuse() { invalid_ = true; }
     /// fails  full: the memory is too small · invalid: a null where the protocol has none, a string
-    ///        longer than 32,767 bytes, bytes elsewhere without a Gap for them, or a decoded array in
+    ///        longer than 32,767 bytes, bytes elsewhere without a Gap for them, a decoded array in
     ///        an encoder of one version
     Status finish() const;
 

@@ -21,6 +21,14 @@ Status Runtime<M>::decode(ByteView body, std::int16_t version, M& m) {
 }
 
 template <class M>
+Status Runtime<M>::decode_front(ByteView body, std::int16_t version, M& m) {
+    if (!M::versions.has(version)) return fail(Error::unsupported);
+    Decoder<AnyVersion> decoder(Reader(body), any_version<M>(version));
+    decoder.structure(m);
+    return decoder.status();
+}
+
+template <class M>
 std::size_t Runtime<M>::encoded_size(const M& m, std::int16_t version) {
     Encoder<AnyVersion> encoder(Writer{}, any_version<M>(version));
     encoder.structure(m);
