@@ -1,0 +1,23 @@
+// One function per command. Each prints, and says how the program leaves.
+#pragma once
+
+#include "leat/admin.hpp"
+#include "sdk/cli/options.hpp"
+
+namespace leat::cli {
+
+Exit list_topics(const Options& options);
+Exit create_topics(const Options& options);
+Exit delete_topics(const Options& options);
+Exit describe_topics(const Options& options);
+Exit produce(const Options& options);
+Exit consume(const Options& options);
+Exit show_status(const Options& options);
+
+/// "leat: <text>" on standard error.
+void complain(const std::string& text);
+/// Complains about an error of an SDK call and picks the exit code.
+Exit complain(const std::string& what, Error error, const std::string& detail = {});
+milliseconds timeout_of(const Options& options);
+
+}  // namespace leat::cli

@@ -1,0 +1,173 @@
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <map>
+
+#include "leat/consumer.hpp"
+#include "sdk/cli/commands.hpp"
+#include "sdk/cli/json.hpp"
+
+namespace leat::cli {
+namespace {
+
+void print(const ConsumerRecord& record, const Options& options, const std::string& separator) {
+    if (options.json) {
+        std::printf("%s\n", json_of(record).c_str());
+        return;
+    }
+    const auto put = [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); };
+    if (options.with_headers)
+        for (const Header& header : record.headers) {
+            put(header.key.view());
+            put("=");
+            put(text_of(header.value.view()));
+            put("\t");
+        }
+    if (!separator.empty()) {
+        put(record.key.value_or(""));
+        put(separator);
+    }
+    put(record.value.value_or(""));
+    put("\n");
+}
+
+std::int64_t now_ms() {
+    timespec time{};
+    ::clock_gettime(CLOCK_REALTIME, &time);
+    return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
+}
+
+class Reading {
+public:
+    Reading(const Options& options, Loop& loop, Consumer& consumer)
+        : options_(options), consumer_(consumer), admin_(Admin::open(loop, {.bootstrap = options.bootstrap, .client_id = "leat-cli",
+                                                                             .timeout = timeout_of(options)})) {}
+
+    Exit run() {
+        if (const Exit found = find_partitions(); found != Exit::ok) return found;
+        if (const Exit placed = find_start(); placed != Exit::ok) return placed;
+        const std::string separator = unescaped(options_.key_separator);
+        std::uint64_t printed = 0;
+        while (!is_at_end()) {
+            const std::size_t at_once = options_.count_max == 0
+                                            ? 1000 : static_cast<std::size_t>(std::min<std::uint64_t>(1000, options_.count_max - printed));
+            const Records records = consumer_.poll(milliseconds(200), at_once);
+            for (const ConsumerRecord& record : records) {
+                if (!options_.follow && record.offset >= ends_[record.partition]) continue;
+                print(record, options_, separator);
+                ++printed;
+            }
+            // A reader that went away (head, a closed terminal) ends us quietly.
+            if ((options_.follow || records.empty()) && std::fflush(stdout) != 0) return Exit::ok;
+            if (std::ferror(stdout)) return Exit::ok;
+            if (options_.count_max > 0 && printed >= options_.count_max) break;
+            if (const Exit told = tell_events(!records.empty()); told != Exit::ok) return told;
+        }
+        std::fflush(stdout);
+        return Exit::ok;
+    }
+
+private:
+    Exit find_partitions() {
+        const std::string& topic = options_.topics.front();
+        const Result<std::int32_t> count = consumer_.partition_count(topic, timeout_of(options_));
+        if (!count) return complain("topic " + topic, count.error(), admin_ ? admin_->last_problem() : "");
+        std::vector<std::int32_t> numbers = options_.only_partitions;
+        if (numbers.empty())
+            for (std::int32_t i = 0; i < *count; ++i) numbers.push_back(i);
+        for (std::int32_t number : numbers) {
+            if (number < 0 || number >= *count)
+                return complain("partition " + std::to_string(number) + " of " + topic, Error::not_found);
+            partitions_.push_back({topic, number});
+        }
+        return Exit::ok;
+    }
+
+    Exit find_start() {
+        std::vector<std::int32_t> numbers;
+        for (const TopicPartition& partition : partitions_) numbers.push_back(partition.partition);
+        const std::string& topic = options_.topics.front();
+        if (!admin_) return Exit::usage;
+        const auto ends = admin_->list_offsets(topic, numbers, Admin::latest);
+        if (!ends) return complain("the ends of " + topic, ends.error(), admin_->last_problem());
+        for (const PartitionOffset& end : *ends) ends_[end.partition] = end.offset;
+        const bool from_end = options_.follow && !options_.from_beginning;
+        if (const Status assigned = consumer_.assign(partitions_, from_end ? StartAt::end : StartAt::beginning); !assigned)
+            return complain("assign", assigned.error());
+        std::optional<std::int64_t> time;
+        if (!options_.time.empty()) {
+            time = parse_time(options_.time, now_ms());
+            if (!time) {
+                complain("--time " + options_.time + " is no time: 2024-05-01T12:00:00Z, milliseconds, or -15m");
+                return Exit::usage;
+            }
+        }
+        for (const TopicPartition& partition : partitions_) {
+            if (time) (void)consumer_.seek_to_time(partition, wall_ms(*time));
+            if (!options_.offset) continue;
+            const std::int64_t end = ends_[partition.partition];
+            const std::int64_t offset = *options_.offset < 0 ? std::max<std::int64_t>(0, end + *options_.offset) : *options_.offset;
+            (void)consumer_.seek(partition, offset);
+        }
+        return Exit::ok;
+    }
+
+    /// Every partition stands at (or behind) the end that it had when we started.
+    bool is_at_end() const {
+        if (options_.follow) return false;
+        return std::all_of(partitions_.begin(), partitions_.end(), [this](const TopicPartition& partition) {
+            const std::int64_t end = ends_.at(partition.partition);
+            if (end == 0) return true;
+            const Result<std::int64_t> position = consumer_.position(partition);
+            return position && *position >= end;
+        });
+    }
+
+    Exit tell_events(bool has_progress) {
+        if (has_progress) quiet_since_ms_ = now_ms();
+        while (const std::optional<ConsumerEvent> event = consumer_.poll_event()) {
+            switch (event->kind) {
+                case ConsumerEvent::Kind::connected: is_connected_ = true; quiet_since_ms_ = now_ms(); break;
+                case ConsumerEvent::Kind::disconnected: is_connected_ = false; break;
+                case ConsumerEvent::Kind::offset_out_of_range:
+                    complain("partition " + std::to_string(event->partition) + ": that offset is not in the log");
+                    return Exit::failed;
+                case ConsumerEvent::Kind::topic_error:
+                case ConsumerEvent::Kind::corrupt:
+                case ConsumerEvent::Kind::refused:
+                case ConsumerEvent::Kind::too_large: complain(event->text); break;
+            }
+        }
+        const bool is_silent = now_ms() - quiet_since_ms_ > timeout_of(options_).count();
+        if (!options_.follow && is_silent && !is_connected_) return complain("consume", Error::timed_out, "connection lost");
+        return Exit::ok;
+    }
+
+    const Options& options_;
+    Consumer& consumer_;
+    Result<Admin> admin_;
+    std::vector<TopicPartition> partitions_;
+    std::map<std::int32_t, std::int64_t> ends_;
+    std::int64_t quiet_since_ms_ = now_ms();
+    bool is_connected_ = true;
+};
+
+}  // namespace
+
+Exit consume(const Options& options) {
+    Loop loop;
+    ConsumerConfig config;
+    config.bootstrap = options.bootstrap;
+    config.client_id = "leat-cli";
+    config.reset = ConsumerConfig::Reset::none;
+    config.read_committed = options.read_committed;
+    config.allow_auto_topic_creation = false;  // looking must not make topics
+    Result<Consumer> consumer = Consumer::open(loop, config);
+    if (!consumer) {
+        complain("--bootstrap " + options.bootstrap + " is no HOST:PORT");
+        return Exit::usage;
+    }
+    return Reading(options, loop, *consumer).run();
+}
+
+}  // namespace leat::cli

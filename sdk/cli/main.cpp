@@ -1,0 +1,48 @@
+// leat, the command line tool. It speaks to a running broker only, and to any Kafka-protocol server.
+#include <csignal>
+#include <cstdio>
+
+#include "sdk/cli/commands.hpp"
+
+namespace leat::cli {
+
+void complain(const std::string& text) { std::fprintf(stderr, "leat: %s\n", text.c_str()); }
+
+Exit complain(const std::string& what, Error error, const std::string& detail) {
+    complain(what + ": " + error_text(error) + (detail.empty() ? "" : " (" + detail + ")"));
+    switch (error) {
+        case Error::invalid: return Exit::usage;
+        case Error::timed_out:
+        case Error::disconnected:
+        case Error::would_block: return Exit::unreachable;
+        case Error::not_found: return Exit::not_found;
+        default: return Exit::failed;
+    }
+}
+
+milliseconds timeout_of(const Options& options) {
+    return milliseconds(static_cast<std::int64_t>(options.timeout_seconds * 1000));
+}
+
+static Exit run(const Options& options) {
+    switch (options.command) {
+        case Command::topics_list: return list_topics(options);
+        case Command::topics_create: return create_topics(options);
+        case Command::topics_delete: return delete_topics(options);
+        case Command::topics_describe: return describe_topics(options);
+        case Command::produce: return produce(options);
+        case Command::consume: return consume(options);
+        case Command::status: return show_status(options);
+        case Command::none: break;
+    }
+    return Exit::usage;
+}
+
+}  // namespace leat::cli
+
+int main(int count, char** words) {
+    std::signal(SIGPIPE, SIG_IGN);
+    const leat::cli::Parsed parsed = leat::cli::parse_command_line(count, words);
+    if (parsed.exit) return *parsed.exit;
+    return static_cast<int>(leat::cli::run(parsed.options));
+}

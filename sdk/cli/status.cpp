@@ -1,0 +1,41 @@
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "sdk/cli/commands.hpp"
+#include "sdk/cli/json.hpp"
+#include "sdk/cluster/endpoint.hpp"
+#include "sdk/host/http_get.hpp"
+
+namespace leat::cli {
+
+Exit show_status(const Options& options) {
+    const std::string broker = options.topics.empty() ? options.bootstrap : options.topics.front();
+    Result<std::vector<cluster::Endpoint>> endpoints = cluster::parse_endpoints(options.http.empty() ? broker : options.http);
+    if (!endpoints) {
+        complain((options.http.empty() ? broker : options.http) + " is no HOST:PORT");
+        return Exit::usage;
+    }
+    cluster::Endpoint at = endpoints->front();
+    if (options.http.empty()) ++at.port;  // leatd's default
+    const Result<host::HttpAnswer> answer = host::http_get(at.host, at.port, "/status", timeout_of(options));
+    if (!answer) {
+        complain("no status from http://" + cluster::text_of(at) + "/status: " + error_text(answer.error()) +
+                 ". Is leatd running there? --http names another address.");
+        return Exit::unreachable;
+    }
+    if (answer->status != 200) {
+        complain("http://" + cluster::text_of(at) + "/status answered " + std::to_string(answer->status));
+        return Exit::failed;
+    }
+    const auto text = options.json ? status_line(answer->body) : status_for_people(answer->body);
+    if (!text) {
+        complain("http://" + cluster::text_of(at) + "/status is not leatd's");
+        return Exit::failed;
+    }
+    std::fputs(text->c_str(), stdout);
+    if (options.json) std::fputc('\n', stdout);
+    return Exit::ok;
+}
+
+}  // namespace leat::cli
