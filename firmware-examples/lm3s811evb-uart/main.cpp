@@ -1,5 +1,6 @@
-// A sensor that delivers to Kafka over a UART: samples the potentiometer ten times a second and sends each
-// sample as one record, idempotently, through restarts of the gateway at the other end of the wire.
+// A sensor that delivers to Kafka over a UART: samples the potentiometer ten times a second and
+// sends each sample as one record, idempotently, through restarts of the gateway at the other end
+// of the wire.
 #include "board.hpp"
 #include "leat/device.hpp"
 #include "sample_text.hpp"
@@ -13,14 +14,18 @@ using namespace std::chrono_literals;
 constexpr std::string_view topic = "lm3s811";
 constexpr std::string_view device = "pump-7";
 constexpr std::uint32_t sample_ms = 100;
-/// Told in each record, so that a reader sees a board that started again. There is no entropy on this board.
+/// Told in each record, so that a reader sees a board that started again. There is no entropy on
+/// this board.
 constexpr std::uint32_t run_id = 1;
 
 leat::device::TickClock ticks;
 leat::device::UartTransport<board::Uart0, 64> transport;
-leat::device::ProducerMemory<2 /*in flight*/, 320 /*batch*/, 3 /*buffers*/, 192 /*receive*/, 192 /*send*/> memory;
-leat::device::Producer producer(memory, ticks, transport,
-                                {.client_id = device, .topic = topic, .request_timeout = 2000ms, .delivery_timeout = 0ms});
+leat::device::ProducerMemory<2 /*in flight*/, 320 /*batch*/, 3 /*buffers*/, 192 /*receive*/,
+                             192 /*send*/>
+    memory;
+leat::device::Producer producer(
+    memory, ticks, transport,
+    {.client_id = device, .topic = topic, .request_timeout = 2000ms, .delivery_timeout = 0ms});
 
 }  // namespace
 
@@ -34,10 +39,11 @@ extern "C" [[noreturn]] void run() {
         std::uint32_t value;
         if (board::take_sample(value)) {
             next.value = value;
-            next.uptime_ms = static_cast<std::uint32_t>(ticks.monotonic().time_since_epoch().count());
+            next.uptime_ms =
+                static_cast<std::uint32_t>(ticks.monotonic().time_since_epoch().count());
             SampleText text(next);
-            // Full: the gateway is away for longer than memory lasts. The sample is skipped and the next
-            // record tells how many were; sequence numbers are for records that were taken.
+            // Full: the gateway is away for longer than memory lasts. The sample is skipped and the
+            // next record tells how many were; sequence numbers are for records that were taken.
             if (producer.send({.timestamp = ticks.wall().time_since_epoch().count(),
                                .key = leat::bytes_of(device),
                                .value = text.bytes()})) {

@@ -7,10 +7,10 @@
 
 struct Sample {
     std::uint32_t run = 0;
-    std::uint32_t sequence = 0;   ///< counts records taken by the producer, from 0
+    std::uint32_t sequence = 0;  ///< counts records taken by the producer, from 0
     std::uint32_t uptime_ms = 0;
-    std::uint32_t value = 0;      ///< 0 to 1023
-    std::uint32_t skipped = 0;    ///< samples before this one that found no room
+    std::uint32_t value = 0;    ///< 0 to 1023
+    std::uint32_t skipped = 0;  ///< samples before this one that found no room
 };
 
 class SampleText {

@@ -19,7 +19,8 @@ void on_uart0();
     run();
 }
 
-/// A fault, or an interrupt that nobody asked for: start again. The gateway recognises what it has already.
+/// A fault, or an interrupt that nobody asked for: start again. The gateway recognises what it has
+/// already.
 [[noreturn]] void on_fault() {
     board::reg(0xE000ED0C) = 0x05FA0004;  // AIRCR: system reset
     for (;;) {
@@ -28,7 +29,8 @@ void on_uart0();
 }
 
 namespace leat {
-/// No text, no stdio: the arguments are dropped, and with them the strings (link-time optimisation).
+/// No text, no stdio: the arguments are dropped, and with them the strings (link-time
+/// optimisation).
 [[noreturn]] void check_failed(const char*, const char*, int) noexcept { on_fault(); }
 }  // namespace leat
 
@@ -40,7 +42,7 @@ struct Vectors {
 };
 [[gnu::section(".vectors"), gnu::used]] constexpr Vectors vectors{
     stack_top,
-    {on_reset, on_fault, on_fault, on_fault, on_fault, on_fault, on_fault, on_fault, on_fault, on_fault, on_fault,
-     on_fault, on_fault, on_fault, on_systick},
+    {on_reset, on_fault, on_fault, on_fault, on_fault, on_fault, on_fault, on_fault, on_fault,
+     on_fault, on_fault, on_fault, on_fault, on_fault, on_systick},
     {on_fault, on_fault, on_fault, on_fault, on_fault, on_uart0},
 };

@@ -3,11 +3,14 @@
 namespace leat::client {
 
 namespace {
-std::uint64_t ticket_of(const Accumulator::Buffer& buffer) { return reinterpret_cast<std::uintptr_t>(&buffer); }
+std::uint64_t ticket_of(const Accumulator::Buffer& buffer) {
+    return reinterpret_cast<std::uintptr_t>(&buffer);
+}
 }  // namespace
 
-Accumulator::Accumulator(std::span<Slot> slots, const AccumulatorConfig& config, Deliveries* deliveries,
-                         BatchCompressor* compressor, MutableBytes compress_room)
+Accumulator::Accumulator(std::span<Slot> slots, const AccumulatorConfig& config,
+                         Deliveries* deliveries, BatchCompressor* compressor,
+                         MutableBytes compress_room)
     : slots_(slots),
       config_(config),
       deliveries_(deliveries),
@@ -49,7 +52,8 @@ bool Accumulator::starts_batch(std::uint16_t slot, const wire::RecordInput& reco
     return last == nullptr || !last->open || !fits(*last, record);
 }
 
-Result<std::uint64_t> Accumulator::append(std::uint16_t slot, Instant now, const wire::RecordInput& record) {
+Result<std::uint64_t> Accumulator::append(std::uint16_t slot, Instant now,
+                                          const wire::RecordInput& record) {
     Slot& s = slots_[slot];
     Buffer* buffer = s.last;
     bool wakes = false;
@@ -71,7 +75,8 @@ Result<std::uint64_t> Accumulator::append(std::uint16_t slot, Instant now, const
     return number;
 }
 
-Result<Accumulator::Buffer*> Accumulator::begin(std::uint16_t slot, Instant now, const wire::RecordInput& record) {
+Result<Accumulator::Buffer*> Accumulator::begin(std::uint16_t slot, Instant now,
+                                                const wire::RecordInput& record) {
     Slot& s = slots_[slot];
     const wire::BatchBuilder empty;
     Result<Buffer*> allocated = allocate(empty.size() + empty.size_of(record), s.want_bytes);
@@ -106,7 +111,8 @@ Result<Accumulator::Buffer*> Accumulator::allocate(std::size_t bytes, std::size_
         if (candidate.size >= wanted) break;
     }
     if (best == nullptr)
-        return fail(class_count_ == 0 || classes_[class_count_ - 1].size < bytes ? Error::too_large : Error::full);
+        return fail(class_count_ == 0 || classes_[class_count_ - 1].size < bytes ? Error::too_large
+                                                                                 : Error::full);
     Buffer* buffer = best->free;
     best->free = buffer->next;
     --free_count_;
@@ -119,8 +125,10 @@ Result<Accumulator::Buffer*> Accumulator::allocate(std::size_t bytes, std::size_
 void Accumulator::linger_over(Buffer& buffer) {
     if (!buffer.lingers) return;
     buffer.lingers = false;
-    (buffer.linger_before != nullptr ? buffer.linger_before->linger_after : linger_first_) = buffer.linger_after;
-    (buffer.linger_after != nullptr ? buffer.linger_after->linger_before : linger_last_) = buffer.linger_before;
+    (buffer.linger_before != nullptr ? buffer.linger_before->linger_after : linger_first_) =
+        buffer.linger_after;
+    (buffer.linger_after != nullptr ? buffer.linger_after->linger_before : linger_last_) =
+        buffer.linger_before;
 }
 
 void Accumulator::close(Buffer& buffer) {

@@ -1,6 +1,6 @@
-// Batches in RAM: records go in, batches come out by linger and size. All memory is the caller's: buffers in
-// size classes, a slot per partition. It never blocks: `full` is an answer, and who wants to wait waits for
-// the report that frees a buffer.
+// Batches in RAM: records go in, batches come out by linger and size. All memory is the caller's:
+// buffers in size classes, a slot per partition. It never blocks: `full` is an answer, and who
+// wants to wait waits for the report that frees a buffer.
 #pragma once
 
 #include <span>
@@ -30,7 +30,8 @@ protected:
     ~Deliveries() = default;
 };
 
-/// Shrinks a batch's records before they are sent; hosted programs bring one (compression is not core).
+/// Shrinks a batch's records before they are sent; hosted programs bring one (compression is not
+/// core).
 class BatchCompressor {
 public:
     virtual Codec codec() const = 0;
@@ -43,7 +44,8 @@ protected:
 
 struct AccumulatorConfig {
     milliseconds linger{5};
-    std::uint32_t batch_bytes = 16384;  ///< a batch is closed at this size; a longer record gets a buffer of its own
+    std::uint32_t batch_bytes =
+        16384;  ///< a batch is closed at this size; a longer record gets a buffer of its own
 };
 
 class Accumulator final : public BatchSource {
@@ -51,35 +53,36 @@ public:
     /// A buffer and what is in it. Size classes are made by handing in buffers of several sizes.
     struct Buffer {
         MutableBytes memory{};
-        wire::BatchBuilder builder{};    ///< writes into memory, behind 61 bytes
+        wire::BatchBuilder builder{};  ///< writes into memory, behind 61 bytes
         std::uint64_t first_record = 0;
         Instant created{};
-        Buffer* next = nullptr;          ///< in the free list, or the slot's next younger batch
+        Buffer* next = nullptr;  ///< in the free list, or the slot's next younger batch
         Buffer* linger_before = nullptr;
         Buffer* linger_after = nullptr;
-        std::uint32_t records_bytes = 0; ///< from byte 61 on, once closed
-        std::int16_t attributes = 0;     ///< the codec, if it was compressed
+        std::uint32_t records_bytes = 0;  ///< from byte 61 on, once closed
+        std::int16_t attributes = 0;      ///< the codec, if it was compressed
         std::uint16_t slot = 0;
         std::uint8_t size_class = 0;
-        bool open = false;               ///< takes records
-        bool lingers = false;            ///< in the linger list
+        bool open = false;     ///< takes records
+        bool lingers = false;  ///< in the linger list
     };
     struct Slot {
         PartitionQueue* queue = nullptr;  ///< woken when a batch is ready
         Buffer* first = nullptr;          ///< oldest unsettled
         Buffer* untaken = nullptr;        ///< oldest that the Sender has not taken
         Buffer* last = nullptr;
-        std::uint64_t record_count = 0;   ///< ever appended
-        std::uint32_t want_bytes = 0;     ///< what the last batch came to: the buffer to ask for
+        std::uint64_t record_count = 0;  ///< ever appended
+        std::uint32_t want_bytes = 0;    ///< what the last batch came to: the buffer to ask for
     };
 
-    Accumulator(std::span<Slot> slots, const AccumulatorConfig& config, Deliveries* deliveries = nullptr,
-                BatchCompressor* compressor = nullptr, MutableBytes compress_room = {});
+    Accumulator(std::span<Slot> slots, const AccumulatorConfig& config,
+                Deliveries* deliveries = nullptr, BatchCompressor* compressor = nullptr,
+                MutableBytes compress_room = {});
     Accumulator(const Accumulator&) = delete;
     Accumulator& operator=(const Accumulator&) = delete;
 
-    /// Hands in buffers of one size: memory is cut into buffers.size() equal parts. Any time; smaller sizes
-    /// first means that a slow partition holds a small one.
+    /// Hands in buffers of one size: memory is cut into buffers.size() equal parts. Any time;
+    /// smaller sizes first means that a slow partition holds a small one.
     void add_buffers(std::span<Buffer> buffers, MutableBytes memory);
     void attach(std::uint16_t slot, PartitionQueue& queue) { slots_[slot].queue = &queue; }
 
@@ -99,7 +102,8 @@ public:
 
     // want
     /// Copies one record in. Returns its number in the slot (see DeliveryReport).
-    /// fails: full (no free buffer that it fits: later there may be one), too_large (no buffer is that long)
+    /// fails: full (no free buffer that it fits: later there may be one), too_large (no buffer is
+    /// that long)
     Result<std::uint64_t> append(std::uint16_t slot, Instant now, const wire::RecordInput& record);
     /// All open batches are closed now, without waiting for their linger.
     void flush(Instant now);
@@ -129,7 +133,8 @@ private:
     BatchCompressor* compressor_;
     MutableBytes compress_room_;
     Class classes_[classes_max];
-    Buffer* linger_first_ = nullptr;  // in order of creation, which is the order in which lingers end
+    Buffer* linger_first_ =
+        nullptr;  // in order of creation, which is the order in which lingers end
     Buffer* linger_last_ = nullptr;
     std::uint8_t class_count_ = 0;
     std::uint32_t free_count_ = 0;

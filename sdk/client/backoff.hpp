@@ -27,8 +27,8 @@ private:
     std::uint32_t state_;
 };
 
-/// The wait before try number `failures` + 1: min * 2^(failures-1), at most max, times 3/4 to 5/4 (again
-/// at most max). 0 failures: no wait.
+/// The wait before try number `failures` + 1: min * 2^(failures-1), at most max, times 3/4 to 5/4
+/// (again at most max). 0 failures: no wait.
 milliseconds backoff_delay(const BackoffConfig& config, unsigned failures, Jitter& jitter);
 
 }  // namespace leat::client

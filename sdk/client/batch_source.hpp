@@ -1,5 +1,6 @@
-// Where batches come from that wait to be delivered: RAM (accumulator), a device's flash (spool), or the
-// gateway's log (uplink). One Sender serves all three, so retry, order and idempotence exist once.
+// Where batches come from that wait to be delivered: RAM (accumulator), a device's flash (spool),
+// or the gateway's log (uplink). One Sender serves all three, so retry, order and idempotence exist
+// once.
 #pragma once
 
 #include <cstdint>
@@ -10,22 +11,23 @@
 
 namespace leat::client {
 
-/// What a source says about a batch; the Sender adds producer id, epoch and sequence and makes header and
-/// CRC in memory of its own. The source's bytes are never written.
+/// What a source says about a batch; the Sender adds producer id, epoch and sequence and makes
+/// header and CRC in memory of its own. The source's bytes are never written.
 struct SourceBatch {
-    std::uint64_t ticket = 0;        ///< the source's own name for it, unique while unsettled
-    ByteView records;                ///< RecordBatch bytes 61 to end; borrowed until settle(ticket)
-    std::int16_t attributes = 0;     ///< codec and timestamp type; the Sender sets the rest
+    std::uint64_t ticket = 0;     ///< the source's own name for it, unique while unsettled
+    ByteView records;             ///< RecordBatch bytes 61 to end; borrowed until settle(ticket)
+    std::int16_t attributes = 0;  ///< codec and timestamp type; the Sender sets the rest
     std::int32_t last_offset_delta = 0;
     std::int64_t base_timestamp = 0;
     std::int64_t max_timestamp = 0;
     std::int32_t record_count = 0;
-    Instant created{};               ///< the delivery timeout counts from here; a source may switch it off
+    Instant created{};  ///< the delivery timeout counts from here; a source may switch it off
 };
 
 enum class Peek : std::uint8_t {
     batch,    ///< `out` is filled
-    pending,  ///< there will be one, but not yet (a flash read under way, linger not over): ask when the source says so
+    pending,  ///< there will be one, but not yet (a flash read under way, linger not over): ask
+              ///< when the source says so
     empty,
 };
 
@@ -37,15 +39,16 @@ struct Outcome {
 
 class BatchSource {
 public:
-    /// The next batch of `partition` that was not taken yet. Peeking again before take() gives the same one.
+    /// The next batch of `partition` that was not taken yet. Peeking again before take() gives the
+    /// same one.
     virtual Peek peek(std::uint16_t partition, Instant now, SourceBatch& out) = 0;
     /// The peeked batch is now the Sender's: it stays readable until settle.
     virtual void take(std::uint16_t partition, std::uint64_t ticket) = 0;
     /// Exactly once per taken batch, in the partition's order.
     virtual void settle(std::uint16_t partition, std::uint64_t ticket, const Outcome& outcome) = 0;
-    /// When the oldest batch that was not taken yet was begun, whether peek would give it already or not; `never`
-    /// if there is none, or if nothing of this source expires. What the delivery timeout is counted from
-    /// while nobody peeks (no connection).
+    /// When the oldest batch that was not taken yet was begun, whether peek would give it already
+    /// or not; `never` if there is none, or if nothing of this source expires. What the delivery
+    /// timeout is counted from while nobody peeks (no connection).
     virtual Instant oldest(std::uint16_t partition) const = 0;
 
 protected:

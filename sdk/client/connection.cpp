@@ -74,7 +74,8 @@ void Connection::on_written(Instant, std::size_t bytes) {
         bytes -= part;
         if (piece.empty()) ++pieces_begin_;
     }
-    if (pieces_begin_ == pieces_end_ && !open_) pieces_begin_ = pieces_sealed_ = pieces_end_ = send_end_ = 0;
+    if (pieces_begin_ == pieces_end_ && !open_)
+        pieces_begin_ = pieces_sealed_ = pieces_end_ = send_end_ = 0;
 }
 
 void Connection::on_deadline(Instant now) {
@@ -83,7 +84,8 @@ void Connection::on_deadline(Instant now) {
 
 Instant Connection::deadline() const {
     Instant first = never;
-    for (std::size_t i = 0; i < in_flight_.size(); ++i) first = earlier(first, in_flight_[i].deadline);
+    for (std::size_t i = 0; i < in_flight_.size(); ++i)
+        first = earlier(first, in_flight_[i].deadline);
     return first;
 }
 
@@ -96,15 +98,16 @@ void Connection::use_receive_memory(MutableBytes longer) {
 
 // ---- requests
 
-Result<MutableBytes> Connection::open_frame(wire::ApiKey key, std::int16_t version, wire::Lengths lengths,
-                                            std::size_t response_header) {
+Result<MutableBytes> Connection::open_frame(wire::ApiKey key, std::int16_t version,
+                                            wire::Lengths lengths, std::size_t response_header) {
     LEAT_CHECK(!open_);
     if (!is_ready() && !in_handshake_) return fail(Error::disconnected);
     const std::size_t head = length_size + 10 + client_id_.size() + 1;
     if (in_flight_.is_full() || pieces_room() == 0 || send_room() < head)
         return fail(send_.size() < head ? Error::too_large : Error::would_block);
     const wire::RequestHeader header{key, version, next_correlation_, client_id_};
-    Result<std::size_t> size = wire::encode_request_header(header, lengths, room().subspan(length_size));
+    Result<std::size_t> size =
+        wire::encode_request_header(header, lengths, room().subspan(length_size));
     if (!size) return fail(size.error());
     open_request_ = {};
     open_request_.correlation_id = next_correlation_;
@@ -140,7 +143,8 @@ void Connection::append_borrowed(ByteView bytes) {
 void Connection::seal_request(Instant now, const RequestOptions& options) {
     LEAT_CHECK(open_);
     open_ = false;
-    store_big(send_.data() + open_at_, open_request_.unwritten - static_cast<std::uint32_t>(length_size));
+    store_big(send_.data() + open_at_,
+              open_request_.unwritten - static_cast<std::uint32_t>(length_size));
     open_request_.deadline = now + options.timeout;
     open_request_.context = options.context;
     open_request_.owner = options.owner;
@@ -180,7 +184,8 @@ std::optional<Event> Connection::poll_event(Instant now) {
         ready_told_ = true;
         return Event{.kind = Event::Kind::ready};
     }
-    if (!in_flight_.empty() && in_flight_.front().answer == Answer::none && in_flight_.front().unwritten == 0)
+    if (!in_flight_.empty() && in_flight_.front().answer == Answer::none &&
+        in_flight_.front().unwritten == 0)
         return end_front(Event::Kind::written, Error{});
     return next_answer(now);
 }
@@ -197,7 +202,8 @@ std::optional<Event> Connection::next_answer(Instant now) {
         const std::size_t size = length_size + length;
         const auto id = load_big<std::int32_t>(bytes.data() + length_size);
         const bool waited = !in_flight_.empty();
-        const std::int32_t expected = waited ? in_flight_.front().correlation_id : next_correlation_;
+        const std::int32_t expected =
+            waited ? in_flight_.front().correlation_id : next_correlation_;
         if (length < frame_head - length_size || length > 0x7fffffff || id < 0 || id > expected ||
             (id == expected && (!waited || in_flight_.front().answer == Answer::none))) {
             close(Error::malformed);
@@ -219,15 +225,18 @@ std::optional<Event> Connection::next_answer(Instant now) {
         Event event = end_front(Event::Kind::response, Error{});
         event.body = reader.rest();
         if (event.owner != owner_handshake) return event;
+        in_handshake_ = true;
         if (run_handshake(handshake_->on_response(now, *this, event))) return poll_event(now);
     }
 }
 
 bool Connection::run_handshake(Handshake::Step step) {
-    if (step == Handshake::Step::waiting) return false;
     in_handshake_ = false;
-    if (step == Handshake::Step::done) state_ = State::ready;
-    else close(Error::refused);
+    if (step == Handshake::Step::waiting) return false;
+    if (step == Handshake::Step::done)
+        state_ = State::ready;
+    else
+        close(Error::refused);
     return true;
 }
 

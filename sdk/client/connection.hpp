@@ -1,16 +1,18 @@
 // One Kafka connection without its socket: frames, correlation ids, answers in order, time-outs.
 //
-// The driver owns the pipe. It tells what happened (on_connected, on_received, on_written, on_disconnected,
-// on_deadline), and drains what to do (poll_write, poll_event, deadline). Kafka answers the requests of one
-// connection in order, so an answer belongs to the oldest request that waits for one. An answer to an older
-// request than that is left over from before a restart (a UART knows no disconnect) and is skipped; any other
-// correlation id means that we and the peer no longer agree about frames, and the connection is given up.
-// Correlation ids go on counting over reconnects for the same reason.
+// The driver owns the pipe. It tells what happened (on_connected, on_received, on_written,
+// on_disconnected, on_deadline), and drains what to do (poll_write, poll_event, deadline). Kafka
+// answers the requests of one connection in order, so an answer belongs to the oldest request that
+// waits for one. An answer to an older request than that is left over from before a restart (a UART
+// knows no disconnect) and is skipped; any other correlation id means that we and the peer no
+// longer agree about frames, and the connection is given up. Correlation ids go on counting over
+// reconnects for the same reason.
 //
 //   driver loop:  read into receive_room() -> on_received(n) -> poll_event() until empty
 //                 write poll_write() (one gathered write) -> on_written(n)
 //                 at deadline(): on_deadline()
-//                 event `closed`: close the pipe, reconnect when backoff_delay says so, on_connected()
+//                 event `closed`: close the pipe, reconnect when backoff_delay says so,
+//                 on_connected()
 #pragma once
 
 #include <optional>
@@ -28,7 +30,8 @@ namespace leat::client {
 
 class Connection;
 
-/// Who asked, so that the driver hands each event to the right object. The numbers are the driver's own.
+/// Who asked, so that the driver hands each event to the right object. The numbers are the driver's
+/// own.
 using Owner = std::uint8_t;
 constexpr Owner owner_handshake = 0xFF;  ///< taken by the connection itself
 
@@ -39,8 +42,8 @@ enum class Answer : std::uint8_t {
 
 struct RequestOptions {
     Owner owner = 0;
-    void* context = nullptr;     ///< comes back with the event, untouched
-    milliseconds timeout{30000}; ///< from send to the whole answer; expiry gives up the connection
+    void* context = nullptr;      ///< comes back with the event, untouched
+    milliseconds timeout{30000};  ///< from send to the whole answer; expiry gives up the connection
     Answer answer = Answer::expected;
 };
 
@@ -49,10 +52,11 @@ struct Event {
         ready,     ///< connected and the handshake, if any, is over: requests may be sent
         response,  ///< `body` is the answer, behind its response header
         written,   ///< a request with Answer::none left
-        failed,    ///< no usable answer: `error` too_large (it came, was longer than the receive buffer and was
-                   ///< skipped), or the connection died first (disconnected, timed_out, malformed): then nobody
-                   ///< knows whether the request was carried out
-        closed,    ///< the last event of a connection: close the pipe. All its requests have failed before
+        failed,    ///< no usable answer: `error` too_large (it came, was longer than the receive
+                 ///< buffer and was skipped), or the connection died first (disconnected,
+                 ///< timed_out, malformed): then nobody knows whether the request was carried out
+        closed,  ///< the last event of a connection: close the pipe. All its requests have failed
+                 ///< before
     };
     Kind kind{};
     Owner owner = 0;
@@ -63,8 +67,8 @@ struct Event {
     ByteView body{};  ///< in the receive buffer: borrowed until the next call that is not const
 };
 
-/// What happens between "connected" and "ready": ApiVersions, SASL, or both. An interface, so that a device
-/// with pinned versions links none of it.
+/// What happens between "connected" and "ready": ApiVersions, SASL, or both. An interface, so that
+/// a device with pinned versions links none of it.
 class Handshake {
 public:
     enum class Step : std::uint8_t { waiting, done, refused };
@@ -94,26 +98,30 @@ public:
     };
     /// All the memory there is. The caller keeps it alive as long as the connection.
     struct Memory {
-        MutableBytes receive;            ///< bounds the longest answer: 4-byte length included
-        MutableBytes send;               ///< heads of requests that are not written yet; see send_room
-        std::span<ByteView> pieces;      ///< views for gathered writes; 2 per batch + 1 per Produce request
-        std::span<InFlight> in_flight;   ///< requests between send and answer
+        MutableBytes receive;  ///< bounds the longest answer: 4-byte length included
+        MutableBytes send;     ///< heads of requests that are not written yet; see send_room
+        std::span<ByteView>
+            pieces;  ///< views for gathered writes; 2 per batch + 1 per Produce request
+        std::span<InFlight> in_flight;  ///< requests between send and answer
     };
 
-    /// client_id is borrowed for the connection's life. No handshake: versions are pinned by who sends.
+    /// client_id is borrowed for the connection's life. No handshake: versions are pinned by who
+    /// sends.
     Connection(const Memory& memory, std::string_view client_id, Handshake* handshake = nullptr);
 
     // ask
     enum class State : std::uint8_t { idle, handshake, ready, closing };
     State state() const { return state_; }
     bool is_ready() const { return state_ == State::ready; }
-    /// What to speak: from the handshake, or `pinned` without one. -1: the peer does not know this API.
+    /// What to speak: from the handshake, or `pinned` without one. -1: the peer does not know this
+    /// API.
     std::int16_t version(wire::ApiKey key, std::int16_t pinned) const {
         return handshake_ ? handshake_->version(key) : pinned;
     }
     std::string_view client_id() const { return client_id_; }
     std::size_t in_flight_count() const { return in_flight_.size(); }
-    /// A request could be opened now: in-flight slot, pieces and at least `bytes` of send memory are there.
+    /// A request could be opened now: in-flight slot, pieces and at least `bytes` of send memory
+    /// are there.
     bool can_send(std::size_t bytes, std::size_t pieces = 1) const;
     std::size_t send_room() const { return send_.size() - send_end_; }
     std::size_t pieces_room() const { return pieces_.size() - pieces_end_; }
@@ -122,19 +130,20 @@ public:
 
     // tell
     void on_connected(Instant now);
-    /// The pipe is gone; what had been received was told and drained before. Also how a driver gives up a
-    /// connection by itself. A write still under way in the driver must be over or cancelled: the views that
-    /// poll_write gave die with the events that follow.
+    /// The pipe is gone; what had been received was told and drained before. Also how a driver
+    /// gives up a connection by itself. A write still under way in the driver must be over or
+    /// cancelled: the views that poll_write gave die with the events that follow.
     void on_disconnected(Instant now, Error why = Error::disconnected);
     /// Where the driver reads to. Empty only if the events were not drained.
     MutableBytes receive_room();
     void on_received(Instant now, std::size_t bytes);
-    /// The same for bytes that lie elsewhere. Returns how many were taken: drain the events, then come again
-    /// with the rest.
+    /// The same for bytes that lie elsewhere. Returns how many were taken: drain the events, then
+    /// come again with the rest.
     std::size_t on_bytes(Instant now, ByteView received);
     void on_written(Instant now, std::size_t bytes);
     void on_deadline(Instant now);
-    /// A longer receive buffer takes over; what the old one holds moves along. Events must be drained.
+    /// A longer receive buffer takes over; what the old one holds moves along. Events must be
+    /// drained.
     void use_receive_memory(MutableBytes longer);
 
     // want
@@ -156,20 +165,24 @@ public:
     /// The gathering way, for Produce: open, append pieces in order, seal. One request at a time.
     /// Returned is the room behind the header for append_own.
     Result<MutableBytes> open_request(wire::ApiKey key, std::int16_t version) {
-        wire::Lengths lengths = wire::is_flexible(key, version) ? wire::Lengths::compact : wire::Lengths::classic;
+        wire::Lengths lengths =
+            wire::is_flexible(key, version) ? wire::Lengths::compact : wire::Lengths::classic;
         return open_frame(key, version, lengths, wire::response_header_size(key, version));
     }
-    void append_own(std::size_t bytes);      ///< the next bytes of the room, filled by the caller
-    void append_borrowed(ByteView bytes);    ///< readable until this request's event has been drained
+    void append_own(std::size_t bytes);    ///< the next bytes of the room, filled by the caller
+    void append_borrowed(ByteView bytes);  ///< readable until this request's event has been drained
     MutableBytes room() { return send_.subspan(send_end_); }
     void seal_request(Instant now, const RequestOptions& options);
-    void abandon_request();                  ///< as if it had never been opened
-    /// The same after an encoder's failure: `full` becomes would_block where an empty send memory may help.
+    void abandon_request();  ///< as if it had never been opened
+    /// The same after an encoder's failure: `full` becomes would_block where an empty send memory
+    /// may help.
     Fail give_back_request(Error error);
 
     // drain
     /// What to write next, in order, for one gathered write. Empty: nothing.
-    std::span<const ByteView> poll_write() const { return pieces_.subspan(pieces_begin_, pieces_sealed_ - pieces_begin_); }
+    std::span<const ByteView> poll_write() const {
+        return pieces_.subspan(pieces_begin_, pieces_sealed_ - pieces_begin_);
+    }
     std::optional<Event> poll_event(Instant now);
     /// The earliest request time-out. `never` if nothing is in flight.
     Instant deadline() const;
@@ -188,20 +201,22 @@ private:
     RingView<InFlight> in_flight_;
     std::string_view client_id_;
     Handshake* handshake_;
-    std::size_t received_ = 0;        // bytes in receive_
-    std::size_t answered_ = 0;        // its front part that was looked at; the last event's body may lie there
-    std::size_t skip_ = 0;            // bytes of an answer that nobody wants, still to come
-    std::size_t send_end_ = 0;        // bytes used in send_
-    std::size_t open_at_ = 0;         // where the open request's length field stands
-    std::size_t pieces_begin_ = 0;    // [begin, sealed) is to be written, [sealed, end) belongs to the open request
+    std::size_t received_ = 0;  // bytes in receive_
+    std::size_t answered_ =
+        0;  // its front part that was looked at; the last event's body may lie there
+    std::size_t skip_ = 0;      // bytes of an answer that nobody wants, still to come
+    std::size_t send_end_ = 0;  // bytes used in send_
+    std::size_t open_at_ = 0;   // where the open request's length field stands
+    std::size_t pieces_begin_ =
+        0;  // [begin, sealed) is to be written, [sealed, end) belongs to the open request
     std::size_t pieces_sealed_ = 0;
     std::size_t pieces_end_ = 0;
-    InFlight open_request_{};         // `unwritten` counts its bytes
+    InFlight open_request_{};  // `unwritten` counts its bytes
     std::int32_t next_correlation_ = 0;
     State state_ = State::idle;
     Error why_closed_{};
     bool ready_told_ = false;
-    bool in_handshake_ = false;       // only the handshake may send before `ready`
+    bool in_handshake_ = false;  // only the handshake may send before `ready`
     bool open_ = false;
 };
 

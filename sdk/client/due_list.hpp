@@ -18,7 +18,8 @@ struct DueLink {
     void unlink();
 };
 
-/// Earliest first; equal times in order of insertion, so a list whose times are all equal is a FIFO.
+/// Earliest first; equal times in order of insertion, so a list whose times are all equal is a
+/// FIFO.
 class DueList {
 public:
     DueList() { root_.before = root_.after = &root_; }
@@ -29,7 +30,9 @@ public:
     void insert(DueLink& link, Instant due);
     DueLink* first() const { return root_.after == &root_ ? nullptr : root_.after; }
     DueLink* last() const { return root_.before == &root_ ? nullptr : root_.before; }
-    DueLink* before(const DueLink& link) const { return link.before == &root_ ? nullptr : link.before; }
+    DueLink* before(const DueLink& link) const {
+        return link.before == &root_ ? nullptr : link.before;
+    }
     Instant due() const { return root_.after == &root_ ? never : root_.after->due; }
 
 private:

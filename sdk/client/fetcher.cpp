@@ -10,28 +10,31 @@ namespace leat::client {
 namespace {
 using wire::ErrorCode;
 using Kind = FetcherEvent::Kind;
-constexpr std::size_t partitions_max = 64;     // per request; more take turns
-constexpr std::size_t answer_words = 128;      // of an answer beside the records, once and per partition
+constexpr std::size_t partitions_max = 64;  // per request; more take turns
+constexpr std::size_t answer_words =
+    128;  // of an answer beside the records, once and per partition
 constexpr std::int16_t fetch_pinned = 12;
 constexpr std::int16_t list_offsets_pinned = 7;
 
 /// Lays partitions out as topics with partitions: neighbours of one topic share an entry.
 template <class Topic, class Partition, class Name>
-std::size_t group(std::span<FetchPartition* const> from, Partition* partitions, Topic* topics, Name name) {
+std::size_t group(std::span<FetchPartition* const> from, Partition* partitions, Topic* topics,
+                  Name name) {
     std::size_t topic_count = 0, begin = 0;
     for (std::size_t i = 0; i < from.size(); ++i) {
         if (i == 0 || from[i - 1]->topic != from[i]->topic) {
             begin = i;
             name(topics[topic_count++], *from[i]);
         }
-        topics[topic_count - 1].partitions = std::span<const Partition>(partitions + begin, i + 1 - begin);
+        topics[topic_count - 1].partitions =
+            std::span<const Partition>(partitions + begin, i + 1 - begin);
     }
     return topic_count;
 }
 }  // namespace
 
-Fetcher::Fetcher(Connection& connection, const Memory& memory, const FetcherConfig& config, Owner owner,
-                 std::uint32_t seed, BatchDecompressor* decompressor)
+Fetcher::Fetcher(Connection& connection, const Memory& memory, const FetcherConfig& config,
+                 Owner owner, std::uint32_t seed, BatchDecompressor* decompressor)
     : connection_(connection),
       memory_(memory),
       config_(config),
@@ -75,9 +78,13 @@ void Fetcher::reset(FetchPartition& partition, std::int64_t position, std::int64
     ++partition.generation;
 }
 
-void Fetcher::seek(FetchPartition& partition, std::int64_t offset) { reset(partition, offset, partition.lookup); }
+void Fetcher::seek(FetchPartition& partition, std::int64_t offset) {
+    reset(partition, offset, partition.lookup);
+}
 
-void Fetcher::seek_to_time(FetchPartition& partition, std::int64_t timestamp) { reset(partition, -1, timestamp); }
+void Fetcher::seek_to_time(FetchPartition& partition, std::int64_t timestamp) {
+    reset(partition, -1, timestamp);
+}
 
 void Fetcher::pause(FetchPartition& partition, bool paused) { partition.paused = paused; }
 
@@ -94,7 +101,8 @@ void Fetcher::pump(Instant now) {
 
 bool Fetcher::is_wanted(const FetchPartition& partition, Ask what, Instant now) const {
     if (partition.not_before > now) return false;
-    return what == Ask::offsets ? partition.position < 0 : partition.position >= 0 && !partition.paused;
+    return what == Ask::offsets ? partition.position < 0
+                                : partition.position >= 0 && !partition.paused;
 }
 
 std::size_t Fetcher::collect(Instant now, Ask what, std::span<FetchPartition*> out) {
@@ -133,16 +141,21 @@ void Fetcher::ask_offsets(Instant now) {
     Request::ListOffsetsTopic topics[partitions_max];
     for (std::size_t i = 0; i < count; ++i)
         partitions[i] = {.partition_index = wanted[i]->partition, .timestamp = wanted[i]->lookup};
-    const std::size_t topic_count = group(std::span<FetchPartition* const>(wanted.data(), count), partitions, topics,
-                                          [](auto& topic, const FetchPartition& p) { topic.name = p.topic; });
+    const std::size_t topic_count =
+        group(std::span<FetchPartition* const>(wanted.data(), count), partitions, topics,
+              [](auto& topic, const FetchPartition& p) { topic.name = p.topic; });
     Request request;
     request.replica_id = -1;
     request.isolation_level = config_.isolation_level;
     request.topics = std::span<const Request::ListOffsetsTopic>(topics, topic_count);
     request.timeout_ms = static_cast<std::int32_t>(config_.request_timeout.count());
-    const std::int16_t version = connection_.version(wire::ApiKey::list_offsets, list_offsets_pinned);
-    if (connection_.send(now, request, version, {.owner = owner_, .timeout = config_.request_timeout})) in_flight_ = true;
-    else forget_asked();
+    const std::int16_t version =
+        connection_.version(wire::ApiKey::list_offsets, list_offsets_pinned);
+    if (connection_.send(now, request, version,
+                         {.owner = owner_, .timeout = config_.request_timeout}))
+        in_flight_ = true;
+    else
+        forget_asked();
 }
 
 void Fetcher::ask_records(Instant now) {
@@ -156,7 +169,8 @@ void Fetcher::ask_records(Instant now) {
     if (count == 0) return;
     const std::size_t words = answer_words * (count + 1);
     std::size_t bytes = std::min<std::size_t>(config_.bytes_max, room);
-    const std::size_t fits = connection_.answer_bytes_max() > words ? connection_.answer_bytes_max() - words : 1;
+    const std::size_t fits =
+        connection_.answer_bytes_max() > words ? connection_.answer_bytes_max() - words : 1;
     bytes = std::min(bytes, fits);
 
     Request::FetchPartition partitions[partitions_max];
@@ -167,11 +181,12 @@ void Fetcher::ask_records(Instant now) {
         partitions[i].partition_max_bytes =
             static_cast<std::int32_t>(std::min<std::size_t>(config_.partition_bytes_max, bytes));
     }
-    const std::size_t topic_count = group(std::span<FetchPartition* const>(wanted.data(), count), partitions, topics,
-                                          [](auto& topic, const FetchPartition& p) {
-                                              topic.topic = p.topic;
-                                              topic.topic_id = p.topic_id;
-                                          });
+    const std::size_t topic_count =
+        group(std::span<FetchPartition* const>(wanted.data(), count), partitions, topics,
+              [](auto& topic, const FetchPartition& p) {
+                  topic.topic = p.topic;
+                  topic.topic_id = p.topic_id;
+              });
     Request request;
     request.max_wait_ms = static_cast<std::int32_t>(config_.wait_max.count());
     request.min_bytes = static_cast<std::int32_t>(config_.bytes_min);
@@ -179,9 +194,12 @@ void Fetcher::ask_records(Instant now) {
     request.isolation_level = config_.isolation_level;
     request.topics = std::span<const Request::FetchTopic>(topics, topic_count);
     const std::int16_t version = connection_.version(wire::ApiKey::fetch, fetch_pinned);
-    const RequestOptions options{.owner = owner_, .timeout = config_.wait_max + config_.request_timeout};
-    if (connection_.send(now, request, version, options)) in_flight_ = true;
-    else forget_asked();
+    const RequestOptions options{.owner = owner_,
+                                 .timeout = config_.wait_max + config_.request_timeout};
+    if (connection_.send(now, request, version, options))
+        in_flight_ = true;
+    else
+        forget_asked();
 }
 
 void Fetcher::forget_asked() {
@@ -194,8 +212,10 @@ void Fetcher::on_event(Instant now, const Event& event) {
     switch (event.kind) {
         case Event::Kind::response:
             in_flight_ = false;
-            if (event.api_key == wire::ApiKey::list_offsets) on_offsets(now, event);
-            else on_records(now, event);
+            if (event.api_key == wire::ApiKey::list_offsets)
+                on_offsets(now, event);
+            else
+                on_records(now, event);
             forget_asked();
             break;
         case Event::Kind::failed:
@@ -212,12 +232,14 @@ void Fetcher::on_event(Instant now, const Event& event) {
         case Event::Kind::closed:
             throttled_until_ = {};
             break;
-        case Event::Kind::written: break;
+        case Event::Kind::written:
+            break;
     }
     pump(now);
 }
 
-FetchPartition* Fetcher::answered(std::string_view topic, const wire::Uuid& id, std::int32_t partition) {
+FetchPartition* Fetcher::answered(std::string_view topic, const wire::Uuid& id,
+                                  std::int32_t partition) {
     for (FetchPartition* p = partitions_; p != nullptr; p = p->next) {
         if (!p->asked || p->partition != partition) continue;
         if (topic.empty() ? !(p->topic_id == id) : p->topic != topic) continue;
@@ -230,14 +252,17 @@ FetchPartition* Fetcher::answered(std::string_view topic, const wire::Uuid& id, 
 void Fetcher::on_offsets(Instant now, const Event& event) {
     auto answer = wire::decode<wire::ListOffsetsResponse>(event.body, event.api_version);
     if (!answer) return;
-    if (answer->throttle_time_ms > 0) throttled_until_ = now + milliseconds{answer->throttle_time_ms};
+    if (answer->throttle_time_ms > 0)
+        throttled_until_ = now + milliseconds{answer->throttle_time_ms};
     for (const auto& topic : answer->topics)
         for (const auto& found : topic.partitions) {
             FetchPartition* p = answered(topic.name, {}, found.partition_index);
             if (p == nullptr || !judge(now, *p, found.error_code)) continue;
             // No record that late: what comes next is what was asked for.
-            if (found.offset < 0) p->lookup = timestamp_latest;
-            else p->position = p->fetch_offset = found.offset;
+            if (found.offset < 0)
+                p->lookup = timestamp_latest;
+            else
+                p->position = p->fetch_offset = found.offset;
         }
 }
 
@@ -248,7 +273,8 @@ void Fetcher::on_records(Instant now, const Event& event) {
             if (p->asked) hold(now, *p);
         return;
     }
-    if (answer->throttle_time_ms > 0) throttled_until_ = now + milliseconds{answer->throttle_time_ms};
+    if (answer->throttle_time_ms > 0)
+        throttled_until_ = now + milliseconds{answer->throttle_time_ms};
     if (answer->error_code != ErrorCode::none) {
         for (FetchPartition* p = partitions_; p != nullptr; p = p->next)
             if (p->asked) judge(now, *p, answer->error_code);
@@ -258,7 +284,8 @@ void Fetcher::on_records(Instant now, const Event& event) {
         for (const auto& data : topic.partitions) {
             FetchPartition* p = answered(topic.topic, topic.topic_id, data.partition_index);
             if (p == nullptr || !judge(now, *p, data.error_code)) continue;
-            p->high_watermark = config_.isolation_level == 1 ? data.last_stable_offset : data.high_watermark;
+            p->high_watermark =
+                config_.isolation_level == 1 ? data.last_stable_offset : data.high_watermark;
             p->log_start_offset = data.log_start_offset;
             store(now, *p, data.records.view());
             if (p->position >= p->high_watermark) tell_end(*p);
@@ -294,7 +321,8 @@ void Fetcher::store(Instant now, FetchPartition& partition, ByteView records) {
         return tell(Kind::too_large, partition, ErrorCode::message_too_large);
     }
     copy_bytes(records.first(kept), memory_.prefetch.subspan(used_));
-    memory_.runs[run_count_++] = {&partition, partition.generation, static_cast<std::uint32_t>(used_),
+    memory_.runs[run_count_++] = {&partition, partition.generation,
+                                  static_cast<std::uint32_t>(used_),
                                   static_cast<std::uint32_t>(used_ + kept)};
     used_ += kept;
     partition.fetch_offset = end;
@@ -311,13 +339,16 @@ bool Fetcher::judge(Instant now, FetchPartition& partition, ErrorCode error) {
             partition.not_before = never;
             tell(Kind::offset_out_of_range, partition, error);
         } else {
-            seek_to_time(partition, config_.reset == OffsetReset::earliest ? timestamp_earliest : timestamp_latest);
+            seek_to_time(partition, config_.reset == OffsetReset::earliest ? timestamp_earliest
+                                                                           : timestamp_latest);
         }
         return false;
     }
     hold(now, partition);
-    if (wire::stale_metadata(error)) tell(Kind::leader_unknown, partition, error);
-    else if (!wire::retriable(error)) tell(Kind::refused, partition, error);
+    if (wire::stale_metadata(error))
+        tell(Kind::leader_unknown, partition, error);
+    else if (!wire::retriable(error))
+        tell(Kind::refused, partition, error);
     return false;
 }
 
@@ -330,8 +361,10 @@ void Fetcher::hold(Instant now, FetchPartition& partition) {
 
 std::optional<FetchedRecord> Fetcher::next(Instant now) {
     for (;;) {
-        if (current_ != nullptr && (current_->partition->paused || current_->generation != current_->partition->generation))
-            current_ = nullptr;  // a paused run is opened again later: its position tells where it was
+        if (current_ != nullptr && (current_->partition->paused ||
+                                    current_->generation != current_->partition->generation))
+            current_ =
+                nullptr;  // a paused run is opened again later: its position tells where it was
         if (current_ == nullptr) {
             if (!next_run()) return std::nullopt;
             if (!open_batch(now, *current_)) continue;
@@ -345,7 +378,8 @@ std::optional<FetchedRecord> Fetcher::next(Instant now) {
             return FetchedRecord{
                 .from = &partition,
                 .offset = offset,
-                .timestamp = by_broker ? header_.max_timestamp : header_.base_timestamp + record->timestamp_delta,
+                .timestamp = by_broker ? header_.max_timestamp
+                                       : header_.base_timestamp + record->timestamp_delta,
                 .log_append_time = by_broker,
                 .record = *record};
         }
@@ -356,8 +390,10 @@ std::optional<FetchedRecord> Fetcher::next(Instant now) {
         partition.position = std::max(partition.position, header_.next_offset());
         current_->begin += batch_bytes_;
         if (partition.position >= partition.high_watermark) tell_end(partition);
-        if (current_->begin == current_->end) current_ = nullptr;
-        else open_batch(now, *current_);
+        if (current_->begin == current_->end)
+            current_ = nullptr;
+        else
+            open_batch(now, *current_);
     }
 }
 
@@ -391,10 +427,12 @@ bool Fetcher::open_batch(Instant now, Run& run) {
     batch_bytes_ = static_cast<std::uint32_t>(batch->whole().size());
     ByteView records = batch->records();
     if (header_.codec() != Codec::none && !header_.is_control()) {
-        Result<ByteView> expanded =
-            decompressor_ != nullptr ? decompressor_->decompress(header_.codec(), records) : Result<ByteView>(fail(Error::unsupported));
+        Result<ByteView> expanded = decompressor_ != nullptr
+                                        ? decompressor_->decompress(header_.codec(), records)
+                                        : Result<ByteView>(fail(Error::unsupported));
         if (!expanded) {
-            drop_run(now, run, expanded.error() == Error::too_large ? Kind::too_large : Kind::corrupt);
+            drop_run(now, run,
+                     expanded.error() == Error::too_large ? Kind::too_large : Kind::corrupt);
             return false;
         }
         records = *expanded;
@@ -407,8 +445,10 @@ void Fetcher::drop_run(Instant now, Run& run, Kind why) {
     FetchPartition& partition = *run.partition;
     ++partition.generation;  // what was asked behind it is void too
     partition.fetch_offset = partition.position;
-    if (why == Kind::too_large) partition.not_before = never;
-    else hold(now, partition);
+    if (why == Kind::too_large)
+        partition.not_before = never;
+    else
+        hold(now, partition);
     tell(why, partition, ErrorCode::corrupt_message);
     run.partition = nullptr;
     current_ = nullptr;

@@ -1,5 +1,6 @@
-// Reads partitions over one connection: offsets by time (ListOffsets), long-polled Fetch, CRC check, records
-// one by one. What was fetched and not yet read lies in the caller's memory, whose size bounds the prefetch.
+// Reads partitions over one connection: offsets by time (ListOffsets), long-polled Fetch, CRC
+// check, records one by one. What was fetched and not yet read lies in the caller's memory, whose
+// size bounds the prefetch.
 #pragma once
 
 #include <optional>
@@ -12,29 +13,32 @@
 
 namespace leat::client {
 
-constexpr std::int64_t timestamp_latest = -1;    ///< ListOffsets' own words
+constexpr std::int64_t timestamp_latest = -1;  ///< ListOffsets' own words
 constexpr std::int64_t timestamp_earliest = -2;
 
 enum class OffsetReset : std::uint8_t { earliest, latest, none };
 
-/// One assigned partition. Owned by the consumer, lent to the Fetcher of its leader, which alone changes
-/// what stands below `position`.
+/// One assigned partition. Owned by the consumer, lent to the Fetcher of its leader, which alone
+/// changes what stands below `position`.
 struct FetchPartition {
-    std::string_view topic{};          ///< borrowed
-    wire::Uuid topic_id{};             ///< zero: unknown, Fetch stays <= 12
+    std::string_view topic{};  ///< borrowed
+    wire::Uuid topic_id{};     ///< zero: unknown, Fetch stays <= 12
     std::int32_t partition = 0;
-    std::uint16_t slot = 0;            ///< the consumer's own name for it
+    std::uint16_t slot = 0;  ///< the consumer's own name for it
     bool paused = false;
-    std::int64_t position = -1;        ///< offset of the next record that next() returns; -1: being looked up
+    std::int64_t position =
+        -1;  ///< offset of the next record that next() returns; -1: being looked up
     std::int64_t lookup = timestamp_latest;  ///< where to start while position is -1
-    std::int64_t fetch_offset = -1;    ///< offset of the next Fetch: ahead of position by what is prefetched
-    std::int64_t high_watermark = -1;  ///< as of the last answer; read_committed: the last stable offset
+    std::int64_t fetch_offset =
+        -1;  ///< offset of the next Fetch: ahead of position by what is prefetched
+    std::int64_t high_watermark =
+        -1;  ///< as of the last answer; read_committed: the last stable offset
     std::int64_t log_start_offset = -1;
-    Instant not_before{};              ///< back-off after an error; `never`: stands still until seek
-    std::uint32_t generation = 0;      ///< a seek makes older answers and prefetched bytes void
+    Instant not_before{};          ///< back-off after an error; `never`: stands still until seek
+    std::uint32_t generation = 0;  ///< a seek makes older answers and prefetched bytes void
     std::uint32_t asked_generation = 0;
     std::uint16_t failures = 0;
-    bool asked = false;                ///< in the request that is in flight
+    bool asked = false;  ///< in the request that is in flight
     bool told_end = false;
     FetchPartition* next = nullptr;
 };
@@ -44,17 +48,17 @@ struct FetchedRecord {
     std::int64_t offset = -1;
     std::int64_t timestamp = -1;
     bool log_append_time = false;
-    wire::RecordView record{};         ///< borrowed until the next call that is not const
+    wire::RecordView record{};  ///< borrowed until the next call that is not const
 };
 
 struct FetcherEvent {
     enum class Kind : std::uint8_t {
         leader_unknown,       ///< `error` says why; ask for metadata
         offset_out_of_range,  ///< OffsetReset::none only: the partition stands still until seek
-        corrupt,              ///< a batch failed its CRC or its format; fetched again after a back-off
-        refused,              ///< any other Kafka error; tried again after a back-off
-        too_large,            ///< an answer did not fit the receive buffer; the partition stands still
-        end,                  ///< the position reached the high watermark
+        corrupt,    ///< a batch failed its CRC or its format; fetched again after a back-off
+        refused,    ///< any other Kafka error; tried again after a back-off
+        too_large,  ///< an answer did not fit the receive buffer; the partition stands still
+        end,        ///< the position reached the high watermark
     };
     Kind kind{};
     FetchPartition* partition = nullptr;
@@ -64,7 +68,8 @@ struct FetcherEvent {
 /// Expands compressed batches; hosted programs bring one.
 class BatchDecompressor {
 public:
-    /// Returned bytes stay valid until the next call. fails: unsupported, corrupt, too_large (bounded output)
+    /// Returned bytes stay valid until the next call. fails: unsupported, corrupt, too_large
+    /// (bounded output)
     virtual Result<ByteView> decompress(Codec codec, ByteView records) = 0;
 
 protected:
@@ -74,13 +79,13 @@ protected:
 struct FetcherConfig {
     milliseconds wait_max{500};
     std::uint32_t bytes_min = 1;
-    std::uint32_t bytes_max = 1024 * 1024;           ///< also bounded by prefetch room and receive buffer
+    std::uint32_t bytes_max = 1024 * 1024;  ///< also bounded by prefetch room and receive buffer
     std::uint32_t partition_bytes_max = 1024 * 1024;
     OffsetReset reset = OffsetReset::latest;
-    std::int8_t isolation_level = 0;                 ///< 0 read_uncommitted; 1 read_committed: control batches are
-                                                     ///< skipped and the end is the last stable offset, aborted
-                                                     ///< transactions are not filtered out yet
-    milliseconds request_timeout{30000};             ///< on top of wait_max
+    std::int8_t isolation_level = 0;  ///< 0 read_uncommitted; 1 read_committed: control batches are
+                                      ///< skipped and the end is the last stable offset, aborted
+                                      ///< transactions are not filtered out yet
+    milliseconds request_timeout{30000};  ///< on top of wait_max
     BackoffConfig retry{};
 };
 
@@ -93,8 +98,8 @@ public:
         std::uint32_t begin = 0, end = 0;
     };
     struct Memory {
-        MutableBytes prefetch;      ///< the bound on bytes fetched and not yet read
-        std::span<Run> runs;        ///< partitions per answer
+        MutableBytes prefetch;  ///< the bound on bytes fetched and not yet read
+        std::span<Run> runs;    ///< partitions per answer
     };
 
     Fetcher(Connection& connection, const Memory& memory, const FetcherConfig& config, Owner owner,
@@ -107,9 +112,11 @@ public:
     /// At once; an answer under way and prefetched bytes of it become void. It keeps its position.
     void unassign(FetchPartition& partition);
     void seek(FetchPartition& partition, std::int64_t offset);
-    /// To the first record at or after `timestamp` (milliseconds), or timestamp_earliest, timestamp_latest.
+    /// To the first record at or after `timestamp` (milliseconds), or timestamp_earliest,
+    /// timestamp_latest.
     void seek_to_time(FetchPartition& partition, std::int64_t timestamp);
-    void pause(FetchPartition& partition, bool paused);  ///< paused: prefetched records wait, nothing is fetched
+    void pause(FetchPartition& partition,
+               bool paused);  ///< paused: prefetched records wait, nothing is fetched
     /// Sends what is needed next. After events, seeks, and records read.
     void pump(Instant now);
 
@@ -143,7 +150,8 @@ private:
     void tell_end(FetchPartition& partition);
     void tell(FetcherEvent::Kind kind, FetchPartition& partition, wire::ErrorCode error);
 
-    static constexpr std::size_t events_max = 8;  // then the oldest is dropped: each is only a hint to act
+    static constexpr std::size_t events_max =
+        8;  // then the oldest is dropped: each is only a hint to act
     Connection& connection_;
     Memory memory_;
     FetcherConfig config_;

@@ -9,7 +9,8 @@ namespace leat::client {
 
 /// Asks with version 3 and, answered UNSUPPORTED_VERSION (35), once more with version 0 (KIP-511).
 ///
-/// Produce and Fetch are held at 12, the last versions that name topics by name, unless limit() says else.
+/// Produce and Fetch are held at 12, the last versions that name topics by name, unless limit()
+/// says else.
 class ApiVersionsHandshake final : public Handshake {
 public:
     ApiVersionsHandshake();

@@ -27,7 +27,8 @@ void PartitionQueue::restore(const ProducerState& state) {
     state_ = state;
 }
 
-PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identity, TakenBatch*& out) {
+PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identity,
+                                          TakenBatch*& out) {
     TakenBatch* waiting = nullptr;
     bool doubtful = false;
     for (std::size_t i = 0; i < window_.size(); ++i) {
@@ -45,8 +46,10 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
             if (!bump(*identity)) return Next::needs_producer_id;
         } else if (window_.empty() && state_.producer_id != identity->producer_id) {
             state_ = {identity->producer_id, identity->producer_epoch, 0};
+            established_ = false;
         }
         if (state_.producer_id < 0) return Next::needs_producer_id;
+        if (!established_ && in_flight_ > 0) return Next::blocked;
     }
     if (waiting != nullptr) {
         out = waiting;
@@ -82,6 +85,7 @@ bool PartitionQueue::bump(ProducerIdentity& identity) {
         state_ = {identity.producer_id, identity.producer_epoch, 0};
     }
     state_.next_sequence = 0;
+    established_ = false;
     for (std::size_t i = 0; i < window_.size(); ++i) {
         TakenBatch& batch = window_[i];
         if (batch.state != State::waiting) continue;
@@ -108,9 +112,11 @@ PartitionQueue::Verdict PartitionQueue::on_answer(TakenBatch& batch, const Outco
     --in_flight_;
     switch (outcome.error) {
         case ErrorCode::none:
+            established_ = true;
             settle(batch, outcome);
             return Verdict::done;
-        case ErrorCode::duplicate_sequence_number:  // brokers before 2.0: it is in the log, nobody says where
+        case ErrorCode::duplicate_sequence_number:  // brokers before 2.0: it is in the log, nobody
+                                                    // says where
             settle(batch, {});
             return Verdict::done;
         case ErrorCode::out_of_order_sequence_number:
@@ -118,11 +124,14 @@ PartitionQueue::Verdict PartitionQueue::on_answer(TakenBatch& batch, const Outco
         case ErrorCode::invalid_producer_epoch: {
             if (batch.base_sequence < 0) break;
             batch.doubtful = false;
-            // Behind a batch that has to be sent again this is what was to be expected. In front, sending
-            // it again cannot help: the broker waits for a sequence that we do not have any more.
+            // Behind a batch that has to be sent again this is what was to be expected. In front,
+            // sending it again cannot help: the broker waits for a sequence that we do not have any
+            // more.
             bool first = true;
-            for (std::size_t i = 0; &window_[i] != &batch; ++i) first &= window_[i].state == State::settled;
-            if (first || outcome.error != ErrorCode::out_of_order_sequence_number) needs_bump_ = true;
+            for (std::size_t i = 0; &window_[i] != &batch; ++i)
+                first &= window_[i].state == State::settled;
+            if (first || outcome.error != ErrorCode::out_of_order_sequence_number)
+                needs_bump_ = true;
             return first ? Verdict::retry : Verdict::done;
         }
         case ErrorCode::request_timed_out:

@@ -1,16 +1,25 @@
-// One partition's way out: order, sequence numbers, the in-flight window, retries and epoch bumps (KIP-98,
-// KIP-360). The producer owns it and lends it to the Sender of the partition's leader.
+// One partition's way out: order, sequence numbers, the in-flight window, retries and epoch bumps
+// (KIP-98, KIP-360). The producer owns it and lends it to the Sender of the partition's leader.
 //
-// Rules that keep "once, in order" (the broker's side is kafka-rules 4.3: it remembers the last 5 batches):
-//   - A sequence is given at the first send and then frozen. Batches are sent in sequence order; one that
+// Rules that keep "once, in order" (the broker's side is kafka-rules 4.3: it remembers the last 5
+// batches):
+//   - A sequence is given at the first send and then frozen. Batches are sent in sequence order;
+//   one that
 //     waits for its retry is sent only when nothing behind it is in flight.
-//   - A batch is *doubtful* while some copy of it was sent and no answer said whether it was appended. Only
-//     an answer that looked at our producer state ends the doubt: success, or OUT_OF_ORDER_SEQUENCE (it is
-//     neither the next nor one of the last 5, so it is not in the log).
-//   - A hole (a batch failed or expired after it got a sequence) or OUT_OF_ORDER on the first unsettled
-//     batch makes the epoch rise and the waiting batches start again at sequence 0, but never while one of
-//     them is in flight or doubtful: those are resent under the old numbers first, which either finds them
-//     in the log or proves them absent. So a bump creates no duplicate. (Java bumps at once and may.)
+//   - A batch is *doubtful* while some copy of it was sent and no answer said whether it was
+//   appended. Only
+//     an answer that looked at our producer state ends the doubt: success, or OUT_OF_ORDER_SEQUENCE
+//     (it is neither the next nor one of the last 5, so it is not in the log).
+//   - A hole (a batch failed or expired after it got a sequence) or OUT_OF_ORDER on the first
+//   unsettled
+//     batch makes the epoch rise and the waiting batches start again at sequence 0, but never while
+//     one of them is in flight or doubtful: those are resent under the old numbers first, which
+//     either finds them in the log or proves them absent. So a bump creates no duplicate. (Java
+//     bumps at once and may.)
+//   - A broker that knows nothing of a producer takes any sequence of it as the first. So until it
+//   has
+//     acknowledged one batch under the current id and epoch, only one is in flight: else the first
+//     could be refused for a moment, the second be taken, and the first never again.
 //   - The epoch is the partition's own: other partitions of the producer keep theirs.
 #pragma once
 
@@ -28,24 +37,26 @@ namespace leat::client {
 class PartitionQueue;
 class Sender;
 
-/// Kafka brokers recognise a resend among the last 5 batches of a producer and partition, no further back.
+/// Kafka brokers recognise a resend among the last 5 batches of a producer and partition, no
+/// further back.
 constexpr std::size_t in_flight_max = 5;
 
-/// The producer's name for its brokers, shared by all its queues and Senders. producer_id -1: not known yet.
+/// The producer's name for its brokers, shared by all its queues and Senders. producer_id -1: not
+/// known yet.
 struct ProducerIdentity {
     std::int64_t producer_id = -1;
     std::int16_t producer_epoch = 0;  ///< where a partition's epoch starts
-    const Sender* asking = nullptr;  ///< the one Sender that has InitProducerId in flight
+    const Sender* asking = nullptr;   ///< the one Sender that has InitProducerId in flight
 };
 
 /// A batch between take() and settle().
 struct TakenBatch {
     enum class State : std::uint8_t { waiting, in_flight, settled };
     SourceBatch source{};
-    Outcome outcome{};                     ///< once settled: kept until all before it are
+    Outcome outcome{};  ///< once settled: kept until all before it are
     PartitionQueue* queue = nullptr;
     TakenBatch* next_in_request = nullptr;
-    std::int32_t base_sequence = -1;       ///< -1: not idempotent
+    std::int32_t base_sequence = -1;  ///< -1: not idempotent
     State state = State::waiting;
     bool doubtful = false;
 };
@@ -62,8 +73,8 @@ public:
     /// topic   borrowed for the queue's life
     /// slot    the source's own name for this partition
     /// window  1 to in_flight_max entries; its size is the in-flight window
-    PartitionQueue(std::string_view topic, std::int32_t partition, BatchSource& source, std::uint16_t slot,
-                   std::span<TakenBatch> window);
+    PartitionQueue(std::string_view topic, std::int32_t partition, BatchSource& source,
+                   std::uint16_t slot, std::span<TakenBatch> window);
     PartitionQueue(const PartitionQueue&) = delete;
     PartitionQueue& operator=(const PartitionQueue&) = delete;
 
@@ -71,7 +82,9 @@ public:
     std::string_view topic() const { return topic_; }
     std::int32_t partition() const { return partition_; }
     std::uint16_t slot() const { return slot_; }
-    const wire::Uuid& topic_id() const { return topic_id_; }  ///< zero: unknown, Produce stays <= 12
+    const wire::Uuid& topic_id() const {
+        return topic_id_;
+    }  ///< zero: unknown, Produce stays <= 12
     void set_topic_id(const wire::Uuid& id) { topic_id_ = id; }
     Sender* lent_to() const { return sender_; }
     std::size_t in_flight_count() const { return in_flight_; }
@@ -80,16 +93,17 @@ public:
     const ProducerState& sending_as() const { return state_; }
 
     // tell
-    /// The source has (or may have) a batch now: its linger is over, a read finished. Cheap; any time.
+    /// The source has (or may have) a batch now: its linger is over, a read finished. Cheap; any
+    /// time.
     void wake();
     /// Continues under an earlier life's numbers. Before the first batch is taken.
     void restore(const ProducerState& state);
-    /// Gives up what is older than `delivery_timeout` and not in flight. For a queue that is lent to nobody
-    /// (no leader known); a Sender does it for the lent ones. Returns when to come again.
+    /// Gives up what is older than `delivery_timeout` and not in flight. For a queue that is lent
+    /// to nobody (no leader known); a Sender does it for the lent ones. Returns when to come again.
     Instant expire(Instant now, milliseconds delivery_timeout);
-    /// Gives up everything that is not in flight, with `error`, taken or not. Close without flush; a topic
-    /// that was deleted.
-    /// Returns false while something is in flight: its answer comes first, then call again.
+    /// Gives up everything that is not in flight, with `error`, taken or not. Close without flush;
+    /// a topic that was deleted. Returns false while something is in flight: its answer comes
+    /// first, then call again.
     bool fail_all(Instant now, wire::ErrorCode error);
 
 private:
@@ -118,11 +132,12 @@ private:
     ProducerState state_{};
     std::int32_t partition_;
     std::uint16_t slot_;
-    std::uint16_t failures_ = 0;   // in a row; chooses the back-off
+    std::uint16_t failures_ = 0;  // in a row; chooses the back-off
     std::uint8_t in_flight_ = 0;
     bool needs_bump_ = false;
+    bool established_ = false;  // the broker has acknowledged a batch under state_'s id and epoch
     bool recalled_ = false;
-    bool told_ = false;            // ready_ stands in the told list
+    bool told_ = false;  // ready_ stands in the told list
     wire::ErrorCode tell_error_{};
     wire::Uuid topic_id_{};
 };

@@ -1,5 +1,6 @@
-// What the Sender says and hears. Two files implement it and the build picks one: produce_any.cpp speaks
-// every version (hosts), produce_pinned.cpp one version and one partition per request (devices).
+// What the Sender says and hears. Two files implement it and the build picks one: produce_any.cpp
+// speaks every version (hosts), produce_pinned.cpp one version and one partition per request
+// (devices).
 #pragma once
 
 #include "sdk/client/connection.hpp"
@@ -7,7 +8,7 @@
 
 namespace leat::client {
 
-constexpr std::int16_t produce_pinned = 9;           ///< Kafka 2.8 and newer, kafka-rules 1.1
+constexpr std::int16_t produce_pinned = 9;  ///< Kafka 2.8 and newer, kafka-rules 1.1
 constexpr std::int16_t init_producer_id_pinned = 4;
 
 /// Batches that one request can carry, and answers for.
@@ -19,14 +20,15 @@ struct ProduceHead {
     std::int32_t timeout_ms = 30000;
 };
 
-/// Appends a whole Produce request to the open one: the list's batches, each as head and its 61 bytes (in
-/// `connection`'s send memory) and the source's records (borrowed).
+/// Appends a whole Produce request to the open one: the list's batches, each as head and its 61
+/// bytes (in `connection`'s send memory) and the source's records (borrowed).
 Status append_produce(Connection& connection, const ProduceHead& head, TakenBatch* first);
 
 /// Told for each partition in an answer. `topic` or `topic_id` names it, as the version has it.
-using OnPartition = void (*)(void* user, std::string_view topic, const wire::Uuid& topic_id, std::int32_t index,
-                             const Outcome& outcome);
-/// Returns the answer's throttle time in milliseconds. fails: as wire::decode, and nothing was told then.
+using OnPartition = void (*)(void* user, std::string_view topic, const wire::Uuid& topic_id,
+                             std::int32_t index, const Outcome& outcome);
+/// Returns the answer's throttle time in milliseconds. fails: as wire::decode, and nothing was told
+/// then.
 Result<std::int32_t> read_produced(const Event& answer, OnPartition told, void* user);
 
 struct ProducerIdAnswer {
@@ -35,7 +37,8 @@ struct ProducerIdAnswer {
     std::int64_t producer_id = -1;
     std::int16_t producer_epoch = 0;
 };
-Status send_init_producer_id(Connection& connection, Instant now, std::int16_t version, const RequestOptions& options);
+Status send_init_producer_id(Connection& connection, Instant now, std::int16_t version,
+                             const RequestOptions& options);
 Result<ProducerIdAnswer> read_producer_id(const Event& answer);
 
 }  // namespace leat::client

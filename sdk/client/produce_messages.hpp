@@ -23,12 +23,15 @@ inline void write_header(const TakenBatch& batch, std::uint8_t* at) {
     wire::seal_batch_header(header, source.records, at);
 }
 
-inline std::size_t batch_size(const TakenBatch& batch) { return wire::batch_header_size + batch.source.records.size(); }
+inline std::size_t batch_size(const TakenBatch& batch) {
+    return wire::batch_header_size + batch.source.records.size();
+}
 
-/// Encodes with a gap per batch, then opens each gap by 61 bytes for the batch's header, so that what is
-/// ours between two batches' records is one piece.
+/// Encodes with a gap per batch, then opens each gap by 61 bytes for the batch's header, so that
+/// what is ours between two batches' records is one piece.
 template <std::size_t Batches, class Version>
-Status append_produce_as(Connection& connection, const ProduceHead& head, Version version, TakenBatch* first) {
+Status append_produce_as(Connection& connection, const ProduceHead& head, Version version,
+                         TakenBatch* first) {
     using Request = wire::ProduceRequest;
     Request::PartitionProduceData partitions[Batches];
     Request::TopicProduceData topics[Batches];
@@ -37,14 +40,16 @@ Status append_produce_as(Connection& connection, const ProduceHead& head, Versio
     for (TakenBatch* batch = first; batch != nullptr; batch = batch->next_in_request) {
         const PartitionQueue& queue = *batch->queue;
         partitions[count] = {queue.partition(), wire::BytesView::elsewhere(batch_size(*batch))};
-        if (Batches == 1 || topic_count == 0 || topics[topic_count - 1].name.view() != queue.topic()) {
+        if (Batches == 1 || topic_count == 0 ||
+            topics[topic_count - 1].name.view() != queue.topic()) {
             topic_from = count;
             topics[topic_count++].name = queue.topic();
         }
         Request::TopicProduceData& topic = topics[topic_count - 1];
         topic.topic_id = queue.topic_id();
         ++count;
-        topic.partition_data = std::span<const Request::PartitionProduceData>(partitions + topic_from, count - topic_from);
+        topic.partition_data = std::span<const Request::PartitionProduceData>(
+            partitions + topic_from, count - topic_from);
     }
     Request request;
     request.acks = head.acks;
@@ -54,14 +59,14 @@ Status append_produce_as(Connection& connection, const ProduceHead& head, Versio
     MutableBytes room = connection.room();
     const std::size_t headers = count * wire::batch_header_size;
     if (room.size() < headers) return fail(Error::full);
-    Result<wire::Apart> apart =
-        wire::encode_apart(request, version, room.first(room.size() - headers), std::span(gaps, count));
+    Result<wire::Apart> apart = wire::encode_apart(
+        request, version, room.first(room.size() - headers), std::span(gaps, count));
     if (!apart) return fail(apart.error());
 
     std::size_t end = apart->written;
     for (std::size_t i = count; i-- > 0;) {
-        std::memmove(room.data() + gaps[i].at + (i + 1) * wire::batch_header_size, room.data() + gaps[i].at,
-                     end - gaps[i].at);
+        std::memmove(room.data() + gaps[i].at + (i + 1) * wire::batch_header_size,
+                     room.data() + gaps[i].at, end - gaps[i].at);
         end = gaps[i].at;
     }
     std::size_t from = 0, i = 0;
@@ -77,7 +82,8 @@ Status append_produce_as(Connection& connection, const ProduceHead& head, Versio
 }
 
 template <class Version>
-Result<std::int32_t> read_produced_as(ByteView body, Version version, OnPartition told, void* user) {
+Result<std::int32_t> read_produced_as(ByteView body, Version version, OnPartition told,
+                                      void* user) {
     Result<wire::ProduceResponse> answer = wire::decode<wire::ProduceResponse>(body, version);
     if (!answer) return fail(answer.error());
     for (const auto& topic : answer->responses)
@@ -88,7 +94,8 @@ Result<std::int32_t> read_produced_as(ByteView body, Version version, OnPartitio
 }
 
 template <class Version>
-Status send_init_as(Connection& connection, Instant now, Version version, const RequestOptions& options) {
+Status send_init_as(Connection& connection, Instant now, Version version,
+                    const RequestOptions& options) {
     wire::InitProducerIdRequest request;
     request.transactional_id = nullptr;
     return connection.send(now, request, version, options);
@@ -96,7 +103,8 @@ Status send_init_as(Connection& connection, Instant now, Version version, const 
 
 template <class Version>
 Result<ProducerIdAnswer> read_producer_id_as(ByteView body, Version version) {
-    Result<wire::InitProducerIdResponse> answer = wire::decode<wire::InitProducerIdResponse>(body, version);
+    Result<wire::InitProducerIdResponse> answer =
+        wire::decode<wire::InitProducerIdResponse>(body, version);
     if (!answer) return fail(answer.error());
     return ProducerIdAnswer{answer->throttle_time_ms, answer->error_code, answer->producer_id,
                             answer->producer_epoch};

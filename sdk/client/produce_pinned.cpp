@@ -17,7 +17,8 @@ Result<std::int32_t> read_produced(const Event& answer, OnPartition told, void* 
     return read_produced_as(answer.body, produce, told, user);
 }
 
-Status send_init_producer_id(Connection& connection, Instant now, std::int16_t, const RequestOptions& options) {
+Status send_init_producer_id(Connection& connection, Instant now, std::int16_t,
+                             const RequestOptions& options) {
     return send_init_as(connection, now, init_producer_id, options);
 }
 

@@ -8,9 +8,10 @@ namespace leat::client {
 namespace {
 using wire::ErrorCode;
 
-/// Takes the batch that this answer names out of the list. Brokers answer in the order of the request, so
-/// it is nearly always the first.
-TakenBatch* take_from(TakenBatch*& list, std::string_view topic, const wire::Uuid& id, std::int32_t partition) {
+/// Takes the batch that this answer names out of the list. Brokers answer in the order of the
+/// request, so it is nearly always the first.
+TakenBatch* take_from(TakenBatch*& list, std::string_view topic, const wire::Uuid& id,
+                      std::int32_t partition) {
     for (TakenBatch** link = &list; *link != nullptr; link = &(*link)->next_in_request) {
         TakenBatch* batch = *link;
         const PartitionQueue& queue = *batch->queue;
@@ -23,8 +24,8 @@ TakenBatch* take_from(TakenBatch*& list, std::string_view topic, const wire::Uui
 }
 }  // namespace
 
-Sender::Sender(Connection& connection, ProducerIdentity& identity, const SenderConfig& config, Owner owner,
-               std::uint32_t seed)
+Sender::Sender(Connection& connection, ProducerIdentity& identity, const SenderConfig& config,
+               Owner owner, std::uint32_t seed)
     : connection_(connection), identity_(identity), config_(config), jitter_(seed), owner_(owner) {
     LEAT_CHECK(!config.idempotent || config.acks == Acks::all);
     if (config_.request_batches_max > produce_batches_max())
@@ -109,8 +110,10 @@ void Sender::on_deadline(Instant now) {
 
 void Sender::watch_expiry(Instant now, PartitionQueue& queue) {
     const Instant due = queue.expire(now, config_.delivery_timeout);
-    if (due == never) queue.expiry_.unlink();
-    else expiry_.insert(queue.expiry_, due);
+    if (due == never)
+        queue.expiry_.unlink();
+    else
+        expiry_.insert(queue.expiry_, due);
 }
 
 void Sender::retry_later(Instant now, PartitionQueue& queue) {
@@ -128,7 +131,8 @@ void Sender::throttle(Instant now, std::int32_t ms) {
 // ---- requests
 
 void Sender::pump(Instant now) {
-    // New in the list since the last time: whatever happens to the connection, their batches shall expire.
+    // New in the list since the last time: whatever happens to the connection, their batches shall
+    // expire.
     for (DueLink* link = ready_.last(); link != nullptr && !link->queue->expiry_.is_linked();) {
         PartitionQueue& queue = *link->queue;
         link = ready_.before(*link);
@@ -146,10 +150,11 @@ bool Sender::send_one(Instant now) {
     return true;
 }
 
-/// Bytes of send memory that one batch may need beside its records: its header, its partition's and topic's
-/// words, and the request's own once.
+/// Bytes of send memory that one batch may need beside its records: its header, its partition's and
+/// topic's words, and the request's own once.
 std::size_t Sender::head_bytes(const PartitionQueue& queue) const {
-    constexpr std::size_t words = 48;  // lengths, counts, index, tags, topic id; acks, time-out, frame head
+    constexpr std::size_t words =
+        48;  // lengths, counts, index, tags, topic id; acks, time-out, frame head
     return words + wire::batch_header_size + queue.topic().size() + connection_.client_id().size();
 }
 
@@ -176,8 +181,10 @@ TakenBatch* Sender::pick(Instant now) {
             ready_.insert(queue.ready_, Instant{});  // to the back: others come first next time
             queue.mark_sent(*batch);
             TakenBatch** place = &first;
-            while (*place != nullptr && (*place)->queue->topic() != queue.topic()) place = &(*place)->next_in_request;
-            while (*place != nullptr && (*place)->queue->topic() == queue.topic()) place = &(*place)->next_in_request;
+            while (*place != nullptr && (*place)->queue->topic() != queue.topic())
+                place = &(*place)->next_in_request;
+            while (*place != nullptr && (*place)->queue->topic() == queue.topic())
+                place = &(*place)->next_in_request;
             batch->next_in_request = *place;
             *place = batch;
             room -= head;
@@ -214,8 +221,10 @@ void Sender::write_request(Instant now, TakenBatch* first) {
 
 void Sender::ask_producer_id(Instant now) {
     if (identity_.asking != nullptr || ask_again_ > now) return;
-    const std::int16_t version = connection_.version(wire::ApiKey::init_producer_id, init_producer_id_pinned);
-    if (send_init_producer_id(connection_, now, version, {.owner = owner_, .timeout = config_.request_timeout}))
+    const std::int16_t version =
+        connection_.version(wire::ApiKey::init_producer_id, init_producer_id_pinned);
+    if (send_init_producer_id(connection_, now, version,
+                              {.owner = owner_, .timeout = config_.request_timeout}))
         identity_.asking = this;
     else
         ask_again_ = now + config_.retry.max;
@@ -226,8 +235,10 @@ void Sender::ask_producer_id(Instant now) {
 void Sender::on_event(Instant now, const Event& event) {
     switch (event.kind) {
         case Event::Kind::response:
-            if (event.api_key == wire::ApiKey::init_producer_id) on_producer_id(now, event);
-            else on_produced(now, event);
+            if (event.api_key == wire::ApiKey::init_producer_id)
+                on_producer_id(now, event);
+            else
+                on_produced(now, event);
             break;
         case Event::Kind::written: {
             auto* batch = static_cast<TakenBatch*>(event.context);
@@ -242,8 +253,11 @@ void Sender::on_event(Instant now, const Event& event) {
         case Event::Kind::failed:
             // too_large: the answer came, so the connection is fine and only a pause keeps us from
             // asking for the same answer in a loop.
-            if (event.context == nullptr) identity_.asking = nullptr;
-            else on_lost(now, static_cast<TakenBatch*>(event.context), event.error == Error::too_large);
+            if (event.context == nullptr)
+                identity_.asking = nullptr;
+            else
+                on_lost(now, static_cast<TakenBatch*>(event.context),
+                        event.error == Error::too_large);
             break;
         case Event::Kind::closed:
         case Event::Kind::ready:
@@ -263,10 +277,13 @@ void Sender::on_producer_id(Instant now, const Event& event) {
         ask_failures_ = 0;
         return;
     }
-    // Refused or not, there is nothing else to do than to ask again: batches that cannot wait expire.
+    // Refused or not, there is nothing else to do than to ask again: batches that cannot wait
+    // expire.
     if (!wire::retriable(error)) refused_ = error;
     if (ask_failures_ < 0xffff) ++ask_failures_;
-    ask_again_ = now + (wire::retriable(error) ? backoff_delay(config_.retry, ask_failures_, jitter_) : config_.retry.max);
+    ask_again_ =
+        now + (wire::retriable(error) ? backoff_delay(config_.retry, ask_failures_, jitter_)
+                                      : config_.retry.max);
 }
 
 void Sender::on_produced(Instant now, const Event& event) {
@@ -277,7 +294,8 @@ void Sender::on_produced(Instant now, const Event& event) {
     } told{this, now, static_cast<TakenBatch*>(event.context)};
     Result<std::int32_t> throttled = read_produced(
         event,
-        [](void* user, std::string_view topic, const wire::Uuid& id, std::int32_t partition, const Outcome& outcome) {
+        [](void* user, std::string_view topic, const wire::Uuid& id, std::int32_t partition,
+           const Outcome& outcome) {
             auto& answer = *static_cast<Told*>(user);
             TakenBatch* batch = take_from(answer.unanswered, topic, id, partition);
             if (batch != nullptr) answer.sender->on_outcome(answer.now, *batch, outcome);
@@ -285,8 +303,10 @@ void Sender::on_produced(Instant now, const Event& event) {
         &told);
     if (throttled) throttle(now, *throttled);
     // What an answer leaves out, or an answer that makes no sense, tells nothing about our batches.
-    if (told.unanswered != nullptr) on_lost(now, told.unanswered, true);
-    else --unanswered_;
+    if (told.unanswered != nullptr)
+        on_lost(now, told.unanswered, true);
+    else
+        --unanswered_;
 }
 
 void Sender::on_lost(Instant now, TakenBatch* batch, bool and_wait) {
@@ -306,7 +326,8 @@ void Sender::on_outcome(Instant now, TakenBatch& batch, const Outcome& outcome) 
     const auto verdict = queue.on_answer(batch, outcome);
     if (verdict != PartitionQueue::Verdict::done) {
         retry_later(now, queue);
-        if (verdict == PartitionQueue::Verdict::retry_new_leader && !queue.recalled_) tell(queue, outcome.error);
+        if (verdict == PartitionQueue::Verdict::retry_new_leader && !queue.recalled_)
+            tell(queue, outcome.error);
     } else if (outcome.error == ErrorCode::none) {
         queue.failures_ = 0;
     }

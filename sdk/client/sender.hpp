@@ -1,9 +1,10 @@
-// Delivers batches over one connection: picks from the queues lent to it, makes Produce requests, judges the
-// answers. Retry, order, idempotence, back-pressure and throttling exist once, here and in PartitionQueue.
+// Delivers batches over one connection: picks from the queues lent to it, makes Produce requests,
+// judges the answers. Retry, order, idempotence, back-pressure and throttling exist once, here and
+// in PartitionQueue.
 //
-// A Sender belongs to one Connection; a producer that talks to several brokers has one per broker and moves
-// the queues. A queue is lent to another Sender only when every in-flight answer is known or its connection
-// is dead: recall() starts that, the event `returned` ends it.
+// A Sender belongs to one Connection; a producer that talks to several brokers has one per broker
+// and moves the queues. A queue is lent to another Sender only when every in-flight answer is known
+// or its connection is dead: recall() starts that, the event `returned` ends it.
 #pragma once
 
 #include <optional>
@@ -20,21 +21,25 @@ struct SenderConfig {
     Acks acks = Acks::all;
     /// Idempotence needs acks=all (Kafka says so, and Sender checks it).
     bool idempotent = true;
-    milliseconds request_timeout{30000};   ///< also told to the broker
-    /// From SourceBatch::created to giving up with REQUEST_TIMED_OUT. A batch in flight is given up only when
-    /// its answer is known or its request timed out, so the bound is this plus request_timeout. zero: never.
+    milliseconds request_timeout{30000};  ///< also told to the broker
+    /// From SourceBatch::created to giving up with REQUEST_TIMED_OUT. A batch in flight is given up
+    /// only when its answer is known or its request timed out, so the bound is this plus
+    /// request_timeout. zero: never.
     milliseconds delivery_timeout{120000};
     BackoffConfig retry{};
-    std::uint32_t request_bytes_max = 1024 * 1024;  ///< a request that has reached this takes no further batch
-    std::uint16_t request_batches_max = 64;         ///< one batch per partition; at most produce_batches_max()
+    std::uint32_t request_bytes_max =
+        1024 * 1024;  ///< a request that has reached this takes no further batch
+    std::uint16_t request_batches_max =
+        64;  ///< one batch per partition; at most produce_batches_max()
 };
 
 struct SenderEvent {
     enum class Kind : std::uint8_t {
-        leader_unknown,     ///< `queue`: the broker is not its leader or does not know it. Ask for metadata; the
-                            ///< Sender tries again after a back-off meanwhile
-        returned,           ///< `queue` was recalled and is nobody's now
-        producer_refused,   ///< InitProducerId was refused with `error`; tried again with the longest back-off
+        leader_unknown,  ///< `queue`: the broker is not its leader or does not know it. Ask for
+                         ///< metadata; the Sender tries again after a back-off meanwhile
+        returned,          ///< `queue` was recalled and is nobody's now
+        producer_refused,  ///< InitProducerId was refused with `error`; tried again with the
+                           ///< longest back-off
     };
     Kind kind{};
     PartitionQueue* queue = nullptr;
@@ -44,10 +49,10 @@ struct SenderEvent {
 class Sender {
 public:
     /// identity  shared by the Senders of one producer; unused if not idempotent
-    /// owner     stamps this Sender's requests: hand it every event that carries it, and ready and closed
-    /// seed      for the jitter of back-offs; any number, best another one on each device
-    Sender(Connection& connection, ProducerIdentity& identity, const SenderConfig& config, Owner owner,
-           std::uint32_t seed);
+    /// owner     stamps this Sender's requests: hand it every event that carries it, and ready and
+    /// closed seed      for the jitter of back-offs; any number, best another one on each device
+    Sender(Connection& connection, ProducerIdentity& identity, const SenderConfig& config,
+           Owner owner, std::uint32_t seed);
     Sender(const Sender&) = delete;
     Sender& operator=(const Sender&) = delete;
 
@@ -63,9 +68,11 @@ public:
 
     // want
     void lend(Instant now, PartitionQueue& queue);
-    /// No more sends from this queue; `returned` follows, at once if nothing is in flight.
+    /// No more sends from this queue; `returned` follows, at once if nothing is in flight. Twice is
+    /// as once.
     void recall(PartitionQueue& queue);
-    /// Makes as many requests as queues and connection allow. After events, wake() and written bytes.
+    /// Makes as many requests as queues and connection allow. After events, wake() and written
+    /// bytes.
     void pump(Instant now);
 
     // drain
@@ -98,7 +105,7 @@ private:
     DueList retry_;
     DueList expiry_;
     Instant throttled_until_{};
-    Instant ask_again_{};          // InitProducerId back-off
+    Instant ask_again_{};  // InitProducerId back-off
     Jitter jitter_;
     std::uint16_t unanswered_ = 0;
     std::uint16_t ask_failures_ = 0;

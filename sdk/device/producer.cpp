@@ -10,7 +10,8 @@ Producer::Producer(const Memory& memory, port::Clock& clock, port::Transport& tr
                    const ProducerConfig& config)
     : clock_(clock),
       transport_(transport),
-      accumulator_({&slot_, 1}, {.linger = config.linger, .batch_bytes = memory.batch_bytes}, &counts_),
+      accumulator_({&slot_, 1}, {.linger = config.linger, .batch_bytes = memory.batch_bytes},
+                   &counts_),
       connection_(memory.connection, config.client_id),
       queue_(config.topic, config.partition, accumulator_, 0, memory.window),
       sender_(connection_, identity_,
@@ -49,8 +50,10 @@ Instant Producer::deadline() const {
 
 void Producer::poll() {
     const Instant now = clock_.monotonic();
-    if (connection_.state() == client::Connection::State::idle) rest(now);
-    else receive(now);
+    if (connection_.state() == client::Connection::State::idle)
+        rest(now);
+    else
+        receive(now);
     connection_.on_deadline(now);
     drain_events(now);
     accumulator_.on_deadline(now);

@@ -5,7 +5,8 @@
 
 namespace leat::device {
 
-/// `on_tick` runs in the interrupt; the rest in the one thread beside it. 64 bits, so it never wraps.
+/// `on_tick` runs in the interrupt; the rest in the one thread beside it. 64 bits, so it never
+/// wraps.
 class TickClock final : public port::Clock {
 public:
     explicit constexpr TickClock(std::uint32_t ms_per_tick = 1) : step_(ms_per_tick) {}
@@ -21,11 +22,14 @@ public:
             high = high_;
             low = low_;
         } while (high != high_);
-        return instant_ms(static_cast<std::int64_t>((static_cast<std::uint64_t>(high) << 32) | low));
+        return instant_ms(
+            static_cast<std::int64_t>((static_cast<std::uint64_t>(high) << 32) | low));
     }
     /// 1970 plus uptime until somebody who knows the time calls set_wall.
     WallTime wall() override { return WallTime{monotonic().time_since_epoch() + wall_offset_}; }
-    void set_wall(WallTime now) { wall_offset_ = now.time_since_epoch() - monotonic().time_since_epoch(); }
+    void set_wall(WallTime now) {
+        wall_offset_ = now.time_since_epoch() - monotonic().time_since_epoch();
+    }
 
 private:
     volatile std::uint32_t low_ = 0;

@@ -1,4 +1,5 @@
-// A UART as a byte pipe. It knows no disconnect: a lost peer is found by the request time-out above.
+// A UART as a byte pipe. It knows no disconnect: a lost peer is found by the request time-out
+// above.
 #pragma once
 
 #include "leat/port/transport.hpp"
@@ -6,10 +7,12 @@
 
 namespace leat::device {
 
-/// Uart  has `bool can_read(); std::uint8_t read(); bool can_write(); void write(std::uint8_t);`, none of
-///       which waits, and is called from the interrupt and the thread: read only from the interrupt, write
-///       only from the thread.
-/// Size  of the receive ring, a power of two. Bytes that find it full are lost, as on any UART; the frame
+/// Uart  has `bool can_read(); std::uint8_t read(); bool can_write(); void write(std::uint8_t);`,
+/// none of
+///       which waits, and is called from the interrupt and the thread: read only from the
+///       interrupt, write only from the thread.
+/// Size  of the receive ring, a power of two. Bytes that find it full are lost, as on any UART; the
+/// frame
 ///       that lacks them makes no sense, and the connection starts anew.
 template <class Uart, std::size_t Size>
 class UartTransport final : public port::Transport {

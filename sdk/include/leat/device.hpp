@@ -1,18 +1,18 @@
-// The device front door: a Kafka producer for a microcontroller. It blocks nowhere, throws nothing, has no
-// heap, and is made of the same state machines as the hosted one.
+// The device front door: a Kafka producer for a microcontroller. It blocks nowhere, throws nothing,
+// has no heap, and is made of the same state machines as the hosted one.
 //
 //     static leat::device::ProducerMemory<4 /*in flight*/, 8 * KiB /*batch*/> memory;
-//     leat::device::Producer producer(memory, clock, transport, {.client_id = "pump-7", .topic = "pressure"});
-//     for (;;) {
+//     leat::device::Producer producer(memory, clock, transport, {.client_id = "pump-7", .topic =
+//     "pressure"}); for (;;) {
 //         if (sample_is_due()) (void)producer.send({.timestamp = ms, .value = sample});
 //         producer.poll();
 //         sleep_until_interrupt();
 //     }
 //
-// It talks to one peer over one Transport and needs no Metadata: topic and partition are pinned, as a single
-// gateway leads them all. Delivery is idempotent with acks=all, so each record that send() took is in the
-// log once, in order, or was counted in failed(); resends after a lost answer, a broken pipe or a restart of
-// the gateway included.
+// It talks to one peer over one Transport and needs no Metadata: topic and partition are pinned, as
+// a single gateway leads them all. Delivery is idempotent with acks=all, so each record that send()
+// took is in the log once, in order, or was counted in failed(); resends after a lost answer, a
+// broken pipe or a restart of the gateway included.
 #pragma once
 
 #include "leat/config.hpp"
@@ -26,21 +26,22 @@
 namespace leat::device {
 
 struct ProducerConfig {
-    std::string_view client_id = "leat";     ///< borrowed, as is topic
+    std::string_view client_id = "leat";  ///< borrowed, as is topic
     std::string_view topic;
     std::int32_t partition = 0;
-    milliseconds linger{0};                  ///< wait that long for more records before a batch is sent
-    milliseconds request_timeout{5000};      ///< without an answer that long the pipe is taken for dead
-    milliseconds delivery_timeout{120000};   ///< then a batch is given up and counted; zero: never
-    BackoffConfig retry{.min = milliseconds{100}, .max = milliseconds{2000}};  ///< requests and reconnects
-    std::uint32_t seed = 1;                  ///< for jitter: best a number of its own on each device
+    milliseconds linger{0};              ///< wait that long for more records before a batch is sent
+    milliseconds request_timeout{5000};  ///< without an answer that long the pipe is taken for dead
+    milliseconds delivery_timeout{120000};  ///< then a batch is given up and counted; zero: never
+    BackoffConfig retry{.min = milliseconds{100},
+                        .max = milliseconds{2000}};  ///< requests and reconnects
+    std::uint32_t seed = 1;  ///< for jitter: best a number of its own on each device
 };
 
 /// What a Producer works in.
 ///
 /// InFlight      batches that may wait for an answer, 1 to 5
-/// BatchBytes    a batch with its header of 61 bytes; the longest record is that less about 75 bytes
-/// Batches       buffers: those in flight, one that fills up, more to bridge an outage
+/// BatchBytes    a batch with its header of 61 bytes; the longest record is that less about 75
+/// bytes Batches       buffers: those in flight, one that fills up, more to bridge an outage
 /// ReceiveBytes  longest answer: about 60 bytes, the topic's name, and an error text
 /// SendBytes     heads of requests: about 110 bytes plus client_id and topic
 template <std::size_t InFlight, std::size_t BatchBytes, std::size_t Batches = InFlight + 1,
@@ -61,27 +62,32 @@ public:
     template <std::size_t F, std::size_t B, std::size_t N, std::size_t R, std::size_t S>
     Producer(ProducerMemory<F, B, N, R, S>& memory, port::Clock& clock, port::Transport& transport,
              const ProducerConfig& config)
-        : Producer(Memory{.connection = {memory.receive, memory.send, memory.pieces, memory.in_flight},
-                          .buffers = memory.buffers,
-                          .batches = {&memory.batches[0][0], N * B},
-                          .window = memory.window,
-                          .batch_bytes = B},
-                   clock, transport, config) {}
+        : Producer(
+              Memory{.connection = {memory.receive, memory.send, memory.pieces, memory.in_flight},
+                     .buffers = memory.buffers,
+                     .batches = {&memory.batches[0][0], N * B},
+                     .window = memory.window,
+                     .batch_bytes = B},
+              clock, transport, config) {}
     Producer(const Producer&) = delete;
     Producer& operator=(const Producer&) = delete;
 
     /// Copies one record in; poll() sends it.
     /// fails: full (nothing free until something is acknowledged), too_large (longer than a batch)
     Status send(const Record& record);
-    /// Moves bytes both ways, keeps time. Call it after send(), after interrupts of the pipe, and at deadline().
+    /// Moves bytes both ways, keeps time. Call it after send(), after interrupts of the pipe, and
+    /// at deadline().
     void poll();
     /// Sends what lingers without waiting for its linger.
     void flush() { accumulator_.flush(clock_.monotonic()); }
-    /// When poll() is needed at the latest if nothing else happens. `never` if only the pipe can wake it.
+    /// When poll() is needed at the latest if nothing else happens. `never` if only the pipe can
+    /// wake it.
     Instant deadline() const;
 
-    bool is_drained() const { return accumulator_.is_drained(); }  ///< all that was sent is acknowledged or given up
-    bool is_connected() const { return connection_.is_ready(); }   ///< as far as a UART can know
+    bool is_drained() const {
+        return accumulator_.is_drained();
+    }  ///< all that was sent is acknowledged or given up
+    bool is_connected() const { return connection_.is_ready(); }  ///< as far as a UART can know
     std::uint32_t delivered() const { return counts_.records_delivered; }  ///< records acknowledged
     std::uint32_t failed() const { return counts_.records_failed; }        ///< records given up
     wire::ErrorCode last_error() const { return counts_.last_error; }
@@ -100,7 +106,8 @@ private:
         std::uint32_t records_failed = 0;
         wire::ErrorCode last_error = wire::ErrorCode::none;
     };
-    Producer(const Memory& memory, port::Clock& clock, port::Transport& transport, const ProducerConfig& config);
+    Producer(const Memory& memory, port::Clock& clock, port::Transport& transport,
+             const ProducerConfig& config);
     void receive(Instant now);
     void drain_events(Instant now);
     void transmit(Instant now);

@@ -6,6 +6,7 @@
 namespace leat {
 
 using Header = wire::RecordHeader;  ///< {.key = "unit", .value = bytes_of("mbar")}
-using Record = wire::RecordInput;   ///< {.timestamp = ms since 1970, .key = ..., .value = ..., .headers = ...}
+using Record =
+    wire::RecordInput;  ///< {.timestamp = ms since 1970, .key = ..., .value = ..., .headers = ...}
 
 }  // namespace leat
