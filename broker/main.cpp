@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "broker/config/geometry.hpp"
 #include "broker/config/load.hpp"
 #include "broker/config/text.hpp"
 #include "broker/config/version.hpp"
@@ -79,6 +80,8 @@ public:
         storage_ = host::FileStorage::open({.folder = config_.data_dir, .budget_bytes = config_.budget_bytes}, storage_why);
         if (!storage_) return refuse(exit_data, "storage", storage_why.text);
         tell_notices();
+        if (config_.segment_bytes == 0 && storage_->is_new())
+            config_.segment_bytes = config::segment_bytes_for(storage_->geometry().size, config_.message_bytes_max);
         node_ = node::make_node(config_, {*storage_, entropy_});
         const Status started = node_->start(clock_.monotonic(), clock_.wall());
         tell_events();

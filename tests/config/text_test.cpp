@@ -1,5 +1,7 @@
 #include "broker/config/text.hpp"
 
+#include "broker/config/geometry.hpp"
+
 #include <doctest/doctest.h>
 
 #include <array>
@@ -51,4 +53,15 @@ TEST_CASE("nearest: a typo is found, a stranger is not") {
     CHECK(nearest("NodeID", words) == "node.id");
     CHECK_FALSE(nearest("zookeeper.connect", words));
     CHECK_FALSE(nearest(std::string(5000, 'n'), words));
+}
+
+TEST_CASE("a new log's segments hold two of the largest batches where 32 of them fit, and are never too many") {
+    constexpr std::uint64_t kib = 1024, mib = 1024 * kib, gib = 1024 * mib;
+    CHECK(segment_bytes_for(64 * mib, 1 * mib) == 2 * mib);
+    CHECK(segment_bytes_for(64 * mib - 1, 1 * mib) == 1 * mib);
+    CHECK(segment_bytes_for(1 * gib, 1 * mib) == 2 * mib);
+    CHECK(segment_bytes_for(1 * gib, 16 * kib) == 64 * kib);
+    CHECK(segment_bytes_for(2 * mib, 1 * mib) == 64 * kib);
+    CHECK(segment_bytes_for(128 * gib, 1 * mib) == 8 * mib);
+    CHECK(segment_bytes_for(~std::uint64_t{0}, ~std::uint32_t{0}) == 64 * mib);
 }

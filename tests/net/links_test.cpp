@@ -21,7 +21,7 @@ struct Bench {
         while (!done()) {
             if (std::chrono::steady_clock::now() >= end) return false;
             if (io.stopped()) io.restart();
-            io.run_one_for(std::chrono::milliseconds(100));
+            io.run_one_for(std::chrono::milliseconds(1));
         }
         return true;
     }

@@ -1,0 +1,96 @@
+"""What reaches the device: fixed files, one page-aligned write per commit, no metadata calls."""
+import os
+import re
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import Case, kcat_consume, kcat_produce, na, wait_for
+
+FORBIDDEN = "fsync,rename,renameat,renameat2,unlink,unlinkat,ftruncate,truncate,fallocate,sync_file_range,syncfs,sync,link,linkat,mkdir"
+WATCHED = "write,pwrite64,pwritev,pwritev2,writev,fdatasync,open,openat," + FORBIDDEN
+
+
+def inodes(folder):
+    return {entry.name: (entry.inode(), entry.stat().st_size) for entry in os.scandir(folder)}
+
+
+class Flash(Case):
+    def test_inodes_and_sizes_never_change_through_turns_kills_and_stops(self):
+        # 2 MiB of log: thirty-odd segments of 64 KiB, wrapped many times over.
+        leatd = self.leatd("--http", "off", "--config", self.config(), budget="2MiB")
+        leatd.start()
+        before = inodes(leatd.data)
+        self.assertEqual(before["leat.log"][1], 2 << 20)
+        payload = "x" * 1000
+        turns = 0
+        for life in range(3):
+            for burst in range(3):
+                kcat_produce(leatd.port, "t", ["%d %d %d %s" % (life, burst, i, payload) for i in range(700)], "batch.size=15000", "message.send.max.retries=100000")
+                turns += 700 * 1024 / (2 << 20)
+            if life % 2:
+                self.assertEqual(leatd.stop(), 0)
+            else:
+                leatd.kill()
+            leatd.start()
+            self.assertEqual(inodes(leatd.data), before)
+        self.assertGreater(turns, 3)
+        self.assertTrue(kcat_consume(leatd.port, "t")[-1].startswith("2 2 699 "))
+
+    def config(self):
+        path = os.path.join(self.folder, "small.json")
+        with open(path, "w") as file:
+            file.write('{"log.segment.bytes": "64KiB", "message.max.bytes": "16KiB", "log.retention.bytes": "512KiB"}')
+        return path
+
+    def test_under_load_each_commit_is_one_page_aligned_write_and_nothing_else(self):
+        leatd = self.leatd("--http", "127.0.0.1:0").start()
+        kcat_produce(leatd.port, "t", ["warm"])
+        trace = os.path.join(self.folder, "trace")
+        strace = subprocess.Popen(["strace", "-f", "-y", "-o", trace, "-e", "trace=" + WATCHED, "-p", str(leatd.process.pid)],
+                                  stderr=subprocess.PIPE)
+        self.addCleanup(strace.stderr.close)
+        self.addCleanup(strace.kill)
+        line = strace.stderr.readline().decode()
+        if "attached" not in line:
+            return na("system calls under load: strace cannot attach here (%s)" % line.strip())
+        before = leatd.status()
+        rounds = 12  # one after the other, so at least as many commits
+
+        def load(topic):
+            for _ in range(rounds):
+                kcat_produce(leatd.port, topic, ["%d" % n * 50 for n in range(500)], "batch.num.messages=50")
+
+        threads = [threading.Thread(target=load, args=("t%d" % i,)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        after = leatd.status()
+        strace.terminate()
+        strace.wait()
+        with open(trace) as file:
+            calls = [line for line in file.read().splitlines() if "resumed" not in line and "---" not in line]
+        forbidden = [line for line in calls if re.match(r"\d+ +(%s)\(" % FORBIDDEN.replace(",", "|"), line)]
+        self.assertEqual(forbidden, [])
+        opened = [line for line in calls if re.match(r"\d+ +open", line) and leatd.data in line]
+        self.assertEqual(opened, [])
+        to_log = [line for line in calls if re.match(r"\d+ +p?write", line) and "leat.log" in line]
+        writes = 0
+        for line in to_log:
+            found = re.match(r"\d+ +pwrite64\(\d+<[^>]*>, .*, (\d+), (\d+)(\)| <unfinished)", line)
+            self.assertTrue(found, line)
+            self.assertEqual(int(found.group(1)) % 4096, 0, line)
+            self.assertEqual(int(found.group(2)) % 4096, 0, line)
+            writes += 1
+        commits = after["log"]["commits_total"] - before["log"]["commits_total"]
+        print("commits %d, writes to the log %d" % (commits, writes))
+        self.assertGreaterEqual(commits, rounds)
+        self.assertGreaterEqual(writes, commits)
+        # Beyond the commits: zeroing ahead (256 KiB each), checkpoints and superblocks; a fixed handful.
+        self.assertLessEqual(writes, commits * 1.1 + 64)
+
+
+if __name__ == "__main__":
+    unittest.main()

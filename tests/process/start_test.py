@@ -1,0 +1,164 @@
+"""Starts that cannot work and stops that must: each with its exit code and a line that says what to do."""
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import time
+import unittest
+
+from harness import PATIENCE, Case, api_versions, connect, kcat_consume, kcat_produce, na, wait_for
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+class Start(Case):
+    def refused(self, leatd, code, *words):
+        self.assertEqual(leatd.process.wait(PATIENCE), code, leatd.log())
+        error = [line for line in leatd.log().splitlines() if " error " in line]
+        self.assertEqual(len(error), 1, leatd.log())
+        for word in words:
+            self.assertIn(word, error[0])
+
+    def test_a_second_leatd_on_the_same_folder_is_told_who_has_it_and_the_first_goes_on(self):
+        first = self.leatd("--http", "off").start()
+        second = self.leatd("--http", "off")
+        second.data = first.data
+        self.refused(second.spawn(), 3, "in use by another process (pid %d)" % first.process.pid, "--data")
+        self.assertGreater(api_versions(first.port), 5)
+
+    def test_a_port_in_use_leaves_with_4(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            self.refused(self.leatd("--http", "off", listen="127.0.0.1:%d" % port).spawn(), 4, "port %d" % port, "in use", "--listen")
+            self.refused(self.leatd("--http", "127.0.0.1:%d" % port).spawn(), 4, "port %d" % port, "--http")
+
+    def test_an_address_that_is_not_ours_leaves_with_4(self):
+        self.refused(self.leatd("--http", "off", listen="192.0.2.1:9092").spawn(), 4, "192.0.2.1")
+
+    def test_a_folder_of_another_format_version_is_left_alone(self):
+        leatd = self.leatd("--http", "off").start()
+        self.assertEqual(leatd.stop(), 0)
+        path = os.path.join(leatd.data, "leat.log")
+        with open(path, "r+b") as log:
+            for slot in (0, 16384):
+                log.seek(slot)
+                block = bytearray(log.read(512))
+                if block[:8] != b"LEATSUPR":
+                    continue
+                struct.pack_into("<I", block, 8, 4711)
+                struct.pack_into("<I", block, 508, crc32c(block[:508]))
+                log.seek(slot)
+                log.write(block)
+        with open(path, "rb") as log:
+            before = log.read()
+        self.refused(leatd.spawn(), 3, "format version", "empty data folder")
+        with open(path, "rb") as log:
+            self.assertEqual(log.read(), before)
+
+    def test_a_file_that_is_no_log_is_left_alone(self):
+        leatd = self.leatd("--http", "off")
+        os.mkdir(leatd.data)
+        with open(os.path.join(leatd.data, "leat.log"), "wb") as log:
+            log.write(b"diary\n" * 1_000_000)
+        self.refused(leatd.spawn(), 3)
+        with open(os.path.join(leatd.data, "leat.log"), "rb") as log:
+            self.assertEqual(log.read(), b"diary\n" * 1_000_000)
+
+    def test_a_full_disk_at_start_says_so_and_leaves_no_half_log(self):
+        mount = os.path.join(self.folder, "small")
+        os.mkdir(mount)
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "leat-test", mount]).returncode != 0:
+            return na("full disk at start: mounting a small file system needs root")
+        self.addCleanup(subprocess.run, ["umount", "-l", mount])
+        leatd = self.leatd("--http", "off")  # with a budget of 64 MiB
+        leatd.data = os.path.join(mount, "data")
+        self.refused(leatd.spawn(), 3, "free", "--budget")
+        self.assertEqual(os.listdir(leatd.data), ["leat.lock"])
+        os.remove(os.path.join(leatd.data, "leat.lock"))
+        subprocess.run(["dd", "if=/dev/zero", "of=" + os.path.join(mount, "filler"), "bs=64k"], stderr=subprocess.DEVNULL)
+        self.refused(leatd.spawn(), 3, "free", "--budget")
+
+    def test_a_folder_that_cannot_be_made(self):
+        leatd = self.leatd("--http", "off")
+        leatd.data = "/proc/nowhere"
+        self.refused(leatd.spawn(), 3, "/proc/nowhere", "--data")
+
+    def test_without_o_direct_it_says_so_and_works(self):
+        if not os.access("/dev/shm", os.W_OK):
+            return na("a start on tmpfs: no /dev/shm here")
+        leatd = self.leatd("--http", "off")
+        leatd.data = "/dev/shm/leat-process-test.%d" % os.getpid()
+        self.addCleanup(subprocess.run, ["rm", "-rf", leatd.data])
+        leatd.start()
+        self.assertIn("write + fdatasync", leatd.log())
+        self.assertIn("is memory", leatd.log())
+        kcat_produce(leatd.port, "t", ["a"])
+        leatd.kill()
+        leatd.start()
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["a"])
+
+    def test_sigterm_and_sigint_leave_with_0_also_with_clients_connected(self):
+        leatd = self.leatd("--http", "off")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            leatd.start()
+            with connect(leatd.port), connect(leatd.port) as half:
+                half.sendall(b"\0\0\1")
+                leatd.process.send_signal(number)
+                self.assertEqual(leatd.process.wait(11), 0, leatd.log())
+            self.assertTrue(leatd.log().endswith("stopped\n"), leatd.log())
+
+    def test_sigpipe_and_a_closed_log_do_not_matter(self):
+        leatd = self.leatd("--http", "off").start()
+        leatd.process.send_signal(signal.SIGPIPE)
+        self.assertGreater(api_versions(leatd.port), 5)
+
+    def test_json_log_lines_are_json(self):
+        import json
+        leatd = self.leatd("--http", "off", "--log-format", "json").start()
+        leatd.stop()
+        lines = [json.loads(line) for line in leatd.log().splitlines()]
+        self.assertTrue(all(set(line) == {"ts", "level", "room", "text"} for line in lines))
+        self.assertEqual(lines[-1]["text"], "stopped")
+
+    def test_a_start_is_quick(self):
+        leatd = self.leatd("--http", "off")
+        times = []
+        for _ in range(5):
+            leatd.start()
+            times.append(int(re.search(r"ready after (\d+) ms", leatd.log()).group(1)))
+            leatd.stop()
+        print("start: %s ms (the first makes the log)" % times)
+        self.assertLessEqual(min(times[1:]), 20)  # the least disturbed one
+
+    def test_the_same_port_again_right_after_a_kill(self):
+        leatd = self.leatd("--http", "off").start()
+        with connect(leatd.port):
+            leatd.kill()
+        leatd.start()
+        self.assertGreater(api_versions(leatd.port), 5)
+
+    def test_status_metrics_and_health(self):
+        leatd = self.leatd("--http", "127.0.0.1:0").start()
+        kcat_produce(leatd.port, "t", ["a", "b"])
+        self.assertEqual(leatd.get("/healthz"), "ok\n")
+        topics = leatd.status()["topics"]
+        self.assertEqual([(topic["name"], topic["partitions"][0]["high_watermark"]) for topic in topics], [("t", 2)])
+        metrics = leatd.get("/metrics")
+        for line in metrics.splitlines():
+            self.assertRegex(line, r'^(# TYPE leat_\w+ (gauge|counter)|leat_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?[0-9.e+]+)$')
+        self.assertIn('leat_topics_partitions_high_watermark{name="t",partition="0"} 2', metrics.splitlines())
+
+
+if __name__ == "__main__":
+    unittest.main()

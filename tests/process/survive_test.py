@@ -1,0 +1,210 @@
+"""M1: what was acknowledged is there after SIGKILL. And the broker stays up, whatever it is sent."""
+import os
+import random
+import re
+import socket
+import struct
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import PATIENCE, Case, answer, api_versions, connect, kcat_consume, kcat_produce, request, wait_for
+
+
+class Kill(Case):
+    def test_m1_produced_killed_consumed(self):
+        leatd = self.leatd("--http", "off").start()
+        wanted = []
+        for life in range(5):
+            lines = ["life %d line %d" % (life, i) for i in range(200)]
+            kcat_produce(leatd.port, "m1", lines)  # returns when all are acknowledged
+            wanted += lines
+            leatd.kill()
+            leatd.start()
+            self.assertEqual(kcat_consume(leatd.port, "m1"), wanted)
+        self.assertEqual(leatd.stop(), 0)
+        leatd.start()
+        self.assertEqual(kcat_consume(leatd.port, "m1"), wanted)
+
+    def test_m1_a_producer_goes_on_through_kills_nothing_missing_nothing_twice(self):
+        leatd = self.leatd("--http", "off").start()
+        command = ["kcat", "-b", "127.0.0.1:%d" % leatd.port, "-t", "through", "-p", "0", "-P", "-E", "-X", "acks=all",
+                   "-X", "enable.idempotence=true", "-X", "linger.ms=5", "-X", "reconnect.backoff.max.ms=200", "-X", "retry.backoff.ms=50"]
+        producer = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(producer.kill)
+        lines = ["%06d" % i for i in range(3000)]
+
+        def feed():
+            for i, line in enumerate(lines):
+                producer.stdin.write((line + "\n").encode())
+                if i % 50 == 49:
+                    producer.stdin.flush()
+                    time.sleep(0.02)
+            producer.stdin.close()
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        for pause in (0.3, 0.5, 0.4):
+            time.sleep(pause)
+            leatd.kill()
+            leatd.start()
+        feeder.join(PATIENCE)
+        self.assertEqual(producer.wait(PATIENCE), 0)
+        self.assertEqual(kcat_consume(leatd.port, "through"), lines)
+
+    def test_killed_again_and_again_while_starting(self):
+        leatd = self.leatd("--http", "off").start()
+        kcat_produce(leatd.port, "t", ["kept"])
+        leatd.kill()
+        for delay in range(12):
+            leatd.spawn()
+            time.sleep(delay * 0.002)
+            leatd.kill()
+        leatd.start()
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["kept"])
+
+
+class BadBytes(Case):
+    def closed(self, client):
+        """Waits for the broker to hang up."""
+        client.settimeout(PATIENCE)
+        try:
+            while client.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+
+    def test_the_broker_stays_up_whatever_it_is_sent(self):
+        leatd = self.leatd("--http", "off").start()
+        kcat_produce(leatd.port, "t", ["before"])
+        rng = random.Random(7)
+        with self.subTest("a 2 GB length, a negative one, one above the limit: hung up on"):
+            for length in (0x7FFFFFFF, -1, -0x80000000, 9 * 1024 * 1024):
+                with connect(leatd.port) as client:
+                    client.sendall(struct.pack(">i", length) + b"x" * 100)
+                    self.closed(client)
+        with self.subTest("random bytes"):
+            for i in range(200):
+                with connect(leatd.port) as client:
+                    try:
+                        client.sendall(rng.randbytes(rng.randrange(1, 400)))
+                    except (BrokenPipeError, ConnectionResetError):
+                        pass
+        with self.subTest("well-framed random bytes, behind a right header of every API"):
+            for key in list(range(0, 70)) + [-1, 32767]:
+                for version in (0, 3, 9, 12, 32767):
+                    with connect(leatd.port) as client:
+                        try:
+                            client.sendall(request(key, version, 1, rng.randbytes(rng.randrange(0, 200))))
+                        except (BrokenPipeError, ConnectionResetError):
+                            pass
+        with self.subTest("frames cut anywhere, the client leaves"):
+            whole = request(3, 1, 5, struct.pack(">i", 1) + struct.pack(">h", 1) + b"t")
+            for cut in range(len(whole)):
+                with connect(leatd.port) as client:
+                    client.sendall(whole[:cut])
+        with self.subTest("an empty frame and a header cut short are hung up on"):
+            for frame in (struct.pack(">i", 0), struct.pack(">i", 3) + b"\0\x12\0"):
+                with connect(leatd.port) as client:
+                    client.sendall(frame)
+                    self.closed(client)
+        with self.subTest("an unknown version of ApiVersions is answered with what is known"):
+            with connect(leatd.port) as client:
+                client.sendall(request(18, 99, 9))
+                self.assertEqual(struct.unpack(">ih", answer(client)[:6]), (9, 35))
+        with self.subTest("still up, and nothing is lost"):
+            self.assertTrue(leatd.alive(), leatd.log())
+            self.assertGreater(api_versions(leatd.port), 5)
+            kcat_produce(leatd.port, "t", ["after"])
+            self.assertEqual(kcat_consume(leatd.port, "t"), ["before", "after"])
+            self.assertEqual(leatd.stop(), 0)
+
+    def test_a_frame_byte_by_byte_is_answered(self):
+        leatd = self.leatd("--http", "off").start()
+        with connect(leatd.port) as client:
+            for byte in request(18, 0, 3):
+                client.sendall(bytes([byte]))
+            self.assertEqual(struct.unpack(">ih", answer(client)[:6]), (3, 0))
+
+    def test_a_hundred_pipelined_requests_are_answered_in_order(self):
+        leatd = self.leatd("--http", "off").start()
+        with connect(leatd.port) as client:
+            client.sendall(b"".join(request(18, 0, i) for i in range(100)))
+            for i in range(100):
+                self.assertEqual(struct.unpack(">i", answer(client)[:4]), (i,))
+
+
+class Upstream(Case):
+    def route(self, port):
+        path = os.path.join(self.folder, "route.json")
+        with open(path, "w") as file:
+            file.write('{"routes": [{"name": "center", "bootstrap.servers": "127.0.0.1:%d", "topics": ["*"],'
+                       ' "retry.backoff.ms": "10ms", "retry.backoff.max.ms": "100ms"}]}' % port)
+        return path
+
+    def works(self, leatd):
+        kcat_produce(leatd.port, "t", ["a", "b"])
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["a", "b"])
+        leatd.kill()
+        leatd.start()
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["a", "b"])
+        self.assertEqual(leatd.stop(), 0, leatd.log())
+
+    def test_a_dead_upstream_takes_nothing_from_local_clients(self):
+        with socket.socket() as nobody:  # bound and not listening: refused
+            nobody.bind(("127.0.0.1", 0))
+            leatd = self.leatd("--http", "off", "--config", self.route(nobody.getsockname()[1])).start()
+            self.works(leatd)
+
+    def test_an_upstream_that_speaks_something_else(self):
+        with socket.socket() as wrong:
+            wrong.bind(("127.0.0.1", 0))
+            wrong.listen()
+            stopping = []
+
+            def serve():
+                while not stopping:
+                    try:
+                        client, _ = wrong.accept()
+                        client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 50)
+                        client.close()
+                    except OSError:
+                        pass
+
+            server = threading.Thread(target=serve, daemon=True)
+            server.start()
+            leatd = self.leatd("--http", "off", "--config", self.route(wrong.getsockname()[1])).start()
+            self.works(leatd)
+            stopping.append(True)
+            wrong.shutdown(socket.SHUT_RDWR)
+
+    def test_an_upstream_that_takes_the_connection_and_says_nothing(self):
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            self.works(self.leatd("--http", "off", "--config", self.route(silent.getsockname()[1])).start())
+
+
+class Clock(Case):
+    def test_a_clock_at_1970_that_jumps_expires_nothing_and_refuses_nothing(self):
+        leatd = self.leatd("--http", "off", env={"LEAT_TEST_WALL": "1000,1500,1790000000000"})
+        leatd.start()
+        self.assertTrue(leatd.log().startswith("1970-01-01"), leatd.log())
+        kcat_produce(leatd.port, "t", ["early"])  # kcat stamps with today's time: far in the future, from 1970
+        wait_for(lambda: api_versions(leatd.port) and time.sleep(1.6) is None, "the jump")
+        kcat_produce(leatd.port, "t", ["late"])
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["early", "late"])
+        leatd.kill()
+        leatd.env = {"LEAT_TEST_WALL": "1000"}  # and back in 1970 at the next boot
+        leatd.start()
+        kcat_produce(leatd.port, "t", ["again"])
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["early", "late", "again"])
+        leatd.kill()
+        leatd.env = {}
+        leatd.start()
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["early", "late", "again"])
+
+
+if __name__ == "__main__":
+    unittest.main()
