@@ -1,0 +1,254 @@
+// The Runner's reading side: who may read, how much, and what becomes of the batches that were
+// read.
+#include <algorithm>
+
+#include "broker/uplink/reencode.hpp"
+#include "broker/uplink/route.hpp"
+#include "broker/uplink/runner.hpp"
+
+namespace leat::uplink {
+namespace {
+
+constexpr std::size_t chunk_bytes_min = 16 * KiB;
+constexpr std::size_t chunk_bytes_max = 256 * KiB;
+constexpr milliseconds read_again{1000};  // after a read that failed for the device's reasons
+
+}  // namespace
+
+std::size_t Runner::chunk_bytes() const {
+    return std::clamp<std::size_t>(route_.in_flight_bytes / 16, chunk_bytes_min, chunk_bytes_max);
+}
+
+/// So that one large backlog does not starve the others, and a lone one may fill the way.
+std::size_t Runner::share_of_tap() const {
+    return std::max(chunk_bytes(), route_.in_flight_bytes / 2 / std::max<std::size_t>(behind_, 1));
+}
+
+void Runner::make_hungry(Tap& tap) {
+    if (tap.hungry) return;
+    tap.hungry = true;
+    hungry_.push_back(&tap);
+}
+
+void Runner::make_all_hungry() {
+    for (const auto& [stream, tap] : taps_) make_hungry(*tap);
+}
+
+bool Runner::wants_to_read(Instant now, const Tap& tap) const {
+    if (tap.reading_into || tap.retry_read_at > now) return false;
+    const log::StreamState* state = shared_.log.stream(tap.stream());
+    return state != nullptr && tap.read_from() < state->flushed &&
+           tap.outstanding_bytes() < share_of_tap() && can_deliver(tap);
+}
+
+/// Gives memory to the taps that want to read, first come first served.
+void Runner::feed(Instant now) {
+    if (stopped_) return;
+    std::size_t reading = 0;
+    for (std::size_t turns = hungry_.size(); turns > 0; --turns) {
+        Tap& tap = *hungry_.front();
+        if (!wants_to_read(now, tap)) {
+            hungry_.pop_front();
+            tap.hungry =
+                false;  // an acknowledgement, new records or a better link make it hungry again
+            continue;
+        }
+        const std::size_t next = std::max<std::size_t>(chunk_bytes(), tap.bytes_needed);
+        // A batch larger than all memory of the route still has to go: alone, then.
+        if (memory_ > 0 && memory_ + next > route_.in_flight_bytes) break;
+        hungry_.pop_front();
+        tap.hungry = false;
+        if (start_read(now, tap)) ++reading;
+    }
+    if (reading > 0 || hungry_.empty())
+        behind_ = std::max<std::size_t>(reads_.size() + hungry_.size(), 1);
+}
+
+bool Runner::start_read(Instant now, Tap& tap) {
+    const log::StreamState* state = shared_.log.stream(tap.stream());
+    auto chunk = std::make_shared<Chunk>(memory_);
+    chunk->bytes.resize(std::max<std::size_t>(chunk_bytes(), tap.bytes_needed));
+    chunk->count();
+    const log::ReadRequest request{
+        .stream = tap.stream(), .from = tap.read_from(), .until = state->flushed};
+    const Result<log::ReadTicket> ticket = shared_.log.start_read(now, request, chunk->bytes);
+    if (!ticket) {
+        tap.retry_read_at = now + read_again;
+        return false;
+    }
+    tap.ticket = *ticket;
+    tap.discard_read = false;
+    tap.reading_into = std::move(chunk);
+    reads_.emplace(*ticket, &tap);
+    return true;
+}
+
+bool Runner::on_read(Instant now, const log::ReadDone& done) {
+    now_ = now;
+    if (orphans_.erase(done.ticket) > 0) return true;
+    const auto found = reads_.find(done.ticket);
+    if (found == reads_.end()) return false;
+    Tap& tap = *found->second;
+    reads_.erase(found);
+    std::shared_ptr<Chunk> chunk = std::move(tap.reading_into);
+    tap.reading_into = nullptr;
+    if (!tap.discard_read) {
+        if (!done.bytes) {
+            read_failed(now, tap, done);
+        } else if (*done.bytes > 0) {
+            tap.bytes_needed = 0;
+            const std::size_t count = *done.bytes;
+            // A few small batches must not hold a whole chunk while they wait for their answer.
+            if (count < chunk->bytes.size() / 2) {
+                chunk->bytes.resize(count);
+                chunk->bytes.shrink_to_fit();
+                chunk->count();
+            }
+            hand_out(now, tap, chunk, ByteView(chunk->bytes).first(count));
+        }
+    }
+    chunk = nullptr;  // before others are fed: what nobody took is free now
+    tap.discard_read = false;
+    make_hungry(tap);
+    pump(now);
+    return true;
+}
+
+void Runner::read_failed(Instant now, Tap& tap, const log::ReadDone& done) {
+    const std::string where = tap.topic() + "-" + std::to_string(tap.partition());
+    const log::StreamState* state = shared_.log.stream(tap.stream());
+    switch (done.bytes.error()) {
+        case Error::too_large:
+            tap.bytes_needed = done.needed;
+            return;
+        case Error::not_found:
+            // Deleted on request (DeleteRecords) before it was delivered.
+            if (state != nullptr && state->log_start > tap.read_from()) {
+                counts_.lost_records +=
+                    static_cast<std::uint64_t>(state->log_start - tap.read_from());
+                tell(Event::Level::warn, where + ": records " + std::to_string(tap.read_from()) +
+                                             " to " + std::to_string(state->log_start - 1) +
+                                             " were deleted before they were delivered");
+                tap.part_done(tap.add_pending(state->log_start, 0, 0));
+                shared_.cursors.move(now, index_, tap.stream(), tap.cursor());
+                return;
+            }
+            break;
+        case Error::corrupt:
+            if (done.next > tap.read_from()) {
+                counts_.lost_records += static_cast<std::uint64_t>(done.next - tap.read_from());
+                tell(Event::Level::error, where + ": records " + std::to_string(tap.read_from()) +
+                                              " to " + std::to_string(done.next - 1) +
+                                              " are damaged on the device and cannot be delivered");
+                tap.part_done(tap.add_pending(done.next, 0, 0));
+                shared_.cursors.move(now, index_, tap.stream(), tap.cursor());
+                return;
+            }
+            break;
+        default:
+            break;
+    }
+    problem("read " + where, Event::Level::error,
+            where + " cannot be read (" + error_text(done.bytes.error()) +
+                "): check the device; it is tried again");
+    tap.retry_read_at = now + read_again;
+}
+
+void Runner::hand_out(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk,
+                      ByteView batches) {
+    if (!problems_.empty())
+        solved("read " + tap.topic() + "-" + std::to_string(tap.partition()),
+               tap.topic() + " can be read again");
+    while (!batches.empty()) {
+        const Result<wire::BatchView> batch = wire::BatchView::parse(batches);
+        if (!batch) return;  // the log hands out whole batches; what is not one is read again
+        batches = batches.subspan(batch->whole().size());
+        if (batch->header().next_offset() <= tap.read_from()) continue;
+        if (batch->header().is_control() || batch->header().record_count <= 0) {
+            if (tap.part_done(tap.add_pending(batch->header().next_offset(), 0, 0)))
+                shared_.cursors.move(now, index_, tap.stream(), tap.cursor());
+            continue;
+        }
+        const bool by_key = route_.mapping == config::Route::Mapping::by_key;
+        if (!by_key && !route_.headers && may_go_whole(batch->header()))
+            send_whole(now, tap, *batch, chunk);
+        else
+            send_parts(now, tap, *batch, chunk);
+    }
+}
+
+std::int32_t Runner::partition_for(const Tap& tap) const {
+    if (tap.lane != nullptr) return tap.lane->partition();
+    const cluster::TopicInfo* topic = router_.metadata().find(upstream_name(route_, tap.topic()));
+    const auto count = topic == nullptr ? 0 : static_cast<std::int32_t>(topic->partitions.size());
+    return count > 0 ? tap.partition() % count : 0;
+}
+
+void Runner::send_whole(Instant now, Tap& tap, const wire::BatchView& batch,
+                        const std::shared_ptr<Chunk>& chunk) {
+    const wire::BatchHeader& header = batch.header();
+    Outgoing out;
+    out.source = {.ticket = 0,
+                  .records = batch.records(),
+                  .attributes = static_cast<std::int16_t>(header.codec()),
+                  .last_offset_delta = header.last_offset_delta,
+                  .base_timestamp = header.base_timestamp,
+                  .max_timestamp = header.max_timestamp,
+                  .record_count = header.record_count,
+                  .created = now};
+    out.memory = chunk;
+    out.tap = &tap;
+    out.pending = tap.add_pending(header.next_offset(), 1, batch.whole().size());
+    Lane& lane = tap.lane != nullptr
+                     ? *tap.lane
+                     : lane_to(now, upstream_name(route_, tap.topic()), partition_for(tap));
+    lane.add(std::move(out));
+}
+
+void Runner::send_parts(Instant now, Tap& tap, const wire::BatchView& batch,
+                        const std::shared_ptr<Chunk>& chunk) {
+    const std::string name = upstream_name(route_, tap.topic());
+    ReencodeRules rules{
+        .partition_count = 0, .partition = partition_for(tap), .gateway_id = std::nullopt};
+    if (route_.mapping == config::Route::Mapping::by_key) {
+        const cluster::TopicInfo* topic = router_.metadata().find(name);
+        if (topic != nullptr)
+            rules.partition_count = static_cast<std::int32_t>(topic->partitions.size());
+    }
+    if (route_.headers) rules.gateway_id = shared_.gateway_id;
+    Result<std::vector<Part>> parts = reencode(batch, rules);
+    if (!parts) {
+        // It cannot be taken apart, but somebody upstream may: better whole than never.
+        tell(Event::Level::warn,
+             tap.topic() + "-" + std::to_string(tap.partition()) + ": the batch at offset " +
+                 std::to_string(batch.header().base_offset) + " cannot be taken apart (" +
+                 error_text(parts.error()) + ") and goes upstream as it is");
+        send_whole(now, tap, batch, chunk);
+        return;
+    }
+    std::size_t bytes = 0;
+    for (const Part& part : *parts) bytes += part.records.size() + wire::batch_header_size;
+    const std::uint64_t pending = tap.add_pending(batch.header().next_offset(),
+                                                  static_cast<std::uint32_t>(parts->size()), bytes);
+    for (Part& part : *parts) {
+        auto memory = std::make_shared<Chunk>(memory_);
+        memory->bytes = std::move(part.records);
+        memory->bytes.shrink_to_fit();
+        memory->count();
+        Outgoing out;
+        out.source = {.ticket = 0,
+                      .records = memory->bytes,
+                      .attributes = part.header.attributes,
+                      .last_offset_delta = part.header.last_offset_delta,
+                      .base_timestamp = part.header.base_timestamp,
+                      .max_timestamp = part.header.max_timestamp,
+                      .record_count = part.header.record_count,
+                      .created = now};
+        out.memory = std::move(memory);
+        out.tap = &tap;
+        out.pending = pending;
+        lane_to(now, name, part.partition).add(std::move(out));
+    }
+}
+
+}  // namespace leat::uplink

@@ -1,0 +1,145 @@
+#include "broker/uplink/reencode.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "sdk/cluster/partitioner.hpp"
+#include "sdk/compression/compression.hpp"
+
+namespace leat::uplink {
+namespace {
+
+struct Placed {
+    std::int32_t partition;
+    wire::RecordView record;
+};
+
+/// A number as text, in memory of its own.
+struct Decimal {
+    explicit Decimal(std::int64_t value) {
+        end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+    }
+    std::string_view view() const {
+        return {text.data(), static_cast<std::size_t>(end - text.data())};
+    }
+
+    std::array<char, 24> text{};
+    char* end = nullptr;
+};
+
+class Builder {
+public:
+    Builder(const wire::BatchView& batch, const ReencodeRules& rules)
+        : batch_(batch), rules_(rules) {}
+
+    Result<std::vector<Part>> run();
+
+private:
+    Status add(const Placed& placed);
+    Status close();
+
+    const wire::BatchView& batch_;
+    const ReencodeRules& rules_;
+    std::vector<std::uint8_t> memory_;
+    std::size_t usual_bytes_ = 0;
+    wire::BatchBuilder builder_;
+    std::int32_t partition_ = -1;
+    std::vector<wire::RecordHeader> headers_;
+    std::vector<Part> parts_;
+};
+
+Result<std::vector<Part>> Builder::run() {
+    std::vector<std::uint8_t> plain;
+    ByteView records = batch_.records();
+    if (batch_.codec() != Codec::none) {
+        if (const Status status =
+                compression::decompress(batch_.codec(), records, plain, plain_bytes_max);
+            !status)
+            return fail(status.error());
+        records = plain;
+    }
+    std::vector<Placed> placed;
+    wire::RecordReader reader(records, batch_.header().record_count);
+    while (const std::optional<wire::RecordView> record = reader.next()) {
+        std::int32_t partition = rules_.partition;
+        if (rules_.partition_count > 0 && !record->key.is_null())
+            partition = cluster::partition_of_key(record->key, rules_.partition_count);
+        placed.push_back({partition, *record});
+    }
+    if (const Status status = reader.finish(); !status) return fail(status.error());
+    std::stable_sort(placed.begin(), placed.end(),
+                     [](const Placed& a, const Placed& b) { return a.partition < b.partition; });
+
+    usual_bytes_ = wire::batch_header_size +
+                   std::min(part_bytes_max, records.size() + records.size() / 2 + 256);
+    memory_.resize(usual_bytes_);
+    builder_ = wire::BatchBuilder(memory_);
+    for (const Placed& one : placed)
+        if (const Status status = add(one); !status) return fail(status.error());
+    if (const Status status = close(); !status) return fail(status.error());
+    return std::move(parts_);
+}
+
+Status Builder::add(const Placed& placed) {
+    if (placed.partition != partition_) {
+        if (const Status status = close(); !status) return status;
+        partition_ = placed.partition;
+    }
+    const wire::BatchHeader& from = batch_.header();
+    headers_.clear();
+    wire::RecordHeaders own = placed.record.headers;
+    while (const std::optional<wire::RecordHeader> header = own.next()) headers_.push_back(*header);
+    const Decimal offset(from.base_offset + placed.record.offset_delta);
+    const Decimal epoch(from.partition_leader_epoch);
+    if (rules_.gateway_id) {
+        headers_.push_back({.key = "leat-gateway", .value = bytes_of(*rules_.gateway_id)});
+        headers_.push_back({.key = "leat-offset", .value = bytes_of(offset.view())});
+        headers_.push_back({.key = "leat-epoch", .value = bytes_of(epoch.view())});
+    }
+    const auto created =
+        static_cast<std::int64_t>(static_cast<std::uint64_t>(from.base_timestamp) +
+                                  static_cast<std::uint64_t>(placed.record.timestamp_delta));
+    const wire::RecordInput record{
+        .timestamp = from.is_log_append_time() ? from.max_timestamp : created,
+        .key = placed.record.key,
+        .value = placed.record.value,
+        .headers = headers_};
+    Status status = builder_.append(record);
+    if (!status && !builder_.empty()) {
+        if (const Status closed = close(); !closed) return closed;
+        status = builder_.append(record);
+    }
+    if (status) return status;
+    // One record, longer than a part: memory of its own size. Only headers and time stamp can have
+    // grown it.
+    memory_.resize(wire::batch_header_size + builder_.size_of(record));
+    builder_ = wire::BatchBuilder(memory_);
+    return builder_.append(record);
+}
+
+Status Builder::close() {
+    if (builder_.empty()) return ok();
+    Part part;
+    part.partition = partition_;
+    part.header = builder_.header();
+    part.header.attributes = static_cast<std::int16_t>(batch_.codec());
+    const Status status = compression::compress(batch_.codec(), builder_.records(), part.records);
+    parts_.push_back(std::move(part));
+    // The memory of one long record is not for those that follow.
+    builder_ =
+        wire::BatchBuilder(MutableBytes(memory_).first(std::min(memory_.size(), usual_bytes_)));
+    return status;
+}
+
+}  // namespace
+
+bool may_go_whole(const wire::BatchHeader& header) {
+    return header.last_offset_delta == header.record_count - 1 && !header.is_log_append_time();
+}
+
+Result<std::vector<Part>> reencode(const wire::BatchView& batch, const ReencodeRules& rules) {
+    return Builder(batch, rules).run();
+}
+
+}  // namespace leat::uplink

@@ -1,0 +1,44 @@
+// A batch made anew where it cannot go as it is: its records go to several partitions by key, get
+// headers, or carry the log's append time. The codec stays the batch's own.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "leat/result.hpp"
+#include "sdk/wire/record_batch.hpp"
+
+namespace leat::uplink {
+
+/// A part is closed before its plain records grow beyond this, so that headers do not push a batch
+/// over the upstream's max.message.bytes (1,048,588 by default). A single longer record stays
+/// whole.
+constexpr std::size_t part_bytes_max = 512 * 1024;
+/// Records that expand to more are not taken apart.
+constexpr std::size_t plain_bytes_max = 64 * 1024 * 1024;
+
+struct ReencodeRules {
+    /// by_key: partitions upstream; 0: all records stay together in `partition`.
+    std::int32_t partition_count = 0;
+    std::int32_t partition = 0;  ///< for all, or for records without key
+    /// Set: leat-gateway, leat-offset and leat-epoch on each record.
+    std::optional<std::string> gateway_id = std::nullopt;
+};
+
+/// What becomes one batch upstream.
+struct Part {
+    std::int32_t partition = 0;
+    std::vector<std::uint8_t> records;  ///< bytes 61 to the end, compressed
+    wire::BatchHeader header;           ///< counts, time stamps, codec
+};
+
+/// A batch whose bytes 61 to the end may be sent as they are: Kafka takes no gaps from a producer,
+/// and no LogAppendTime.
+bool may_go_whole(const wire::BatchHeader& header);
+
+/// The parts in order: per partition the records keep their order.
+/// fails: malformed, too_large: the records cannot be taken apart
+Result<std::vector<Part>> reencode(const wire::BatchView& batch, const ReencodeRules& rules);
+
+}  // namespace leat::uplink

@@ -1,0 +1,447 @@
+#include "broker/uplink/runner.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "broker/uplink/route.hpp"
+#include "broker/uplink/texts.hpp"
+
+namespace leat::uplink {
+namespace {
+
+using config::Route;
+
+client::BackoffConfig backoff_of(const Route& route) {
+    return {.min = route.backoff, .max = route.backoff_max};
+}
+
+cluster::RouterConfig router_config(const Route& route, const std::string& gateway_id,
+                                    std::uint32_t seed) {
+    cluster::RouterConfig config;
+    config.client_id = "leat-uplink-" + gateway_id;
+    for (const config::HostPort& at : route.bootstrap)
+        config.bootstrap.push_back({at.host, at.port});
+    config.sender.request_timeout = route.request_timeout;
+    config.sender.delivery_timeout = milliseconds{0};  // never: the log keeps it
+    config.sender.retry = backoff_of(route);
+    config.sender.request_bytes_max = std::min<std::uint32_t>(route.in_flight_bytes, 1024 * 1024);
+    config.metadata.retry = backoff_of(route);
+    config.metadata.allow_auto_topic_creation = false;
+    config.metadata.jitter_seed = seed;
+    config.reconnect = backoff_of(route);
+    config.request_timeout = route.request_timeout;
+    config.seed = seed;
+    return config;
+}
+
+std::string lane_key(const Lane& lane) {
+    return "lane " + lane.topic() + "-" + std::to_string(lane.partition());
+}
+std::string topic_key(const std::string& topic) { return "topic " + topic; }
+constexpr const char* link_key = "link";
+constexpr const char* producer_key = "producer";
+
+}  // namespace
+
+Runner::Runner(Shared shared, Route route, RouteIndex index, std::uint32_t seed)
+    : shared_(std::move(shared)),
+      route_(std::move(route)),
+      index_(index),
+      router_(router_config(route_, shared_.gateway_id, seed)),
+      maker_(backoff_of(route_), seed,
+             [this](Instant now, const std::string& topic, wire::ErrorCode error,
+                    std::string text) { on_created(now, topic, error, std::move(text)); }),
+      jitter_(seed) {
+    counts_.name = route_.name;
+    router_.add(maker_);
+}
+
+Runner::~Runner() { router_.remove(maker_); }
+
+// ---- taps and lanes
+
+void Runner::topics_changed(Instant now, const ForEachTopic& topics) {
+    now_ = now;
+    if (stopped_) return;
+    std::set<log::StreamId> there;
+    topics([&](const LocalTopic& topic) {
+        if (!matches(route_, topic.name, topic.internal)) return;
+        const std::string name = upstream_name(route_, topic.name);
+        if (!is_legal_topic(name)) {
+            problem(topic_key(name), Event::Level::error,
+                    topic_text(name, wire::ErrorCode::invalid_topic_exception, ""));
+            return;
+        }
+        for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+            there.insert(topic.partitions[i]);
+            if (!taps_.contains(topic.partitions[i]))
+                add_tap(now, topic, static_cast<std::int32_t>(i));
+        }
+    });
+    std::vector<log::StreamId> gone;
+    for (const auto& [stream, tap] : taps_)
+        if (!there.contains(stream)) gone.push_back(stream);
+    for (const log::StreamId stream : gone) remove_tap(now, stream);
+    look_at_metadata(now);
+    pump(now);
+}
+
+void Runner::add_tap(Instant now, const LocalTopic& topic, std::int32_t partition) {
+    const log::StreamId stream = topic.partitions[static_cast<std::size_t>(partition)];
+    const log::StreamState* state = shared_.log.stream(stream);
+    if (state == nullptr) return;
+    log::Offset cursor = shared_.cursors.attach(index_, stream);
+    if (cursor > state->log_end) {
+        // The device lost what it had called durable. Its offsets are upstream already and must not
+        // be given to other records.
+        tell(Event::Level::error,
+             "the log ends at " + std::to_string(state->log_end) + " in " +
+                 std::string(topic.name) + "-" + std::to_string(partition) + ", but " +
+                 std::to_string(cursor) +
+                 " was delivered: the storage lied about a flush; going on from there");
+        (void)shared_.log.raise_log_end(now, stream, cursor);
+    } else if (cursor < state->log_start) {
+        if (cursor > 0)
+            counts_.lost_records += static_cast<std::uint64_t>(state->log_start - cursor);
+        cursor = state->log_start;
+        shared_.cursors.move(now, index_, stream, cursor);
+    }
+    auto made = std::make_unique<Tap>(std::string(topic.name), partition, stream, cursor);
+    Tap& tap = *made;
+    taps_.emplace(stream, std::move(made));
+    tap.mark(now, state->flushed);
+
+    const std::string name = upstream_name(route_, topic.name);
+    Target& target = targets_[name];
+    if (target.taps++ == 0) router_.want(now, name);
+    switch (route_.mapping) {
+        case Route::Mapping::same_partition:
+            target.partitions_wanted = std::max(target.partitions_wanted, partition + 1);
+            tap.lane = &lane_to(now, name, partition);
+            break;
+        case Route::Mapping::pinned:
+            target.partitions_wanted =
+                std::max(target.partitions_wanted, route_.pinned_partition + 1);
+            tap.lane = &lane_to(now, name, route_.pinned_partition);
+            break;
+        case Route::Mapping::by_key:
+            // Lanes come with the first batch: how many there are only metadata tells. A topic made
+            // for us gets as many partitions as the local one has.
+            target.partitions_wanted = std::max(target.partitions_wanted, partition + 1);
+            break;
+    }
+    make_hungry(tap);
+}
+
+void Runner::remove_tap(Instant now, log::StreamId stream) {
+    const auto found = taps_.find(stream);
+    Tap& tap = *found->second;
+    if (tap.reading_into) {
+        reads_.erase(tap.ticket);
+        orphans_.emplace(tap.ticket, tap.reading_into);
+        shared_.log.cancel_read(tap.ticket);
+    }
+    for (const auto& [key, lane] : lanes_) lane->forget(tap);
+    std::erase(hungry_, &tap);
+    const std::string name = upstream_name(route_, tap.topic());
+    const auto target = targets_.find(name);
+    shared_.cursors.detach(index_, stream);
+    taps_.erase(found);
+    if (target == targets_.end() || --target->second.taps > 0) return;
+    router_.forget(name);
+    maker_.forget(name);
+    targets_.erase(target);
+    problems_.erase(topic_key(name));
+    std::vector<Lane*> without;
+    for (const auto& [key, lane] : lanes_)
+        if (key.first == name) without.push_back(lane.get());
+    for (Lane* lane : without) drop_lane(now, *lane);
+}
+
+Lane& Runner::lane_to(Instant now, const std::string& topic, std::int32_t partition) {
+    std::unique_ptr<Lane>& lane = lanes_[{topic, partition}];
+    if (!lane) {
+        LaneOwner& self = *this;  // a private base: nobody else may call it
+        lane = std::make_unique<Lane>(self, topic, partition);
+        router_.route(now, lane->queue());
+    }
+    return *lane;
+}
+
+void Runner::drop_lane(Instant now, Lane& lane) {
+    problems_.erase(lane_key(lane));
+    std::erase(failing_, &lane);
+    std::erase(stalled_, &lane);
+    lane.leave();
+    const auto found = lanes_.find({lane.topic(), lane.partition()});
+    leaving_.emplace(&lane.queue(), std::move(found->second));
+    lanes_.erase(found);
+    router_.unroute(now, lane.queue());
+}
+
+bool Runner::can_deliver(const Tap& tap) const {
+    const cluster::Metadata& metadata = router_.metadata();
+    if (tap.lane == nullptr) {
+        const cluster::TopicInfo* topic = metadata.find(upstream_name(route_, tap.topic()));
+        return topic != nullptr && !topic->partitions.empty();
+    }
+    if (tap.lane->state() != Lane::State::flowing) return false;
+    // What cannot go out would only hold the memory that others need.
+    return router_.is_connected(metadata.leader(tap.lane->topic(), tap.lane->partition()));
+}
+
+// ---- lanes: delivered, refused, tried again
+
+void Runner::delivered(Lane& lane, const Outgoing& batch) {
+    ++counts_.delivered_batches;
+    counts_.delivered_records += static_cast<std::uint64_t>(batch.source.record_count);
+    counts_.delivered_bytes += batch.source.records.size() + wire::batch_header_size;
+    if (!problems_.empty())
+        solved(lane_key(lane),
+               lane.topic() + "-" + std::to_string(lane.partition()) + " is delivered again");
+    if (batch.tap == nullptr) return;
+    if (batch.tap->part_done(batch.pending))
+        shared_.cursors.move(now_, index_, batch.tap->stream(), batch.tap->cursor());
+    make_hungry(*batch.tap);
+}
+
+void Runner::lane_failing(Lane& lane) {
+    ++counts_.refused_batches;
+    problem(lane_key(lane), Event::Level::error,
+            refused_text(lane.topic(), lane.partition(), lane.error()));
+    failing_.push_back(&lane);
+}
+
+void Runner::tend_lanes(Instant now) {
+    for (std::size_t i = 0; i < failing_.size();) {
+        Lane& lane = *failing_[i];
+        if (!lane.finish_failing(now)) {
+            ++i;
+            continue;
+        }
+        failing_.erase(failing_.begin() + static_cast<std::ptrdiff_t>(i));
+        // A little longer than the Sender's own pause for this queue, which began when we did: what
+        // is read again should not wait in memory.
+        const milliseconds pause =
+            client::backoff_delay(backoff_of(route_), lane.failures(), jitter_);
+        lane.stall_until(now + pause + pause / 2);
+        stalled_.push_back(&lane);
+        if (route_.mapping == Route::Mapping::by_key)
+            continue;  // other lanes have parts of the same batches
+        // Memory is for those who can deliver: what waits here is read again then.
+        std::set<Tap*> feeders;
+        for (const Outgoing& batch : lane.held())
+            if (batch.tap != nullptr) feeders.insert(batch.tap);
+        for (const auto& [stream, tap] : taps_)
+            if (tap->lane == &lane && tap->reading_into) feeders.insert(tap.get());
+        lane.held().clear();
+        for (Tap* tap : feeders) tap->rewind();
+    }
+    for (std::size_t i = 0; i < stalled_.size();) {
+        Lane& lane = *stalled_[i];
+        if (lane.retry_at() > now) {
+            ++i;
+            continue;
+        }
+        stalled_.erase(stalled_.begin() + static_cast<std::ptrdiff_t>(i));
+        lane.resume();
+        make_all_hungry();
+    }
+}
+
+// ---- what the router says
+
+void Runner::drain_events(Instant now) {
+    using Kind = cluster::RouterEvent::Kind;
+    while (const std::optional<cluster::RouterEvent> event = router_.poll_event()) {
+        switch (event->kind) {
+            case Kind::connected:
+                connect_failed_ = false;
+                solved(link_key, "connected to " + cluster::text_of(event->endpoint));
+                make_all_hungry();
+                break;
+            case Kind::disconnected:
+                problem(link_key, Event::Level::warn,
+                        disconnected_text(event->endpoint, event->why));
+                break;
+            case Kind::connect_failed:
+                connect_failed_ = true;
+                problem(link_key, Event::Level::warn,
+                        connect_failed_text(event->endpoint, event->why));
+                break;
+            case Kind::metadata_changed:
+                look_at_metadata(now);
+                break;
+            case Kind::topic_error:
+                if (targets_.contains(event->topic)) look_at_metadata(now);
+                break;
+            case Kind::producer_refused:
+                problem(producer_key, Event::Level::error, producer_refused_text(event->error));
+                break;
+            case Kind::queue_returned:
+                leaving_.erase(event->queue);
+                break;
+            case Kind::fetch:
+                break;
+        }
+    }
+    if (router_.identity().producer_id >= 0)
+        solved(producer_key, "the upstream gave a producer id");
+}
+
+void Runner::look_at_metadata(Instant now) {
+    const cluster::Metadata& metadata = router_.metadata();
+    look_again_ = never;
+    for (auto& [name, target] : targets_) {
+        const cluster::TopicInfo* topic = metadata.find(name);
+        if (topic == nullptr) continue;  // not asked yet
+        const std::string key = topic_key(name);
+        const auto there = static_cast<std::int32_t>(topic->partitions.size());
+        if (topic->error == wire::ErrorCode::unknown_topic_or_partition && route_.create_topics) {
+            maker_.want(name, target.partitions_wanted);
+            continue;
+        }
+        if (topic->error != wire::ErrorCode::none && there == 0) {
+            if (!wire::retriable(topic->error)) look_again_ = now + route_.backoff_max;
+            if (topic->error != wire::ErrorCode::leader_not_available)
+                problem(key, Event::Level::error, topic_text(name, topic->error, ""));
+            continue;
+        }
+        maker_.forget(name);
+        target.refused = false;
+        const bool too_few = route_.mapping != Route::Mapping::by_key && there > 0 &&
+                             there < target.partitions_wanted;
+        if (too_few) {
+            look_again_ = now + route_.backoff_max;
+            problem(
+                key, Event::Level::error,
+                "upstream topic " + name + " has " + std::to_string(there) +
+                    " partitions, this route needs " + std::to_string(target.partitions_wanted) +
+                    ": add partitions upstream, or map by key; what has no partition waits here");
+        } else if (there > 0) {
+            solved(key, "upstream topic " + name + " is there");
+        }
+    }
+    make_all_hungry();
+}
+
+void Runner::on_created(Instant now, const std::string& topic, wire::ErrorCode error,
+                        std::string text) {
+    if (error == wire::ErrorCode::none) {
+        tell(Event::Level::info, "upstream topic " + topic + " was created");
+        router_.refresh_metadata(now);
+        return;
+    }
+    problem(topic_key(topic), Event::Level::error, topic_text(topic, error, text));
+}
+
+// ---- problems
+
+void Runner::tell(Event::Level level, std::string text) {
+    if (shared_.events.size() >= events_max) shared_.events.pop_front();
+    shared_.events.push_back({.level = level, .route = route_.name, .text = std::move(text)});
+}
+
+void Runner::problem(const std::string& key, Event::Level level, std::string text) {
+    std::string& known = problems_[key];
+    if (known == text) return;
+    known = text;
+    counts_.last_error = text;
+    tell(level, std::move(text));
+}
+
+void Runner::solved(const std::string& key, const std::string& text) {
+    if (problems_.erase(key) == 0) {
+        if (key == link_key) tell(Event::Level::info, text);
+        return;
+    }
+    tell(Event::Level::info, text);
+    counts_.last_error = problems_.empty() ? std::string() : problems_.begin()->second;
+}
+
+// ---- driving
+
+void Runner::readable(Instant now, log::StreamId stream) {
+    const auto found = taps_.find(stream);
+    if (found == taps_.end()) return;
+    if (const log::StreamState* state = shared_.log.stream(stream))
+        found->second->mark(now, state->flushed);
+    make_hungry(*found->second);
+    feed(now);
+}
+
+void Runner::pump(Instant now) {
+    now_ = now;
+    if (pumping_ || stopped_) return;
+    pumping_ = true;
+    tend_lanes(now);
+    router_.pump(now);
+    drain_events(now);
+    tend_lanes(now);
+    feed(now);
+    pumping_ = false;
+}
+
+void Runner::on_deadline(Instant now) {
+    now_ = now;
+    if (stopped_) return;
+    if (router_.deadline() <= now) router_.on_deadline(now);
+    if (look_again_ <= now) {
+        look_again_ = never;
+        router_.refresh_metadata(now);
+    }
+    for (const auto& [stream, tap] : taps_)
+        if (tap->retry_read_at != Instant{} && tap->retry_read_at <= now) {
+            tap->retry_read_at = {};
+            make_hungry(*tap);
+        }
+    pump(now);
+}
+
+Instant Runner::deadline() const {
+    if (stopped_) return never;
+    Instant first = earlier(router_.deadline(), look_again_);
+    for (const Lane* lane : stalled_) first = earlier(first, lane->retry_at());
+    for (const auto& [stream, tap] : taps_)
+        if (tap->retry_read_at != Instant{}) first = earlier(first, tap->retry_read_at);
+    return first;
+}
+
+void Runner::stop(Instant) {
+    stopped_ = true;
+    for (auto& [ticket, tap] : reads_) {
+        orphans_.emplace(ticket, tap->reading_into);
+        tap->reading_into = nullptr;
+        shared_.log.cancel_read(ticket);
+    }
+    reads_.clear();
+}
+
+RouteStatus Runner::status(Instant now) const {
+    RouteStatus status = counts_;
+    status.cluster_id = router_.metadata().cluster_id();
+    status.partitions = static_cast<std::uint32_t>(taps_.size());
+    status.in_flight_bytes = memory_;
+    for (const auto& [key, lane] : lanes_) status.stalled += lane->failures() > 0;
+    if (router_.connected_count() > 0)
+        status.link = LinkState::connected;
+    else if (taps_.empty())
+        status.link = LinkState::idle;
+    else
+        status.link = connect_failed_ ? LinkState::waiting : LinkState::connecting;
+    for (const auto& [stream, tap] : taps_) {
+        const log::StreamState* state = shared_.log.stream(stream);
+        if (state == nullptr || state->flushed <= tap->cursor()) continue;
+        const auto behind = static_cast<std::uint64_t>(state->flushed - tap->cursor());
+        const auto all =
+            static_cast<std::uint64_t>(std::max<log::Offset>(state->log_end - state->log_start, 1));
+        status.backlog_records += behind;
+        status.backlog_bytes +=
+            static_cast<std::uint64_t>(static_cast<double>(state->bytes) *
+                                       static_cast<double>(behind) / static_cast<double>(all));
+        status.backlog_age = std::max(status.backlog_age, tap->age(now));
+    }
+    return status;
+}
+
+}  // namespace leat::uplink

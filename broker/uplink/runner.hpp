@@ -1,0 +1,120 @@
+// One route at work: its taps, its lanes, its Router, and what is told about them.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/uplink/cursor.hpp"
+#include "broker/uplink/lane.hpp"
+#include "broker/uplink/tap.hpp"
+#include "broker/uplink/topic_maker.hpp"
+#include "broker/uplink/uplink.hpp"
+
+namespace leat::uplink {
+
+/// What every route of an Uplink shares.
+struct Shared {
+    log::Log& log;
+    Cursors& cursors;
+    std::string gateway_id;
+    std::deque<Event>& events;
+};
+constexpr std::size_t events_max = 256;  ///< above it the oldest are dropped
+
+class Runner final : private LaneOwner {
+public:
+    Runner(Shared shared, config::Route route, RouteIndex index, std::uint32_t seed);
+    ~Runner();
+
+    void topics_changed(Instant now, const ForEachTopic& topics);
+    void readable(Instant now, log::StreamId stream);
+    bool on_read(Instant now, const log::ReadDone& done);
+    void stop(Instant now);
+    void on_deadline(Instant now);
+    Instant deadline() const;
+    RouteStatus status(Instant now) const;
+
+    cluster::Router& router() { return router_; }
+    /// After every call into the router. Reads, sends, judges, until nothing moves by itself.
+    void pump(Instant now);
+
+private:
+    using LaneKey = std::pair<std::string, std::int32_t>;
+    struct Target {
+        std::int32_t partitions_wanted = 0;  ///< the route needs indexes below this
+        std::uint32_t taps = 0;
+        bool refused = false;  ///< CreateTopics said no; its word stands until metadata shows it
+    };
+
+    // taps and lanes
+    void add_tap(Instant now, const LocalTopic& topic, std::int32_t partition);
+    void remove_tap(Instant now, log::StreamId stream);
+    Lane& lane_to(Instant now, const std::string& topic, std::int32_t partition);
+    void drop_lane(Instant now, Lane& lane);
+    bool can_deliver(const Tap& tap) const;
+    bool wants_to_read(Instant now, const Tap& tap) const;
+    void make_hungry(Tap& tap);
+    void make_all_hungry();
+    std::size_t chunk_bytes() const;
+    std::size_t share_of_tap() const;
+
+    // reading (feed.cpp)
+    void feed(Instant now);
+    bool start_read(Instant now, Tap& tap);
+    void hand_out(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk, ByteView batches);
+    void send_whole(Instant now, Tap& tap, const wire::BatchView& batch,
+                    const std::shared_ptr<Chunk>& chunk);
+    void send_parts(Instant now, Tap& tap, const wire::BatchView& batch,
+                    const std::shared_ptr<Chunk>& chunk);
+    void read_failed(Instant now, Tap& tap, const log::ReadDone& done);
+    std::int32_t partition_for(const Tap& tap) const;
+
+    // LaneOwner
+    void delivered(Lane& lane, const Outgoing& batch) override;
+    void lane_failing(Lane& lane) override;
+    void tend_lanes(Instant now);
+
+    // what the router says
+    void drain_events(Instant now);
+    void look_at_metadata(Instant now);
+    void on_created(Instant now, const std::string& topic, wire::ErrorCode error, std::string text);
+
+    // problems: told when they begin and when they end
+    void problem(const std::string& key, Event::Level level, std::string text);
+    void solved(const std::string& key, const std::string& text);
+    void tell(Event::Level level, std::string text);
+
+    Shared shared_;
+    config::Route route_;
+    RouteIndex index_;
+    cluster::Router router_;
+    TopicMaker maker_;
+    client::Jitter jitter_;
+
+    std::map<log::StreamId, std::unique_ptr<Tap>> taps_;
+    std::map<LaneKey, std::unique_ptr<Lane>> lanes_;
+    std::map<client::PartitionQueue*, std::unique_ptr<Lane>> leaving_;  // until queue_returned
+    std::map<std::string, Target> targets_;                             // by upstream topic
+    std::map<log::ReadTicket, Tap*> reads_;
+    std::map<log::ReadTicket, std::shared_ptr<Chunk>>
+        orphans_;  // memory that the log still writes to
+    std::deque<Tap*> hungry_;
+    std::vector<Lane*> failing_;
+    std::vector<Lane*> stalled_;
+    std::map<std::string, std::string> problems_;  // key -> text
+    std::size_t memory_ = 0;                       // of chunks
+    std::size_t behind_ = 1;                       // taps with a backlog, at the last feed
+    Instant now_{};
+    Instant look_again_ =
+        never;  // at metadata, while a topic is missing for a reason that is not retriable
+    RouteStatus counts_;
+    bool connect_failed_ = false;
+    bool pumping_ = false;
+    bool stopped_ = false;
+};
+
+}  // namespace leat::uplink

@@ -1,0 +1,107 @@
+#include "broker/uplink/texts.hpp"
+
+namespace leat::uplink {
+namespace {
+
+using wire::ErrorCode;
+
+constexpr std::string_view again = "; it is tried again by itself";
+
+}  // namespace
+
+std::string code_text(ErrorCode error) {
+    const std::string_view name = wire::name(error);
+    if (name != "UNKNOWN") return std::string(name);
+    return "error code " + std::to_string(static_cast<int>(error));
+}
+
+std::string connect_failed_text(const cluster::Endpoint& endpoint, Error why) {
+    const std::string where = cluster::text_of(endpoint);
+    switch (why) {
+        case Error::malformed:
+        case Error::unsupported:
+            return where +
+                   " answers, but not as a Kafka broker: check the route's bootstrap.servers, and "
+                   "that the "
+                   "port is a plaintext one" +
+                   std::string(again);
+        case Error::not_found:
+            return where +
+                   " cannot be resolved: check the name in the route's bootstrap.servers, or in "
+                   "the "
+                   "upstream's advertised.listeners" +
+                   std::string(again);
+        default:
+            return "cannot connect to " + where + " (" + error_text(why) +
+                   "): check that the upstream is up and reachable from here" + std::string(again);
+    }
+}
+
+std::string disconnected_text(const cluster::Endpoint& endpoint, Error why) {
+    if (why == Error::malformed || why == Error::unsupported)
+        return connect_failed_text(endpoint, why);
+    return "lost the connection to " + cluster::text_of(endpoint) + " (" + error_text(why) + ")" +
+           std::string(again);
+}
+
+std::string topic_text(std::string_view topic, ErrorCode error, std::string_view detail) {
+    std::string text = "upstream topic " + std::string(topic) + ": " + code_text(error);
+    if (!detail.empty()) text += " (" + std::string(detail) + ")";
+    switch (error) {
+        case ErrorCode::unknown_topic_or_partition:
+            return text +
+                   ": create it upstream, or set create.topics on the route; its records wait here";
+        case ErrorCode::topic_authorization_failed:
+        case ErrorCode::cluster_authorization_failed:
+            return text +
+                   ": grant WRITE (and CREATE, if the route creates topics) on it; its records "
+                   "wait here";
+        case ErrorCode::invalid_topic_exception:
+            return text +
+                   ": the name is not legal upstream, change the route's upstream.topic; its "
+                   "records wait here";
+        case ErrorCode::unsupported_version:
+            return text +
+                   ": the upstream does not serve CreateTopics, create it by hand; its records "
+                   "wait here";
+        default:
+            return text + "; its records wait here, and it is tried again by itself";
+    }
+}
+
+std::string refused_text(std::string_view topic, std::int32_t partition, ErrorCode error) {
+    std::string text = "upstream refuses the next batch of " + std::string(topic) + "-" +
+                       std::to_string(partition) + " with " + code_text(error) + ": ";
+    switch (error) {
+        case ErrorCode::message_too_large:
+            text += "raise max.message.bytes of the upstream topic to at least this gateway's";
+            break;
+        case ErrorCode::invalid_timestamp:
+            text +=
+                "a record is outside message.timestamp.before.max.ms / after.max.ms of the "
+                "upstream topic, raise them";
+            break;
+        case ErrorCode::invalid_record:
+            text += "the upstream topic's rules do not take it (compacted topics need keys)";
+            break;
+        case ErrorCode::topic_authorization_failed:
+        case ErrorCode::cluster_authorization_failed:
+            text += "grant WRITE on the topic";
+            break;
+        case ErrorCode::unsupported_compression_type:
+            text += "the upstream is too old for its codec";
+            break;
+        default:
+            text += "see the upstream's log";
+            break;
+    }
+    return text + ". Nothing is skipped: this partition waits, and it is tried again by itself";
+}
+
+std::string producer_refused_text(ErrorCode error) {
+    return "upstream refuses a producer id with " + code_text(error) +
+           ": grant IdempotentWrite on the cluster (Kafka before 2.8), or WRITE on the topics" +
+           std::string(again);
+}
+
+}  // namespace leat::uplink

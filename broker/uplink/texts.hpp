@@ -1,0 +1,23 @@
+// What an operator reads when the uplink cannot do its work: what happened and what to do about it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "leat/result.hpp"
+#include "sdk/cluster/endpoint.hpp"
+#include "sdk/wire/error_code.hpp"
+
+namespace leat::uplink {
+
+std::string connect_failed_text(const cluster::Endpoint& endpoint, Error why);
+std::string disconnected_text(const cluster::Endpoint& endpoint, Error why);
+/// Metadata or CreateTopics said no. detail: the upstream's own words, may be empty
+std::string topic_text(std::string_view topic, wire::ErrorCode error, std::string_view detail);
+/// Produce said no.
+std::string refused_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
+std::string producer_refused_text(wire::ErrorCode error);
+/// Kafka's name of the code, or its number.
+std::string code_text(wire::ErrorCode error);
+
+}  // namespace leat::uplink

@@ -1,0 +1,132 @@
+// The uplink: forwards the log's records to upstream clusters, at least once, in order per
+// partition.
+//
+// Per route it is an SDK producer whose spool is the log: a tap reads a stream up to its high
+// watermark, a lane is the way to one upstream partition (a BatchSource under the SDK's Sender),
+// the Router finds brokers and leaders. Nothing times out: what cannot be delivered now is
+// delivered later, and says why meanwhile.
+//
+//   uplinked_offset of a stream = the least cursor of its routes; without a route it is the high
+//   watermark
+//
+// The cursor of a stream on a route is the end of what that route's upstream has acknowledged. It
+// is a fact of the log, written at most once per cursor_interval and never waited for: after a
+// power cut up to so much is sent again. Records from uplinked_offset on are never freed
+// (Log::set_release).
+//
+// Sans-IO, one thread. Every call may start reads: the caller polls Log::poll_read afterwards and
+// hands the tickets that it does not know to on_read.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/config/config.hpp"
+#include "broker/log/log.hpp"
+#include "leat/port/entropy.hpp"
+#include "leat/time.hpp"
+#include "sdk/base/bytes.hpp"
+#include "sdk/cluster/router.hpp"
+
+namespace leat::uplink {
+
+using LinkId = cluster::LinkId;
+using LinkAction = cluster::LinkAction;
+
+/// One topic of this gateway, as topics knows it; borrowed for the call.
+struct LocalTopic {
+    std::string_view name;
+    std::span<const log::StreamId> partitions;  ///< by partition index
+    bool internal = false;                      ///< never forwarded
+};
+/// Calls `visit` for every topic there is now.
+using TopicVisitor = std::function<void(const LocalTopic&)>;
+using ForEachTopic = std::function<void(const TopicVisitor& visit)>;
+
+struct UplinkConfig {
+    std::vector<config::Route> routes;
+    std::string gateway_id = "leat";     ///< who we are upstream: client id, header leat-gateway
+    milliseconds cursor_interval{1000};  ///< between two writes of moved cursors
+};
+
+/// Something worth a log line. Told once when it begins and once when it is over, not at every
+/// retry.
+struct Event {
+    enum class Level : std::uint8_t { info, warn, error } level = Level::info;
+    std::string route;
+    std::string text;  ///< what happened, and what to do about it
+};
+
+enum class LinkState : std::uint8_t {
+    idle,  ///< nothing to forward: no topic matches the route yet
+    connecting,
+    connected,  ///< at least one upstream broker answers
+    waiting,    ///< none answers: the next try comes after a back-off
+};
+
+struct RouteStatus {
+    std::string name;
+    LinkState link = LinkState::idle;
+    std::string cluster_id;             ///< the upstream's, once known
+    std::uint32_t partitions = 0;       ///< local ones that this route forwards
+    std::uint32_t stalled = 0;          ///< upstream partitions that refuse their next batch
+    std::uint64_t backlog_records = 0;  ///< readable here, not yet acknowledged upstream
+    std::uint64_t backlog_bytes = 0;    ///< of them, estimated from the stream's average record
+    milliseconds backlog_age{0};        ///< since the oldest of them became readable in this run
+    std::uint64_t delivered_batches = 0, delivered_records = 0,
+                  delivered_bytes = 0;  ///< in this run
+    std::uint64_t refused_batches = 0;  ///< answers that refused a batch; each is tried again
+    std::uint64_t lost_records =
+        0;  ///< damaged or gone from the log before they were delivered, in this run
+    std::uint64_t in_flight_bytes = 0;  ///< memory of batches between log and acknowledgement
+    std::string last_error;             ///< empty while all is well
+};
+
+class Uplink {
+public:
+    /// All references outlive the Uplink; the log's reads that it started must be over or the log
+    /// closed before it is destroyed.
+    Uplink(log::Log& log, ForEachTopic topics, port::Entropy& entropy, UplinkConfig config);
+    ~Uplink();
+    Uplink(const Uplink&) = delete;
+    Uplink& operator=(const Uplink&) = delete;
+
+    /// After log.open() and once the topics are known. Reads the cursors and begins.
+    void start(Instant now);
+    /// Sends nothing more, closes the links, writes the cursors. Before log.close().
+    void stop(Instant now);
+
+    // tell
+    void topics_changed(Instant now);  ///< created, deleted, more partitions. cost: all topics
+    void readable(Instant now, log::StreamId stream);  ///< its high watermark moved
+    /// true: the ticket was ours.
+    bool on_read(Instant now, const log::ReadDone& done);
+    void link_opened(Instant now, LinkId link);
+    void link_received(Instant now, LinkId link, ByteView bytes);
+    void link_sent(Instant now, LinkId link, std::size_t count);
+    void link_closed(Instant now, LinkId link, Error why);
+    void on_deadline(Instant now);
+
+    // drain
+    std::optional<LinkAction> poll_link_action();
+    std::optional<LinkId> link_ready();  ///< each once until link_poll_write is called
+    std::span<const ByteView> link_poll_write(LinkId link);  ///< borrowed until link_sent
+    std::optional<Event> poll_event();
+    Instant deadline() const;
+
+    // ask
+    std::vector<RouteStatus> status(Instant now) const;
+    /// The least cursor of the routes that forward this stream; its high watermark if none does.
+    log::Offset uplinked_offset(log::StreamId stream) const;
+
+private:
+    struct Inside;
+    std::unique_ptr<Inside> inside_;
+};
+
+}  // namespace leat::uplink

@@ -1,0 +1,632 @@
+#include "broker/uplink/uplink.hpp"
+
+#include "sdk/cluster/partitioner.hpp"
+#include "tests/uplink/rig.hpp"
+
+using namespace leat;
+using namespace leat::uplink;
+using namespace leat::uplink::test;
+
+TEST_CASE("uplink: whole batches arrive, bytes 61 to the end identical, with every codec") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    std::vector<Bytes> sent;
+    int first = 0;
+    for (const Codec codec : {Codec::none, Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd}) {
+        const BatchSpec spec{.count = 50, .first = first, .codec = codec};
+        sent.push_back(make_batch(spec));
+        rig.append("t", spec);
+        first += 50;
+    }
+    rig.start();
+    const auto& batches = rig.upstream.topics["t"][0].batches;
+    REQUIRE(batches.size() == sent.size());
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+        CHECK(equal(batches[i].records, ByteView(sent[i]).subspan(61)));
+        CHECK(batches[i].header.attributes == wire::read_batch_header(sent[i].data()).attributes);
+        CHECK(batches[i].header.base_timestamp == 1'700'000'000'000);
+        CHECK(batches[i].header.max_timestamp == 1'700'000'000'049);
+    }
+    CHECK(rig.values("t") == numbers(0, 250));
+    CHECK(rig.log.stream(rig.stream("t"))->release == 250);
+    CHECK(rig.uplink->uplinked_offset(rig.stream("t")) == 250);
+    const RouteStatus status = rig.status();
+    CHECK(status.link == LinkState::connected);
+    CHECK(status.cluster_id == "upstream-cluster");
+    CHECK(status.delivered_records == 250);
+    CHECK(status.backlog_records == 0);
+    CHECK(status.backlog_age == milliseconds{0});
+    CHECK(status.in_flight_bytes == 0);
+    CHECK(status.last_error.empty());
+    CHECK_FALSE(rig.upstream.auto_creation_asked);
+}
+
+TEST_CASE("uplink: a commit that is held back is not forwarded") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 2});
+    rig.start();
+    rig.log.auto_flush = false;
+    rig.append("t", {.count = 2, .first = 2});
+    rig.pass(60'000);
+    CHECK(rig.values("t") == numbers(0, 2));
+    CHECK(rig.log.stream(rig.stream("t"))->release == 2);
+    rig.log.flush();
+    rig.run();
+    CHECK(rig.values("t") == numbers(0, 4));
+}
+
+TEST_CASE("uplink: a connection cut at any step loses nothing, repeats nothing, keeps the order") {
+    for (const bool loses_answer : {false, true}) {
+        int step = 0;
+        for (;; ++step) {
+            Rig rig;
+            rig.make_topic("t", 2);
+            rig.upstream.make_topic("t", 2);
+            rig.cut_at_step = step;
+            rig.cut_loses_answer = loses_answer;
+            for (int i = 0; i < 8; ++i) rig.append("t", {.count = 2, .first = i * 2}, 0);
+            rig.append("t", {.count = 5}, 1);
+            rig.start();
+            for (int i = 8; i < 12; ++i) {
+                rig.append("t", {.count = 2, .first = i * 2}, 0);
+                rig.pass(10);
+            }
+            rig.pass(60'000);
+            INFO("step=" << step << " loses_answer=" << loses_answer);
+            CHECK(rig.values("t", 0) == numbers(0, 24));
+            CHECK(rig.values("t", 1) == numbers(0, 5));
+            CHECK(rig.log.stream(rig.stream("t", 0))->release == 24);
+            CHECK(rig.status().in_flight_bytes == 0);
+            if (rig.steps <= step) break;
+        }
+        CHECK(step > 10);
+    }
+}
+
+TEST_CASE("uplink: killed at any step it goes on from its cursor, at least once and in order") {
+    for (int kill_after = 0; kill_after < 14; ++kill_after) {
+        Rig rig;
+        rig.make_topic("t", 1);
+        rig.upstream.make_topic("t", 1);
+        rig.start();
+        for (int i = 0; i < 14; ++i) {
+            rig.append("t", {.count = 3, .first = i * 3});
+            rig.pass(300);
+            if (i == kill_after) {
+                rig.kill();
+                rig.start();
+            }
+        }
+        rig.pass(60'000);
+        INFO("kill_after=" << kill_after);
+        CHECK(first_arrivals(rig.values("t")) == numbers(0, 42));
+        // The cursor is at most one interval old: 4 batches of 300 ms.
+        CHECK(rig.values("t").size() <= 42 + 4 * 3);
+    }
+}
+
+TEST_CASE("uplink: a cursor that was written is where the next life begins") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 10});
+    rig.start();
+    rig.pass(5'000);
+    CHECK(rig.values("t") == numbers(0, 10));
+    rig.kill();
+    rig.append("t", {.count = 10, .first = 10});
+    rig.start();
+    rig.pass(5'000);
+    CHECK(rig.values("t") == numbers(0, 20));  // nothing twice
+    rig.uplink->stop(rig.now);
+    rig.kill();
+    rig.start();
+    CHECK(rig.values("t") == numbers(0, 20));
+    CHECK(rig.log.stream(rig.stream("t"))->release == 20);
+}
+
+TEST_CASE("uplink: an upstream that is away for hours gets everything; nothing times out") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.start();
+    rig.upstream_is_down = true;
+    for (int i = 0; i < 100; ++i) {
+        rig.append("t", {.count = 10, .first = i * 10});
+        rig.pass(60'000);
+    }
+    CHECK(rig.values("t").empty());
+    CHECK(rig.status().link == LinkState::waiting);
+    CHECK(rig.status().backlog_records == 1000);
+    CHECK(rig.status().backlog_bytes > 1000);
+    CHECK(rig.status().backlog_age >= milliseconds{99 * 60'000});
+    CHECK(rig.status().backlog_age <= milliseconds{101 * 60'000});
+    CHECK(rig.log.stream(rig.stream("t"))->release == 0);
+    CHECK(rig.was_told("cannot connect to up1:9001"));
+    CHECK(rig.events.size() < 10);  // told once, not at each of hundreds of tries
+    rig.upstream_is_down = false;
+    rig.pass(30'000);
+    CHECK(rig.values("t") == numbers(0, 1000));
+    CHECK(rig.status().last_error.empty());
+    CHECK(rig.was_told("connected to up1:9001"));
+}
+
+TEST_CASE("uplink: tries come with a back-off that grows and has a bound") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream_is_down = true;
+    rig.config.routes[0].backoff = milliseconds{100};
+    rig.config.routes[0].backoff_max = milliseconds{5'000};
+    rig.start();
+    const auto tries = [&](std::int64_t ms) {
+        const int before = rig.steps;
+        rig.upstream_is_down = false;
+        rig.cut_at_step = -1;
+        // Each try is one step, refused: the model counts them while nobody is there.
+        rig.upstream_is_down = true;
+        int count = 0;
+        const Instant until = rig.now + milliseconds{ms};
+        while (rig.uplink->deadline() <= until) {
+            rig.now = std::max(rig.now, rig.uplink->deadline());
+            rig.uplink->on_deadline(rig.now);
+            while (const auto action = rig.uplink->poll_link_action())
+                if (action->kind == LinkAction::Kind::connect) {
+                    ++count;
+                    rig.uplink->link_closed(rig.now, action->link, Error::refused);
+                }
+        }
+        rig.now = until;
+        rig.steps = before;
+        return count;
+    };
+    CHECK(tries(1'000) >= 3);
+    (void)tries(20'000);
+    const int later = tries(60'000);
+    CHECK(later >= 10);
+    CHECK(later <= 20);
+}
+
+TEST_CASE("uplink: a record that the upstream refuses is never skipped, and nothing overtakes it") {
+    for (const ErrorCode poison :
+         {ErrorCode::message_too_large, ErrorCode::invalid_timestamp, ErrorCode::invalid_record,
+          ErrorCode::topic_authorization_failed}) {
+        Rig rig;
+        rig.make_topic("t", 2);
+        rig.upstream.make_topic("t", 2);
+        bool refusing = true;
+        rig.upstream.refuse = [&](const std::string&, std::int32_t partition,
+                                  const wire::BatchHeader& header) {
+            return refusing && partition == 0 && header.record_count == 7 ? poison
+                                                                          : ErrorCode::none;
+        };
+        rig.append("t", {.count = 3});
+        rig.append("t", {.count = 7, .first = 3});
+        for (int i = 0; i < 6; ++i) rig.append("t", {.count = 2, .first = 10 + i * 2});
+        rig.append("t", {.count = 4}, 1);
+        rig.start();
+        rig.pass(120'000);
+        INFO("poison=" << static_cast<int>(poison));
+        CHECK(rig.values("t", 0) == numbers(0, 3));
+        CHECK(rig.values("t", 1) == numbers(0, 4));  // others go on
+        CHECK(rig.log.stream(rig.stream("t", 0))->release == 3);
+        CHECK(rig.status().stalled == 1);
+        CHECK(rig.status().refused_batches > 5);
+        CHECK(rig.status().refused_batches < 60);
+        CHECK(rig.status().backlog_records == 19);
+        CHECK(rig.status().in_flight_bytes == 0);  // what waits is read again then
+        CHECK(rig.was_told("upstream refuses the next batch of t-0"));
+        CHECK(rig.status().last_error.find("t-0") != std::string::npos);
+        rig.append("t", {.count = 1, .first = 4}, 1);
+        rig.pass(1'000);
+        CHECK(rig.values("t", 1) == numbers(0, 5));
+        refusing = false;
+        rig.pass(30'000);
+        CHECK(rig.values("t", 0) == numbers(0, 22));  // in order, once
+        CHECK(rig.status().stalled == 0);
+        CHECK(rig.status().last_error.empty());
+        CHECK(rig.was_told("is delivered again"));
+    }
+}
+
+TEST_CASE("uplink: one bad answer in the middle of a full window keeps the order") {
+    for (int bad = 0; bad < 20; ++bad) {
+        Rig rig;
+        rig.make_topic("t", 1);
+        rig.upstream.make_topic("t", 1);
+        int seen = 0;
+        rig.upstream.refuse = [&](const std::string&, std::int32_t, const wire::BatchHeader&) {
+            return seen++ == bad ? ErrorCode::invalid_record : ErrorCode::none;
+        };
+        rig.hold_answers = false;
+        for (int i = 0; i < 20; ++i) rig.append("t", {.count = 1, .first = i});
+        rig.start();
+        rig.pass(60'000);
+        INFO("bad=" << bad);
+        CHECK(first_arrivals(rig.values("t")) == numbers(0, 20));
+        CHECK(rig.values("t").size() == 20);
+    }
+}
+
+TEST_CASE("uplink: errors that pass are retried without a word") {
+    for (const ErrorCode error : {ErrorCode::not_enough_replicas, ErrorCode::not_leader_or_follower,
+                                  ErrorCode::corrupt_message, ErrorCode::kafka_storage_error,
+                                  ErrorCode::request_timed_out}) {
+        Rig rig;
+        rig.make_topic("t", 1);
+        rig.upstream.make_topic("t", 1);
+        int left = 3;
+        rig.upstream.refuse = [&](const std::string&, std::int32_t, const wire::BatchHeader&) {
+            return left > 0 && left-- > 0 ? error : ErrorCode::none;
+        };
+        for (int i = 0; i < 7; ++i) rig.append("t", {.count = 1, .first = i});
+        rig.start();
+        rig.pass(60'000);
+        INFO("error=" << static_cast<int>(error));
+        CHECK(rig.values("t") == numbers(0, 7));
+        CHECK(rig.status().refused_batches == 0);
+    }
+}
+
+TEST_CASE(
+    "uplink: an upstream that forgot our producer id is told a new epoch, and nothing is lost") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 5});
+    rig.start();
+    rig.upstream.topics["t"][0].producers.clear();  // expired after days
+    bool once = true;
+    rig.upstream.refuse = [&](const std::string&, std::int32_t, const wire::BatchHeader&) {
+        return std::exchange(once, false) ? ErrorCode::unknown_producer_id : ErrorCode::none;
+    };
+    rig.append("t", {.count = 5, .first = 5});
+    rig.pass(10'000);
+    CHECK(rig.values("t") == numbers(0, 10));
+    CHECK(rig.upstream.topics["t"][0].batches.back().header.producer_epoch == 1);
+}
+
+TEST_CASE("uplink: a missing upstream topic is named, and created only if the route says so") {
+    for (const bool create : {false, true}) {
+        Rig rig;
+        rig.config.routes[0].create_topics = create;
+        rig.make_topic("t", 3);
+        rig.append("t", {.count = 4}, 2);
+        rig.start();
+        rig.pass(20'000);
+        INFO("create=" << create);
+        CHECK(rig.upstream.created == (create ? 1 : 0));
+        if (!create) {
+            CHECK(rig.was_told("upstream topic t: UNKNOWN_TOPIC_OR_PARTITION"));
+            CHECK(rig.status().backlog_records == 4);
+            rig.upstream.make_topic("t", 3);
+            rig.pass(20'000);
+        }
+        CHECK(rig.upstream.topics["t"].size() == 3);
+        CHECK(rig.values("t", 2) == numbers(0, 4));
+        CHECK(rig.status().last_error.empty());
+    }
+}
+
+TEST_CASE("uplink: a topic that may not be created, or not be seen, is told with the reason") {
+    Rig rig;
+    rig.config.routes[0].create_topics = true;
+    rig.make_topic("t", 1);
+    rig.append("t", {.count = 1});
+    rig.upstream.topic_errors["t"] = ErrorCode::topic_authorization_failed;
+    rig.start();
+    rig.pass(60'000);
+    CHECK(rig.was_told("upstream topic t: TOPIC_AUTHORIZATION_FAILED: grant WRITE"));
+    CHECK(rig.events.size() < 6);
+    rig.upstream.topic_errors.clear();
+    rig.upstream.make_topic("t", 1);
+    rig.pass(60'000);
+    CHECK(rig.values("t") == numbers(0, 1));
+}
+
+TEST_CASE("uplink: too few upstream partitions are told; those that are there are served") {
+    Rig rig;
+    rig.make_topic("t", 3);
+    rig.upstream.make_topic("t", 2);
+    for (std::size_t i = 0; i < 3; ++i) rig.append("t", {.count = 2}, i);
+    rig.start();
+    rig.pass(20'000);
+    CHECK(rig.values("t", 0) == numbers(0, 2));
+    CHECK(rig.values("t", 1) == numbers(0, 2));
+    CHECK(rig.was_told("has 2 partitions, this route needs 3"));
+    rig.upstream.make_topic("t", 3);
+    rig.pass(60'000);
+    CHECK(rig.values("t", 2) == numbers(0, 2));
+}
+
+TEST_CASE("uplink: who is not a Kafka broker, or refuses a producer id, is named") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 1});
+    rig.upstream.speaks_garbage = true;
+    rig.start();
+    rig.pass(20'000);
+    CHECK(rig.was_told("not as a Kafka broker"));
+    CHECK(rig.status().link != LinkState::connected);
+    rig.upstream.speaks_garbage = false;
+    rig.upstream.producer_id_error = ErrorCode::cluster_authorization_failed;
+    rig.pass(60'000);
+    CHECK(rig.was_told("refuses a producer id with CLUSTER_AUTHORIZATION_FAILED"));
+    rig.upstream.producer_id_error = ErrorCode::none;
+    rig.pass(60'000);
+    CHECK(rig.values("t") == numbers(0, 1));
+    CHECK(rig.status().last_error.empty());
+}
+
+TEST_CASE("uplink: several brokers, leaders that move, a broker that goes") {
+    Rig rig;
+    rig.upstream.broker_count = 3;
+    rig.make_topic("t", 6);
+    rig.upstream.make_topic("t", 6);
+    for (std::size_t p = 0; p < 6; ++p)
+        for (int i = 0; i < 4; ++i) rig.append("t", {.count = 2, .first = i * 2}, p);
+    rig.start();
+    rig.pass(1'000);
+    for (std::size_t p = 0; p < 6; ++p)
+        rig.upstream.topics["t"][p].leader = 1 + static_cast<int>(p + 1) % 3;
+    for (std::size_t p = 0; p < 6; ++p)
+        for (int i = 4; i < 8; ++i) rig.append("t", {.count = 2, .first = i * 2}, p);
+    rig.pass(30'000);
+    for (std::size_t p = 0; p < 6; ++p) CHECK(rig.values("t", p) == numbers(0, 16));
+}
+
+TEST_CASE("uplink: topics come and go while it runs") {
+    Rig rig;
+    rig.upstream.make_topic("a", 1);
+    rig.upstream.make_topic("b", 1);
+    rig.start();
+    CHECK(rig.status().link == LinkState::idle);
+    rig.make_topic("a", 1);
+    rig.append("a", {.count = 2});
+    rig.pass(1'000);
+    CHECK(rig.values("a") == numbers(0, 2));
+    rig.make_topic("b", 1);
+    rig.hold_answers = true;
+    for (int i = 0; i < 10; ++i) rig.append("b", {.count = 2, .first = i * 2});
+    rig.append("a", {.count = 2, .first = 2});
+    rig.pass(100);
+    rig.delete_topic("b");  // with batches in flight
+    rig.pass(100);
+    rig.hold_answers = false;
+    rig.pass(5'000);
+    CHECK(rig.values("a") == numbers(0, 4));
+    CHECK(rig.status().partitions == 1);
+    CHECK(rig.status().in_flight_bytes == 0);
+    rig.make_topic("b", 1);  // a new one of the same name begins at its own start
+    rig.append("b", {.count = 3, .first = 100});
+    rig.pass(5'000);
+    const auto values = rig.values("b");
+    CHECK(std::vector<std::string>(values.end() - 3, values.end()) == numbers(100, 3));
+}
+
+TEST_CASE("uplink: internal topics and topics of no route are not forwarded and not held back") {
+    Rig rig;
+    rig.config.routes[0].topics = {"sensor-*", "exact"};
+    for (const char* name : {"sensor-1", "exact", "other", "__hidden", "internal"}) {
+        rig.make_topic(name, 1);
+        rig.upstream.make_topic(name, 1);
+        rig.append(name, {.count = 2});
+    }
+    rig.start();
+    rig.pass(5'000);
+    CHECK(rig.values("sensor-1").size() == 2);
+    CHECK(rig.values("exact").size() == 2);
+    for (const char* name : {"other", "__hidden", "internal"}) {
+        CHECK(rig.values(name).empty());
+        CHECK(rig.log.stream(rig.stream(name))->release == std::numeric_limits<log::Offset>::max());
+        CHECK(rig.uplink->uplinked_offset(rig.stream(name)) == 2);
+    }
+    CHECK(rig.log.stream(rig.stream("exact"))->release == 2);
+}
+
+TEST_CASE("uplink: two routes: what may be freed is what both have delivered") {
+    Rig rig;
+    config::Route second = make_route();
+    second.name = "second";
+    second.upstream_topic = "copy.{topic}";
+    rig.config.routes.push_back(second);
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 5});
+    rig.start();
+    rig.pass(5'000);
+    CHECK(rig.values("t") == numbers(0, 5));
+    CHECK(rig.log.stream(rig.stream("t"))->release == 0);
+    CHECK(rig.status(1).backlog_records == 5);
+    rig.upstream.make_topic("copy.t", 1);
+    rig.pass(30'000);
+    CHECK(rig.values("copy.t") == numbers(0, 5));
+    CHECK(rig.log.stream(rig.stream("t"))->release == 5);
+}
+
+TEST_CASE("uplink: pinned brings all partitions to one, each in its order") {
+    Rig rig;
+    rig.config.routes[0].mapping = config::Route::Mapping::pinned;
+    rig.config.routes[0].pinned_partition = 1;
+    rig.make_topic("t", 3);
+    rig.upstream.make_topic("t", 2);
+    for (int i = 0; i < 5; ++i)
+        for (std::size_t p = 0; p < 3; ++p)
+            rig.append("t", {.count = 2, .first = static_cast<int>(p) * 1000 + i * 2}, p);
+    rig.start();
+    rig.pass(5'000);
+    CHECK(rig.values("t", 0).empty());
+    const auto all = rig.values("t", 1);
+    CHECK(all.size() == 30);
+    for (int p = 0; p < 3; ++p) {
+        std::vector<std::string> mine;
+        for (const std::string& value : all)
+            if (std::stoi(value.substr(1)) / 1000 == p) mine.push_back(value);
+        CHECK(mine == numbers(p * 1000, 10));
+    }
+}
+
+TEST_CASE(
+    "uplink: by key: every client's partition for a key, the codec stays, cursors wait for all "
+    "parts") {
+    Rig rig;
+    rig.config.routes[0].mapping = config::Route::Mapping::by_key;
+    rig.make_topic("t", 2);
+    rig.upstream.make_topic("t", 5);
+    rig.append("t", {.count = 200, .codec = Codec::lz4});
+    rig.append("t", {.count = 10, .first = 200, .codec = Codec::zstd, .key = "-"}, 1);
+    rig.start();
+    rig.pass(5'000);
+    std::size_t total = 0;
+    for (std::int32_t p = 0; p < 5; ++p) {
+        int last = -1;
+        for (const Plain& record : rig.arrived("t", static_cast<std::size_t>(p))) {
+            ++total;
+            if (record.key == "-") {
+                CHECK(p == 1);  // without key: by the local partition
+                continue;
+            }
+            CHECK(cluster::partition_of_key(bytes_of(record.key), 5) == p);
+            const int number = std::stoi(record.value.substr(1));
+            CHECK(number > last);
+            last = number;
+            CHECK(record.timestamp == 1'700'000'000'000 + number);
+        }
+        for (const Stored& batch : rig.upstream.topics["t"][static_cast<std::size_t>(p)].batches)
+            CHECK((batch.header.codec() == Codec::lz4 || batch.header.codec() == Codec::zstd));
+    }
+    CHECK(total == 210);
+    CHECK(rig.log.stream(rig.stream("t", 0))->release == 200);
+    CHECK(rig.log.stream(rig.stream("t", 1))->release == 10);
+}
+
+TEST_CASE("uplink: by key: a refused part holds the cursor, its neighbours are not sent twice") {
+    Rig rig;
+    rig.config.routes[0].mapping = config::Route::Mapping::by_key;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 3);
+    bool refusing = true;
+    rig.upstream.refuse = [&](const std::string&, std::int32_t partition,
+                              const wire::BatchHeader&) {
+        return refusing && partition == 2 ? ErrorCode::message_too_large : ErrorCode::none;
+    };
+    for (int i = 0; i < 5; ++i) rig.append("t", {.count = 30, .first = i * 30});
+    rig.start();
+    rig.pass(60'000);
+    CHECK(rig.values("t", 2).empty());
+    CHECK(rig.log.stream(rig.stream("t"))->release == 0);
+    refusing = false;
+    rig.pass(60'000);
+    std::size_t total = 0;
+    for (std::size_t p = 0; p < 3; ++p) {
+        total += rig.values("t", p).size();
+        CHECK(first_arrivals(rig.values("t", p)).size() == rig.values("t", p).size());
+    }
+    CHECK(total == 150);
+    CHECK(rig.log.stream(rig.stream("t"))->release == 150);
+}
+
+TEST_CASE("uplink: headers name gateway, offset and epoch; own headers stay in front") {
+    Rig rig;
+    rig.config.routes[0].headers = true;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 3, .codec = Codec::gzip});
+    rig.append("t", {.count = 2, .first = 3});
+    rig.start();
+    rig.pass(1'000);
+    const auto all = rig.arrived("t");
+    REQUIRE(all.size() == 5);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        CHECK(all[i].value == "v" + std::to_string(i));
+        const std::vector<std::pair<std::string, std::string>> expected = {
+            {"leat-gateway", "gw-1"}, {"leat-offset", std::to_string(i)}, {"leat-epoch", "-1"}};
+        CHECK(all[i].headers == expected);
+    }
+    CHECK(rig.upstream.topics["t"][0].batches[0].header.codec() == Codec::gzip);
+}
+
+TEST_CASE("uplink: LogAppendTime becomes the records' own time, as readers here see it") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 3}, 0, wall_ms(1'800'000'000'000));
+    rig.start();
+    rig.pass(1'000);
+    const auto all = rig.arrived("t");
+    REQUIRE(all.size() == 3);
+    for (const Plain& record : all) CHECK(record.timestamp == 1'800'000'000'000);
+}
+
+TEST_CASE("uplink: control batches are passed over, and the cursor with them") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 2});
+    rig.append("t", {.count = 1, .control = true});
+    rig.append("t", {.count = 2, .first = 2});
+    rig.append("t", {.count = 1, .control = true});
+    rig.start();
+    rig.pass(1'000);
+    CHECK(rig.values("t") == numbers(0, 4));
+    CHECK(rig.log.stream(rig.stream("t"))->release == 6);
+}
+
+TEST_CASE(
+    "uplink: memory is bounded, a batch beyond the bound goes alone, all partitions progress") {
+    Rig rig;
+    rig.config.routes[0].in_flight_bytes = 64 * 1024;
+    rig.make_topic("t", 12);
+    rig.upstream.make_topic("t", 12);
+    for (std::size_t p = 0; p < 12; ++p)
+        for (int i = 0; i < 10; ++i)
+            rig.append("t", {.count = 2, .first = i * 2, .padding = 5'000}, p);
+    rig.append("t", {.count = 1, .first = 20, .padding = 300'000}, 5);
+    rig.hold_answers = true;
+    rig.start();
+    CHECK(rig.status().in_flight_bytes <= 64 * 1024);
+    rig.hold_answers = false;
+    rig.pass(60'000);
+    for (std::size_t p = 0; p < 12; ++p) CHECK(rig.values("t", p) == numbers(0, p == 5 ? 21 : 20));
+    CHECK(rig.status().in_flight_bytes == 0);
+}
+
+TEST_CASE(
+    "uplink: records that are gone before they were delivered are counted and told, the rest goes "
+    "on") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.start();
+    rig.upstream_is_down = true;
+    rig.run();
+    for (int i = 0; i < 4; ++i) rig.append("t", {.count = 5, .first = i * 5});
+    rig.run();
+    REQUIRE(rig.log.set_log_start(rig.now, rig.stream("t"), 10));
+    rig.upstream_is_down = false;
+    rig.pass(60'000);
+    CHECK(rig.values("t") == numbers(10, 10));
+    CHECK(rig.status().lost_records == 10);
+    CHECK(rig.was_told("records 0 to 9 were deleted before they were delivered"));
+}
+
+TEST_CASE("uplink: a log that is behind its cursor is raised to it, and says so") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 10});
+    rig.start();
+    rig.pass(5'000);
+    rig.kill();
+    rig.log.drop_stream(rig.stream("t"));  // the device lost it all
+    REQUIRE(rig.log.declare_stream(rig.stream("t"), {}));
+    rig.start();
+    CHECK(rig.log.stream(rig.stream("t"))->log_end == 10);
+    CHECK(rig.was_told("the storage lied about a flush"));
+    rig.append("t", {.count = 2, .first = 10});
+    rig.pass(5'000);
+    CHECK(rig.values("t") == numbers(0, 12));
+}

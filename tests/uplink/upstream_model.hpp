@@ -1,0 +1,256 @@
+// A scripted upstream cluster: as much of Kafka as an uplink talks to, with the idempotent
+// producer's rules (kafka-rules 4.3), and with faults on order.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sdk/wire/api/00_produce.hpp"
+#include "sdk/wire/api/03_metadata.hpp"
+#include "sdk/wire/api/18_api_versions.hpp"
+#include "sdk/wire/api/19_create_topics.hpp"
+#include "sdk/wire/api/22_init_producer_id.hpp"
+#include "sdk/wire/header.hpp"
+#include "sdk/wire/record_batch.hpp"
+
+namespace leat::uplink::test {
+
+using Bytes = std::vector<std::uint8_t>;
+using wire::ErrorCode;
+
+struct Stored {
+    wire::BatchHeader header;
+    Bytes records;
+};
+
+class UpstreamModel {
+public:
+    struct ProducerEntry {
+        std::int16_t epoch = -1;
+        std::deque<std::pair<std::int32_t, std::int32_t>>
+            last;  // first and last sequence of up to 5 batches
+    };
+    struct Partition {
+        std::int32_t leader = 1;
+        std::vector<Stored> batches;
+        std::map<std::int64_t, ProducerEntry> producers;
+    };
+
+    // What a test may set.
+    std::map<std::string, std::vector<Partition>> topics;
+    std::map<std::string, ErrorCode> topic_errors;  ///< answered by Metadata and CreateTopics
+    std::int32_t broker_count = 1;                  ///< ids from 1, at host "upN" port 9000 + N
+    std::function<ErrorCode(const std::string& topic, std::int32_t partition,
+                            const wire::BatchHeader&)>
+        refuse;
+    ErrorCode producer_id_error = ErrorCode::none;
+    bool speaks_garbage = false;
+
+    // What it saw.
+    int created = 0, metadata_requests = 0, produce_requests = 0;
+    bool auto_creation_asked = false;
+
+    void make_topic(const std::string& name, std::int32_t partitions) {
+        auto& topic = topics[name];
+        for (std::int32_t i = static_cast<std::int32_t>(topic.size()); i < partitions; ++i)
+            topic.push_back({.leader = 1 + i % broker_count, .batches = {}, .producers = {}});
+    }
+
+    /// The answer to one frame (without its length).
+    Bytes answer(std::int32_t broker, ByteView frame) {
+        if (speaks_garbage) return Bytes(64, 'H');
+        const auto request = wire::decode_request(frame);
+        if (!request) return {};
+        switch (request->header.api_key) {
+            case wire::ApiKey::api_versions:
+                return versions(*request);
+            case wire::ApiKey::metadata:
+                return metadata(*request);
+            case wire::ApiKey::init_producer_id:
+                return producer_id(*request);
+            case wire::ApiKey::produce:
+                return produce(broker, *request);
+            case wire::ApiKey::create_topics:
+                return create(*request);
+            default:
+                return {};
+        }
+    }
+
+private:
+    template <class M>
+    Bytes encode(const wire::Request& request, const M& message) {
+        const std::int16_t version = request.header.api_version;
+        const std::size_t head = wire::response_header_size(M::api_key, version);
+        const std::size_t size = wire::encoded_size(message, version);
+        Bytes bytes(4 + head + size);
+        store_big(bytes.data(), static_cast<std::int32_t>(head + size));
+        (void)wire::encode_response_header(M::api_key, version, request.header.correlation_id,
+                                           MutableBytes(bytes).subspan(4));
+        (void)wire::encode(message, version, MutableBytes(bytes).subspan(4 + head));
+        return bytes;
+    }
+
+    Bytes versions(const wire::Request& request) {
+        std::vector<wire::ApiVersionsResponse::ApiVersion> keys = {
+            {0, 0, 9}, {3, 0, 12}, {18, 0, 3}, {19, 2, 7}, {22, 0, 4}};
+        wire::ApiVersionsResponse answer;
+        answer.api_keys = keys;
+        return encode(request, answer);
+    }
+
+    Bytes metadata(const wire::Request& request) {
+        ++metadata_requests;
+        const auto asked =
+            wire::decode<wire::MetadataRequest>(request.body, request.header.api_version);
+        if (!asked) return {};
+        auto_creation_asked = auto_creation_asked || asked->allow_auto_topic_creation;
+        using Answer = wire::MetadataResponse;
+        std::vector<std::string> hosts;
+        for (std::int32_t i = 1; i <= broker_count; ++i) hosts.push_back("up" + std::to_string(i));
+        std::vector<Answer::MetadataResponseBroker> brokers;
+        for (std::int32_t i = 1; i <= broker_count; ++i) {
+            auto& broker = brokers.emplace_back();
+            broker.node_id = i;
+            broker.host = hosts[static_cast<std::size_t>(i) - 1];
+            broker.port = 9000 + i;
+        }
+        std::deque<std::string> names;
+        std::deque<std::vector<Answer::MetadataResponsePartition>> partitions;
+        std::vector<Answer::MetadataResponseTopic> answered;
+        for (const auto& topic : asked->topics) {
+            names.emplace_back(topic.name.view());
+            auto& into = answered.emplace_back();
+            into.name = names.back();
+            const auto found = topics.find(names.back());
+            if (const auto error = topic_errors.find(names.back()); error != topic_errors.end()) {
+                into.error_code = error->second;
+            } else if (found == topics.end()) {
+                into.error_code = ErrorCode::unknown_topic_or_partition;
+            } else {
+                auto& list = partitions.emplace_back();
+                for (std::size_t i = 0; i < found->second.size(); ++i) {
+                    auto& partition = list.emplace_back();
+                    partition.partition_index = static_cast<std::int32_t>(i);
+                    partition.leader_id = found->second[i].leader;
+                    if (partition.leader_id < 0)
+                        partition.error_code = ErrorCode::leader_not_available;
+                }
+                into.partitions = list;
+            }
+        }
+        Answer answer;
+        answer.brokers = brokers;
+        answer.controller_id = 1;
+        answer.cluster_id = "upstream-cluster";
+        answer.topics = answered;
+        return encode(request, answer);
+    }
+
+    Bytes producer_id(const wire::Request& request) {
+        wire::InitProducerIdResponse answer;
+        answer.error_code = producer_id_error;
+        if (producer_id_error == ErrorCode::none) answer.producer_id = next_producer_id_++;
+        return encode(request, answer);
+    }
+
+    Bytes create(const wire::Request& request) {
+        const auto asked =
+            wire::decode<wire::CreateTopicsRequest>(request.body, request.header.api_version);
+        if (!asked) return {};
+        std::deque<std::string> names;
+        std::vector<wire::CreateTopicsResponse::CreatableTopicResult> results;
+        for (const auto& topic : asked->topics) {
+            names.emplace_back(topic.name.view());
+            auto& result = results.emplace_back();
+            result.name = names.back();
+            if (const auto error = topic_errors.find(names.back()); error != topic_errors.end()) {
+                result.error_code = error->second;
+                result.error_message = "says the model";
+            } else {
+                ++created;
+                make_topic(names.back(), topic.num_partitions);
+            }
+        }
+        wire::CreateTopicsResponse answer;
+        answer.topics = results;
+        return encode(request, answer);
+    }
+
+    Bytes produce(std::int32_t broker, const wire::Request& request) {
+        ++produce_requests;
+        const auto asked =
+            wire::decode<wire::ProduceRequest>(request.body, request.header.api_version);
+        if (!asked) return {};
+        using Answer = wire::ProduceResponse;
+        std::deque<std::string> names;
+        std::deque<std::vector<Answer::PartitionProduceResponse>> lists;
+        std::vector<Answer::TopicProduceResponse> responses;
+        for (const auto& topic : asked->topic_data) {
+            names.emplace_back(topic.name.view());
+            auto& list = lists.emplace_back();
+            for (const auto& partition : topic.partition_data) {
+                auto& result = list.emplace_back();
+                result.index = partition.index;
+                result.base_offset = -1;
+                result.error_code =
+                    append(broker, names.back(), partition.index, partition.records);
+            }
+            auto& response = responses.emplace_back();
+            response.name = names.back();
+            response.partition_responses = list;
+        }
+        Answer answer;
+        answer.responses = responses;
+        return encode(request, answer);
+    }
+
+    ErrorCode append(std::int32_t broker, const std::string& topic, std::int32_t index,
+                     ByteView records) {
+        const auto found = topics.find(topic);
+        if (found == topics.end() || static_cast<std::size_t>(index) >= found->second.size())
+            return ErrorCode::unknown_topic_or_partition;
+        Partition& partition = found->second[static_cast<std::size_t>(index)];
+        if (partition.leader != broker) return ErrorCode::not_leader_or_follower;
+        const auto batch = wire::BatchView::parse(records);
+        if (!batch || batch->whole().size() != records.size() || !batch->crc_ok())
+            return ErrorCode::corrupt_message;
+        const wire::BatchHeader& header = batch->header();
+        if (header.last_offset_delta != header.record_count - 1 || header.is_log_append_time() ||
+            header.is_control())
+            return ErrorCode::invalid_record;
+        if (header.producer_id < 0) return ErrorCode::invalid_record;  // the uplink is idempotent
+        if (refuse)
+            if (const ErrorCode error = refuse(topic, index, header); error != ErrorCode::none)
+                return error;
+        const std::int32_t last =
+            wire::next_sequence(header.base_sequence, header.last_offset_delta);
+        ProducerEntry& entry = partition.producers[header.producer_id];
+        if (entry.epoch == header.producer_epoch) {
+            for (const auto& [first, until] : entry.last)
+                if (first == header.base_sequence && until == last)
+                    return ErrorCode::none;  // a duplicate
+            if (!entry.last.empty() &&
+                header.base_sequence != wire::next_sequence(entry.last.back().second, 1))
+                return ErrorCode::out_of_order_sequence_number;
+        } else {
+            if (header.producer_epoch < entry.epoch) return ErrorCode::invalid_producer_epoch;
+            if (entry.epoch >= 0 && header.base_sequence != 0)
+                return ErrorCode::out_of_order_sequence_number;
+            entry.last.clear();
+        }
+        entry.epoch = header.producer_epoch;
+        entry.last.emplace_back(header.base_sequence, last);
+        if (entry.last.size() > 5) entry.last.pop_front();
+        partition.batches.push_back({header, {batch->records().begin(), batch->records().end()}});
+        return ErrorCode::none;
+    }
+
+    std::int64_t next_producer_id_ = 7000;
+};
+
+}  // namespace leat::uplink::test
