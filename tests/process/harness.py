@@ -14,6 +14,7 @@ import unittest
 import urllib.request
 
 LEATD = os.environ["LEATD"]
+SANITIZED = bool(os.environ.get("LEAT_SANITIZED"))
 PATIENCE = 60.0  # seconds a healthy step may take on a busy machine before the test calls it broken
 
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from harness import LEATD, Case, api_versions, connect, fetch, kcat_produce, na, request, wait_for
+from harness import LEATD, SANITIZED, Case, api_versions, connect, fetch, kcat_produce, na, request, wait_for
 
 STRIPPED_MAX = 3 * 1024 * 1024
 RSS_IDLE_MAX_KIB = 8 * 1024
@@ -17,8 +17,6 @@ CONNECTIONS = 10_000
 POLLERS = 1_000
 CPU_MAX = 0.01
 SECONDS = 3.0
-
-SANITIZED = bool(os.environ.get("LEAT_SANITIZED"))
 
 
 class Idle(Case):

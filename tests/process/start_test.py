@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from harness import PATIENCE, Case, api_versions, connect, kcat_consume, kcat_produce, na, wait_for
+from harness import PATIENCE, SANITIZED, Case, api_versions, connect, kcat_consume, kcat_produce, na, wait_for
 
 
 def crc32c(data):
@@ -139,7 +139,8 @@ class Start(Case):
             times.append(int(re.search(r"ready after (\d+) ms", leatd.log()).group(1)))
             leatd.stop()
         print("start: %s ms (the first makes the log)" % times)
-        self.assertLessEqual(min(times[1:]), 20)  # the least disturbed one
+        if not SANITIZED:
+            self.assertLessEqual(min(times[1:]), 20)  # the least disturbed one
 
     def test_the_same_port_again_right_after_a_kill(self):
         leatd = self.leatd("--http", "off").start()
