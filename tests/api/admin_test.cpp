@@ -1,0 +1,387 @@
+#include "sdk/wire/api/03_metadata.hpp"
+#include "sdk/wire/api/19_create_topics.hpp"
+#include "sdk/wire/api/20_delete_topics.hpp"
+#include "sdk/wire/api/32_describe_configs.hpp"
+#include "sdk/wire/api/60_describe_cluster.hpp"
+#include "tests/api/bench.hpp"
+
+using namespace leat;
+using namespace leat::test;
+using wire::ErrorCode;
+
+namespace {
+
+wire::MetadataRequest::MetadataRequestTopic named(wire::StringView name) {
+    wire::MetadataRequest::MetadataRequestTopic topic;
+    topic.name = name;
+    return topic;
+}
+
+struct CreateSpec {
+    const char* name = "t";
+    std::int32_t partitions = 1;
+    std::int16_t replicas = 1;
+    const char* key = nullptr;
+    const char* value = nullptr;
+    bool validate_only = false;
+    std::int16_t version = 7;
+};
+
+struct Created {
+    ErrorCode error;
+    std::string message;
+    wire::Uuid id;
+    std::int32_t partitions;
+    std::int16_t replicas;
+    std::size_t configs;
+};
+
+Created create(ApiBench& bench, const CreateSpec& spec) {
+    wire::CreateTopicsRequest::CreatableTopicConfig config;
+    config.name = spec.key;
+    config.value = spec.value;
+    wire::CreateTopicsRequest::CreatableTopic topic;
+    topic.name = spec.name;
+    topic.num_partitions = spec.partitions;
+    topic.replication_factor = spec.replicas;
+    if (spec.key != nullptr) topic.configs = std::span(&config, 1);
+    wire::CreateTopicsRequest request;
+    request.topics = std::span(&topic, 1);
+    request.validate_only = spec.validate_only;
+    const auto response = bench.call<wire::CreateTopicsResponse>(request, spec.version);
+    REQUIRE(response.topics.size() == 1);
+    const auto one = response.topics.front();
+    return {one.error_code, std::string(one.error_message.view()), one.topic_id, one.num_partitions, one.replication_factor, one.configs.size()};
+}
+
+}  // namespace
+
+TEST_CASE("metadata: byte for byte, v1 of one topic") {
+    ApiBench bench;
+    bench.topic("t");
+    const auto id = bench.open();
+    bench.send(id, from_hex("00000012 0003 0001 00000007 0001 74 00000001 0001 74"));
+    CHECK(to_hex(bench.take(id)) == "00000041" "00000007" "00000001" "00000000" "0001" "68" "00002384" "ffff" "00000000" "00000001" "0000" "0001" "74" "00"
+                                    "00000001" "0000" "00000000" "00000000" "00000001" "00000000" "00000001" "00000000");
+}
+
+TEST_CASE("metadata: node 0 is broker and controller, epochs are -1, the cluster id is there") {
+    ApiBench bench;
+    const auto* made = bench.topic("t", 3);
+    for (std::int16_t version = 0; version <= 12; ++version) {
+        CAPTURE(version);
+        const auto asked = named("t");
+        wire::MetadataRequest request;
+        request.topics = std::span(&asked, 1);
+        const auto response = bench.call<wire::MetadataResponse>(request, version);
+        CHECK(response.brokers.size() == 1);
+        CHECK(response.brokers.front().node_id == 0);
+        CHECK(response.brokers.front().host.view() == "h");
+        CHECK(response.brokers.front().port == 9092);
+        if (version >= 1) CHECK(response.controller_id == 0);
+        if (version >= 2) CHECK(response.cluster_id.view() == "c");
+        const auto topic = response.topics.front();
+        CHECK(topic.partitions.size() == 3);
+        if (version >= 10) CHECK(topic.topic_id.bytes == made->id);
+        for (const auto& partition : topic.partitions) {
+            CHECK(partition.leader_id == 0);
+            CHECK(partition.leader_epoch == -1);
+            CHECK(partition.replica_nodes.size() == 1);
+            CHECK(partition.isr_nodes.front() == 0);
+        }
+        CHECK(topic.topic_authorized_operations == INT32_MIN);
+        CHECK(response.cluster_authorized_operations == INT32_MIN);
+    }
+}
+
+TEST_CASE("metadata: null means all; empty means all in v0 and none from v1") {
+    ApiBench bench;
+    bench.topic("a");
+    bench.topic("b");
+    wire::MetadataRequest request;
+    CHECK(bench.call<wire::MetadataResponse>(request, 0).topics.size() == 2);
+    CHECK(bench.call<wire::MetadataResponse>(request, 1).topics.empty());
+    request.topics = nullptr;
+    for (std::int16_t version = 1; version <= 12; ++version) CHECK(bench.call<wire::MetadataResponse>(request, version).topics.size() == 2);
+}
+
+TEST_CASE("metadata: a topic that may be created is, and is answered once it is durable") {
+    ApiBench bench;
+    bench.log.auto_flush = false;
+    const auto asked = named("new");
+    wire::MetadataRequest request;
+    request.topics = std::span(&asked, 1);
+    const auto id = bench.open();
+    bench.send(id, request_frame(request, 9));
+    CHECK(bench.take(id).empty());
+    CHECK(bench.log.flush_soon_calls > 0);
+    const auto other = bench.open();  // asks for the same while it is not durable: waits too
+    bench.send(other, request_frame(request, 9));
+    CHECK(bench.take(other).empty());
+    bench.flush();
+    CHECK(bench.answer<wire::MetadataResponse>(id, 9).topics.front().error_code == ErrorCode::none);
+    const auto response = bench.answer<wire::MetadataResponse>(other, 9);
+    const auto topic = response.topics.front();
+    CHECK(topic.partitions.size() == 1);
+}
+
+TEST_CASE("metadata: nothing is created when the client or the broker says no, nor under a bad name") {
+    ApiBench bench;
+    const auto asked = named("new");
+    wire::MetadataRequest request;
+    request.topics = std::span(&asked, 1);
+    request.allow_auto_topic_creation = false;
+    CHECK(bench.call<wire::MetadataResponse>(request, 9).topics.front().error_code == ErrorCode::unknown_topic_or_partition);
+    const auto bad = named("a b");
+    request.topics = std::span(&bad, 1);
+    request.allow_auto_topic_creation = true;
+    CHECK(bench.call<wire::MetadataResponse>(request, 9).topics.front().error_code == ErrorCode::invalid_topic_exception);
+    api::Settings settings = ApiBench::default_settings();
+    settings.auto_create_topics = false;
+    ApiBench strict(settings);
+    request.topics = std::span(&asked, 1);
+    CHECK(strict.call<wire::MetadataResponse>(request, 9).topics.front().error_code == ErrorCode::unknown_topic_or_partition);
+    CHECK(bench.topics.registry.all().empty());
+    CHECK(strict.topics.registry.all().empty());
+}
+
+TEST_CASE("metadata: by id in v12, an unknown id has its own error") {
+    ApiBench bench;
+    const auto* made = bench.topic("t");
+    std::vector<wire::MetadataRequest::MetadataRequestTopic> asked(2);
+    asked[0].topic_id.bytes = made->id;
+    asked[0].name = nullptr;
+    asked[1].topic_id.bytes[3] = 9;
+    asked[1].name = nullptr;
+    wire::MetadataRequest request;
+    request.topics = asked;
+    const auto id = bench.open();
+    bench.send(id, request_frame(request, 12));
+    const auto response = bench.answer<wire::MetadataResponse>(id, 12);
+    auto at = response.topics.begin();
+    CHECK(at->name.view() == "t");
+    ++at;
+    CHECK(at->error_code == ErrorCode::unknown_topic_id);
+    CHECK(at->name.is_null());
+}
+
+TEST_CASE("create topics: v2 to v7, defaults from v4, replicas accepted") {
+    for (std::int16_t version = 2; version <= 7; ++version) {
+        CAPTURE(version);
+        ApiBench bench;
+        const auto created = create(bench, {.partitions = 4, .replicas = 3, .version = version});
+        CHECK(created.error == ErrorCode::none);
+        CHECK(bench.topics.registry.find("t")->partitions.size() == 4);
+        if (version >= 5) {
+            CHECK(created.partitions == 4);
+            CHECK(created.replicas == 1);  // honestly
+            CHECK(created.configs == topics::settings().size());
+        }
+        if (version >= 7) CHECK(created.id.bytes == bench.topics.registry.find("t")->id);
+        const auto defaults = create(bench, {.name = "d", .partitions = -1, .replicas = -1, .version = version});
+        CHECK(defaults.error == (version >= 4 ? ErrorCode::none : ErrorCode::invalid_replication_factor));
+    }
+}
+
+TEST_CASE("create topics: each refusal has Kafka's code and creates nothing") {
+    ApiBench bench;
+    bench.topic("there");
+    bench.topic("a.b");
+    const std::size_t before = bench.topics.registry.all().size();
+    CHECK(create(bench, {.name = "there"}).error == ErrorCode::topic_already_exists);
+    CHECK(create(bench, {.name = "a_b"}).error == ErrorCode::invalid_topic_exception);
+    CHECK(create(bench, {.name = "x y"}).error == ErrorCode::invalid_topic_exception);
+    CHECK(create(bench, {.name = ""}).error == ErrorCode::invalid_topic_exception);
+    CHECK(create(bench, {.partitions = 0}).error == ErrorCode::invalid_partitions);
+    CHECK(create(bench, {.partitions = -2}).error == ErrorCode::invalid_partitions);
+    CHECK(create(bench, {.partitions = 10'001}).error == ErrorCode::invalid_partitions);
+    CHECK(create(bench, {.replicas = 0}).error == ErrorCode::invalid_replication_factor);
+    CHECK(create(bench, {.replicas = -2}).error == ErrorCode::invalid_replication_factor);
+    CHECK(create(bench, {.key = "no.such.setting", .value = "1"}).error == ErrorCode::invalid_config);
+    CHECK(create(bench, {.key = "retention.ms", .value = "soon"}).error == ErrorCode::invalid_config);
+    CHECK(create(bench, {.key = "retention.ms", .value = nullptr}).error == ErrorCode::invalid_config);
+    CHECK(create(bench, {.validate_only = true}).error == ErrorCode::none);
+    bench.log.streams_max = 2;
+    const auto full = create(bench, {});
+    CHECK(full.error == ErrorCode::policy_violation);
+    CHECK_FALSE(full.message.empty());
+    CHECK(bench.topics.registry.all().size() == before);
+
+    api::Settings settings = ApiBench::default_settings();
+    settings.accept_replication_factor = false;
+    ApiBench strict(settings);
+    CHECK(create(strict, {.replicas = 2}).error == ErrorCode::invalid_replication_factor);
+    CHECK(create(strict, {.replicas = 1}).error == ErrorCode::none);
+}
+
+TEST_CASE("create topics: a name given twice is refused once, the others are made") {
+    ApiBench bench;
+    std::vector<wire::CreateTopicsRequest::CreatableTopic> topics(3);
+    for (auto& topic : topics) topic.num_partitions = topic.replication_factor = 1;
+    topics[0].name = topics[2].name = "twice";
+    topics[1].name = "once";
+    wire::CreateTopicsRequest request;
+    request.topics = topics;
+    const auto response = bench.call<wire::CreateTopicsResponse>(request, 7);
+    CHECK(response.topics.size() == 2);
+    CHECK(response.topics.front().error_code == ErrorCode::invalid_request);
+    CHECK(bench.topics.registry.find("once") != nullptr);
+    CHECK(bench.topics.registry.find("twice") == nullptr);
+}
+
+TEST_CASE("create topics: a manual assignment to this node is taken, others are not") {
+    ApiBench bench;
+    const std::int32_t here = 0, there = 1;
+    std::vector<wire::CreateTopicsRequest::CreatableReplicaAssignment> assignments(2);
+    assignments[0].partition_index = 1;
+    assignments[1].partition_index = 0;
+    assignments[0].broker_ids = assignments[1].broker_ids = std::span(&here, 1);
+    wire::CreateTopicsRequest::CreatableTopic topic;
+    topic.name = "t";
+    topic.num_partitions = topic.replication_factor = -1;
+    topic.assignments = assignments;
+    wire::CreateTopicsRequest request;
+    request.topics = std::span(&topic, 1);
+    CHECK(bench.call<wire::CreateTopicsResponse>(request, 7).topics.front().num_partitions == 2);
+    topic.name = "u";
+    assignments[1].broker_ids = std::span(&there, 1);
+    CHECK(bench.call<wire::CreateTopicsResponse>(request, 7).topics.front().error_code == ErrorCode::invalid_replica_assignment);
+    assignments[1].broker_ids = std::span(&here, 1);
+    assignments[1].partition_index = 2;
+    CHECK(bench.call<wire::CreateTopicsResponse>(request, 7).topics.front().error_code == ErrorCode::invalid_replica_assignment);
+}
+
+TEST_CASE("create and delete are answered when durable, and are storage errors when given up") {
+    ApiBench bench;
+    bench.log.auto_flush = false;
+    wire::CreateTopicsRequest::CreatableTopic topic;
+    topic.name = "t";
+    topic.num_partitions = topic.replication_factor = 1;
+    wire::CreateTopicsRequest request;
+    request.topics = std::span(&topic, 1);
+    const auto id = bench.open();
+    bench.send(id, request_frame(request, 7));
+    CHECK(bench.take(id).empty());
+    bench.log.give_up();
+    bench.settle();
+    CHECK(bench.answer<wire::CreateTopicsResponse>(id, 7).topics.front().error_code == ErrorCode::kafka_storage_error);
+    CHECK(bench.topics.registry.find("t") == nullptr);
+    bench.send(id, request_frame(request, 7));
+    bench.flush();
+    CHECK(bench.answer<wire::CreateTopicsResponse>(id, 7).topics.front().error_code == ErrorCode::none);
+
+    const wire::StringView name = "t";
+    wire::DeleteTopicsRequest remove;
+    remove.topic_names = std::span(&name, 1);
+    bench.send(id, request_frame(remove, 5));
+    CHECK(bench.take(id).empty());
+    bench.flush();
+    CHECK(bench.answer<wire::DeleteTopicsResponse>(id, 5).responses.front().error_code == ErrorCode::none);
+    CHECK(bench.topics.registry.find("t") == nullptr);
+}
+
+TEST_CASE("delete topics: by name in every version, by id in v6, unknown ones told apart") {
+    for (std::int16_t version = 1; version <= 5; ++version) {
+        ApiBench bench;
+        bench.topic("t");
+        const std::vector<wire::StringView> names{"t", "u"};
+        wire::DeleteTopicsRequest request;
+        request.topic_names = names;
+        const auto response = bench.call<wire::DeleteTopicsResponse>(request, version);
+        auto at = response.responses.begin();
+        CHECK(at->error_code == ErrorCode::none);
+        ++at;
+        CHECK(at->error_code == ErrorCode::unknown_topic_or_partition);
+    }
+    ApiBench bench;
+    const auto* made = bench.topic("t");
+    std::vector<wire::DeleteTopicsRequest::DeleteTopicState> states(2);
+    states[0].name = nullptr;
+    states[0].topic_id.bytes = made->id;
+    states[1].name = nullptr;
+    states[1].topic_id.bytes[0] = 1;
+    wire::DeleteTopicsRequest request;
+    request.topics = states;
+    const auto id = bench.open();
+    bench.send(id, request_frame(request, 6));
+    bench.flush();
+    const auto response = bench.answer<wire::DeleteTopicsResponse>(id, 6);
+    auto at = response.responses.begin();
+    CHECK(at->error_code == ErrorCode::none);
+    CHECK(at->name.view() == "t");
+    ++at;
+    CHECK(at->error_code == ErrorCode::unknown_topic_id);
+    CHECK(at->name.is_null());
+}
+
+TEST_CASE("describe configs: topics with overrides and effective size, the broker, and what is neither") {
+    ApiBench bench;
+    REQUIRE(create(bench, {.key = "max.message.bytes", .value = "99999999"}).error == ErrorCode::none);
+    const std::vector<wire::StringView> keys{"max.message.bytes", "retention.ms"};
+    std::vector<wire::DescribeConfigsRequest::DescribeConfigsResource> resources(5);
+    resources[0].resource_type = 2;
+    resources[0].resource_name = "t";
+    resources[0].configuration_keys = keys;
+    resources[1].resource_type = 2;
+    resources[1].resource_name = "nobody";
+    resources[2].resource_type = 4;
+    resources[2].resource_name = "0";
+    resources[2].configuration_keys = nullptr;
+    resources[3].resource_type = 4;
+    resources[3].resource_name = "1";
+    resources[4].resource_type = 16;
+    for (std::int16_t version = 1; version <= 4; ++version) {
+        CAPTURE(version);
+        wire::DescribeConfigsRequest request;
+        request.resources = resources;
+        request.include_synonyms = true;
+        request.include_documentation = true;
+        const auto id = bench.open();
+        bench.send(id, request_frame(request, version));
+        const auto response = bench.answer<wire::DescribeConfigsResponse>(id, version);
+        REQUIRE(response.results.size() == 5);
+        auto at = response.results.begin();
+        CHECK(at->error_message.is_null());
+        REQUIRE(at->configs.size() == 2);
+        auto config = at->configs.begin();
+        CHECK(config->name.view() == "max.message.bytes");
+        CHECK(config->value.view() == std::to_string(bench.log.batch_bytes_max));  // what the log can take
+        CHECK(config->config_source == 1);
+        CHECK(config->synonyms.size() == 1);
+        ++config;
+        CHECK(config->value.view() == "604800000");
+        CHECK(config->config_source == 5);
+        if (version >= 3) {
+            CHECK(config->config_type == 5);
+            CHECK_FALSE(config->documentation.empty());
+        }
+        ++at;
+        CHECK(at->error_code == ErrorCode::unknown_topic_or_partition);
+        ++at;
+        CHECK(at->error_code == ErrorCode::none);
+        CHECK(at->configs.size() > 10);
+        ++at;
+        CHECK(at->error_code == ErrorCode::invalid_request);
+        ++at;
+        CHECK(at->error_code == ErrorCode::invalid_request);
+    }
+}
+
+TEST_CASE("describe cluster: one broker; a controller endpoint is not here") {
+    ApiBench bench;
+    for (std::int16_t version = 0; version <= 1; ++version) {
+        wire::DescribeClusterRequest request;
+        const auto id = bench.open();
+        bench.send(id, request_frame(request, version));
+        const auto response = bench.answer<wire::DescribeClusterResponse>(id, version);
+        CHECK(response.error_code == ErrorCode::none);
+        CHECK(response.cluster_id.view() == "c");
+        CHECK(response.controller_id == 0);
+        CHECK(response.brokers.front().host.view() == "h");
+        CHECK(response.cluster_authorized_operations == INT32_MIN);
+        CHECK(response.error_message.is_null());
+    }
+    wire::DescribeClusterRequest request;
+    request.endpoint_type = 2;
+    CHECK(bench.call<wire::DescribeClusterResponse>(request, 1).error_code == ErrorCode::mismatched_endpoint_type);
+}

@@ -1,0 +1,112 @@
+#include "sdk/wire/api/18_api_versions.hpp"
+#include "tests/api/bench.hpp"
+
+using namespace leat;
+using namespace leat::test;
+
+TEST_CASE("ApiVersions: v0 to v4 list exactly what is served, Produce from 0") {
+    for (std::int16_t version = 0; version <= 4; ++version) {
+        CAPTURE(version);
+        ApiBench bench;
+        wire::ApiVersionsRequest request;
+        request.client_software_name = "leat-test";
+        request.client_software_version = "1.0";
+        const auto response = bench.call<wire::ApiVersionsResponse>(request, version);
+        CHECK(response.error_code == wire::ErrorCode::none);
+        std::string text;
+        for (const auto& key : response.api_keys)
+            text += std::to_string(key.api_key) + ":" + std::to_string(key.min_version) + "-" + std::to_string(key.max_version) + " ";
+        CHECK(text == "0:0-9 1:4-12 2:1-7 3:0-12 18:0-4 19:2-7 20:1-6 22:0-4 32:1-4 60:0-1 ");
+    }
+}
+
+TEST_CASE("ApiVersions: byte for byte, v0 as librdkafka asks") {
+    ApiBench bench;
+    const auto id = bench.open();
+    bench.send(id, from_hex("00000011 0012 0000 00000001 0007 7264 6b61 666b 61"));
+    CHECK(to_hex(bench.take(id)) == "0000004600000001" "0000" "0000000a"
+                                    "000000000009" "00010004000c" "000200010007" "00030000000c" "001200000004"
+                                    "001300020007" "001400010006" "001600000004" "002000010004" "003c00000001");
+}
+
+TEST_CASE("ApiVersions: a version above ours gets the v0 body with error 35, whatever follows its header") {
+    ApiBench bench;
+    for (const char* request : {"00000010 0012 0005 0000000b 0001 74 00 ff ff ff ff", "00000010 0012 7fff 0000000b ff ff ff ff ff ff ff ff",
+                                "00000008 0012 0005 0000000b"}) {
+        const auto id = bench.open();
+        bench.send(id, from_hex(request));
+        CHECK(to_hex(bench.take(id)) == "00000010" "0000000b" "0023" "00000001" "0012" "0000" "0004");
+        CHECK_FALSE(bench.closed(id));
+    }
+}
+
+TEST_CASE("ApiVersions: a software name that is none is INVALID_REQUEST") {
+    ApiBench bench;
+    for (const char* name : {"", "-a", "a-", "a b", "\xff"}) {
+        wire::ApiVersionsRequest request;
+        request.client_software_name = name;
+        request.client_software_version = "1";
+        CHECK(bench.call<wire::ApiVersionsResponse>(request, 3).error_code == wire::ErrorCode::invalid_request);
+    }
+}
+
+TEST_CASE("dispatch: unknown keys and versions close the connection, after the earlier answers") {
+    for (const char* wrong : {"00000008 00ff 0000 00000001", "00000008 0000 0002 00000001", "00000008 0000 000a 00000001", "00000008 0001 0003 00000001",
+                              "00000008 0008 0002 00000001", "00000008 ffff 0000 00000001", "00000008 0012 ffff 00000001", "00000008 0001 000d 00000001"}) {
+        CAPTURE(wrong);
+        ApiBench bench;
+        const auto id = bench.open();
+        bench.send(id, from_hex("00000011 0012 0000 00000001 0007 7264 6b61 666b 61"));
+        bench.send(id, from_hex(wrong));
+        CHECK_FALSE(bench.take(id).empty());
+        CHECK(bench.closed(id));
+        CHECK(bench.sessions.poll_event()->reason == session::CloseReason::unknown_api);
+    }
+}
+
+TEST_CASE("dispatch: every cut of a request closes the connection and nothing else") {
+    wire::ApiVersionsRequest request;
+    request.client_software_name = "leat-test";
+    request.client_software_version = "1.0";
+    const Bytes whole = request_frame(request, 3);
+    for (std::size_t size = 8; size < whole.size() - 4; ++size) {
+        CAPTURE(size);
+        ApiBench bench;
+        const auto id = bench.open();
+        Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(4 + size));
+        store_big(cut.data(), static_cast<std::int32_t>(size));
+        bench.send(id, cut);
+        CHECK(bench.take(id).empty());
+        CHECK(bench.closed(id));
+        CHECK(bench.sessions.poll_event()->reason == session::CloseReason::malformed_request);
+    }
+}
+
+TEST_CASE("dispatch: requests are pipelined before the first answer") {
+    ApiBench bench;
+    const auto id = bench.open();
+    const Bytes versions = from_hex("00000011 0012 0000 00000001 0007 7264 6b61 666b 61");
+    const Bytes metadata = from_hex("00000015 0003 0001 00000002 0007 7264 6b61 666b 61 00000000");
+    Bytes both = versions;
+    both.insert(both.end(), metadata.begin(), metadata.end());
+    bench.send(id, both);
+    const Bytes answers = bench.take(id);
+    REQUIRE(answers.size() > 0x4a);
+    CHECK(load_big<std::int32_t>(answers.data() + 4) == 1);
+    CHECK(load_big<std::int32_t>(answers.data() + 0x4a + 4) == 2);
+}
+
+TEST_CASE("stop: who waits is answered, who comes is turned away") {
+    ApiBench bench;
+    bench.log.auto_flush = false;
+    bench.topic("t");
+    const auto id = bench.open();
+    bench.send(id, bench.produce_frame(make_batch({}), -1));
+    bench.api.stop(bench.now, bench.wall);
+    bench.settle();
+    CHECK(bench.take(id).empty());
+    bench.flush();
+    CHECK_FALSE(bench.take(id).empty());
+    bench.send(id, bench.produce_frame(make_batch({}), -1));
+    CHECK(bench.closed(id));
+}

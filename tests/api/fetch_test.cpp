@@ -1,0 +1,374 @@
+#include "sdk/wire/api/01_fetch.hpp"
+
+#include "sdk/wire/api/02_list_offsets.hpp"
+#include "tests/api/bench.hpp"
+
+using namespace leat;
+using namespace leat::test;
+using wire::ErrorCode;
+using Response = wire::FetchResponse;
+
+namespace {
+
+struct Ask {
+    std::int32_t partition = 0;
+    std::int64_t offset = 0;
+    std::int32_t bytes_max = 1 << 20;
+};
+struct FetchSpec {
+    std::vector<Ask> partitions{{}};
+    std::int32_t wait_ms = 0, bytes_min = 1, bytes_max = 50 << 20;
+    std::int8_t isolation = 0;
+    std::int32_t session_id = 0, session_epoch = -1;
+    const char* topic = "t";
+};
+
+Bytes fetch_frame(const FetchSpec& spec, std::int16_t version = 12) {
+    std::vector<wire::FetchRequest::FetchPartition> partitions;
+    for (const Ask& ask : spec.partitions) {
+        wire::FetchRequest::FetchPartition one;
+        one.partition = ask.partition;
+        one.fetch_offset = ask.offset;
+        one.partition_max_bytes = ask.bytes_max;
+        partitions.push_back(one);
+    }
+    wire::FetchRequest::FetchTopic topic;
+    topic.topic = spec.topic;
+    topic.partitions = partitions;
+    wire::FetchRequest request;
+    request.max_wait_ms = spec.wait_ms;
+    request.min_bytes = spec.bytes_min;
+    request.max_bytes = spec.bytes_max;
+    request.isolation_level = spec.isolation;
+    request.session_id = spec.session_id;
+    request.session_epoch = spec.session_epoch;
+    request.topics = std::span(&topic, 1);
+    return request_frame(request, version);
+}
+
+struct Got {
+    ErrorCode error;
+    std::int64_t high_watermark, log_start;
+    std::vector<std::int64_t> offsets;  // base offsets of the batches
+    Bytes records;
+};
+
+struct FetchBench : ApiBench {
+    explicit FetchBench(std::int32_t partitions = 3) { topic("t", partitions); }
+    void append(std::int32_t partition, BatchSpec spec = {}) {
+        REQUIRE(topics.append(now, wall, *topics.registry.find("t"), partition, make_batch(spec), 9).error == ErrorCode::none);
+    }
+    std::vector<Got> got(session::SessionId id, std::int16_t version = 12) {
+        std::vector<Got> all;
+        const auto response = answer<Response>(id, version);
+        CHECK(response.session_id == 0);
+        for (const auto& topic : response.responses)
+            for (const auto& partition : topic.partitions) {
+                Got one{partition.error_code, partition.high_watermark, partition.log_start_offset, {}, {}};
+                ByteView records = partition.records.view();
+                one.records.assign(records.begin(), records.end());
+                while (!records.empty()) {
+                    const auto batch = wire::BatchView::parse(records);
+                    REQUIRE(batch);
+                    CHECK(batch->crc_ok());
+                    one.offsets.push_back(batch->header().base_offset);
+                    records = records.subspan(batch->whole().size());
+                }
+                all.push_back(std::move(one));
+            }
+        return all;
+    }
+    std::vector<Got> fetch(const FetchSpec& spec, std::int16_t version = 12) {
+        const auto id = open();
+        send(id, fetch_frame(spec, version));
+        auto all = got(id, version);
+        sessions.closed(now, id);
+        return all;
+    }
+};
+
+using Offsets = std::vector<std::int64_t>;
+
+}  // namespace
+
+TEST_CASE("fetch: every version carries the same batches in place, byte-equal") {
+    for (std::int16_t version = 4; version <= 12; ++version) {
+        CAPTURE(version);
+        FetchBench bench;
+        for (int p = 0; p < 3; ++p)
+            for (int i = 0; i < 4; ++i) bench.append(p, {.records = i + 1, .value_bytes = static_cast<std::size_t>(100 * p + 10), .fill = static_cast<std::uint8_t>(p)});
+        bench.flush();
+        const auto got = bench.fetch({.partitions = {{0, 0}, {1, 1}, {2, 9}}}, version);
+        REQUIRE(got.size() == 3);
+        CHECK(got[0].offsets == Offsets{0, 1, 3, 6});
+        CHECK(got[1].offsets == Offsets{1, 3, 6});
+        CHECK(got[2].offsets == Offsets{6});  // inside a batch: that whole batch
+        for (const Got& one : got) CHECK(one.high_watermark == 10);
+        auto expected = make_batch({.records = 4, .value_bytes = 210, .fill = 2});
+        store_big<std::int64_t>(expected.data(), 6);
+        CHECK(equal(ByteView(got[2].records).subspan(16), ByteView(expected).subspan(16)));
+    }
+}
+
+TEST_CASE("fetch: byte for byte, v4 of the golden batch") {
+    FetchBench bench(1);
+    const std::string batch = "00000000000000000000004700000000020217af830000000000010000018bcfe568000000018bcfe56805ffffffffffffffffffffffffffff"
+                              "000000021c000000046b3104763102026802780c000a02010100";
+    REQUIRE(bench.topics.append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, from_hex(batch), 9).error == ErrorCode::none);
+    bench.flush();
+    const auto id = bench.open();
+    bench.send(id, from_hex("00000037 0001 0004 00000007 0001 74 ffffffff 000001f4 00000001 00100000 00 00000001 0001 74 00000001 00000000 0000000000000000 00100000"));
+    CHECK(to_hex(bench.take(id)) == "00000084" "00000007" "00000000" "00000001" "0001" "74" "00000001" "00000000" "0000" "0000000000000002" "0000000000000002"
+                                    "ffffffff" "00000053" + batch);
+}
+
+TEST_CASE("fetch: what is not durable is not served, at no offset and in no way") {
+    FetchBench bench;
+    bench.log.auto_flush = false;
+    bench.append(0);
+    bench.append(0);
+    auto got = bench.fetch({});
+    CHECK(got[0].offsets.empty());
+    CHECK(got[0].high_watermark == 0);
+    got = bench.fetch({.partitions = {{0, 2}}});
+    CHECK(got[0].error == ErrorCode::none);  // between high watermark and log end: nothing, yet no error
+    CHECK(bench.log.flush_soon_calls > 0);
+    bench.flush();
+    CHECK(bench.fetch({})[0].offsets == Offsets{0, 1});
+}
+
+TEST_CASE("fetch: offsets outside the log and partitions that are not there answer at once") {
+    FetchBench bench;
+    bench.append(0);
+    bench.flush();
+    for (const std::int64_t offset : {std::int64_t{-1}, std::int64_t{2}, INT64_MAX, INT64_MIN}) {
+        const auto got = bench.fetch({.partitions = {{0, offset}}, .wait_ms = 10'000});
+        CHECK(got[0].error == ErrorCode::offset_out_of_range);
+        CHECK(got[0].high_watermark == -1);
+    }
+    // One wrong partition answers for the request, the others carry what they have.
+    const auto got = bench.fetch({.partitions = {{7, 0}, {0, 0}, {1, 0}}, .wait_ms = 10'000});
+    CHECK(got[0].error == ErrorCode::unknown_topic_or_partition);
+    CHECK(got[1].offsets == Offsets{0});
+    CHECK(got[2].offsets.empty());
+    CHECK(bench.fetch({.partitions = {{0, 0}}, .wait_ms = 10'000, .topic = "u"})[0].error == ErrorCode::unknown_topic_or_partition);
+}
+
+TEST_CASE("fetch: a long poll waits for records, for its time, and costs no scan") {
+    FetchBench bench;
+    const auto id = bench.open();
+    bench.send(id, fetch_frame({.partitions = {{0, 0}, {1, 0}}, .wait_ms = 500}));
+    CHECK(bench.take(id).empty());
+    CHECK(bench.api.deadline() == bench.now + milliseconds(500));
+    CHECK(bench.log.reads_started == 0);
+    bench.append(2);
+    bench.flush();
+    CHECK(bench.take(id).empty());
+    bench.append(1);
+    bench.flush();
+    auto got = bench.got(id);
+    CHECK(got[0].offsets.empty());
+    CHECK(got[1].offsets == Offsets{0});
+    CHECK(bench.api.deadline() == never);
+
+    bench.send(id, fetch_frame({.partitions = {{0, 0}}, .wait_ms = 500}));
+    bench.advance(499);
+    CHECK(bench.take(id).empty());
+    bench.advance(1);
+    CHECK(bench.got(id)[0].offsets.empty());
+    CHECK(bench.api.parked().fetches == 0);
+}
+
+TEST_CASE("fetch: bytes_min collects over batches and partitions") {
+    FetchBench bench;
+    const auto size = static_cast<std::int32_t>(make_batch({.value_bytes = 100}).size());
+    const auto id = bench.open();
+    bench.append(0, {.value_bytes = 100});
+    bench.flush();
+    bench.send(id, fetch_frame({.partitions = {{0, 0}, {1, 0}}, .wait_ms = 500, .bytes_min = 3 * size}));
+    CHECK(bench.take(id).empty());
+    const std::size_t reads = bench.log.reads_started;
+    bench.append(1, {.value_bytes = 100});
+    bench.flush();
+    CHECK(bench.take(id).empty());
+    CHECK(bench.log.reads_started == reads);  // counted, not read again
+    bench.append(0, {.value_bytes = 100});
+    bench.flush();
+    const auto got = bench.got(id);
+    CHECK(got[0].offsets == Offsets{0, 1});
+    CHECK(got[1].offsets == Offsets{0});
+    // Time over: whatever there is.
+    bench.send(id, fetch_frame({.partitions = {{0, 0}}, .wait_ms = 500, .bytes_min = 1 << 20}));
+    bench.advance(500);
+    CHECK(bench.got(id)[0].offsets == Offsets{0, 1});
+}
+
+TEST_CASE("fetch: at least one batch whatever the bounds, and no more than they allow after it") {
+    FetchBench bench;
+    for (int i = 0; i < 4; ++i) bench.append(0, {.value_bytes = 5000});
+    bench.append(1, {.value_bytes = 5000});
+    bench.flush();
+    CHECK(bench.fetch({.partitions = {{0, 0, 1}, {1, 0}}, .bytes_max = 1})[0].offsets == Offsets{0});
+    CHECK(bench.fetch({.partitions = {{0, 0, 0}}})[0].offsets == Offsets{0});
+    const auto two = bench.fetch({.partitions = {{0, 1, 11'000}, {1, 0, 100}}});
+    CHECK(two[0].offsets == Offsets{1, 2});
+    CHECK(two[1].offsets.empty());
+    CHECK(bench.pool.counters().response_bytes == 0);
+}
+
+TEST_CASE("fetch: a batch larger than the answer's bound comes alone and whole") {
+    api::Settings settings = ApiBench::default_settings();
+    settings.response_bytes_max = 10'000;
+    struct Small : ApiBench {
+        using ApiBench::ApiBench;
+    } bench(settings, 64 * KiB);
+    bench.topic("t");
+    const auto big = make_batch({.value_bytes = 200'000});
+    REQUIRE(bench.topics.append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, big, 9).error == ErrorCode::none);
+    REQUIRE(bench.topics.append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, make_batch({}), 9).error == ErrorCode::none);
+    bench.flush();
+    const auto id = bench.open();
+    bench.send(id, fetch_frame({}));
+    const auto response = bench.answer<Response>(id, 12);
+    CHECK(response.responses.front().partitions.front().records.size() == big.size());
+    CHECK(bench.pool.counters().response_bytes == 0);
+}
+
+TEST_CASE("fetch: answers wait for memory in the order of their requests, and a slow reader holds up only its share") {
+    struct Small : ApiBench {
+        Small() : ApiBench(default_settings(), 64 * KiB) {}  // answers: 48 KiB
+    } bench;
+    bench.topic("t");
+    for (int i = 0; i < 3; ++i)
+        REQUIRE(bench.topics.append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, make_batch({.value_bytes = 12'000}), 9).error == ErrorCode::none);
+    bench.flush();
+    std::vector<session::SessionId> ids;
+    for (int i = 0; i < 4; ++i) {
+        ids.push_back(bench.open());
+        bench.send(ids.back(), fetch_frame({}));
+    }
+    CHECK_FALSE(bench.sessions.poll_write(ids[0]).empty());
+    CHECK(bench.sessions.poll_write(ids[1]).empty());
+    for (const auto id : ids) CHECK(bench.take(id).size() > 36'000);
+    CHECK(bench.pool.counters().response_bytes == 0);
+}
+
+TEST_CASE("fetch: a session that closes while parked, waiting for memory or reading leaves nothing") {
+    FetchBench bench;
+    bench.append(0);
+    bench.flush();
+    const auto parked = bench.open(), reading = bench.open();
+    bench.send(parked, fetch_frame({.partitions = {{1, 0}}, .wait_ms = 500}));
+    bench.log.hold_reads = true;
+    bench.send(reading, fetch_frame({}));
+    CHECK(bench.api.parked().fetches == 2);
+    bench.sessions.closed(bench.now, parked);
+    bench.sessions.closed(bench.now, reading);
+    bench.settle();
+    CHECK(bench.api.parked().fetches == 0);
+    CHECK(bench.api.deadline() == never);
+    CHECK(bench.pool.counters().response_bytes == 0);
+}
+
+TEST_CASE("fetch: a topic deleted while its reader is parked is an error when the time is over") {
+    FetchBench bench;
+    const auto id = bench.open();
+    bench.send(id, fetch_frame({.wait_ms = 500}));
+    REQUIRE(bench.topics.registry.remove(bench.now, *bench.topics.registry.find("t")));
+    bench.advance(500);
+    CHECK(bench.got(id)[0].error == ErrorCode::unknown_topic_or_partition);
+}
+
+TEST_CASE("fetch: sessions are declined, one that continues is refused") {
+    FetchBench bench;
+    CHECK(bench.fetch({.session_id = 0, .session_epoch = 0}).size() == 1);
+    const auto id = bench.open();
+    bench.send(id, fetch_frame({.session_id = 5, .session_epoch = 3}));
+    CHECK(bench.answer<Response>(id, 12).error_code == ErrorCode::fetch_session_id_not_found);
+}
+
+TEST_CASE("fetch: aborted transactions are null for read_uncommitted and empty for read_committed") {
+    FetchBench bench;
+    bench.append(0);
+    bench.flush();
+    for (const std::int8_t isolation : {std::int8_t{0}, std::int8_t{1}}) {
+        const auto id = bench.open();
+        bench.send(id, fetch_frame({.isolation = isolation}));
+        const auto response = bench.answer<Response>(id, 12);
+        const auto topic = response.responses.front();
+        const auto partition = topic.partitions.front();
+        CHECK(partition.aborted_transactions.is_null() == (isolation == 0));
+        CHECK(partition.last_stable_offset == 1);
+        CHECK(partition.preferred_read_replica == -1);
+    }
+}
+
+TEST_CASE("fetch: a thousand long polls cost nothing while nothing comes") {
+    FetchBench bench;
+    std::vector<session::SessionId> ids;
+    for (int i = 0; i < 1000; ++i) {
+        ids.push_back(bench.open());
+        bench.send(ids.back(), fetch_frame({.partitions = {{i % 3, 0}}, .wait_ms = 30'000}));
+    }
+    CHECK(bench.api.parked().fetches == 1000);
+    bench.append(1);
+    bench.flush();
+    CHECK(bench.log.reads_started == 333);
+    CHECK(bench.api.parked().fetches == 667);
+}
+
+TEST_CASE("list offsets: names and timestamps, per version") {
+    FetchBench bench;
+    bench.append(0, {.timestamp = 1'700'000'000'100});
+    bench.append(0, {.timestamp = 1'700'000'000'300});
+    bench.flush();
+    struct Case {
+        std::int64_t target, offset, timestamp;
+    };
+    for (std::int16_t version = 1; version <= 7; ++version)
+        for (const Case& one : {Case{-1, 2, -1}, Case{-2, 0, -1}, Case{1'700'000'000'200, 1, 1'700'000'000'300}, Case{1'700'000'000'301, -1, -1},
+                                Case{0, 0, 1'700'000'000'100}, Case{-3, 1, 1'700'000'000'300}}) {
+            CAPTURE(version);
+            CAPTURE(one.target);
+            wire::ListOffsetsRequest::ListOffsetsPartition partition;
+            partition.timestamp = one.target;
+            wire::ListOffsetsRequest::ListOffsetsTopic topic;
+            topic.name = "t";
+            topic.partitions = std::span(&partition, 1);
+            wire::ListOffsetsRequest request;
+            request.topics = std::span(&topic, 1);
+            const auto id = bench.open();
+            bench.send(id, request_frame(request, version));
+            const auto response = bench.answer<wire::ListOffsetsResponse>(id, version);
+            const auto answered = response.topics.front();
+            const auto got = answered.partitions.front();
+            if (one.target == -3 && version < 7) {
+                CHECK(got.error_code == ErrorCode::unsupported_version);
+                continue;
+            }
+            CHECK(got.error_code == ErrorCode::none);
+            CHECK(got.offset == one.offset);
+            CHECK(got.timestamp == one.timestamp);
+            CHECK(got.leader_epoch == -1);
+        }
+}
+
+TEST_CASE("list offsets: the largest timestamp waits for its commit") {
+    FetchBench bench;
+    bench.log.auto_flush = false;
+    bench.append(0, {.timestamp = 1'700'000'000'100});
+    wire::ListOffsetsRequest::ListOffsetsPartition partition;
+    partition.timestamp = -3;
+    wire::ListOffsetsRequest::ListOffsetsTopic topic;
+    topic.name = "t";
+    topic.partitions = std::span(&partition, 1);
+    wire::ListOffsetsRequest request;
+    request.topics = std::span(&topic, 1);
+    const auto id = bench.open();
+    bench.send(id, request_frame(request, 7));
+    CHECK(bench.take(id).empty());
+    bench.flush();
+    const auto response = bench.answer<wire::ListOffsetsResponse>(id, 7);
+    const auto answered = response.topics.front();
+    CHECK(answered.partitions.front().offset == 0);
+}
