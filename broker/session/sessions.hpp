@@ -63,6 +63,7 @@ public:
     void on_deadline(Instant now, WallTime wall);
     /// Dispatches what became possible: grants that arrived, answers that made room. After every other call.
     void pump(Instant now, WallTime wall);
+    bool needs_pump() const { return !pump_.empty(); }
     void close_all(Instant now, CloseReason reason);  ///< after the answers that are already complete
 
     // drain
