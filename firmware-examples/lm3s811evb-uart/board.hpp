@@ -29,12 +29,8 @@ struct Uart0 {
 /// `sample_ms`.
 void start(std::uint32_t sample_ms);
 
-/// A sample of 10 bits if one is there.
-inline bool take_sample(std::uint32_t& sample) {
-    if (reg(adc0 + 0xAC) & 0x100) return false;  // SSFSTAT3.EMPTY
-    sample = reg(adc0 + 0xA8) & 0x3FF;           // SSFIFO3
-    return true;
-}
+/// The last sample of the ADC, 10 bits.
+inline std::uint32_t sample() { return reg(adc0 + 0xA8) & 0x3FF; }  // SSFIFO3
 
 inline void sleep_until_interrupt() { asm volatile("wfi"); }
 

@@ -35,12 +35,13 @@ extern "C" void on_uart0() { transport.on_interrupt(); }
 extern "C" [[noreturn]] void run() {
     board::start(sample_ms);
     Sample next{.run = run_id};
+    std::uint32_t due_ms = 0;
     for (;;) {
-        std::uint32_t value;
-        if (board::take_sample(value)) {
-            next.value = value;
-            next.uptime_ms =
-                static_cast<std::uint32_t>(ticks.monotonic().time_since_epoch().count());
+        const auto now_ms = static_cast<std::uint32_t>(ticks.monotonic().time_since_epoch().count());
+        if (now_ms - due_ms < 0x80000000) {
+            due_ms += sample_ms;
+            next.uptime_ms = now_ms;
+            next.value = board::sample();
             SampleText text(next);
             // Full: the gateway is away for longer than memory lasts. The sample is skipped and the
             // next record tells how many were; sequence numbers are for records that were taken.
