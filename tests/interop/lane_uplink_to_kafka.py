@@ -11,7 +11,10 @@ TARGET = "kafka"
 
 
 def upstream(lane, topic):
-    out = lane.run(["kcat", "-C", "-e", "-q", "-b", lane.broker.bootstrap, "-t", topic, "-p", "0", "-f", "%k\t%s\n"])
+    try:
+        out = lane.run(["kcat", "-C", "-e", "-q", "-b", lane.broker.bootstrap, "-t", topic, "-p", "0", "-f", "%k\t%s\n"])
+    except Failed:  # the topic is not there yet
+        return []
     return [tuple(line.split(b"\t", 1)) for line in out.split(b"\n")[:-1]]
 
 
