@@ -16,11 +16,12 @@ import lane as lanes
 import lane_confluent
 import lane_java
 import lane_kcat
+import lane_leat_on_kafka
 import lane_librdkafka
 import lane_uplink_to_kafka
 
 LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "confluent": lane_confluent, "java": lane_java,
-         "uplink_to_kafka": lane_uplink_to_kafka}
+         "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
 
 
 def main():
