@@ -220,7 +220,7 @@ def try_next(demo):
     tool = demo.options.leat
     print("\n  what to try next" + ("" if demo.options.keep else " (with `demo.sh --keep`, which leaves everything running)"))
     print("    kcat -L -b %s" % gateway)
-    print("    kcat -C -b %s -t cpu -o -10 -e" % center)
+    print("    kcat -C -b %s -t sensors.cpu -o -10 -e" % center)
     if tool:
         print("    %s status %s" % (tool, gateway))
     print("    kill -9 %d      # the gateway; start it again: %s" % (demo.gateway.process.pid, " ".join(
