@@ -8,10 +8,11 @@ import subprocess
 import time
 import unittest
 
-from harness import LEATD, SANITIZED, Case, api_versions, connect, fetch, kcat_produce, na, request, wait_for
+from harness import LEATD, SANITIZED, Case, api_versions, connect, fetch, kcat_consume, kcat_produce, na, request, wait_for
 
 STRIPPED_MAX = 3 * 1024 * 1024
 RSS_IDLE_MAX_KIB = 8 * 1024
+RSS_LOADED_MAX_KIB = 10 * 1024
 CONNECTION_MAX_KIB = 4.0
 CONNECTIONS = 10_000
 POLLERS = 1_000
@@ -44,6 +45,21 @@ class Idle(Case):
         share = self.cpu_share(leatd)
         print("CPU idle: %.2f %%" % (share * 100))
         self.assertLess(share, CPU_MAX)
+
+    def test_memory_loaded(self):
+        leatd = self.leatd("--http", "off").start()
+        clients = [connect(leatd.port) for _ in range(100)]
+        for i, client in enumerate(clients):
+            self.addCleanup(client.close)
+        for i in range(0, 100, 10):  # kcat makes the topics as it asks for them
+            for topic in range(i, i + 10):
+                kcat_produce(leatd.port, "t%d" % topic, ["x" * 200] * 100)
+        kcat_produce(leatd.port, "bulk", ["%d" % i * 40 for i in range(100_000)])
+        kcat_consume(leatd.port, "bulk")
+        rss = leatd.rss_kib()
+        print("RSS loaded (100 connections, 101 partitions, 20 MB through): %d KiB (at most %d)" % (rss, RSS_LOADED_MAX_KIB))
+        if not SANITIZED:
+            self.assertLessEqual(rss, RSS_LOADED_MAX_KIB)
 
     def test_a_thousand_waiting_consumers(self):
         leatd = self.leatd("--http", "off").start()

@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from harness import PATIENCE, SANITIZED, Case, api_versions, connect, kcat_consume, kcat_produce, na, wait_for
+from harness import PATIENCE, SANITIZED, Case, answer, api_versions, connect, fetch, kcat_consume, kcat_produce, na, request, wait_for
 
 
 def crc32c(data):
@@ -118,6 +118,41 @@ class Start(Case):
                 self.assertEqual(leatd.process.wait(11), 0, leatd.log())
             self.assertTrue(leatd.log().endswith("stopped\n"), leatd.log())
 
+    def test_sigterm_answers_who_waits_and_what_was_acknowledged_is_sealed(self):
+        leatd = self.leatd("--http", "off").start()
+        kcat_produce(leatd.port, "t", ["a"])
+        with connect(leatd.port) as waiting:
+            waiting.sendall(fetch("t", 1, 60_000))
+            time.sleep(0.2)
+            leatd.process.send_signal(signal.SIGTERM)
+            self.assertGreater(len(answer(waiting)), 8)
+            self.assertEqual(leatd.process.wait(11), 0, leatd.log())
+        leatd.start()
+        self.assertNotIn("cut", leatd.log())
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["a"])
+
+    def test_few_descriptors_are_said_and_refuse_at_the_door(self):
+        leatd = self.leatd("--http", "off")
+        leatd.limits = (90, 90)
+        leatd.start()
+        self.assertIn("at most 26 connections", leatd.log())
+        clients = [connect(leatd.port) for _ in range(26)]
+        for client in clients:
+            client.sendall(request(18, 0, 1))
+            answer(client)
+        with connect(leatd.port) as refused:
+            self.assertEqual(refused.recv(1), b"")
+        clients.pop().close()
+        wait_for(lambda: self.answered(leatd.port), "room again")
+        for client in clients:
+            client.close()
+
+    def answered(self, port):
+        try:
+            return api_versions(port)
+        except OSError:
+            return 0
+
     def test_sigpipe_and_a_closed_log_do_not_matter(self):
         leatd = self.leatd("--http", "off").start()
         leatd.process.send_signal(signal.SIGPIPE)
@@ -155,10 +190,22 @@ class Start(Case):
         self.assertEqual(leatd.get("/healthz"), "ok\n")
         topics = leatd.status()["topics"]
         self.assertEqual([(topic["name"], topic["partitions"][0]["high_watermark"]) for topic in topics], [("t", 2)])
+        self.shape(leatd.status())
         metrics = leatd.get("/metrics")
         for line in metrics.splitlines():
             self.assertRegex(line, r'^(# TYPE leat_\w+ (gauge|counter)|leat_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?[0-9.e+]+)$')
         self.assertIn('leat_topics_partitions_high_watermark{name="t",partition="0"} 2', metrics.splitlines())
+
+
+    def shape(self, status):
+        """What `leat status`, dashboards and the demo read. Members may be added, none may go."""
+        self.assertLessEqual({"name", "version", "uptime_ms", "cluster_id", "node_id", "stopping", "log", "topics", "produce", "uplink",
+                              "sessions", "byte_pool"}, set(status))
+        self.assertLessEqual({"log_id", "start_count", "leader_epoch", "was_sealed", "read_only", "budget_bytes", "used_bytes", "segment_bytes",
+                              "segments", "segments_free", "payload_bytes_total", "written_bytes_total", "commits_total",
+                              "write_errors_total"}, set(status["log"]))
+        self.assertLessEqual({"partition", "log_start", "high_watermark", "log_end", "uplinked_offset", "bytes"},
+                             set(status["topics"][0]["partitions"][0]))
 
 
 if __name__ == "__main__":
