@@ -27,7 +27,9 @@ void Arrivals::resume(Tail tail) {
 
 std::uint32_t Arrivals::room() const {
     if (segment_ == no_segment) return core_.segment_bytes - core_.page - 1024;
-    const std::uint64_t kept = round_up(index_.footer_bytes_bound(), core_.page);
+    // In the last segment that may be opened a page is left for the seal.
+    const bool last = seal_ == Seal::no && !may_open();
+    const std::uint64_t kept = round_up(index_.footer_bytes_bound(), core_.page) + (last ? core_.page : 0);
     const std::uint64_t used = position_ + kept;
     return used >= core_.segment_bytes ? 0 : static_cast<std::uint32_t>(core_.segment_bytes - used);
 }
@@ -44,8 +46,8 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
                                round_up(open_growth_ + footer_growth(type, body), core_.page);
     if (segment_ != no_segment && want <= room()) return ok();
     const std::uint32_t free = core_.segments.free_count();
-    const std::uint32_t keep = urgency == Urgency::data ? segments_kept_free : urgency == Urgency::fact ? 2 : 0;
-    if (free <= keep) return fail(Error::full);
+    const std::uint32_t keep = urgency == Urgency::data ? segments_kept_free + 1 : urgency == Urgency::fact ? segments_kept_free : 2;
+    if (free < keep) return fail(Error::full);
     return ok();
 }
 
@@ -104,6 +106,10 @@ void Arrivals::pump(Instant now) {
             write_footer(now);
             return;
         }
+        if (segment_ == no_segment && !may_open()) {
+            seal_ = Seal::done;  // no room for it: the next start looks as after a power cut, and loses nothing
+            return;
+        }
         flight_is_seal_ = true;
         seal_ = Seal::writing;
         write_group(now);
@@ -118,7 +124,7 @@ void Arrivals::pump(Instant now) {
 bool Arrivals::prepare(Instant now) {
     LEAT_CHECK(flight_->empty());
     // Nothing to go on in: what waits is not lost, it goes out when upkeep has freed a segment.
-    stuck_ = segment_ == no_segment && core_.segments.promised().empty();
+    stuck_ = segment_ == no_segment && !may_open();
     if (stuck_) return false;
     const std::uint32_t space = room();
     std::size_t fits = open_->entries().size();
@@ -341,7 +347,7 @@ void Arrivals::group_failed(Instant now) {
         decode_frame_header(flight_->frame(flight_->entries().front()).data()).type == FrameType::more)
         flight_->restore_first(part_);
     std::swap(open_, flight_);  // the failed group is to be written; what came meanwhile waits in *flight_
-    if (segment_ == no_segment && core_.segments.promised().empty()) {
+    if (segment_ == no_segment && !may_open()) {
         std::swap(open_, flight_);
         give_up();
         return;

@@ -15,9 +15,12 @@
 
 namespace leat::log {
 
-/// Who asks for room, and so how far into the last free segments it may go.
+/// Who asks for room, and so how far into the last free segments it may go: records leave four, facts and
+/// what a client deletes leave three, what frees segments leaves two. The very last is for a checkpoint, which
+/// alone can free segments when nothing more can be written to the ring.
 enum class Urgency : std::uint8_t { data, fact, upkeep };
 constexpr std::uint32_t segments_kept_free = 4;
+constexpr std::uint32_t segments_kept_for_checkpoint = 1;
 
 class Arrivals {
 public:
@@ -73,6 +76,7 @@ private:
     std::uint32_t room() const;  ///< bytes of the open segment that a group may still take
     std::uint32_t growth(const Group& group) const;
     std::size_t fitting(const Group& group, std::uint32_t room) const;
+    bool may_open() const { return core_.segments.free_count() > segments_kept_for_checkpoint && !core_.segments.promised().empty(); }
     bool prepare(Instant now);   ///< cuts the open group; false: it cannot go out now
     bool open_segment(Instant now);
     void write_footer(Instant now);

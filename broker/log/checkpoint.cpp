@@ -18,6 +18,7 @@ void CheckpointWriter::resume(Tail tail) {
     sequence_ = tail.next_sequence;
     number_ = tail.number;
     last_bytes_ = tail.bytes;
+    core_.checkpoint_number = number_;
     durable_extents_ = std::move(tail.extents);
 }
 
@@ -266,6 +267,7 @@ void CheckpointWriter::on_superblock_done(Instant now, std::uint64_t ticket, boo
 
 void CheckpointWriter::finish() {
     core_.redo_place = begin_.redo_place;
+    core_.checkpoint_number = begin_.number;
     durable_extents_ = end_.extents;
     last_bytes_ = end_.bytes;
     phase_ = Phase::idle;

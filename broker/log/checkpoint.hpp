@@ -50,6 +50,7 @@ public:
     void on_superblock_done(Instant now, std::uint64_t ticket, bool good);
     bool running() const { return phase_ != Phase::idle; }
     bool writing() const { return writing_ || super_writing_; }
+    std::uint64_t next_number() const { return number_ + 1; }  ///< of one that is not begun yet
     std::uint64_t last_bytes() const { return last_bytes_; }
 
     /// Recovery: what is durable now, and where the survivors area goes on.

@@ -55,6 +55,7 @@ struct Core {
 
     CommitId next_id = 1, flushed_id = 0;
     std::uint64_t redo_place = 1;       ///< of the durable checkpoint: segments of the ring before it are not needed to recover
+    std::uint64_t checkpoint_number = 0;  ///< of that checkpoint
     std::uint64_t last_ticket = 0;
 
     std::uint64_t address(std::uint32_t segment, std::uint64_t position) const {

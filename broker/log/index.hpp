@@ -31,6 +31,7 @@ struct Stream {
     std::int64_t flushed_bytes = 0, flushed_max_timestamp = -1;
     Offset flushed_max_timestamp_offset = -1;
     CommitId log_start_id = 0;    ///< the commit that makes state.log_start durable
+    std::uint64_t log_start_checkpoint = 0;  ///< ... or the checkpoint that does, when the ring has no room to say so
     CommitId log_end_id = 0;      ///< ... and state.log_end
     std::uint32_t ordinal = 0;    ///< of the newest segment that holds it; 0: none
     std::vector<Link> levels;     ///< level j: the newest ordinal that 2^j divides

@@ -206,7 +206,7 @@ Status LogImpl::room_for(FrameType type, std::size_t body, Urgency urgency) {
 }
 
 Result<CommitId> LogImpl::offset_frame(Instant now, FrameType type, StreamId id, Offset offset) {
-    if (const Status room = room_for(type, 8, Urgency::upkeep); !room) return fail(room.error());
+    if (const Status room = room_for(type, 8, Urgency::fact); !room) return fail(room.error());
     CommitId commit = 0;
     store_little<std::int64_t>(parts_->arrivals.add(now, type, id, 8, commit).data(), offset);
     return commit;

@@ -403,6 +403,15 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
     if (!whole) entry.state = SegmentState::open;
     promised_ = header.candidates;
     promised_.insert(promised_.end(), index.candidates.begin(), index.candidates.end());
+    // Who is named here was free then, and nobody has taken it since; a checkpoint's table may be older.
+    for (std::uint32_t candidate : promised_) {
+        if (candidate >= core_.segments.size() || candidate == header.segment) continue;
+        SegmentEntry& named = core_.segments[candidate];
+        if (named.area == Area::survivors) continue;
+        const std::uint64_t generation = named.generation;
+        named = {};
+        named.generation = generation;
+    }
     Arrivals::Tail& tail = out_.arrivals;
     tail.segment = header.segment;
     tail.place = header.place;

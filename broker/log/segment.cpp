@@ -112,7 +112,7 @@ std::uint32_t SegmentTable::take_for_survivors() {
     if (free_.empty()) {
         // The last resort: without a checkpoint nothing is recycled. A promise at the end of the list may be
         // broken: a candidate of another area is no successor.
-        if (promised_.size() < 2) return no_segment;
+        if (promised_.empty()) return no_segment;
         const std::uint32_t segment = promised_.back();
         promised_.pop_back();
         return segment;

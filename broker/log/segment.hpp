@@ -69,7 +69,7 @@ public:
     const std::deque<std::uint32_t>& promised() const { return promised_; }
     void top_up_promised();
     std::uint32_t take_promised();       ///< no_segment: none
-    std::uint32_t take_for_survivors();  ///< one that is not promised, else the last but one that is
+    std::uint32_t take_for_survivors();  ///< one that is not promised, else the last that is
     void release(std::uint32_t segment);
     /// Sealed and open arrivals, oldest first.
     const std::deque<std::uint32_t>& ring() const { return ring_; }

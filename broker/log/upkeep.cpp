@@ -58,7 +58,8 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
         Stream* stream = core_.streams.find(id);
         if (stream == nullptr) continue;  // dropped, and what says so is in the ring or in a checkpoint
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
-        const bool durable = stream->log_start_id <= core_.flushed_id || core_.faults.log_start_undurable;
+        const bool durable = (stream->log_start_id <= core_.flushed_id &&
+                              stream->log_start_checkpoint <= core_.checkpoint_number) || core_.faults.log_start_undurable;
         if (here.end_offset > stream->state.log_start || !durable) dead = false;
     }
     return dead ? Seen::dead : Seen::alive;
@@ -73,10 +74,16 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream, const 
                       stream.state.bytes - static_cast<std::int64_t>(here.batch_bytes) >= policy.retention_bytes;
     const bool delivered = stream.state.release != INT64_MAX && short_of_room();
     if (!old && !many && !delivered) return;
-    if (!arrivals_.room_for(FrameType::log_start, 8, Urgency::upkeep)) return;
-    CommitId commit = 0;
-    store_little<std::int64_t>(arrivals_.add(now, FrameType::log_start, id, 8, commit).data(), here.end_offset);
-    stream.log_start_id = commit;
+    if (const Status room = arrivals_.room_for(FrameType::log_start, 8, Urgency::upkeep)) {
+        CommitId commit = 0;
+        store_little<std::int64_t>(arrivals_.add(now, FrameType::log_start, id, 8, commit).data(), here.end_offset);
+        stream.log_start_id = raised_id_ = commit;
+    } else if (room.error() == Error::full) {
+        stream.log_start_checkpoint = checkpoints_.next_number();
+        checkpoints_.request();
+    } else {
+        return;
+    }
     core_.counters.expired_records += static_cast<std::uint64_t>(here.end_offset - stream.state.log_start);
     stream.state.log_start = here.end_offset;
     const auto bytes = static_cast<std::int64_t>(here.batch_bytes);
@@ -84,7 +91,6 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream, const 
     stream.state.bytes = empty ? 0 : std::max<std::int64_t>(0, stream.state.bytes - bytes);
     stream.flushed_bytes = stream.state.log_start >= stream.state.flushed ? 0 : std::max<std::int64_t>(0, stream.flushed_bytes - bytes);
     stream.prune_anchors();
-    raised_id_ = commit;
 }
 
 }  // namespace leat::log

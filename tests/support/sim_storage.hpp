@@ -102,6 +102,11 @@ public:
     /// Finishes the index-th write under way.
     void complete(std::size_t index, bool good = true);
     bool was_cut() const { return cut_; }
+    /// The write after `later` more ones fails, and `count` in a row.
+    void fail_next(std::uint64_t later, std::uint64_t count) {
+        options_.fail_write_at = counts_.writes + later;
+        options_.fail_writes = count;
+    }
     /// What was under way is resolved by the seed; then the device works again.
     void power_cycle();
     /// The device as it could be found after a power cut now.

@@ -1,0 +1,37 @@
+// The crash sweep: a random workload on a small log; at every write the device as a power cut could leave it,
+// in many states; each distinct state is recovered and held against a model of what was promised.
+#pragma once
+
+#include <unordered_set>
+
+#include "tests/log/rig.hpp"
+
+namespace leat::log::test {
+
+enum class Workload : std::uint8_t { produce, facts, recycle, reopen, errors };
+constexpr std::uint8_t workloads = 5;
+inline const char* name_of(Workload workload) {
+    constexpr const char* names[] = {"produce", "facts", "recycle", "reopen", "errors"};
+    return names[static_cast<std::size_t>(workload)];
+}
+
+struct SweepOptions {
+    std::uint64_t seed = 1;
+    Workload workload = Workload::produce;
+    std::uint64_t images_max = UINT64_MAX;  ///< distinct ones; then it stops
+    std::uint32_t steps = 400;
+    std::uint32_t variants = 4;             ///< crash states tried per write
+    SeededFaults faults;
+    std::uint64_t lies_for_writes = 0;
+};
+
+struct SweepResult {
+    std::uint64_t images = 0, writes = 0, wraps = 0, full = 0;
+    std::uint64_t by_tear[leat::test::tears] = {};
+    std::string failure;  ///< empty: everything held
+};
+
+/// Runs one workload. `seen` keeps the hashes of all images, so that several sweeps count distinct ones.
+SweepResult run_sweep(const SweepOptions& options, std::unordered_set<std::uint64_t>& seen);
+
+}  // namespace leat::log::test
