@@ -136,16 +136,59 @@ class BadBytes(Case):
 
 
 class Upstream(Case):
-    def route(self, port):
+    def route(self, port, extra=""):
         path = os.path.join(self.folder, "route.json")
         with open(path, "w") as file:
-            file.write('{"routes": [{"name": "center", "bootstrap.servers": "127.0.0.1:%d", "topics": ["*"],'
-                       ' "retry.backoff.ms": "10ms", "retry.backoff.max.ms": "100ms"}]}' % port)
+            file.write('{"routes": [{"name": "center", "bootstrap.servers": "127.0.0.1:%d", "topics": ["*"], %s'
+                       ' "retry.backoff.ms": "10ms", "retry.backoff.max.ms": "100ms"}]}' % (port, extra))
         return path
 
-    def works(self, leatd):
+    def uplinked(self, leatd, topic):
+        for each in leatd.status()["topics"]:
+            if each["name"] == topic:
+                return each["partitions"][0]["uplinked_offset"]
+        return -1
+
+    def test_records_arrive_at_the_center_through_kills_of_either(self):
+        center = self.leatd("--http", "off").start()
+        gateway = self.leatd("--http", "127.0.0.1:0", "--config", self.route(center.port, '"create.topics": true,')).start()
+        wanted = []
+        for life in range(4):
+            lines = ["life %d line %d" % (life, i) for i in range(400)]
+            if life == 1:
+                center.kill()  # nobody there while these are produced
+            kcat_produce(gateway.port, "up", lines)
+            wanted += lines
+            if life == 1:
+                center.start()
+            if life == 2:
+                gateway.kill()
+                gateway.start()
+            if life == 3:
+                center.kill()
+                center.start()
+                gateway.kill()
+                gateway.start()
+            wait_for(lambda: self.uplinked(gateway, "up") == len(wanted), "everything upstream")
+        first_arrivals = list(dict.fromkeys(kcat_consume(center.port, "up")))
+        self.assertEqual(first_arrivals, wanted)
+        self.assertEqual(gateway.stop(), 0, gateway.log())
+        self.assertEqual(center.stop(), 0)
+
+    def tame(self, leatd):
+        """Trying again and again costs little."""
+        used, begin = leatd.cpu_seconds(), time.monotonic()
+        time.sleep(2)
+        share = (leatd.cpu_seconds() - used) / (time.monotonic() - begin)
+        print("CPU with this upstream: %.1f %%" % (share * 100))
+        self.assertLess(share, 0.1)
+
+    def works(self, leatd, told=True):
         kcat_produce(leatd.port, "t", ["a", "b"])
         self.assertEqual(kcat_consume(leatd.port, "t"), ["a", "b"])
+        if told:
+            wait_for(lambda: "center" in leatd.log(), "a line about the upstream")
+        self.tame(leatd)
         leatd.kill()
         leatd.start()
         self.assertEqual(kcat_consume(leatd.port, "t"), ["a", "b"])
@@ -183,7 +226,8 @@ class Upstream(Case):
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
             silent.listen()
-            self.works(self.leatd("--http", "off", "--config", self.route(silent.getsockname()[1])).start())
+            path = self.route(silent.getsockname()[1], '"request.timeout.ms": "1s",')
+            self.works(self.leatd("--http", "off", "--config", path).start(), told=False)  # silence is told after half a minute
 
 
 class Clock(Case):
