@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import uuid
 
@@ -94,14 +95,14 @@ class Demo:
         events = [(CENTER_AWAY, "the center goes away", self.take_center_away),
                   (POWER_CUT, "the gateway's power is cut (%s)" % self.flash.power_cut_kind, self.cut_power),
                   (CENTER_BACK, "the center comes back", self.bring_center_back)]
-        start, link, stuck = time.monotonic(), "up", DEVICE_ENDS + 90
+        start, stuck = time.monotonic(), DEVICE_ENDS + 90
         while self.device.process.poll() is None:
             now = time.monotonic() - start
             if events and now >= events[0][0]:
                 _, text, action = events.pop(0)
                 self.display.say("%5.1f s   %s" % (now, text))
                 action()
-                link = "up" if self.center_is_there else "down"
+            link = "up" if self.center_is_there else "down"
             for part in (self.gateway, self.device, self.center):
                 part.sample()
             self.display.show(now, self.device, self.arrivals, link)
@@ -112,6 +113,10 @@ class Demo:
             raise SystemExit("linux-agent ended with exit code %d; the end of its log:\n%s" % (
                 self.device.process.returncode, tail(self.device.log)))
         self.device.reader.join(5)
+        if self.options.kafka:
+            self.returning.join()
+        if not self.center_is_there:
+            raise SystemExit("the center did not come back; its log is in %s" % self.folder)
         self.device_end = time.monotonic() - start
 
     center_is_there = True
@@ -123,7 +128,16 @@ class Demo:
         self.marks["acked_at_center_away"] = self.device.acked_lines()
 
     def bring_center_back(self):
+        """Kafka takes some seconds: in a thread of its own, so that the display goes on. Not so leatd, which is told to die
+        with its parent, and that is a thread for the kernel."""
         self.marks["acked_at_center_back"] = self.device.acked_lines()
+        self.returning = threading.Thread(target=self._center_again, daemon=True)
+        if self.options.kafka:
+            self.returning.start()
+        else:
+            self._center_again()
+
+    def _center_again(self):
         self.center.again()
         self.center_is_there = True
 
