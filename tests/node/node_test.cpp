@@ -1,0 +1,311 @@
+// The whole broker on the real log and a simulated device.
+#include "broker/node/node.hpp"
+
+#include <doctest/doctest.h>
+
+#include "sdk/wire/api/01_fetch.hpp"
+#include "sdk/wire/api/02_list_offsets.hpp"
+#include "sdk/wire/api/03_metadata.hpp"
+#include "tests/api/bench.hpp"
+#include "tests/support/sim_storage.hpp"
+
+using namespace leat;
+using namespace leat::test;
+using wire::ErrorCode;
+
+namespace {
+
+class NodeBench {
+public:
+    explicit NodeBench(config::Config config = small()) : config_(std::move(config)), storage_(std::make_unique<SimStorage>(SimStorageOptions{.size = 4 * MiB})) { start(); }
+
+    static config::Config small() {
+        config::Config config;
+        config.segment_bytes = 64 * 1024;
+        config.commit_interval = milliseconds(0);
+        return config;
+    }
+    void start() {
+        node = node::make_node(config_, {*storage_, entropy_});
+        const Status started = node->start(now, wall);
+        INFO(node->start_error_text());
+        REQUIRE(started);
+    }
+    /// A SIGKILL: what the device has is what there is.
+    void kill() {
+        node.reset();
+        storage_ = std::make_unique<SimStorage>(SimStorageOptions{.seed = ++seed_, .size = 4 * MiB}, storage_->image());
+    }
+    /// Time and device until nothing happens any more.
+    void settle() {
+        for (int i = 0; i < 100; ++i) {
+            node->on_storage(now, wall);
+            if (node->deadline() <= now) node->on_deadline(now, wall);
+            now += milliseconds(1);
+            wall += milliseconds(1);
+        }
+    }
+    node::SessionId open() { return *node->open_session(now, "peer"); }
+    void send(node::SessionId id, ByteView bytes) {
+        while (!bytes.empty()) {
+            const MutableBytes window = node->receive_window(now, id);
+            REQUIRE_FALSE(window.empty());
+            const std::size_t some = std::min(window.size(), bytes.size());
+            copy_bytes(bytes.first(some), window);
+            node->received(now, wall, id, some);
+            bytes = bytes.subspan(some);
+        }
+    }
+    Bytes take(node::SessionId id) {
+        Bytes all;
+        for (ByteView bytes = node->poll_write(id); !bytes.empty(); bytes = node->poll_write(id)) {
+            all.insert(all.end(), bytes.begin(), bytes.end());
+            node->sent(now, id, bytes.size());
+        }
+        return all;
+    }
+    template <class R, class M>
+    R call(const M& m, std::int16_t version) {
+        const node::SessionId id = open();
+        send(id, request_frame(m, version));
+        settle();
+        last_ = take(id);
+        node->session_closed(now, id);
+        return ApiBench::decode_answer<R>(last_, version);
+    }
+    void create(const char* name) {
+        wire::MetadataRequest::MetadataRequestTopic topic;
+        topic.name = name;
+        wire::MetadataRequest request;
+        request.topics = std::span(&topic, 1);
+        const auto response = call<wire::MetadataResponse>(request, 9);
+        REQUIRE(response.topics.front().error_code == ErrorCode::none);
+        cluster_id = response.cluster_id.view();
+    }
+    static Bytes produce_frame(ByteView batch, std::int16_t acks) {
+        wire::ProduceRequest::PartitionProduceData data;
+        data.records = batch;
+        wire::ProduceRequest::TopicProduceData topic;
+        topic.name = "t";
+        topic.partition_data = std::span(&data, 1);
+        wire::ProduceRequest request;
+        request.acks = acks;
+        request.timeout_ms = 30'000;
+        request.topic_data = std::span(&topic, 1);
+        return request_frame(request, 9);
+    }
+    static Bytes fetch_frame(std::int64_t offset, std::int32_t wait_ms) {
+        wire::FetchRequest::FetchPartition partition;
+        partition.fetch_offset = offset;
+        partition.partition_max_bytes = 1 << 20;
+        wire::FetchRequest::FetchTopic topic;
+        topic.topic = "t";
+        topic.partitions = std::span(&partition, 1);
+        wire::FetchRequest request;
+        request.max_wait_ms = wait_ms;
+        request.min_bytes = 1;
+        request.topics = std::span(&topic, 1);
+        return request_frame(request, 12);
+    }
+    std::int64_t latest() {
+        wire::ListOffsetsRequest::ListOffsetsPartition partition;
+        partition.timestamp = -1;
+        wire::ListOffsetsRequest::ListOffsetsTopic topic;
+        topic.name = "t";
+        topic.partitions = std::span(&partition, 1);
+        wire::ListOffsetsRequest request;
+        request.topics = std::span(&topic, 1);
+        const auto response = call<wire::ListOffsetsResponse>(request, 7);
+        const auto answered = response.topics.front();
+        return answered.partitions.front().offset;
+    }
+    std::size_t fetched_bytes(ByteView frame) {
+        const auto response = ApiBench::decode_answer<wire::FetchResponse>(frame, 12);
+        const auto topic = response.responses.front();
+        const auto partition = topic.partitions.front();
+        CHECK(partition.error_code == ErrorCode::none);
+        return partition.records.size();
+    }
+    std::string events() {
+        std::string text;
+        while (const auto event = node->poll_event()) text += std::string(event->room) + ": " + event->text + "\n";
+        return text;
+    }
+
+    Instant now = instant_ms(1000);
+    WallTime wall = wall_ms(1'900'000'000'000);
+    config::Config config_;
+    SimEntropy entropy_{3};
+    std::unique_ptr<SimStorage> storage_;
+    std::unique_ptr<node::Node> node;
+    std::string cluster_id;
+
+private:
+    std::uint64_t seed_ = 1;
+    Bytes last_;
+};
+
+}  // namespace
+
+TEST_CASE("node: a commit that the device holds back is no ack, no high watermark and no fetch; then it is all three") {
+    NodeBench bench;
+    bench.create("t");
+    bench.settle();
+    const auto producer = bench.open(), consumer = bench.open();
+    bench.send(consumer, NodeBench::fetch_frame(0, 60'000));
+    bench.storage_->hold(true);
+    bench.send(producer, NodeBench::produce_frame(make_batch({.records = 3}), -1));
+    bench.settle();
+    CHECK(bench.storage_->writes_under_way() == 1);
+    CHECK(bench.take(producer).empty());
+    CHECK(bench.take(consumer).empty());
+    CHECK(bench.latest() == 0);
+    const auto other = bench.open();
+    bench.send(other, NodeBench::fetch_frame(0, 0));
+    CHECK(bench.fetched_bytes(bench.take(other)) == 0);
+    CHECK(bench.node->status_json(bench.now).find("\"high_watermark\":0,\"log_end\":3,\"uplinked_offset\":0") != std::string::npos);
+
+    bench.storage_->complete(0);
+    bench.storage_->hold(false);
+    bench.settle();
+    CHECK_FALSE(bench.take(producer).empty());
+    CHECK(bench.fetched_bytes(bench.take(consumer)) == make_batch({.records = 3}).size());
+    CHECK(bench.latest() == 3);
+    CHECK(bench.node->status_json(bench.now).find("\"high_watermark\":3,\"log_end\":3,\"uplinked_offset\":3") != std::string::npos);
+}
+
+TEST_CASE("node: a kill loses nothing acknowledged; cluster id, topics and producers are the same afterwards") {
+    NodeBench bench;
+    bench.create("t");
+    const std::string cluster_id = bench.cluster_id;
+    CHECK(cluster_id.size() == 22);
+    const auto batch = make_batch({.records = 5, .producer_id = 77, .epoch = 0, .sequence = 0});
+    auto producer = bench.open();
+    bench.send(producer, NodeBench::produce_frame(batch, -1));
+    bench.settle();
+    CHECK_FALSE(bench.take(producer).empty());
+    for (int start = 0; start < 3; ++start) {
+        bench.kill();
+        bench.start();
+        bench.create("t");  // is there: no new id, no new topic
+        CHECK(bench.cluster_id == cluster_id);
+        CHECK(bench.latest() == 5);
+        // The producer resends what it has no answer for: recognised, with the first offset.
+        producer = bench.open();
+        bench.send(producer, NodeBench::produce_frame(batch, -1));
+        bench.settle();
+        const Bytes answer = bench.take(producer);
+        const auto response = ApiBench::decode_answer<wire::ProduceResponse>(answer, 9);
+        const auto topic = response.responses.front();
+        CHECK(topic.partition_responses.front().base_offset == 0);
+        CHECK(bench.latest() == 5);
+    }
+}
+
+TEST_CASE("node: a power cut at the n-th write keeps every acknowledged batch, whatever n") {
+    for (std::uint64_t cut = 1; cut < 24; ++cut) {
+        CAPTURE(cut);
+        NodeBench bench;
+        bench.create("t");
+        bench.settle();
+        bench.node.reset();
+        bench.storage_ = std::make_unique<SimStorage>(SimStorageOptions{.seed = cut, .size = 4 * MiB, .power_cut_at_write = cut}, bench.storage_->image());
+        bench.start();
+        std::int64_t acknowledged = 0;
+        const auto producer = bench.open();
+        for (int i = 0; i < 12 && !bench.storage_->was_cut(); ++i) {
+            bench.send(producer, NodeBench::produce_frame(make_batch({.records = 2, .value_bytes = 3000}), -1));
+            bench.settle();
+            if (!bench.take(producer).empty()) acknowledged += 2;
+        }
+        bench.node.reset();
+        bench.storage_->power_cycle();
+        bench.storage_ = std::make_unique<SimStorage>(SimStorageOptions{.seed = cut + 100, .size = 4 * MiB}, bench.storage_->image());
+        bench.start();
+        const std::int64_t latest = bench.latest();
+        CHECK(latest >= acknowledged);
+        CHECK(latest % 2 == 0);
+    }
+}
+
+TEST_CASE("node: stop answers who waits, seals the log, and the next start knows it") {
+    NodeBench bench;
+    bench.create("t");
+    bench.settle();
+    const auto consumer = bench.open(), producer = bench.open();
+    bench.send(consumer, NodeBench::fetch_frame(0, 60'000));
+    bench.storage_->hold(true);
+    bench.send(producer, NodeBench::produce_frame(make_batch({}), -1));
+    bench.node->stop(bench.now, bench.wall);
+    CHECK(bench.fetched_bytes(bench.take(consumer)) == 0);
+    CHECK_FALSE(bench.node->stopped());
+    CHECK_FALSE(bench.node->open_session(bench.now, "late"));
+    bench.storage_->hold(false);
+    while (bench.storage_->writes_under_way() > 0) bench.storage_->complete(0);
+    bench.settle();
+    CHECK(bench.node->stopped());
+    CHECK_FALSE(bench.take(producer).empty());
+    CHECK(bench.node->wants_close(producer));
+    bench.node.reset();
+    bench.start();
+    CHECK(bench.node->status_json(bench.now).find("\"was_sealed\":true") != std::string::npos);
+    CHECK(bench.latest() == 1);
+}
+
+TEST_CASE("node: two failed writes in a row are KAFKA_STORAGE_ERROR for who waits, a told error, and reads go on") {
+    NodeBench bench;
+    bench.create("t");
+    bench.settle();
+    const auto producer = bench.open();
+    bench.send(producer, NodeBench::produce_frame(make_batch({.records = 4}), -1));
+    bench.settle();
+    CHECK_FALSE(bench.take(producer).empty());
+    bench.storage_->fail_next(0, 1000);
+    bench.send(producer, NodeBench::produce_frame(make_batch({}), -1));
+    bench.settle();
+    const Bytes answer = bench.take(producer);
+    const auto response = ApiBench::decode_answer<wire::ProduceResponse>(answer, 9);
+    const auto topic = response.responses.front();
+    CHECK(topic.partition_responses.front().error_code == ErrorCode::kafka_storage_error);
+    CHECK(bench.events().find("log: ") != std::string::npos);
+    const auto consumer = bench.open();
+    bench.send(consumer, NodeBench::fetch_frame(0, 0));
+    bench.settle();
+    CHECK(bench.fetched_bytes(bench.take(consumer)) == make_batch({.records = 4}).size());
+    CHECK(bench.latest() == 4);
+}
+
+TEST_CASE("node: what peers do wrong is told once per connection, with the peer's name") {
+    config::Config config = NodeBench::small();
+    config.connections_max = 2;
+    NodeBench bench(config);
+    bench.events();
+    const auto bad = bench.open();
+    bench.send(bad, from_hex("7fffffff"));
+    CHECK(bench.node->wants_close(bad));
+    CHECK(bench.events() == "session: peer closed: a frame larger than request_bytes_max (2147483647)\n");
+    bench.node->session_closed(bench.now, bad);
+    (void)bench.open();
+    (void)bench.open();
+    for (int i = 0; i < 10; ++i) CHECK_FALSE(bench.node->open_session(bench.now, "x"));
+    CHECK(bench.events() == "session: all 2 connections are taken: more are refused; raise max.connections\n");
+}
+
+TEST_CASE("node: deadlines move time only when there is something to do") {
+    NodeBench bench;
+    bench.create("t");
+    bench.settle();
+    const auto consumer = bench.open();
+    bench.send(consumer, NodeBench::fetch_frame(0, 500));
+    CHECK(bench.node->deadline() <= bench.now + milliseconds(500));
+    int calls = 0;
+    const Instant start = bench.now;
+    while (bench.node->deadline() < start + milliseconds(60'000)) {
+        bench.now = std::max(bench.now, bench.node->deadline());
+        bench.node->on_deadline(bench.now, bench.wall);
+        ++calls;
+        REQUIRE(calls < 200);
+    }
+    CHECK_FALSE(bench.take(consumer).empty());
+    MESSAGE("deadlines in an idle minute: " << calls);
+}
