@@ -16,6 +16,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -68,6 +69,20 @@ public:
 
 protected:
     ~Requester() = default;
+};
+
+/// Routes in an order that says nothing of addresses, so that a run can be repeated from its seed.
+struct ByPlace {
+    template <class T>
+    bool operator()(const T* a, const T* b) const {
+        if (const int topic = topic_of(*a).compare(topic_of(*b))) return topic < 0;
+        if (partition_of(*a) != partition_of(*b)) return partition_of(*a) < partition_of(*b);
+        return std::less<const T*>()(a, b);  // two sources of one partition
+    }
+    static std::string_view topic_of(const client::PartitionQueue& queue) { return queue.topic(); }
+    static std::string_view topic_of(const client::FetchPartition& fetch) { return fetch.topic; }
+    static std::int32_t partition_of(const client::PartitionQueue& queue) { return queue.partition(); }
+    static std::int32_t partition_of(const client::FetchPartition& fetch) { return fetch.partition; }
 };
 
 /// Whom a request is for.
@@ -220,8 +235,8 @@ private:
     client::ProducerIdentity identity_;
     client::Jitter jitter_;
     std::map<std::int32_t, std::unique_ptr<Link>> links_;   // by node id; bootstrap addresses lie below 0
-    std::map<client::PartitionQueue*, std::unique_ptr<QueueRoute>> queues_;
-    std::map<client::FetchPartition*, std::unique_ptr<FetchRoute>> fetches_;
+    std::map<client::PartitionQueue*, std::unique_ptr<QueueRoute>, ByPlace> queues_;
+    std::map<client::FetchPartition*, std::unique_ptr<FetchRoute>, ByPlace> fetches_;
     std::vector<Requester*> requesters_;
     std::map<std::uint64_t, Letter> letters_;               // in flight; bounded by the connections' slots
     std::deque<LinkAction> actions_;

@@ -1,0 +1,215 @@
+#include "tests/sim/scenario.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+
+#include "tests/sim/broker_host.hpp"
+#include "tests/sim/device.hpp"
+#include "tests/sim/reader.hpp"
+
+namespace leat::sim {
+namespace {
+
+constexpr std::int64_t faults_end_ms = 40'000;  // virtual; the devices stop here, too
+constexpr std::int64_t quiet_end_ms = 60'000;
+constexpr std::uint32_t devices_count = 3;
+
+config::Config broker_config(const std::string& name, std::int32_t id) {
+    config::Config config;
+    config.listen = {name, 9092};
+    config.advertised = {name, 9092};
+    config.node_id = id;
+    config.num_partitions = 2;
+    config.segment_bytes = 64 * 1024;
+    config.build_date_ms = 1'780'000'000'000;
+    return config;
+}
+
+struct Setup {
+    World world;
+    Network network{world};
+    std::unique_ptr<BrokerHost> gateway, center;
+    std::vector<std::unique_ptr<Device>> devices;
+
+    explicit Setup(const Plan& plan) : world(plan.seed) {
+        world.trace = plan.trace;
+        const std::uint64_t seed = plan.seed;
+        config::Config config = broker_config("gateway", 1);
+        config::Route route;
+        route.bootstrap = {{"center", 9092}};
+        route.topics = {"*"};
+        route.create_topics = true;
+        route.request_timeout = milliseconds{3000};
+        route.backoff_max = milliseconds{1000};
+        config.routes = {route};
+        gateway = std::make_unique<BrokerHost>(
+            world, network, HostOptions{"gateway", config, 16 * MiB, seed * 2 + 1});
+        center = std::make_unique<BrokerHost>(
+            world, network,
+            HostOptions{"center", broker_config("center", 2), 32 * MiB, seed * 2 + 2});
+        // Half of the gateways boot without a clock and learn the time later.
+        if (world.random.chance(50)) {
+            gateway->set_wall_offset(-1'789'999'000'000);
+            world.after(world.between(5'000, 30'000), [this] { gateway->set_wall_offset(0); });
+        }
+        gateway->set_lying_flash(plan.lying_flash);
+        gateway->power_on();
+        center->power_on();
+        for (std::uint32_t i = 0; i < devices_count; ++i) {
+            devices.push_back(std::make_unique<Device>(world, network, i, "gateway"));
+            devices.back()->run_until(instant_ms(faults_end_ms));
+        }
+        plan_faults();
+    }
+
+    void down_and_up(BrokerHost& host, bool power) {
+        if (power)
+            host.power_cut();
+        else
+            host.kill();
+        world.after(world.between(50, 4000), [&host] { host.power_on(); });
+    }
+
+    void plan_faults() {
+        for (std::int64_t ms = 2'000 + world.between(0, 3000).count(); ms < faults_end_ms - 2'000;
+             ms += world.between(500, 6'000).count()) {
+            const std::uint64_t kind = world.random.below(8);
+            world.at(instant_ms(ms), [this, kind] {
+                switch (kind) {
+                    case 0:
+                    case 1:
+                        return down_and_up(*gateway, true);
+                    case 2:
+                        return down_and_up(*gateway, false);
+                    case 3:
+                        return down_and_up(*center, world.random.chance(50));
+                    case 4:
+                    case 5:
+                        return network.reset_one();
+                    case 6:
+                        return network.stall(world.random.chance(50) ? "center" : "gateway",
+                                             world.now() + world.between(500, 8'000));
+                    case 7:
+                        gateway->set_slow_flash(true);
+                        world.after(world.between(500, 5'000),
+                                    [this] { gateway->set_slow_flash(false); });
+                        return;
+                }
+            });
+        }
+        world.at(instant_ms(faults_end_ms), [this] {  // whatever is down comes up now
+            gateway->power_on();
+            center->power_on();
+            gateway->set_slow_flash(false);
+        });
+    }
+};
+
+/// Holds what a reader found in one broker against what the devices sent.
+/// exactly_once: each record once and offsets without a gap; else first arrivals in order, repeats
+/// counted.
+std::string check_broker(const Setup& setup, const Reader& reader, const char* where,
+                         bool exactly_once, Outcome& outcome) {
+    for (const Reader::Partition& partition : reader.partitions()) {
+        const std::string place = std::string(where) + " " + partition.topic + "/" +
+                                  std::to_string(partition.fetch.partition);
+        std::map<std::pair<std::uint32_t, std::size_t>, std::uint32_t>
+            next;  // device and stream -> next number
+        std::int64_t offset = 0;
+        for (const Reader::Record& record : partition.records) {
+            if (record.offset != offset++)
+                return place + ": offset " + std::to_string(record.offset) + " came where " +
+                       std::to_string(offset - 1) + " was due";
+            unsigned device = 0, stream = 0, number = 0;
+            if (std::sscanf(record.value.c_str(), "d%u s%u n%u", &device, &stream, &number) != 3 ||
+                device >= devices_count || stream >= Device::streams ||
+                record.value != Device::value(device, stream, number) ||
+                number >= setup.devices[device]->sent()[stream].accepted ||
+                setup.devices[device]->sent()[stream].topic != partition.topic)
+                return place + ": nobody sent \"" + record.value.substr(0, 40) + "\"";
+            std::uint32_t& due = next[{device, stream}];
+            if (number > due)
+                return place + ": device " + std::to_string(device) + " record " +
+                       std::to_string(number) + " came before " + std::to_string(due);
+            if (number < due && exactly_once)
+                return place + ": device " + std::to_string(device) + " record " +
+                       std::to_string(number) + " came twice";
+            if (number == due) {
+                ++due;
+                if (!exactly_once) ++outcome.at_center;
+            } else {
+                ++outcome.duplicates;
+            }
+        }
+        for (const auto& device : setup.devices)
+            for (std::size_t stream = 0; stream < Device::streams; ++stream) {
+                const Sent& sent = device->sent()[stream];
+                if (sent.topic != partition.topic || sent.partition != partition.fetch.partition)
+                    continue;
+                const auto found = next.find({device->number(), stream});
+                const std::uint32_t there = found == next.end() ? 0 : found->second;
+                if (there != sent.acknowledged)
+                    return place + ": device " + std::to_string(device->number()) + " has " +
+                           std::to_string(sent.acknowledged) + " acknowledged, " +
+                           std::to_string(there) + " are there";
+            }
+    }
+    return {};
+}
+
+std::string check(Setup& setup, Outcome& outcome) {
+    for (BrokerHost* host : {setup.gateway.get(), setup.center.get()})
+        if (!host->start_error().empty())
+            return host->name() + " did not start: " + host->start_error();
+    for (const auto& device : setup.devices)
+        for (const Sent& sent : device->sent()) {
+            outcome.acknowledged += sent.acknowledged;
+            if (sent.refused != 0)
+                return "device " + std::to_string(device->number()) +
+                       ": a record was given up: " + wire::name(sent.error);
+            if (sent.acknowledged != sent.accepted)
+                return "device " + std::to_string(device->number()) + " " + sent.topic + ": " +
+                       std::to_string(sent.accepted) + " accepted, " +
+                       std::to_string(sent.acknowledged) + " acknowledged after the quiet time";
+        }
+    if (outcome.acknowledged < 300)
+        return "only " + std::to_string(outcome.acknowledged) + " records went through";
+    Reader at_gateway(setup.world, setup.network, "gateway"),
+        at_center(setup.world, setup.network, "center");
+    for (Reader* reader : {&at_gateway, &at_center}) {
+        for (std::uint32_t i = 0; i < devices_count; ++i)
+            reader->read("own-" + std::to_string(i), 0);
+        reader->read("shared", 1);
+    }
+    setup.world.run_until(instant_ms(quiet_end_ms + 10'000));
+    for (const auto& [reader, where] :
+         {std::pair{&at_gateway, "gateway"}, std::pair{&at_center, "center"}})
+        for (const Reader::Partition& partition : reader->partitions())
+            if (!partition.at_end())
+                return std::string("the reader did not reach the end in 10 s: ") + where + " " +
+                       partition.topic + ", position " + std::to_string(partition.fetch.position) +
+                       " of " + std::to_string(partition.fetch.high_watermark);
+    std::string failure = check_broker(setup, at_gateway, "gateway", true, outcome);
+    if (failure.empty()) failure = check_broker(setup, at_center, "center", false, outcome);
+    setup.gateway->kill();  // before the readers go: their connections end with the machine
+    setup.center->kill();
+    return failure;
+}
+
+}  // namespace
+
+Outcome run_scenario(const Plan& plan) {
+    Outcome outcome;
+    Setup setup(plan);
+    setup.world.run_until(instant_ms(quiet_end_ms));
+    outcome.failure = check(setup, outcome);
+    if (!outcome.failure.empty())
+        outcome.failure += "\n" + setup.gateway->last_events + setup.center->last_events;
+    outcome.trace_hash = setup.world.trace_hash();
+    outcome.gateway_starts = setup.gateway->starts();
+    outcome.center_starts = setup.center->starts();
+    return outcome;
+}
+
+}  // namespace leat::sim
