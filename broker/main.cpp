@@ -2,6 +2,7 @@
 //
 // Exit codes (also in --help): 0 stopped as asked, 1 failed while running, 2 flags or configuration,
 // 3 the data folder, 4 an address. Supervisors may restart on 1; 2 to 4 need a person.
+#include <fcntl.h>
 #include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -64,6 +65,12 @@ std::uint64_t raise_descriptor_limit() {
     return limit.rlim_cur;
 }
 
+// Started with stderr closed, the next file opened would become descriptor 2: the log of lines would be
+// written into the log of records.
+void occupy_standard_descriptors() {
+    for (int fd = ::open("/dev/null", O_RDWR); fd >= 0 && fd <= STDERR_FILENO;) fd = ::dup(fd);
+}
+
 class Leatd {
 public:
     explicit Leatd(config::Config config)
@@ -91,7 +98,7 @@ public:
         if (!net::start_listening(acceptor_, config_.listen, why)) return refuse(exit_address, "net", why);
         driver_.emplace(io_, *node_, clock_, [this](const node::Event& event) {
             tell_notices();
-            lines_.write(clock_.wall(), event);
+            lines_.write(clock_.monotonic(), clock_.wall(), event);
         });
         driver_->watch_storage(storage_->wake_fd());
         if (!serve_http(why)) return refuse(exit_address, "net", why);
@@ -103,7 +110,7 @@ public:
     }
 
 private:
-    void say(Level level, const char* room, std::string_view text) { lines_.write(clock_.wall(), level, room, text); }
+    void say(Level level, const char* room, std::string_view text) { lines_.write(clock_.monotonic(), clock_.wall(), level, room, text); }
 
     int refuse(int code, const char* room, const std::string& why) {
         say(Level::error, room, why);
@@ -184,7 +191,7 @@ private:
                 notice->text);
     }
     void tell_events() {
-        while (const auto event = node_->poll_event()) lines_.write(clock_.wall(), *event);
+        while (const auto event = node_->poll_event()) lines_.write(clock_.monotonic(), clock_.wall(), *event);
     }
 
     void await_signal() {
@@ -231,6 +238,7 @@ private:
 };
 
 int run(int argc, char** argv) {
+    occupy_standard_descriptors();
     const config::ParsedFlags parsed = config::parse_flags(argc, argv);
     if (parsed.exit_code) {
         print(*parsed.exit_code == exit_ok ? STDOUT_FILENO : STDERR_FILENO, parsed.text);

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -86,14 +87,40 @@ std::string format_line(WallTime wall, Level level, std::string_view room, std::
     return line;
 }
 
-void LogLines::write(WallTime wall, Level level, std::string_view room, std::string_view text) {
+LogLines::Room& LogLines::room_of(std::string_view name) {
+    constexpr std::size_t rooms_max = 32;
+    for (Room& room : rooms_)
+        if (room.name == name) return room;
+    if (rooms_.size() < rooms_max) rooms_.push_back({std::string(name), Instant{}, 0});
+    return rooms_.back();
+}
+
+bool LogLines::allowed(Instant now, Room& room) const {
+    const Instant full_at = std::max(room.full_at, now) + options_.line_interval;
+    if (full_at > now + options_.burst_lines * options_.line_interval) return false;
+    room.full_at = full_at;
+    return true;
+}
+
+void LogLines::write(Instant now, WallTime wall, Level level, std::string_view name, std::string_view text) {
     if (level < options_.level) return;
+    if (level != Level::debug) {
+        Room& room = room_of(name);
+        if (!allowed(now, room)) {
+            ++room.left_out;
+            return;
+        }
+        if (room.left_out > 0) {
+            put(format_line(wall, Level::warn, name, std::to_string(room.left_out) + " lines were left out here: too many in a short time", options_.json));
+            room.left_out = 0;
+        }
+    }
     if (lost_ > lost_told_) {
         const std::uint64_t before = lost_;
         if (put(format_line(wall, Level::warn, "ops", std::to_string(lost_ - lost_told_) + " log lines were lost: their reader was too slow", options_.json)))
             lost_told_ = before;
     }
-    if (!put(format_line(wall, level, room, text, options_.json))) ++lost_;
+    if (!put(format_line(wall, level, name, text, options_.json))) ++lost_;
 }
 
 // A pipe that is writable takes PIPE_BUF (4096) bytes without blocking, and a line is shorter than that.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 using namespace leat;
@@ -57,8 +58,8 @@ TEST_CASE("nothing from outside can make a second line, break JSON or grow witho
 TEST_CASE("lines below the level are not written") {
     Pipe pipe;
     LogLines lines({.fd = pipe.write, .level = Level::warn});
-    lines.write(wall_ms(0), Level::info, "a", "no");
-    lines.write(wall_ms(0), Level::warn, "a", "yes");
+    lines.write(instant_ms(0), wall_ms(0), Level::info, "a", "no");
+    lines.write(instant_ms(0), wall_ms(0), Level::warn, "a", "yes");
     CHECK(pipe.text() == "1970-01-01T00:00:00.000Z warn  a: yes\n");
     CHECK(level_of("debug") == Level::debug);
     CHECK(level_of("error") == Level::error);
@@ -66,13 +67,34 @@ TEST_CASE("lines below the level are not written") {
 
 TEST_CASE("a reader that stands still costs lines, never time, and is told how many") {
     Pipe pipe;
-    LogLines lines({.fd = pipe.write});
-    for (int i = 0; i < 5000; ++i) lines.write(wall_ms(0), Level::info, "a", std::string(100, 'x'));  // far more than a pipe holds
+    LogLines lines({.fd = pipe.write, .burst_lines = 10000});
+    for (int i = 0; i < 5000; ++i) lines.write(instant_ms(0), wall_ms(0), Level::info, "a", std::string(100, 'x'));  // far more than a pipe holds
     CHECK(lines.lost() > 0);
     const std::string before = pipe.text();
-    lines.write(wall_ms(0), Level::info, "a", "again");
+    lines.write(instant_ms(0), wall_ms(0), Level::info, "a", "again");
     const std::string after = pipe.text();
     CHECK(after.find(std::to_string(lines.lost()) + " log lines were lost") != std::string::npos);
     CHECK(after.ends_with("a: again\n"));
     CHECK(before.ends_with("x\n"));  // no half line
+}
+
+TEST_CASE("a room that says too much is cut to its rate and the rest is counted; other rooms and debug are not") {
+    Pipe pipe;
+    LogLines lines({.fd = pipe.write, .level = Level::debug, .burst_lines = 3, .line_interval = milliseconds(100)});
+    const auto count = [&] {
+        const std::string text = pipe.text();
+        return std::count(text.begin(), text.end(), '\n');
+    };
+    for (int i = 0; i < 10; ++i) lines.write(instant_ms(1000), wall_ms(0), Level::error, "net", "x");
+    CHECK(count() == 3);
+    lines.write(instant_ms(1000), wall_ms(0), Level::info, "log", "y");
+    for (int i = 0; i < 5; ++i) lines.write(instant_ms(1000), wall_ms(0), Level::debug, "net", "z");
+    CHECK(count() == 6);
+    lines.write(instant_ms(1099), wall_ms(0), Level::info, "net", "still too early");
+    CHECK(count() == 0);
+    lines.write(instant_ms(1100), wall_ms(0), Level::info, "net", "again");
+    CHECK(pipe.text() == "1970-01-01T00:00:00.000Z warn  net: 8 lines were left out here: too many in a short time\n"
+                         "1970-01-01T00:00:00.000Z info  net: again\n");
+    for (int i = 0; i < 10; ++i) lines.write(instant_ms(9000), wall_ms(0), Level::info, "net", "x");  // long quiet: a whole burst, not more
+    CHECK(count() == 3);
 }

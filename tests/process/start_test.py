@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from harness import PATIENCE, SANITIZED, Case, answer, api_versions, connect, fetch, kcat_consume, kcat_produce, na, request, wait_for
+from harness import LEATD, PATIENCE, SANITIZED, Case, answer, api_versions, connect, fetch, kcat_consume, kcat_produce, na, request, wait_for
 
 
 def crc32c(data):
@@ -157,6 +157,19 @@ class Start(Case):
         leatd = self.leatd("--http", "off").start()
         leatd.process.send_signal(signal.SIGPIPE)
         self.assertGreater(api_versions(leatd.port), 5)
+
+    def test_with_its_descriptors_closed_no_line_ends_up_in_the_log_of_records(self):
+        leatd = self.leatd("--http", "127.0.0.1:0").start()
+        kcat_produce(leatd.port, "t", ["a"])
+        self.assertEqual(leatd.stop(), 0)
+        closed = subprocess.Popen(["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', LEATD, "--data", leatd.data, "--listen", leatd.listen, "--http", "off"])
+        self.addCleanup(closed.kill)
+        wait_for(lambda: self.answered(leatd.port), "the start")
+        kcat_produce(leatd.port, "t", ["b"])
+        closed.terminate()
+        self.assertEqual(closed.wait(11), 0)
+        leatd.start()
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["a", "b"])
 
     def test_json_log_lines_are_json(self):
         import json
