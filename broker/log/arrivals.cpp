@@ -44,11 +44,12 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
     const std::uint64_t flying = writing_ == Writing::group ? flight_bytes_ : 0;
     const std::uint64_t want = flying + round_up(open_->used() + frame, core_.page) +
                                round_up(open_growth_ + footer_growth(type, body), core_.page);
-    if (segment_ != no_segment && want <= room()) return ok();
     const std::uint32_t free = core_.segments.free_count();
-    const std::uint32_t keep = urgency == Urgency::data ? segments_kept_free + 1 : urgency == Urgency::fact ? segments_kept_free : 2;
-    if (free < keep) return fail(Error::full);
-    return ok();
+    const std::uint32_t keep = urgency == Urgency::data   ? segments_kept_free
+                               : urgency == Urgency::fact ? segments_kept_free - 1
+                                                          : segments_kept_for_checkpoint;
+    const bool opens = segment_ == no_segment || want > room();
+    return free >= keep + (opens ? 1 : 0) ? ok() : Status(fail(Error::full));
 }
 
 MutableBytes Arrivals::add(Instant now, FrameType type, StreamId stream, std::uint32_t body, CommitId& id) {

@@ -16,8 +16,8 @@
 namespace leat::log {
 
 /// Who asks for room, and so how far into the last free segments it may go: records leave four, facts and
-/// what a client deletes leave three, what frees segments leaves two. The very last is for a checkpoint, which
-/// alone can free segments when nothing more can be written to the ring.
+/// what a client deletes three, what frees segments one: that is for a checkpoint, which alone can free
+/// segments when nothing more can be written to the ring.
 enum class Urgency : std::uint8_t { data, fact, upkeep };
 constexpr std::uint32_t segments_kept_free = 4;
 constexpr std::uint32_t segments_kept_for_checkpoint = 1;

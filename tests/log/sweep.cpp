@@ -57,6 +57,12 @@ private:
     void reopen();
     void take_what_is_there(Rig& rig, CommitId flushed);
     void at_write();
+    std::map<StreamId, Offset> live_starts() const {
+        std::map<StreamId, Offset> starts;
+        for (const auto& [id, stream] : model_.streams)
+            if (const StreamState* state = rig_->log->stream(id)) starts[id] = state->log_start;
+        return starts;
+    }
     void check_image(SimImage image, bool deeper);
     bool check(Rig& rig, const Model& model, CommitId flushed, const std::map<StreamId, Offset>& starts);
     void fail(const std::string& text) {
@@ -74,6 +80,8 @@ private:
     Model model_;
     SweepResult result_;
     std::string where_;
+    std::map<StreamId, Offset> starts_;  ///< log starts when the last run ended
+    bool opened_ = false;
     std::uint64_t serial_ = 0, runs_ = 0;
 };
 
@@ -99,14 +107,14 @@ bool Sweep::start() {
     LogConfig config = small_config();
     // Small groups, so that commits are many; some runs let them grow.
     config.group_bytes_max = options_.seed % 3 == 0 ? 64 * KiB : 16 * KiB;
-    device_.on_write = [] {};
+    device_.on_write = [this] { at_write(); };  // the start itself is swept too
     rig_ = std::make_unique<Rig>(device_, config, options_.faults, options_.seed * 100 + ++runs_);
     if (!rig_->open()) {
         fail("open: " + rig_->log->open_error_text());
         return false;
     }
     declare(*rig_, Policies::expire);
-    device_.on_write = [this] { at_write(); };
+    opened_ = true;
     return true;
 }
 
@@ -147,8 +155,8 @@ void Sweep::append() {
     stream.batches.push_back({appended->base_offset, end, appended->commit, spec});
     stream.end = end;
     const StreamState* state = rig_->log->stream(id);
-    while (!stream.batches.empty() && stream.batches.front().end <= state->log_start && stream.batches.size() > 8)
-        stream.batches.erase(stream.batches.begin());  // expired, and the producer's last five are kept
+    while (!stream.batches.empty() && stream.batches.front().end <= state->log_start && stream.batches.size() > 300)
+        stream.batches.erase(stream.batches.begin());  // long expired: after a crash the log start may be an older one
 }
 
 void Sweep::fact() {
@@ -187,10 +195,9 @@ void Sweep::reopen() {
     else rig_->settle();
     if (clean && !rig_->log->closed()) fail("does not close");
     const CommitId flushed = rig_->log->flushed_commit();
-    std::map<StreamId, Offset> starts;
-    for (const auto& [id, stream] : model_.streams)
-        if (const StreamState* state = rig_->log->stream(id)) starts[id] = state->log_start;
+    starts_ = live_starts();
     const bool roomy = rig_->log->status().segments_free > 1;  // else there may be no place for the seal
+    opened_ = false;
     rig_.reset();
     device_.power_cycle();
     device_.fail_next(0, 0);
@@ -201,7 +208,7 @@ void Sweep::reopen() {
         if (!rig.open()) return fail("recovery: " + rig.log->open_error_text());
         declare(rig, Policies::keep_all);
         if (roomy && clean != rig.log->status().was_sealed) return fail("a clean stop was not told from another");
-        if (!check(rig, model_, flushed, starts)) return;
+        if (!check(rig, model_, flushed, starts_)) return;
         take_what_is_there(rig, flushed);
     }
     (void)start();
@@ -265,10 +272,8 @@ void Sweep::at_write() {
 
 void Sweep::check_image(SimImage image, bool deeper) {
     SimStorage device({.seed = 5}, std::move(image));
-    std::map<StreamId, Offset> starts;
-    for (const auto& [id, stream] : model_.streams)
-        if (const StreamState* state = rig_->log->stream(id)) starts[id] = state->log_start;
-    const CommitId flushed = rig_->log->flushed_commit();
+    const std::map<StreamId, Offset> starts = opened_ ? live_starts() : starts_;
+    const CommitId flushed = opened_ ? rig_->log->flushed_commit() : 0;  // what earlier runs made durable has 0
     std::map<StreamId, Offset> ends;
     std::map<StreamId, std::int32_t> grown;
     {

@@ -24,6 +24,14 @@ void SimImage::write(std::uint64_t at, std::span<const std::uint8_t> bytes) {
         const std::size_t inside = at % page_bytes;
         const std::size_t count = std::min(bytes.size(), page_bytes - inside);
         auto& page = pages_[at / page_bytes];
+        const bool zeros = count == page_bytes && std::all_of(bytes.begin(), bytes.begin() + page_bytes,
+                                                              [](std::uint8_t byte) { return byte == 0; });
+        if (zeros) {  // costs nothing: a gigabyte of them can be tested
+            page.reset();
+            bytes = bytes.subspan(count);
+            at += count;
+            continue;
+        }
         if (!page)
             page = std::make_shared<Page>();
         else if (page.use_count() > 1)
