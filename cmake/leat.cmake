@@ -25,7 +25,7 @@ function(leat_room)
   cmake_parse_arguments(ROOM "CORE" "NAME" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
   add_library(leat_${ROOM_NAME} STATIC ${ROOM_SOURCES})
   add_library(leat::${ROOM_NAME} ALIAS leat_${ROOM_NAME})
-  set_target_properties(leat_${ROOM_NAME} PROPERTIES EXPORT_NAME ${ROOM_NAME} POSITION_INDEPENDENT_CODE ON)
+  set_target_properties(leat_${ROOM_NAME} PROPERTIES EXPORT_NAME ${ROOM_NAME} POSITION_INDEPENDENT_CODE ${LEAT_HOSTED})
   target_compile_features(leat_${ROOM_NAME} PUBLIC cxx_std_20)
   target_include_directories(leat_${ROOM_NAME} PUBLIC
     $<BUILD_INTERFACE:${LEAT_ROOT}> $<BUILD_INTERFACE:${LEAT_ROOT}/sdk/include>

@@ -20,8 +20,8 @@ constexpr std::uint32_t run_id = 1;
 
 leat::device::TickClock ticks;
 leat::device::UartTransport<board::Uart0, 64> transport;
-leat::device::ProducerMemory<2 /*in flight*/, 320 /*batch*/, 3 /*buffers*/, 192 /*receive*/,
-                             192 /*send*/>
+leat::device::ProducerMemory<2 /*in flight*/, 224 /*batch*/, 3 /*buffers*/, 128 /*receive*/,
+                             176 /*send*/>
     memory;
 leat::device::Producer producer(
     memory, ticks, transport,

@@ -1,4 +1,5 @@
 // From reset to run(): memory, constructors, vectors.
+#include <cstddef>
 #include <cstdint>
 
 #include "board.hpp"
@@ -26,6 +27,38 @@ void on_uart0();
     for (;;) {
     }
 }
+}
+
+// Byte by byte and a tenth of newlib's: nothing here copies more than a batch. The compiler calls them by name,
+// and must not take a loop in one of them for a call to itself.
+extern "C" {
+#define PLAIN gnu::used, gnu::optimize("no-tree-loop-distribute-patterns")
+[[PLAIN]] void* memcpy(void* to, const void* from, std::size_t size) {
+    auto* out = static_cast<char*>(to);
+    auto* in = static_cast<const char*>(from);
+    while (size-- > 0) *out++ = *in++;
+    return to;
+}
+[[PLAIN]] void* memmove(void* to, const void* from, std::size_t size) {
+    auto* out = static_cast<char*>(to);
+    auto* in = static_cast<const char*>(from);
+    if (out <= in) return memcpy(to, from, size);
+    while (size-- > 0) out[size] = in[size];
+    return to;
+}
+[[PLAIN]] void* memset(void* to, int value, std::size_t size) {
+    auto* out = static_cast<char*>(to);
+    while (size-- > 0) *out++ = static_cast<char>(value);
+    return to;
+}
+[[PLAIN]] int memcmp(const void* a, const void* b, std::size_t size) {
+    auto* x = static_cast<const unsigned char*>(a);
+    auto* y = static_cast<const unsigned char*>(b);
+    for (; size > 0; --size, ++x, ++y)
+        if (*x != *y) return *x - *y;
+    return 0;
+}
+#undef PLAIN
 }
 
 namespace leat {

@@ -1,5 +1,7 @@
 #include "sdk/client/accumulator.hpp"
 
+#include "sdk/client/scan.hpp"
+
 namespace leat::client {
 
 namespace {
@@ -23,14 +25,13 @@ void Accumulator::add_buffers(std::span<Buffer> buffers, MutableBytes memory) {
     std::uint8_t found = 0;
     while (found < class_count_ && classes_[found].size < size) ++found;
     if (found == class_count_ || classes_[found].size != size) {
-        LEAT_CHECK(class_count_ < classes_max && size > wire::batch_header_size);
+        LEAT_CHECK(class_count_ < classes_max);
         // Class numbers stand in buffers in use: a new class may only be a longer one.
         LEAT_CHECK(found == class_count_);
         classes_[class_count_++].size = size;
     }
     for (Buffer& buffer : buffers) {
         buffer.memory = memory.first(size);
-        buffer.builder = wire::BatchBuilder(buffer.memory);
         memory = memory.subspan(size);
         buffer.size_class = found;
         buffer.next = classes_[found].free;
@@ -41,50 +42,62 @@ void Accumulator::add_buffers(std::span<Buffer> buffers, MutableBytes memory) {
 
 // ---- records in
 
-bool Accumulator::fits(const Buffer& buffer, const wire::RecordInput& record) const {
-    const wire::BatchBuilder& builder = buffer.builder;
-    const std::size_t room = std::min<std::size_t>(builder.capacity(), config_.batch_bytes);
-    return builder.size() < room && builder.size_of(record) <= room - builder.size();
+/// Bytes that are left. A record too long for a batch has one of its own.
+std::size_t Accumulator::room(const Buffer& buffer) const {
+    std::size_t limit = buffer.memory.size();
+    if (buffer.record_count > 0) limit = std::min<std::size_t>(limit, config_.batch_bytes);
+    return limit > buffer.used ? limit - buffer.used : 0;
 }
 
 bool Accumulator::starts_batch(std::uint16_t slot, const wire::RecordInput& record) const {
     const Buffer* last = slots_[slot].last;
-    return last == nullptr || !last->open || !fits(*last, record);
+    return last == nullptr || !last->open || room(*last) < record_bytes_max(record);
+}
+
+bool Accumulator::put(Buffer& buffer, const wire::RecordInput& record) {
+    const MutableBytes out = buffer.memory.subspan(buffer.used, room(buffer));
+    if (buffer.record_count == 0) buffer.base_timestamp = buffer.max_timestamp = record.timestamp;
+    // Unsigned, so that two absurd time stamps wrap instead of being undefined.
+    const auto delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(record.timestamp) -
+                                                 static_cast<std::uint64_t>(buffer.base_timestamp));
+    const std::size_t size = write_record(out, record, delta, buffer.record_count);
+    if (size == 0) return false;
+    if (record.timestamp > buffer.max_timestamp) buffer.max_timestamp = record.timestamp;
+    buffer.used += static_cast<std::uint32_t>(size);
+    ++buffer.record_count;
+    return true;
 }
 
 Result<std::uint64_t> Accumulator::append(std::uint16_t slot, Instant now,
                                           const wire::RecordInput& record) {
     Slot& s = slots_[slot];
     Buffer* buffer = s.last;
-    bool wakes = false;
-    if (starts_batch(slot, record)) {
+    if (buffer == nullptr || !buffer->open || !put(*buffer, record)) {
         if (buffer != nullptr && buffer->open) {
             s.want_bytes = config_.batch_bytes;
             close(*buffer);
-            wakes = true;
+            wake(slot);
         }
-        Result<Buffer*> begun = begin(slot, now, record);
-        if (wakes) wake(slot);
-        if (!begun) return fail(begun.error());
-        buffer = *begun;
+        const std::size_t bytes = record_bytes_max(record);
+        if (class_count_ == 0 || classes_[class_count_ - 1].size < bytes)
+            return fail(Error::too_large);
+        buffer = begin(s, now, bytes);
+        if (buffer == nullptr) return fail(Error::full);
+        buffer->slot = slot;
+        (void)put(*buffer, record);
     }
-    Status appended = buffer->builder.append(record);
-    LEAT_CHECK(appended);  // begin and fits saw the room
-    const std::uint64_t number = s.record_count++;
-    if (!buffer->lingers && buffer == s.untaken) wake(slot);
-    return number;
+    if (!buffer->linger.is_linked() && buffer == s.untaken) wake(slot);
+    return s.record_count++;
 }
 
-Result<Accumulator::Buffer*> Accumulator::begin(std::uint16_t slot, Instant now,
-                                                const wire::RecordInput& record) {
-    Slot& s = slots_[slot];
-    const wire::BatchBuilder empty;
-    Result<Buffer*> allocated = allocate(empty.size() + empty.size_of(record), s.want_bytes);
-    if (!allocated) return allocated;
-    Buffer& buffer = **allocated;
-    buffer.slot = slot;
+Accumulator::Buffer* Accumulator::begin(Slot& s, Instant now, std::size_t bytes) {
+    Buffer* found = allocate(bytes, s.want_bytes);
+    if (found == nullptr) return nullptr;
+    Buffer& buffer = *found;
     buffer.first_record = s.record_count;
     buffer.created = now;
+    buffer.used = 0;
+    buffer.record_count = 0;
     buffer.attributes = 0;
     buffer.next = nullptr;
     buffer.open = true;
@@ -92,17 +105,13 @@ Result<Accumulator::Buffer*> Accumulator::begin(std::uint16_t slot, Instant now,
     s.last = &buffer;
     if (s.untaken == nullptr) s.untaken = &buffer;
     ++unsettled_;
-    if (config_.linger.count() == 0) return &buffer;
-    buffer.lingers = true;
-    buffer.linger_before = linger_last_;
-    buffer.linger_after = nullptr;
-    (linger_last_ != nullptr ? linger_last_->linger_after : linger_first_) = &buffer;
-    linger_last_ = &buffer;
+    buffer.linger.queue = s.queue;
+    if (config_.linger.count() > 0) lingers_.insert(buffer.linger, now + config_.linger);
     return &buffer;
 }
 
 /// The smallest free buffer of at least `wanted` bytes, else the largest that holds the record.
-Result<Accumulator::Buffer*> Accumulator::allocate(std::size_t bytes, std::size_t wanted) {
+Accumulator::Buffer* Accumulator::allocate(std::size_t bytes, std::size_t wanted) {
     Class* best = nullptr;
     for (std::uint8_t i = 0; i < class_count_; ++i) {
         Class& candidate = classes_[i];
@@ -110,37 +119,24 @@ Result<Accumulator::Buffer*> Accumulator::allocate(std::size_t bytes, std::size_
         best = &candidate;
         if (candidate.size >= wanted) break;
     }
-    if (best == nullptr)
-        return fail(class_count_ == 0 || classes_[class_count_ - 1].size < bytes ? Error::too_large
-                                                                                 : Error::full);
+    if (best == nullptr) return nullptr;
     Buffer* buffer = best->free;
     best->free = buffer->next;
     --free_count_;
-    buffer->builder.clear();
     return buffer;
 }
 
 // ---- batches out
 
-void Accumulator::linger_over(Buffer& buffer) {
-    if (!buffer.lingers) return;
-    buffer.lingers = false;
-    (buffer.linger_before != nullptr ? buffer.linger_before->linger_after : linger_first_) =
-        buffer.linger_after;
-    (buffer.linger_after != nullptr ? buffer.linger_after->linger_before : linger_last_) =
-        buffer.linger_before;
-}
-
 void Accumulator::close(Buffer& buffer) {
-    linger_over(buffer);
-    const ByteView records = buffer.builder.records();
+    buffer.linger.unlink();
     buffer.open = false;
-    buffer.records_bytes = static_cast<std::uint32_t>(records.size());
     if (compressor_ == nullptr) return;
+    const ByteView records = ByteView(buffer.memory).first(buffer.used);
     Result<std::size_t> size = compressor_->compress(records, compress_room_);
     if (!size || *size >= records.size()) return;
-    copy_bytes(compress_room_.first(*size), buffer.memory.subspan(wire::batch_header_size));
-    buffer.records_bytes = static_cast<std::uint32_t>(*size);
+    copy_bytes(compress_room_.first(*size), buffer.memory);
+    buffer.used = static_cast<std::uint32_t>(*size);
     buffer.attributes = static_cast<std::int16_t>(compressor_->codec());
 }
 
@@ -148,24 +144,11 @@ void Accumulator::wake(std::uint16_t slot) {
     if (slots_[slot].queue != nullptr) slots_[slot].queue->wake();
 }
 
-Instant Accumulator::deadline() const {
-    return linger_first_ != nullptr ? linger_first_->created + config_.linger : never;
-}
-
 void Accumulator::on_deadline(Instant now) {
     // The batch stays open: while the Sender is busy with others it goes on taking records.
-    while (deadline() <= now) {
-        Buffer& buffer = *linger_first_;
-        linger_over(buffer);
-        wake(buffer.slot);
-    }
-}
-
-void Accumulator::flush(Instant) {
-    while (linger_first_ != nullptr) {
-        Buffer& buffer = *linger_first_;
-        linger_over(buffer);
-        wake(buffer.slot);
+    for (DueLink* link; (link = lingers_.first()) != nullptr && link->due <= now;) {
+        link->unlink();
+        if (link->queue != nullptr) link->queue->wake();
     }
 }
 
@@ -174,19 +157,18 @@ Peek Accumulator::peek(std::uint16_t slot, Instant now, SourceBatch& out) {
     Buffer* buffer = s.untaken;
     if (buffer == nullptr) return Peek::empty;
     if (buffer->open) {
-        if (buffer->lingers && now < buffer->created + config_.linger) return Peek::pending;
-        s.want_bytes = static_cast<std::uint32_t>(buffer->builder.size());
+        if (buffer->linger.is_linked() && now < buffer->linger.due) return Peek::pending;
+        s.want_bytes = buffer->used;
         close(*buffer);
     }
-    const wire::BatchHeader& header = buffer->builder.header();
-    out = {.ticket = ticket_of(*buffer),
-           .records = buffer->memory.subspan(wire::batch_header_size, buffer->records_bytes),
-           .attributes = buffer->attributes,
-           .last_offset_delta = header.last_offset_delta,
-           .base_timestamp = header.base_timestamp,
-           .max_timestamp = header.max_timestamp,
-           .record_count = header.record_count,
-           .created = buffer->created};
+    out.ticket = ticket_of(*buffer);
+    out.records = ByteView(buffer->memory).first(buffer->used);
+    out.attributes = buffer->attributes;
+    out.last_offset_delta = buffer->record_count - 1;
+    out.base_timestamp = buffer->base_timestamp;
+    out.max_timestamp = buffer->max_timestamp;
+    out.record_count = buffer->record_count;
+    out.created = buffer->created;
     return Peek::batch;
 }
 
@@ -202,7 +184,7 @@ void Accumulator::settle(std::uint16_t slot, std::uint64_t ticket, const Outcome
     LEAT_CHECK(buffer != nullptr && buffer != s.untaken && ticket_of(*buffer) == ticket);
     const DeliveryReport report{.slot = slot,
                                 .first_record = buffer->first_record,
-                                .record_count = buffer->builder.record_count(),
+                                .record_count = buffer->record_count,
                                 .error = outcome.error,
                                 .base_offset = outcome.base_offset,
                                 .log_append_time = outcome.log_append_time};

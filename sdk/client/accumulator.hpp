@@ -52,19 +52,19 @@ class Accumulator final : public BatchSource {
 public:
     /// A buffer and what is in it. Size classes are made by handing in buffers of several sizes.
     struct Buffer {
-        MutableBytes memory{};
-        wire::BatchBuilder builder{};  ///< writes into memory, behind 61 bytes
+        MutableBytes memory{};  ///< the records; the batch's header is the Sender's
+        std::int64_t base_timestamp = 0;
+        std::int64_t max_timestamp = 0;
         std::uint64_t first_record = 0;
         Instant created{};
+        DueLink linger{};        ///< linked while it waits for more records
         Buffer* next = nullptr;  ///< in the free list, or the slot's next younger batch
-        Buffer* linger_before = nullptr;
-        Buffer* linger_after = nullptr;
-        std::uint32_t records_bytes = 0;  ///< from byte 61 on, once closed
-        std::int16_t attributes = 0;      ///< the codec, if it was compressed
+        std::uint32_t used = 0;  ///< bytes of records
+        std::int32_t record_count = 0;
+        std::int16_t attributes = 0;  ///< the codec, if it was compressed
         std::uint16_t slot = 0;
         std::uint8_t size_class = 0;
-        bool open = false;     ///< takes records
-        bool lingers = false;  ///< in the linger list
+        bool open = false;  ///< takes records
     };
     struct Slot {
         PartitionQueue* queue = nullptr;  ///< woken when a batch is ready
@@ -95,7 +95,7 @@ public:
     std::size_t slot_count() const { return slots_.size(); }
     /// A new batch would start: the moment for a sticky partitioner to move on.
     bool starts_batch(std::uint16_t slot, const wire::RecordInput& record) const;
-    Instant deadline() const;  ///< the next linger that ends
+    Instant deadline() const { return lingers_.due(); }  ///< the next linger that ends
 
     // tell
     void on_deadline(Instant now);
@@ -106,7 +106,7 @@ public:
     /// that long)
     Result<std::uint64_t> append(std::uint16_t slot, Instant now, const wire::RecordInput& record);
     /// All open batches are closed now, without waiting for their linger.
-    void flush(Instant now);
+    void flush(Instant) { on_deadline(never); }
 
     // BatchSource, for the Sender
     Peek peek(std::uint16_t slot, Instant now, SourceBatch& out) override;
@@ -115,11 +115,11 @@ public:
     Instant oldest(std::uint16_t slot) const override;
 
 private:
-    Result<Buffer*> allocate(std::size_t bytes, std::size_t wanted);
-    Result<Buffer*> begin(std::uint16_t slot, Instant now, const wire::RecordInput& record);
-    bool fits(const Buffer& buffer, const wire::RecordInput& record) const;
+    Buffer* allocate(std::size_t bytes, std::size_t wanted);
+    Buffer* begin(Slot& slot, Instant now, std::size_t bytes);
+    bool put(Buffer& buffer, const wire::RecordInput& record);
+    std::size_t room(const Buffer& buffer) const;
     void close(Buffer& buffer);
-    void linger_over(Buffer& buffer);
     void wake(std::uint16_t slot);
 
     static constexpr std::size_t classes_max = 4;
@@ -133,9 +133,7 @@ private:
     BatchCompressor* compressor_;
     MutableBytes compress_room_;
     Class classes_[classes_max];
-    Buffer* linger_first_ =
-        nullptr;  // in order of creation, which is the order in which lingers end
-    Buffer* linger_last_ = nullptr;
+    DueList lingers_;
     std::uint8_t class_count_ = 0;
     std::uint32_t free_count_ = 0;
     std::uint32_t unsettled_ = 0;

@@ -1,5 +1,7 @@
 #include "sdk/client/connection.hpp"
 
+#include "sdk/client/scan.hpp"
+
 namespace leat::client {
 
 namespace {
@@ -18,17 +20,17 @@ Connection::Connection(const Memory& memory, std::string_view client_id, Handsha
 }
 
 bool Connection::can_send(std::size_t bytes, std::size_t pieces) const {
-    return is_ready() && !in_flight_.is_full() && bytes <= send_room() && pieces <= pieces_room();
+    return is_ready() && !is_full() && bytes <= send_room() && pieces <= pieces_room();
 }
 
 // ---- what happens outside
 
 void Connection::on_connected(Instant now) {
-    LEAT_CHECK(in_flight_.empty());
+    LEAT_CHECK(in_flight_count_ == 0);
     received_ = answered_ = skip_ = 0;
     ready_told_ = false;
     state_ = State::ready;
-    if (handshake_ == nullptr) return;
+    if (!can_negotiate() || handshake_ == nullptr) return;
     state_ = State::handshake;
     in_handshake_ = true;
     run_handshake(handshake_->start(now, *this));
@@ -61,11 +63,7 @@ std::size_t Connection::on_bytes(Instant now, ByteView bytes) {
 }
 
 void Connection::on_written(Instant, std::size_t bytes) {
-    for (std::size_t i = 0, left = bytes; i < in_flight_.size() && left > 0; ++i) {
-        const auto part = std::min<std::size_t>(in_flight_[i].unwritten, left);
-        in_flight_[i].unwritten -= static_cast<std::uint32_t>(part);
-        left -= part;
-    }
+    written_bytes_ += static_cast<std::uint32_t>(bytes);
     while (bytes > 0) {
         LEAT_CHECK(pieces_begin_ < pieces_sealed_);
         ByteView& piece = pieces_[pieces_begin_];
@@ -84,8 +82,8 @@ void Connection::on_deadline(Instant now) {
 
 Instant Connection::deadline() const {
     Instant first = never;
-    for (std::size_t i = 0; i < in_flight_.size(); ++i)
-        first = earlier(first, in_flight_[i].deadline);
+    for (const InFlight& request : in_flight_.first(in_flight_count_))
+        first = earlier(first, request.deadline);
     return first;
 }
 
@@ -102,21 +100,28 @@ Result<MutableBytes> Connection::open_frame(wire::ApiKey key, std::int16_t versi
                                             wire::Lengths lengths, std::size_t response_header) {
     LEAT_CHECK(!open_);
     if (!is_ready() && !in_handshake_) return fail(Error::disconnected);
-    const std::size_t head = length_size + 10 + client_id_.size() + 1;
-    if (in_flight_.is_full() || pieces_room() == 0 || send_room() < head)
+    // Written here and not by wire's encoder: three numbers and a name, and every device pays for
+    // it.
+    const bool compact = lengths == wire::Lengths::compact;
+    const std::size_t head = length_size + 10 + client_id_.size() + (compact ? 1 : 0);
+    if (is_full() || pieces_room() == 0 || send_room() < head)
         return fail(send_.size() < head ? Error::too_large : Error::would_block);
-    const wire::RequestHeader header{key, version, next_correlation_, client_id_};
-    Result<std::size_t> size =
-        wire::encode_request_header(header, lengths, room().subspan(length_size));
-    if (!size) return fail(size.error());
-    open_request_ = {};
-    open_request_.correlation_id = next_correlation_;
-    open_request_.api_key = static_cast<std::int16_t>(key);
-    open_request_.api_version = version;
-    open_request_.response_header = static_cast<std::uint8_t>(response_header);
+    std::uint8_t* at = send_.data() + send_end_ + length_size;
+    at = put16(static_cast<std::uint16_t>(key), at);
+    at = put16(static_cast<std::uint16_t>(version), at);
+    at = put32(static_cast<std::uint32_t>(next_correlation_), at);
+    at = put16(static_cast<std::uint16_t>(client_id_.size()), at);
+    copy_bytes(bytes_of(client_id_), {at, client_id_.size()});
+    if (compact) at[client_id_.size()] = 0;  // no tags
+    InFlight& request = in_flight_[in_flight_count_];
+    request.correlation_id = next_correlation_;
+    request.api_key = static_cast<std::int16_t>(key);
+    request.api_version = static_cast<std::int8_t>(version);
+    request.response_header = static_cast<std::uint8_t>(response_header);
     open_ = true;
     open_at_ = send_end_;
-    append_own(length_size + *size);
+    open_bytes_ = 0;
+    append_own(head);
     return room();
 }
 
@@ -128,7 +133,7 @@ void Connection::append_own(std::size_t bytes) {
 
 void Connection::append_borrowed(ByteView bytes) {
     if (bytes.empty()) return;
-    open_request_.unwritten += static_cast<std::uint32_t>(bytes.size());
+    open_bytes_ += static_cast<std::uint32_t>(bytes.size());
     if (pieces_end_ > pieces_sealed_) {
         ByteView& last = pieces_[pieces_end_ - 1];
         if (last.data() + last.size() == bytes.data()) {
@@ -143,13 +148,14 @@ void Connection::append_borrowed(ByteView bytes) {
 void Connection::seal_request(Instant now, const RequestOptions& options) {
     LEAT_CHECK(open_);
     open_ = false;
-    store_big(send_.data() + open_at_,
-              open_request_.unwritten - static_cast<std::uint32_t>(length_size));
-    open_request_.deadline = now + options.timeout;
-    open_request_.context = options.context;
-    open_request_.owner = options.owner;
-    open_request_.answer = options.answer;
-    (void)in_flight_.push(open_request_);  // open_frame saw a free slot
+    put32(open_bytes_ - static_cast<std::uint32_t>(length_size), send_.data() + open_at_);
+    sealed_bytes_ += open_bytes_;
+    InFlight& request = in_flight_[in_flight_count_++];
+    request.deadline = now + options.timeout;
+    request.context = options.context;
+    request.owner = options.owner;
+    request.answer = options.answer;
+    request.written_at = sealed_bytes_;
     pieces_sealed_ = pieces_end_;
     next_correlation_ = (next_correlation_ + 1) & 0x7fffffff;
 }
@@ -170,63 +176,75 @@ Fail Connection::give_back_request(Error error) {
 
 // ---- answers
 
-std::optional<Event> Connection::poll_event(Instant now) {
-    if (state_ == State::idle) return std::nullopt;
-    if (state_ == State::closing) {
-        if (!in_flight_.empty()) {
-            Event event = end_front(Event::Kind::failed, why_closed_);
-            return event.owner == owner_handshake ? poll_event(now) : std::optional(event);
+bool Connection::poll_event(Instant now, Event& out) {
+    for (;;) {
+        if (state_ == State::closing) {
+            if (in_flight_count_ == 0) {
+                state_ = State::idle;
+                out.kind = Event::Kind::closed;
+                out.error = why_closed_;
+                return true;
+            }
+            end_front(out, Event::Kind::failed, why_closed_);
+            if (can_negotiate() && out.owner == owner_handshake) continue;
+            return true;
         }
-        state_ = State::idle;
-        return Event{.kind = Event::Kind::closed, .error = why_closed_};
+        if (state_ == State::idle) return false;
+        if (state_ == State::ready && !ready_told_) {
+            ready_told_ = true;
+            out.kind = Event::Kind::ready;
+            return true;
+        }
+        if (in_flight_count_ > 0 && in_flight_[0].answer == Answer::none &&
+            static_cast<std::int32_t>(written_bytes_ - in_flight_[0].written_at) >= 0)
+            return end_front(out, Event::Kind::written, Error{});
+        const State before = state_;
+        if (next_answer(now, out)) return true;
+        if (state_ == before) return false;
     }
-    if (state_ == State::ready && !ready_told_) {
-        ready_told_ = true;
-        return Event{.kind = Event::Kind::ready};
-    }
-    if (!in_flight_.empty() && in_flight_.front().answer == Answer::none &&
-        in_flight_.front().unwritten == 0)
-        return end_front(Event::Kind::written, Error{});
-    return next_answer(now);
 }
 
-/// The next whole frame in the receive buffer, if it is the answer to the oldest request.
-std::optional<Event> Connection::next_answer(Instant now) {
+/// The next whole frame in the receive buffer, if it is the answer to the oldest request. False:
+/// none, or the state has changed.
+bool Connection::next_answer(Instant now, Event& out) {
     for (;;) {
         const std::size_t skipped = std::min(skip_, received_ - answered_);
         skip_ -= skipped;
         answered_ += skipped;
-        const ByteView bytes = ByteView(receive_).subspan(answered_, received_ - answered_);
-        if (bytes.size() < frame_head) return std::nullopt;
-        const auto length = load_big<std::uint32_t>(bytes.data());
+        const std::uint8_t* const bytes = receive_.data() + answered_;
+        const std::size_t here = received_ - answered_;
+        if (here < frame_head) return false;
+        const std::uint32_t length = get32(bytes);
         const std::size_t size = length_size + length;
-        const auto id = load_big<std::int32_t>(bytes.data() + length_size);
-        const bool waited = !in_flight_.empty();
-        const std::int32_t expected =
-            waited ? in_flight_.front().correlation_id : next_correlation_;
-        if (length < frame_head - length_size || length > 0x7fffffff || id < 0 || id > expected ||
-            (id == expected && (!waited || in_flight_.front().answer == Answer::none))) {
+        const std::uint32_t id = get32(bytes + length_size);
+        const bool waited = in_flight_count_ > 0;
+        const InFlight& front = in_flight_[0];
+        const auto expected =
+            static_cast<std::uint32_t>(waited ? front.correlation_id : next_correlation_);
+        const bool is_it = id == expected;
+        if (length < frame_head - length_size || length > 0x7fffffff || id > expected ||
+            (is_it && (!waited || front.answer == Answer::none))) {
             close(Error::malformed);
-            return poll_event(now);
+            return false;
         }
-        if (id == expected && size <= receive_.size() && bytes.size() < size) return std::nullopt;
-        if (id != expected || size > receive_.size()) {
+        if (!is_it || size > receive_.size()) {
             skip_ = size;
-            if (id == expected) return end_front(Event::Kind::failed, Error::too_large);
+            if (is_it) return end_front(out, Event::Kind::failed, Error::too_large);
             continue;
         }
+        if (here < size) return false;
         answered_ += size;
-        wire::Reader reader(bytes.subspan(frame_head, size - frame_head));
-        if (in_flight_.front().response_header > 4) reader.skip_tags();
-        if (reader.failed()) {
+        Scan scan({bytes + frame_head, size - frame_head});
+        if (front.response_header > 4) scan.skip_tags();
+        if (scan.is_bad()) {
             close(Error::malformed);
-            return poll_event(now);
+            return false;
         }
-        Event event = end_front(Event::Kind::response, Error{});
-        event.body = reader.rest();
-        if (event.owner != owner_handshake) return event;
+        end_front(out, Event::Kind::response, Error{});
+        out.body = scan.rest();
+        if (!can_negotiate() || out.owner != owner_handshake) return true;
         in_handshake_ = true;
-        if (run_handshake(handshake_->on_response(now, *this, event))) return poll_event(now);
+        if (run_handshake(handshake_->on_response(now, *this, out))) return false;
     }
 }
 
@@ -240,16 +258,18 @@ bool Connection::run_handshake(Handshake::Step step) {
     return true;
 }
 
-Event Connection::end_front(Event::Kind kind, Error error) {
-    const InFlight& front = in_flight_.front();
-    Event event{.kind = kind,
-                .owner = front.owner,
-                .error = error,
-                .api_key = static_cast<wire::ApiKey>(front.api_key),
-                .api_version = front.api_version,
-                .context = front.context};
-    in_flight_.pop();
-    return event;
+bool Connection::end_front(Event& out, Event::Kind kind, Error error) {
+    const InFlight& front = in_flight_[0];
+    out.kind = kind;
+    out.owner = front.owner;
+    out.error = error;
+    out.api_key = static_cast<wire::ApiKey>(front.api_key);
+    out.api_version = front.api_version;
+    out.context = front.context;
+    --in_flight_count_;
+    std::memmove(&in_flight_[0], &in_flight_[1 < in_flight_.size() ? 1 : 0],
+                 in_flight_count_ * sizeof(InFlight));
+    return true;
 }
 
 void Connection::close(Error why) {

@@ -20,7 +20,6 @@
 
 #include "leat/result.hpp"
 #include "leat/time.hpp"
-#include "sdk/base/bounded.hpp"
 #include "sdk/base/bytes.hpp"
 #include "sdk/wire/api_key.hpp"
 #include "sdk/wire/codec.hpp"
@@ -29,6 +28,10 @@
 namespace leat::client {
 
 class Connection;
+
+/// A Connection may be given a Handshake. The build decides (produce_codec.hpp); where it may not,
+/// link-time optimisation drops what would serve one.
+bool can_negotiate();
 
 /// Who asked, so that the driver hands each event to the right object. The numbers are the driver's
 /// own.
@@ -53,10 +56,10 @@ struct Event {
         response,  ///< `body` is the answer, behind its response header
         written,   ///< a request with Answer::none left
         failed,    ///< no usable answer: `error` too_large (it came, was longer than the receive
-                 ///< buffer and was skipped), or the connection died first (disconnected,
-                 ///< timed_out, malformed): then nobody knows whether the request was carried out
-        closed,  ///< the last event of a connection: close the pipe. All its requests have failed
-                 ///< before
+                   ///< buffer and was skipped), or the connection died first (disconnected,
+                   ///< timed_out, malformed): then nobody knows whether the request was carried out
+        closed,    ///< the last event of a connection: close the pipe. All its requests have failed
+                   ///< before
     };
     Kind kind{};
     Owner owner = 0;
@@ -89,12 +92,12 @@ public:
         Instant deadline{};
         void* context = nullptr;
         std::int32_t correlation_id = 0;
+        std::uint32_t written_at = 0;  ///< the count of bytes written when its last one is
         std::int16_t api_key = 0;
-        std::int16_t api_version = 0;
+        std::int8_t api_version = 0;
+        std::uint8_t response_header = 4;
         Owner owner = 0;
         Answer answer{};
-        std::uint8_t response_header = 4;
-        std::uint32_t unwritten = 0;
     };
     /// All the memory there is. The caller keeps it alive as long as the connection.
     struct Memory {
@@ -116,10 +119,10 @@ public:
     /// What to speak: from the handshake, or `pinned` without one. -1: the peer does not know this
     /// API.
     std::int16_t version(wire::ApiKey key, std::int16_t pinned) const {
-        return handshake_ ? handshake_->version(key) : pinned;
+        return can_negotiate() && handshake_ ? handshake_->version(key) : pinned;
     }
     std::string_view client_id() const { return client_id_; }
-    std::size_t in_flight_count() const { return in_flight_.size(); }
+    std::size_t in_flight_count() const { return in_flight_count_; }
     /// A request could be opened now: in-flight slot, pieces and at least `bytes` of send memory
     /// are there.
     bool can_send(std::size_t bytes, std::size_t pieces = 1) const;
@@ -183,35 +186,42 @@ public:
     std::span<const ByteView> poll_write() const {
         return pieces_.subspan(pieces_begin_, pieces_sealed_ - pieces_begin_);
     }
-    std::optional<Event> poll_event(Instant now);
+    std::optional<Event> poll_event(Instant now) {
+        Event event;
+        return poll_event(now, event) ? std::optional(event) : std::nullopt;
+    }
+    bool poll_event(Instant now, Event& out);
     /// The earliest request time-out. `never` if nothing is in flight.
     Instant deadline() const;
 
 private:
     Result<MutableBytes> open_frame(wire::ApiKey key, std::int16_t version, wire::Lengths lengths,
                                     std::size_t response_header);
-    std::optional<Event> next_answer(Instant now);
+    bool next_answer(Instant now, Event& out);
+    bool is_full() const { return in_flight_count_ == in_flight_.size(); }
     bool run_handshake(Handshake::Step step);
-    Event end_front(Event::Kind kind, Error error);
+    bool end_front(Event& out, Event::Kind kind, Error error);
     void close(Error why);
 
     MutableBytes receive_;
     MutableBytes send_;
     std::span<ByteView> pieces_;
-    RingView<InFlight> in_flight_;
+    std::span<InFlight> in_flight_;  // oldest first; few enough to move up
+    std::size_t in_flight_count_ = 0;
     std::string_view client_id_;
     Handshake* handshake_;
     std::size_t received_ = 0;  // bytes in receive_
-    std::size_t answered_ =
-        0;  // its front part that was looked at; the last event's body may lie there
+    std::size_t answered_ = 0;  // its front that was looked at; the last event's body may lie there
     std::size_t skip_ = 0;      // bytes of an answer that nobody wants, still to come
     std::size_t send_end_ = 0;  // bytes used in send_
     std::size_t open_at_ = 0;   // where the open request's length field stands
-    std::size_t pieces_begin_ =
-        0;  // [begin, sealed) is to be written, [sealed, end) belongs to the open request
+    // Pieces [begin, sealed) are to be written, [sealed, end) belong to the open request.
+    std::size_t pieces_begin_ = 0;
     std::size_t pieces_sealed_ = 0;
     std::size_t pieces_end_ = 0;
-    InFlight open_request_{};  // `unwritten` counts its bytes
+    std::uint32_t sealed_bytes_ = 0;  // ever, modulo 2^32
+    std::uint32_t written_bytes_ = 0;
+    std::uint32_t open_bytes_ = 0;
     std::int32_t next_correlation_ = 0;
     State state_ = State::idle;
     Error why_closed_{};

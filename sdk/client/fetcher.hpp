@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "sdk/base/bounded.hpp"
 #include "sdk/client/backoff.hpp"
 #include "sdk/client/connection.hpp"
 #include "sdk/wire/error_code.hpp"

@@ -23,7 +23,7 @@ void PartitionQueue::wake() {
 }
 
 void PartitionQueue::restore(const ProducerState& state) {
-    LEAT_CHECK(window_.empty());
+    LEAT_CHECK(count_ == 0);
     state_ = state;
 }
 
@@ -31,8 +31,8 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
                                           TakenBatch*& out) {
     TakenBatch* waiting = nullptr;
     bool doubtful = false;
-    for (std::size_t i = 0; i < window_.size(); ++i) {
-        TakenBatch& batch = window_[i];
+    for (std::size_t i = 0; i < count_; ++i) {
+        TakenBatch& batch = at(i);
         if (batch.state == State::waiting) {
             if (waiting == nullptr) waiting = &batch;
             doubtful |= batch.doubtful;
@@ -44,35 +44,41 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
         if (needs_bump_ && !doubtful) {
             if (in_flight_ > 0) return Next::blocked;
             if (!bump(*identity)) return Next::needs_producer_id;
-        } else if (window_.empty() && state_.producer_id != identity->producer_id) {
+        } else if (count_ == 0 && state_.producer_id != identity->producer_id) {
             state_ = {identity->producer_id, identity->producer_epoch, 0};
             established_ = false;
         }
         if (state_.producer_id < 0) return Next::needs_producer_id;
         if (!established_ && in_flight_ > 0) return Next::blocked;
     }
-    if (waiting != nullptr) {
-        out = waiting;
-        return Next::batch;
-    }
+    out = waiting;
+    if (waiting != nullptr) return Next::batch;
     // A hole before this batch would make it fail: first the batches in doubt, then the bump.
-    if (window_.is_full() || needs_bump_) return Next::blocked;
-    SourceBatch source;
-    const Peek peek = source_.peek(slot_, now, source);
+    if (count_ == window_.size() || needs_bump_) return Next::blocked;
+    const Peek peek = take_next(now);
     if (peek != Peek::batch) return peek == Peek::pending ? Next::pending : Next::empty;
-    TakenBatch& batch = take(source);
+    TakenBatch& batch = at(count_ - 1u);
     if (identity != nullptr) {
         batch.base_sequence = state_.next_sequence;
-        state_.next_sequence = wire::next_sequence(state_.next_sequence, source.record_count);
+        state_.next_sequence = wire::next_sequence(state_.next_sequence, batch.source.record_count);
     }
     out = &batch;
     return Next::batch;
 }
 
-TakenBatch& PartitionQueue::take(const SourceBatch& source) {
-    (void)window_.push({.source = source, .queue = this});
-    source_.take(slot_, source.ticket);
-    return window_.back();
+/// The source's next batch into the window, which has room.
+Peek PartitionQueue::take_next(Instant now) {
+    TakenBatch& batch = at(count_);
+    batch.source = {};
+    const Peek peek = source_.peek(slot_, now, batch.source);
+    if (peek != Peek::batch) return peek;
+    source_.take(slot_, batch.source.ticket);
+    batch.queue = this;
+    batch.base_sequence = -1;
+    batch.state = State::waiting;
+    batch.doubtful = false;
+    ++count_;
+    return peek;
 }
 
 /// A new life at sequence 0: the next epoch, or a new id once the epochs are used up.
@@ -86,8 +92,8 @@ bool PartitionQueue::bump(ProducerIdentity& identity) {
     }
     state_.next_sequence = 0;
     established_ = false;
-    for (std::size_t i = 0; i < window_.size(); ++i) {
-        TakenBatch& batch = window_[i];
+    for (std::size_t i = 0; i < count_; ++i) {
+        TakenBatch& batch = at(i);
         if (batch.state != State::waiting) continue;
         batch.base_sequence = state_.next_sequence;
         state_.next_sequence = wire::next_sequence(state_.next_sequence, batch.source.record_count);
@@ -128,8 +134,7 @@ PartitionQueue::Verdict PartitionQueue::on_answer(TakenBatch& batch, const Outco
             // sending it again cannot help: the broker waits for a sequence that we do not have any
             // more.
             bool first = true;
-            for (std::size_t i = 0; &window_[i] != &batch; ++i)
-                first &= window_[i].state == State::settled;
+            for (std::size_t i = 0; &at(i) != &batch; ++i) first &= at(i).state == State::settled;
             if (first || outcome.error != ErrorCode::out_of_order_sequence_number)
                 needs_bump_ = true;
             return first ? Verdict::retry : Verdict::done;
@@ -155,49 +160,39 @@ void PartitionQueue::settle(TakenBatch& batch, const Outcome& outcome) {
 }
 
 void PartitionQueue::settle_front() {
-    while (!window_.empty() && window_.front().state == State::settled) {
-        const std::uint64_t ticket = window_.front().source.ticket;
-        const Outcome outcome = window_.front().outcome;
-        window_.pop();  // first: settle may wake us
-        source_.settle(slot_, ticket, outcome);
+    while (count_ > 0 && at(0).state == State::settled) {
+        const TakenBatch& batch = at(0);
+        if (++first_ == window_.size()) first_ = 0;
+        --count_;  // first: settle may wake us, though not take anything
+        source_.settle(slot_, batch.source.ticket, batch.outcome);
     }
 }
 
 Instant PartitionQueue::expire(Instant now, milliseconds delivery_timeout) {
     if (delivery_timeout.count() == 0) return never;
     for (;;) {
-        if (window_.empty()) {
-            const Instant begun = source_.oldest(slot_);
-            if (begun == never) return never;
-            if (begun + delivery_timeout > now) return begun + delivery_timeout;
-            SourceBatch source;
-            if (source_.peek(slot_, now, source) != Peek::batch) return never;
-            settle(take(source), {.error = ErrorCode::request_timed_out});
-            continue;
-        }
-        TakenBatch& batch = window_.front();
+        Instant begun = count_ > 0 ? at(0).source.created : source_.oldest(slot_);
         // In flight: the answer or the request's own time-out comes first.
-        if (batch.state == State::in_flight) return never;
-        const Instant due = batch.source.created + delivery_timeout;
-        if (due > now) return due;
-        if (batch.base_sequence >= 0) needs_bump_ = true;
-        settle(batch, {.error = ErrorCode::request_timed_out});
+        if (begun == never || (count_ > 0 && at(0).state == State::in_flight)) return never;
+        begun += delivery_timeout;
+        if (begun > now) return begun;
+        if (count_ == 0 && take_next(now) != Peek::batch) return never;
+        if (at(0).base_sequence >= 0) needs_bump_ = true;
+        settle(at(0), {.error = ErrorCode::request_timed_out});
     }
 }
 
 bool PartitionQueue::fail_all(Instant now, wire::ErrorCode error) {
-    for (std::size_t i = 0; i < window_.size(); ++i) {
-        TakenBatch& batch = window_[i];
+    for (std::size_t i = 0; i < count_; ++i) {
+        TakenBatch& batch = at(i);
         if (batch.state != State::waiting) continue;
         if (batch.base_sequence >= 0) needs_bump_ = true;
         batch.state = State::settled;
         batch.outcome = {.error = error};
     }
     settle_front();
-    SourceBatch source;
-    while (window_.empty() && source_.peek(slot_, now, source) == Peek::batch)
-        settle(take(source), {.error = error});
-    return window_.empty();
+    while (count_ == 0 && take_next(now) == Peek::batch) settle(at(0), {.error = error});
+    return count_ == 0;
 }
 
 }  // namespace leat::client

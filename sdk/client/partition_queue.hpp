@@ -27,7 +27,6 @@
 #include <string_view>
 
 #include "leat/time.hpp"
-#include "sdk/base/bounded.hpp"
 #include "sdk/client/batch_source.hpp"
 #include "sdk/client/due_list.hpp"
 #include "sdk/wire/types.hpp"
@@ -56,7 +55,7 @@ struct TakenBatch {
     Outcome outcome{};  ///< once settled: kept until all before it are
     PartitionQueue* queue = nullptr;
     TakenBatch* next_in_request = nullptr;
-    std::int32_t base_sequence = -1;  ///< -1: not idempotent
+    std::int32_t base_sequence = 0;  ///< -1: not idempotent
     State state = State::waiting;
     bool doubtful = false;
 };
@@ -88,7 +87,7 @@ public:
     void set_topic_id(const wire::Uuid& id) { topic_id_ = id; }
     Sender* lent_to() const { return sender_; }
     std::size_t in_flight_count() const { return in_flight_; }
-    std::size_t unsettled_count() const { return window_.size(); }
+    std::size_t unsettled_count() const { return count_; }
     /// Under which name it sends, and the sequence of the next batch that has none yet.
     const ProducerState& sending_as() const { return state_; }
 
@@ -120,19 +119,25 @@ private:
     void settle(TakenBatch& batch, const Outcome& outcome);
     void settle_front();
     bool bump(ProducerIdentity& identity);
-    TakenBatch& take(const SourceBatch& source);
+    TakenBatch& at(std::size_t i) {
+        i += first_;
+        return window_[i < window_.size() ? i : i - window_.size()];
+    }
+    Peek take_next(Instant now);
 
     std::string_view topic_;
     BatchSource& source_;
-    RingView<TakenBatch> window_;
-    DueLink ready_;   // in the Sender's ready or told list
-    DueLink retry_;   // in its retry list while a back-off runs
-    DueLink expiry_;  // in its expiry list while something may expire
+    std::span<TakenBatch> window_;  // a ring: batches stay where they are until they are settled
+    DueLink ready_;                 // in the Sender's ready or told list
+    DueLink retry_;                 // in its retry list while a back-off runs
+    DueLink expiry_;                // in its expiry list while something may expire
     Sender* sender_ = nullptr;
     ProducerState state_{};
     std::int32_t partition_;
     std::uint16_t slot_;
     std::uint16_t failures_ = 0;  // in a row; chooses the back-off
+    std::uint8_t first_ = 0;      // of the window, and how many of it are used, and in flight
+    std::uint8_t count_ = 0;
     std::uint8_t in_flight_ = 0;
     bool needs_bump_ = false;
     bool established_ = false;  // the broker has acknowledged a batch under state_'s id and epoch

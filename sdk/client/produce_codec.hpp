@@ -11,7 +11,8 @@ namespace leat::client {
 constexpr std::int16_t produce_pinned = 9;  ///< Kafka 2.8 and newer, kafka-rules 1.1
 constexpr std::int16_t init_producer_id_pinned = 4;
 
-/// Batches that one request can carry, and answers for.
+/// Batches that one request can carry. Constants behind functions, so that the build can pick them
+/// and link-time optimisation folds what they leave out.
 std::size_t produce_batches_max();
 
 struct ProduceHead {

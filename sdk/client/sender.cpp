@@ -34,8 +34,7 @@ Sender::Sender(Connection& connection, ProducerIdentity& identity, const SenderC
 
 Instant Sender::deadline() const {
     Instant due = earlier(retry_.due(), expiry_.due());
-    if (throttled_until_ != Instant{} && has_ready()) due = earlier(due, throttled_until_);
-    if (ask_again_ != Instant{}) due = earlier(due, ask_again_);
+    if (paused_until_ != Instant{} && has_ready()) due = earlier(due, paused_until_);
     return due;
 }
 
@@ -103,8 +102,7 @@ void Sender::on_deadline(Instant now) {
         watch_expiry(now, queue);
         make_ready(queue);
     }
-    if (throttled_until_ <= now) throttled_until_ = {};
-    if (ask_again_ <= now) ask_again_ = {};
+    if (paused_until_ <= now) paused_until_ = {};
     pump(now);
 }
 
@@ -124,8 +122,8 @@ void Sender::retry_later(Instant now, PartitionQueue& queue) {
     retry_.insert(queue.retry_, now + backoff_delay(config_.retry, queue.failures_, jitter_));
 }
 
-void Sender::throttle(Instant now, std::int32_t ms) {
-    if (ms > 0) throttled_until_ = now + milliseconds{ms};
+void Sender::pause(Instant now, milliseconds time) {
+    if (time.count() > 0) paused_until_ = now + time;
 }
 
 // ---- requests
@@ -139,7 +137,7 @@ void Sender::pump(Instant now) {
         watch_expiry(now, queue);
     }
     if (!connection_.is_ready()) return;
-    while (throttled_until_ <= now && send_one(now)) {
+    while (paused_until_ <= now && send_one(now)) {
     }
 }
 
@@ -181,12 +179,16 @@ TakenBatch* Sender::pick(Instant now) {
             ready_.insert(queue.ready_, Instant{});  // to the back: others come first next time
             queue.mark_sent(*batch);
             TakenBatch** place = &first;
-            while (*place != nullptr && (*place)->queue->topic() != queue.topic())
-                place = &(*place)->next_in_request;
-            while (*place != nullptr && (*place)->queue->topic() == queue.topic())
-                place = &(*place)->next_in_request;
+            if (produce_batches_max() > 1) {  // beside its topic's others
+                const std::string_view topic = queue.topic();
+                while (*place != nullptr && (*place)->queue->topic() != topic)
+                    place = &(*place)->next_in_request;
+                while (*place != nullptr && (*place)->queue->topic() == topic)
+                    place = &(*place)->next_in_request;
+            }
             batch->next_in_request = *place;
             *place = batch;
+            if (produce_batches_max() == 1) break;
             room -= head;
             pieces -= 2;
             bytes += batch->source.records.size();
@@ -220,14 +222,14 @@ void Sender::write_request(Instant now, TakenBatch* first) {
 }
 
 void Sender::ask_producer_id(Instant now) {
-    if (identity_.asking != nullptr || ask_again_ > now) return;
+    if (identity_.asking != nullptr) return;
     const std::int16_t version =
         connection_.version(wire::ApiKey::init_producer_id, init_producer_id_pinned);
     if (send_init_producer_id(connection_, now, version,
                               {.owner = owner_, .timeout = config_.request_timeout}))
         identity_.asking = this;
     else
-        ask_again_ = now + config_.retry.max;
+        pause(now, config_.retry.max);
 }
 
 // ---- answers
@@ -261,7 +263,7 @@ void Sender::on_event(Instant now, const Event& event) {
             break;
         case Event::Kind::closed:
         case Event::Kind::ready:
-            throttled_until_ = ask_again_ = {};
+            paused_until_ = {};
     }
     pump(now);
 }
@@ -270,7 +272,7 @@ void Sender::on_producer_id(Instant now, const Event& event) {
     identity_.asking = nullptr;
     Result<ProducerIdAnswer> answer = read_producer_id(event);
     const ErrorCode error = answer ? answer->error : ErrorCode::unknown_server_error;
-    if (answer) throttle(now, answer->throttle_ms);
+    if (answer) pause(now, milliseconds{answer->throttle_ms});
     if (error == ErrorCode::none) {
         identity_.producer_id = answer->producer_id;
         identity_.producer_epoch = answer->producer_epoch;
@@ -281,8 +283,7 @@ void Sender::on_producer_id(Instant now, const Event& event) {
     // expire.
     if (!wire::retriable(error)) refused_ = error;
     if (ask_failures_ < 0xffff) ++ask_failures_;
-    ask_again_ =
-        now + (wire::retriable(error) ? backoff_delay(config_.retry, ask_failures_, jitter_)
+    pause(now, wire::retriable(error) ? backoff_delay(config_.retry, ask_failures_, jitter_)
                                       : config_.retry.max);
 }
 
@@ -301,7 +302,7 @@ void Sender::on_produced(Instant now, const Event& event) {
             if (batch != nullptr) answer.sender->on_outcome(answer.now, *batch, outcome);
         },
         &told);
-    if (throttled) throttle(now, *throttled);
+    if (throttled) pause(now, milliseconds{*throttled});
     // What an answer leaves out, or an answer that makes no sense, tells nothing about our batches.
     if (told.unanswered != nullptr)
         on_lost(now, told.unanswered, true);

@@ -35,8 +35,8 @@ struct SenderConfig {
 
 struct SenderEvent {
     enum class Kind : std::uint8_t {
-        leader_unknown,  ///< `queue`: the broker is not its leader or does not know it. Ask for
-                         ///< metadata; the Sender tries again after a back-off meanwhile
+        leader_unknown,    ///< `queue`: the broker is not its leader or does not know it. Ask for
+                           ///< metadata; the Sender tries again after a back-off meanwhile
         returned,          ///< `queue` was recalled and is nobody's now
         producer_refused,  ///< InitProducerId was refused with `error`; tried again with the
                            ///< longest back-off
@@ -94,7 +94,7 @@ private:
     void after_answer(Instant now, PartitionQueue& queue);
     void tell(PartitionQueue& queue, wire::ErrorCode error);
     void watch_expiry(Instant now, PartitionQueue& queue);
-    void throttle(Instant now, std::int32_t ms);
+    void pause(Instant now, milliseconds time);
     std::size_t head_bytes(const PartitionQueue& queue) const;
 
     Connection& connection_;
@@ -104,13 +104,11 @@ private:
     DueList told_;
     DueList retry_;
     DueList expiry_;
-    Instant throttled_until_{};
-    Instant ask_again_{};  // InitProducerId back-off
+    Instant paused_until_{};  // throttled, or InitProducerId was refused
     Jitter jitter_;
     std::uint16_t unanswered_ = 0;
     std::uint16_t ask_failures_ = 0;
     Owner owner_;
-    bool needs_producer_id_ = false;
     wire::ErrorCode refused_{};
 };
 

@@ -64,11 +64,9 @@ void Producer::poll() {
 /// Between two conversations: what still trickles in belongs to the old one.
 void Producer::rest(Instant now) {
     std::uint8_t stale[16];
-    for (;;) {
-        Result<std::size_t> size = transport_.read(stale);
-        if (!size) return;  // not there yet
-        if (*size == 0) break;
-    }
+    Result<std::size_t> size = transport_.read(stale);
+    while (size && *size > 0) size = transport_.read(stale);
+    if (!size) return;  // not there yet
     if (connect_at_ <= now) connection_.on_connected(now);
 }
 
@@ -83,13 +81,14 @@ void Producer::receive(Instant now) {
 }
 
 void Producer::drain_events(Instant now) {
-    while (std::optional<client::Event> event = connection_.poll_event(now)) {
-        if (event->kind == client::Event::Kind::response) failures_ = 0;
-        if (event->kind == client::Event::Kind::closed) {
+    client::Event event;
+    while (connection_.poll_event(now, event)) {
+        if (event.kind == client::Event::Kind::response) failures_ = 0;
+        if (event.kind == client::Event::Kind::closed) {
             transport_.restart();
             connect_at_ = now + client::backoff_delay(retry_, ++failures_, jitter_);
         }
-        sender_.on_event(now, *event);
+        sender_.on_event(now, event);
     }
 }
 

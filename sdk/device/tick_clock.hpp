@@ -9,7 +9,7 @@ namespace leat::device {
 /// wraps.
 class TickClock final : public port::Clock {
 public:
-    explicit constexpr TickClock(std::uint32_t ms_per_tick = 1) : step_(ms_per_tick) {}
+    explicit TickClock(std::uint32_t ms_per_tick = 1) : step_(ms_per_tick) {}
 
     void on_tick() {
         const std::uint32_t before = low_;

@@ -19,7 +19,7 @@ class UartTransport final : public port::Transport {
     static_assert(Size >= 2 && (Size & (Size - 1)) == 0);
 
 public:
-    constexpr explicit UartTransport(Uart uart = {}) : uart_(uart) {}
+    explicit UartTransport(Uart uart = {}) : uart_(uart) {}
 
     /// In the receive interrupt.
     void on_interrupt() {
@@ -50,7 +50,7 @@ private:
     Uart uart_;
     volatile std::uint32_t begin_ = 0;  // moved by the thread
     volatile std::uint32_t end_ = 0;    // moved by the interrupt
-    std::uint8_t ring_[Size] = {};
+    std::uint8_t ring_[Size];
 };
 
 }  // namespace leat::device

@@ -53,9 +53,9 @@ TEST_CASE("accumulator: a batch is pending while it lingers and ready exactly at
 TEST_CASE("accumulator: a full batch and a flush do not wait for the linger") {
     Fixture f(milliseconds{100'000});
     SourceBatch batch;
-    REQUIRE(f.append(40));
+    REQUIRE(f.append(70));
     CHECK(f.accumulator.peek(0, f.now, batch) == Peek::pending);
-    REQUIRE(f.append(40));  // does not fit the small buffer any more
+    REQUIRE(f.append(70));  // does not fit the small buffer any more
     CHECK(f.take().record_count == 1);
     CHECK(f.accumulator.peek(0, f.now, batch) == Peek::pending);
     f.accumulator.flush(f.now);

@@ -1,0 +1,292 @@
+#include <doctest/doctest.h>
+
+#include "sdk/client/fetcher.hpp"
+#include "tests/client/rig.hpp"
+
+using namespace leat;
+using namespace leat::client;
+using namespace leat::testing;
+using wire::ErrorCode;
+
+namespace {
+
+/// A broker with records 0, 1, 2, ... in batches of `per_batch`, and a consumer of it.
+struct Reader {
+    ModelBroker broker;
+    Link link{broker};
+    Bytes prefetch;
+    std::vector<Fetcher::Run> runs{8};
+    Fetcher fetcher;
+    FetchPartition partition{.topic = "t", .partition = 0};
+    Instant now = instant_ms(1000);
+    std::vector<FetcherEvent> events;
+    bool closed = false;
+
+    explicit Reader(std::size_t prefetch_bytes = 2048, const FetcherConfig& config = {},
+                    BatchDecompressor* decompressor = nullptr)
+        : prefetch(prefetch_bytes),
+          fetcher(link.connection, {prefetch, runs}, config, 1, 5, decompressor) {
+        link.connection.on_connected(now);
+        drain();
+    }
+    void fill(int count, int per_batch, std::int16_t attributes = 0,
+              const std::string& topic = "t") {
+        ModelBroker::Partition& at = broker.at(topic, 0);
+        for (int done = 0; done < count; done += per_batch) {
+            Bytes memory(4096);
+            wire::BatchBuilder builder(memory);
+            for (int i = 0; i < per_batch; ++i) {
+                const std::string value = std::to_string(at.end + i);
+                REQUIRE(
+                    builder.append({.timestamp = 100 * (at.end + i), .value = bytes_of(value)}));
+            }
+            ByteView whole = builder.finish({.attributes = attributes});
+            ModelBroker::Stored stored{Bytes(whole.begin(), whole.end()), at.end, per_batch, {}};
+            store_big(stored.batch.data(), at.end);
+            at.end += per_batch;
+            at.log.push_back(stored);
+        }
+    }
+    void drain() {
+        while (auto event = link.connection.poll_event(now)) {
+            if (event->kind == Event::Kind::closed) {
+                closed = true;
+                link.cut();
+            }
+            fetcher.on_event(now, *event);
+        }
+        while (auto event = fetcher.poll_event()) events.push_back(*event);
+    }
+    /// One exchange at most.
+    void turn() {
+        fetcher.pump(now);
+        link.write(now);
+        link.serve_one();
+        for (std::size_t at = 0; at < link.to_client.size() && !closed;) {
+            at += link.connection.on_bytes(now, ByteView(link.to_client).subspan(at));
+            drain();
+        }
+        link.to_client.clear();
+        drain();
+    }
+    std::vector<std::int64_t> read(std::size_t most) {
+        std::vector<std::int64_t> offsets;
+        for (int i = 0; i < 200 && offsets.size() < most; ++i) {
+            while (offsets.size() < most) {
+                auto record = fetcher.next(now);
+                if (!record) break;
+                CHECK(record->from == &partition);
+                CHECK(text_of(record->record.value.view()) == std::to_string(record->offset));
+                CHECK(record->timestamp == 100 * record->offset);
+                offsets.push_back(record->offset);
+            }
+            while (auto event = fetcher.poll_event()) events.push_back(*event);
+            if (offsets.size() < most) turn();
+        }
+        return offsets;
+    }
+};
+
+std::vector<std::int64_t> range(std::int64_t from, std::int64_t to) {
+    std::vector<std::int64_t> all;
+    for (; from < to; ++from) all.push_back(from);
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("fetcher: from the earliest record to the end, every record once, then one `end`") {
+    for (int per_batch : {1, 3, 7}) {
+        Reader r;
+        r.fill(42, per_batch);
+        r.partition.lookup = timestamp_earliest;
+        r.fetcher.assign(r.partition);
+        CHECK(r.read(42) == range(0, 42));
+        r.turn();
+        CHECK(!r.fetcher.next(r.now));
+        r.turn();
+        REQUIRE(r.events.size() == 1);
+        CHECK(r.events[0].kind == FetcherEvent::Kind::end);
+        CHECK(r.partition.position == 42);
+    }
+}
+
+TEST_CASE(
+    "fetcher: seek into the middle of a batch begins at that record; a seek by time at the batch "
+    "that holds it") {
+    Reader r;
+    r.fill(40, 10);
+    r.fetcher.assign(r.partition);
+    r.fetcher.seek(r.partition, 13);
+    CHECK(r.read(5) == range(13, 18));
+    r.fetcher.seek(r.partition, 2);  // what is prefetched and under way is void
+    CHECK(r.read(5) == range(2, 7));
+    r.fetcher.seek_to_time(r.partition, 2500);
+    CHECK(r.read(3) == range(20, 23));
+    r.fetcher.seek_to_time(r.partition, 999999);  // nothing that late: what comes next
+    r.turn();
+    r.turn();
+    r.turn();
+    r.fill(1, 1);
+    CHECK(r.read(1) == range(40, 41));
+    r.fetcher.seek_to_time(r.partition, timestamp_latest);
+    r.turn();  // the Fetch that was under way is answered first
+    r.turn();
+    CHECK(r.partition.position == 41);
+}
+
+TEST_CASE("fetcher: an answer that was asked before a seek does not count") {
+    Reader r;
+    r.fill(40, 10);
+    r.fetcher.assign(r.partition);
+    r.fetcher.seek(r.partition, 0);
+    r.fetcher.pump(r.now);
+    r.link.write(r.now);
+    CHECK(r.link.serve_one());
+    r.fetcher.seek(r.partition, 30);
+    CHECK(r.read(10) == range(30, 40));
+}
+
+TEST_CASE("fetcher: never more than the prefetch memory is kept, and a batch at its bound passes") {
+    Reader probe;
+    probe.fill(100, 10);
+    const std::size_t batch = probe.broker.at("t", 0).log.back().batch.size();
+    for (std::size_t memory : {batch - 1, batch, batch + 1, 5 * batch}) {
+        Reader r(memory);
+        r.fill(100, 10);
+        r.fetcher.assign(r.partition);
+        r.fetcher.seek(r.partition, 0);
+        if (memory < batch) {
+            CHECK(r.read(100) == range(0, 10));  // the first batch is shorter
+            REQUIRE(!r.events.empty());
+            CHECK(r.events[0].kind == FetcherEvent::Kind::too_large);
+            CHECK(r.fetcher.deadline() == never);
+        } else {
+            CHECK(r.read(100) == range(0, 100));
+        }
+    }
+}
+
+TEST_CASE(
+    "fetcher: a paused partition keeps its place and its prefetched records; the others go on") {
+    Reader r;
+    FetchPartition other{.topic = "u", .partition = 0};
+    r.fill(20, 5);
+    r.fill(20, 5, 0, "u");
+    r.fetcher.assign(r.partition);
+    r.fetcher.assign(other);
+    r.fetcher.seek(r.partition, 0);
+    r.fetcher.seek(other, 0);
+    r.turn();
+    r.fetcher.pause(other, true);
+    CHECK(r.read(20) == range(0, 20));
+    CHECK(!r.fetcher.next(r.now));
+    CHECK(other.position == 0);
+    r.fetcher.pause(other, false);
+    for (std::int64_t expected = 0; expected < 20;) {
+        auto record = r.fetcher.next(r.now);
+        if (!record) {
+            r.turn();
+            continue;
+        }
+        CHECK(record->from == &other);
+        CHECK(record->offset == expected++);
+    }
+}
+
+TEST_CASE(
+    "fetcher: an offset out of range goes where OffsetReset says, or stands still and tells") {
+    for (OffsetReset reset : {OffsetReset::earliest, OffsetReset::latest, OffsetReset::none}) {
+        Reader r(2048, {.reset = reset});
+        r.fill(10, 5);
+        r.fetcher.assign(r.partition);
+        r.fetcher.seek(r.partition, 500);
+        if (reset == OffsetReset::earliest) CHECK(r.read(10) == range(0, 10));
+        if (reset == OffsetReset::latest) {
+            for (int i = 0; i < 3; ++i) r.turn();
+            CHECK(r.partition.position == 10);
+        }
+        if (reset == OffsetReset::none) {
+            for (int i = 0; i < 3; ++i) r.turn();
+            REQUIRE(r.events.size() == 1);
+            CHECK(r.events[0].kind == FetcherEvent::Kind::offset_out_of_range);
+            CHECK(r.fetcher.deadline() == never);
+            r.fetcher.seek(r.partition, 8);
+            CHECK(r.read(2) == range(8, 10));
+        }
+    }
+}
+
+TEST_CASE(
+    "fetcher: a batch with a flipped bit is told, never handed out, and read again after a "
+    "back-off") {
+    Reader r;
+    r.fill(20, 5);
+    r.fetcher.assign(r.partition);
+    r.fetcher.seek(r.partition, 0);
+    std::uint8_t& byte = r.broker.at("t", 0).log[1].batch[70];
+    byte ^= 0x10;
+    CHECK(r.read(6) == range(0, 5));
+    REQUIRE(!r.events.empty());
+    CHECK(r.events[0].kind == FetcherEvent::Kind::corrupt);
+    CHECK(r.partition.position == 5);
+    byte ^= 0x10;  // it was the wire, not the disk
+    CHECK(r.fetcher.deadline() > r.now);
+    r.now += milliseconds{2000};
+    CHECK(r.read(15) == range(5, 20));
+}
+
+TEST_CASE("fetcher: control batches are skipped, compressed ones need a decompressor") {
+    struct Same final : BatchDecompressor {
+        Result<ByteView> decompress(Codec codec, ByteView records) override {
+            CHECK(codec == Codec::zstd);
+            return records;
+        }
+    } same;
+    Reader r(2048, {}, &same);
+    r.fill(2, 1, 4);
+    r.fill(1, 1, wire::attribute::control | wire::attribute::transactional);
+    r.fill(2, 1);
+    r.fetcher.assign(r.partition);
+    r.fetcher.seek(r.partition, 0);
+    CHECK(r.read(4) == std::vector<std::int64_t>{0, 1, 3, 4});
+    Reader without;
+    without.fill(1, 1, 4);
+    without.fetcher.assign(without.partition);
+    without.fetcher.seek(without.partition, 0);
+    CHECK(without.read(1).empty());
+    CHECK(without.events[0].kind == FetcherEvent::Kind::corrupt);
+}
+
+TEST_CASE("fetcher: wherever the connection breaks, no record is missed and none comes twice") {
+    for (int cut = 0; cut < 40; ++cut) {
+        Reader r(512, {.bytes_max = 200});
+        r.fill(60, 4);
+        r.partition.lookup = timestamp_earliest;
+        r.fetcher.assign(r.partition);
+        std::vector<std::int64_t> offsets;
+        for (int step = 0; step < 400 && offsets.size() < 60; ++step) {
+            r.fetcher.pump(r.now);
+            r.link.write(r.now);
+            if (step == cut) {
+                r.link.connection.on_disconnected(r.now);
+                r.drain();
+                CHECK(r.closed);
+                r.closed = false;
+                r.link.connection.on_connected(r.now);
+                r.drain();
+                continue;
+            }
+            r.link.serve_one();
+            const std::size_t part = std::min<std::size_t>(r.link.to_client.size(), 33);
+            r.link.connection.on_bytes(r.now, ByteView(r.link.to_client).first(part));
+            r.link.to_client.erase(r.link.to_client.begin(),
+                                   r.link.to_client.begin() + static_cast<std::ptrdiff_t>(part));
+            r.drain();
+            if (step % 3 == 0)
+                while (auto record = r.fetcher.next(r.now)) offsets.push_back(record->offset);
+        }
+        INFO("cut=", cut);
+        CHECK(offsets == range(0, 60));
+    }
+}
