@@ -18,14 +18,20 @@ struct HostPort {
 /// One uplink route: which topics go to which cluster, under which name.
 struct Route {
     std::string name = "default";
-    std::vector<HostPort> bootstrap;      ///< upstream brokers
-    std::vector<std::string> topics;      ///< names or patterns with `*`; internal topics never match
+    std::vector<HostPort> bootstrap;  ///< upstream brokers
+    std::vector<std::string> topics;  ///< names or patterns with `*`; internal topics never match
     std::string upstream_topic = "{topic}";  ///< `{topic}` stands for the local name
-    enum class Mapping : std::uint8_t { same_partition, pinned, by_key } mapping = Mapping::same_partition;
-    std::int32_t pinned_partition = 0;    ///< for pinned
-    bool headers = false;                 ///< leat-gateway, leat-offset, leat-epoch on each record (re-encodes)
-    bool create_topics = false;           ///< create missing upstream topics
+    enum class Mapping : std::uint8_t {
+        same_partition,
+        pinned,
+        by_key
+    } mapping = Mapping::same_partition;
+    std::int32_t pinned_partition = 0;  ///< for pinned
+    bool headers = false;  ///< leat-gateway, leat-offset, leat-epoch on each record (re-encodes)
+    bool create_topics = false;  ///< create missing upstream topics
     std::uint32_t in_flight_bytes = 1024 * 1024;
+    /// Neighbouring batches become one of at most so much (re-encodes); 0: never.
+    std::uint32_t merge_bytes = 0;
     milliseconds request_timeout{30'000};
     milliseconds backoff{100}, backoff_max{10'000};
 };
@@ -34,17 +40,21 @@ struct Config {
     // where
     std::string data_dir = "leat-data";
     HostPort listen{"127.0.0.1", 9092};
-    HostPort advertised{};               ///< empty host: as listened
-    HostPort http{"127.0.0.1", 0};       ///< status page and metrics; read with http_mode
-    enum class HttpMode : std::uint8_t { automatic, off, given } http_mode = HttpMode::automatic;  ///< automatic: loopback, listen port + 1
+    HostPort advertised{};          ///< empty host: as listened
+    HostPort http{"127.0.0.1", 0};  ///< status page and metrics; read with http_mode
+    enum class HttpMode : std::uint8_t {
+        automatic,
+        off,
+        given
+    } http_mode = HttpMode::automatic;  ///< automatic: loopback, listen port + 1
     std::int32_t node_id = 0;
-    std::string cluster_id;              ///< empty: made once and kept
+    std::string cluster_id;  ///< empty: made once and kept
 
     // log
-    std::uint64_t budget_bytes = 0;      ///< 0: the smaller of 1 GiB and 10 % of the free space
-    std::uint32_t segment_bytes = 0;     ///< 0: chosen
+    std::uint64_t budget_bytes = 0;   ///< 0: the smaller of 1 GiB and 10 % of the free space
+    std::uint32_t segment_bytes = 0;  ///< 0: chosen
     std::uint32_t page_bytes = 4096;
-    milliseconds commit_interval{-1};    ///< -1: auto
+    milliseconds commit_interval{-1};  ///< -1: auto
 
     // topics
     bool auto_create_topics = true;
@@ -57,9 +67,9 @@ struct Config {
 
     // memory and connections
     std::uint32_t connections_max = 12'000;
-    std::uint32_t request_bytes_max = 8 * 1024 * 1024;   ///< a larger frame closes the connection
-    std::uint32_t byte_pool_bytes = 4 * 1024 * 1024;     ///< requests and responses together
-    std::uint32_t pipelined_requests_max = 64;           ///< per connection
+    std::uint32_t request_bytes_max = 8 * 1024 * 1024;  ///< a larger frame closes the connection
+    std::uint32_t byte_pool_bytes = 4 * 1024 * 1024;    ///< requests and responses together
+    std::uint32_t pipelined_requests_max = 64;          ///< per connection
     milliseconds idle_connection{600'000};
 
     // log lines
@@ -69,8 +79,9 @@ struct Config {
     std::vector<Route> routes;
 
     // Not settings: leatd fills these in from the machine it runs on.
-    std::string device_identity;         ///< /etc/machine-id; another one at a later start is a copied card. Empty: unknown
-    std::int64_t build_date_ms = 0;      ///< wall times before it are not believed
+    std::string device_identity;     ///< /etc/machine-id; another one at a later start is a copied
+                                     ///< card. Empty: unknown
+    std::int64_t build_date_ms = 0;  ///< wall times before it are not believed
 };
 
 }  // namespace leat::config

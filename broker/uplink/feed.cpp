@@ -95,16 +95,8 @@ bool Runner::on_read(Instant now, const log::ReadDone& done) {
     if (!tap.discard_read) {
         if (!done.bytes) {
             read_failed(now, tap, done);
-        } else if (*done.bytes > 0) {
-            tap.bytes_needed = 0;
-            const std::size_t count = *done.bytes;
-            // A few small batches must not hold a whole chunk while they wait for their answer.
-            if (count < chunk->bytes.size() / 2) {
-                chunk->bytes.resize(count);
-                chunk->bytes.shrink_to_fit();
-                chunk->count();
-            }
-            hand_out(now, tap, chunk, ByteView(chunk->bytes).first(count));
+        } else {
+            take_read(now, tap, chunk, done);
         }
     }
     chunk = nullptr;  // before others are fed: what nobody took is free now
@@ -112,6 +104,25 @@ bool Runner::on_read(Instant now, const log::ReadDone& done) {
     make_hungry(tap);
     pump(now);
     return true;
+}
+
+void Runner::take_read(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk,
+                       const log::ReadDone& done) {
+    const log::Offset before = tap.read_from();
+    const std::size_t count = *done.bytes;
+    tap.bytes_needed = 0;
+    // A few small batches must not hold a whole chunk while they wait for their answer.
+    if (count < chunk->bytes.size() / 2) {
+        chunk->bytes.resize(count);
+        chunk->bytes.shrink_to_fit();
+        chunk->count();
+    }
+    if (count > 0)
+        hand_out(now, tap, chunk, ByteView(chunk->bytes).first(count));
+    else if (done.next > before)
+        pass_over(now, tap, done.next);  // offsets that hold nothing
+    // Whatever the log meant by it, asking again at once would be a loop.
+    if (tap.read_from() == before) tap.retry_read_at = now + read_again;
 }
 
 void Runner::read_failed(Instant now, Tap& tap, const log::ReadDone& done) {
@@ -129,8 +140,7 @@ void Runner::read_failed(Instant now, Tap& tap, const log::ReadDone& done) {
                 tell(Event::Level::warn, where + ": records " + std::to_string(tap.read_from()) +
                                              " to " + std::to_string(state->log_start - 1) +
                                              " were deleted before they were delivered");
-                tap.part_done(tap.add_pending(state->log_start, 0, 0));
-                shared_.cursors.move(now, index_, tap.stream(), tap.cursor());
+                pass_over(now, tap, state->log_start);
                 return;
             }
             break;
@@ -140,8 +150,7 @@ void Runner::read_failed(Instant now, Tap& tap, const log::ReadDone& done) {
                 tell(Event::Level::error, where + ": records " + std::to_string(tap.read_from()) +
                                               " to " + std::to_string(done.next - 1) +
                                               " are damaged on the device and cannot be delivered");
-                tap.part_done(tap.add_pending(done.next, 0, 0));
-                shared_.cursors.move(now, index_, tap.stream(), tap.cursor());
+                pass_over(now, tap, done.next);
                 return;
             }
             break;
@@ -159,22 +168,49 @@ void Runner::hand_out(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk
     if (!problems_.empty())
         solved("read " + tap.topic() + "-" + std::to_string(tap.partition()),
                tap.topic() + " can be read again");
+    std::vector<wire::BatchView> run;
+    std::size_t run_bytes = 0;
+    const auto send_run = [&] {
+        if (!run.empty()) send(now, tap, run, chunk);
+        run.clear();
+        run_bytes = 0;
+    };
     while (!batches.empty()) {
         const Result<wire::BatchView> batch = wire::BatchView::parse(batches);
-        if (!batch) return;  // the log hands out whole batches; what is not one is read again
+        if (!batch) break;  // the log hands out whole batches; what is not one is read again
         batches = batches.subspan(batch->whole().size());
-        if (batch->header().next_offset() <= tap.read_from()) continue;
-        if (batch->header().is_control() || batch->header().record_count <= 0) {
-            if (tap.part_done(tap.add_pending(batch->header().next_offset(), 0, 0)))
-                shared_.cursors.move(now, index_, tap.stream(), tap.cursor());
+        const wire::BatchHeader& header = batch->header();
+        if (header.next_offset() <= tap.read_from()) continue;
+        if (header.is_control() || header.record_count <= 0) {
+            send_run();
+            pass_over(now, tap, header.next_offset());
             continue;
         }
-        const bool by_key = route_.mapping == config::Route::Mapping::by_key;
-        if (!by_key && !route_.headers && may_go_whole(batch->header()))
-            send_whole(now, tap, *batch, chunk);
-        else
-            send_parts(now, tap, *batch, chunk);
+        const std::size_t bytes = batch->whole().size();
+        const bool joins = !run.empty() && run_bytes + bytes <= route_.merge_bytes &&
+                           header.codec() == run.front().codec() &&
+                           header.is_log_append_time() == run.front().header().is_log_append_time();
+        if (!joins) send_run();
+        run.push_back(*batch);
+        run_bytes += bytes;
     }
+    send_run();
+}
+
+/// Nothing up to `next` is for anybody upstream.
+void Runner::pass_over(Instant now, Tap& tap, log::Offset next) {
+    if (tap.part_done(tap.add_pending(next, 0, 0)))
+        shared_.cursors.move(now, index_, tap.stream(), tap.cursor());
+}
+
+void Runner::send(Instant now, Tap& tap, std::span<const wire::BatchView> run,
+                  const std::shared_ptr<Chunk>& chunk) {
+    const bool by_key = route_.mapping == config::Route::Mapping::by_key;
+    const bool as_it_is = run.size() == 1 && !by_key && !route_.headers;
+    if (as_it_is && may_go_whole(run.front().header()))
+        send_whole(now, tap, run.front(), chunk);
+    else
+        send_parts(now, tap, run, chunk);
 }
 
 std::int32_t Runner::partition_for(const Tap& tap) const {
@@ -205,7 +241,7 @@ void Runner::send_whole(Instant now, Tap& tap, const wire::BatchView& batch,
     lane.add(std::move(out));
 }
 
-void Runner::send_parts(Instant now, Tap& tap, const wire::BatchView& batch,
+void Runner::send_parts(Instant now, Tap& tap, std::span<const wire::BatchView> run,
                         const std::shared_ptr<Chunk>& chunk) {
     const std::string name = upstream_name(route_, tap.topic());
     ReencodeRules rules{
@@ -216,19 +252,19 @@ void Runner::send_parts(Instant now, Tap& tap, const wire::BatchView& batch,
             rules.partition_count = static_cast<std::int32_t>(topic->partitions.size());
     }
     if (route_.headers) rules.gateway_id = shared_.gateway_id;
-    Result<std::vector<Part>> parts = reencode(batch, rules);
+    Result<std::vector<Part>> parts = reencode(run, rules);
     if (!parts) {
-        // It cannot be taken apart, but somebody upstream may: better whole than never.
+        // They cannot be taken apart, but somebody upstream may: better whole than never.
         tell(Event::Level::warn,
              tap.topic() + "-" + std::to_string(tap.partition()) + ": the batch at offset " +
-                 std::to_string(batch.header().base_offset) + " cannot be taken apart (" +
+                 std::to_string(run.front().header().base_offset) + " cannot be taken apart (" +
                  error_text(parts.error()) + ") and goes upstream as it is");
-        send_whole(now, tap, batch, chunk);
+        for (const wire::BatchView& batch : run) send_whole(now, tap, batch, chunk);
         return;
     }
     std::size_t bytes = 0;
     for (const Part& part : *parts) bytes += part.records.size() + wire::batch_header_size;
-    const std::uint64_t pending = tap.add_pending(batch.header().next_offset(),
+    const std::uint64_t pending = tap.add_pending(run.back().header().next_offset(),
                                                   static_cast<std::uint32_t>(parts->size()), bytes);
     for (Part& part : *parts) {
         auto memory = std::make_shared<Chunk>(memory_);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <deque>
 
 #include "sdk/cluster/partitioner.hpp"
 #include "sdk/compression/compression.hpp"
@@ -11,6 +12,7 @@ namespace leat::uplink {
 namespace {
 
 struct Placed {
+    const wire::BatchHeader* from;
     std::int32_t partition;
     wire::RecordView record;
 };
@@ -30,17 +32,22 @@ struct Decimal {
 
 class Builder {
 public:
-    Builder(const wire::BatchView& batch, const ReencodeRules& rules)
-        : batch_(batch), rules_(rules) {}
+    Builder(std::span<const wire::BatchView> batches, const ReencodeRules& rules)
+        : batches_(batches), codec_(batches.front().codec()), rules_(rules) {}
 
     Result<std::vector<Part>> run();
 
 private:
+    Status take_apart(const wire::BatchView& batch);
     Status add(const Placed& placed);
     Status close();
 
-    const wire::BatchView& batch_;
+    std::span<const wire::BatchView> batches_;
+    Codec codec_;
     const ReencodeRules& rules_;
+    std::deque<std::vector<std::uint8_t>> plain_;  // what was decompressed; records borrow it
+    std::size_t plain_bytes_ = 0;
+    std::vector<Placed> placed_;
     std::vector<std::uint8_t> memory_;
     std::size_t usual_bytes_ = 0;
     wire::BatchBuilder builder_;
@@ -50,35 +57,39 @@ private:
 };
 
 Result<std::vector<Part>> Builder::run() {
-    std::vector<std::uint8_t> plain;
-    ByteView records = batch_.records();
-    if (batch_.codec() != Codec::none) {
-        if (const Status status =
-                compression::decompress(batch_.codec(), records, plain, plain_bytes_max);
-            !status)
-            return fail(status.error());
-        records = plain;
+    for (const wire::BatchView& batch : batches_)
+        if (const Status status = take_apart(batch); !status) return fail(status.error());
+    std::stable_sort(placed_.begin(), placed_.end(),
+                     [](const Placed& a, const Placed& b) { return a.partition < b.partition; });
+
+    usual_bytes_ =
+        wire::batch_header_size + std::min(part_bytes_max, plain_bytes_ + plain_bytes_ / 2 + 256);
+    memory_.resize(usual_bytes_);
+    builder_ = wire::BatchBuilder(memory_);
+    for (const Placed& one : placed_)
+        if (const Status status = add(one); !status) return fail(status.error());
+    if (const Status status = close(); !status) return fail(status.error());
+    return std::move(parts_);
+}
+
+Status Builder::take_apart(const wire::BatchView& batch) {
+    ByteView records = batch.records();
+    if (batch.codec() != Codec::none) {
+        const Status status = compression::decompress(batch.codec(), records, plain_.emplace_back(),
+                                                      plain_bytes_max - plain_bytes_);
+        if (!status) return status;
+        records = plain_.back();
     }
-    std::vector<Placed> placed;
-    wire::RecordReader reader(records, batch_.header().record_count);
+    if (records.size() > plain_bytes_max - plain_bytes_) return fail(Error::too_large);
+    plain_bytes_ += records.size();
+    wire::RecordReader reader(records, batch.header().record_count);
     while (const std::optional<wire::RecordView> record = reader.next()) {
         std::int32_t partition = rules_.partition;
         if (rules_.partition_count > 0 && !record->key.is_null())
             partition = cluster::partition_of_key(record->key, rules_.partition_count);
-        placed.push_back({partition, *record});
+        placed_.push_back({&batch.header(), partition, *record});
     }
-    if (const Status status = reader.finish(); !status) return fail(status.error());
-    std::stable_sort(placed.begin(), placed.end(),
-                     [](const Placed& a, const Placed& b) { return a.partition < b.partition; });
-
-    usual_bytes_ = wire::batch_header_size +
-                   std::min(part_bytes_max, records.size() + records.size() / 2 + 256);
-    memory_.resize(usual_bytes_);
-    builder_ = wire::BatchBuilder(memory_);
-    for (const Placed& one : placed)
-        if (const Status status = add(one); !status) return fail(status.error());
-    if (const Status status = close(); !status) return fail(status.error());
-    return std::move(parts_);
+    return reader.finish();
 }
 
 Status Builder::add(const Placed& placed) {
@@ -86,7 +97,7 @@ Status Builder::add(const Placed& placed) {
         if (const Status status = close(); !status) return status;
         partition_ = placed.partition;
     }
-    const wire::BatchHeader& from = batch_.header();
+    const wire::BatchHeader& from = *placed.from;
     headers_.clear();
     wire::RecordHeaders own = placed.record.headers;
     while (const std::optional<wire::RecordHeader> header = own.next()) headers_.push_back(*header);
@@ -123,8 +134,8 @@ Status Builder::close() {
     Part part;
     part.partition = partition_;
     part.header = builder_.header();
-    part.header.attributes = static_cast<std::int16_t>(batch_.codec());
-    const Status status = compression::compress(batch_.codec(), builder_.records(), part.records);
+    part.header.attributes = static_cast<std::int16_t>(codec_);
+    const Status status = compression::compress(codec_, builder_.records(), part.records);
     parts_.push_back(std::move(part));
     // The memory of one long record is not for those that follow.
     builder_ =
@@ -138,8 +149,10 @@ bool may_go_whole(const wire::BatchHeader& header) {
     return header.last_offset_delta == header.record_count - 1 && !header.is_log_append_time();
 }
 
-Result<std::vector<Part>> reencode(const wire::BatchView& batch, const ReencodeRules& rules) {
-    return Builder(batch, rules).run();
+Result<std::vector<Part>> reencode(std::span<const wire::BatchView> batches,
+                                   const ReencodeRules& rules) {
+    LEAT_CHECK(!batches.empty());
+    return Builder(batches, rules).run();
 }
 
 }  // namespace leat::uplink

@@ -1,8 +1,9 @@
-// A batch made anew where it cannot go as it is: its records go to several partitions by key, get
+// Batches made anew where they cannot go as they are: records go to several partitions by key, get
 // headers, or carry the log's append time. The codec stays the batch's own.
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ namespace leat::uplink {
 /// over the upstream's max.message.bytes (1,048,588 by default). A single longer record stays
 /// whole.
 constexpr std::size_t part_bytes_max = 512 * 1024;
-/// Records that expand to more are not taken apart.
+/// Batches whose records expand to more, all together, are not taken apart.
 constexpr std::size_t plain_bytes_max = 64 * 1024 * 1024;
 
 struct ReencodeRules {
@@ -37,8 +38,14 @@ struct Part {
 /// and no LogAppendTime.
 bool may_go_whole(const wire::BatchHeader& header);
 
-/// The parts in order: per partition the records keep their order.
-/// fails: malformed, too_large: the records cannot be taken apart
-Result<std::vector<Part>> reencode(const wire::BatchView& batch, const ReencodeRules& rules);
+/// The parts in order: per partition the records keep their order. Several batches become one run,
+/// as if they had been one batch; they are of one codec and one timestamp type. fails: malformed,
+/// too_large: the records cannot be taken apart
+Result<std::vector<Part>> reencode(std::span<const wire::BatchView> batches,
+                                   const ReencodeRules& rules);
+inline Result<std::vector<Part>> reencode(const wire::BatchView& batch,
+                                          const ReencodeRules& rules) {
+    return reencode({&batch, 1}, rules);
+}
 
 }  // namespace leat::uplink

@@ -68,8 +68,13 @@ private:
     void hand_out(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk, ByteView batches);
     void send_whole(Instant now, Tap& tap, const wire::BatchView& batch,
                     const std::shared_ptr<Chunk>& chunk);
-    void send_parts(Instant now, Tap& tap, const wire::BatchView& batch,
+    void send_parts(Instant now, Tap& tap, std::span<const wire::BatchView> run,
                     const std::shared_ptr<Chunk>& chunk);
+    void send(Instant now, Tap& tap, std::span<const wire::BatchView> run,
+              const std::shared_ptr<Chunk>& chunk);
+    void pass_over(Instant now, Tap& tap, log::Offset next);
+    void take_read(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk,
+                   const log::ReadDone& done);
     void read_failed(Instant now, Tap& tap, const log::ReadDone& done);
     std::int32_t partition_for(const Tap& tap) const;
 

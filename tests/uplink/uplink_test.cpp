@@ -630,3 +630,55 @@ TEST_CASE("uplink: a log that is behind its cursor is raised to it, and says so"
     rig.pass(5'000);
     CHECK(rig.values("t") == numbers(0, 12));
 }
+
+TEST_CASE(
+    "uplink: small neighbours become one batch only if the route says so; order and time stay") {
+    for (const std::uint32_t merge : {0U, 4096U}) {
+        for (const bool loses_connection : {false, true}) {
+            Rig rig;
+            rig.config.routes[0].merge_bytes = merge;
+            rig.make_topic("t", 1);
+            rig.upstream.make_topic("t", 1);
+            for (int i = 0; i < 100; ++i) rig.append("t", {.count = 1, .first = i});
+            rig.append("t", {.count = 2, .first = 100, .codec = Codec::gzip});
+            rig.append("t", {.count = 1, .first = 102, .padding = 5'000});
+            rig.append("t", {.count = 1, .first = 103});
+            rig.append("t", {.count = 1, .control = true});
+            rig.append("t", {.count = 1, .first = 104});
+            if (loses_connection) rig.cut_at_step = 7;
+            rig.start();
+            rig.pass(10'000);
+            INFO("merge=" << merge << " loses_connection=" << loses_connection);
+            CHECK(rig.values("t") == numbers(0, 105));
+            const auto& batches = rig.upstream.topics["t"][0].batches;
+            if (merge == 0) CHECK(batches.size() == 104);
+            if (merge > 0) CHECK(batches.size() <= 8);
+            for (const Plain& record : rig.arrived("t"))
+                CHECK(record.timestamp == 1'700'000'000'000 + (record.value == "v101" ? 1 : 0));
+            CHECK(rig.log.stream(rig.stream("t"))->release == 106);
+            CHECK(rig.status().delivered_records == 105);
+        }
+    }
+}
+
+TEST_CASE("uplink: a log that answers a read with nothing is asked again later, not in a loop") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.start();
+    rig.append("t", {.count = 3});
+    rig.run();
+    // Offsets that hold no batch and still are not before the log's start.
+    rig.log.drop_stream(rig.stream("t"));
+    REQUIRE(rig.log.declare_stream(rig.stream("t"), {}));
+    REQUIRE(rig.log.raise_log_end(rig.now, rig.stream("t"), 10));
+    REQUIRE(rig.log.set_log_start(rig.now, rig.stream("t"), 3));
+    const std::size_t before = rig.log.reads_started;
+    rig.pass(10'000);  // run() fails when something spins
+    CHECK(rig.log.reads_started - before >= 5);
+    CHECK(rig.log.reads_started - before <= 20);
+    rig.append("t", {.count = 2, .first = 3});
+    rig.pass(2'000);
+    CHECK(rig.values("t") == numbers(0, 5));
+    CHECK(rig.log.stream(rig.stream("t"))->release == 12);
+}
