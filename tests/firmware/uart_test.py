@@ -1,6 +1,6 @@
 """The lm3s811evb image in QEMU delivers to a live leatd over its UART, through kills of the broker.
 
-usage: uart_test.py IMAGE LEATD [kills]
+usage: uart_test.py IMAGE LEATD [BUDGETS [KILLS]]
 
 The board samples ten times a second and numbers the records that its producer took. Whatever happens to the
 broker, the log must then hold 0, 1, 2, ... once each and in order, with nothing left out; samples that found no
@@ -100,21 +100,53 @@ def check(records, at_least):
     return failures
 
 
+class Board:
+    """The image in QEMU. The UART is a TCP stream that comes back by itself; the guest sees nothing of it."""
+
+    def __init__(self, image, port, folder):
+        self.monitor = os.path.join(folder, "monitor")
+        self.dump = os.path.join(folder, "stack")
+        self.image = image
+        self.process = subprocess.Popen(
+            ["qemu-system-arm", "-M", "lm3s811evb", "-display", "none",
+             "-monitor", f"unix:{self.monitor},server=on,wait=off",
+             "-chardev", f"socket,id=u,host={HOST},port={port},reconnect=1", "-serial", "chardev:u",
+             "-kernel", image], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def stack_used(self):
+        """Bytes of the reserved stack that were ever written: RAM starts as zeros, the stack at its bottom."""
+        symbols = subprocess.run(["arm-none-eabi-nm", self.image], capture_output=True, text=True).stdout
+        top = int(next(line.split()[0] for line in symbols.splitlines() if line.endswith(" stack_top")), 16)
+        size = top - 0x20000000
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(self.monitor)
+            monitor.sendall(f'pmemsave 0x20000000 {size} "{self.dump}"\n'.encode())
+            wait_for("the stack's dump", lambda: os.path.exists(self.dump) and os.path.getsize(self.dump) == size, 5)
+        stack = open(self.dump, "rb").read()
+        return size - next((i for i, byte in enumerate(stack) if byte), size)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
 def main():
     image, leatd = sys.argv[1], sys.argv[2]
-    kills = int(sys.argv[3]) if len(sys.argv) > 3 else 2
+    budget = None
+    if len(sys.argv) > 3:
+        lines = [line.split() for line in open(sys.argv[3]) if not line.startswith("#")]
+        budget = next(int(line[1]) for line in lines if line and line[0] == "stack_used")
+    kills = int(sys.argv[4]) if len(sys.argv) > 4 else 2
     folder = tempfile.mkdtemp(prefix="leat-uart-")
     port = free_port()
     broker = Broker(leatd, os.path.join(folder, "data"), port)
-    qemu = None
+    board = None
     try:
         broker.start()
         kcat(port, "-L", "-t", TOPIC)  # creates the topic: the board itself asks for no metadata
         started = time.monotonic()
-        qemu = subprocess.Popen(
-            ["qemu-system-arm", "-M", "lm3s811evb", "-nographic", "-monitor", "none",
-             "-chardev", f"socket,id=u,host={HOST},port={port},reconnect=1", "-serial", "chardev:u",
-             "-kernel", image], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        board = Board(image, port, folder)
         wait_for("the first records", lambda: log_end(port) >= 10, 20)
         for turn in range(kills):
             before = log_end(port)
@@ -122,20 +154,22 @@ def main():
             time.sleep(1.5 + turn)
             broker.start()
             wait_for(f"records after kill {turn + 1}", lambda: log_end(port) >= before + 25, 30)
-        qemu.kill()
-        qemu.wait()
+        stack = board.stack_used()
+        board.stop()
         seconds = time.monotonic() - started
         records = read_all(port)
         failures = check(records, 10 + 25 * kills)
+        if budget is not None and stack > budget:
+            failures.append(f"{stack} B of stack used, the budget is {budget}")
         skipped = sum(record["skipped"] for _, _, record in records)
         print(f"{len(records)} records in {seconds:.1f} s through {kills} SIGKILLs, "
-              f"{skipped} samples skipped and counted, {len(failures)} failures")
+              f"{skipped} samples skipped and counted, {stack} B of stack, {len(failures)} failures")
         for failure in failures[:10]:
             print("FAIL:", failure)
         return 1 if failures else 0
     finally:
-        if qemu and qemu.poll() is None:
-            qemu.kill()
+        if board:
+            board.stop()
         if broker.process and broker.process.poll() is None:
             broker.kill()
         shutil.rmtree(folder, ignore_errors=True)
