@@ -14,27 +14,27 @@ namespace leat::session {
 class Buffer {
 public:
     Buffer() = default;
-    explicit Buffer(std::size_t size, Grant grant = {})
-        : memory_(std::make_unique_for_overwrite<std::uint8_t[]>(size)), size_(size), end_(size), grant_(std::move(grant)) {}
+    explicit Buffer(std::size_t size, Grant grant = {}) : size_(size), end_(size), grant_(std::move(grant)) {
+        if (grant_.pool() != nullptr) chunk_ = grant_.pool()->take_chunk(size);
+        else chunk_ = {std::make_unique_for_overwrite<std::uint8_t[]>(size), size};
+    }
     static Buffer copy_of(ByteView bytes, Grant grant = {}) {
         Buffer buffer(bytes.size(), std::move(grant));
         copy_bytes(bytes, buffer.all());
         return buffer;
     }
-    Buffer(Buffer&& other) noexcept
-        : memory_(std::move(other.memory_)), size_(std::exchange(other.size_, 0)), begin_(std::exchange(other.begin_, 0)),
-          end_(std::exchange(other.end_, 0)), grant_(std::move(other.grant_)) {}
+    Buffer(Buffer&& other) noexcept { take(other); }
     Buffer& operator=(Buffer&& other) noexcept {
-        memory_ = std::move(other.memory_);
-        size_ = std::exchange(other.size_, 0);
-        begin_ = std::exchange(other.begin_, 0);
-        end_ = std::exchange(other.end_, 0);
-        grant_ = std::move(other.grant_);
+        if (this != &other) {
+            give_back();
+            take(other);
+        }
         return *this;
     }
+    ~Buffer() { give_back(); }
 
-    MutableBytes all() { return {memory_.get(), size_}; }
-    ByteView bytes() const { return {memory_.get() + begin_, end_ - begin_}; }
+    MutableBytes all() { return {chunk_.memory.get(), size_}; }
+    ByteView bytes() const { return {chunk_.memory.get() + begin_, end_ - begin_}; }
     std::size_t size() const { return end_ - begin_; }
     bool empty() const { return begin_ == end_; }
     void narrow(std::size_t begin, std::size_t end) {
@@ -45,7 +45,19 @@ public:
     Grant& grant() { return grant_; }
 
 private:
-    std::unique_ptr<std::uint8_t[]> memory_;
+    void take(Buffer& other) {
+        chunk_ = std::exchange(other.chunk_, {});
+        size_ = std::exchange(other.size_, 0);
+        begin_ = std::exchange(other.begin_, 0);
+        end_ = std::exchange(other.end_, 0);
+        grant_ = std::move(other.grant_);
+    }
+    void give_back() {
+        if (grant_.pool() != nullptr) grant_.pool()->give_chunk(std::move(chunk_));
+        chunk_ = {};
+    }
+
+    BytePool::Chunk chunk_;
     std::size_t size_ = 0;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;

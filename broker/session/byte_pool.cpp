@@ -19,6 +19,12 @@ void Grant::shrink(std::size_t bytes) {
     bytes_ = bytes;
 }
 
+namespace {
+constexpr std::size_t chunk_bytes_min = 16 * 1024;        // smaller ones malloc keeps well by itself
+constexpr std::size_t spare_bytes_max = 1024 * 1024;      // in all
+constexpr std::size_t spare_chunks_max = 16;
+}  // namespace
+
 BytePool::BytePool(std::size_t bytes) : size_(bytes), share_max_(bytes / 4 * 3) { LEAT_CHECK(bytes >= 4); }
 
 bool BytePool::has_room(const Share& share, std::size_t bytes) const {
@@ -51,12 +57,37 @@ std::optional<std::pair<std::uint64_t, Grant>> BytePool::poll_granted(PoolClass 
     return std::pair{wish.token, take(kind, wish.bytes)};
 }
 
+BytePool::Chunk BytePool::take_chunk(std::size_t size) {
+    if (size >= chunk_bytes_min)
+        for (std::size_t i = spare_.size(); i-- > 0;) {
+            // Not one that is far too large either: the pool counts what was asked for.
+            if (spare_[i].size < size || spare_[i].size / 2 > size) continue;
+            Chunk chunk = std::move(spare_[i]);
+            spare_.erase(spare_.begin() + static_cast<std::ptrdiff_t>(i));
+            spare_bytes_ -= chunk.size;
+            return chunk;
+        }
+    const std::size_t rounded = size < chunk_bytes_min ? size : (size + chunk_bytes_min - 1) / chunk_bytes_min * chunk_bytes_min;
+    return {std::make_unique_for_overwrite<std::uint8_t[]>(rounded), rounded};
+}
+
+void BytePool::give_chunk(Chunk chunk) {
+    if (chunk.size < chunk_bytes_min || chunk.size > spare_bytes_max) return;
+    while (!spare_.empty() && (spare_.size() >= spare_chunks_max || chunk.size > spare_bytes_max - spare_bytes_)) {
+        spare_bytes_ -= spare_.front().size;  // the one that nobody wanted for longest
+        spare_.erase(spare_.begin());
+    }
+    spare_bytes_ += chunk.size;
+    spare_.push_back(std::move(chunk));
+}
+
 void BytePool::forget(PoolClass kind, std::uint64_t token) {
     std::erase_if(share(kind).waiting, [token](const Wish& wish) { return wish.token == token; });
 }
 
 BytePool::Counters BytePool::counters() const {
     return {.size = size_,
+            .spare_bytes = spare_bytes_,
             .request_bytes = shares_[0].used,
             .response_bytes = shares_[1].used,
             .peak = peak_,

@@ -8,8 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace leat::session {
 
@@ -37,6 +39,7 @@ public:
     std::size_t bytes() const { return bytes_; }
     void release();
     void shrink(std::size_t bytes);  ///< gives back all but `bytes`; growing is not possible
+    BytePool* pool() const { return pool_; }
 
 private:
     friend class BytePool;
@@ -64,8 +67,17 @@ public:
     std::optional<std::pair<std::uint64_t, Grant>> poll_granted(PoolClass kind);
     void forget(PoolClass kind, std::uint64_t token);  ///< a waiting token is gone
 
+    // Memory itself. Large pieces are kept for the next one of about that size: fresh pages from the kernel
+    // cost more than what a broker does with a batch.
+    struct Chunk {
+        std::unique_ptr<std::uint8_t[]> memory;
+        std::size_t size = 0;
+    };
+    Chunk take_chunk(std::size_t size);
+    void give_chunk(Chunk chunk);
+
     struct Counters {
-        std::size_t size = 0, request_bytes = 0, response_bytes = 0, peak = 0;
+        std::size_t size = 0, spare_bytes = 0, request_bytes = 0, response_bytes = 0, peak = 0;
         std::size_t waiting = 0;
         std::uint64_t waited = 0;  ///< wishes that had to queue
     };
@@ -88,6 +100,8 @@ private:
     std::size_t size_;
     std::size_t share_max_;
     Share shares_[2];
+    std::vector<Chunk> spare_;
+    std::size_t spare_bytes_ = 0;
     std::size_t peak_ = 0;
     std::uint64_t waited_ = 0;
 };

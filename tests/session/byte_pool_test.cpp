@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
-#include "broker/session/byte_pool.hpp"
+#include <vector>
+
+#include "broker/session/buffer.hpp"
 
 using namespace leat::session;
 
@@ -67,4 +69,30 @@ TEST_CASE("byte pool: what is shrunk, moved or forgotten is accounted for exactl
     moved.release();
     CHECK(pool.counters().response_bytes == 0);
     CHECK(pool.counters().peak == 2100);
+}
+
+TEST_CASE("byte pool: large memory is used again, small and far too large is not, and spares are bounded") {
+    BytePool pool(8 << 20);
+    {
+        Buffer buffer(100'000, pool.take_now(PoolClass::request, 100'000));
+    }
+    CHECK(pool.counters().spare_bytes == 114'688);  // whole steps of 16 KiB
+    {
+        Buffer same(90'000, pool.take_now(PoolClass::response, 90'000));
+        CHECK(pool.counters().spare_bytes == 0);
+        Buffer moved = std::move(same);
+        Buffer small(1000, pool.take_now(PoolClass::response, 1000));
+    }
+    CHECK(pool.counters().spare_bytes == 114'688);
+    {
+        Buffer much_smaller(20'000, pool.take_now(PoolClass::response, 20'000));
+        CHECK(pool.counters().spare_bytes == 114'688);
+    }
+    {
+        std::vector<Buffer> many;
+        for (int i = 0; i < 40; ++i) many.emplace_back(200'000, pool.take_now(PoolClass::request, 200'000));
+    }
+    CHECK(pool.counters().spare_bytes <= 1 << 20);
+    CHECK(pool.counters().spare_bytes > 500'000);
+    CHECK(pool.counters().request_bytes == 0);
 }
