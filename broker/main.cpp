@@ -1,7 +1,9 @@
-// leatd: flags and signals, and the real ports around one node. Whatever decides something is in node/.
+// leatd: flags and signals, and the real ports around one node. Whatever decides something is in
+// node/.
 //
-// Exit codes (also in --help): 0 stopped as asked, 1 failed while running, 2 flags or configuration,
-// 3 the data folder, 4 an address. Supervisors may restart on 1; 2 to 4 need a person.
+// Exit codes (also in --help): 0 stopped as asked, 1 failed while running, 2 flags or
+// configuration, 3 the data folder, 4 an address. Supervisors may restart on 1; 2 to 4 need a
+// person.
 #include <fcntl.h>
 #include <malloc.h>
 #include <sys/resource.h>
@@ -56,7 +58,8 @@ std::string first_line_of(const char* path) {
     return std::string(whole.substr(0, whole.find('\n')));
 }
 
-// Each connection is a descriptor. The soft limit is often 1,024 for the sake of select(), unused here.
+// Each connection is a descriptor. The soft limit is often 1,024 for the sake of select(), unused
+// here.
 std::uint64_t raise_descriptor_limit() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
@@ -65,8 +68,8 @@ std::uint64_t raise_descriptor_limit() {
     return limit.rlim_cur;
 }
 
-// Started with stderr closed, the next file opened would become descriptor 2: the log of lines would be
-// written into the log of records.
+// Started with stderr closed, the next file opened would become descriptor 2: the log of lines
+// would be written into the log of records.
 void occupy_standard_descriptors() {
     for (int fd = ::open("/dev/null", O_RDWR); fd >= 0 && fd <= STDERR_FILENO;) fd = ::dup(fd);
 }
@@ -74,8 +77,13 @@ void occupy_standard_descriptors() {
 class Leatd {
 public:
     explicit Leatd(config::Config config)
-        : config_(std::move(config)), lines_({.level = ops::level_of(config_.log_level), .json = config_.log_json}), signals_(io_, SIGTERM, SIGINT),
-          stop_timer_(io_), acceptor_(io_), http_acceptor_(io_), started_(clock_.monotonic()) {}
+        : config_(std::move(config)),
+          lines_({.level = ops::level_of(config_.log_level), .json = config_.log_json}),
+          signals_(io_, SIGTERM, SIGINT),
+          stop_timer_(io_),
+          acceptor_(io_),
+          http_acceptor_(io_),
+          started_(clock_.monotonic()) {}
 
     int run() {
         await_signal();
@@ -85,17 +93,20 @@ public:
         complete_config();
 
         host::FileStorageError storage_why;
-        storage_ = host::FileStorage::open({.folder = config_.data_dir, .budget_bytes = config_.budget_bytes}, storage_why);
+        storage_ = host::FileStorage::open(
+            {.folder = config_.data_dir, .budget_bytes = config_.budget_bytes}, storage_why);
         if (!storage_) return refuse(exit_data, "storage", storage_why.text);
         tell_notices();
         if (config_.segment_bytes == 0 && storage_->is_new())
-            config_.segment_bytes = config::segment_bytes_for(storage_->geometry().size, config_.message_bytes_max);
+            config_.segment_bytes =
+                config::segment_bytes_for(storage_->geometry().size, config_.message_bytes_max);
         node_ = node::make_node(config_, {*storage_, entropy_});
         const Status started = node_->start(clock_.monotonic(), clock_.wall());
         tell_events();
         if (!started) return refuse(exit_data, "node", node_->start_error_text());
 
-        if (!net::start_listening(acceptor_, config_.listen, why)) return refuse(exit_address, "net", why);
+        if (!net::start_listening(acceptor_, config_.listen, why))
+            return refuse(exit_address, "net", why);
         driver_.emplace(io_, *node_, clock_, [this](const node::Event& event) {
             tell_notices();
             lines_.write(clock_.monotonic(), clock_.wall(), event);
@@ -110,7 +121,9 @@ public:
     }
 
 private:
-    void say(Level level, const char* room, std::string_view text) { lines_.write(clock_.monotonic(), clock_.wall(), level, room, text); }
+    void say(Level level, const char* room, std::string_view text) {
+        lines_.write(clock_.monotonic(), clock_.wall(), level, room, text);
+    }
 
     int refuse(int code, const char* room, const std::string& why) {
         say(Level::error, room, why);
@@ -120,7 +133,8 @@ private:
     bool bind_http(std::string& why) {
         if (config_.http_mode == HttpMode::off) return true;
         const bool automatic = config_.http_mode == HttpMode::automatic;
-        if (automatic) config_.http = {"127.0.0.1", static_cast<std::uint16_t>(config_.listen.port + 1)};
+        if (automatic)
+            config_.http = {"127.0.0.1", static_cast<std::uint16_t>(config_.listen.port + 1)};
         if (net::bind_to(http_acceptor_, config_.http, why)) return true;
         return automatic && give_up_http(why);
     }
@@ -141,66 +155,91 @@ private:
             std::array<char, 256> name{};
             ::gethostname(name.data(), name.size() - 1);
             config_.advertised.host = name.data();
-            say(Level::warn, "net", "clients are told to connect to " + config::to_text(config_.advertised) +
-                                        ", this machine's name; set --advertised if they do not know that name");
+            say(Level::warn, "net",
+                "clients are told to connect to " + config::to_text(config_.advertised) +
+                    ", this machine's name; set --advertised if they do not know that name");
         }
         if (!config::is_loopback(config_.listen.host))
-            say(Level::warn, "net", "listening on " + config::to_text(config_.listen) + ": whoever reaches it may read and write; keep it in a trusted network");
+            say(Level::warn, "net",
+                "listening on " + config::to_text(config_.listen) +
+                    ": whoever reaches it may read and write; keep it in a trusted network");
         config_.device_identity = first_line_of("/etc/machine-id");
         config_.build_date_ms = std::int64_t{LEAT_BUILD_DAY} * 86'400'000;
-        // Refused at the door, a client knows at once; out of descriptors, the uplink could not connect either.
+        // Refused at the door, a client knows at once; out of descriptors, the uplink could not
+        // connect either.
         constexpr std::uint64_t own_descriptors = 64;
         const std::uint64_t descriptors = std::max(raise_descriptor_limit(), own_descriptors + 1);
         if (descriptors - own_descriptors >= config_.connections_max) return;
         config_.connections_max = static_cast<std::uint32_t>(descriptors - own_descriptors);
-        say(Level::warn, "net", "at most " + std::to_string(config_.connections_max) + " connections: the limit of open files is " +
-                                    std::to_string(descriptors) + " (ulimit -Hn)");
+        say(Level::warn, "net",
+            "at most " + std::to_string(config_.connections_max) +
+                " connections: the limit of open files is " + std::to_string(descriptors) +
+                " (ulimit -Hn)");
     }
 
     bool serve_http(std::string& why) {
         if (!http_acceptor_.is_open()) return true;
         if (!config::is_loopback(config_.http.host))
-            say(Level::warn, "net", "status on " + config::to_text(config_.http) + ": whoever reaches it sees topic names and counts");
+            say(Level::warn, "net",
+                "status on " + config::to_text(config_.http) +
+                    ": whoever reaches it sees topic names and counts");
         if (!net::start_listening(http_acceptor_, config_.http, why))
             return config_.http_mode == HttpMode::automatic && give_up_http(why);
-        http_.emplace(io_, std::move(http_acceptor_), [this](std::string_view path) { return answer(path); });
+        http_.emplace(io_, std::move(http_acceptor_),
+                      [this](std::string_view path) { return answer(path); });
         return true;
     }
 
     ops::HttpAnswer answer(std::string_view path) {
-        if (path == "/status") return {200, "application/json", node_->status_json(clock_.monotonic()) + "\n"};
-        if (path == "/metrics") return {200, "text/plain; version=0.0.4; charset=utf-8", ops::prometheus_text(node_->status_json(clock_.monotonic()))};
+        if (path == "/status")
+            return {200, "application/json", node_->status_json(clock_.monotonic()) + "\n"};
+        if (path == "/metrics")
+            return {200, "text/plain; version=0.0.4; charset=utf-8",
+                    ops::prometheus_text(node_->status_json(clock_.monotonic()))};
         if (path == "/healthz") {
-            const ops::Health health = stopping_ ? ops::Health{false, "stopping"} : ops::health_of(node_->status_json(clock_.monotonic()));
+            const ops::Health health = stopping_
+                                           ? ops::Health{false, "stopping"}
+                                           : ops::health_of(node_->status_json(clock_.monotonic()));
             return {health.well ? 200 : 503, "text/plain; charset=utf-8", health.text + "\n"};
         }
         return {404, "text/plain; charset=utf-8", "here are /status, /metrics and /healthz\n"};
     }
 
     void say_ready() {
-        say(Level::info, "leatd", std::string("leatd ") + config::version_text + " listens on " + config::to_text(config_.listen) +
-                                      (config_.http_mode != HttpMode::off && http_ ? ", status on http://" + config::to_text(config_.http) + "/status" : "") +
-                                      ", log in " + storage_->path() + " (" + std::to_string(storage_->geometry().size / MiB) + " MiB" +
-                                      (storage_->is_direct() ? "" : ", write + fdatasync") + "), ready after " +
-                                      std::to_string((clock_.monotonic() - started_).count()) + " ms");
+        say(Level::info, "leatd",
+            std::string("leatd ") + config::version_text + " listens on " +
+                config::to_text(config_.listen) +
+                (config_.http_mode != HttpMode::off && http_
+                     ? ", status on http://" + config::to_text(config_.http) + "/status"
+                     : "") +
+                ", log in " + storage_->path() + " (" +
+                std::to_string(storage_->geometry().size / MiB) + " MiB" +
+                (storage_->is_direct() ? "" : ", write + fdatasync") + "), ready after " +
+                std::to_string((clock_.monotonic() - started_).count()) + " ms");
     }
 
     void tell_notices() {
         while (const auto notice = storage_->poll_notice())
-            say(notice->level == host::Notice::Level::info ? Level::info : notice->level == host::Notice::Level::warn ? Level::warn : Level::error, "storage",
-                notice->text);
+            say(notice->level == host::Notice::Level::info   ? Level::info
+                : notice->level == host::Notice::Level::warn ? Level::warn
+                                                             : Level::error,
+                "storage", notice->text);
     }
     void tell_events() {
-        while (const auto event = node_->poll_event()) lines_.write(clock_.monotonic(), clock_.wall(), *event);
+        while (const auto event = node_->poll_event())
+            lines_.write(clock_.monotonic(), clock_.wall(), *event);
     }
 
     void await_signal() {
         signals_.async_wait([this](const std::error_code& code, int signal) {
             if (code) return;
-            // Whoever signals twice does not want to wait; what was acknowledged is on flash already.
+            // Whoever signals twice does not want to wait; what was acknowledged is on flash
+            // already.
             if (stopping_) ::_exit(exit_failed);
             stopping_ = true;
-            say(Level::info, "leatd", std::string(signal == SIGTERM ? "SIGTERM" : "SIGINT") + ": stopping; a second one stops at once");
+            say(Level::info, "leatd",
+                std::string(signal == SIGTERM ? "SIGTERM" : "SIGINT") +
+                    ": stopping; a second one stops at once");
             await_signal();
             stop();
         });
@@ -210,7 +249,9 @@ private:
         stop_timer_.expires_after(stop_max);
         stop_timer_.async_wait([this](const std::error_code& code) {
             if (code) return;
-            say(Level::error, "leatd", "not stopped after 10 s: leaving without the seal; the next start recovers what was acknowledged");
+            say(Level::error, "leatd",
+                "not stopped after 10 s: leaving without the seal; the next start recovers what "
+                "was acknowledged");
             ::_exit(exit_failed);
         });
         driver_->stop([this] {
@@ -256,9 +297,10 @@ int run(int argc, char** argv) {
         return exit_ok;
     }
     std::signal(SIGPIPE, SIG_IGN);
-    // One arena: only one thread allocates much, and each further arena would keep pages of its own.
-    // A fixed threshold: left alone, glibc raises it after the first large request is freed, and the heap then
-    // keeps every megabyte once used (after 1M records: 25 MB resident against 8, for 0.2 s of page faults).
+    // One arena: only one thread allocates much, and each further arena would keep pages of its
+    // own. A fixed threshold: left alone, glibc raises it after the first large request is freed,
+    // and the heap then keeps every megabyte once used (after 1M records: 25 MB resident against 8,
+    // for 0.2 s of page faults).
     ::mallopt(M_ARENA_MAX, 1);
     ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     return Leatd(std::move(loaded.config)).run();

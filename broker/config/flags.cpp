@@ -11,11 +11,13 @@
 namespace leat::config {
 namespace {
 
-constexpr std::array<std::string_view, 12> flag_names{"--config",  "--data",      "--listen",     "--advertised",   "--http",    "--budget",
-                                                      "--node-id", "--log-level", "--log-format", "--check-config", "--version", "--help"};
+constexpr std::array<std::string_view, 12> flag_names{
+    "--config",  "--data",      "--listen",     "--advertised",   "--http",    "--budget",
+    "--node-id", "--log-level", "--log-format", "--check-config", "--version", "--help"};
 
 constexpr const char* footer =
-    "Without --config it listens on 127.0.0.1:9092 only, keeps its log in ./leat-data and takes at most 1 GiB\n"
+    "Without --config it listens on 127.0.0.1:9092 only, keeps its log in ./leat-data and takes at "
+    "most 1 GiB\n"
     "and a tenth of the free space.\n"
     "\n"
     "Examples:\n"
@@ -24,7 +26,8 @@ constexpr const char* footer =
     "  leatd --config /etc/leat/leatd.json --check-config\n"
     "\n"
     "Signals: SIGTERM or SIGINT stops cleanly within 10 s; a second one stops at once.\n"
-    "Exit codes: 0 stopped as asked or check passed; 1 failed while running; 2 wrong flags or configuration;\n"
+    "Exit codes: 0 stopped as asked or check passed; 1 failed while running; 2 wrong flags or "
+    "configuration;\n"
     "3 the data folder cannot be used; 4 an address cannot be listened on.\n";
 
 }  // namespace
@@ -33,19 +36,28 @@ ParsedFlags parse_flags(int argc, const char* const* argv) {
     ParsedFlags parsed;
     Flags& flags = parsed.flags;
     bool version = false;
-    CLI::App app{"leatd, a gateway broker that speaks the Kafka protocol and forwards to a Kafka cluster", "leatd"};
+    CLI::App app{
+        "leatd, a gateway broker that speaks the Kafka protocol and forwards to a Kafka cluster",
+        "leatd"};
     app.footer(footer);
     app.set_help_flag("-h,--help", "this text");
     app.add_flag("--version", version, "print the version");
-    app.add_option("--config", flags.config, "JSON file with settings; flags override it")->type_name("FILE");
-    app.add_flag("--check-config", flags.check_config, "say what is wrong with file and flags, then leave (0 or 2)");
+    app.add_option("--config", flags.config, "JSON file with settings; flags override it")
+        ->type_name("FILE");
+    app.add_flag("--check-config", flags.check_config,
+                 "say what is wrong with file and flags, then leave (0 or 2)");
     app.add_option("--data", flags.data, "folder of the log; made if missing")->type_name("DIR");
     app.add_option("--listen", flags.listen, "where Kafka clients connect")->type_name("HOST:PORT");
-    app.add_option("--advertised", flags.advertised, "the address that clients are told")->type_name("HOST:PORT");
-    app.add_option("--http", flags.http, "status and metrics; default: loopback, listen port + 1")->type_name("HOST:PORT|off");
-    app.add_option("--budget", flags.budget, "bytes on flash, fixed when the log is made, e.g. 1GiB")->type_name("SIZE");
+    app.add_option("--advertised", flags.advertised, "the address that clients are told")
+        ->type_name("HOST:PORT");
+    app.add_option("--http", flags.http, "status and metrics; default: loopback, listen port + 1")
+        ->type_name("HOST:PORT|off");
+    app.add_option("--budget", flags.budget,
+                   "bytes on flash, fixed when the log is made, e.g. 1GiB")
+        ->type_name("SIZE");
     app.add_option("--node-id", flags.node_id, "this broker's id")->type_name("N");
-    app.add_option("--log-level", flags.log_level, "debug, info, warn or error")->type_name("LEVEL");
+    app.add_option("--log-level", flags.log_level, "debug, info, warn or error")
+        ->type_name("LEVEL");
     app.add_option("--log-format", flags.log_format, "text or json")->type_name("FORMAT");
     try {
         app.parse(argc, argv);
@@ -56,9 +68,13 @@ ParsedFlags parse_flags(int argc, const char* const* argv) {
         parsed.exit_code = 2;
         parsed.text = std::string("leatd: ") + error.what();
         for (int i = 1; i < argc; ++i) {
-            const std::string_view given = std::string_view(argv[i]).substr(0, std::string_view(argv[i]).find('='));
-            if (!given.starts_with("--") || std::find(flag_names.begin(), flag_names.end(), given) != flag_names.end()) continue;
-            if (const auto close = nearest(given, flag_names)) parsed.text += "; did you mean " + std::string(*close) + "?";
+            const std::string_view given =
+                std::string_view(argv[i]).substr(0, std::string_view(argv[i]).find('='));
+            if (!given.starts_with("--") ||
+                std::find(flag_names.begin(), flag_names.end(), given) != flag_names.end())
+                continue;
+            if (const auto close = nearest(given, flag_names))
+                parsed.text += "; did you mean " + std::string(*close) + "?";
         }
         parsed.text += "\nleatd --help lists the flags\n";
     }
@@ -71,20 +87,26 @@ ParsedFlags parse_flags(int argc, const char* const* argv) {
 
 void apply_flags(const Flags& flags, Loaded& loaded) {
     // Flags speak through the same table as the file: one grammar, one set of bounds.
-    const auto apply = [&loaded](const std::optional<std::string>& flag, std::string_view name, std::string_view key, bool quoted) {
+    const auto apply = [&loaded](const std::optional<std::string>& flag, std::string_view name,
+                                 std::string_view key, bool quoted) {
         if (!flag) return;
         std::string escaped;
         for (const char c : *flag) {
             if (c == '"' || c == '\\') escaped.push_back('\\');
             escaped.push_back(static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
         }
-        const bool number = !quoted && !escaped.empty() && escaped.size() < 19 && escaped.find_first_not_of("0123456789") == std::string::npos;
+        const bool number = !quoted && !escaped.empty() && escaped.size() < 19 &&
+                            escaped.find_first_not_of("0123456789") == std::string::npos;
         const std::size_t before = loaded.problems.size();
-        apply_json("{\"" + std::string(key) + "\": " + (number ? escaped : "\"" + escaped + "\"") + "}", name, loaded);
+        apply_json(
+            "{\"" + std::string(key) + "\": " + (number ? escaped : "\"" + escaped + "\"") + "}",
+            name, loaded);
         for (std::size_t i = before; i < loaded.problems.size(); ++i) {
-            std::string& problem = loaded.problems[i];  // "--budget:1: "log.budget.bytes" is "x"; ..." -> "--budget: is ..."
+            std::string& problem = loaded.problems[i];  // "--budget:1: "log.budget.bytes" is "x";
+                                                        // ..." -> "--budget: is ..."
             const std::string noise = ":1: \"" + std::string(key) + "\"";
-            if (const std::size_t at = problem.find(noise); at != std::string::npos) problem.replace(at, noise.size(), "");
+            if (const std::size_t at = problem.find(noise); at != std::string::npos)
+                problem.replace(at, noise.size(), "");
         }
     };
     apply(flags.data, "--data", "data.dir", true);

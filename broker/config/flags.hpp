@@ -7,7 +7,8 @@
 namespace leat::config {
 
 struct Flags {
-    std::optional<std::string> config, data, listen, advertised, http, budget, node_id, log_level, log_format;
+    std::optional<std::string> config, data, listen, advertised, http, budget, node_id, log_level,
+        log_format;
     bool check_config = false;
 };
 

@@ -9,11 +9,13 @@ namespace {
 
 constexpr std::size_t depth_max = 16;
 
-// The lexer reads one character at a time through this, so a SAX callback can ask how far it has come.
+// The lexer reads one character at a time through this, so a SAX callback can ask how far it has
+// come.
 struct Place {
     int line = 1;
     char last = 0;
-    // After a number the lexer has read one character too many; a line break there is not the value's.
+    // After a number the lexer has read one character too many; a line break there is not the
+    // value's.
     int value_line() const { return last == '\n' ? line - 1 : line; }
 };
 
@@ -49,7 +51,8 @@ using Json = nlohmann::json;
 
 class TreeBuilder : public nlohmann::json_sax<Json> {
 public:
-    TreeBuilder(JsonValue& root, const Place& place, JsonProblem& problem) : root_(root), place_(place), problem_(problem) {}
+    TreeBuilder(JsonValue& root, const Place& place, JsonProblem& problem)
+        : root_(root), place_(place), problem_(problem) {}
 
     bool null() override { return add(JsonValue::Kind::null, "null"); }
     bool boolean(bool value) override {
@@ -63,10 +66,13 @@ public:
         return true;
     }
     bool number_unsigned(number_unsigned_t value) override {
-        if (value <= static_cast<number_unsigned_t>(INT64_MAX)) return number_integer(static_cast<number_integer_t>(value));
+        if (value <= static_cast<number_unsigned_t>(INT64_MAX))
+            return number_integer(static_cast<number_integer_t>(value));
         return add(JsonValue::Kind::real, std::to_string(value));
     }
-    bool number_float(number_float_t, const string_t& literal) override { return add(JsonValue::Kind::real, literal); }
+    bool number_float(number_float_t, const string_t& literal) override {
+        return add(JsonValue::Kind::real, literal);
+    }
     bool string(string_t& value) override { return add(JsonValue::Kind::string, std::move(value)); }
     bool binary(binary_t&) override { return false; }
 
@@ -78,15 +84,17 @@ public:
         JsonValue& object = *stack_.back();
         for (std::size_t i = 0; i < object.keys.size(); ++i)
             if (object.keys[i] == name)
-                return stop("\"" + name + "\" is here a second time (first on line " + std::to_string(object.key_lines[i]) +
-                            "); keep one of them");
+                return stop("\"" + name + "\" is here a second time (first on line " +
+                            std::to_string(object.key_lines[i]) + "); keep one of them");
         object.keys.push_back(std::move(name));
         object.key_lines.push_back(place_.line);
         return true;
     }
 
-    bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& why) override {
-        // "[json.exception.parse_error.101] parse error at line 3, column 5: syntax error while parsing ..."
+    bool parse_error(std::size_t, const std::string&,
+                     const nlohmann::detail::exception& why) override {
+        // "[json.exception.parse_error.101] parse error at line 3, column 5: syntax error while
+        // parsing ..."
         std::string text = why.what();
         if (const std::size_t at = text.find(": "); at != std::string::npos) text.erase(0, at + 2);
         problem_ = {place_.value_line(), "this is not JSON: " + text};
@@ -138,7 +146,8 @@ bool parse_json(std::string_view text, JsonValue& root, JsonProblem& problem) {
     Place place;
     // The library takes a zero byte for the end and would not look at what follows.
     if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
-        problem = {1 + static_cast<int>(std::count(text.begin(), text.begin() + zero, '\n')), "this is not JSON: it holds a zero byte"};
+        problem = {1 + static_cast<int>(std::count(text.begin(), text.begin() + zero, '\n')),
+                   "this is not JSON: it holds a zero byte"};
         return false;
     }
     TreeBuilder builder(root, place, problem);

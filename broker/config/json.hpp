@@ -1,5 +1,6 @@
-// A JSON text as a small tree that remembers on which line each value stood, so that a wrong setting can
-// be named by its line. Comments (// and /* */) are allowed. The library stays in json.cpp.
+// A JSON text as a small tree that remembers on which line each value stood, so that a wrong
+// setting can be named by its line. Comments (// and /* */) are allowed. The library stays in
+// json.cpp.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,15 @@
 namespace leat::config {
 
 struct JsonValue {
-    enum class Kind : std::uint8_t { null, boolean, integer, real, string, array, object } kind = Kind::null;
+    enum class Kind : std::uint8_t {
+        null,
+        boolean,
+        integer,
+        real,
+        string,
+        array,
+        object
+    } kind = Kind::null;
     int line = 0;  ///< where the value ends
     bool boolean = false;
     std::int64_t integer = 0;

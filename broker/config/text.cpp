@@ -58,7 +58,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
         for (std::size_t j = 1; j <= b.size(); ++j) {
             const bool same = plain(a[i - 1]) == plain(b[j - 1]);
             now[j] = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (same ? 0 : 1)});
-            if (i > 1 && j > 1 && plain(a[i - 1]) == plain(b[j - 2]) && plain(a[i - 2]) == plain(b[j - 1]))
+            if (i > 1 && j > 1 && plain(a[i - 1]) == plain(b[j - 2]) &&
+                plain(a[i - 2]) == plain(b[j - 1]))
                 now[j] = std::min(now[j], before[j - 2] + 1);
         }
         std::swap(before, last);
@@ -69,7 +70,9 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::optional<std::uint64_t> parse_size(std::string_view text) { return parse_with_unit(text, sizes); }
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+    return parse_with_unit(text, sizes);
+}
 
 std::optional<milliseconds> parse_duration(std::string_view text) {
     const auto ms = parse_with_unit(text, durations);
@@ -85,15 +88,18 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
     const std::string_view digits = text.substr(colon + 1);
     std::uint16_t port = 0;
     const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-    if (failure != std::errc{} || end != digits.data() + digits.size() || digits.empty()) return std::nullopt;
+    if (failure != std::errc{} || end != digits.data() + digits.size() || digits.empty())
+        return std::nullopt;
     if (host.starts_with('[')) {
         if (!host.ends_with(']') || host.size() < 4) return std::nullopt;
         host = host.substr(1, host.size() - 2);
         if (host.find(':') == std::string_view::npos) return std::nullopt;
     } else if (host.find(':') != std::string_view::npos) {
-        return std::nullopt;  // an IPv6 address needs brackets, or its last group would be taken for a port
+        return std::nullopt;  // an IPv6 address needs brackets, or its last group would be taken
+                              // for a port
     }
-    if (host.find_first_of(" /,[]@") != std::string_view::npos || host.size() > 253) return std::nullopt;
+    if (host.find_first_of(" /,[]@") != std::string_view::npos || host.size() > 253)
+        return std::nullopt;
     return HostPort{host.empty() ? std::string("0.0.0.0") : std::string(host), port};
 }
 
@@ -102,9 +108,12 @@ std::string to_text(const HostPort& address) {
     return (six ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
 }
 
-bool is_loopback(std::string_view host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
+bool is_loopback(std::string_view host) {
+    return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
 
-std::optional<std::string_view> nearest(std::string_view wrong, std::span<const std::string_view> words) {
+std::optional<std::string_view> nearest(std::string_view wrong,
+                                        std::span<const std::string_view> words) {
     constexpr std::size_t word_max = 80;  // the comparison is quadratic; no word of ours is longer
     if (wrong.size() > word_max) return std::nullopt;
     std::optional<std::string_view> best;

@@ -9,12 +9,16 @@ namespace {
 
 using asio::ip::tcp;
 
-std::string shown(const config::HostPort& address) { return address.host + " port " + std::to_string(address.port); }
+std::string shown(const config::HostPort& address) {
+    return address.host + " port " + std::to_string(address.port);
+}
 
 Status explain(const std::error_code& code, const config::HostPort& address, std::string& why) {
     why = "cannot listen on " + shown(address) + ": ";
     if (code == asio::error::address_in_use) {
-        why += "the port is in use; stop what uses it (ss -ltnp shows it), or choose another with --listen or --http";
+        why +=
+            "the port is in use; stop what uses it (ss -ltnp shows it), or choose another with "
+            "--listen or --http";
         return fail(Error::busy);
     }
     if (code == asio::error::access_denied) {
@@ -35,10 +39,13 @@ Status bind_to(tcp::acceptor& acceptor, config::HostPort& address, std::string& 
         endpoints.emplace_back(numeric, address.port);
     } else {
         tcp::resolver resolver(acceptor.get_executor());
-        for (const auto& entry : resolver.resolve(address.host, std::to_string(address.port), code)) endpoints.push_back(entry.endpoint());
-        std::stable_partition(endpoints.begin(), endpoints.end(), [](const tcp::endpoint& end) { return end.address().is_v4(); });
+        for (const auto& entry : resolver.resolve(address.host, std::to_string(address.port), code))
+            endpoints.push_back(entry.endpoint());
+        std::stable_partition(endpoints.begin(), endpoints.end(),
+                              [](const tcp::endpoint& end) { return end.address().is_v4(); });
         if (endpoints.empty()) {
-            why = "cannot listen on " + shown(address) + ": the host name is not known here; use a numeric address";
+            why = "cannot listen on " + shown(address) +
+                  ": the host name is not known here; use a numeric address";
             return fail(Error::not_found);
         }
     }
@@ -46,7 +53,8 @@ Status bind_to(tcp::acceptor& acceptor, config::HostPort& address, std::string& 
         acceptor.close(code);
         acceptor.open(endpoint.protocol(), code);
         if (!code) acceptor.set_option(tcp::acceptor::reuse_address(true), code);
-        if (!code && endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only(false), code);
+        if (!code && endpoint.address().is_v6())
+            acceptor.set_option(asio::ip::v6_only(false), code);
         if (!code) acceptor.bind(endpoint, code);
         if (!code) acceptor.non_blocking(true, code);
         if (!code) address.port = acceptor.local_endpoint(code).port();
@@ -57,7 +65,8 @@ Status bind_to(tcp::acceptor& acceptor, config::HostPort& address, std::string& 
 
 Status start_listening(tcp::acceptor& acceptor, const config::HostPort& address, std::string& why) {
     std::error_code code;
-    // The kernel caps it at net.core.somaxconn. A fleet that comes back after a power cut knocks all at once.
+    // The kernel caps it at net.core.somaxconn. A fleet that comes back after a power cut knocks
+    // all at once.
     constexpr int backlog = 4096;
     acceptor.listen(backlog, code);
     return code ? explain(code, address, why) : ok();

@@ -1,8 +1,8 @@
 #include "broker/net/driver.hpp"
 
+#include <unistd.h>
 #include <asio/socket_base.hpp>
 #include <asio/write.hpp>
-#include <unistd.h>
 
 #include <array>
 
@@ -11,7 +11,7 @@ namespace {
 
 using asio::ip::tcp;
 
-constexpr int accepts_per_event = 64;   // then others get their turn
+constexpr int accepts_per_event = 64;  // then others get their turn
 constexpr int reads_per_event = 16;
 constexpr int writes_per_event = 64;
 constexpr milliseconds accept_pause_min{100};
@@ -21,14 +21,23 @@ constexpr milliseconds flush_max{1000};
 }  // namespace
 
 Driver::Driver(asio::io_context& io, node::Node& node, port::Clock& clock, EventSink on_event)
-    : io_(io), node_(node), clock_(clock), on_event_(std::move(on_event)), acceptor_(io), accept_pause_(io), timer_(io),
-      flush_timer_(io), storage_(io), links_(io, node, clock, [this] { settle(); }) {}
+    : io_(io),
+      node_(node),
+      clock_(clock),
+      on_event_(std::move(on_event)),
+      acceptor_(io),
+      accept_pause_(io),
+      timer_(io),
+      flush_timer_(io),
+      storage_(io),
+      links_(io, node, clock, [this] { settle(); }) {}
 
 Driver::~Driver() {
     if (storage_.is_open()) storage_.release();  // the eventfd is its owner's to close
 }
 
-// ------------------------------------------------------------------------------------------ connections in
+// ------------------------------------------------------------------------------------------
+// connections in
 
 void Driver::accept_on(tcp::acceptor acceptor) {
     acceptor_ = std::move(acceptor);
@@ -50,9 +59,11 @@ void Driver::accept_some() {
         tcp::socket socket(io_);
         acceptor_.accept(socket, from, code);
         if (code == asio::error::would_block || code == asio::error::try_again) break;
-        // The peer left before we came to it, or a network error that was only its own (see accept(2)).
-        if (code == asio::error::connection_aborted || code == asio::error::network_down || code == asio::error::host_unreachable ||
-            code == asio::error::network_unreachable || code == std::errc::protocol_error || code == std::errc::operation_not_permitted)
+        // The peer left before we came to it, or a network error that was only its own (see
+        // accept(2)).
+        if (code == asio::error::connection_aborted || code == asio::error::network_down ||
+            code == asio::error::host_unreachable || code == asio::error::network_unreachable ||
+            code == std::errc::protocol_error || code == std::errc::operation_not_permitted)
             continue;
         if (code) return accept_failed(code);
         accept_failures_ = 0;
@@ -61,15 +72,18 @@ void Driver::accept_some() {
     await_accept();
 }
 
-// Out of descriptors or memory: the connection stays in the backlog and the listener stays readable, so
-// waiting for it again at once would spin. Those who are connected free descriptors when they go.
+// Out of descriptors or memory: the connection stays in the backlog and the listener stays
+// readable, so waiting for it again at once would spin. Those who are connected free descriptors
+// when they go.
 void Driver::accept_failed(const std::error_code& code) {
     ++counters_.accept_errors;
     const Instant now = clock_.monotonic();
     if (accept_error_said_ == Instant::min() || now - accept_error_said_ >= accept_error_quiet) {
         accept_error_said_ = now;
-        say(node::Event::Level::error, "cannot accept connections: " + code.message() + " (" + std::to_string(peers_.size()) +
-                                           " are open); trying again; raise the limit of open files (ulimit -n) or lower max.connections");
+        say(node::Event::Level::error, "cannot accept connections: " + code.message() + " (" +
+                                           std::to_string(peers_.size()) +
+                                           " are open); trying again; raise the limit of open "
+                                           "files (ulimit -n) or lower max.connections");
     }
     accept_failures_ = std::min(accept_failures_ + 1, 5);
     accept_pause_.expires_after(accept_pause_min * (1 << (accept_failures_ - 1)));
@@ -83,10 +97,13 @@ void Driver::accept_failed(const std::error_code& code) {
 void Driver::add_peer(tcp::socket socket, const tcp::endpoint& from) {
     std::error_code ignored;
     socket.non_blocking(true, ignored);
-    socket.set_option(tcp::no_delay(true), ignored);              // responses are whole: nothing to wait for
-    socket.set_option(asio::socket_base::keep_alive(true), ignored);  // finds peers that lost their power
+    socket.set_option(tcp::no_delay(true), ignored);  // responses are whole: nothing to wait for
+    socket.set_option(asio::socket_base::keep_alive(true),
+                      ignored);  // finds peers that lost their power
     const std::string host = from.address().to_string();
-    auto session = node_.open_session(clock_.monotonic(), (from.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(from.port()));
+    auto session =
+        node_.open_session(clock_.monotonic(), (from.address().is_v6() ? "[" + host + "]" : host) +
+                                                   ":" + std::to_string(from.port()));
     if (!session) return;  // full: the socket closes here; the node says so in an event of its own
     ++counters_.accepted;
     const auto [place, added] = peers_.try_emplace(*session, std::move(socket));
@@ -94,7 +111,8 @@ void Driver::add_peer(tcp::socket socket, const tcp::endpoint& from) {
     await_read(*session, place->second);
 }
 
-// Handlers name the session by its id: a peer may be gone (and its socket's handlers aborted) before they run.
+// Handlers name the session by its id: a peer may be gone (and its socket's handlers aborted)
+// before they run.
 void Driver::await_read(node::SessionId id, Peer& peer) {
     peer.awaits_read = true;
     peer.socket.async_wait(tcp::socket::wait_read, [this, id](const std::error_code& code) {
@@ -132,7 +150,8 @@ bool Driver::write_some(node::SessionId id, Peer& peer) {
         const ByteView bytes = node_.poll_write(id);
         if (bytes.empty()) return true;
         std::error_code code;
-        const std::size_t count = peer.socket.write_some(asio::buffer(bytes.data(), bytes.size()), code);
+        const std::size_t count =
+            peer.socket.write_some(asio::buffer(bytes.data(), bytes.size()), code);
         if (code == asio::error::would_block || code == asio::error::try_again) break;
         if (code == asio::error::interrupted) continue;
         if (code) {
@@ -152,15 +171,19 @@ bool Driver::read_some(node::SessionId id, Peer& peer) {
         const MutableBytes window = node_.receive_window(now, id);
         if (window.empty()) return true;
         std::error_code code;
-        const std::size_t count = peer.socket.read_some(asio::buffer(window.data(), window.size()), code);
+        const std::size_t count =
+            peer.socket.read_some(asio::buffer(window.data(), window.size()), code);
         if (code == asio::error::would_block || code == asio::error::try_again) break;
         if (code == asio::error::interrupted) continue;
-        if (code || count == 0) {  // also a peer that only closed its sending half: as Kafka, we hang up then
+        if (code ||
+            count ==
+                0) {  // also a peer that only closed its sending half: as Kafka, we hang up then
             drop(id);
             return false;
         }
         node_.received(now, clock_.wall(), id, count);
-        if (count < window.size()) break;  // the kernel had no more: waiting costs less than asking it again
+        if (count < window.size())
+            break;  // the kernel had no more: waiting costs less than asking it again
     }
     await_read(id, peer);
     return true;
@@ -172,7 +195,8 @@ void Driver::drop(node::SessionId id) {
     node_.session_closed(clock_.monotonic(), id);
 }
 
-// ------------------------------------------------------------------------------------------ device and time
+// ------------------------------------------------------------------------------------------ device
+// and time
 
 void Driver::watch_storage(int event_fd) {
     storage_.assign(event_fd);
@@ -180,15 +204,19 @@ void Driver::watch_storage(int event_fd) {
 }
 
 void Driver::await_storage() {
-    storage_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& code) {
-        if (code == asio::error::operation_aborted || !storage_.is_open()) return;
-        // Cleared before the node collects: a completion that comes in between wakes us once more.
-        std::uint64_t count;
-        [[maybe_unused]] const ssize_t ignored = ::read(storage_.native_handle(), &count, sizeof count);
-        node_.on_storage(clock_.monotonic(), clock_.wall());
-        await_storage();
-        settle();
-    });
+    storage_.async_wait(asio::posix::stream_descriptor::wait_read,
+                        [this](const std::error_code& code) {
+                            if (code == asio::error::operation_aborted || !storage_.is_open())
+                                return;
+                            // Cleared before the node collects: a completion that comes in between
+                            // wakes us once more.
+                            std::uint64_t count;
+                            [[maybe_unused]] const ssize_t ignored =
+                                ::read(storage_.native_handle(), &count, sizeof count);
+                            node_.on_storage(clock_.monotonic(), clock_.wall());
+                            await_storage();
+                            settle();
+                        });
 }
 
 void Driver::settle() {
@@ -204,8 +232,8 @@ void Driver::settle() {
     if (on_stopped_ && node_.stopped()) finish_stop();
 }
 
-// Rearmed only when the deadline came nearer: one that moved away lets the timer fire once for nothing,
-// which is cheaper than a system call for each request that moves it.
+// Rearmed only when the deadline came nearer: one that moved away lets the timer fire once for
+// nothing, which is cheaper than a system call for each request that moves it.
 void Driver::set_timer() {
     const Instant deadline = node_.deadline();
     if (deadline == never || deadline >= timer_at_) return;
@@ -220,7 +248,8 @@ void Driver::set_timer() {
     });
 }
 
-// ------------------------------------------------------------------------------------------ the end
+// ------------------------------------------------------------------------------------------ the
+// end
 
 void Driver::stop(std::function<void()> done) {
     LEAT_CHECK(!on_stopped_);
@@ -247,6 +276,8 @@ void Driver::finish_stop() {
     std::exchange(on_stopped_, nullptr)();
 }
 
-void Driver::say(node::Event::Level level, std::string text) { on_event_({level, "net", std::move(text)}); }
+void Driver::say(node::Event::Level level, std::string text) {
+    on_event_({level, "net", std::move(text)});
+}
 
 }  // namespace leat::net

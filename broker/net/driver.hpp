@@ -1,11 +1,11 @@
 // Drives one node with real sockets, one timer and the device's eventfd, on the one thread of `io`.
 //
-// An event comes in, the node is told, then settle() does whatever the node has become ready for. Sockets are
-// awaited for readiness only: bytes are read straight into the node's receive window and written straight
-// from its responses, so a connection at rest owns no buffer, here or there.
+// An event comes in, the node is told, then settle() does whatever the node has become ready for.
+// Sockets are awaited for readiness only: bytes are read straight into the node's receive window
+// and written straight from its responses, so a connection at rest owns no buffer, here or there.
 //
-// A session whose window is empty is not awaited for reading: the kernel's buffer fills and TCP slows the
-// peer down. The node names the session again when it may be read.
+// A session whose window is empty is not awaited for reading: the kernel's buffer fills and TCP
+// slows the peer down. The node names the session again when it may be read.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -42,8 +42,8 @@ public:
     void watch_storage(int event_fd);
     /// After node.start(): does what became ready meanwhile and sets the timer.
     void start() { settle(); }
-    /// No new connections; the node parks nothing any more, seals the log; unsent answers have `flush_max` to
-    /// leave. Then `done` is called, once.
+    /// No new connections; the node parks nothing any more, seals the log; unsent answers have
+    /// `flush_max` to leave. Then `done` is called, once.
     void stop(std::function<void()> done);
 
     std::size_t connections() const { return peers_.size(); }

@@ -13,14 +13,16 @@ constexpr milliseconds connect_patience{10'000};  // Linux alone would try for t
 Error error_of(const std::error_code& code) {
     if (code == asio::error::connection_refused) return Error::refused;
     if (code == asio::error::timed_out) return Error::timed_out;
-    if (code == asio::error::host_not_found || code == asio::error::host_not_found_try_again || code == asio::error::no_data)
+    if (code == asio::error::host_not_found || code == asio::error::host_not_found_try_again ||
+        code == asio::error::no_data)
         return Error::not_found;
     return Error::disconnected;
 }
 
 }  // namespace
 
-Links::Links(asio::io_context& io, node::Node& node, port::Clock& clock, std::function<void()> changed)
+Links::Links(asio::io_context& io, node::Node& node, port::Clock& clock,
+             std::function<void()> changed)
     : io_(io), node_(node), clock_(clock), changed_(std::move(changed)), resolver_(io) {}
 
 Links::Link* Links::find(node::LinkId id) {
@@ -30,8 +32,10 @@ Links::Link* Links::find(node::LinkId id) {
 
 bool Links::pump_one() {
     if (const auto action = node_.poll_link_action()) {
-        if (action->kind == node::LinkAction::Kind::connect) connect(action->link, action->host, action->port);
-        else links_.erase(action->link);  // the node knows already
+        if (action->kind == node::LinkAction::Kind::connect)
+            connect(action->link, action->host, action->port);
+        else
+            links_.erase(action->link);  // the node knows already
         return true;
     }
     if (const auto ready = node_.link_ready()) {
@@ -54,13 +58,15 @@ void Links::connect(node::LinkId id, const std::string& host, std::uint16_t port
         return;
     }
     be_patient(id, link);
-    resolver_.async_resolve(host, std::to_string(port), [this, id](const std::error_code& failure, const tcp::resolver::results_type& found) {
-        Link* waiting = find(id);
-        if (!waiting || waiting->open || !waiting->endpoints.empty()) return;
-        for (const auto& entry : found) waiting->endpoints.push_back(entry.endpoint());
-        waiting->last_error = failure ? error_of(failure) : Error::not_found;
-        try_next(id);
-    });
+    resolver_.async_resolve(
+        host, std::to_string(port),
+        [this, id](const std::error_code& failure, const tcp::resolver::results_type& found) {
+            Link* waiting = find(id);
+            if (!waiting || waiting->open || !waiting->endpoints.empty()) return;
+            for (const auto& entry : found) waiting->endpoints.push_back(entry.endpoint());
+            waiting->last_error = failure ? error_of(failure) : Error::not_found;
+            try_next(id);
+        });
 }
 
 void Links::be_patient(node::LinkId id, Link& link) {
@@ -72,8 +78,10 @@ void Links::be_patient(node::LinkId id, Link& link) {
         waiting->timed_out = true;
         waiting->last_error = Error::timed_out;
         std::error_code ignored;
-        if (waiting->socket.is_open()) waiting->socket.close(ignored);  // its handler goes on
-        else drop(id, Error::timed_out);
+        if (waiting->socket.is_open())
+            waiting->socket.close(ignored);  // its handler goes on
+        else
+            drop(id, Error::timed_out);
     });
 }
 
@@ -131,7 +139,8 @@ void Links::read_some(node::LinkId id, Link& link) {
     if (!received_) received_ = std::make_unique_for_overwrite<std::uint8_t[]>(received_bytes);
     for (int i = 0; i < reads_per_event; ++i) {
         std::error_code code;
-        const std::size_t count = link.socket.read_some(asio::buffer(received_.get(), received_bytes), code);
+        const std::size_t count =
+            link.socket.read_some(asio::buffer(received_.get(), received_bytes), code);
         if (code == asio::error::would_block || code == asio::error::try_again) break;
         if (code == asio::error::interrupted) continue;
         if (code || count == 0) return drop(id, Error::disconnected);
@@ -146,7 +155,8 @@ void Links::write_some(node::LinkId id, Link& link) {
         const ByteView bytes = node_.link_poll_write(id);
         if (bytes.empty()) return;
         std::error_code code;
-        const std::size_t count = link.socket.write_some(asio::buffer(bytes.data(), bytes.size()), code);
+        const std::size_t count =
+            link.socket.write_some(asio::buffer(bytes.data(), bytes.size()), code);
         if (code == asio::error::would_block || code == asio::error::try_again) break;
         if (code == asio::error::interrupted) continue;
         if (code) return drop(id, Error::disconnected);

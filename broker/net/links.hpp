@@ -17,7 +17,8 @@ namespace leat::net {
 class Links {
 public:
     /// `changed` is called after each event that told the node something.
-    Links(asio::io_context& io, node::Node& node, port::Clock& clock, std::function<void()> changed);
+    Links(asio::io_context& io, node::Node& node, port::Clock& clock,
+          std::function<void()> changed);
 
     /// Does one thing the node wants of a link; false: nothing to do.
     bool pump_one();
@@ -55,7 +56,8 @@ private:
     std::function<void()> changed_;
     asio::ip::tcp::resolver resolver_;
     std::unordered_map<node::LinkId, std::unique_ptr<Link>> links_;
-    std::unique_ptr<std::uint8_t[]> received_;  ///< shared by all links: the node copies what it keeps
+    std::unique_ptr<std::uint8_t[]>
+        received_;  ///< shared by all links: the node copies what it keeps
 };
 
 }  // namespace leat::net

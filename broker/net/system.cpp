@@ -24,7 +24,8 @@ SystemClock::SystemClock() : started_(instant_ms(clock_ms(CLOCK_MONOTONIC))) {
     if (!fake) return;
     std::string_view text = fake;
     for (std::int64_t* number : {&start_ms_, &after_ms_, &jump_ms_}) {
-        const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), *number);
+        const auto [end, failure] =
+            std::from_chars(text.data(), text.data() + text.size(), *number);
         if (failure != std::errc{}) break;
         faked_ = true;
         text.remove_prefix(static_cast<std::size_t>(end - text.data()));
@@ -33,7 +34,8 @@ SystemClock::SystemClock() : started_(instant_ms(clock_ms(CLOCK_MONOTONIC))) {
     }
 }
 
-// CLOCK_MONOTONIC also underlies std::chrono::steady_clock, so an Instant can be given to Asio's timers.
+// CLOCK_MONOTONIC also underlies std::chrono::steady_clock, so an Instant can be given to Asio's
+// timers.
 Instant SystemClock::monotonic() { return instant_ms(clock_ms(CLOCK_MONOTONIC)); }
 
 WallTime SystemClock::wall() {

@@ -8,9 +8,9 @@ namespace leat::net {
 
 class SystemClock final : public port::Clock {
 public:
-    /// LEAT_TEST_WALL="START_MS[,AFTER_MS,JUMP_MS]" in the environment makes the wall clock start at
-    /// START_MS and, AFTER_MS later, jump to JUMP_MS: how tests boot a gateway in 1970. Monotonic time is
-    /// never touched.
+    /// LEAT_TEST_WALL="START_MS[,AFTER_MS,JUMP_MS]" in the environment makes the wall clock start
+    /// at START_MS and, AFTER_MS later, jump to JUMP_MS: how tests boot a gateway in 1970.
+    /// Monotonic time is never touched.
     SystemClock();
     Instant monotonic() override;
     WallTime wall() override;
@@ -21,7 +21,8 @@ private:
     std::int64_t start_ms_ = 0, after_ms_ = -1, jump_ms_ = 0;
 };
 
-/// The kernel's generator (getrandom); waits for it at boot rather than giving anything predictable.
+/// The kernel's generator (getrandom); waits for it at boot rather than giving anything
+/// predictable.
 class SystemEntropy final : public port::Entropy {
 public:
     Status fill(std::span<std::uint8_t> into) override;

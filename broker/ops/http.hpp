@@ -1,8 +1,8 @@
-// A tiny HTTP/1.1 server for status and metrics, on loopback by default: GET and HEAD, one answer per
-// connection, then it closes.
+// A tiny HTTP/1.1 server for status and metrics, on loopback by default: GET and HEAD, one answer
+// per connection, then it closes.
 //
-// Bounded: request_head_max bytes, connections_max at once (one more is told 503), and exchange_max of time
-// for all of it, so neither a slow nor a greedy client costs more than that.
+// Bounded: request_head_max bytes, connections_max at once (one more is told 503), and exchange_max
+// of time for all of it, so neither a slow nor a greedy client costs more than that.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -33,7 +33,8 @@ public:
     using Handler = std::function<HttpAnswer(std::string_view path)>;
 
     /// `acceptor` is listening. The handler is called on the thread of `io`.
-    HttpServer(asio::io_context& io, asio::ip::tcp::acceptor acceptor, Handler handler, HttpLimits limits = {});
+    HttpServer(asio::io_context& io, asio::ip::tcp::acceptor acceptor, Handler handler,
+               HttpLimits limits = {});
     ~HttpServer();
 
 private:
@@ -46,7 +47,8 @@ private:
     Handler handler_;
     HttpLimits limits_;
     std::size_t open_ = 0;
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< owners: this and each Exchange, which may end later
+    std::shared_ptr<bool> alive_ =
+        std::make_shared<bool>(true);  ///< owners: this and each Exchange, which may end later
 };
 
 }  // namespace leat::ops

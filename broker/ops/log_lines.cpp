@@ -21,8 +21,10 @@ std::string time_text(WallTime wall) {
     tm parts{};
     ::gmtime_r(&seconds, &parts);
     std::array<char, 64> text;
-    const int count = std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", parts.tm_year + 1900, parts.tm_mon + 1,
-                                    parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, static_cast<int>(ms % 1000));
+    const int count =
+        std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+                      parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                      parts.tm_min, parts.tm_sec, static_cast<int>(ms % 1000));
     return {text.data(), static_cast<std::size_t>(count)};
 }
 
@@ -31,7 +33,10 @@ std::size_t utf8_length(std::string_view text) {
     const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char first = byte(0);
     if (first < 0x80) return 1;
-    const std::size_t length = first >= 0xF0 && first <= 0xF4 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
+    const std::size_t length = first >= 0xF0 && first <= 0xF4 ? 4
+                               : first >= 0xE0                ? 3
+                               : first >= 0xC2                ? 2
+                                                              : 0;
     if (length == 0 || first > 0xF4 || text.size() < length) return 0;
     for (std::size_t i = 1; i < length; ++i)
         if ((byte(i) & 0xC0) != 0x80) return 0;
@@ -47,8 +52,12 @@ void append_escaped(std::string& line, std::string_view text, bool json, std::si
         const std::size_t length = utf8_length(text);
         std::array<char, 8> escape{};
         if (length == 0 || static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-            if (c == '\n') line += "\\n";
-            else std::snprintf(escape.data(), escape.size(), json ? "\\u%04x" : "\\x%02x", static_cast<unsigned char>(c)), line += escape.data();
+            if (c == '\n')
+                line += "\\n";
+            else
+                std::snprintf(escape.data(), escape.size(), json ? "\\u%04x" : "\\x%02x",
+                              static_cast<unsigned char>(c)),
+                    line += escape.data();
             text.remove_prefix(1);
             continue;
         }
@@ -67,8 +76,10 @@ Level level_of(std::string_view name) {
     return Level::info;
 }
 
-std::string format_line(WallTime wall, Level level, std::string_view room, std::string_view text, bool json) {
-    constexpr std::size_t text_end_max = line_bytes_max - 16;  // room for an escape, the dots and the end
+std::string format_line(WallTime wall, Level level, std::string_view room, std::string_view text,
+                        bool json) {
+    constexpr std::size_t text_end_max =
+        line_bytes_max - 16;  // room for an escape, the dots and the end
     std::string line;
     const char* level_name = level_names[static_cast<std::size_t>(level) & 3];
     if (json) {
@@ -78,7 +89,8 @@ std::string format_line(WallTime wall, Level level, std::string_view room, std::
         append_escaped(line, text, true, text_end_max);
         line += "\"}\n";
     } else {
-        line = time_text(wall) + " " + level_name + (std::string_view(level_name).size() == 4 ? "  " : " ");
+        line = time_text(wall) + " " + level_name +
+               (std::string_view(level_name).size() == 4 ? "  " : " ");
         append_escaped(line, room, false, 100);
         line += ": ";
         append_escaped(line, text, false, text_end_max);
@@ -102,7 +114,8 @@ bool LogLines::allowed(Instant now, Room& room) const {
     return true;
 }
 
-void LogLines::write(Instant now, WallTime wall, Level level, std::string_view name, std::string_view text) {
+void LogLines::write(Instant now, WallTime wall, Level level, std::string_view name,
+                     std::string_view text) {
     if (level < options_.level) return;
     if (level != Level::debug) {
         Room& room = room_of(name);
@@ -111,19 +124,26 @@ void LogLines::write(Instant now, WallTime wall, Level level, std::string_view n
             return;
         }
         if (room.left_out > 0) {
-            put(format_line(wall, Level::warn, name, std::to_string(room.left_out) + " lines were left out here: too many in a short time", options_.json));
+            put(format_line(wall, Level::warn, name,
+                            std::to_string(room.left_out) +
+                                " lines were left out here: too many in a short time",
+                            options_.json));
             room.left_out = 0;
         }
     }
     if (lost_ > lost_told_) {
         const std::uint64_t before = lost_;
-        if (put(format_line(wall, Level::warn, "ops", std::to_string(lost_ - lost_told_) + " log lines were lost: their reader was too slow", options_.json)))
+        if (put(format_line(wall, Level::warn, "ops",
+                            std::to_string(lost_ - lost_told_) +
+                                " log lines were lost: their reader was too slow",
+                            options_.json)))
             lost_told_ = before;
     }
     if (!put(format_line(wall, level, name, text, options_.json))) ++lost_;
 }
 
-// A pipe that is writable takes PIPE_BUF (4096) bytes without blocking, and a line is shorter than that.
+// A pipe that is writable takes PIPE_BUF (4096) bytes without blocking, and a line is shorter than
+// that.
 bool LogLines::put(const std::string& line) {
     pollfd out{options_.fd, POLLOUT, 0};
     if (::poll(&out, 1, 0) != 1 || (out.revents & (POLLERR | POLLNVAL)) != 0) return false;

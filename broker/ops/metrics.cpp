@@ -9,7 +9,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 8> label_names{"name", "topic", "partition", "route", "reason", "id", "peer", "kind"};
+constexpr std::array<std::string_view, 8> label_names{"name",   "topic", "partition", "route",
+                                                      "reason", "id",    "peer",      "kind"};
 
 bool is_label(std::string_view key) {
     for (const std::string_view name : label_names)
@@ -20,7 +21,9 @@ bool is_label(std::string_view key) {
 std::string metric_name(std::string_view text) {
     std::string name(text);
     for (char& c : name)
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_')) c = '_';
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_'))
+            c = '_';
     return name;
 }
 
@@ -29,8 +32,10 @@ std::string label_value(const Json& value) {
     std::string escaped;
     for (const char c : text) {
         if (c == '\\' || c == '"') escaped.push_back('\\');
-        if (c == '\n') escaped += "\\n";
-        else escaped.push_back(c);
+        if (c == '\n')
+            escaped += "\\n";
+        else
+            escaped.push_back(c);
     }
     return escaped;
 }
@@ -45,7 +50,8 @@ public:
             add(name, labels, value.dump());
         } else if (value.is_object()) {
             for (const auto& [key, member] : value.items())
-                if (!(is_label(key) && !labels.empty())) walk(member, name + "_" + metric_name(key), labels);
+                if (!(is_label(key) && !labels.empty()))
+                    walk(member, name + "_" + metric_name(key), labels);
         } else if (value.is_array()) {
             for (const Json& item : value)
                 if (item.is_object()) walk(item, name, labels_of(item, labels));

@@ -8,10 +8,10 @@ namespace leat::ops {
 
 /// Prometheus text format 0.0.4 of every number (and truth value, as 0 or 1) in `status_json`.
 ///
-/// {"log": {"used_bytes": 5}} becomes `leat_log_used_bytes 5`. An array of objects becomes one sample per
-/// object, labelled with its members that say who it is (name, topic, partition, route, reason, id). A name
-/// that ends in `_total` is a counter, all others are gauges.
-/// Empty if the text is not JSON.
+/// {"log": {"used_bytes": 5}} becomes `leat_log_used_bytes 5`. An array of objects becomes one
+/// sample per object, labelled with its members that say who it is (name, topic, partition, route,
+/// reason, id). A name that ends in `_total` is a counter, all others are gauges. Empty if the text
+/// is not JSON.
 std::string prometheus_text(std::string_view status_json);
 
 struct Health {

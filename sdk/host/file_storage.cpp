@@ -12,7 +12,7 @@ namespace leat::host {
 namespace {
 
 constexpr std::size_t erase_slice = 256 * 1024;  // the longest a write waits behind an erase
-constexpr std::size_t notices_max = 16;          // a dying device fails often; the first ones say it
+constexpr std::size_t notices_max = 16;  // a dying device fails often; the first ones say it
 
 }  // namespace
 
@@ -29,14 +29,17 @@ FileStorage::~FileStorage() {
         if (fd >= 0) ::close(fd);
 }
 
-// ---------------------------------------------------------------------------------------------- submit
+// ----------------------------------------------------------------------------------------------
+// submit
 
 bool FileStorage::fits(std::uint64_t at, std::uint64_t size, const void* memory) const {
-    return size > 0 && at % geometry_.write_size == 0 && size % geometry_.write_size == 0 && at <= geometry_.size &&
-           size <= geometry_.size - at && reinterpret_cast<std::uintptr_t>(memory) % geometry_.align == 0;
+    return size > 0 && at % geometry_.write_size == 0 && size % geometry_.write_size == 0 &&
+           at <= geometry_.size && size <= geometry_.size - at &&
+           reinterpret_cast<std::uintptr_t>(memory) % geometry_.align == 0;
 }
 
-Status FileStorage::start_write(std::uint64_t ticket, std::uint64_t at, std::span<const std::uint8_t> bytes) {
+Status FileStorage::start_write(std::uint64_t ticket, std::uint64_t at,
+                                std::span<const std::uint8_t> bytes) {
     if (!fits(at, bytes.size(), bytes.data())) return fail(Error::invalid);
     std::lock_guard lock(mutex_);
     if (under_way_ >= operations_max_) return fail(Error::full);
@@ -46,7 +49,8 @@ Status FileStorage::start_write(std::uint64_t ticket, std::uint64_t at, std::spa
     return ok();
 }
 
-Status FileStorage::start_read(std::uint64_t ticket, std::uint64_t at, std::span<std::uint8_t> into) {
+Status FileStorage::start_read(std::uint64_t ticket, std::uint64_t at,
+                               std::span<std::uint8_t> into) {
     if (!fits(at, into.size(), into.data())) return fail(Error::invalid);
     std::lock_guard lock(mutex_);
     if (under_way_ >= operations_max_) return fail(Error::full);
@@ -66,7 +70,8 @@ Status FileStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uin
     return ok();
 }
 
-// --------------------------------------------------------------------------------------------- collect
+// ---------------------------------------------------------------------------------------------
+// collect
 
 std::optional<port::StorageDone> FileStorage::poll_done() {
     std::lock_guard lock(mutex_);
@@ -84,7 +89,8 @@ void FileStorage::wait_done() {
 
 void FileStorage::wake_clear() {
     std::uint64_t count;
-    [[maybe_unused]] const ssize_t ignored = ::read(wake_fd_, &count, sizeof count);  // EAGAIN: nothing to clear
+    [[maybe_unused]] const ssize_t ignored =
+        ::read(wake_fd_, &count, sizeof count);  // EAGAIN: nothing to clear
 }
 
 FileStorageCounters FileStorage::counters() const {
@@ -108,19 +114,22 @@ void FileStorage::finish(std::uint64_t ticket, Status status) {
         done_.push_back({ticket, status});
         done_arrived_.notify_one();
     }
-    // Later ones ride on the first: the loop drains until poll_done is empty after it cleared the eventfd.
+    // Later ones ride on the first: the loop drains until poll_done is empty after it cleared the
+    // eventfd.
     if (!first) return;
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t ignored = ::write(wake_fd_, &one, sizeof one);
 }
 
-// ------------------------------------------------------------------------------------------ the threads
+// ------------------------------------------------------------------------------------------ the
+// threads
 
 // Writes first, but an erase gets a slice after each of them: under a steady load neither starves.
 void FileStorage::write_loop() {
     std::unique_lock lock(mutex_);
     for (;;) {
-        write_wanted_.wait(lock, [this] { return stopping_ || !writes_.empty() || !erases_.empty(); });
+        write_wanted_.wait(lock,
+                           [this] { return stopping_ || !writes_.empty() || !erases_.empty(); });
         if (writes_.empty() && erases_.empty()) return;
         if (!writes_.empty()) {
             const Write write = writes_.front();
@@ -136,8 +145,10 @@ void FileStorage::write_loop() {
             const bool over = !status || erase.left == 0;
             if (over) finish(erase.ticket, status);
             lock.lock();
-            if (over) erases_.pop_front();
-            else erases_.front() = erase;
+            if (over)
+                erases_.pop_front();
+            else
+                erases_.front() = erase;
         }
     }
 }
@@ -157,13 +168,15 @@ void FileStorage::read_loop() {
 
 Status FileStorage::run_write(const Write& write) {
     for (std::size_t done = 0; done < write.bytes.size();) {
-        const ssize_t count = ::pwrite(fds_.write, write.bytes.data() + done, write.bytes.size() - done,
-                                       static_cast<off_t>(write.at + done));
+        const ssize_t count =
+            ::pwrite(fds_.write, write.bytes.data() + done, write.bytes.size() - done,
+                     static_cast<off_t>(write.at + done));
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) return failed("writing", write.at + done, count < 0 ? errno : EIO);
         done += static_cast<std::size_t>(count);
     }
-    // A failed sync is final: the kernel marks the pages clean, and a second one would answer OK (a lie).
+    // A failed sync is final: the kernel marks the pages clean, and a second one would answer OK (a
+    // lie).
     if (!direct_ && ::fdatasync(fds_.write) != 0) return failed("flushing", write.at, errno);
     std::lock_guard lock(mutex_);
     ++counters_.writes;
@@ -186,16 +199,19 @@ Status FileStorage::run_read(const Read& read) {
 }
 
 Status FileStorage::run_erase(Erase& erase) {
-    const std::size_t slice = static_cast<std::size_t>(std::min<std::uint64_t>(erase_slice, erase.left));
+    const std::size_t slice =
+        static_cast<std::size_t>(std::min<std::uint64_t>(erase_slice, erase.left));
     for (std::size_t done = 0; done < slice;) {
-        const ssize_t count = ::pwrite(fds_.erase, zeros_.get(), slice - done, static_cast<off_t>(erase.at + done));
+        const ssize_t count =
+            ::pwrite(fds_.erase, zeros_.get(), slice - done, static_cast<off_t>(erase.at + done));
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) return failed("erasing", erase.at + done, count < 0 ? errno : EIO);
         done += static_cast<std::size_t>(count);
     }
     erase.at += slice;
     erase.left -= slice;
-    if (erase.left == 0 && ::fdatasync(fds_.erase) != 0) return failed("flushing zeros", erase.at - slice, errno);
+    if (erase.left == 0 && ::fdatasync(fds_.erase) != 0)
+        return failed("flushing zeros", erase.at - slice, errno);
     std::lock_guard lock(mutex_);
     counters_.erased_bytes += slice;
     return ok();
@@ -205,9 +221,10 @@ Status FileStorage::failed(const char* what, std::uint64_t at, int error_number)
     std::lock_guard lock(mutex_);
     ++counters_.errors;
     if (notices_.size() < notices_max)
-        notices_.push_back({Notice::Level::error, std::string(what) + " " + path_ + " at byte " + std::to_string(at) +
-                                                      " failed: " + std::strerror(error_number) +
-                                                      "; look at the kernel's log, the device may be dying"});
+        notices_.push_back({Notice::Level::error,
+                            std::string(what) + " " + path_ + " at byte " + std::to_string(at) +
+                                " failed: " + std::strerror(error_number) +
+                                "; look at the kernel's log, the device may be dying"});
     return fail(Error::storage);
 }
 

@@ -1,12 +1,13 @@
 // port::Storage in one file of a folder.
 //
-// The file is made once, whole: space reserved with fallocate under a temporary name, then renamed, so a
-// start that is cut in the middle leaves either no file or all of it. After that its inode, its size and
-// its name never change: a commit is one write into blocks that exist, and a full disk cannot stop it.
+// The file is made once, whole: space reserved with fallocate under a temporary name, then renamed,
+// so a start that is cut in the middle leaves either no file or all of it. After that its inode,
+// its size and its name never change: a commit is one write into blocks that exist, and a full disk
+// cannot stop it.
 //
-// Two threads, both asleep when idle. One writes: O_DIRECT|O_DSYNC where the file system takes it, else
-// write + fdatasync; never fsync. The other reads, so that nobody who reads waits behind a flush. Erasing
-// (writing zeros) goes in slices between writes and is flushed once, at its end.
+// Two threads, both asleep when idle. One writes: O_DIRECT|O_DSYNC where the file system takes it,
+// else write + fdatasync; never fsync. The other reads, so that nobody who reads waits behind a
+// flush. Erasing (writing zeros) goes in slices between writes and is flushed once, at its end.
 #pragma once
 
 #include <condition_variable>
@@ -24,61 +25,80 @@
 namespace leat::host {
 
 struct FileStorageOptions {
-    std::string folder;               ///< made if missing (its parents are not)
-    std::uint64_t budget_bytes = 0;   ///< size of a new file; 0: the smaller of 1 GiB and 10 % of the free space
+    std::string folder;  ///< made if missing (its parents are not)
+    std::uint64_t budget_bytes =
+        0;  ///< size of a new file; 0: the smaller of 1 GiB and 10 % of the free space
     std::uint32_t operations_max = 1024;  ///< under way at once; one more fails with `full`
-    bool direct = true;               ///< false: always write + fdatasync (tests)
+    bool direct = true;                   ///< false: always write + fdatasync (tests)
 };
 
 /// Why a folder could not be opened. `text` is one line and ends in what to do.
 struct FileStorageError {
-    Error error = Error::storage;  ///< busy: another process has it · full: no space · invalid · storage
+    Error error =
+        Error::storage;  ///< busy: another process has it · full: no space · invalid · storage
     std::string text;
 };
 
 struct FileStorageCounters {
-    std::uint64_t writes = 0, write_bytes = 0, reads = 0, read_bytes = 0, erased_bytes = 0, errors = 0;
+    std::uint64_t writes = 0, write_bytes = 0, reads = 0, read_bytes = 0, erased_bytes = 0,
+                  errors = 0;
 };
 
 class FileStorage final : public port::Storage {
 public:
-    /// Locks the folder (flock on `leat.lock`, gone with the process), makes or opens `leat.log`, starts the
-    /// threads. Null: `why` says it.
-    static std::unique_ptr<FileStorage> open(const FileStorageOptions& options, FileStorageError& why);
+    /// Locks the folder (flock on `leat.lock`, gone with the process), makes or opens `leat.log`,
+    /// starts the threads. Null: `why` says it.
+    static std::unique_ptr<FileStorage> open(const FileStorageOptions& options,
+                                             FileStorageError& why);
     /// Waits for what is under way.
     ~FileStorage();
     FileStorage(const FileStorage&) = delete;
     FileStorage& operator=(const FileStorage&) = delete;
 
     port::StorageGeometry geometry() const override { return geometry_; }
-    Status start_write(std::uint64_t ticket, std::uint64_t at, std::span<const std::uint8_t> bytes) override;
-    Status start_read(std::uint64_t ticket, std::uint64_t at, std::span<std::uint8_t> into) override;
+    Status start_write(std::uint64_t ticket, std::uint64_t at,
+                       std::span<const std::uint8_t> bytes) override;
+    Status start_read(std::uint64_t ticket, std::uint64_t at,
+                      std::span<std::uint8_t> into) override;
     Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override;
     std::optional<port::StorageDone> poll_done() override;
     void wait_done() override;
 
-    /// An eventfd that is readable when poll_done may have something. Owned here; clear it with wake_clear().
+    /// An eventfd that is readable when poll_done may have something. Owned here; clear it with
+    /// wake_clear().
     int wake_fd() const { return wake_fd_; }
     void wake_clear();
 
-    bool is_new() const { return is_new_; }      ///< this start made the file
-    bool is_direct() const { return direct_; }   ///< false: write + fdatasync
+    bool is_new() const { return is_new_; }     ///< this start made the file
+    bool is_direct() const { return direct_; }  ///< false: write + fdatasync
     const std::string& path() const { return path_; }
     FileStorageCounters counters() const;
-    /// What is worth a log line: the file system's warnings, the fallback, later the first failed operation.
+    /// What is worth a log line: the file system's warnings, the fallback, later the first failed
+    /// operation.
     std::optional<Notice> poll_notice();
 
 private:
-    struct Write { std::uint64_t ticket, at; std::span<const std::uint8_t> bytes; };
-    struct Read { std::uint64_t ticket, at; std::span<std::uint8_t> into; };
-    struct Erase { std::uint64_t ticket, at, left; };
-    struct Fds { int lock = -1, write = -1, read = -1, erase = -1; };
+    struct Write {
+        std::uint64_t ticket, at;
+        std::span<const std::uint8_t> bytes;
+    };
+    struct Read {
+        std::uint64_t ticket, at;
+        std::span<std::uint8_t> into;
+    };
+    struct Erase {
+        std::uint64_t ticket, at, left;
+    };
+    struct Fds {
+        int lock = -1, write = -1, read = -1, erase = -1;
+    };
 
     FileStorage() = default;
     bool open_lock(const std::string& folder, FileStorageError& why);
     bool make_file(const std::string& folder, std::uint64_t size, FileStorageError& why);
     bool open_file(bool direct, FileStorageError& why);
-    bool choose_size(const FileStorageOptions& options, std::uint64_t& size, FileStorageError& why) const;
+    bool choose_size(const FileStorageOptions& options, std::uint64_t& size,
+                     FileStorageError& why) const;
 
     bool fits(std::uint64_t at, std::uint64_t size, const void* memory) const;
     void write_loop();

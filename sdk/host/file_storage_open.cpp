@@ -1,4 +1,5 @@
-// Start-up of FileStorage: lock, make or open the file, choose how to write. Everything here may wait.
+// Start-up of FileStorage: lock, make or open the file, choose how to write. Everything here may
+// wait.
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -16,9 +17,10 @@
 namespace leat::host {
 namespace {
 
-constexpr std::uint32_t direct_unit = 4096;            // covers 512 and 4096 byte sectors, and a memory page
+constexpr std::uint32_t direct_unit = 4096;  // covers 512 and 4096 byte sectors, and a memory page
 constexpr std::uint64_t gib = std::uint64_t{1} << 30;
-constexpr std::uint64_t budget_min = 2 * MiB;          // below it no log fits (16 segments of 64 KiB and the superblock)
+constexpr std::uint64_t budget_min =
+    2 * MiB;  // below it no log fits (16 segments of 64 KiB and the superblock)
 constexpr std::size_t zeros_bytes = 256 * KiB;
 
 std::string size_text(std::uint64_t bytes) {
@@ -50,44 +52,55 @@ int open_retrying(const char* path, int flags, mode_t mode = 0) {
 
 bool FileStorage::open_lock(const std::string& folder, FileStorageError& why) {
     if (::mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST)
-        return refuse(why, Error::storage, "cannot make the data folder " + folder + ": " + errno_text() +
-                                               "; choose another with --data, or make its parent");
+        return refuse(why, Error::storage,
+                      "cannot make the data folder " + folder + ": " + errno_text() +
+                          "; choose another with --data, or make its parent");
     const std::string path = folder + "/leat.lock";
     fds_.lock = open_retrying(path.c_str(), O_RDWR | O_CREAT, 0640);
     if (fds_.lock < 0)
         return refuse(why, errno == ENOSPC ? Error::full : Error::storage,
-                      "cannot open " + path + ": " + errno_text() + "; check who owns the folder and that it is not read-only");
+                      "cannot open " + path + ": " + errno_text() +
+                          "; check who owns the folder and that it is not read-only");
     if (::flock(fds_.lock, LOCK_EX | LOCK_NB) != 0) {
         char owner[32] = {};
         const ssize_t count = ::pread(fds_.lock, owner, sizeof owner - 1, 0);
         std::string pid(owner, count > 0 ? static_cast<std::size_t>(count) : 0);
         while (!pid.empty() && (pid.back() < '0' || pid.back() > '9')) pid.pop_back();
-        return refuse(why, Error::busy, "the data folder " + folder + " is in use by another process" +
-                                            (pid.empty() ? "" : " (pid " + pid + ")") +
-                                            "; stop that one first, or give this one its own folder with --data");
+        return refuse(why, Error::busy,
+                      "the data folder " + folder + " is in use by another process" +
+                          (pid.empty() ? "" : " (pid " + pid + ")") +
+                          "; stop that one first, or give this one its own folder with --data");
     }
     const std::string pid = std::to_string(::getpid()) + std::string(12, ' ') + "\n";
-    [[maybe_unused]] const ssize_t ignored = ::pwrite(fds_.lock, pid.data(), pid.size(), 0);  // only for the text above
+    [[maybe_unused]] const ssize_t ignored =
+        ::pwrite(fds_.lock, pid.data(), pid.size(), 0);  // only for the text above
     return true;
 }
 
-bool FileStorage::choose_size(const FileStorageOptions& options, std::uint64_t& size, FileStorageError& why) const {
+bool FileStorage::choose_size(const FileStorageOptions& options, std::uint64_t& size,
+                              FileStorageError& why) const {
     struct statvfs space {};
     if (::statvfs(options.folder.c_str(), &space) != 0)
-        return refuse(why, Error::storage, "cannot look at " + options.folder + ": " + errno_text());
+        return refuse(why, Error::storage,
+                      "cannot look at " + options.folder + ": " + errno_text());
     const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
     size = options.budget_bytes ? options.budget_bytes : std::min(gib, free_bytes / 10);
     size -= size % (64 * KiB);
     if (size < budget_min) {
         if (options.budget_bytes)
-            return refuse(why, Error::invalid, "a budget of " + size_text(options.budget_bytes) +
-                                                   " is too small; the least is " + size_text(budget_min));
-        return refuse(why, Error::full, "the disk under " + options.folder + " has only " + size_text(free_bytes) +
-                                            " free, and a tenth of it is too little for a log; free some, or set --budget 2MiB or more");
+            return refuse(why, Error::invalid,
+                          "a budget of " + size_text(options.budget_bytes) +
+                              " is too small; the least is " + size_text(budget_min));
+        return refuse(why, Error::full,
+                      "the disk under " + options.folder + " has only " + size_text(free_bytes) +
+                          " free, and a tenth of it is too little for a log; free some, or set "
+                          "--budget 2MiB or more");
     }
     if (size > free_bytes)
-        return refuse(why, Error::full, "the disk under " + options.folder + " has " + size_text(free_bytes) + " free and the budget is " +
-                                            size_text(size) + "; free some space, or set a smaller --budget");
+        return refuse(why, Error::full,
+                      "the disk under " + options.folder + " has " + size_text(free_bytes) +
+                          " free and the budget is " + size_text(size) +
+                          "; free some space, or set a smaller --budget");
     return true;
 }
 
@@ -95,8 +108,9 @@ bool FileStorage::make_file(const std::string& folder, std::uint64_t size, FileS
     const std::string temporary = path_ + ".new";
     const int fd = open_retrying(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0640);
     if (fd < 0)
-        return refuse(why, errno == ENOSPC ? Error::full : Error::storage, "cannot make " + temporary + ": " + errno_text() +
-                                                                               "; free some space or check who owns the folder");
+        return refuse(why, errno == ENOSPC ? Error::full : Error::storage,
+                      "cannot make " + temporary + ": " + errno_text() +
+                          "; free some space or check who owns the folder");
     int failure = 0;
     while (::fallocate(fd, 0, 0, static_cast<off_t>(size)) != 0) {
         if (errno == EINTR) continue;
@@ -104,10 +118,12 @@ bool FileStorage::make_file(const std::string& folder, std::uint64_t size, FileS
         break;
     }
     if (failure == EOPNOTSUPP || failure == ENOSYS) {
-        // The space is only promised then, so a full disk may fail a commit later; the log survives that.
+        // The space is only promised then, so a full disk may fail a commit later; the log survives
+        // that.
         failure = ::ftruncate(fd, static_cast<off_t>(size)) == 0 ? 0 : errno;
-        notices_.push_back({Notice::Level::warn, "the file system cannot reserve space (fallocate): keep " + size_text(size) +
-                                                     " free for " + path_ + ", or commits will fail"});
+        notices_.push_back({Notice::Level::warn,
+                            "the file system cannot reserve space (fallocate): keep " +
+                                size_text(size) + " free for " + path_ + ", or commits will fail"});
     }
     if (failure == 0 && ::fsync(fd) != 0) failure = errno;
     ::close(fd);
@@ -115,8 +131,8 @@ bool FileStorage::make_file(const std::string& folder, std::uint64_t size, FileS
     if (failure != 0) {
         ::unlink(temporary.c_str());
         return refuse(why, failure == ENOSPC || failure == EDQUOT ? Error::full : Error::storage,
-                      "cannot reserve " + size_text(size) + " for " + path_ + ": " + std::strerror(failure) +
-                          "; free some space, or set a smaller --budget");
+                      "cannot reserve " + size_text(size) + " for " + path_ + ": " +
+                          std::strerror(failure) + "; free some space, or set a smaller --budget");
     }
     const int directory = open_retrying(folder.c_str(), O_RDONLY | O_DIRECTORY);
     if (directory >= 0) {
@@ -146,20 +162,26 @@ bool FileStorage::open_file(bool direct, FileStorageError& why) {
             *fd = -1;
         }
         if (!attempt(0, 0))
-            return refuse(why, Error::storage, "cannot open " + path_ + ": " + errno_text() + "; check who owns it and that the disk is well");
-        notices_.push_back({Notice::Level::info, std::string("writing with write + fdatasync: ") +
-                                                     (direct ? "O_DIRECT was refused here" : "O_DIRECT gains nothing on this file system")});
+            return refuse(why, Error::storage,
+                          "cannot open " + path_ + ": " + errno_text() +
+                              "; check who owns it and that the disk is well");
+        notices_.push_back(
+            {Notice::Level::info, std::string("writing with write + fdatasync: ") +
+                                      (direct ? "O_DIRECT was refused here"
+                                              : "O_DIRECT gains nothing on this file system")});
     }
     std::memset(zeros_.get(), 0, direct_unit);
     return true;
 }
 
-std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options, FileStorageError& why) {
+std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options,
+                                               FileStorageError& why) {
     std::unique_ptr<FileStorage> storage(new FileStorage);
     if (!storage->open_lock(options.folder, why)) return nullptr;
     storage->path_ = options.folder + "/leat.log";
     storage->operations_max_ = options.operations_max;
-    storage->zeros_ = {static_cast<std::uint8_t*>(std::aligned_alloc(direct_unit, zeros_bytes)), &std::free};
+    storage->zeros_ = {static_cast<std::uint8_t*>(std::aligned_alloc(direct_unit, zeros_bytes)),
+                       &std::free};
     LEAT_CHECK(storage->zeros_ != nullptr);
     std::memset(storage->zeros_.get(), 0, zeros_bytes);
 
@@ -177,18 +199,25 @@ std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options
         if (!storage->make_file(options.folder, size, why)) return nullptr;
         file.st_size = static_cast<off_t>(size);
     } else if (!S_ISREG(file.st_mode) || static_cast<std::uint64_t>(file.st_size) < budget_min) {
-        refuse(why, Error::invalid, storage->path_ + " is not a log of ours (" + size_text(static_cast<std::uint64_t>(file.st_size)) +
-                                        "); move it away, or choose another folder with --data");
+        refuse(why, Error::invalid,
+               storage->path_ + " is not a log of ours (" +
+                   size_text(static_cast<std::uint64_t>(file.st_size)) +
+                   "); move it away, or choose another folder with --data");
         return nullptr;
     }
     // The geometry of an existing folder is its file's: it was fixed when the log was made.
     const std::uint64_t size = static_cast<std::uint64_t>(file.st_size) / direct_unit * direct_unit;
     const std::uint64_t asked = options.budget_bytes - options.budget_bytes % (64 * KiB);
     if (!storage->is_new_ && asked != 0 && asked != size)
-        storage->notices_.push_back({Notice::Level::warn, "the budget of " + storage->path_ + " was fixed at " + size_text(size) +
-                                                              " when it was made; the new setting of " + size_text(asked) + " is not used"});
+        storage->notices_.push_back(
+            {Notice::Level::warn, "the budget of " + storage->path_ + " was fixed at " +
+                                      size_text(size) + " when it was made; the new setting of " +
+                                      size_text(asked) + " is not used"});
     if (!storage->open_file(options.direct && verdict.direct, why)) return nullptr;
-    storage->geometry_ = {.size = size, .write_size = direct_unit, .erase_size = 0, .align = storage->direct_ ? direct_unit : 1};
+    storage->geometry_ = {.size = size,
+                          .write_size = direct_unit,
+                          .erase_size = 0,
+                          .align = storage->direct_ ? direct_unit : 1};
 
     storage->wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     LEAT_CHECK(storage->wake_fd_ >= 0);

@@ -34,7 +34,8 @@ std::string unescape(std::string_view text) {
     std::string plain;
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '\\' && text.size() - i > 3) {
-            plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
+            plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
+                                              (text[i + 3] - '0')));
             i += 3;
         } else {
             plain.push_back(text[i]);
@@ -62,20 +63,32 @@ void warn(FileSystemVerdict& verdict, std::string text) {
 void judge_ext4(const FileSystemFacts& facts, FileSystemVerdict& verdict) {
     const std::string where = "ext4 at " + facts.mount_point;
     if (has_option(facts.options, "barrier=0") || has_option(facts.options, "nobarrier"))
-        warn(verdict, where + " is mounted with barrier=0: a flush never reaches the device, so a power cut takes "
-                              "acknowledged records; mount it with barrier=1");
+        warn(verdict, where +
+                          " is mounted with barrier=0: a flush never reaches the device, so a "
+                          "power cut takes "
+                          "acknowledged records; mount it with barrier=1");
     if (has_option(facts.options, "journal_async_commit"))
-        warn(verdict, where + " is mounted with journal_async_commit: a torn journal can make it unmountable; "
-                              "mount it without that option");
+        warn(verdict,
+             where +
+                 " is mounted with journal_async_commit: a torn journal can make it unmountable; "
+                 "mount it without that option");
     if (has_option(facts.options, "data=journal"))
-        warn(verdict, where + " is mounted with data=journal: every byte is written twice; mount it with data=ordered");
+        warn(verdict, where +
+                          " is mounted with data=journal: every byte is written twice; mount it "
+                          "with data=ordered");
     if (!facts.ext4_features_known) return;
     if (facts.ext4_fast_commit)
-        warn(verdict, where + " has the feature fast_commit: after a power cut it may be unmountable, and repairing it "
-                              "discards the journal; turn it off: tune2fs -O ^fast_commit " + facts.source);
+        warn(verdict, where +
+                          " has the feature fast_commit: after a power cut it may be unmountable, "
+                          "and repairing it "
+                          "discards the journal; turn it off: tune2fs -O ^fast_commit " +
+                          facts.source);
     if (!facts.ext4_journal)
-        warn(verdict, where + " has no journal: after a power cut it needs a repair, and each commit may write the inode "
-                              "as well; add one: tune2fs -j " + facts.source);
+        warn(verdict, where +
+                          " has no journal: after a power cut it needs a repair, and each commit "
+                          "may write the inode "
+                          "as well; add one: tune2fs -j " +
+                          facts.source);
 }
 
 }  // namespace
@@ -88,11 +101,15 @@ FileSystemFacts facts_from_mountinfo(std::string_view mountinfo, std::string_vie
         for (int i = 0; i < 4; ++i) next_word(line);
         const std::string mount_point = unescape(next_word(line));
         const std::string_view mount_options = next_word(line);
-        while (!line.empty() && next_word(line) != "-") {}
+        while (!line.empty() && next_word(line) != "-") {
+        }
         const std::string_view type = next_word(line);
         const std::string_view source = next_word(line);
-        // A later line with the same mount point is mounted over the earlier one: it is the one that counts.
-        if (type.empty() || !holds(mount_point, folder) || mount_point.size() < facts.mount_point.size()) continue;
+        // A later line with the same mount point is mounted over the earlier one: it is the one
+        // that counts.
+        if (type.empty() || !holds(mount_point, folder) ||
+            mount_point.size() < facts.mount_point.size())
+            continue;
         facts.type = type;
         facts.mount_point = mount_point;
         facts.source = unescape(source);
@@ -104,7 +121,9 @@ FileSystemFacts facts_from_mountinfo(std::string_view mountinfo, std::string_vie
 void read_ext4_superblock(ByteView superblock, FileSystemFacts& facts) {
     constexpr std::size_t magic_at = 0x38, compat_at = 0x5C;
     constexpr std::uint32_t has_journal = 0x4, fast_commit = 0x400;
-    if (superblock.size() < 1024 || load_little<std::uint16_t>(superblock.data() + magic_at) != 0xEF53) return;
+    if (superblock.size() < 1024 ||
+        load_little<std::uint16_t>(superblock.data() + magic_at) != 0xEF53)
+        return;
     const std::uint32_t compat = load_little<std::uint32_t>(superblock.data() + compat_at);
     facts.ext4_features_known = true;
     facts.ext4_journal = (compat & has_journal) != 0;
@@ -125,7 +144,8 @@ FileSystemFacts look_at(const std::string& folder) {
     } else if (facts.type == "btrfs") {
         const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         int flags = 0;
-        if (fd >= 0 && ::ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) facts.no_copy_on_write = (flags & FS_NOCOW_FL) != 0;
+        if (fd >= 0 && ::ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0)
+            facts.no_copy_on_write = (flags & FS_NOCOW_FL) != 0;
         if (fd >= 0) ::close(fd);
     }
     return facts;
@@ -139,15 +159,22 @@ FileSystemVerdict judge(const FileSystemFacts& facts) {
     } else if (facts.type == "xfs") {
     } else if (facts.type == "btrfs") {
         if (!facts.no_copy_on_write)
-            warn(verdict, where + " copies on write: each commit writes some forty times its bytes, and a full disk stops "
-                                  "the log; use ext4 or xfs, or set chattr +C on the empty data folder");
-    } else if (facts.type == "f2fs" || facts.type == "ubifs" || facts.type == "tmpfs" || facts.type == "overlay" ||
-               facts.type == "ramfs") {
+            warn(verdict,
+                 where +
+                     " copies on write: each commit writes some forty times its bytes, and a full "
+                     "disk stops "
+                     "the log; use ext4 or xfs, or set chattr +C on the empty data folder");
+    } else if (facts.type == "f2fs" || facts.type == "ubifs" || facts.type == "tmpfs" ||
+               facts.type == "overlay" || facts.type == "ramfs") {
         verdict.direct = false;
         if (facts.type == "tmpfs" || facts.type == "ramfs")
-            warn(verdict, where + " is memory: nothing here survives a power cut; put the data folder on flash");
+            warn(verdict,
+                 where +
+                     " is memory: nothing here survives a power cut; put the data folder on flash");
     } else if (!facts.type.empty()) {
-        verdict.notices.push_back({Notice::Level::info, where + " is not a file system this was measured on; ext4 and xfs are"});
+        verdict.notices.push_back(
+            {Notice::Level::info,
+             where + " is not a file system this was measured on; ext4 and xfs are"});
     }
     return verdict;
 }

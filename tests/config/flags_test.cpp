@@ -18,8 +18,9 @@ ParsedFlags parse(std::vector<const char*> arguments) {
 }  // namespace
 
 TEST_CASE("flags override and speak the grammar of the file") {
-    const ParsedFlags parsed = parse({"--data", "d\"x", "--listen=127.0.0.1:0", "--budget", "64MiB", "--node-id", "5", "--http", "off",
-                                      "--log-format", "json", "--log-level", "warn", "--advertised", "h:1"});
+    const ParsedFlags parsed = parse({"--data", "d\"x", "--listen=127.0.0.1:0", "--budget", "64MiB",
+                                      "--node-id", "5", "--http", "off", "--log-format", "json",
+                                      "--log-level", "warn", "--advertised", "h:1"});
     REQUIRE_FALSE(parsed.exit_code);
     const Loaded loaded = load(parsed.flags);
     CHECK(loaded.problems == std::vector<std::string>{});
@@ -37,11 +38,14 @@ TEST_CASE("a wrong flag value names the flag and what would be right") {
         REQUIRE(loaded.problems.size() == 1);
         return loaded.problems[0];
     };
-    CHECK(problem({"--budget", "1G"}) == "--budget is \"1G\"; expected a size from \"2MiB\" to \"16TiB\", e.g. \"1GiB\"");
-    CHECK(problem({"--listen", "9092"}).starts_with("--listen is \"9092\"; expected one \"host:port\""));
+    CHECK(problem({"--budget", "1G"}) ==
+          "--budget is \"1G\"; expected a size from \"2MiB\" to \"16TiB\", e.g. \"1GiB\"");
+    CHECK(problem({"--listen", "9092"})
+              .starts_with("--listen is \"9092\"; expected one \"host:port\""));
     CHECK(problem({"--node-id", "x"}).find("whole number") != std::string::npos);
     CHECK(problem({"--node-id", "-1"}).find("whole number") != std::string::npos);
-    CHECK(problem({"--config", "/does/not/exist"}).find("cannot be read: No such file") != std::string::npos);
+    CHECK(problem({"--config", "/does/not/exist"}).find("cannot be read: No such file") !=
+          std::string::npos);
 }
 
 TEST_CASE("an unknown flag leaves with 2 and the flag that was meant; help and version with 0") {
@@ -52,8 +56,9 @@ TEST_CASE("an unknown flag leaves with 2 and the flag that was meant; help and v
     CHECK(parse({"stray"}).exit_code == 2);
     const ParsedFlags help = parse({"--help"});
     CHECK(help.exit_code == 0);
-    for (const char* flag : {"--data", "--listen", "--advertised", "--http", "--budget", "--config", "--check-config", "--node-id", "--log-level",
-                             "--log-format", "--version", "Exit codes"})
+    for (const char* flag :
+         {"--data", "--listen", "--advertised", "--http", "--budget", "--config", "--check-config",
+          "--node-id", "--log-level", "--log-format", "--version", "Exit codes"})
         CHECK(help.text.find(flag) != std::string::npos);
     CHECK(parse({"--version"}).exit_code == 0);
     CHECK(parse({"--version"}).text.starts_with("leatd 0."));

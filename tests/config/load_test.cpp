@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 
 using namespace leat::config;
@@ -66,7 +68,8 @@ TEST_CASE("an unknown key is named with its line and the key that was meant") {
     CHECK(only_problem("{\n  \"node.id\": 1,\n  \"num.partition\": 3\n}") ==
           "leat.json:3: unknown key \"num.partition\"; did you mean \"num.partitions\"?");
     CHECK(only_problem("{\"log.dirs\": \"/x\"}").ends_with("here it is \"data.dir\""));
-    CHECK(only_problem("{\n\n\"zookeeper.connect\": 1}").starts_with("leat.json:3: unknown key \"zookeeper.connect\""));
+    CHECK(only_problem("{\n\n\"zookeeper.connect\": 1}")
+              .starts_with("leat.json:3: unknown key \"zookeeper.connect\""));
     CHECK(only_problem("{\"routes\": [\n{\"bootstrap.servers\": \"a:1\",\n\"topic\": \"x\"}]}") ==
           "leat.json:3: unknown key \"topic\"; did you mean \"topics\"?");
 }
@@ -77,11 +80,15 @@ TEST_CASE("a wrong type or range says what would be right") {
     CHECK(only_problem("{\"num.partitions\": 1001}").find("1001") != std::string::npos);
     CHECK(from("{\"num.partitions\": 1000}").problems.empty());
     CHECK(only_problem("{\"log.budget.bytes\": \"1G\"}") ==
-          "leat.json:1: \"log.budget.bytes\" is \"1G\"; expected a size from \"2MiB\" to \"16TiB\", e.g. \"1GiB\"");
-    CHECK(only_problem("{\"auto.create.topics.enable\": \"yes\"}").ends_with("expected true or false"));
-    CHECK(only_problem("{\"log.segment.bytes\": \"96KiB\"}").find("a power of two") != std::string::npos);
+          "leat.json:1: \"log.budget.bytes\" is \"1G\"; expected a size from \"2MiB\" to "
+          "\"16TiB\", e.g. \"1GiB\"");
+    CHECK(only_problem("{\"auto.create.topics.enable\": \"yes\"}")
+              .ends_with("expected true or false"));
+    CHECK(only_problem("{\"log.segment.bytes\": \"96KiB\"}").find("a power of two") !=
+          std::string::npos);
     CHECK(only_problem("{\"node.id\": 1.5}").find("is 1.5;") != std::string::npos);
-    CHECK(only_problem("{\"node.id\": 99999999999999999999}").find("whole number") != std::string::npos);
+    CHECK(only_problem("{\"node.id\": 99999999999999999999}").find("whole number") !=
+          std::string::npos);
     CHECK(only_problem("{\"log.level\": \"verbose\"}").find("\"debug\"") != std::string::npos);
     CHECK(only_problem("{\"routes\": {}}").find("an array of objects") != std::string::npos);
     CHECK(only_problem("{\"routes\": [\n\n7]}").starts_with("leat.json:3: a route is 7"));
@@ -103,18 +110,26 @@ TEST_CASE("broken JSON is told with its line, and nothing of it throws") {
           "leat.json:2: \"node.id\" is here a second time (first on line 1); keep one of them");
     CHECK(only_problem(std::string(100, '[')).find("nested too deeply") != std::string::npos);
     CHECK(only_problem("{\"a\": \"\xff\"}").find("not JSON") != std::string::npos);
-    CHECK(only_problem(std::string_view("{\"node.id\": 1}\0", 15)).find("zero byte") != std::string::npos);
+    CHECK(only_problem(std::string_view("{\"node.id\": 1}\0", 15)).find("zero byte") !=
+          std::string::npos);
 }
 
 TEST_CASE("settings that contradict each other are refused") {
-    CHECK(only_problem("{\"log.budget.bytes\": \"2MiB\", \"log.segment.bytes\": \"256KiB\", \"message.max.bytes\": 1024}").find("16 segments") !=
+    CHECK(only_problem("{\"log.budget.bytes\": \"2MiB\", \"log.segment.bytes\": \"256KiB\", "
+                       "\"message.max.bytes\": 1024}")
+              .find("16 segments") != std::string::npos);
+    CHECK(only_problem("{\"log.segment.bytes\": \"1MiB\"}").find("half a segment") !=
           std::string::npos);
-    CHECK(only_problem("{\"log.segment.bytes\": \"1MiB\"}").find("half a segment") != std::string::npos);
-    CHECK(only_problem("{\"message.max.bytes\": \"2MiB\", \"socket.request.max.bytes\": \"1MiB\"}").find("raise the latter") != std::string::npos);
-    CHECK(only_problem("{\"http.listener\": \"127.0.0.1:9092\"}").find("its own port") != std::string::npos);
-    CHECK(only_problem("{\"advertised.listeners\": \":9092\"}").find("no client can connect") != std::string::npos);
-    CHECK(only_problem("{\"routes\": [{\"bootstrap.servers\": \"a:1\"}]}").find("has no \"topics\"") != std::string::npos);
-    CHECK(only_problem("{\"routes\": [{\"bootstrap.servers\": \"a:1\", \"topics\": \"a\"}, {\"bootstrap.servers\": \"b:1\", \"topics\": \"b\"}]}")
+    CHECK(only_problem("{\"message.max.bytes\": \"2MiB\", \"socket.request.max.bytes\": \"1MiB\"}")
+              .find("raise the latter") != std::string::npos);
+    CHECK(only_problem("{\"http.listener\": \"127.0.0.1:9092\"}").find("its own port") !=
+          std::string::npos);
+    CHECK(only_problem("{\"advertised.listeners\": \":9092\"}").find("no client can connect") !=
+          std::string::npos);
+    CHECK(only_problem("{\"routes\": [{\"bootstrap.servers\": \"a:1\"}]}")
+              .find("has no \"topics\"") != std::string::npos);
+    CHECK(only_problem("{\"routes\": [{\"bootstrap.servers\": \"a:1\", \"topics\": \"a\"}, "
+                       "{\"bootstrap.servers\": \"b:1\", \"topics\": \"b\"}]}")
               .find("two routes") != std::string::npos);
 }
 
@@ -123,4 +138,17 @@ TEST_CASE("no setting: the defaults are valid and safe") {
     CHECK(loaded.problems.empty());
     CHECK(loaded.config.listen == HostPort{"127.0.0.1", 9092});
     CHECK(loaded.config.budget_bytes == 0);
+}
+
+TEST_CASE("the README lists every key") {
+    std::ifstream file(CONFIG_README);
+    std::string readme(std::istreambuf_iterator<char>(file), {});
+    for (char& c : readme)
+        if (c == '\n' || c == ',' || c == '.') c = c == '.' ? '.' : ' ';
+    for (const std::string_view key : known_keys()) {
+        CAPTURE(key);
+        const bool listed = readme.find(" " + std::string(key) + " ") != std::string::npos ||
+                            readme.find(" " + std::string(key) + ". ") != std::string::npos;
+        CHECK(listed);
+    }
 }

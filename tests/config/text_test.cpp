@@ -8,13 +8,15 @@
 
 using namespace leat::config;
 
-TEST_CASE("sizes: units are binary or decimal as they say; fractions, signs and overflow are refused") {
+TEST_CASE(
+    "sizes: units are binary or decimal as they say; fractions, signs and overflow are refused") {
     CHECK(parse_size("1GiB") == 1u << 30);
     CHECK(parse_size("16 KiB") == 16384);
     CHECK(parse_size("4096") == 4096);
     CHECK(parse_size("2MB") == 2'000'000);
     CHECK(parse_size("8388607TiB") == 8388607ull << 40);
-    for (const char* wrong : {"", "GiB", "1G", "1gib", "-1", "1.5GiB", "1 GiB ", "8388608TiB", "99999999999999999999", "0x10"}) {
+    for (const char* wrong : {"", "GiB", "1G", "1gib", "-1", "1.5GiB", "1 GiB ", "8388608TiB",
+                              "99999999999999999999", "0x10"}) {
         CAPTURE(wrong);
         CHECK_FALSE(parse_size(wrong));
     }
@@ -35,7 +37,8 @@ TEST_CASE("addresses: IPv6 needs brackets, the port is 16 bits") {
     CHECK(*parse_host_port("PLAINTEXT://10.0.0.1:1") == HostPort{"10.0.0.1", 1});
     CHECK(*parse_host_port("[fe80::1]:65535") == HostPort{"fe80::1", 65535});
     CHECK(*parse_host_port(":9092") == HostPort{"0.0.0.0", 9092});
-    for (const char* wrong : {"", "host", "host:", "host:x", "host:65536", "host:-1", "::1:9092", "[::1]", "[abc]:1", "a b:1", "SSL://a:1"}) {
+    for (const char* wrong : {"", "host", "host:", "host:x", "host:65536", "host:-1", "::1:9092",
+                              "[::1]", "[abc]:1", "a b:1", "SSL://a:1"}) {
         CAPTURE(wrong);
         CHECK_FALSE(parse_host_port(wrong));
     }
@@ -55,7 +58,9 @@ TEST_CASE("nearest: a typo is found, a stranger is not") {
     CHECK_FALSE(nearest(std::string(5000, 'n'), words));
 }
 
-TEST_CASE("a new log's segments hold two of the largest batches where 32 of them fit, and are never too many") {
+TEST_CASE(
+    "a new log's segments hold two of the largest batches where 32 of them fit, and are never too "
+    "many") {
     constexpr std::uint64_t kib = 1024, mib = 1024 * kib, gib = 1024 * mib;
     CHECK(segment_bytes_for(64 * mib, 1 * mib) == 2 * mib);
     CHECK(segment_bytes_for(64 * mib - 1, 1 * mib) == 1 * mib);

@@ -29,7 +29,8 @@ struct Folder {
 
 struct Pages {
     explicit Pages(std::size_t count, std::uint8_t fill = 0)
-        : memory(static_cast<std::uint8_t*>(std::aligned_alloc(page, count * page)), &std::free), size(count * page) {
+        : memory(static_cast<std::uint8_t*>(std::aligned_alloc(page, count * page)), &std::free),
+          size(count * page) {
         std::memset(memory.get(), fill, size);
     }
     MutableBytes all() { return {memory.get(), size}; }
@@ -37,10 +38,14 @@ struct Pages {
     std::size_t size;
 };
 
-std::unique_ptr<FileStorage> open(const std::string& folder, std::uint64_t budget = 4 * MiB, bool direct = true,
-                                  std::uint32_t operations_max = 1024) {
+std::unique_ptr<FileStorage> open(const std::string& folder, std::uint64_t budget = 4 * MiB,
+                                  bool direct = true, std::uint32_t operations_max = 1024) {
     FileStorageError why;
-    auto storage = FileStorage::open({.folder = folder, .budget_bytes = budget, .operations_max = operations_max, .direct = direct}, why);
+    auto storage = FileStorage::open({.folder = folder,
+                                      .budget_bytes = budget,
+                                      .operations_max = operations_max,
+                                      .direct = direct},
+                                     why);
     INFO(why.text);
     REQUIRE(storage);
     return storage;
@@ -97,7 +102,8 @@ TEST_CASE("what was written is read back, by this process and by the next, in th
         CHECK(wait_for(*storage).status);
         CHECK(equal(in.all(), out.all()));
         bool told = false;
-        while (auto notice = storage->poll_notice()) told |= notice->text.find("fixed at") != std::string::npos;
+        while (auto notice = storage->poll_notice())
+            told |= notice->text.find("fixed at") != std::string::npos;
         CHECK(told);
     }
 }
@@ -125,7 +131,9 @@ TEST_CASE("the eventfd is readable once something is done, and poll_done gives e
     storage->wait_done();  // nothing under way: returns
 }
 
-TEST_CASE("bad arguments are refused: outside, unaligned, empty; at the bound of operations it says full") {
+TEST_CASE(
+    "bad arguments are refused: outside, unaligned, empty; at the bound of operations it says "
+    "full") {
     Folder folder;
     auto storage = open(folder.path, 4 * MiB, true, 2);
     Pages memory(2);
@@ -138,7 +146,8 @@ TEST_CASE("bad arguments are refused: outside, unaligned, empty; at the bound of
     CHECK(refused(storage->start_write(1, 0, bytes.first(100))) == Error::invalid);
     CHECK(refused(storage->start_read(1, 0, bytes.first(0))) == Error::invalid);
     CHECK(refused(storage->start_erase(1, page, 4 * MiB)) == Error::invalid);
-    if (storage->is_direct()) CHECK(refused(storage->start_write(1, 0, bytes.subspan(8, page))) == Error::invalid);
+    if (storage->is_direct())
+        CHECK(refused(storage->start_write(1, 0, bytes.subspan(8, page))) == Error::invalid);
     REQUIRE(storage->start_write(1, 0, bytes));
     REQUIRE(storage->start_read(2, 4 * page, bytes));
     CHECK(refused(storage->start_erase(3, 0, page)) == Error::full);
@@ -158,7 +167,8 @@ TEST_CASE("erase leaves zeros in exactly its range, longer than one slice") {
     CHECK(wait_for(*storage).status);
     const auto bytes = file_bytes(storage->path());
     CHECK(bytes[page - 1] == 0xFF);
-    CHECK(std::all_of(bytes.begin() + page, bytes.begin() + 301 * page, [](auto byte) { return byte == 0; }));
+    CHECK(std::all_of(bytes.begin() + page, bytes.begin() + 301 * page,
+                      [](auto byte) { return byte == 0; }));
     CHECK(bytes[301 * page] == 0xFF);
 }
 
@@ -191,7 +201,8 @@ TEST_CASE("folders that cannot work are refused with what to do, and nothing is 
     CHECK(why.error == Error::storage);
     CHECK_FALSE(FileStorage::open({.folder = folder.path, .budget_bytes = 64 * KiB}, why));
     CHECK(why.error == Error::invalid);
-    CHECK_FALSE(FileStorage::open({.folder = folder.path, .budget_bytes = std::uint64_t{1} << 60}, why));
+    CHECK_FALSE(
+        FileStorage::open({.folder = folder.path, .budget_bytes = std::uint64_t{1} << 60}, why));
     CHECK(why.error == Error::full);
     CHECK(why.text.find("--budget") != std::string::npos);
     CHECK_FALSE(std::filesystem::exists(folder.path + "/leat.log"));
@@ -219,8 +230,10 @@ TEST_CASE("destroying it finishes what was submitted") {
     Pages memory(64, 0x5A);
     {
         auto storage = open(folder.path);
-        for (std::uint64_t i = 0; i < 8; ++i) REQUIRE(storage->start_write(i, i * 64 * page, memory.all()));
+        for (std::uint64_t i = 0; i < 8; ++i)
+            REQUIRE(storage->start_write(i, i * 64 * page, memory.all()));
     }
     const auto bytes = file_bytes(folder.path + "/leat.log");
-    CHECK(std::all_of(bytes.begin(), bytes.begin() + 8 * 64 * page, [](auto byte) { return byte == 0x5A; }));
+    CHECK(std::all_of(bytes.begin(), bytes.begin() + 8 * 64 * page,
+                      [](auto byte) { return byte == 0x5A; }));
 }

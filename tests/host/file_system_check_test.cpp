@@ -35,7 +35,9 @@ TEST_CASE("mountinfo: the longest mount point that holds the folder wins, whole 
     CHECK(facts_from_mountinfo("garbage\n- - -\n\n", "/x").type.empty());
 }
 
-TEST_CASE("ext4: barrier=0, data=journal, fast_commit and a missing journal each get a warning; a plain one none") {
+TEST_CASE(
+    "ext4: barrier=0, data=journal, fast_commit and a missing journal each get a warning; a plain "
+    "one none") {
     FileSystemFacts facts = facts_from_mountinfo(mounts, "/home");
     CHECK(warnings(judge(facts)) == 0);
     CHECK(judge(facts).direct);
@@ -57,7 +59,8 @@ TEST_CASE("ext4: barrier=0, data=journal, fast_commit and a missing journal each
     CHECK(judge(facts).notices.at(0).text.find("tune2fs -j /dev/root") != std::string::npos);
 }
 
-TEST_CASE("btrfs warns unless copy-on-write is off; tmpfs, overlay and f2fs write without O_DIRECT") {
+TEST_CASE(
+    "btrfs warns unless copy-on-write is off; tmpfs, overlay and f2fs write without O_DIRECT") {
     FileSystemFacts facts{.type = "btrfs", .mount_point = "/d", .source = "", .options = ""};
     CHECK(warnings(judge(facts)) == 1);
     facts.no_copy_on_write = true;

@@ -19,7 +19,8 @@ using asio::ip::tcp;
 namespace {
 
 struct Bench {
-    Bench() : driver(io, node, clock, [this](const node::Event& event) { events.push_back(event); }) {
+    Bench()
+        : driver(io, node, clock, [this](const node::Event& event) { events.push_back(event); }) {
         tcp::acceptor acceptor(io);
         std::string why;
         REQUIRE(net::bind_to(acceptor, at, why));
@@ -37,7 +38,8 @@ struct Bench {
         const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
         while (!done()) {
             if (std::chrono::steady_clock::now() >= end) return false;
-            io.run_one_for(std::chrono::milliseconds(1));  // a client's socket is no event of this loop
+            io.run_one_for(
+                std::chrono::milliseconds(1));  // a client's socket is no event of this loop
         }
         return true;
     }
@@ -76,7 +78,8 @@ struct Bench {
 
 }  // namespace
 
-TEST_CASE("what a client sends comes back whole, through a window of one byte as through a large one") {
+TEST_CASE(
+    "what a client sends comes back whole, through a window of one byte as through a large one") {
     for (const std::size_t window : {1, 16, 100'000}) {
         CAPTURE(window);
         Bench bench;
@@ -86,7 +89,8 @@ TEST_CASE("what a client sends comes back whole, through a window of one byte as
         for (int i = 0; i < 5000; ++i) text += std::to_string(i) + " ";
         asio::write(client, asio::buffer(text));
         CHECK((bench.received(client, text.size()) == text));
-        CHECK(bench.node.sessions.at(1).peer == "127.0.0.1:" + std::to_string(client.local_endpoint().port()));
+        CHECK(bench.node.sessions.at(1).peer ==
+              "127.0.0.1:" + std::to_string(client.local_endpoint().port()));
     }
 }
 
@@ -119,7 +123,8 @@ TEST_CASE("with the window shut nothing is read and the loop sleeps; opened, eve
     CHECK(bench.until([&] { return bench.node.sessions.at(1).in == "hello"; }));
 }
 
-TEST_CASE("a session that wants to be closed is closed after its bytes, and the node hears it once") {
+TEST_CASE(
+    "a session that wants to be closed is closed after its bytes, and the node hears it once") {
     Bench bench;
     auto client = bench.connect();
     REQUIRE(bench.open(1));
@@ -144,7 +149,8 @@ TEST_CASE("a client that leaves is forgotten; so is one that resets") {
     CHECK(bench.driver.connections() == 0);
 }
 
-TEST_CASE("at the limit of connections the next one is closed, and there is room again when one leaves") {
+TEST_CASE(
+    "at the limit of connections the next one is closed, and there is room again when one leaves") {
     Bench bench;
     bench.node.sessions_max = 2;
     auto first = bench.connect(), second = bench.connect();

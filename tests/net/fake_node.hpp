@@ -54,7 +54,9 @@ public:
         actions_.push_back({node::LinkAction::Kind::connect, id, std::move(host), port});
         links[id];
     }
-    void close_link(node::LinkId id) { actions_.push_back({node::LinkAction::Kind::close, id, "", 0}); }
+    void close_link(node::LinkId id) {
+        actions_.push_back({node::LinkAction::Kind::close, id, "", 0});
+    }
     void link_send(node::LinkId id, std::string_view text) {
         links[id].out += text;
         links_ready_.push_back(id);
@@ -102,9 +104,13 @@ public:
 
     std::optional<node::LinkAction> poll_link_action() override { return pop(actions_); }
     void link_opened(Instant, node::LinkId id) override { links.at(id).opened = true; }
-    void link_received(Instant, node::LinkId id, ByteView bytes) override { links.at(id).in += text_of(bytes); }
+    void link_received(Instant, node::LinkId id, ByteView bytes) override {
+        links.at(id).in += text_of(bytes);
+    }
     ByteView link_poll_write(node::LinkId id) override { return bytes_of(links.at(id).out); }
-    void link_sent(Instant, node::LinkId id, std::size_t count) override { links.at(id).out.erase(0, count); }
+    void link_sent(Instant, node::LinkId id, std::size_t count) override {
+        links.at(id).out.erase(0, count);
+    }
     void link_closed(Instant, node::LinkId id, Error why) override {
         LEAT_CHECK(!links.at(id).closed);
         links.at(id).closed = true;

@@ -14,7 +14,9 @@ using asio::ip::tcp;
 namespace {
 
 struct Bench {
-    Bench() : upstream(server_io, tcp::endpoint(asio::ip::address_v4::loopback(), 0)), driver(io, node, clock, [](const node::Event&) {}) {}
+    Bench()
+        : upstream(server_io, tcp::endpoint(asio::ip::address_v4::loopback(), 0)),
+          driver(io, node, clock, [](const node::Event&) {}) {}
     template <class Done>
     bool until(Done done) {
         const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -78,7 +80,8 @@ TEST_CASE("a refused or unknown upstream is told with its reason") {
     CHECK_FALSE(bench.node.links[1].opened);
 }
 
-TEST_CASE("a link closed by the node, connected or still connecting, is closed without another word") {
+TEST_CASE(
+    "a link closed by the node, connected or still connecting, is closed without another word") {
     Bench bench;
     bench.node.want_link(1, "127.0.0.1", bench.port());
     bench.driver.start();

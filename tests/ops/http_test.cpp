@@ -19,7 +19,12 @@ struct Bench {
         acceptor.non_blocking(true);
         at = acceptor.local_endpoint();
         server.emplace(
-            io, std::move(acceptor), [](std::string_view path) { return path == "/x" ? HttpAnswer{200, "text/plain", "body"} : HttpAnswer{404, "text/plain", "no"}; }, limits);
+            io, std::move(acceptor),
+            [](std::string_view path) {
+                return path == "/x" ? HttpAnswer{200, "text/plain", "body"}
+                                    : HttpAnswer{404, "text/plain", "no"};
+            },
+            limits);
     }
     tcp::socket connect() {
         tcp::socket client(client_io);
@@ -28,7 +33,8 @@ struct Bench {
         return client;
     }
     // Sends and reads until the server closes, or `patience` is over.
-    std::string exchange(tcp::socket& client, std::string_view request, std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+    std::string exchange(tcp::socket& client, std::string_view request,
+                         std::chrono::milliseconds patience = std::chrono::seconds(10)) {
         std::error_code code;
         client.non_blocking(false);
         asio::write(client, asio::buffer(request), code);
@@ -76,9 +82,11 @@ TEST_CASE("GET and HEAD are answered and the connection closes; anything else ge
     CHECK(head.find("Content-Length: 4\r\n") != std::string::npos);
     CHECK(head.ends_with("\r\n\r\n"));
     CHECK(bench.ask("GET /nothing HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
-    CHECK(bench.ask("POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc").starts_with("HTTP/1.1 405 "));
+    CHECK(
+        bench.ask("POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc").starts_with("HTTP/1.1 405 "));
     CHECK(bench.ask("GET /x\r\n\r\n").starts_with("HTTP/1.1 400 "));
-    CHECK(bench.ask(std::string_view("\0\0\0\x17\0\x12\0\x03\r\n\r\n", 12)).starts_with("HTTP/1.1 400 "));
+    CHECK(bench.ask(std::string_view("\0\0\0\x17\0\x12\0\x03\r\n\r\n", 12))
+              .starts_with("HTTP/1.1 400 "));
 }
 
 TEST_CASE("a request in pieces is waited for; an endless one is refused at the bound") {

@@ -4,7 +4,8 @@
 
 using namespace leat::ops;
 
-TEST_CASE("numbers and truth values become samples, grouped by name, with labels from who they are") {
+TEST_CASE(
+    "numbers and truth values become samples, grouped by name, with labels from who they are") {
     const std::string text = prometheus_text(R"({
         "uptime_ms": 5, "version": "1", "log": {"used_bytes": 7, "read_only": false, "commits_total": 3},
         "topics": [ {"name": "a\"b", "partitions": [ {"partition": 0, "lag": 1}, {"partition": 1, "lag": 2} ], "bytes": 9},
