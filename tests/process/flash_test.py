@@ -44,6 +44,20 @@ class Flash(Case):
             file.write('{"log.segment.bytes": "64KiB", "message.max.bytes": "16KiB", "log.retention.bytes": "512KiB"}')
         return path
 
+    def test_a_start_after_a_kill_on_a_large_log_reads_little_of_it(self):
+        leatd = self.leatd("--http", "127.0.0.1:0", budget="256MiB").start()
+        for i in range(4):
+            kcat_produce(leatd.port, "t%d" % i, ["x" * 1000] * 40_000)
+        used = leatd.status()["log"]["used_bytes"]
+        self.assertGreater(used, 150 << 20)
+        leatd.kill()
+        leatd.start()
+        status = leatd.status()
+        print("start on %d MiB: read %d KiB, RSS %d KiB, %s" % (used >> 20, status["log"]["read_at_open_bytes"] >> 10, leatd.rss_kib(),
+                                                              re.search("ready after .*", leatd.log()).group(0)))
+        self.assertLessEqual(status["log"]["read_at_open_bytes"], 32 << 20)
+        self.assertEqual([topic["partitions"][0]["high_watermark"] for topic in status["topics"]], [40_000] * 4)
+
     def test_under_load_each_commit_is_one_page_aligned_write_and_nothing_else(self):
         leatd = self.leatd("--http", "127.0.0.1:0").start()
         kcat_produce(leatd.port, "t", ["warm"])
