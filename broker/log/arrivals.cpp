@@ -153,7 +153,7 @@ bool Arrivals::prepare(Instant now) {
 bool Arrivals::open_segment(Instant now) {
     header_ = {};
     header_.segment = no_segment;
-    const std::uint32_t segment = core_.segments.promised().empty() ? no_segment : core_.segments.promised().front();
+    const std::uint32_t segment = core_.segments.next_promised();
     const bool told = place_ == 0 || std::find(announced_.begin(), announced_.end(), segment) != announced_.end();
     if (segment == no_segment || !told) return false;
     (void)core_.segments.take_promised();
@@ -325,7 +325,7 @@ void Arrivals::group_durable(Instant now) {
         part_.assign(body.begin(), body.end());
     }
     if (flight_is_seal_) seal_ = Seal::done;
-    flight_->clear(core_.page + 64 * KiB);
+    flight_->clear(core_.page + core_.group_bytes_max());
     (void)now;
 }
 
@@ -367,6 +367,12 @@ void Arrivals::give_up() {
     open_growth_ = 0;
     writing_ = Writing::nothing;
     if (seal_ != Seal::no) seal_ = Seal::done;
+}
+
+void Arrivals::give_back_memory() {
+    if (!idle() || core_.read_only) return;
+    open_->clear(core_.page + 16 * KiB);
+    flight_->clear(0);
 }
 
 void Arrivals::seal(Instant now) {

@@ -30,6 +30,8 @@ public:
     Status room_for(FrameType type, std::uint32_t body, Urgency urgency);
     /// Adds a frame (room_for said yes); the body is to be filled in before anything else is called.
     MutableBytes add(Instant now, FrameType type, StreamId stream, std::uint32_t body, CommitId& id);
+    /// Nothing is written for a while: the group buffers go back to the heap.
+    void give_back_memory();
     void flush_soon() { due_now_ = true; }
     /// Starts the next write if one is due and none is under way.
     void pump(Instant now);
@@ -76,7 +78,7 @@ private:
     std::uint32_t room() const;  ///< bytes of the open segment that a group may still take
     std::uint32_t growth(const Group& group) const;
     std::size_t fitting(const Group& group, std::uint32_t room) const;
-    bool may_open() const { return core_.segments.free_count() > segments_kept_for_checkpoint && !core_.segments.promised().empty(); }
+    bool may_open() const { return core_.segments.free_count() > segments_kept_for_checkpoint && core_.segments.next_promised() != no_segment; }
     bool prepare(Instant now);   ///< cuts the open group; false: it cannot go out now
     bool open_segment(Instant now);
     void write_footer(Instant now);

@@ -26,7 +26,7 @@ struct SeededFaults {
     bool moved_moves_end = false;       ///< a moved frame advances the log end
 };
 
-enum class Owner : std::uint8_t { arrivals = 1, checkpoint = 2, superblock = 3, reads = 4 };
+enum class Owner : std::uint8_t { arrivals = 1, checkpoint = 2, superblock = 3, reads = 4, zeroing = 5 };
 
 struct Core {
     Core(port::Storage& device, port::Entropy& random, LogConfig settings)

@@ -23,7 +23,7 @@ public:
     Status open(Instant now, WallTime wall) override;
     const std::string& open_error_text() const override { return error_text_; }
     void close(Instant now, WallTime wall) override;
-    bool closed() const override { return !parts_ || (closing_ && parts_->arrivals.sealed() && !parts_->checkpoints.writing()); }
+    bool closed() const override { return !parts_ || (closing_ && parts_->arrivals.sealed() && !parts_->checkpoints.writing() && core_.segments.zeroing == no_segment); }
 
     void on_storage(Instant now) override;
     void on_deadline(Instant now, WallTime wall) override;
@@ -140,6 +140,7 @@ void LogImpl::on_storage(Instant now) {
             case Owner::arrivals: parts_->arrivals.on_write_done(now, done->ticket, good); break;
             case Owner::checkpoint: parts_->checkpoints.on_write_done(now, done->ticket, good); break;
             case Owner::superblock: parts_->checkpoints.on_superblock_done(now, done->ticket, good); break;
+            case Owner::zeroing: parts_->retention.on_zeroed(good); break;
             case Owner::reads: parts_->reader.on_read_done(done->ticket, good); break;
         }
     }

@@ -114,7 +114,7 @@ enum class FactKind : std::uint8_t { topic = 1, config = 2, group = 3, transacti
 
 struct LogCounters {  // bytes unless said; all since open()
     std::uint64_t payload = 0, written_data = 0, written_padding = 0, written_footer = 0,
-                  written_checkpoint = 0, written_other = 0, read = 0, read_at_open = 0;
+                  written_checkpoint = 0, written_other = 0, written_zeros = 0 /* once, ahead of a segment's first use */, read = 0, read_at_open = 0;
     std::uint64_t commits = 0, segments_recycled = 0, write_errors = 0, damaged_batches = 0, expired_records = 0;
     std::uint64_t append_rejected_full = 0;
 };

@@ -6,6 +6,17 @@
 
 namespace leat::log {
 
+namespace {
+
+/// As far as the head that was read reaches; a longer frame is judged by its type alone.
+bool frame_crc_ok(std::uint32_t salt, const std::uint8_t* head, const FrameHeader& frame) {
+    const std::uint32_t covered = frame.header_bytes + frame.covered_bytes();
+    if (covered > frame_header_bytes + batch_header_bytes) return true;
+    return frame_crc(salt, {head, frame_header_bytes + batch_header_bytes}, frame) == frame.crc;
+}
+
+}  // namespace
+
 Reader::Reader(Core& core, Arrivals& arrivals, RecordTimes record_times)
     : core_(core), arrivals_(arrivals), record_times_(std::move(record_times)),
       blocks_(core, core.config.cache_bytes / 4 * 3), footers_(core, core.config.cache_bytes / 4) {}
@@ -326,13 +337,18 @@ Reader::Next Reader::at_frame(Job& job) {
         return Next::go_on;
     }
     if (job.head[0] == 0) {
-        if (on_page || job.in_more) return damage(job);
+        if (on_page) return damage(job);
+        job.in_more = false;  // a commit without frames (a seal) follows: the part before it is void
         job.position = static_cast<std::uint32_t>(round_up(job.position, core_.page));
         return Next::go_on;
     }
     job.frame = decode_frame_header(job.head);
     const FrameHeader& frame = job.frame;
     if (frame.header_bytes < frame_header_bytes || frame.padded_bytes() > end - job.position) return damage(job);
+    if (job.in_more && frame.type != FrameType::more && frame_crc_ok(salt, job.head, frame)) {
+        // The rest of that batch was never acknowledged: a power cut took it, and the next run wrote on here.
+        job.in_more = false;
+    }
     if (job.in_more) {
         if (frame.type != FrameType::more || frame.stream != job.request.stream || frame.before_bytes != job.body_have ||
             frame.body_bytes > job.batch.total_bytes - job.body_have)
@@ -343,6 +359,7 @@ Reader::Next Reader::at_frame(Job& job) {
     }
     const auto skip = static_cast<std::uint32_t>(frame.padded_bytes());
     if (frame.type != FrameType::append || frame.stream != job.request.stream) {
+        if (!frame_crc_ok(salt, job.head, frame)) return damage(job);
         job.position += skip;
         return Next::go_on;
     }
@@ -359,6 +376,7 @@ Reader::Next Reader::at_frame(Job& job) {
         return Next::go_on;
     }
     if (job.batch.base_offset >= end_of_request(job)) return finish(job);
+    if (job.damaged && job.batch.base_offset <= job.request.from) job.damaged = false;  // nothing wanted was hit
     if (job.damaged && job.filled == 0) {  // readable again from here
         job.target = job.batch.base_offset;
         return fail_with(job, Error::corrupt);

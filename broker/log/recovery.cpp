@@ -507,9 +507,15 @@ Result<Recovered> Recovery::run() {
     if (!out_.fresh) {
         if (core_.super.checkpoint.segment != no_segment) {
             Status loaded = load_checkpoint(core_.super.checkpoint);
-            if (!loaded && other_super_ && other_super_->checkpoint.segment != no_segment) {
+            const bool other = other_super_ && other_super_->checkpoint.segment != no_segment &&
+                               !core_.faults.superblock_first;  // this would hide that mistake
+            if (!loaded && other) {
                 cut("the newest checkpoint does not hold, the one before it was taken");
                 loaded = load_checkpoint(other_super_->checkpoint);
+                if (loaded) {
+                    core_.super.checkpoint = other_super_->checkpoint;
+                    ++core_.super.sequence;  // the new superblock goes over the one that misleads, not over the good one
+                }
             }
             if (!loaded) {
                 cut("no checkpoint holds: what only it knew (facts, offsets of idle streams) is lost");

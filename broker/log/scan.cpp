@@ -47,14 +47,17 @@ bool frames_hold(ByteView bytes, const CommitHeader& commit, std::uint32_t salt,
         at += header.padded_bytes();
     }
     if (part && !(commit.flags & commit_continues)) part.reset();
-    return true;
+    // Readers that come from the middle of a commit take a zero for padding, so torn padding is no padding.
+    const ByteView padding = bytes.subspan(commit.used, commit.bytes - commit.used);
+    return commit.kind == CommitKind::footer ||
+           std::all_of(padding.begin(), padding.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
 }  // namespace
 
 bool commit_holds(ByteView bytes, const CommitHeader& header, std::uint32_t salt, bool ignore_checksums) {
     std::optional<OpenPart> part;
-    return bytes.size() >= header.used && (ignore_checksums || frames_hold(bytes, header, salt, part));
+    return bytes.size() >= header.bytes && (ignore_checksums || frames_hold(bytes, header, salt, part));
 }
 
 SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::uint32_t limit,

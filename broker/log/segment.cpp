@@ -101,18 +101,29 @@ void SegmentTable::top_up_promised() {
     }
 }
 
+std::uint32_t SegmentTable::next_promised() const {
+    for (std::uint32_t segment : promised_)
+        if (segment != zeroing) return segment;
+    return no_segment;
+}
+
 std::uint32_t SegmentTable::take_promised() {
-    if (promised_.empty()) return no_segment;
-    const std::uint32_t segment = promised_.front();
-    promised_.pop_front();
+    const std::uint32_t segment = next_promised();
+    if (segment != no_segment) std::erase(promised_, segment);
     return segment;
+}
+
+std::uint32_t SegmentTable::to_be_zeroed() const {
+    for (std::size_t i = 1; i < promised_.size(); ++i)
+        if (entries_[promised_[i]].generation == 0 && !entries_[promised_[i]].zeroed) return promised_[i];
+    return no_segment;
 }
 
 std::uint32_t SegmentTable::take_for_survivors() {
     if (free_.empty()) {
         // The last resort: without a checkpoint nothing is recycled. A promise at the end of the list may be
         // broken: a candidate of another area is no successor.
-        if (promised_.empty()) return no_segment;
+        if (promised_.empty() || promised_.back() == zeroing) return no_segment;
         const std::uint32_t segment = promised_.back();
         promised_.pop_back();
         return segment;

@@ -50,6 +50,7 @@ struct SegmentEntry {
     std::uint32_t batch_bytes = 0;
     Area area = Area::none;
     SegmentState state = SegmentState::free;
+    bool zeroed = false;                ///< never written, but zeroed ahead of its first use
 };
 static_assert(sizeof(SegmentEntry) <= 48);
 
@@ -68,7 +69,12 @@ public:
     /// Free segments promised to the ring, in the order they will be taken.
     const std::deque<std::uint32_t>& promised() const { return promised_; }
     void top_up_promised();
-    std::uint32_t take_promised();       ///< no_segment: none
+    std::uint32_t next_promised() const;  ///< the one that take_promised gives; no_segment: none
+    std::uint32_t take_promised();
+    /// One that was never written and should be zeroed ahead of use; the very next one is left alone, so
+    /// that nobody has to wait for it. no_segment: none.
+    std::uint32_t to_be_zeroed() const;
+    std::uint32_t zeroing = no_segment;   ///< being zeroed now: not to be opened
     std::uint32_t take_for_survivors();  ///< one that is not promised, else the last that is
     void release(std::uint32_t segment);
     /// Sealed and open arrivals, oldest first.

@@ -19,10 +19,12 @@ public:
     /// Something changed that may free segments (release, policy, delete, time).
     void wake(Instant now) { wake_at_ = earlier(wake_at_, now); }
     void pump(Instant now);
+    void on_zeroed(bool good);
     Instant deadline() const { return scanning_ ? never : wake_at_; }
 
 private:
     enum class Seen : std::uint8_t { dead, alive, pending };
+    void zero_ahead();
     Seen look(Instant now, std::uint32_t segment);
     void raise_log_start(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
     bool short_of_room() const { return core_.segments.free_count() <= segments_kept_free + candidates_wanted / 2; }
@@ -35,6 +37,7 @@ private:
     bool scanning_ = false;
     std::size_t at_ = 0;            ///< in the ring
     bool dead_behind_redo_ = false; ///< a newer checkpoint would free something
+    std::uint64_t bytes_at_pass_ = 0;
     CommitId raised_id_ = 0;        ///< the newest log start this wrote; once durable the pass is repeated
 };
 

@@ -76,6 +76,9 @@ Status SimStorage::start_write(std::uint64_t ticket, std::uint64_t at, std::span
     if (bytes.empty() || at % options_.write_size != 0 || bytes.size() % options_.write_size != 0 ||
         at > image_.size() || bytes.size() > image_.size() - at)
         return fail(Error::invalid);
+    // Which of the two would win on a real device nobody knows.
+    for (const Erase& erase : erases_)
+        LEAT_CHECK(at >= erase.at + erase.size || at + bytes.size() <= erase.at);
     const std::uint64_t number = counts_.writes++;
     counts_.bytes_written += bytes.size();
     const bool fails = number >= options_.fail_write_at && number - options_.fail_write_at < options_.fail_writes;
@@ -99,9 +102,12 @@ Status SimStorage::start_read(std::uint64_t ticket, std::uint64_t at, std::span<
 }
 
 Status SimStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) {
+    if (size == 0 || at % options_.write_size != 0 || size % options_.write_size != 0 || at > image_.size() ||
+        size > image_.size() - at)
+        return fail(Error::invalid);
     ++counts_.erases;
-    const std::vector<std::uint8_t> zeros(size);
-    return start_write(ticket, at, zeros);
+    erases_.push_back({ticket, at, size});
+    return ok();
 }
 
 void SimStorage::finish(Write write) {
@@ -123,6 +129,15 @@ void SimStorage::finish(Write write) {
 }
 
 void SimStorage::settle() {
+    // An erase is slow: it finishes after the writes that came while it ran, or when there are none.
+    if (!cut_ && !erases_.empty() && (writes_.empty() || random_.chance(20))) {
+        const Erase erase = erases_.front();
+        erases_.pop_front();
+        const std::vector<std::uint8_t> zeros(erase.size);
+        image_.write(erase.at, zeros);
+        done_.push_back({erase.ticket, true});
+        return;
+    }
     while (!held_ && !cut_ && !writes_.empty()) {
         const std::size_t index = options_.shuffle ? random_.below(writes_.size()) : 0;
         complete(index);
@@ -188,6 +203,10 @@ SimImage SimStorage::crash_image(Tear how, SimRandom& random) const {
         if (lied-- == 0) break;
         image.write(write.at, write.bytes);
     }
+    for (const Erase& erase : erases_) {
+        const std::vector<std::uint8_t> zeros(erase.size / 4096 * 4096 / 2);
+        if (random.chance(50)) image.write(erase.at + random.below(2) * zeros.size(), zeros);
+    }
     for (const Write& write : writes_) {
         // The newest write gets the tear asked for, older ones any: that is what reordering means.
         const bool newest = &write == &writes_.back();
@@ -199,6 +218,7 @@ SimImage SimStorage::crash_image(Tear how, SimRandom& random) const {
 void SimStorage::power_cycle() {
     image_ = crash_image(static_cast<Tear>(random_.below(tears)), random_);
     writes_.clear();
+    erases_.clear();
     volatile_.clear();
     done_.clear();
     cut_ = false;

@@ -139,6 +139,8 @@ private:
     SimImage image_;
     SimRandom random_;
     std::deque<Write> writes_;   ///< under way
+    struct Erase { std::uint64_t ticket, at, size; };
+    std::deque<Erase> erases_;   ///< under way; what a power cut leaves of them is any part
     std::deque<Write> volatile_; ///< reported done by a device that lies
     std::deque<Done> done_;
     Counts counts_;
