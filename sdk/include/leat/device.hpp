@@ -42,7 +42,8 @@ struct ProducerConfig {
 /// - InFlight: batches that may wait for an answer, 1 to 5
 /// - BatchBytes: of records in a batch; the longest record's key and value are about 40 bytes less
 /// - Batches: buffers. Those in flight, one that fills up, more to bridge an outage
-/// - ReceiveBytes: the longest answer, about 60 bytes and the topic's name, more if it has an error text
+/// - ReceiveBytes: the longest answer, about 60 bytes and the topic's name, more if it has an error
+/// text
 /// - SendBytes: heads of requests, about 115 bytes and client_id and topic
 template <std::size_t InFlight, std::size_t BatchBytes, std::size_t Batches = InFlight + 1,
           std::size_t ReceiveBytes = 256, std::size_t SendBytes = 256>
