@@ -51,14 +51,16 @@ void StickyPartitioner::on_placed(std::string_view name, const Placed& placed) {
 
 std::int32_t StickyPartitioner::pick(const TopicInfo& topic, std::int32_t other_than) {
     const auto count = static_cast<std::int32_t>(topic.partitions.size());
-    const auto start = static_cast<std::int32_t>(jitter_.next() % static_cast<std::uint32_t>(count));
-    for (std::int32_t step = 0; step < count; ++step) {
-        const std::int32_t partition = (start + step) % count;
-        if (partition != other_than && topic.partitions[static_cast<std::size_t>(partition)].leader >= 0)
-            return partition;
-    }
+    const auto is_able = [&](std::int32_t partition) {
+        return partition != other_than && topic.partitions[static_cast<std::size_t>(partition)].leader >= 0;
+    };
+    std::uint32_t able = 0;
+    for (std::int32_t partition = 0; partition < count; ++partition) able += is_able(partition);
     // None has a leader: any will do, its records wait.
-    return other_than >= 0 && other_than < count ? other_than : start;
+    if (able == 0) return other_than >= 0 && other_than < count ? other_than : 0;
+    std::uint32_t chosen = jitter_.next() % able;
+    for (std::int32_t partition = 0;; ++partition)
+        if (is_able(partition) && chosen-- == 0) return partition;
 }
 
 }  // namespace leat::cluster

@@ -1,0 +1,106 @@
+#include "doctest/doctest.h"
+#include "sdk/cli/json.hpp"
+#include "sdk/cli/options.hpp"
+
+using namespace leat;
+using namespace leat::cli;
+
+namespace {
+
+Parsed parse(std::vector<const char*> words) {
+    words.insert(words.begin(), "leat");
+    return parse_command_line(static_cast<int>(words.size()), words.data());
+}
+
+}  // namespace
+
+TEST_CASE("times: instants, milliseconds and ages") {
+    const std::int64_t now = 1'700'000'000'000;
+    CHECK(parse_time("1970-01-01T00:00:00Z", now) == 0);
+    CHECK(parse_time("2023-11-14T22:13:20Z", now) == now);
+    CHECK(parse_time("2023-11-14T22:13:20.5Z", now) == now + 500);
+    CHECK(parse_time("2023-11-14 22:13:20.123456", now) == now + 123);
+    CHECK(parse_time("2023-11-14", now) == 1'699'920'000'000);
+    CHECK(parse_time("12345", now) == 12345);
+    CHECK(parse_time("-90s", now) == now - 90'000);
+    CHECK(parse_time("-15m", now) == now - 900'000);
+    CHECK(parse_time("-2h", now) == now - 7'200'000);
+    CHECK(parse_time("-1d", now) == now - 86'400'000);
+    for (const char* bad : {"", "yesterday", "-15", "-m", "-1w", "2023-11-14T22:13", "2023-11-14T22:13:20+01:00", "-99999999999999999d", "12x"}) {
+        INFO(bad);
+        CHECK(!parse_time(bad, now));
+    }
+}
+
+TEST_CASE("pairs and escapes") {
+    CHECK(parse_pair("a=b")->second == "b");
+    CHECK(parse_pair("a=")->second.empty());
+    CHECK(parse_pair("a=b=c")->second == "b=c");
+    CHECK(!parse_pair("a"));
+    CHECK(!parse_pair("=b"));
+    CHECK(unescaped("a\\tb\\n") == "a\tb\n");
+    CHECK(unescaped("\\x41\\\\") == "A\\");
+    CHECK(unescaped("\\x4") == "x4");
+    CHECK(unescaped("\\0") == std::string(1, '\0'));
+    CHECK(unescaped("end\\") == "end\\");
+}
+
+TEST_CASE("command line: common flags may stand on either side; mistakes are exit code 2") {
+    const Parsed before = parse({"--json", "-b", "h:1", "topics", "list"});
+    REQUIRE(!before.exit);
+    CHECK(before.options.json);
+    CHECK(before.options.bootstrap == "h:1");
+    CHECK(before.options.command == Command::topics_list);
+    const Parsed after = parse({"consume", "t", "-p", "1", "-p", "2", "-o", "-5", "--json", "-b", "h:2"});
+    REQUIRE(!after.exit);
+    CHECK(after.options.json);
+    CHECK(after.options.only_partitions == std::vector<std::int32_t>{1, 2});
+    CHECK(after.options.offset == -5);
+    CHECK(after.options.topics == std::vector<std::string>{"t"});
+    CHECK(parse({"topics", "create", "a", "b", "-p", "3", "-c", "x=y"}).options.topics.size() == 2);
+    CHECK(parse({"--help"}).exit == 0);
+    CHECK(parse({"--version"}).exit == 0);
+    CHECK(parse({}).exit == 2);
+    CHECK(parse({"topics"}).exit == 2);
+    CHECK(parse({"produce"}).exit == 2);
+    CHECK(parse({"produce", "t", "-z", "rar"}).exit == 2);
+    CHECK(parse({"consume", "t", "--from-beginning", "-o", "1"}).exit == 2);
+    CHECK(parse({"nonsense"}).exit == 2);
+}
+
+TEST_CASE("json: bytes that are no text come as base64") {
+    ConsumerRecord record;
+    record.topic = "t";
+    record.partition = 2;
+    record.offset = 7;
+    record.timestamp = wall_ms(5);
+    record.value = std::string_view("\xff\x00\x01", 3);
+    CHECK(json_of(record) == R"({"topic":"t","partition":2,"offset":7,"timestamp":5,"key":null,"value_base64":"/wAB"})");
+    record.key = "k\"\xc3\xa9";
+    record.value = "";
+    const Header header{"h", bytes_of("x")};
+    record.headers = std::span(&header, 1);
+    CHECK(json_of(record) == "{\"topic\":\"t\",\"partition\":2,\"offset\":7,\"timestamp\":5,\"key\":\"k\\\"\xc3\xa9\",\"value\":\"\",\"headers\":[{\"name\":\"h\",\"value\":\"x\"}]}");
+    for (const char* bad : {"\x80", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe0\x80\x80"}) {
+        record.value = bad;
+        CHECK(json_of(record).find("value_base64") != std::string::npos);
+    }
+}
+
+TEST_CASE("status: people see what is held and what waits; other documents are refused") {
+    const auto text = status_for_people(
+        R"({"name":"leatd","version":"0.1.0","uptime_ms":90000,"cluster_id":"c","node_id":0,)"
+        R"("log":{"budget_bytes":1048576,"used_bytes":524288,"segments":16,"segments_free":4,"payload_bytes_total":1000,)"
+        R"("written_bytes_total":2000,"commits_total":3,"read_only":true},"uplink":[{"name":"default","state":"up","backlog_records":12}],)"
+        R"("topics":[{"name":"sensors.cpu","partitions":[{"partition":0,"log_start":0,"high_watermark":50,"uplinked_offset":38,"bytes":2048}]}]})");
+    REQUIRE(text);
+    for (const char* part : {"leatd 0.1.0, up 90.0 s", "512.0 KiB of 1.0 MiB (50 %), 4 of 16 segments free", "(2.00 x)",
+                             "READ ONLY", "uplink default", "12 records", "sensors.cpu", "2.0 KiB"}) {
+        INFO(part);
+        CHECK(text->find(part) != std::string::npos);
+    }
+    CHECK(!status_for_people("<html>"));
+    CHECK(!status_for_people("[1]"));
+    CHECK(status_for_people("{}"));
+    CHECK(*status_line("{ \"a\": 1 }") == "{\"a\":1}");
+}

@@ -1,0 +1,159 @@
+// Reading through the Router: positions follow their leaders.
+#include "tests/cluster/rig.hpp"
+
+using namespace leat;
+using namespace leat::testing;
+
+namespace {
+
+cluster::RouterConfig reading_config() {
+    cluster::RouterConfig config = test_config();
+    config.fetcher.reset = client::OffsetReset::earliest;
+    config.fetcher.wait_max = milliseconds{10};
+    config.fetcher.bytes_max = config.fetcher.partition_bytes_max = 64 * 1024;
+    config.prefetch_bytes = 64 * 1024;
+    return config;
+}
+
+client::FetchPartition partition_of(const char* topic, std::int32_t number) {
+    client::FetchPartition partition;
+    partition.topic = topic;
+    partition.partition = number;
+    partition.slot = static_cast<std::uint16_t>(number);
+    partition.lookup = client::timestamp_earliest;
+    return partition;
+}
+
+void fill(ModelCluster& cluster, std::int32_t partitions, int records) {
+    Rig rig(cluster);
+    TestProducer producer(rig, "t", partitions);
+    for (int i = 0; i < records; ++i)
+        for (std::int32_t p = 0; p < partitions; ++p) {
+            REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
+            rig.settle();
+        }
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+}
+
+/// Straight into the log, as another producer would.
+void fill_more(ModelCluster& cluster, std::int32_t partition, int from, int to) {
+    Rig rig(cluster);
+    TestProducer producer(rig, "t", partition + 1);
+    for (int i = from; i < to; ++i) REQUIRE(producer.send(partition, std::to_string(partition) + "/" + std::to_string(i)));
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+}
+
+struct Reading {
+    explicit Reading(Rig& its_rig) : rig(its_rig) {}
+    /// Returns whether there was anything.
+    bool read_all() {
+        const std::size_t before = count();
+        while (const auto record = rig.router.next_record(rig.now))
+            values[record->from->partition].emplace_back(text_of(record->record.value.view()));
+        rig.router.pump(rig.now);
+        return count() > before;
+    }
+    std::size_t count() const {
+        std::size_t all = 0;
+        for (const auto& [partition, list] : values) all += list.size();
+        return all;
+    }
+    Rig& rig;
+    std::map<std::int32_t, std::vector<std::string>> values;
+};
+
+}  // namespace
+
+TEST_CASE("router: reads every partition in order while leaders move and connections break at every step") {
+    int swept = 0;
+    for (const auto how : {Rig::Break::connect, Rig::Break::before_request, Rig::Break::after_request, Rig::Break::half_answer}) {
+        for (int step = 0;; ++step) {
+            ModelCluster cluster;
+            for (std::int32_t node : {0, 1, 2}) cluster.add_broker(node);
+            cluster.add_topic("t", {0, 1, 2});
+            fill(cluster, 3, 20);
+            Rig rig(cluster, reading_config());
+            rig.how = how;
+            rig.break_at = step;
+            std::vector<client::FetchPartition> partitions;
+            for (std::int32_t p = 0; p < 3; ++p) partitions.push_back(partition_of("t", p));
+            for (auto& partition : partitions) rig.router.route(rig.now, partition);
+            Reading reading(rig);
+            bool moved = false;
+            rig.on_idle = [&] {
+                const bool got = reading.read_all();
+                if (!moved && reading.count() > 0) {
+                    moved = true;
+                    cluster.move_leader("t", 0, 2);
+                    cluster.move_leader("t", 1, 0);
+                    for (std::int32_t p = 0; p < 3; ++p) fill_more(cluster, p, 20, 30);
+                }
+                return got;
+            };
+            INFO("how=", static_cast<int>(how), " step=", step);
+            REQUIRE(rig.run([&] { return reading.count() >= 90; }));
+            for (std::int32_t p = 0; p < 3; ++p) REQUIRE(reading.values[p] == cluster.store.at("t", p).values());
+            if (!rig.broke) break;
+            ++swept;
+        }
+    }
+    MESSAGE("breaks swept: ", swept);
+    CHECK(swept > 20);
+}
+
+TEST_CASE("router: a seek before the leader is known is kept") {
+    ModelCluster cluster;
+    cluster.add_broker(0);
+    cluster.add_broker(1);
+    cluster.add_topic("t", {1});
+    fill(cluster, 1, 10);
+    Rig rig(cluster, reading_config());
+    client::FetchPartition partition = partition_of("t", 0);
+    rig.router.route(rig.now, partition);
+    rig.router.seek(rig.now, partition, 7);
+    Reading reading(rig);
+    rig.on_idle = [&] { return reading.read_all(); };
+    REQUIRE(rig.run([&] { return reading.count() >= 3; }));
+    CHECK(reading.values[0] == std::vector<std::string>{"0/7", "0/8", "0/9"});
+    CHECK(cluster.asked[wire::ApiKey::list_offsets] == 0);
+}
+
+TEST_CASE("router: what is paused is not returned, and comes when it is resumed") {
+    ModelCluster cluster;
+    cluster.add_broker(0);
+    cluster.add_broker(1);
+    cluster.add_topic("t", {0, 1});
+    fill(cluster, 2, 5);
+    Rig rig(cluster, reading_config());
+    client::FetchPartition first = partition_of("t", 0), second = partition_of("t", 1);
+    rig.router.route(rig.now, first);
+    rig.router.route(rig.now, second);
+    rig.router.pause(first, true);
+    Reading reading(rig);
+    rig.on_idle = [&] { return reading.read_all(); };
+    REQUIRE(rig.run([&] { return reading.values[1].size() == 5; }));
+    rig.run([] { return false; }, milliseconds{500});
+    CHECK(reading.values[0].empty());
+    rig.router.pause(first, false);
+    REQUIRE(rig.run([&] { return reading.values[0].size() == 5; }));
+}
+
+TEST_CASE("router: a partition that is unrouted is read no more, and can be destroyed") {
+    ModelCluster cluster;
+    cluster.add_broker(0);
+    cluster.add_broker(1);
+    cluster.add_topic("t", {0, 1});
+    fill(cluster, 2, 5);
+    Rig rig(cluster, reading_config());
+    auto gone = std::make_unique<client::FetchPartition>(partition_of("t", 0));
+    client::FetchPartition stays = partition_of("t", 1);
+    rig.router.route(rig.now, *gone);
+    rig.router.route(rig.now, stays);
+    rig.settle();
+    rig.router.unroute(*gone);
+    gone.reset();
+    Reading reading(rig);
+    rig.on_idle = [&] { return reading.read_all(); };
+    REQUIRE(rig.run([&] { return reading.values[1].size() == 5; }));
+    CHECK(reading.values[0].empty());
+}

@@ -1,0 +1,257 @@
+#include "tests/cluster/rig.hpp"
+
+using namespace leat;
+using namespace leat::testing;
+using leat::cluster::RouterEvent;
+
+namespace {
+
+void three_brokers(ModelCluster& cluster) {
+    for (std::int32_t node : {0, 1, 2}) cluster.add_broker(node);
+    cluster.add_topic("t", {0, 1, 2, 1});
+}
+
+std::vector<std::string> expected_values(std::int32_t partition, int count) {
+    std::vector<std::string> values;
+    for (int i = 0; i < count; ++i) values.push_back(std::to_string(partition) + "/" + std::to_string(i));
+    return values;
+}
+
+std::size_t count_events(const Rig& rig, RouterEvent::Kind kind) {
+    std::size_t count = 0;
+    for (const RouterEvent& event : rig.events) count += event.kind == kind;
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("router: records go to the leaders of their partitions and nowhere else") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    Rig rig(cluster);
+    TestProducer producer(rig, "t", 4);
+    for (int i = 0; i < 10; ++i)
+        for (std::int32_t p = 0; p < 4; ++p) REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    CHECK(producer.failed == 0);
+    for (std::int32_t p = 0; p < 4; ++p) CHECK(cluster.store.at("t", p).values() == expected_values(p, 10));
+    CHECK(cluster.store.out_of_order == 0);
+    CHECK(cluster.store.duplicates == 0);
+    CHECK(rig.router.connected_count() == 3);
+    CHECK(cluster.asked[wire::ApiKey::init_producer_id] == 1);  // one producer, however many brokers
+    CHECK(cluster.asked[wire::ApiKey::metadata] == 1);
+}
+
+TEST_CASE("router: one bootstrap connection becomes the broker's own") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    Rig rig(cluster);
+    rig.router.want(rig.now, "t");
+    rig.router.pump(rig.now);
+    rig.settle();
+    CHECK(rig.router.connected_count() == 1);
+    CHECK(rig.link_count() == 1);
+    CHECK((rig.router.is_connected(0) || rig.router.is_connected(1)));
+}
+
+TEST_CASE("router: a bootstrap name that no broker advertises is given up once the brokers are known") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    cluster.addresses[9] = {"front", 1};  // answers, and is in nobody's list
+    cluster::RouterConfig config = test_config();
+    config.bootstrap = {{"front", 1}};
+    Rig rig(cluster, config);
+    cluster.up.insert(9);
+    const auto without_front = [&] { cluster.up.erase(9); };
+    rig.router.want(rig.now, "t");
+    rig.router.pump(rig.now);
+    const auto action = rig.router.poll_link_action();
+    REQUIRE(action);
+    CHECK(action->host == "front");
+    rig.router.link_closed(rig.now, action->link, Error::refused);
+    rig.run([&] { return rig.router.connected_count() > 0; });
+    without_front();
+    rig.router.refresh_metadata(rig.now);
+    rig.run([&] { return rig.router.metadata().version() > 1; });
+    TestProducer producer(rig, "t", 1);
+    REQUIRE(producer.send(0, "x"));
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    CHECK(rig.link_count() == 1);
+}
+
+TEST_CASE("router: a moved leader gets the queue, in order and once") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    Rig rig(cluster);
+    TestProducer producer(rig, "t", 4);
+    for (int i = 0; i < 30; ++i) {
+        if (i == 10) cluster.move_leader("t", 0, 2);
+        if (i == 20) cluster.move_leader("t", 0, 1);
+        for (std::int32_t p = 0; p < 4; ++p) REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
+        rig.settle();
+    }
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    CHECK(producer.failed == 0);
+    for (std::int32_t p = 0; p < 4; ++p) CHECK(cluster.store.at("t", p).values() == expected_values(p, 30));
+    CHECK(cluster.store.out_of_order == 0);
+}
+
+TEST_CASE("router: a broker dies with requests in flight, its partitions move, nothing is lost") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    Rig rig(cluster);
+    TestProducer producer(rig, "t", 4);
+    for (int i = 0; i < 20; ++i) {
+        if (i == 10) {
+            rig.kill(1);
+            cluster.move_leader("t", 1, 0);
+            cluster.move_leader("t", 3, 2);
+        }
+        for (std::int32_t p = 0; p < 4; ++p) REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
+        rig.settle();
+    }
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    for (std::int32_t p = 0; p < 4; ++p) CHECK(cluster.store.at("t", p).values() == expected_values(p, 20));
+    CHECK(!rig.router.is_connected(1));
+    CHECK(count_events(rig, RouterEvent::Kind::disconnected) == 1);
+}
+
+TEST_CASE("router: the script survives a break at every step, of every kind") {
+    int swept = 0;
+    for (const auto how : {Rig::Break::connect, Rig::Break::before_request, Rig::Break::after_request,
+                           Rig::Break::half_answer}) {
+        for (int step = 0;; ++step) {
+            ModelCluster cluster;
+            three_brokers(cluster);
+            Rig rig(cluster);
+            rig.how = how;
+            rig.break_at = step;
+            TestProducer producer(rig, "t", 4);
+            int round = 0;
+            rig.on_idle = [&] {
+                if (round == 12) return false;
+                if (round == 4) cluster.move_leader("t", 0, 1);
+                if (round == 8) {
+                    cluster.move_leader("t", 0, 2);
+                    cluster.move_leader("t", 2, 0);
+                }
+                for (std::int32_t p = 0; p < 4; ++p)
+                    REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(round)));
+                ++round;
+                return true;
+            };
+            INFO("how=", static_cast<int>(how), " step=", step);
+            REQUIRE(rig.run([&] { return round == 12 && producer.is_done(); }));
+            CHECK(producer.failed == 0);
+            for (std::int32_t p = 0; p < 4; ++p) REQUIRE(cluster.store.at("t", p).values() == expected_values(p, 12));
+            if (!rig.broke) break;  // swept every step there is
+            ++swept;
+        }
+    }
+    MESSAGE("breaks swept: ", swept);
+    CHECK(swept > 100);
+}
+
+TEST_CASE("router: answers that arrive byte by byte are the same answers") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    Rig rig(cluster);
+    rig.bytes_at_once = 1;
+    TestProducer producer(rig, "t", 4);
+    for (std::int32_t p = 0; p < 4; ++p) REQUIRE(producer.send(p, std::to_string(p) + "/0"));
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    for (std::int32_t p = 0; p < 4; ++p) CHECK(cluster.store.at("t", p).values() == expected_values(p, 1));
+}
+
+TEST_CASE("router: while nobody answers, tries get rarer, and the first answer ends the wait") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    cluster.up.clear();
+    Rig rig(cluster);
+    TestProducer producer(rig, "t", 1);
+    REQUIRE(producer.send(0, "0/0"));
+    CHECK(!rig.run([&] { return producer.is_done(); }, milliseconds{60'000}));
+    const std::size_t tries = count_events(rig, RouterEvent::Kind::connect_failed);
+    CHECK(tries >= 60);   // two addresses, a second apart at most ...
+    CHECK(tries <= 400);  // ... and never a storm
+    cluster.up = {0, 1, 2};
+    const Instant back = rig.now;
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    CHECK(rig.now - back <= milliseconds{2500});
+    CHECK(cluster.store.at("t", 0).values() == expected_values(0, 1));
+}
+
+TEST_CASE("router: a topic that is made later is found, and an old leader epoch is not believed") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    Rig rig(cluster);
+    rig.router.want(rig.now, "late");
+    rig.run([] { return false; }, milliseconds{3000});
+    CHECK(rig.router.metadata().leader("late", 0) == cluster::no_broker);
+    CHECK(count_events(rig, RouterEvent::Kind::topic_error) >= 2);
+    cluster.add_topic("late", {2});
+    REQUIRE(rig.run([&] { return rig.router.metadata().leader("late", 0) == 2; }, milliseconds{3000}));
+
+    cluster.move_leader("late", 0, 1);
+    for (std::int32_t node : {0, 1, 2}) cluster.stale.erase(node);
+    rig.router.refresh_metadata(rig.now);
+    REQUIRE(rig.run([&] { return rig.router.metadata().leader("late", 0) == 1; }));
+    // Every broker now tells what was true before.
+    auto old = cluster.topics;
+    old["late"][0] = {2, 0};
+    for (std::int32_t node : {0, 1, 2}) cluster.stale[node] = old;
+    const std::uint64_t version = rig.router.metadata().version();
+    rig.router.refresh_metadata(rig.now);
+    REQUIRE(rig.run([&] { return rig.router.metadata().version() > version; }));
+    CHECK(rig.router.metadata().leader("late", 0) == 1);
+}
+
+TEST_CASE("router: a broker that moved to another address is followed") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    Rig rig(cluster);
+    TestProducer producer(rig, "t", 3);
+    for (std::int32_t p = 0; p < 3; ++p) REQUIRE(producer.send(p, std::to_string(p) + "/0"));
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    cluster.addresses[2] = {"elsewhere", 1234};
+    rig.drop_connections(2);
+    REQUIRE(producer.send(2, "2/1"));
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    CHECK(cluster.store.at("t", 2).values() == expected_values(2, 2));
+}
+
+TEST_CASE("router: an unrouted queue comes back, with nothing in flight") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    Rig rig(cluster);
+    TestProducer producer(rig, "t", 2);
+    REQUIRE(producer.send(0, "0/0"));
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    rig.router.unroute(rig.now, producer.queue(0));
+    rig.settle();
+    REQUIRE(count_events(rig, RouterEvent::Kind::queue_returned) == 1);
+    CHECK(producer.queue(0).lent_to() == nullptr);
+    REQUIRE(producer.send(0, "0/1"));
+    rig.run([] { return false; }, milliseconds{5000});
+    CHECK(cluster.store.at("t", 0).values() == expected_values(0, 1));
+    rig.router.route(rig.now, producer.queue(0));
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    CHECK(cluster.store.at("t", 0).values() == expected_values(0, 2));
+}
+
+TEST_CASE("router: without a leader records expire after their delivery timeout") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    cluster.add_topic("orphan", {-1});
+    cluster::RouterConfig config = test_config();
+    config.sender.delivery_timeout = milliseconds{5000};
+    Rig rig(cluster, config);
+    TestProducer producer(rig, "orphan", 1);
+    REQUIRE(producer.send(0, "x"));
+    const Instant sent = rig.now;
+    REQUIRE(rig.run([&] { return producer.is_done(); }, milliseconds{20'000}));
+    CHECK(producer.failed == 1);
+    CHECK(producer.last_error == wire::ErrorCode::request_timed_out);
+    CHECK(rig.now - sent >= milliseconds{5000});
+    CHECK(rig.now - sent <= milliseconds{10'100});
+}

@@ -1,0 +1,285 @@
+#include "leat/producer.hpp"
+
+#include "doctest/doctest.h"
+#include "leat/admin.hpp"
+#include "leat/consumer.hpp"
+#include "tests/host/loopback_broker.hpp"
+
+using namespace leat;
+using namespace leat::testing;
+
+namespace {
+
+std::vector<std::string> all_values(LoopbackBroker& broker, const std::string& topic, std::int32_t partitions) {
+    const std::lock_guard lock(broker.mutex);
+    std::vector<std::string> all;
+    for (std::int32_t p = 0; p < partitions; ++p)
+        for (const std::string& value : broker.cluster.store.at(topic, p).values()) all.push_back(value);
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("producer: every record is delivered once, told in order, and keys keep their partition") {
+    for (const auto mode : {Loop::Mode::thread, Loop::Mode::poll}) {
+        LoopbackBroker broker(3);
+        broker.cluster.add_topic("t", {0, 1, 2, 1});
+        Loop loop(mode);
+        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(1)});
+        REQUIRE(producer);
+        std::vector<std::int64_t> last(4, -1);
+        int told = 0;
+        bool in_order = true;
+        for (int i = 0; i < 2000; ++i) {
+            const std::string key = "k" + std::to_string(i % 17), value = key + "/" + std::to_string(i);
+            REQUIRE(producer->send({.topic = "t", .key = key, .value = value}, [&](const Delivery& delivery) {
+                ++told;
+                if (!delivery || delivery.offset <= last[static_cast<std::size_t>(delivery.partition)]) in_order = false;
+                last[static_cast<std::size_t>(delivery.partition)] = delivery.offset;
+            }));
+        }
+        REQUIRE(producer->flush(milliseconds(20'000)));
+        CHECK(told == 2000);
+        CHECK(in_order);
+        const ProducerStats stats = producer->stats();
+        CHECK(stats.accepted == 2000);
+        CHECK(stats.acknowledged == 2000);
+        CHECK(stats.buffered == 0);
+        const auto values = all_values(broker, "t", 4);
+        CHECK(values.size() == 2000);
+        CHECK(std::set<std::string>(values.begin(), values.end()).size() == 2000);
+        CHECK(producer->close(milliseconds(1000)));
+        CHECK(producer->send({.topic = "t"}).error() == Error::closed);
+    }
+}
+
+TEST_CASE("producer: goes on by itself when every connection is cut again and again") {
+    LoopbackBroker broker(2);
+    broker.cluster.add_topic("t", {0, 1});
+    Loop loop;
+    auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(1)});
+    REQUIRE(producer);
+    std::vector<std::vector<std::string>> sent(2);
+    for (int i = 0; i < 3000; ++i) {
+        sent[static_cast<std::size_t>(i % 2)].push_back(std::to_string(i));
+        REQUIRE(producer->send({.topic = "t", .value = std::to_string(i), .partition = i % 2}));
+        if (i % 500 == 499) {
+            (void)producer->flush(milliseconds(3));
+            broker.drop_all = true;
+            while (broker.drop_all) std::this_thread::yield();
+        }
+    }
+    REQUIRE(producer->flush(milliseconds(20'000)));
+    CHECK(producer->stats().failed == 0);
+    CHECK(producer->stats().disconnects >= 3);
+    CHECK(broker.accepted.load() > 4);
+    const std::lock_guard lock(broker.mutex);
+    CHECK(broker.cluster.store.at("t", 0).values() == sent[0]);
+    CHECK(broker.cluster.store.at("t", 1).values() == sent[1]);
+}
+
+TEST_CASE("producer: a full buffer is an answer, and block_max bounds the wait for room") {
+    LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    using WhenFull = ProducerConfig::WhenFull;
+    for (const WhenFull when_full : {WhenFull::fail, WhenFull::block}) {
+        Loop loop;
+        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .batch_bytes = 4096, .buffer_bytes = 64 * 1024,
+                                              .when_full = when_full, .block_max = milliseconds(300)});
+        REQUIRE(producer);
+        const std::string value(1000, 'x');
+        Status sent = fail(Error::would_block);
+        for (int i = 0; i < 2000 && !sent; ++i) {
+            sent = producer->send({.topic = "t", .value = value});
+            if (!sent) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        }
+        REQUIRE(sent);
+        REQUIRE(producer->flush(milliseconds(5000)));
+        broker.deaf = true;
+        int taken = 0;
+        const auto start = std::chrono::steady_clock::now();
+        while ((sent = producer->send({.topic = "t", .value = value}))) ++taken;
+        const auto waited = std::chrono::steady_clock::now() - start;
+        CHECK(sent.error() == (when_full == WhenFull::fail ? Error::full : Error::timed_out));
+        CHECK(taken >= 40);
+        CHECK(taken <= 64);
+        if (when_full == WhenFull::block) CHECK(waited >= std::chrono::milliseconds(300));
+        CHECK(producer->stats().buffer_bytes <= 64 * 1024);
+        broker.deaf = false;
+        broker.drop_all = true;
+        REQUIRE(producer->flush(milliseconds(20'000)));
+        CHECK(producer->stats().failed == 0);
+        CHECK(producer->send({.topic = "t", .value = value}));  // there is room again
+    }
+}
+
+TEST_CASE("producer: close tells every record that nobody acknowledged") {
+    LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    Loop loop;
+    std::atomic<int> failed{0};
+    {
+        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap()});
+        REQUIRE(producer->send({.topic = "t", .value = "first"}));
+        REQUIRE(producer->flush(milliseconds(5000)));
+        broker.deaf = true;
+        for (int i = 0; i < 10; ++i)
+            REQUIRE(producer->send({.topic = "t", .value = "v"}, [&](const Delivery& delivery) { failed += !delivery; }));
+        CHECK(producer->close(milliseconds(50)).error() == Error::timed_out);
+        CHECK(failed == 10);
+        CHECK(producer->stats().failed == 10);
+    }
+    CHECK(failed == 10);
+}
+
+TEST_CASE("producer: a callback may send, and a delivery can be waited for") {
+    LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    Loop loop;
+    auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(0)});
+    REQUIRE(producer);
+    std::atomic<bool> both{false};
+    REQUIRE(producer->send({.topic = "t", .value = "one"}, [&](const Delivery&) {
+        (void)producer->send({.topic = "t", .value = "two"}, [&](const Delivery& second) { both = bool(second); });
+    }));
+    for (int i = 0; i < 2000 && !both; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    CHECK(both);
+    auto pending = producer->send_tracked({.topic = "t", .key = "k", .value = "three"});
+    REQUIRE(pending);
+    const auto delivery = pending->wait(milliseconds(5000));
+    REQUIRE(delivery);
+    CHECK(delivery->error == ErrorCode::none);
+    CHECK(delivery->offset == 2);
+    CHECK(delivery->topic == "t");
+}
+
+TEST_CASE("producer: what can never work is refused at once") {
+    LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    Loop loop;
+    CHECK(Producer::open(loop, {.bootstrap = ""}).error() == Error::invalid);
+    CHECK(Producer::open(loop, {.bootstrap = "x:y"}).error() == Error::invalid);
+    CHECK(Producer::open(loop, {.bootstrap = "x", .acks = ProducerAcks::leader}).error() == Error::invalid);
+    auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .record_bytes_max = 50'000});
+    REQUIRE(producer);
+    CHECK(producer->send({.topic = ""}).error() == Error::invalid);
+    CHECK(producer->send({.topic = std::string(250, 'a')}).error() == Error::invalid);
+    const std::string fits(49'000, 'x'), too_long(51'000, 'x');
+    CHECK(producer->send({.topic = "t", .value = fits}));
+    CHECK(producer->send({.topic = "t", .value = too_long}).error() == Error::too_large);
+    CHECK(producer->send({.topic = "t", .partition = 1}).error() == Error::not_found);
+    CHECK(producer->send({.topic = "t", .partition = -1}).error() == Error::not_found);
+    REQUIRE(producer->flush(milliseconds(5000)));
+    CHECK(all_values(broker, "t", 1) == std::vector<std::string>{fits});
+}
+
+TEST_CASE("consumer: reads back keys, values, headers and nulls, with every codec") {
+    LoopbackBroker broker(2);
+    broker.cluster.add_topic("t", {0, 1});
+    Loop loop;
+    int round = 0;
+    for (const Codec codec : {Codec::none, Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd}) {
+        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .compression = codec});
+        REQUIRE(producer);
+        const Header headers[] = {{"unit", bytes_of("mbar")}, {"none", nullptr}};
+        for (int i = 0; i < 100; ++i) {
+            const std::string value = "value " + std::to_string(i) + std::string(50, 'z');
+            REQUIRE(producer->send({.topic = "t", .key = "k", .value = value, .headers = headers,
+                                    .timestamp = wall_ms(1'000'000 + i), .partition = 1}));
+        }
+        REQUIRE(producer->send({.topic = "t", .partition = 1}));
+        REQUIRE(producer->flush(milliseconds(5000)));
+
+        auto consumer = Consumer::open(loop, {.bootstrap = broker.bootstrap()});
+        REQUIRE(consumer);
+        CHECK(*consumer->partition_count("t", milliseconds(5000)) == 2);
+        REQUIRE(consumer->assign({{"t", 1}}, StartAt::beginning));
+        REQUIRE(consumer->seek({"t", 1}, round * 101));
+        std::vector<Records> kept;  // views stay valid as long as their Records
+        std::vector<const ConsumerRecord*> all;
+        while (all.size() < 101) {
+            kept.push_back(consumer->poll(milliseconds(5000), 30));
+            REQUIRE(!kept.back().empty());
+            REQUIRE(kept.back().size() <= 30);
+            for (const ConsumerRecord& record : kept.back()) all.push_back(&record);
+        }
+        for (int i = 0; i < 100; ++i) {
+            const ConsumerRecord& record = *all[static_cast<std::size_t>(i)];
+            REQUIRE(record.offset == round * 101 + i);
+            REQUIRE(record.key == "k");
+            REQUIRE(record.value == "value " + std::to_string(i) + std::string(50, 'z'));
+            REQUIRE(record.timestamp == wall_ms(1'000'000 + i));
+            REQUIRE(record.headers.size() == 2);
+            REQUIRE(text_of(record.headers[0].value.view()) == "mbar");
+            REQUIRE(record.headers[1].value.is_null());
+        }
+        CHECK(!all[100]->key);
+        CHECK(!all[100]->value);
+        CHECK(*consumer->position({"t", 1}) == (round + 1) * 101);
+        CHECK(*consumer->high_watermark({"t", 1}) == (round + 1) * 101);
+        ++round;
+    }
+}
+
+TEST_CASE("consumer: positions by end, time and pause; an unknown topic is told, not made") {
+    LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    broker.cluster.auto_create = true;
+    Loop loop;
+    auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(0)});
+    for (int i = 0; i < 10; ++i) {
+        REQUIRE(producer->send({.topic = "t", .value = std::to_string(i), .timestamp = wall_ms(1000 * (i + 1))}));
+        REQUIRE(producer->flush(milliseconds(5000)));
+    }
+    auto consumer = Consumer::open(loop, {.bootstrap = broker.bootstrap(), .fetch_wait = milliseconds(20),
+                                          .allow_auto_topic_creation = false});
+    CHECK(consumer->partition_count("nope", milliseconds(5000)).error() == Error::not_found);
+    CHECK(!broker.cluster.topics.contains("nope"));
+    CHECK(consumer->seek({"t", 0}, 0).error() == Error::not_found);
+    REQUIRE(consumer->assign({{"t", 0}}, StartAt::end));
+    CHECK(consumer->poll(milliseconds(100)).empty());
+    CHECK(*consumer->position({"t", 0}) == 10);
+    REQUIRE(consumer->seek_to_time({"t", 0}, wall_ms(6500)));
+    Records records = consumer->poll(milliseconds(5000));
+    REQUIRE(!records.empty());
+    CHECK(records[0].value == "6");
+    REQUIRE(consumer->pause({"t", 0}));
+    REQUIRE(consumer->seek_to({"t", 0}, StartAt::beginning));
+    CHECK(consumer->poll(milliseconds(100)).empty());
+    REQUIRE(consumer->resume({"t", 0}));
+    records = consumer->poll(milliseconds(5000));
+    REQUIRE(!records.empty());
+    CHECK(records[0].value == "0");
+    REQUIRE(consumer->assign({}));
+    CHECK(consumer->position({"t", 0}).error() == Error::not_found);
+}
+
+TEST_CASE("admin: creates, describes, deletes; nobody there is a time-out with a reason") {
+    LoopbackBroker broker(2);
+    broker.cluster.controller = 1;
+    for (const auto mode : {Loop::Mode::thread, Loop::Mode::poll}) {
+        Loop loop(mode);
+        auto admin = Admin::open(loop, {.bootstrap = broker.bootstrap()});
+        REQUIRE(admin);
+        const auto created = admin->create_topics({{.name = "new", .partitions = 2, .configs = {}}});
+        REQUIRE(created);
+        CHECK(created->front().error == ErrorCode::none);
+        const auto picture = admin->describe();
+        REQUIRE(picture);
+        CHECK(picture->topics.at("new").partitions.size() == 2);
+        const auto ends = admin->list_offsets("new", {0, 1}, Admin::latest);
+        REQUIRE(ends);
+        CHECK(ends->size() == 2);
+        REQUIRE(admin->delete_topics({"new"}));
+        CHECK(admin->describe()->topics.empty());
+    }
+    int nobody = 0;
+    {
+        LoopbackBroker gone;
+        nobody = gone.cluster.addresses.at(0).second;
+    }
+    Loop loop;
+    auto admin = Admin::open(loop, {.bootstrap = "127.0.0.1:" + std::to_string(nobody), .timeout = milliseconds(300)});
+    CHECK(admin->describe().error() == Error::timed_out);
+    CHECK(admin->last_problem().find("cannot connect: refused") != std::string::npos);
+}
