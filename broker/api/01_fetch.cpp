@@ -25,8 +25,9 @@ void fetch(Context& context, Call call) {
     }
     auto fetching = std::make_unique<Fetching>();
     fetching->read_committed = request->isolation_level == 1;
-    fetching->bytes_min = static_cast<std::uint64_t>(std::max(request->min_bytes, 0));
     fetching->bytes_max = std::min<std::size_t>(static_cast<std::size_t>(std::max(request->max_bytes, 0)), context.settings.response_bytes_max);
+    // Never more than may come back: else such a poll would always wait its whole time.
+    fetching->bytes_min = std::min<std::uint64_t>(static_cast<std::uint64_t>(std::max(request->min_bytes, 0)), fetching->bytes_max);
     fetching->give_up = context.now + std::clamp(milliseconds(request->max_wait_ms), milliseconds(0), wait_max);
     for (const auto& topic : request->topics) {
         const topics::Topic* found = context.topics.registry.find(topic.topic.view());

@@ -25,6 +25,10 @@ struct Answer {
 };
 
 log::CommitId delete_one(Context& context, Outcome& outcome) {
+    if (outcome.named && outcome.id != topics::TopicId{}) {  // KIP-516: one of the two
+        outcome.error = ErrorCode::invalid_request;
+        return 0;
+    }
     topics::Registry& registry = context.topics.registry;
     const topics::Topic* topic = outcome.named ? registry.find(outcome.name) : registry.find(outcome.id);
     if (topic == nullptr) {

@@ -4,11 +4,26 @@
 #include <cstring>
 
 #include "broker/api/fetch_frame.hpp"
+#include "sdk/wire/record_batch.hpp"
 
 namespace leat::api {
 namespace {
 
 using wire::ErrorCode;
+
+constexpr std::int16_t zstd_since = 10;  // KIP-110: an older consumer cannot read zstd
+
+// The batches before the first that `version` does not allow; all of them from zstd_since on.
+std::size_t allowed_bytes(ByteView batches, std::int16_t version) {
+    if (version >= zstd_since) return batches.size();
+    std::size_t at = 0;
+    while (at < batches.size()) {
+        const auto batch = wire::BatchView::parse(batches.subspan(at));
+        if (!batch || batch->codec() == Codec::zstd) break;
+        at += batch->whole().size();
+    }
+    return at;
+}
 
 bool readable(const FetchedPartition& partition) {
     return partition.error == ErrorCode::none && partition.high_watermark > partition.offset;
@@ -165,7 +180,11 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
     if (fetching.abandoned) return drop(fetching), true;
     FetchedPartition& partition = fetching.partitions[fetching.next];
     if (done.bytes) {
-        partition.size = *done.bytes;
+        partition.size = allowed_bytes(fetching.memory.all().subspan(partition.at, *done.bytes), fetching.address.version);
+        if (partition.size == 0 && *done.bytes > 0) {
+            partition.error = ErrorCode::unsupported_compression_type;
+            fetching.last_try = true;
+        }
         fetching.write_at += partition.size;
         fetching.total += partition.size;
         ++fetching.next;

@@ -72,6 +72,7 @@ void Sessions::closed(Instant now, SessionId id) {
     Session* session = find(id);
     if (session == nullptr) return;
     if (session->reading == Session::Reading::wants_grant) pool_.forget(PoolClass::request, id);
+    wakes_.erase({session->registered, id});
     const std::size_t index = static_cast<std::uint32_t>(id);
     std::unique_ptr<Session> gone = std::move(sessions_[index]);  // before the handler drops its replies
     free_.push_back(static_cast<std::uint32_t>(index));
@@ -343,19 +344,19 @@ Instant Sessions::next_due(const Session& session) const {
 // session costs one heap operation per idle period and not one per request.
 void Sessions::wake_at(Session& session, Instant when) {
     if (session.registered <= when) return;
+    wakes_.erase({session.registered, session.id});
     session.registered = when;
-    wakes_.push({when, session.id});
+    wakes_.emplace(when, session.id);
 }
 
-Instant Sessions::deadline() const { return wakes_.empty() ? never : wakes_.top().when; }
+Instant Sessions::deadline() const { return wakes_.empty() ? never : wakes_.begin()->first; }
 
 void Sessions::on_deadline(Instant now, WallTime wall) {
     now_ = now;
-    while (!wakes_.empty() && wakes_.top().when <= now) {
-        const Wake wake = wakes_.top();
-        wakes_.pop();
-        Session* session = find(wake.session);
-        if (session == nullptr || session->registered != wake.when) continue;  // gone, or an earlier entry replaced it
+    while (!wakes_.empty() && wakes_.begin()->first <= now) {
+        Session* session = find(wakes_.begin()->second);
+        wakes_.erase(wakes_.begin());
+        LEAT_CHECK(session != nullptr);  // closed() takes its entry along
         session->registered = never;
         if (session->closing) continue;
         if (earlier(session->read_due, session->write_due) <= now) {

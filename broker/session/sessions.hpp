@@ -14,7 +14,7 @@
 #include <array>
 #include <memory>
 #include <optional>
-#include <queue>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -114,12 +114,7 @@ private:
     std::vector<std::uint32_t> free_;
     std::vector<SessionId> ready_, pump_;
     std::size_t ready_at_ = 0;
-    struct Wake {
-        Instant when;
-        SessionId session;
-        bool operator>(const Wake& other) const { return when > other.when; }
-    };
-    std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes_;
+    std::set<std::pair<Instant, SessionId>> wakes_;  // at most one per session
     std::vector<Event> events_;
     Counters counters_;
 };

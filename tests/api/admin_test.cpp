@@ -312,6 +312,12 @@ TEST_CASE("delete topics: by name in every version, by id in v6, unknown ones to
     ++at;
     CHECK(at->error_code == ErrorCode::unknown_topic_id);
     CHECK(at->name.is_null());
+    bench.topic("t");
+    states.resize(1);
+    states[0].name = "t";
+    bench.send(id, request_frame(request = [&] { wire::DeleteTopicsRequest both; both.topics = states; return both; }(), 6));
+    CHECK(bench.answer<wire::DeleteTopicsResponse>(id, 6).responses.front().error_code == ErrorCode::invalid_request);
+    CHECK(bench.topics.registry.find("t") != nullptr);
 }
 
 TEST_CASE("describe configs: topics with overrides and effective size, the broker, and what is neither") {

@@ -203,6 +203,28 @@ TEST_CASE("fetch: bytes_min collects over batches and partitions") {
     CHECK(bench.got(id)[0].offsets == Offsets{0, 1});
 }
 
+TEST_CASE("fetch: a minimum above what an answer may hold does not wait for ever") {
+    FetchBench bench;
+    bench.append(0, {.value_bytes = 3000});
+    bench.append(0, {.value_bytes = 3000});
+    bench.flush();
+    CHECK(bench.fetch({.wait_ms = 60'000, .bytes_min = 1 << 30, .bytes_max = 2000})[0].offsets == Offsets{0});
+}
+
+TEST_CASE("fetch: zstd goes to consumers of v10 and later only, what stands before it to all") {
+    FetchBench bench;
+    bench.append(0);
+    auto zstd = make_batch({});
+    wire::BatchHeader header = wire::read_batch_header(zstd.data());
+    header.attributes = static_cast<std::int16_t>(Codec::zstd);  // the fake log looks at headers only
+    wire::seal_batch_header(header, ByteView(zstd).subspan(wire::batch_header_size), zstd.data());
+    REQUIRE(bench.log.append(bench.now, bench.wall, {.stream = bench.topics.registry.find("t")->partitions[0], .batch = zstd, .log_append_time = std::nullopt}));
+    bench.flush();
+    CHECK(bench.fetch({}, 9)[0].offsets == Offsets{0});
+    CHECK(bench.fetch({.partitions = {{0, 1}}}, 9)[0].error == ErrorCode::unsupported_compression_type);
+    CHECK(bench.fetch({.partitions = {{0, 1}}}, 10)[0].offsets == Offsets{1});
+}
+
 TEST_CASE("fetch: at least one batch whatever the bounds, and no more than they allow after it") {
     FetchBench bench;
     for (int i = 0; i < 4; ++i) bench.append(0, {.value_bytes = 5000});
