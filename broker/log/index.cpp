@@ -22,11 +22,10 @@ void Stream::enter_segment(std::uint32_t segment, Offset first_offset, std::uint
         }
     }
     if (anchors.size() >= anchors_limit) {
-        // Every second one goes. Those that stay have ordinals with more factors of two, as far as there
-        // are any, so that the links between them stay short.
-        const std::uint32_t stride = std::max(1u, anchors.size() > 1 ? anchors[1].ordinal - anchors[0].ordinal : 1u) * 2;
-        std::erase_if(anchors, [stride](const Link& anchor) { return anchor.ordinal % stride != 0; });
-        if (anchors.size() >= anchors_limit) anchors.erase(anchors.begin());
+        // Those stay whose ordinals the smallest power of two divides that makes room: they lie evenly, and the
+        // links of each reach its neighbour in log2 steps.
+        for (std::uint32_t stride = 2; anchors.size() > anchors_limit / 4 * 3; stride *= 2)
+            std::erase_if(anchors, [stride](const Link& anchor) { return anchor.ordinal % stride != 0; });
     }
     anchors.push_back(link);
 }

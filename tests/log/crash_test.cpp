@@ -15,7 +15,7 @@ namespace {
 /// The deep run asks for more: LEAT_CRASH_IMAGES=1000000.
 std::uint64_t images_wanted() {
     const char* text = std::getenv("LEAT_CRASH_IMAGES");
-    return text != nullptr ? std::strtoull(text, nullptr, 10) : 40'000;
+    return text != nullptr ? std::strtoull(text, nullptr, 10) : 30'000;
 }
 
 }  // namespace
