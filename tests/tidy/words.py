@@ -20,7 +20,7 @@ RULES = [
     ("unfinished", None, SOURCE + SCRIPT, r"\b(?:" + UNFINISHED + r")\b", "finish it, or file an issue and name it"),
     ("machine path", None, SOURCE + SCRIPT, MACHINE_PATH, "paths come from the caller or the build"),
     ("registry host", None, SOURCE + SCRIPT, REGISTRY, "package clients know their registries"),
-    ("using namespace std", None, SOURCE, r"\busing namespace std\b", "write std::"),
+    ("using namespace std", None, SOURCE, r"\busing namespace std\s*;", "write std::"),
     ("endl", None, SOURCE, r"\bstd::endl\b", r"write '\n'; a flush is a decision"),
     ("assert", ("sdk/", "broker/"), SOURCE, r"(?<![\w])assert\s*\(", "LEAT_CHECK stays on in release"),
     ("platform #if", CORE, SOURCE, PLATFORM, "what differs by platform is a file that the build chooses"),
