@@ -128,6 +128,8 @@ public:
     bool can_send(std::size_t bytes, std::size_t pieces = 1) const;
     std::size_t send_room() const { return send_.size() - send_end_; }
     std::size_t pieces_room() const { return pieces_.size() - pieces_end_; }
+    /// Part of an answer is here and the rest is not: between drained events.
+    bool is_in_frame() const { return received_ > answered_; }
     /// The longest answer frame that fits. A Fetch asks for less than this.
     std::size_t answer_bytes_max() const { return receive_.size() - 4; }
 

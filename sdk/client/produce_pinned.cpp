@@ -78,30 +78,31 @@ Status append_produce(Connection& connection, const ProduceHead& head, TakenBatc
 
 Result<std::int32_t> read_produced(const Event& answer, OnPartition told, void* user) {
     Scan scan(answer.body);
-    for (std::uint32_t topics = scan.uvarint(); topics > 1 && !scan.is_bad(); --topics) {
-        const std::string_view topic = text_of(scan.compact());
-        for (std::uint32_t partitions = scan.uvarint(); partitions > 1 && !scan.is_bad();
-             --partitions) {
-            const auto index = static_cast<std::int32_t>(scan.u32());
-            Outcome outcome;
-            outcome.error = static_cast<wire::ErrorCode>(scan.u16());
-            outcome.base_offset = scan.i64();
-            outcome.log_append_time = scan.i64();
-            scan.bytes(8);
-            for (std::uint32_t errors = scan.uvarint(); errors > 1 && !scan.is_bad(); --errors) {
-                scan.bytes(4);
-                scan.compact();
-                scan.skip_tags();
-            }
-            scan.compact();
-            scan.skip_tags();
-            if (!scan.is_bad()) told(user, topic, {}, index, outcome);
-        }
+    const std::uint32_t topics = scan.uvarint();
+    const std::string_view topic = text_of(scan.compact());
+    const std::uint32_t partitions = scan.uvarint();
+    const auto index = static_cast<std::int32_t>(scan.u32());
+    Outcome outcome;
+    outcome.error = static_cast<wire::ErrorCode>(scan.u16());
+    outcome.base_offset = scan.i64();
+    outcome.log_append_time = scan.i64();
+    scan.bytes(8);
+    const std::uint32_t errors = scan.uvarint();
+    for (std::uint32_t i = errors; i > 1 && !scan.is_bad(); --i) {
+        scan.bytes(4);
+        scan.compact();
         scan.skip_tags();
     }
+    scan.compact();
+    scan.skip_tags();
+    scan.skip_tags();
     const auto throttle_ms = static_cast<std::int32_t>(scan.u32());
     scan.skip_tags();
-    if (scan.is_bad() || !scan.rest().empty()) return fail(Error::malformed);
+    // One topic and one partition were asked for; each count is one more than what it counts.
+    // Nothing is told before the last byte has made sense.
+    const bool shape = topics == 2 && partitions == 2 && errors > 0;
+    if (!shape || scan.is_bad() || !scan.rest().empty()) return fail(Error::malformed);
+    told(user, topic, {}, index, outcome);
     return throttle_ms;
 }
 

@@ -20,7 +20,8 @@ Producer::Producer(const Memory& memory, port::Clock& clock, port::Transport& tr
                .retry = config.retry},
               owner_sender, config.seed),
       jitter_(config.seed),
-      retry_(config.retry) {
+      retry_(config.retry),
+      answer_gap_max_(config.answer_gap_max) {
     accumulator_.add_buffers(memory.buffers, memory.batches);
     accumulator_.attach(0, queue_);
     sender_.lend(clock.monotonic(), queue_);
@@ -75,6 +76,9 @@ void Producer::receive(Instant now) {
         Result<std::size_t> size = transport_.read(connection_.receive_room());
         if (!size) return connection_.on_disconnected(now, size.error());
         if (*size == 0) return;
+        if (connection_.is_in_frame() && heard_at_ + answer_gap_max_ < now)
+            return connection_.on_disconnected(now, Error::malformed);
+        heard_at_ = now;
         connection_.on_received(now, *size);
         drain_events(now);
     }

@@ -32,6 +32,10 @@ struct ProducerConfig {
     milliseconds linger{0};              ///< wait that long for more records before a batch is sent
     milliseconds request_timeout{5000};  ///< without an answer that long the pipe is taken for dead
     milliseconds delivery_timeout{120000};  ///< then a batch is given up and counted; zero: never
+    /// An answer that pauses longer in its middle is taken for the halves of two: a UART knows no
+    /// disconnect, and Kafka's answers have no checksum, so another answer's bytes could pass for
+    /// the rest of this one's, and acknowledge what was refused.
+    milliseconds answer_gap_max{500};
     BackoffConfig retry{.min = milliseconds{100},
                         .max = milliseconds{2000}};  ///< requests and reconnects
     std::uint32_t seed = 1;  ///< for jitter: best a number of its own on each device
@@ -125,6 +129,8 @@ private:
     client::Sender sender_;
     client::Jitter jitter_;
     BackoffConfig retry_;
+    milliseconds answer_gap_max_;
+    Instant heard_at_{};
     Instant connect_at_{};
     unsigned failures_ = 0;
 };
