@@ -64,6 +64,11 @@ void Runner::feed(Instant now) {
         behind_ = std::max<std::size_t>(reads_.size() + hungry_.size(), 1);
 }
 
+void Runner::read_later(Instant now, Tap& tap) {
+    tap.retry_read_at = now + read_again;
+    read_again_at_ = earlier(read_again_at_, tap.retry_read_at);
+}
+
 bool Runner::start_read(Instant now, Tap& tap) {
     const log::StreamState* state = shared_.log.stream(tap.stream());
     auto chunk = std::make_shared<Chunk>(memory_);
@@ -73,7 +78,7 @@ bool Runner::start_read(Instant now, Tap& tap) {
         .stream = tap.stream(), .from = tap.read_from(), .until = state->flushed};
     const Result<log::ReadTicket> ticket = shared_.log.start_read(now, request, chunk->bytes);
     if (!ticket) {
-        tap.retry_read_at = now + read_again;
+        read_later(now, tap);
         return false;
     }
     tap.ticket = *ticket;
@@ -122,7 +127,7 @@ void Runner::take_read(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chun
     else if (done.next > before)
         pass_over(now, tap, done.next);  // offsets that hold nothing
     // Whatever the log meant by it, asking again at once would be a loop.
-    if (tap.read_from() == before) tap.retry_read_at = now + read_again;
+    if (tap.read_from() == before) read_later(now, tap);
 }
 
 void Runner::read_failed(Instant now, Tap& tap, const log::ReadDone& done) {
@@ -160,7 +165,7 @@ void Runner::read_failed(Instant now, Tap& tap, const log::ReadDone& done) {
     problem("read " + where, Event::Level::error,
             where + " cannot be read (" + error_text(done.bytes.error()) +
                 "): check the device; it is tried again");
-    tap.retry_read_at = now + read_again;
+    read_later(now, tap);
 }
 
 void Runner::hand_out(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk,

@@ -141,7 +141,11 @@ void Runner::remove_tap(Instant now, log::StreamId stream) {
         orphans_.emplace(tap.ticket, tap.reading_into);
         shared_.log.cancel_read(tap.ticket);
     }
-    for (const auto& [key, lane] : lanes_) lane->forget(tap);
+    if (tap.lane != nullptr) {
+        tap.lane->forget(tap);
+    } else {
+        for (const auto& [key, lane] : lanes_) lane->forget(tap);
+    }
     std::erase(hungry_, &tap);
     const std::string name = upstream_name(route_, tap.topic());
     const auto target = targets_.find(name);
@@ -253,6 +257,7 @@ void Runner::tend_lanes(Instant now) {
 
 void Runner::drain_events(Instant now) {
     using Kind = cluster::RouterEvent::Kind;
+    bool look = false;  // once, however many topics an answer speaks of
     while (const std::optional<cluster::RouterEvent> event = router_.poll_event()) {
         switch (event->kind) {
             case Kind::connected:
@@ -270,10 +275,8 @@ void Runner::drain_events(Instant now) {
                         connect_failed_text(event->endpoint, event->why));
                 break;
             case Kind::metadata_changed:
-                look_at_metadata(now);
-                break;
             case Kind::topic_error:
-                if (targets_.contains(event->topic)) look_at_metadata(now);
+                look = true;
                 break;
             case Kind::producer_refused:
                 problem(producer_key, Event::Level::error, producer_refused_text(event->error));
@@ -285,6 +288,7 @@ void Runner::drain_events(Instant now) {
                 break;
         }
     }
+    if (look) look_at_metadata(now);
     if (router_.identity().producer_id >= 0)
         solved(producer_key, "the upstream gave a producer id");
 }
@@ -390,20 +394,20 @@ void Runner::on_deadline(Instant now) {
         look_again_ = never;
         router_.refresh_metadata(now);
     }
-    for (const auto& [stream, tap] : taps_)
-        if (tap->retry_read_at != Instant{} && tap->retry_read_at <= now) {
-            tap->retry_read_at = {};
-            make_hungry(*tap);
-        }
+    if (read_again_at_ <= now) {
+        read_again_at_ = never;
+        for (const auto& [stream, tap] : taps_)
+            if (tap->retry_read_at > now)
+                read_again_at_ = earlier(read_again_at_, tap->retry_read_at);
+        make_all_hungry();
+    }
     pump(now);
 }
 
 Instant Runner::deadline() const {
     if (stopped_) return never;
-    Instant first = earlier(router_.deadline(), look_again_);
+    Instant first = earlier(router_.deadline(), earlier(look_again_, read_again_at_));
     for (const Lane* lane : stalled_) first = earlier(first, lane->retry_at());
-    for (const auto& [stream, tap] : taps_)
-        if (tap->retry_read_at != Instant{}) first = earlier(first, tap->retry_read_at);
     return first;
 }
 

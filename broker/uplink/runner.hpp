@@ -65,6 +65,7 @@ private:
     // reading (feed.cpp)
     void feed(Instant now);
     bool start_read(Instant now, Tap& tap);
+    void read_later(Instant now, Tap& tap);
     void hand_out(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk, ByteView batches);
     void send_whole(Instant now, Tap& tap, const wire::BatchView& batch,
                     const std::shared_ptr<Chunk>& chunk);
@@ -116,6 +117,7 @@ private:
     Instant now_{};
     Instant look_again_ =
         never;  // at metadata, while a topic is missing for a reason that is not retriable
+    Instant read_again_at_ = never;  // a read failed: the earliest time to try again
     RouteStatus counts_;
     bool connect_failed_ = false;
     bool pumping_ = false;

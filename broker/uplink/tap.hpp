@@ -49,7 +49,7 @@ public:
     bool discard_read = false;       ///< rewound meanwhile: the answer is of no use
     std::uint32_t bytes_needed = 0;  ///< the next batch is longer than a usual chunk
     bool hungry = false;             ///< stands in the list of those that want to read
-    Instant retry_read_at{};         ///< after a failed read
+    Instant retry_read_at{};         ///< not before: the last read failed
     Lane* lane = nullptr;            ///< its only one; null with by_key
 
 private:

@@ -98,7 +98,8 @@ public:
 
     /// After log.open() and once the topics are known. Reads the cursors and begins.
     void start(Instant now);
-    /// Sends nothing more, closes the links, writes the cursors. Before log.close().
+    /// Sends nothing more and writes the cursors. Before log.close(). What is acknowledged
+    /// afterwards is sent again by the next run.
     void stop(Instant now);
 
     // tell

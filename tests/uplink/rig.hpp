@@ -95,6 +95,7 @@ public:
     bool cut_loses_answer = false;  ///< ... after the upstream has acted, before the answer arrives
     bool hold_answers = false;  ///< the upstream acts, its answers wait until this is false again
     int steps = 0;
+    std::function<void(log::ReadDone&)> tamper;  ///< what the device makes of a read
 
     void make_topic(const std::string& name, int partitions) {
         for (int i = 0; i < partitions; ++i) {
@@ -154,7 +155,8 @@ public:
                         moved = true;
                     }
                 }
-            while (const auto done = log.poll_read()) {
+            while (auto done = log.poll_read()) {
+                if (tamper) tamper(*done);
                 REQUIRE(uplink->on_read(now, *done));
                 moved = true;
             }

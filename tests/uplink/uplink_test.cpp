@@ -682,3 +682,44 @@ TEST_CASE("uplink: a log that answers a read with nothing is asked again later, 
     CHECK(rig.values("t") == numbers(0, 5));
     CHECK(rig.log.stream(rig.stream("t"))->release == 12);
 }
+
+TEST_CASE("uplink: a read that the device fails is told, and tried again until it works") {
+    Rig rig;
+    rig.make_topic("t", 2);
+    rig.upstream.make_topic("t", 2);
+    int failures = 5;
+    rig.tamper = [&](log::ReadDone& done) {
+        if (failures > 0 && failures-- > 0) done.bytes = fail(Error::storage);
+    };
+    rig.append("t", {.count = 3}, 0);
+    rig.append("t", {.count = 3}, 1);
+    rig.start();
+    CHECK(rig.was_told("cannot be read"));
+    rig.pass(500);
+    CHECK(rig.values("t", 0).empty());
+    rig.pass(10'000);
+    CHECK(rig.values("t", 0) == numbers(0, 3));
+    CHECK(rig.values("t", 1) == numbers(0, 3));
+    CHECK(rig.status().last_error.empty());
+    CHECK(rig.status().lost_records == 0);
+}
+
+TEST_CASE(
+    "uplink: damage on the device costs what is damaged, says how much, and goes on behind it") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    bool damaged = true;
+    rig.tamper = [&](log::ReadDone& done) {
+        if (!std::exchange(damaged, false)) return;
+        done.bytes = fail(Error::corrupt);
+        done.next = 4;
+    };
+    for (int i = 0; i < 5; ++i) rig.append("t", {.count = 2, .first = i * 2});
+    rig.start();
+    rig.pass(5'000);
+    CHECK(rig.values("t") == numbers(4, 6));
+    CHECK(rig.status().lost_records == 4);
+    CHECK(rig.was_told("t-0: records 0 to 3 are damaged"));
+    CHECK(rig.log.stream(rig.stream("t"))->release == 10);
+}
