@@ -20,12 +20,16 @@ topics::Append refused(ErrorCode error, const char* message) {
 
 topics::Append append_one(Context& context, const Produced& produced, const topics::Topic* topic,
                           const wire::ProduceRequest::PartitionProduceData& data) {
-    if (produced.timed_out) return refused(ErrorCode::request_timed_out, "the log had no room within the request's timeout");
+    if (produced.timed_out)
+        return refused(ErrorCode::request_timed_out,
+                       "the log had no room within the request's timeout");
     if (produced.acks < -1 || produced.acks > 1)
         return refused(ErrorCode::invalid_required_acks, "acks must be -1, 0 or 1");
-    if (topic == nullptr || data.index < 0 || static_cast<std::size_t>(data.index) >= topic->partitions.size())
+    if (topic == nullptr || data.index < 0 ||
+        static_cast<std::size_t>(data.index) >= topic->partitions.size())
         return refused(ErrorCode::unknown_topic_or_partition, "no such topic or partition");
-    return context.topics.append(context.now, context.wall, *topic, data.index, data.records.view(), produced.address.version);
+    return context.topics.append(context.now, context.wall, *topic, data.index, data.records.view(),
+                                 produced.address.version);
 }
 
 }  // namespace
@@ -36,7 +40,8 @@ bool append_rest(Context& context, Produced& produced, ByteView body) {
     std::size_t position = 0, topic_index = 0;
     for (const auto& data : request->topic_data) {
         const topics::Topic* topic = context.topics.registry.find(data.name.view());
-        if (topic_index == produced.topics.size()) produced.topics.push_back({std::string(data.name.view()), {}});
+        if (topic_index == produced.topics.size())
+            produced.topics.push_back({std::string(data.name.view()), {}});
         ProducedTopic& answer = produced.topics[topic_index++];
         for (const auto& partition : data.partition_data) {
             if (position++ < produced.appended) continue;
@@ -55,7 +60,8 @@ void answer_produce(Context& context, Produced& produced) {
     std::vector<std::vector<Response::BatchIndexAndErrorMessage>> problems;
     std::size_t problem_lists = 0;
     for (const ProducedTopic& topic : produced.topics)
-        for (const ProducedPartition& partition : topic.partitions) problem_lists += !partition.append.record_problems.empty();
+        for (const ProducedPartition& partition : topic.partitions)
+            problem_lists += !partition.append.record_problems.empty();
     problems.reserve(problem_lists);
     for (std::size_t i = 0; i < produced.topics.size(); ++i) {
         for (const ProducedPartition& partition : produced.topics[i].partitions) {
@@ -96,15 +102,20 @@ void finish_produce(Context& context, std::unique_ptr<Produced> produced) {
     for (const ProducedTopic& topic : produced->topics)
         for (const ProducedPartition& partition : topic.partitions) {
             any_error |= partition.append.error != ErrorCode::none;
-            if (partition.append.error == ErrorCode::none) last = std::max(last, partition.append.commit);
+            if (partition.append.error == ErrorCode::none)
+                last = std::max(last, partition.append.commit);
         }
     if (produced->acks == 0) {
-        // No answer exists for acks=0. Closing is how Kafka tells the producer that something was refused.
-        if (any_error) produced->address.reply.close(session::CloseReason::produce_without_acks);
-        else produced->address.reply.none();
+        // No answer exists for acks=0. Closing is how Kafka tells the producer that something was
+        // refused.
+        if (any_error)
+            produced->address.reply.close(session::CloseReason::produce_without_acks);
+        else
+            produced->address.reply.none();
         return;
     }
-    if (produced->acks == 1 || last <= context.log.flushed_commit()) return answer_produce(context, *produced);
+    if (produced->acks == 1 || last <= context.log.flushed_commit())
+        return answer_produce(context, *produced);
     context.produces.wait_for_commit(std::move(produced));
 }
 

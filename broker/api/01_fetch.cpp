@@ -1,4 +1,5 @@
-// Fetch (key 1): a long poll. Sessions (KIP-227) are declined with session id 0, which every client takes.
+// Fetch (key 1): a long poll. Sessions (KIP-227) are declined with session id 0, which every client
+// takes.
 #include "sdk/wire/api/01_fetch.hpp"
 
 #include <algorithm>
@@ -25,10 +26,14 @@ void fetch(Context& context, Call call) {
     }
     auto fetching = std::make_unique<Fetching>();
     fetching->read_committed = request->isolation_level == 1;
-    fetching->bytes_max = std::min<std::size_t>(static_cast<std::size_t>(std::max(request->max_bytes, 0)), context.settings.response_bytes_max);
+    fetching->bytes_max =
+        std::min<std::size_t>(static_cast<std::size_t>(std::max(request->max_bytes, 0)),
+                              context.settings.response_bytes_max);
     // Never more than may come back: else such a poll would always wait its whole time.
-    fetching->bytes_min = std::min<std::uint64_t>(static_cast<std::uint64_t>(std::max(request->min_bytes, 0)), fetching->bytes_max);
-    fetching->give_up = context.now + std::clamp(milliseconds(request->max_wait_ms), milliseconds(0), wait_max);
+    fetching->bytes_min = std::min<std::uint64_t>(
+        static_cast<std::uint64_t>(std::max(request->min_bytes, 0)), fetching->bytes_max);
+    fetching->give_up =
+        context.now + std::clamp(milliseconds(request->max_wait_ms), milliseconds(0), wait_max);
     for (const auto& topic : request->topics) {
         const topics::Topic* found = context.topics.registry.find(topic.topic.view());
         FetchedTopic& mine = fetching->topics.emplace_back();
@@ -39,7 +44,8 @@ void fetch(Context& context, Call call) {
             one.partition = partition.partition;
             one.offset = partition.fetch_offset;
             one.bytes_max = static_cast<std::uint32_t>(std::max(partition.partition_max_bytes, 0));
-            if (found == nullptr || partition.partition < 0 || static_cast<std::size_t>(partition.partition) >= found->partitions.size())
+            if (found == nullptr || partition.partition < 0 ||
+                static_cast<std::size_t>(partition.partition) >= found->partitions.size())
                 one.error = wire::ErrorCode::unknown_topic_or_partition;
             else
                 one.stream = found->partitions[static_cast<std::size_t>(partition.partition)];

@@ -1,4 +1,5 @@
-// ListOffsets (key 2): latest (-1), earliest (-2), of the largest timestamp (-3, v7), or by timestamp.
+// ListOffsets (key 2): latest (-1), earliest (-2), of the largest timestamp (-3, v7), or by
+// timestamp.
 #include "sdk/wire/api/02_list_offsets.hpp"
 
 #include "broker/api/handlers.hpp"
@@ -20,10 +21,12 @@ void list_offsets(Context& context, Call call) {
             LookedUp& one = mine.partitions.emplace_back();
             one.partition = partition.partition_index;
             one.target = partition.timestamp;
-            if (found == nullptr || one.partition < 0 || static_cast<std::size_t>(one.partition) >= found->partitions.size())
+            if (found == nullptr || one.partition < 0 ||
+                static_cast<std::size_t>(one.partition) >= found->partitions.size())
                 one.error = ErrorCode::unknown_topic_or_partition;
             else if (one.target < (call.version >= 7 ? -3 : -2))
-                one.error = ErrorCode::unsupported_version;  // a name that this version does not have
+                one.error =
+                    ErrorCode::unsupported_version;  // a name that this version does not have
             else
                 one.stream = found->partitions[static_cast<std::size_t>(one.partition)];
         }

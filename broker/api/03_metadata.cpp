@@ -1,5 +1,5 @@
-// Metadata (key 3): this one node, and the topics asked for. A topic that may be created by asking is created
-// now, and the answer waits until that is durable: what it names can be used at once.
+// Metadata (key 3): this one node, and the topics asked for. A topic that may be created by asking
+// is created now, and the answer waits until that is durable: what it names can be used at once.
 #include "sdk/wire/api/03_metadata.hpp"
 
 #include <algorithm>
@@ -26,7 +26,8 @@ struct Question {
     std::vector<Asked> topics;
 };
 
-void add_topic(const Settings& settings, const topics::Topic& topic, std::vector<Response::MetadataResponseTopic>& topics,
+void add_topic(const Settings& settings, const topics::Topic& topic,
+               std::vector<Response::MetadataResponseTopic>& topics,
                std::vector<std::vector<Response::MetadataResponsePartition>>& partitions) {
     auto& list = partitions.emplace_back();
     list.reserve(topic.partitions.size());
@@ -53,12 +54,14 @@ void answer_metadata(Context& context, Address& address, const Question& questio
     if (question.all) {
         topics.reserve(registry.all().size());
         partitions.reserve(registry.all().size());
-        for (const auto& [name, topic] : registry.all()) add_topic(context.settings, *topic, topics, partitions);
+        for (const auto& [name, topic] : registry.all())
+            add_topic(context.settings, *topic, topics, partitions);
     } else {
         topics.reserve(question.topics.size());
         partitions.reserve(question.topics.size());
         for (const Asked& asked : question.topics) {
-            const topics::Topic* topic = asked.by_id ? registry.find(asked.id) : registry.find(asked.name);
+            const topics::Topic* topic =
+                asked.by_id ? registry.find(asked.id) : registry.find(asked.name);
             if (topic != nullptr) {
                 add_topic(context.settings, *topic, topics, partitions);
                 continue;
@@ -70,8 +73,9 @@ void answer_metadata(Context& context, Address& address, const Question& questio
                 one.topic_id = {asked.id};
                 if (address.version >= 12) one.name = nullptr;
             } else {
-                one.error_code = topics::topic_name_problem(asked.name) != nullptr ? ErrorCode::invalid_topic_exception
-                                                                                   : ErrorCode::unknown_topic_or_partition;
+                one.error_code = topics::topic_name_problem(asked.name) != nullptr
+                                     ? ErrorCode::invalid_topic_exception
+                                     : ErrorCode::unknown_topic_or_partition;
             }
             topics.push_back(one);
         }
@@ -96,8 +100,11 @@ log::CommitId create_missing(Context& context, const Question& question) {
         if (asked.by_id) continue;
         const topics::Topic* topic = registry.find(asked.name);
         if (topic == nullptr) {
-            if (topics::topic_name_problem(asked.name) != nullptr || registry.find_collision(asked.name) != nullptr) continue;
-            const auto created = registry.create(context.now, asked.name, context.settings.num_partitions, registry.new_config());
+            if (topics::topic_name_problem(asked.name) != nullptr ||
+                registry.find_collision(asked.name) != nullptr)
+                continue;
+            const auto created = registry.create(
+                context.now, asked.name, context.settings.num_partitions, registry.new_config());
             if (!created) continue;  // answered as unknown: the client asks again
             topic = *created;
         }
@@ -120,15 +127,17 @@ void metadata(Context& context, Call call) {
         if (!topic.name.is_null()) asked.name = topic.name.view();
     }
     log::CommitId commit = 0;
-    if (context.settings.auto_create_topics && request->allow_auto_topic_creation) commit = create_missing(context, question);
+    if (context.settings.auto_create_topics && request->allow_auto_topic_creation)
+        commit = create_missing(context, question);
     Address address = address_of(call);
     if (commit <= context.log.flushed_commit()) return answer_metadata(context, address, question);
     context.log.flush_soon(context.now);
     // Shared, because a std::function is copyable: in the end the function is the only owner.
     auto held = std::make_shared<Address>(std::move(address));
-    context.commits.when(commit, [&context, question = std::move(question), held](Instant, WallTime, Commits::End) {
-        answer_metadata(context, *held, question);
-    });
+    context.commits.when(
+        commit, [&context, question = std::move(question), held](Instant, WallTime, Commits::End) {
+            answer_metadata(context, *held, question);
+        });
 }
 
 }  // namespace leat::api

@@ -11,9 +11,12 @@ namespace {
 
 // [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?
 bool is_software_text(std::string_view text) {
-    const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+    const auto plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    };
     if (text.empty() || !plain(text.front()) || !plain(text.back())) return false;
-    return std::all_of(text.begin(), text.end(), [&](char c) { return plain(c) || c == '-' || c == '.'; });
+    return std::all_of(text.begin(), text.end(),
+                       [&](char c) { return plain(c) || c == '-' || c == '.'; });
 }
 
 }  // namespace
@@ -22,7 +25,8 @@ session::Buffer api_versions_fallback(std::int32_t correlation_id) {
     session::Buffer frame(64);
     const MutableBytes bytes = frame.all();
     store_big(bytes.data() + wire::frame_prefix_size, correlation_id);  // response header 0
-    const auto body = wire::unsupported_api_versions_body(bytes.subspan(wire::frame_prefix_size + 4));
+    const auto body =
+        wire::unsupported_api_versions_body(bytes.subspan(wire::frame_prefix_size + 4));
     LEAT_CHECK(bool(body));
     wire::put_frame_prefix(bytes.data(), 4 + *body);
     frame.narrow(0, wire::frame_prefix_size + 4 + *body);
@@ -34,12 +38,14 @@ void api_versions(Context& context, Call call) {
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     wire::ApiVersionsResponse response;
     std::vector<wire::ApiVersionsResponse::ApiVersion> keys;
-    if (call.version >= 3 && (!is_software_text(request->client_software_name) || !is_software_text(request->client_software_version))) {
+    if (call.version >= 3 && (!is_software_text(request->client_software_name) ||
+                              !is_software_text(request->client_software_version))) {
         response.error_code = wire::ErrorCode::invalid_request;
     } else {
         for (const Served& served : served()) {
             const wire::Api& api = *wire::find_api(served.key);
-            keys.push_back({static_cast<std::int16_t>(api.key), api.advertised_first, api.accepted.last});
+            keys.push_back(
+                {static_cast<std::int16_t>(api.key), api.advertised_first, api.accepted.last});
         }
     }
     response.api_keys = keys;

@@ -30,9 +30,11 @@ log::CommitId delete_one(Context& context, Outcome& outcome) {
         return 0;
     }
     topics::Registry& registry = context.topics.registry;
-    const topics::Topic* topic = outcome.named ? registry.find(outcome.name) : registry.find(outcome.id);
+    const topics::Topic* topic =
+        outcome.named ? registry.find(outcome.name) : registry.find(outcome.id);
     if (topic == nullptr) {
-        outcome.error = outcome.named ? ErrorCode::unknown_topic_or_partition : ErrorCode::unknown_topic_id;
+        outcome.error =
+            outcome.named ? ErrorCode::unknown_topic_or_partition : ErrorCode::unknown_topic_id;
         return 0;
     }
     outcome.id = topic->id;
@@ -64,19 +66,25 @@ void answer_deleted(Context& context, Answer& given) {
 void delete_topics(Context& context, Call call) {
     const auto request = wire::decode_front<wire::DeleteTopicsRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    auto given = std::make_shared<Answer>();  // shared: by this call and the copyable function below
-    for (const auto& name : request->topic_names) given->outcomes.push_back({.name = std::string(name.view())});
+    auto given =
+        std::make_shared<Answer>();  // shared: by this call and the copyable function below
+    for (const auto& name : request->topic_names)
+        given->outcomes.push_back({.name = std::string(name.view())});
     for (const auto& topic : request->topics)
-        given->outcomes.push_back({.name = std::string(topic.name.view()), .named = !topic.name.is_null(), .id = topic.topic_id.bytes});
+        given->outcomes.push_back({.name = std::string(topic.name.view()),
+                                   .named = !topic.name.is_null(),
+                                   .id = topic.topic_id.bytes});
     log::CommitId commit = 0;
-    for (Outcome& outcome : given->outcomes) commit = std::max(commit, delete_one(context, outcome));
+    for (Outcome& outcome : given->outcomes)
+        commit = std::max(commit, delete_one(context, outcome));
     given->address = address_of(call);
     if (commit <= context.log.flushed_commit()) return answer_deleted(context, *given);
     context.log.flush_soon(context.now);
     context.commits.when(commit, [&context, given](Instant, WallTime, Commits::End end) {
         if (end == Commits::End::given_up)
             for (Outcome& outcome : given->outcomes)
-                if (outcome.error == ErrorCode::none) outcome.error = ErrorCode::kafka_storage_error;
+                if (outcome.error == ErrorCode::none)
+                    outcome.error = ErrorCode::kafka_storage_error;
         answer_deleted(context, *given);
     });
 }

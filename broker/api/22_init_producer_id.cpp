@@ -1,4 +1,5 @@
-// InitProducerId (key 22), for idempotence. Transactional ids are refused until there is a coordinator.
+// InitProducerId (key 22), for idempotence. Transactional ids are refused until there is a
+// coordinator.
 #include "sdk/wire/api/22_init_producer_id.hpp"
 
 #include "broker/api/answer.hpp"
@@ -13,12 +14,14 @@ void init_producer_id(Context& context, Call call) {
     response.producer_id = -1;
     response.producer_epoch = -1;
     if (!request->transactional_id.is_null()) {
-        response.error_code = wire::ErrorCode::invalid_request;  // fatal in every client, and says what it is
+        response.error_code =
+            wire::ErrorCode::invalid_request;  // fatal in every client, and says what it is
     } else if (const auto id = context.topics.producer_ids.next()) {
         response.producer_id = *id;
         response.producer_epoch = 0;
     } else {
-        response.error_code = wire::ErrorCode::coordinator_not_available;  // no entropy yet: the client asks again
+        response.error_code =
+            wire::ErrorCode::coordinator_not_available;  // no entropy yet: the client asks again
     }
     answer(context, call, response);
 }

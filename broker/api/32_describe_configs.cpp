@@ -23,17 +23,27 @@ struct Described {
 
 Described describe(Context& context, std::int8_t type, std::string_view name) {
     if (type == resource_topic) {
-        if (topics::topic_name_problem(name) != nullptr) return {ErrorCode::invalid_topic_exception, "Topic name is invalid", {}};
+        if (topics::topic_name_problem(name) != nullptr)
+            return {ErrorCode::invalid_topic_exception, "Topic name is invalid", {}};
         const topics::Topic* topic = context.topics.registry.find(name);
         if (topic == nullptr) return {ErrorCode::unknown_topic_or_partition, "No such topic", {}};
-        return {ErrorCode::none, {}, topic_config_entries(topic->config, context.topics.message_bytes_max(*topic))};
+        return {ErrorCode::none,
+                {},
+                topic_config_entries(topic->config, context.topics.message_bytes_max(*topic))};
     }
     if (type == resource_broker) {
         if (!name.empty() && name != std::to_string(context.settings.node_id))
-            return {ErrorCode::invalid_request, "Unexpected broker id, expected " + std::to_string(context.settings.node_id) + " or empty", {}};
-        return {ErrorCode::none, {}, broker_config_entries(context.settings, context.topics.registry.new_config())};
+            return {ErrorCode::invalid_request,
+                    "Unexpected broker id, expected " + std::to_string(context.settings.node_id) +
+                        " or empty",
+                    {}};
+        return {ErrorCode::none,
+                {},
+                broker_config_entries(context.settings, context.topics.registry.new_config())};
     }
-    return {ErrorCode::invalid_request, "Unsupported resource type: only topics (2) and brokers (4) have settings here", {}};
+    return {ErrorCode::invalid_request,
+            "Unsupported resource type: only topics (2) and brokers (4) have settings here",
+            {}};
 }
 
 }  // namespace
@@ -48,9 +58,11 @@ void describe_configs(Context& context, Call call) {
     // Views below point into these: none may grow and move after that.
     described.reserve(request->resources.size());
     configs.reserve(request->resources.size());
-    synonyms.reserve(request->resources.size() * std::max<std::size_t>(topics::settings().size(), 32));
+    synonyms.reserve(request->resources.size() *
+                     std::max<std::size_t>(topics::settings().size(), 32));
     for (const auto& resource : request->resources) {
-        const Described& from = described.emplace_back(describe(context, resource.resource_type, resource.resource_name.view()));
+        const Described& from = described.emplace_back(
+            describe(context, resource.resource_type, resource.resource_name.view()));
         auto& list = configs.emplace_back();
         for (const ConfigEntry& entry : from.entries) {
             const auto wanted = [&] {

@@ -12,8 +12,9 @@ void describe_cluster(Context& context, Call call) {
     wire::DescribeClusterResponse response;
     wire::DescribeClusterResponse::DescribeClusterBroker broker;
     if (request->endpoint_type != 1) {
-        response.error_code = request->endpoint_type == 2 ? wire::ErrorCode::mismatched_endpoint_type
-                                                          : wire::ErrorCode::unsupported_endpoint_type;
+        response.error_code = request->endpoint_type == 2
+                                  ? wire::ErrorCode::mismatched_endpoint_type
+                                  : wire::ErrorCode::unsupported_endpoint_type;
         response.error_message = "this is a broker endpoint";
     } else {
         broker.broker_id = context.settings.node_id;

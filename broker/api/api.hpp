@@ -15,24 +15,28 @@ public:
     Api(const Api&) = delete;
     Api& operator=(const Api&) = delete;
 
-    void set_cluster_id(std::string id) { settings_.cluster_id = std::move(id); }  ///< known once the log is open
+    void set_cluster_id(std::string id) {
+        settings_.cluster_id = std::move(id);
+    }  ///< known once the log is open
 
-    void handle(Instant now, WallTime wall, session::Request request, session::Reply reply) override;
+    void handle(Instant now, WallTime wall, session::Request request,
+                session::Reply reply) override;
     void on_session_closed(session::SessionId session) override;
 
     /// After anything the log may have finished: commits that are durable or given up.
     void on_log(Instant now, WallTime wall);
-    void on_advance(Instant now, WallTime wall, const topics::Advance& advance);  ///< topics.poll_advance
-    /// on_read and on_found take the log's results one by one and say whether the ticket was theirs (the
-    /// uplink has its own).
+    void on_advance(Instant now, WallTime wall,
+                    const topics::Advance& advance);  ///< topics.poll_advance
+    /// on_read and on_found take the log's results one by one and say whether the ticket was theirs
+    /// (the uplink has its own).
     bool on_read(Instant now, WallTime wall, const log::ReadDone& done);
     bool on_found(Instant now, WallTime wall, const log::TimeDone& done);
     void on_memory(Instant now, WallTime wall);  ///< the byte pool has room again
     void on_deadline(Instant now, WallTime wall);
     Instant deadline() const { return earlier(produces_.deadline(), fetches_.deadline()); }
 
-    /// The broker stops: whoever waits for records or room is answered now. Appended batches keep waiting
-    /// for their commit, which the log's last flush brings.
+    /// The broker stops: whoever waits for records or room is answered now. Appended batches keep
+    /// waiting for their commit, which the log's last flush brings.
     void stop(Instant now, WallTime wall);
 
     struct Parked {

@@ -10,7 +10,9 @@ void Commits::end(Instant now, WallTime wall, log::CommitId upto, End how) {
     }
 }
 
-void Commits::settle(Instant now, WallTime wall, log::CommitId flushed) { end(now, wall, flushed, End::durable); }
+void Commits::settle(Instant now, WallTime wall, log::CommitId flushed) {
+    end(now, wall, flushed, End::durable);
+}
 
 void Commits::rolled_back(Instant now, WallTime wall, log::CommitId first, log::CommitId last) {
     settle(now, wall, first);

@@ -1,4 +1,5 @@
-// Who waits for a commit of the log, in commit order: topic creation and deletion, auto-creation by Metadata.
+// Who waits for a commit of the log, in commit order: topic creation and deletion, auto-creation by
+// Metadata.
 #pragma once
 
 #include <functional>

@@ -20,8 +20,10 @@ struct ConfigEntry {
 
 /// Every known topic setting with the value in force.
 /// bytes_max  what max.message.bytes says: the setting, or what the log can take if that is less
-std::vector<ConfigEntry> topic_config_entries(const topics::TopicConfig& config, std::uint32_t bytes_max);
+std::vector<ConfigEntry> topic_config_entries(const topics::TopicConfig& config,
+                                              std::uint32_t bytes_max);
 /// The broker's settings that tools ask for; all read only, they come from the configuration file.
-std::vector<ConfigEntry> broker_config_entries(const Settings& settings, const topics::TopicConfig& defaults);
+std::vector<ConfigEntry> broker_config_entries(const Settings& settings,
+                                               const topics::TopicConfig& defaults);
 
 }  // namespace leat::api

@@ -1,4 +1,5 @@
-// What a handler may use. Handlers have no state of their own: what waits lives in the Parked* objects.
+// What a handler may use. Handlers have no state of their own: what waits lives in the Parked*
+// objects.
 #pragma once
 
 #include <string>
@@ -14,15 +15,16 @@ namespace leat::api {
 /// Plain numbers out of the broker's configuration.
 struct Settings {
     std::int32_t node_id = 0;
-    std::string host;                  ///< advertised
+    std::string host;  ///< advertised
     std::int32_t port = 9092;
     std::string cluster_id;
     bool auto_create_topics = true;
     std::int32_t num_partitions = 1;
     bool accept_replication_factor = true;
     std::uint32_t partitions_per_topic_max = 10'000;
-    std::uint32_t response_bytes_max = 1024 * 1024;  ///< of records in one Fetch answer; one batch at least
-    std::uint32_t message_bytes_max = 1024 * 1024;   ///< shown as the broker's message.max.bytes
+    std::uint32_t response_bytes_max =
+        1024 * 1024;  ///< of records in one Fetch answer; one batch at least
+    std::uint32_t message_bytes_max = 1024 * 1024;  ///< shown as the broker's message.max.bytes
 };
 
 class ParkedProduces;
@@ -59,6 +61,8 @@ struct Address {
     std::int32_t correlation_id = 0;
     session::Reply reply;
 };
-inline Address address_of(Call& call) { return {call.version, call.correlation_id, std::move(call.reply)}; }
+inline Address address_of(Call& call) {
+    return {call.version, call.correlation_id, std::move(call.reply)};
+}
 
 }  // namespace leat::api

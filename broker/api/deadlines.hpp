@@ -7,8 +7,8 @@
 
 namespace leat::api {
 
-/// When which parked request gives up. Ordered, so nothing is scanned; exact, so a request that is answered
-/// leaves nothing behind (thousands a second, each with a timeout of half a minute).
+/// When which parked request gives up. Ordered, so nothing is scanned; exact, so a request that is
+/// answered leaves nothing behind (thousands a second, each with a timeout of half a minute).
 class Deadlines {
 public:
     void add(Instant when, std::uint64_t id) {

@@ -1,5 +1,5 @@
-// Which requests are served, and where they go. Only what stands in this table is advertised: a version that
-// is only mostly implemented is worse for clients than one that is missing.
+// Which requests are served, and where they go. Only what stands in this table is advertised: a
+// version that is only mostly implemented is worse for clients than one that is missing.
 #include <algorithm>
 
 #include "broker/api/api.hpp"
@@ -22,7 +22,9 @@ constexpr Served table[] = {
 };
 
 const Served* find_served(std::int16_t key) {
-    const auto at = std::find_if(std::begin(table), std::end(table), [key](const Served& served) { return static_cast<std::int16_t>(served.key) == key; });
+    const auto at = std::find_if(std::begin(table), std::end(table), [key](const Served& served) {
+        return static_cast<std::int16_t>(served.key) == key;
+    });
     return at == std::end(table) ? nullptr : &*at;
 }
 
@@ -32,19 +34,30 @@ std::span<const Served> served() { return table; }
 
 Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool)
     : settings_(settings),
-      context_{.now = {}, .wall = {}, .settings = settings_, .topics = topics, .log = log, .pool = pool, .commits = commits_,
-               .produces = produces_, .fetches = fetches_, .lookups = lookups_} {}
+      context_{.now = {},
+               .wall = {},
+               .settings = settings_,
+               .topics = topics,
+               .log = log,
+               .pool = pool,
+               .commits = commits_,
+               .produces = produces_,
+               .fetches = fetches_,
+               .lookups = lookups_} {}
 
 void Api::handle(Instant now, WallTime wall, session::Request request, session::Reply reply) {
     tell(now, wall);
     if (stopping_) return reply.close(session::CloseReason::stopping);
     const Served* served = find_served(request.api_key());
     const std::int16_t version = request.api_version();
-    const bool newer_api_versions = served != nullptr && served->key == wire::ApiKey::api_versions && version >= 0;
-    if (served == nullptr || !(wire::find_api(served->key)->accepted.has(version) || newer_api_versions))
+    const bool newer_api_versions =
+        served != nullptr && served->key == wire::ApiKey::api_versions && version >= 0;
+    if (served == nullptr ||
+        !(wire::find_api(served->key)->accepted.has(version) || newer_api_versions))
         return reply.close(session::CloseReason::unknown_api);
     if (newer_api_versions && !wire::find_api(served->key)->accepted.has(version)) {
-        // Not even its header is ours to read: key, version and correlation id are enough to answer.
+        // Not even its header is ours to read: key, version and correlation id are enough to
+        // answer.
         return reply.send(api_versions_fallback(request.correlation_id()));
     }
     const auto cut = wire::decode_request(request.frame());
@@ -57,7 +70,9 @@ void Api::handle(Instant now, WallTime wall, session::Request request, session::
                                    .reply = std::move(reply)});
 }
 
-void Api::on_session_closed(session::SessionId session) { fetches_.on_session_closed(context_, session); }
+void Api::on_session_closed(session::SessionId session) {
+    fetches_.on_session_closed(context_, session);
+}
 
 void Api::on_log(Instant now, WallTime wall) {
     tell(now, wall);

@@ -9,11 +9,14 @@ namespace leat::api {
 namespace {
 
 using Response = wire::FetchResponse;
-constexpr std::size_t front_bound = 4 + 5 + 32;  // frame length, response header, fields before the first topic
-constexpr std::size_t topic_bound = 16;          // lengths and counts beside the name, tag section of the one before
-constexpr std::size_t partition_bound = 72;      // all fields of a partition without records, its tag section
+constexpr std::size_t front_bound =
+    4 + 5 + 32;  // frame length, response header, fields before the first topic
+constexpr std::size_t topic_bound =
+    16;  // lengths and counts beside the name, tag section of the one before
+constexpr std::size_t partition_bound =
+    72;  // all fields of a partition without records, its tag section
 
-constexpr std::size_t tail_bound = 32;           // tag sections after the last partition
+constexpr std::size_t tail_bound = 32;  // tag sections after the last partition
 
 }  // namespace
 
@@ -28,9 +31,11 @@ void plan_fetch_frame(Fetching& fetching) {
             piece = 0;
         }
     }
-    fetching.frame_bound = total + piece + tail_bound;  // topics without partitions may stand at the end
+    fetching.frame_bound =
+        total + piece + tail_bound;  // topics without partitions may stand at the end
     std::size_t later = fetching.frame_bound;
-    for (FetchedPartition& partition : fetching.partitions) partition.later = later -= partition.piece;
+    for (FetchedPartition& partition : fetching.partitions)
+        partition.later = later -= partition.piece;
 }
 
 void send_fetch_frame(Context& context, Fetching& fetching) {
@@ -44,7 +49,8 @@ void send_fetch_frame(Context& context, Fetching& fetching) {
         to.aborted_transactions = nullptr;
         if (from.error == wire::ErrorCode::none) {
             to.high_watermark = from.high_watermark;
-            to.last_stable_offset = from.high_watermark;  // no transactions yet: everything durable is stable
+            to.last_stable_offset =
+                from.high_watermark;  // no transactions yet: everything durable is stable
             to.log_start_offset = from.log_start;
             if (fetching.read_committed) to.aborted_transactions = {};
         } else {
@@ -57,7 +63,8 @@ void send_fetch_frame(Context& context, Fetching& fetching) {
     for (const FetchedTopic& topic : fetching.topics) {
         Response::FetchableTopicResponse one;
         one.topic = topic.name;
-        one.partitions = std::span<const Response::PartitionData>(partitions).subspan(first, topic.partitions);
+        one.partitions =
+            std::span<const Response::PartitionData>(partitions).subspan(first, topic.partitions);
         first += topic.partitions;
         topics.push_back(one);
     }
@@ -67,12 +74,15 @@ void send_fetch_frame(Context& context, Fetching& fetching) {
 
     // The message without records goes to a scratch, then piece by piece to its places.
     const std::int16_t version = fetching.address.version;
-    const std::size_t head = wire::frame_prefix_size + wire::response_header_size(wire::ApiKey::fetch, version);
+    const std::size_t head =
+        wire::frame_prefix_size + wire::response_header_size(wire::ApiKey::fetch, version);
     std::vector<std::uint8_t> message(fetching.frame_bound);
     std::vector<wire::Gap> gaps(partitions.size());
-    const auto header = wire::encode_response_header(wire::ApiKey::fetch, version, fetching.address.correlation_id,
-                                                     MutableBytes(message).subspan(wire::frame_prefix_size));
-    const auto apart = wire::encode_apart(response, version, MutableBytes(message).subspan(head), gaps);
+    const auto header =
+        wire::encode_response_header(wire::ApiKey::fetch, version, fetching.address.correlation_id,
+                                     MutableBytes(message).subspan(wire::frame_prefix_size));
+    const auto apart =
+        wire::encode_apart(response, version, MutableBytes(message).subspan(head), gaps);
     LEAT_CHECK(header && apart && apart->gaps > 0);
     wire::put_frame_prefix(message.data(), head - wire::frame_prefix_size + apart->total);
 

@@ -39,8 +39,10 @@ void refresh(Context& context, FetchedPartition& partition) {
     }
     partition.high_watermark = state->flushed;
     partition.log_start = state->log_start;
-    if (partition.offset < state->log_start || partition.offset > state->log_end) partition.error = ErrorCode::offset_out_of_range;
-    else if (state->log_end > state->flushed && partition.offset >= state->flushed) context.log.flush_soon(context.now);
+    if (partition.offset < state->log_start || partition.offset > state->log_end)
+        partition.error = ErrorCode::offset_out_of_range;
+    else if (state->log_end > state->flushed && partition.offset >= state->flushed)
+        context.log.flush_soon(context.now);
 }
 
 }  // namespace
@@ -68,19 +70,24 @@ void ParkedFetches::consider(Context& context, Fetching& fetching) {
         if (!readable(partition)) continue;
         any_readable = true;
         const log::StreamState* state = context.log.stream(partition.stream);
-        wanted += std::min<std::size_t>(partition.bytes_max, static_cast<std::size_t>(std::max<std::int64_t>(state->bytes, 0)));
+        wanted += std::min<std::size_t>(
+            partition.bytes_max, static_cast<std::size_t>(std::max<std::int64_t>(state->bytes, 0)));
     }
     if (context.now >= fetching.give_up) fetching.last_try = true;
     if (!any_readable) {
-        if (fetching.last_try) respond(context, fetching);
-        else park(fetching);
+        if (fetching.last_try)
+            respond(context, fetching);
+        else
+            park(fetching);
         return;
     }
-    if (!fetching.last_try && fetching.counted && fetching.known < fetching.bytes_min) return park(fetching);
+    if (!fetching.last_try && fetching.counted && fetching.known < fetching.bytes_min)
+        return park(fetching);
     if (fetching.counted) wanted = std::min<std::size_t>(wanted, fetching.known);
     wanted = std::max<std::size_t>(std::min(wanted, fetching.bytes_max), 1024);
     fetching.state = Fetching::State::wants_memory;
-    if (auto grant = context.pool.ask(session::PoolClass::response, fetching.frame_bound + wanted, fetching.id))
+    if (auto grant = context.pool.ask(session::PoolClass::response, fetching.frame_bound + wanted,
+                                      fetching.id))
         begin(context, fetching, std::move(*grant));
 }
 
@@ -93,18 +100,21 @@ void ParkedFetches::park(Fetching& fetching) {
 }
 
 void ParkedFetches::unpark(Fetching& fetching) {
-    for (const FetchedPartition& partition : fetching.partitions) waiting_.erase({partition.stream, fetching.id});
+    for (const FetchedPartition& partition : fetching.partitions)
+        waiting_.erase({partition.stream, fetching.id});
     deadlines_.remove(fetching.give_up, fetching.id);
 }
 
 void ParkedFetches::on_advance(Context& context, const topics::Advance& advance) {
     std::vector<std::uint64_t> woken;
-    for (auto at = waiting_.lower_bound({advance.stream, 0}); at != waiting_.end() && at->first == advance.stream; ++at)
+    for (auto at = waiting_.lower_bound({advance.stream, 0});
+         at != waiting_.end() && at->first == advance.stream; ++at)
         woken.push_back(at->second);
     for (const std::uint64_t id : woken) {
         Fetching* fetching = find(id);
         if (fetching == nullptr || fetching->state != Fetching::State::parked) continue;
-        // Parked with nothing readable means that nothing is known to be there: counting starts at zero.
+        // Parked with nothing readable means that nothing is known to be there: counting starts at
+        // zero.
         if (!fetching->counted) {
             fetching->counted = true;
             fetching->known = 0;
@@ -149,17 +159,27 @@ void ParkedFetches::read_next(Context& context, Fetching& fetching) {
         partition.at = fetching.write_at + partition.piece;
         fetching.write_at = partition.at;
         if (!readable(partition)) continue;
-        const std::size_t used = partition.at + partition.later;  // what the other pieces need stays free
-        const std::size_t free = fetching.memory.all().size() > used ? fetching.memory.all().size() - used : 0;
-        std::size_t room = std::min({free, std::size_t{partition.bytes_max}, fetching.bytes_max - std::min(fetching.bytes_max, fetching.total)});
-        // The first records come whole even if larger than asked for: the log tells their size if this is too little.
+        const std::size_t used =
+            partition.at + partition.later;  // what the other pieces need stays free
+        const std::size_t free =
+            fetching.memory.all().size() > used ? fetching.memory.all().size() - used : 0;
+        std::size_t room =
+            std::min({free, std::size_t{partition.bytes_max},
+                      fetching.bytes_max - std::min(fetching.bytes_max, fetching.total)});
+        // The first records come whole even if larger than asked for: the log tells their size if
+        // this is too little.
         if (fetching.total == 0) room = std::max(room, std::min<std::size_t>(free, 1024));
         if (room < 61) continue;
-        const auto ticket = context.log.start_read(
-            context.now, {.stream = partition.stream, .from = partition.offset, .until = partition.high_watermark, .first_may_exceed = true},
-            fetching.memory.all().subspan(partition.at, room));
+        const auto ticket =
+            context.log.start_read(context.now,
+                                   {.stream = partition.stream,
+                                    .from = partition.offset,
+                                    .until = partition.high_watermark,
+                                    .first_may_exceed = true},
+                                   fetching.memory.all().subspan(partition.at, room));
         if (!ticket) {
-            partition.error = ticket.error() == Error::not_found ? ErrorCode::offset_out_of_range : ErrorCode::kafka_storage_error;
+            partition.error = ticket.error() == Error::not_found ? ErrorCode::offset_out_of_range
+                                                                 : ErrorCode::kafka_storage_error;
             continue;
         }
         fetching.ticket = *ticket;
@@ -180,7 +200,8 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
     if (fetching.abandoned) return drop(fetching), true;
     FetchedPartition& partition = fetching.partitions[fetching.next];
     if (done.bytes) {
-        partition.size = allowed_bytes(fetching.memory.all().subspan(partition.at, *done.bytes), fetching.address.version);
+        partition.size = allowed_bytes(fetching.memory.all().subspan(partition.at, *done.bytes),
+                                       fetching.address.version);
         if (partition.size == 0 && *done.bytes > 0) {
             partition.error = ErrorCode::unsupported_compression_type;
             fetching.last_try = true;
@@ -189,22 +210,27 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
         fetching.total += partition.size;
         ++fetching.next;
     } else if (done.bytes.error() == Error::too_large && fetching.total == 0 && done.needed > 0) {
-        // One batch at least. It is larger than planned: the memory grows beyond the pool's plan, once.
+        // One batch at least. It is larger than planned: the memory grows beyond the pool's plan,
+        // once.
         const std::size_t size = fetching.frame_bound + done.needed + 64;
         fetching.memory = session::Buffer();
-        fetching.memory = session::Buffer(size, context.pool.take_now(session::PoolClass::response, size));
+        fetching.memory =
+            session::Buffer(size, context.pool.take_now(session::PoolClass::response, size));
         partition.bytes_max = std::max(partition.bytes_max, done.needed);
         fetching.bytes_max = std::max<std::size_t>(fetching.bytes_max, done.needed);
         fetching.write_at = 0;
-        for (std::size_t i = 0; i < fetching.next; ++i) fetching.write_at += fetching.partitions[i].piece;
+        for (std::size_t i = 0; i < fetching.next; ++i)
+            fetching.write_at += fetching.partitions[i].piece;
     } else if (done.bytes.error() == Error::too_large) {
         ++fetching.next;  // does not fit behind what is there: the next request starts with it
     } else if (done.bytes.error() == Error::corrupt && done.next > partition.offset) {
-        // Damage is counted by the log and skipped here: the reader sees a gap, not an endless error.
+        // Damage is counted by the log and skipped here: the reader sees a gap, not an endless
+        // error.
         partition.offset = done.next;
         fetching.write_at = partition.at - partition.piece;
     } else {
-        partition.error = done.bytes.error() == Error::not_found ? ErrorCode::offset_out_of_range : ErrorCode::kafka_storage_error;
+        partition.error = done.bytes.error() == Error::not_found ? ErrorCode::offset_out_of_range
+                                                                 : ErrorCode::kafka_storage_error;
         fetching.last_try = true;
         ++fetching.next;
     }
@@ -213,7 +239,8 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
 }
 
 void ParkedFetches::all_read(Context& context, Fetching& fetching) {
-    if (!fetching.last_try && fetching.total < fetching.bytes_min && context.now < fetching.give_up) {
+    if (!fetching.last_try && fetching.total < fetching.bytes_min &&
+        context.now < fetching.give_up) {
         fetching.counted = true;
         fetching.known = fetching.total;
         return park(fetching);
@@ -233,13 +260,19 @@ void ParkedFetches::drop(Fetching& fetching) {
 
 void ParkedFetches::on_session_closed(Context& context, session::SessionId session) {
     std::vector<std::uint64_t> gone;
-    for (auto at = sessions_.lower_bound({session, 0}); at != sessions_.end() && at->first == session; ++at) gone.push_back(at->second);
+    for (auto at = sessions_.lower_bound({session, 0});
+         at != sessions_.end() && at->first == session; ++at)
+        gone.push_back(at->second);
     for (const std::uint64_t id : gone) {
         Fetching* fetching = find(id);
         if (fetching == nullptr) continue;
         switch (fetching->state) {
-            case Fetching::State::parked: unpark(*fetching); break;
-            case Fetching::State::wants_memory: context.pool.forget(session::PoolClass::response, id); break;
+            case Fetching::State::parked:
+                unpark(*fetching);
+                break;
+            case Fetching::State::wants_memory:
+                context.pool.forget(session::PoolClass::response, id);
+                break;
             case Fetching::State::reading:  // the log still writes into its memory
                 fetching->abandoned = true;
                 context.log.cancel_read(fetching->ticket);
@@ -257,8 +290,10 @@ void ParkedFetches::give_up_all(Context& context) {
         Fetching* fetching = find(id);
         fetching->last_try = true;
         if (fetching->state == Fetching::State::reading) continue;  // ends by itself
-        if (fetching->state == Fetching::State::parked) unpark(*fetching);
-        else context.pool.forget(session::PoolClass::response, id);
+        if (fetching->state == Fetching::State::parked)
+            unpark(*fetching);
+        else
+            context.pool.forget(session::PoolClass::response, id);
         respond(context, *fetching);
     }
 }

@@ -1,16 +1,19 @@
 // Fetch requests from decoding to answer: waiting for records, for memory, for the log's reads.
 //
-//   consider: nothing readable, or too few bytes -> parked until a stream advances or max_wait_ms is over
+//   consider: nothing readable, or too few bytes -> parked until a stream advances or max_wait_ms
+//   is over
 //             enough, an error, or time is over  -> asks the byte pool for a response's memory
-//   read:     partition after partition, each read of the log straight into its place in the response
-//   respond:  the small pieces of the message are written around the records; no record is copied
+//   read:     partition after partition, each read of the log straight into its place in the
+//   response respond:  the small pieces of the message are written around the records; no record is
+//   copied
 //
-// Thousands may be parked at no cost: a waiter stands in an index by stream and in one by deadline, and only
-// the streams that advanced and the deadlines that passed are looked at.
+// Thousands may be parked at no cost: a waiter stands in an index by stream and in one by deadline,
+// and only the streams that advanced and the deadlines that passed are looked at.
 //
-// Layout of the response's memory: [length, header, message up to the first records][records][message up to
-// the next records][records]...  The pieces' sizes are known but for a varint or two, so each is given its
-// upper bound, and at the end the later records move down by those few bytes.
+// Layout of the response's memory: [length, header, message up to the first
+// records][records][message up to the next records][records]...  The pieces' sizes are known but
+// for a varint or two, so each is given its upper bound, and at the end the later records move down
+// by those few bytes.
 #pragma once
 
 #include <cstdint>
@@ -28,19 +31,19 @@ namespace leat::api {
 
 struct FetchedPartition {
     std::int32_t partition = 0;
-    log::StreamId stream = 0;        ///< 0: there is none, error says why
-    log::Offset offset = 0;          ///< asked for; moves on past damage
+    log::StreamId stream = 0;  ///< 0: there is none, error says why
+    log::Offset offset = 0;    ///< asked for; moves on past damage
     std::uint32_t bytes_max = 0;
     wire::ErrorCode error = wire::ErrorCode::none;
     log::Offset high_watermark = -1;
     log::Offset log_start = -1;
-    std::size_t at = 0, size = 0;    ///< its records in the response's memory
-    std::size_t piece = 0;           ///< bound of the message's part before its records
-    std::size_t later = 0;           ///< bound of all parts after them
+    std::size_t at = 0, size = 0;  ///< its records in the response's memory
+    std::size_t piece = 0;         ///< bound of the message's part before its records
+    std::size_t later = 0;         ///< bound of all parts after them
 };
 struct FetchedTopic {
     std::string name;
-    std::size_t partitions = 0;      ///< how many of the flat list are its own
+    std::size_t partitions = 0;  ///< how many of the flat list are its own
 };
 struct Fetching {
     std::uint64_t id = 0;
@@ -48,18 +51,18 @@ struct Fetching {
     bool read_committed = false;
     std::uint64_t bytes_min = 1;
     std::size_t bytes_max = 0;
-    std::size_t frame_bound = 0;     ///< everything but records
+    std::size_t frame_bound = 0;  ///< everything but records
     Instant give_up{};
     std::vector<FetchedTopic> topics;
     std::vector<FetchedPartition> partitions;
 
     enum class State : std::uint8_t { parked, wants_memory, reading } state = State::parked;
-    bool abandoned = false;          ///< the session is gone; ends when its read comes back
-    bool last_try = false;           ///< answers whatever there is
-    bool counted = false;            ///< `known` holds: bytes_min can be judged without reading
-    std::uint64_t known = 0;         ///< bytes readable when last counted, and those that came since
+    bool abandoned = false;   ///< the session is gone; ends when its read comes back
+    bool last_try = false;    ///< answers whatever there is
+    bool counted = false;     ///< `known` holds: bytes_min can be judged without reading
+    std::uint64_t known = 0;  ///< bytes readable when last counted, and those that came since
     session::Buffer memory;
-    std::size_t next = 0;            ///< partition being read
+    std::size_t next = 0;  ///< partition being read
     std::size_t write_at = 0, total = 0;
     log::ReadTicket ticket = 0;
 };
@@ -92,7 +95,7 @@ private:
     std::set<std::pair<log::StreamId, std::uint64_t>> waiting_;        // parked, by stream
     std::set<std::pair<session::SessionId, std::uint64_t>> sessions_;  // all, by session
     std::unordered_map<log::ReadTicket, std::uint64_t> reads_;
-    Deadlines deadlines_;                                              // parked
+    Deadlines deadlines_;  // parked
     std::uint64_t next_id_ = 1;
 };
 

@@ -13,18 +13,21 @@ void ParkedLookups::start(Context& context, std::unique_ptr<Lookup> lookup) {
     Lookup& mine = *all_.emplace(id, std::move(lookup)).first->second;
     mine.open = 1;  // keeps it until all have been started
     for (std::size_t t = 0; t < mine.topics.size(); ++t)
-        for (std::size_t p = 0; p < mine.topics[t].partitions.size(); ++p) resolve(context, id, mine, t, p);
+        for (std::size_t p = 0; p < mine.topics[t].partitions.size(); ++p)
+            resolve(context, id, mine, t, p);
     --mine.open;
     finish_if_done(context, id);
 }
 
-void ParkedLookups::resolve(Context& context, std::uint64_t id, Lookup& lookup, std::size_t topic, std::size_t partition) {
+void ParkedLookups::resolve(Context& context, std::uint64_t id, Lookup& lookup, std::size_t topic,
+                            std::size_t partition) {
     LookedUp& one = lookup.topics[topic].partitions[partition];
     if (one.error != ErrorCode::none) return;
     if (one.target >= 0) {
         const auto ticket = context.log.start_find_time(context.now, one.stream, one.target);
         if (!ticket) {
-            one.error = ticket.error() == Error::not_found ? ErrorCode::unknown_topic_or_partition : ErrorCode::kafka_storage_error;
+            one.error = ticket.error() == Error::not_found ? ErrorCode::unknown_topic_or_partition
+                                                           : ErrorCode::kafka_storage_error;
             return;
         }
         reads_.emplace(*ticket, Place{id, topic, partition});
@@ -41,13 +44,16 @@ void ParkedLookups::resolve(Context& context, std::uint64_t id, Lookup& lookup, 
         return;
     }
     ++lookup.open;
-    context.commits.when(context.log.open_commit(), [this, &context, id, topic, partition](Instant now, WallTime, Commits::End end) {
+    context.commits.when(context.log.open_commit(), [this, &context, id, topic, partition](
+                                                        Instant now, WallTime, Commits::End end) {
         context.now = now;
         const auto at = all_.find(id);
         if (at == all_.end()) return;
         --at->second->open;
-        if (end == Commits::End::durable) resolve(context, id, *at->second, topic, partition);
-        else at->second->topics[topic].partitions[partition].error = ErrorCode::kafka_storage_error;
+        if (end == Commits::End::durable)
+            resolve(context, id, *at->second, topic, partition);
+        else
+            at->second->topics[topic].partitions[partition].error = ErrorCode::kafka_storage_error;
         finish_if_done(context, id);
     });
 }
@@ -78,7 +84,8 @@ void ParkedLookups::finish_if_done(Context& context, std::uint64_t id) {
     all_.erase(at);
     using Response = wire::ListOffsetsResponse;
     std::vector<Response::ListOffsetsTopicResponse> topics;
-    std::vector<std::vector<Response::ListOffsetsPartitionResponse>> partitions(lookup->topics.size());
+    std::vector<std::vector<Response::ListOffsetsPartitionResponse>> partitions(
+        lookup->topics.size());
     for (std::size_t t = 0; t < lookup->topics.size(); ++t) {
         for (const LookedUp& from : lookup->topics[t].partitions) {
             Response::ListOffsetsPartitionResponse to;

@@ -1,5 +1,5 @@
-// ListOffsets requests that need the log's reads (by timestamp) or a commit (the largest timestamp is not
-// durable yet).
+// ListOffsets requests that need the log's reads (by timestamp) or a commit (the largest timestamp
+// is not durable yet).
 #pragma once
 
 #include <cstdint>
@@ -43,7 +43,8 @@ private:
         std::uint64_t lookup;
         std::size_t topic, partition;
     };
-    void resolve(Context& context, std::uint64_t id, Lookup& lookup, std::size_t topic, std::size_t partition);
+    void resolve(Context& context, std::uint64_t id, Lookup& lookup, std::size_t topic,
+                 std::size_t partition);
     void finish_if_done(Context& context, std::uint64_t id);
 
     std::unordered_map<std::uint64_t, std::unique_ptr<Lookup>> all_;

@@ -5,21 +5,26 @@
 namespace leat::api {
 namespace {
 
-constexpr std::uint64_t room_deadline = ~std::uint64_t{0};  // "look at the queue for room", not a parked id
+constexpr std::uint64_t room_deadline =
+    ~std::uint64_t{0};  // "look at the queue for room", not a parked id
 
 log::CommitId last_commit(const Produced& produced) {
     log::CommitId last = 0;
     for (const ProducedTopic& topic : produced.topics)
         for (const ProducedPartition& partition : topic.partitions)
-            if (partition.append.error == wire::ErrorCode::none) last = std::max(last, partition.append.commit);
+            if (partition.append.error == wire::ErrorCode::none)
+                last = std::max(last, partition.append.commit);
     return last;
 }
 
-void refuse_from(Produced& produced, log::CommitId after, log::CommitId upto, wire::ErrorCode error, const char* message) {
+void refuse_from(Produced& produced, log::CommitId after, log::CommitId upto, wire::ErrorCode error,
+                 const char* message) {
     for (ProducedTopic& topic : produced.topics)
         for (ProducedPartition& partition : topic.partitions) {
             topics::Append& append = partition.append;
-            if (append.error != wire::ErrorCode::none || append.commit <= after || append.commit > upto) continue;
+            if (append.error != wire::ErrorCode::none || append.commit <= after ||
+                append.commit > upto)
+                continue;
             append.error = error;
             append.message = message;
         }
@@ -60,7 +65,9 @@ void ParkedProduces::settle(Context& context) {
 void ParkedProduces::retry_room(Context& context) {
     while (!room_.empty()) {
         Produced& first = *room_.front();
-        if (first.address.reply.alive() && !append_rest(context, first, first.body.bytes().subspan(first.body_at))) return;
+        if (first.address.reply.alive() &&
+            !append_rest(context, first, first.body.bytes().subspan(first.body_at)))
+            return;
         std::unique_ptr<Produced> done = std::move(room_.front());
         room_.pop_front();
         done->body = session::Buffer();
@@ -80,8 +87,10 @@ void ParkedProduces::rolled_back(Context& context, log::CommitId first, log::Com
         std::unique_ptr<Produced> produced = std::move(at->second);
         deadlines_.remove(produced->give_up, id);
         by_id_.erase(at);
-        refuse_from(*produced, first, last, wire::ErrorCode::kafka_storage_error, "the log could not write");
-        finish_produce(context, std::move(produced));  // parks again if a later commit is still to come
+        refuse_from(*produced, first, last, wire::ErrorCode::kafka_storage_error,
+                    "the log could not write");
+        finish_produce(context,
+                       std::move(produced));  // parks again if a later commit is still to come
     }
 }
 
@@ -94,12 +103,15 @@ void ParkedProduces::on_deadline(Context& context) {
             std::deque<std::unique_ptr<Produced>> stay;
             std::vector<std::unique_ptr<Produced>> end;
             for (auto& produced : room_) {
-                if (produced->timed_out) end.push_back(std::move(produced));
-                else stay.push_back(std::move(produced));
+                if (produced->timed_out)
+                    end.push_back(std::move(produced));
+                else
+                    stay.push_back(std::move(produced));
             }
             room_ = std::move(stay);
             for (auto& produced : end) {
-                (void)append_rest(context, *produced, produced->body.bytes().subspan(produced->body_at));
+                (void)append_rest(context, *produced,
+                                  produced->body.bytes().subspan(produced->body_at));
                 produced->body = session::Buffer();
                 finish_produce(context, std::move(produced));
             }
@@ -109,8 +121,8 @@ void ParkedProduces::on_deadline(Context& context) {
         if (at == by_id_.end()) continue;
         std::unique_ptr<Produced> produced = std::move(at->second);
         by_id_.erase(at);
-        refuse_from(*produced, context.log.flushed_commit(), ~log::CommitId{0}, wire::ErrorCode::request_timed_out,
-                    "not durable within the request's timeout");
+        refuse_from(*produced, context.log.flushed_commit(), ~log::CommitId{0},
+                    wire::ErrorCode::request_timed_out, "not durable within the request's timeout");
         answer_produce(context, *produced);
     }
 }

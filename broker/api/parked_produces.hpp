@@ -1,11 +1,12 @@
-// Produce requests on their way: those that wait for room in the log before they are appended whole, and
-// those that are appended and wait for their commit (acks=all).
+// Produce requests on their way: those that wait for room in the log before they are appended
+// whole, and those that are appended and wait for their commit (acks=all).
 //
-// Room. When the log's open groups are full, the request keeps its body, its session is held (so the next
-// request of the same connection cannot overtake it), and it goes on after the next commit where it stopped.
-// New requests queue behind it. After its timeout_ms the rest is refused and never appended.
-// Commit. The answer leaves when the last of its batches is durable, or with REQUEST_TIMED_OUT after
-// timeout_ms (the batches may still become durable: the producer sends again, and is recognised).
+// Room. When the log's open groups are full, the request keeps its body, its session is held (so
+// the next request of the same connection cannot overtake it), and it goes on after the next commit
+// where it stopped. New requests queue behind it. After its timeout_ms the rest is refused and
+// never appended. Commit. The answer leaves when the last of its batches is durable, or with
+// REQUEST_TIMED_OUT after timeout_ms (the batches may still become durable: the producer sends
+// again, and is recognised).
 #pragma once
 
 #include <cstdint>
@@ -33,11 +34,11 @@ struct Produced {
     Address address;
     std::int16_t acks = 0;
     Instant give_up = never;
-    session::Buffer body;                ///< only while it waits for room
-    std::size_t body_at = 0;             ///< where the message starts in it
-    std::vector<ProducedTopic> topics;   ///< as far as appended
-    std::size_t appended = 0;            ///< partitions done, in the order of the request
-    bool timed_out = false;              ///< the rest is refused
+    session::Buffer body;               ///< only while it waits for room
+    std::size_t body_at = 0;            ///< where the message starts in it
+    std::vector<ProducedTopic> topics;  ///< as far as appended
+    std::size_t appended = 0;           ///< partitions done, in the order of the request
+    bool timed_out = false;             ///< the rest is refused
 };
 
 class ParkedProduces {
@@ -47,7 +48,7 @@ public:
     void wait_for_room(std::unique_ptr<Produced> produced);
     void wait_for_commit(std::unique_ptr<Produced> produced);
 
-    void settle(Context& context);       ///< after every commit
+    void settle(Context& context);  ///< after every commit
     void rolled_back(Context& context, log::CommitId first, log::CommitId last);
     void on_deadline(Context& context);
     void give_up_room(Context& context);
@@ -65,7 +66,8 @@ private:
     std::uint64_t next_id_ = 1;
 };
 
-/// Appends from produced.appended on; false: must wait for room (the rest stays as it is). 00_produce.cpp.
+/// Appends from produced.appended on; false: must wait for room (the rest stays as it is).
+/// 00_produce.cpp.
 bool append_rest(Context& context, Produced& produced, ByteView body);
 /// All partitions are appended or refused: answers, or parks until durable. 00_produce.cpp.
 void finish_produce(Context& context, std::unique_ptr<Produced> produced);

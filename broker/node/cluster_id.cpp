@@ -8,7 +8,8 @@ namespace {
 constexpr std::string_view fact_key = "node.cluster_id";
 
 std::string base64url(ByteView bytes) {
-    static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static constexpr char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     std::string text;
     std::uint32_t bits = 0;
     int have = 0;
@@ -22,9 +23,12 @@ std::string base64url(ByteView bytes) {
 
 }  // namespace
 
-Result<std::string> cluster_id_of(const std::string& configured, log::Log& log, port::Entropy& entropy, Instant now) {
+Result<std::string> cluster_id_of(const std::string& configured, log::Log& log,
+                                  port::Entropy& entropy, Instant now) {
     if (!configured.empty()) return configured;
-    if (const auto kept = log.find_fact(log::FactKind::node, bytes_of(fact_key)); kept && !kept->empty()) return std::string(text_of(*kept));
+    if (const auto kept = log.find_fact(log::FactKind::node, bytes_of(fact_key));
+        kept && !kept->empty())
+        return std::string(text_of(*kept));
     std::string id;
     do {  // a leading '-' reads as a flag to command line tools: Kafka draws again, too
         std::array<std::uint8_t, 16> uuid{};
@@ -33,7 +37,9 @@ Result<std::string> cluster_id_of(const std::string& configured, log::Log& log, 
         uuid[8] = static_cast<std::uint8_t>((uuid[8] & 0x3F) | 0x80);
         id = base64url(uuid);
     } while (id.front() == '-');
-    if (const auto put = log.put_fact(now, log::FactKind::node, bytes_of(fact_key), bytes_of(id)); !put) return fail(put.error());
+    if (const auto put = log.put_fact(now, log::FactKind::node, bytes_of(fact_key), bytes_of(id));
+        !put)
+        return fail(put.error());
     return id;
 }
 

@@ -5,16 +5,21 @@
 
 namespace leat::node {
 
-/// Writes one JSON document from front to back; commas and escapes are its business, nesting the caller's.
-/// Bytes that are no UTF-8 are written as they are: names here are ASCII, or come from our own configuration.
+/// Writes one JSON document from front to back; commas and escapes are its business, nesting the
+/// caller's. Bytes that are no UTF-8 are written as they are: names here are ASCII, or come from
+/// our own configuration.
 class Json {
 public:
     Json& object(std::string_view key = {}) { return open(key, '{'); }
     Json& array(std::string_view key = {}) { return open(key, '['); }
     Json& end_object() { return close('}'); }
     Json& end_array() { return close(']'); }
-    Json& number(std::string_view key, std::int64_t value) { return raw(key, std::to_string(value)); }
-    Json& count(std::string_view key, std::uint64_t value) { return raw(key, std::to_string(value)); }
+    Json& number(std::string_view key, std::int64_t value) {
+        return raw(key, std::to_string(value));
+    }
+    Json& count(std::string_view key, std::uint64_t value) {
+        return raw(key, std::to_string(value));
+    }
     Json& truth(std::string_view key, bool value) { return raw(key, value ? "true" : "false"); }
     Json& null(std::string_view key) { return raw(key, "null"); }
     Json& text(std::string_view key, std::string_view value) {

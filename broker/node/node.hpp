@@ -1,5 +1,5 @@
-// The whole broker without an effect: sessions in, bytes out, one deadline. main.cpp drives it with real
-// ports, tests/sim with simulated ones; both run this object.
+// The whole broker without an effect: sessions in, bytes out, one deadline. main.cpp drives it with
+// real ports, tests/sim with simulated ones; both run this object.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ struct LinkAction {
     std::uint16_t port = 0;
 };
 
-/// Something worth a log line or a metric. Typed where a program reads it, text where a person does.
+/// Something worth a log line or a metric. Typed where a program reads it, text where a person
+/// does.
 struct Event {
     enum class Level : std::uint8_t { debug, info, warn, error } level = Level::info;
     const char* room = "";  ///< "log", "session", "uplink", ...
@@ -48,16 +49,18 @@ public:
     // -- incoming connections ---------------------------------------------------------------------
     /// fails: full (connections_max): the driver closes the socket.
     virtual Result<SessionId> open_session(Instant now, std::string peer) = 0;
-    /// Where the next received bytes go; empty: do not read now (no grant from the byte pool, or too many
-    /// requests are waiting); session_ready() names it again when that changes.
+    /// Where the next received bytes go; empty: do not read now (no grant from the byte pool, or
+    /// too many requests are waiting); session_ready() names it again when that changes.
     virtual MutableBytes receive_window(Instant now, SessionId session) = 0;
     virtual void received(Instant now, WallTime wall, SessionId session, std::size_t count) = 0;
     /// Bytes to send, borrowed until sent(); empty: none.
     virtual ByteView poll_write(SessionId session) = 0;
     virtual void sent(Instant now, SessionId session, std::size_t count) = 0;
-    virtual bool wants_close(SessionId session) const = 0;  ///< close the socket, then call session_closed
+    virtual bool wants_close(
+        SessionId session) const = 0;  ///< close the socket, then call session_closed
     virtual void session_closed(Instant now, SessionId session) = 0;
-    /// Sessions whose receive_window, poll_write or wants_close may have changed; each once until asked.
+    /// Sessions whose receive_window, poll_write or wants_close may have changed; each once until
+    /// asked.
     virtual std::optional<SessionId> session_ready() = 0;
 
     // -- outgoing connections (uplink) ------------------------------------------------------------
@@ -66,7 +69,8 @@ public:
     virtual void link_received(Instant now, LinkId link, ByteView bytes) = 0;
     virtual ByteView link_poll_write(LinkId link) = 0;
     virtual void link_sent(Instant now, LinkId link, std::size_t count) = 0;
-    virtual void link_closed(Instant now, LinkId link, Error why) = 0;  ///< also: could not be opened
+    virtual void link_closed(Instant now, LinkId link,
+                             Error why) = 0;  ///< also: could not be opened
     virtual std::optional<LinkId> link_ready() = 0;
 
     // -- time and device --------------------------------------------------------------------------
@@ -76,7 +80,8 @@ public:
 
     // -- ask --------------------------------------------------------------------------------------
     virtual std::optional<Event> poll_event() = 0;
-    virtual std::string status_json(Instant now) const = 0;  ///< what GET /status and `leat status` show (tests/ops holds its shape)
+    virtual std::string status_json(Instant now)
+        const = 0;  ///< what GET /status and `leat status` show (tests/ops holds its shape)
 };
 
 struct Ports {

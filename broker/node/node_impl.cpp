@@ -6,7 +6,8 @@
 namespace leat::node {
 namespace {
 
-constexpr std::size_t events_max = 512;  // between two polls; more are log lines that nobody would read
+constexpr std::size_t events_max =
+    512;  // between two polls; more are log lines that nobody would read
 
 log::LogConfig log_config(const config::Config& config) {
     log::LogConfig log;
@@ -51,10 +52,15 @@ api::Settings api_settings(const config::Config& config) {
 }  // namespace
 
 NodeImpl::NodeImpl(const config::Config& config, Ports ports, std::unique_ptr<log::Log> log)
-    : config_(config), ports_(ports),
-      log_(log ? std::move(log) : log::make_log(ports.storage, ports.entropy, log_config(config), topics::find_record_time)),
-      pool_(config.byte_pool_bytes), topics_(*log_, ports.entropy, topic_defaults(config)),
-      sessions_(session_limits(config), pool_, api_), api_(api_settings(config), topics_, *log_, pool_) {}
+    : config_(config),
+      ports_(ports),
+      log_(log ? std::move(log)
+               : log::make_log(ports.storage, ports.entropy, log_config(config),
+                               topics::find_record_time)),
+      pool_(config.byte_pool_bytes),
+      topics_(*log_, ports.entropy, topic_defaults(config)),
+      sessions_(session_limits(config), pool_, api_),
+      api_(api_settings(config), topics_, *log_, pool_) {}
 
 Status NodeImpl::refuse_start(Error error, std::string text) {
     start_error_ = std::move(text);
@@ -64,10 +70,14 @@ Status NodeImpl::refuse_start(Error error, std::string text) {
 Status NodeImpl::start(Instant now, WallTime wall) {
     started_ = now;
     wall_ = wall;
-    if (const Status opened = log_->open(now, wall); !opened) return refuse_start(opened.error(), log_->open_error_text());
-    if (const Status loaded = topics_.registry.load(); !loaded) return refuse_start(loaded.error(), topics_.registry.load_problem());
+    if (const Status opened = log_->open(now, wall); !opened)
+        return refuse_start(opened.error(), log_->open_error_text());
+    if (const Status loaded = topics_.registry.load(); !loaded)
+        return refuse_start(loaded.error(), topics_.registry.load_problem());
     auto id = cluster_id_of(config_.cluster_id, *log_, ports_.entropy, now);
-    if (!id) return refuse_start(id.error(), std::string("the cluster id cannot be made or kept: ") + error_text(id.error()));
+    if (!id)
+        return refuse_start(id.error(), std::string("the cluster id cannot be made or kept: ") +
+                                            error_text(id.error()));
     cluster_id_ = *id;
     api_.set_cluster_id(cluster_id_);
     tell_log_status();
@@ -77,7 +87,8 @@ Status NodeImpl::start(Instant now, WallTime wall) {
             for (const auto& [name, topic] : topics_.registry.all())
                 visit({.name = name, .partitions = topic->partitions, .internal = topic->internal});
         },
-        ports_.entropy, uplink::UplinkConfig{.routes = config_.routes, .gateway_id = "leat-" + cluster_id_});
+        ports_.entropy,
+        uplink::UplinkConfig{.routes = config_.routes, .gateway_id = "leat-" + cluster_id_});
     topics_told_ = topics_.registry.changes();
     uplink_->start(now);
     settle(now);
@@ -87,12 +98,16 @@ Status NodeImpl::start(Instant now, WallTime wall) {
 void NodeImpl::tell_log_status() {
     const log::LogStatus status = log_->status();
     say(Event::Level::info, "log",
-        "log " + status.log_id + ", start " + std::to_string(status.start_count) + ", " + std::to_string(topics_.registry.all().size()) +
-            " topics, " + std::to_string(status.used_bytes / 1024) + " of " + std::to_string(status.budget_bytes / 1024) + " KiB used" +
+        "log " + status.log_id + ", start " + std::to_string(status.start_count) + ", " +
+            std::to_string(topics_.registry.all().size()) + " topics, " +
+            std::to_string(status.used_bytes / 1024) + " of " +
+            std::to_string(status.budget_bytes / 1024) + " KiB used" +
             (status.start_count > 1 && !status.was_sealed ? ", after an unclean stop" : ""));
     if (!status.cut_text.empty()) say(Event::Level::warn, "log", status.cut_text);
     if (status.foreign_device)
-        say(Event::Level::warn, "log", "this log was written on another device: a copied card? If the original still runs, stop one of the two");
+        say(Event::Level::warn, "log",
+            "this log was written on another device: a copied card? If the original still runs, "
+            "stop one of the two");
 }
 
 void NodeImpl::stop(Instant now, WallTime wall) {
@@ -110,7 +125,9 @@ Result<SessionId> NodeImpl::open_session(Instant now, std::string peer) {
     auto session = sessions_.open(now, std::move(peer));
     if (!session && told_refused_ != sessions_.counters().now_open) {
         told_refused_ = sessions_.counters().now_open;  // once, not for each one turned away
-        say(Event::Level::warn, "session", "all " + std::to_string(config_.connections_max) + " connections are taken: more are refused; raise max.connections");
+        say(Event::Level::warn, "session",
+            "all " + std::to_string(config_.connections_max) +
+                " connections are taken: more are refused; raise max.connections");
     }
     return session;
 }
@@ -151,8 +168,9 @@ Instant NodeImpl::deadline() const {
     return uplink_ ? earlier(rooms, uplink_->deadline()) : rooms;
 }
 
-// Results travel until nothing moves: what the log finished completes answers, an answer makes room for the
-// next request, a request may start a read that is finished at once because its bytes are in memory.
+// Results travel until nothing moves: what the log finished completes answers, an answer makes room
+// for the next request, a request may start a read that is finished at once because its bytes are
+// in memory.
 void NodeImpl::settle(Instant now) {
     for (bool again = true; again;) {
         again = false;
@@ -180,14 +198,16 @@ void NodeImpl::settle(Instant now) {
     if (stopping_ && log_->closed()) sessions_.close_all(now, session::CloseReason::stopping);
 }
 
-// -- outgoing connections -----------------------------------------------------------------------------
+// -- outgoing connections
+// -----------------------------------------------------------------------------
 
 std::optional<LinkAction> NodeImpl::poll_link_action() {
     if (!uplink_) return std::nullopt;
     const auto action = uplink_->poll_link_action();
     if (!action) return std::nullopt;
     using Theirs = uplink::LinkAction::Kind;
-    return LinkAction{.kind = action->kind == Theirs::connect ? LinkAction::Kind::connect : LinkAction::Kind::close,
+    return LinkAction{.kind = action->kind == Theirs::connect ? LinkAction::Kind::connect
+                                                              : LinkAction::Kind::close,
                       .link = action->link,
                       .host = std::string(action->host),
                       .port = action->port};
@@ -220,22 +240,29 @@ void NodeImpl::link_closed(Instant now, LinkId link, Error why) {
     settle(now);
 }
 
-std::optional<LinkId> NodeImpl::link_ready() { return uplink_ ? uplink_->link_ready() : std::nullopt; }
+std::optional<LinkId> NodeImpl::link_ready() {
+    return uplink_ ? uplink_->link_ready() : std::nullopt;
+}
 
-// -- events -------------------------------------------------------------------------------------------
+// -- events
+// -------------------------------------------------------------------------------------------
 
 void NodeImpl::say(Event::Level level, const char* room, std::string text) {
-    if (events_.size() < events_max) events_.push_back({.level = level, .room = room, .text = std::move(text)});
+    if (events_.size() < events_max)
+        events_.push_back({.level = level, .room = room, .text = std::move(text)});
 }
 
 void NodeImpl::collect_events() {
     while (const auto event = sessions_.poll_event()) {
         using session::CloseReason;
-        const bool usual = event->reason == CloseReason::idle || event->reason == CloseReason::stopping;
-        const bool sized = event->reason == CloseReason::negative_length || event->reason == CloseReason::frame_too_large ||
+        const bool usual =
+            event->reason == CloseReason::idle || event->reason == CloseReason::stopping;
+        const bool sized = event->reason == CloseReason::negative_length ||
+                           event->reason == CloseReason::frame_too_large ||
                            event->reason == CloseReason::frame_too_short;
         say(usual ? Event::Level::debug : Event::Level::warn, "session",
-            event->peer + " closed: " + session::close_text(event->reason) + (sized ? " (" + std::to_string(event->detail) + ")" : ""));
+            event->peer + " closed: " + session::close_text(event->reason) +
+                (sized ? " (" + std::to_string(event->detail) + ")" : ""));
     }
     while (uplink_) {
         auto event = uplink_->poll_event();
@@ -251,12 +278,15 @@ void NodeImpl::collect_events() {
         told_write_errors_ = counters.write_errors;
         const bool over = log_->status().read_only;
         say(Event::Level::error, "log",
-            over ? "two writes in a row failed: nothing is taken any more, reads go on; look at the device, then restart"
+            over ? "two writes in a row failed: nothing is taken any more, reads go on; look at "
+                   "the device, then restart"
                  : "a write failed: its group goes to another segment; look at the device");
     }
     if (counters.damaged_batches != told_damaged_) {
         told_damaged_ = counters.damaged_batches;
-        say(Event::Level::error, "log", std::to_string(told_damaged_) + " batches are damaged on the device and were skipped by readers");
+        say(Event::Level::error, "log",
+            std::to_string(told_damaged_) +
+                " batches are damaged on the device and were skipped by readers");
     }
 }
 
@@ -268,6 +298,8 @@ std::optional<Event> NodeImpl::poll_event() {
     return event;
 }
 
-std::unique_ptr<Node> make_node(const config::Config& config, Ports ports) { return std::make_unique<NodeImpl>(config, ports); }
+std::unique_ptr<Node> make_node(const config::Config& config, Ports ports) {
+    return std::make_unique<NodeImpl>(config, ports);
+}
 
 }  // namespace leat::node

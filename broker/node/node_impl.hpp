@@ -23,7 +23,9 @@ public:
     bool stopped() const override { return stopping_ && log_->closed(); }
 
     Result<SessionId> open_session(Instant now, std::string peer) override;
-    MutableBytes receive_window(Instant now, SessionId session) override { return sessions_.receive_window(now, session); }
+    MutableBytes receive_window(Instant now, SessionId session) override {
+        return sessions_.receive_window(now, session);
+    }
     void received(Instant now, WallTime wall, SessionId session, std::size_t count) override;
     ByteView poll_write(SessionId session) override { return sessions_.poll_write(session); }
     void sent(Instant now, SessionId session, std::size_t count) override;

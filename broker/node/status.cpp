@@ -1,5 +1,5 @@
-// The status document: what GET /status and `leat status` show, and what metrics are made from. Names that
-// end in _total only grow while the process runs; everything else is as of now.
+// The status document: what GET /status and `leat status` show, and what metrics are made from.
+// Names that end in _total only grow while the process runs; everything else is as of now.
 #include "broker/config/version.hpp"
 #include "broker/node/json.hpp"
 #include "broker/node/node_impl.hpp"
@@ -22,8 +22,9 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .count("segments", status.segments)
         .count("segments_free", status.segments_free)
         .count("payload_bytes_total", counters.payload)
-        .count("written_bytes_total", counters.written_data + counters.written_padding + counters.written_footer +
-                                          counters.written_checkpoint + counters.written_other)
+        .count("written_bytes_total", counters.written_data + counters.written_padding +
+                                          counters.written_footer + counters.written_checkpoint +
+                                          counters.written_other)
         .count("written_data_bytes_total", counters.written_data)
         .count("written_padding_bytes_total", counters.written_padding)
         .count("written_footer_bytes_total", counters.written_footer)
@@ -42,10 +43,14 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
 
 const char* text_of(uplink::LinkState state) {
     switch (state) {
-        case uplink::LinkState::idle: return "idle";
-        case uplink::LinkState::connecting: return "connecting";
-        case uplink::LinkState::connected: return "connected";
-        case uplink::LinkState::waiting: return "waiting";
+        case uplink::LinkState::idle:
+            return "idle";
+        case uplink::LinkState::connecting:
+            return "connecting";
+        case uplink::LinkState::connected:
+            return "connected";
+        case uplink::LinkState::waiting:
+            return "waiting";
     }
     return "";
 }
@@ -94,7 +99,8 @@ std::string NodeImpl::status_json(Instant now) const {
                 .number("log_start", state->log_start)
                 .number("high_watermark", state->flushed)
                 .number("log_end", state->log_end)
-                .number("uplinked_offset", uplink_ ? uplink_->uplinked_offset(topic->partitions[i]) : state->flushed)
+                .number("uplinked_offset",
+                        uplink_ ? uplink_->uplinked_offset(topic->partitions[i]) : state->flushed)
                 .number("bytes", state->bytes)
                 .end_object();
         }

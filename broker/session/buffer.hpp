@@ -9,14 +9,18 @@
 
 namespace leat::session {
 
-/// Move-only bytes on the heap, with a window [begin, end) of what counts: a response may be written with a
-/// gap in front and be narrowed to its frame afterwards, without moving what was read into its middle.
+/// Move-only bytes on the heap, with a window [begin, end) of what counts: a response may be
+/// written with a gap in front and be narrowed to its frame afterwards, without moving what was
+/// read into its middle.
 class Buffer {
 public:
     Buffer() = default;
-    explicit Buffer(std::size_t size, Grant grant = {}) : size_(size), end_(size), grant_(std::move(grant)) {
-        if (grant_.pool() != nullptr) chunk_ = grant_.pool()->take_chunk(size);
-        else chunk_ = {std::make_unique_for_overwrite<std::uint8_t[]>(size), size};
+    explicit Buffer(std::size_t size, Grant grant = {})
+        : size_(size), end_(size), grant_(std::move(grant)) {
+        if (grant_.pool() != nullptr)
+            chunk_ = grant_.pool()->take_chunk(size);
+        else
+            chunk_ = {std::make_unique_for_overwrite<std::uint8_t[]>(size), size};
     }
     static Buffer copy_of(ByteView bytes, Grant grant = {}) {
         Buffer buffer(bytes.size(), std::move(grant));

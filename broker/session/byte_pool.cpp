@@ -20,17 +20,20 @@ void Grant::shrink(std::size_t bytes) {
 }
 
 namespace {
-constexpr std::size_t chunk_bytes_min = 16 * 1024;        // smaller ones malloc keeps well by itself
-constexpr std::size_t spare_bytes_max = 1024 * 1024;      // in all
+constexpr std::size_t chunk_bytes_min = 16 * 1024;    // smaller ones malloc keeps well by itself
+constexpr std::size_t spare_bytes_max = 1024 * 1024;  // in all
 constexpr std::size_t spare_chunks_max = 16;
 }  // namespace
 
-BytePool::BytePool(std::size_t bytes) : size_(bytes), share_max_(bytes / 4 * 3) { LEAT_CHECK(bytes >= 4); }
+BytePool::BytePool(std::size_t bytes) : size_(bytes), share_max_(bytes / 4 * 3) {
+    LEAT_CHECK(bytes >= 4);
+}
 
 bool BytePool::has_room(const Share& share, std::size_t bytes) const {
     if (share.used == 0) return true;
     const std::size_t used = shares_[0].used + shares_[1].used;
-    return share.used < share_max_ && bytes <= share_max_ - share.used && used < size_ && bytes <= size_ - used;
+    return share.used < share_max_ && bytes <= share_max_ - share.used && used < size_ &&
+           bytes <= size_ - used;
 }
 
 Grant BytePool::take(PoolClass kind, std::size_t bytes) {
@@ -67,13 +70,16 @@ BytePool::Chunk BytePool::take_chunk(std::size_t size) {
             spare_bytes_ -= chunk.size;
             return chunk;
         }
-    const std::size_t rounded = size < chunk_bytes_min ? size : (size + chunk_bytes_min - 1) / chunk_bytes_min * chunk_bytes_min;
+    const std::size_t rounded =
+        size < chunk_bytes_min ? size
+                               : (size + chunk_bytes_min - 1) / chunk_bytes_min * chunk_bytes_min;
     return {std::make_unique_for_overwrite<std::uint8_t[]>(rounded), rounded};
 }
 
 void BytePool::give_chunk(Chunk chunk) {
     if (chunk.size < chunk_bytes_min || chunk.size > spare_bytes_max) return;
-    while (!spare_.empty() && (spare_.size() >= spare_chunks_max || chunk.size > spare_bytes_max - spare_bytes_)) {
+    while (!spare_.empty() &&
+           (spare_.size() >= spare_chunks_max || chunk.size > spare_bytes_max - spare_bytes_)) {
         spare_bytes_ -= spare_.front().size;  // the one that nobody wanted for longest
         spare_.erase(spare_.begin());
     }

@@ -1,8 +1,8 @@
 // The bound on what requests and responses may occupy together: memory is taken only after a grant.
 //
-// Requests and responses are two classes, each with at most three quarters of the pool, so neither can
-// starve the other: a pool full of half-sent uploads still answers, a pool full of slow readers still reads.
-// Within a class: first come, first served; a small wish never overtakes a large one.
+// Requests and responses are two classes, each with at most three quarters of the pool, so neither
+// can starve the other: a pool full of half-sent uploads still answers, a pool full of slow readers
+// still reads. Within a class: first come, first served; a small wish never overtakes a large one.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,9 @@ class Grant {
 public:
     Grant() = default;
     Grant(Grant&& other) noexcept
-        : pool_(std::exchange(other.pool_, nullptr)), kind_(other.kind_), bytes_(std::exchange(other.bytes_, 0)) {}
+        : pool_(std::exchange(other.pool_, nullptr)),
+          kind_(other.kind_),
+          bytes_(std::exchange(other.bytes_, 0)) {}
     Grant& operator=(Grant&& other) noexcept {
         if (this != &other) {
             release();
@@ -43,7 +45,8 @@ public:
 
 private:
     friend class BytePool;
-    Grant(BytePool* pool, PoolClass kind, std::size_t bytes) : pool_(pool), kind_(kind), bytes_(bytes) {}
+    Grant(BytePool* pool, PoolClass kind, std::size_t bytes)
+        : pool_(pool), kind_(kind), bytes_(bytes) {}
 
     BytePool* pool_ = nullptr;
     PoolClass kind_ = PoolClass::request;
@@ -56,19 +59,20 @@ public:
     BytePool(const BytePool&) = delete;
     BytePool& operator=(const BytePool&) = delete;
 
-    /// Asks for `bytes`. Granted at once if the class has room and nobody of the class waits; else `token`
-    /// is queued and comes out of poll_granted later. A wish larger than the class's whole share is granted
-    /// when the class has nothing out, so every size is served some day.
+    /// Asks for `bytes`. Granted at once if the class has room and nobody of the class waits; else
+    /// `token` is queued and comes out of poll_granted later. A wish larger than the class's whole
+    /// share is granted when the class has nothing out, so every size is served some day.
     std::optional<Grant> ask(PoolClass kind, std::size_t bytes, std::uint64_t token);
-    /// Takes without waiting, beyond the bound if need be: for small answers that must not wait, and for a
-    /// response that turns out larger than planned. Whoever asks next waits until it is back.
+    /// Takes without waiting, beyond the bound if need be: for small answers that must not wait,
+    /// and for a response that turns out larger than planned. Whoever asks next waits until it is
+    /// back.
     Grant take_now(PoolClass kind, std::size_t bytes);
     /// A queued wish that can now be met. A caller that no longer wants it just drops the grant.
     std::optional<std::pair<std::uint64_t, Grant>> poll_granted(PoolClass kind);
     void forget(PoolClass kind, std::uint64_t token);  ///< a waiting token is gone
 
-    // Memory itself. Large pieces are kept for the next one of about that size: fresh pages from the kernel
-    // cost more than what a broker does with a batch.
+    // Memory itself. Large pieces are kept for the next one of about that size: fresh pages from
+    // the kernel cost more than what a broker does with a batch.
     struct Chunk {
         std::unique_ptr<std::uint8_t[]> memory;
         std::size_t size = 0;

@@ -46,16 +46,26 @@ void Reply::release_session() {
 
 const char* close_text(CloseReason reason) {
     switch (reason) {
-        case CloseReason::negative_length: return "a frame with a negative length";
-        case CloseReason::frame_too_large: return "a frame larger than request_bytes_max";
-        case CloseReason::frame_too_short: return "a frame too short for a request header";
-        case CloseReason::unknown_api: return "an API key or version that this broker does not have";
-        case CloseReason::malformed_request: return "a request that contradicts its version's layout";
-        case CloseReason::produce_without_acks: return "a batch sent with acks=0 was refused";
-        case CloseReason::crawling: return "too slow while holding memory of the byte pool";
-        case CloseReason::idle: return "idle";
-        case CloseReason::unanswered: return "a request was given up";
-        case CloseReason::stopping: return "the broker stops";
+        case CloseReason::negative_length:
+            return "a frame with a negative length";
+        case CloseReason::frame_too_large:
+            return "a frame larger than request_bytes_max";
+        case CloseReason::frame_too_short:
+            return "a frame too short for a request header";
+        case CloseReason::unknown_api:
+            return "an API key or version that this broker does not have";
+        case CloseReason::malformed_request:
+            return "a request that contradicts its version's layout";
+        case CloseReason::produce_without_acks:
+            return "a batch sent with acks=0 was refused";
+        case CloseReason::crawling:
+            return "too slow while holding memory of the byte pool";
+        case CloseReason::idle:
+            return "idle";
+        case CloseReason::unanswered:
+            return "a request was given up";
+        case CloseReason::stopping:
+            return "the broker stops";
     }
     return "closed";
 }

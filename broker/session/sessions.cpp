@@ -4,10 +4,11 @@
 
 namespace leat::session {
 namespace {
-constexpr std::size_t head_bytes = 256;      // a session's own: enough for most requests without records
-constexpr std::size_t frame_min = 8;         // api key, version, correlation id
+constexpr std::size_t head_bytes =
+    256;                              // a session's own: enough for most requests without records
+constexpr std::size_t frame_min = 8;  // api key, version, correlation id
 constexpr std::size_t merge_bytes_max = 4096;
-constexpr std::size_t events_max = 256;      // more at once are dropped: they are log lines
+constexpr std::size_t events_max = 256;  // more at once are dropped: they are log lines
 }  // namespace
 
 struct Sessions::Slot {
@@ -25,19 +26,22 @@ struct Sessions::Session {
     bool in_ready = false, in_pump = false, held = false, closing = false, write_lent = false;
     std::uint32_t body_size = 0, body_have = 0;
     Buffer body;
-    std::vector<Slot> slots;  // open answers, oldest first; a handful, so erasing the front is cheap
+    std::vector<Slot>
+        slots;  // open answers, oldest first; a handful, so erasing the front is cheap
     std::uint64_t first_slot = 0;
     std::vector<Buffer> out;  // frames in order, the first partly sent
     std::size_t out_sent = 0, out_bytes = 0;
     Instant last_active{}, read_due = never, write_due = never, registered = never;
 };
 
-Sessions::Sessions(Limits limits, BytePool& pool, Handler& handler) : limits_(limits), pool_(pool), handler_(handler) {}
+Sessions::Sessions(Limits limits, BytePool& pool, Handler& handler)
+    : limits_(limits), pool_(pool), handler_(handler) {}
 Sessions::~Sessions() = default;
 
 Sessions::Session* Sessions::find(SessionId id) const {
     const std::size_t index = static_cast<std::uint32_t>(id);
-    if (index >= sessions_.size() || !sessions_[index] || sessions_[index]->id != id) return nullptr;
+    if (index >= sessions_.size() || !sessions_[index] || sessions_[index]->id != id)
+        return nullptr;
     return sessions_[index].get();
 }
 
@@ -74,18 +78,21 @@ void Sessions::closed(Instant now, SessionId id) {
     if (session->reading == Session::Reading::wants_grant) pool_.forget(PoolClass::request, id);
     wakes_.erase({session->registered, id});
     const std::size_t index = static_cast<std::uint32_t>(id);
-    std::unique_ptr<Session> gone = std::move(sessions_[index]);  // before the handler drops its replies
+    std::unique_ptr<Session> gone =
+        std::move(sessions_[index]);  // before the handler drops its replies
     free_.push_back(static_cast<std::uint32_t>(index));
     --counters_.now_open;
     gone.reset();
     handler_.on_session_closed(id);
 }
 
-// -- reading ------------------------------------------------------------------------------------------
+// -- reading
+// ------------------------------------------------------------------------------------------
 
 bool Sessions::may_dispatch(const Session& session) const {
     return !session.held && !session.closing && session.reading != Session::Reading::off &&
-           session.slots.size() < limits_.pipelined_requests_max && session.out_bytes < limits_.unsent_bytes_max;
+           session.slots.size() < limits_.pipelined_requests_max &&
+           session.out_bytes < limits_.unsent_bytes_max;
 }
 
 MutableBytes Sessions::receive_window(Instant now, SessionId id) {
@@ -93,12 +100,15 @@ MutableBytes Sessions::receive_window(Instant now, SessionId id) {
     Session* session = find(id);
     if (session == nullptr || session->closing) return {};
     switch (session->reading) {
-        case Session::Reading::body: return session->body.all().subspan(session->body_have, session->body_size - session->body_have);
+        case Session::Reading::body:
+            return session->body.all().subspan(session->body_have,
+                                               session->body_size - session->body_have);
         case Session::Reading::head:
             if (!may_dispatch(*session)) return {};
             return MutableBytes(session->head).subspan(session->head_size);
         case Session::Reading::wants_grant:
-        case Session::Reading::off: break;
+        case Session::Reading::off:
+            break;
     }
     return {};
 }
@@ -119,8 +129,8 @@ void Sessions::received(Instant now, WallTime wall, SessionId id, std::size_t co
     run(now, wall, *session);
 }
 
-// Dispatches as many whole requests as there are and may be. A handler may close sessions only by marking,
-// so `session` stays valid throughout.
+// Dispatches as many whole requests as there are and may be. A handler may close sessions only by
+// marking, so `session` stays valid throughout.
 void Sessions::run(Instant now, WallTime wall, Session& session) {
     while (may_dispatch(session) && take_frame(now, wall, session)) {
     }
@@ -143,12 +153,14 @@ bool Sessions::take_frame(Instant now, WallTime wall, Session& session) {
     const std::int32_t length = load_big<std::int32_t>(session.head.data());
     if (length < 0) return close_now(session, CloseReason::negative_length, length), false;
     const auto size = static_cast<std::uint32_t>(length);
-    if (size > limits_.request_bytes_max) return close_now(session, CloseReason::frame_too_large, length), false;
+    if (size > limits_.request_bytes_max)
+        return close_now(session, CloseReason::frame_too_large, length), false;
     if (size < frame_min) return close_now(session, CloseReason::frame_too_short, length), false;
     if (size > head_bytes - 4) {
         session.body_size = size;
         session.reading = Session::Reading::wants_grant;
-        if (auto grant = pool_.ask(PoolClass::request, size, session.id)) grant_arrived(now, session, std::move(*grant));
+        if (auto grant = pool_.ask(PoolClass::request, size, session.id))
+            grant_arrived(now, session, std::move(*grant));
         return false;
     }
     if (session.head_size < 4 + size) {
@@ -161,7 +173,8 @@ bool Sessions::take_frame(Instant now, WallTime wall, Session& session) {
     session.read_due = never;
     dispatch(now, wall, session, ByteView(session.head).subspan(4, size), nullptr);
     const std::size_t left = session.head_size - (4 + size);
-    std::copy_n(session.head.begin() + static_cast<std::ptrdiff_t>(4 + size), left, session.head.begin());
+    std::copy_n(session.head.begin() + static_cast<std::ptrdiff_t>(4 + size), left,
+                session.head.begin());
     session.head_size = static_cast<std::uint16_t>(left);
     return true;
 }
@@ -178,7 +191,8 @@ void Sessions::grant_arrived(Instant now, Session& session, Grant grant) {
     mark_ready(session);
 }
 
-void Sessions::dispatch(Instant now, WallTime wall, Session& session, ByteView frame, Buffer* owner) {
+void Sessions::dispatch(Instant now, WallTime wall, Session& session, ByteView frame,
+                        Buffer* owner) {
     const std::uint64_t slot = session.first_slot + session.slots.size();
     session.slots.emplace_back();
     ++counters_.requests;
@@ -192,7 +206,8 @@ void Sessions::close_now(Session& session, CloseReason reason, std::int64_t deta
     session.body = Buffer();
     ++counters_.closed_by_us;
     if (events_.size() < events_max)
-        events_.push_back({.reason = reason, .session = session.id, .peer = session.peer, .detail = detail});
+        events_.push_back(
+            {.reason = reason, .session = session.id, .peer = session.peer, .detail = detail});
     mark_ready(session);
 }
 
@@ -221,7 +236,8 @@ void Sessions::pump(Instant now, WallTime wall) {
     }
 }
 
-// -- writing ------------------------------------------------------------------------------------------
+// -- writing
+// ------------------------------------------------------------------------------------------
 
 void Sessions::flush_slots(Session& session) {
     std::size_t done = 0;
@@ -229,8 +245,10 @@ void Sessions::flush_slots(Session& session) {
         if (slot.state == Slot::State::open) break;
         ++done;
         if (slot.state == Slot::State::close) {
-            if (session.out.empty()) close_now(session, slot.reason, 0);
-            else session.reading = Session::Reading::off;
+            if (session.out.empty())
+                close_now(session, slot.reason, 0);
+            else
+                session.reading = Session::Reading::off;
             --done;  // stays at the front: sent() looks again
             break;
         }
@@ -243,7 +261,8 @@ void Sessions::flush_slots(Session& session) {
         session.out_bytes += slot.frame.size();
         session.out.push_back(std::move(slot.frame));
     }
-    session.slots.erase(session.slots.begin(), session.slots.begin() + static_cast<std::ptrdiff_t>(done));
+    session.slots.erase(session.slots.begin(),
+                        session.slots.begin() + static_cast<std::ptrdiff_t>(done));
     session.first_slot += done;
     mark_ready(session);
     mark_pump(session);
@@ -255,13 +274,15 @@ ByteView Sessions::poll_write(SessionId id) {
     // Small answers that are ready together leave in one write.
     if (!session->write_lent && session->out_sent == 0 && session->out.size() > 1) {
         std::size_t count = 0, bytes = 0;
-        while (count < session->out.size() && bytes + session->out[count].size() <= merge_bytes_max) bytes += session->out[count++].size();
+        while (count < session->out.size() && bytes + session->out[count].size() <= merge_bytes_max)
+            bytes += session->out[count++].size();
         if (count > 1) {
             Buffer merged(bytes);
             std::size_t at = 0;
             for (std::size_t i = 0; i < count; at += session->out[i++].size())
                 copy_bytes(session->out[i].bytes(), merged.all().subspan(at));
-            session->out.erase(session->out.begin(), session->out.begin() + static_cast<std::ptrdiff_t>(count - 1));
+            session->out.erase(session->out.begin(),
+                               session->out.begin() + static_cast<std::ptrdiff_t>(count - 1));
             session->out.front() = std::move(merged);
         }
     }
@@ -328,20 +349,23 @@ std::optional<Event> Sessions::poll_event() {
     return event;
 }
 
-// -- time ---------------------------------------------------------------------------------------------
+// -- time
+// ---------------------------------------------------------------------------------------------
 
 milliseconds Sessions::patience(std::size_t bytes) const {
-    return limits_.crawl_base + milliseconds(static_cast<std::int64_t>(bytes) * 1000 / limits_.crawl_bytes_per_second);
+    return limits_.crawl_base +
+           milliseconds(static_cast<std::int64_t>(bytes) * 1000 / limits_.crawl_bytes_per_second);
 }
 
 Instant Sessions::next_due(const Session& session) const {
     Instant due = earlier(session.read_due, session.write_due);
-    if (session.slots.empty() && session.out.empty()) due = earlier(due, session.last_active + limits_.idle);
+    if (session.slots.empty() && session.out.empty())
+        due = earlier(due, session.last_active + limits_.idle);
     return due == never ? session.last_active + limits_.idle : due;
 }
 
-// One entry per session and wake-up: an entry that comes too early finds out and is pushed again, so a busy
-// session costs one heap operation per idle period and not one per request.
+// One entry per session and wake-up: an entry that comes too early finds out and is pushed again,
+// so a busy session costs one heap operation per idle period and not one per request.
 void Sessions::wake_at(Session& session, Instant when) {
     if (session.registered <= when) return;
     wakes_.erase({session.registered, session.id});
@@ -363,12 +387,14 @@ void Sessions::on_deadline(Instant now, WallTime wall) {
             close_now(*session, CloseReason::crawling, 0);
             continue;
         }
-        if (session->slots.empty() && session->out.empty() && session->last_active + limits_.idle <= now) {
+        if (session->slots.empty() && session->out.empty() &&
+            session->last_active + limits_.idle <= now) {
             close_now(*session, CloseReason::idle, 0);
             continue;
         }
         const Instant due = next_due(*session);
-        // Silent for long but with an answer to come (a parked fetch): look again an idle period later.
+        // Silent for long but with an answer to come (a parked fetch): look again an idle period
+        // later.
         wake_at(*session, due > now ? due : now + limits_.idle);
     }
     pump(now, wall);
@@ -378,8 +404,10 @@ void Sessions::close_all(Instant now, CloseReason reason) {
     now_ = now;
     for (auto& session : sessions_)
         if (session && !session->closing) {
-            if (session->out.empty()) close_now(*session, reason, 0);
-            else session->reading = Session::Reading::off;
+            if (session->out.empty())
+                close_now(*session, reason, 0);
+            else
+                session->reading = Session::Reading::off;
         }
 }
 
@@ -389,7 +417,8 @@ bool Sessions::has_unsent() const {
     });
 }
 
-// -- for Reply ----------------------------------------------------------------------------------------
+// -- for Reply
+// ----------------------------------------------------------------------------------------
 
 bool Sessions::slot_open(SessionId id, std::uint64_t slot) const {
     const Session* session = find(id);

@@ -1,12 +1,13 @@
-// Connections without sockets: bytes in, whole requests to the handler, answers out in the order of the
-// requests.
+// Connections without sockets: bytes in, whole requests to the handler, answers out in the order of
+// the requests.
 //
-// Reading. A session has a few hundred bytes of its own; a frame that fits there is dispatched from there.
-// A longer one is read only after a grant of the byte pool, straight into its own buffer. A session that
-// waits for a grant, has pipelined_requests_max answers to come, or too many unsent bytes, is not read.
-// Writing. An answer that is ready waits until all earlier ones are; then it is sent from where it was made.
-// Time. Whoever holds pool bytes (half a request, an unsent response) has crawl_base plus one second per
-// crawl_bytes_per_second to finish; then the connection is closed. Idle connections are closed as well.
+// Reading. A session has a few hundred bytes of its own; a frame that fits there is dispatched from
+// there. A longer one is read only after a grant of the byte pool, straight into its own buffer. A
+// session that waits for a grant, has pipelined_requests_max answers to come, or too many unsent
+// bytes, is not read. Writing. An answer that is ready waits until all earlier ones are; then it is
+// sent from where it was made. Time. Whoever holds pool bytes (half a request, an unsent response)
+// has crawl_base plus one second per crawl_bytes_per_second to finish; then the connection is
+// closed. Idle connections are closed as well.
 //
 // Nothing is dispatched from inside complete() or sent(): they only mark; pump() dispatches.
 #pragma once
@@ -61,10 +62,12 @@ public:
     void sent(Instant now, SessionId session, std::size_t count);
     void closed(Instant now, SessionId session);
     void on_deadline(Instant now, WallTime wall);
-    /// Dispatches what became possible: grants that arrived, answers that made room. After every other call.
+    /// Dispatches what became possible: grants that arrived, answers that made room. After every
+    /// other call.
     void pump(Instant now, WallTime wall);
     bool needs_pump() const { return !pump_.empty(); }
-    void close_all(Instant now, CloseReason reason);  ///< after the answers that are already complete
+    void close_all(Instant now,
+                   CloseReason reason);  ///< after the answers that are already complete
 
     // drain
     /// Borrowed until received(), closed(), or the next receive_window() of the same session.

@@ -10,7 +10,8 @@ Result<std::int64_t> ProducerIds::next() {
     if (counter_ == counter_end) {
         std::array<std::uint8_t, 8> random{};
         if (const Status filled = entropy_.fill(random); !filled) return fail(filled.error());
-        prefix_ = static_cast<std::int64_t>(load_big<std::uint64_t>(random.data()) >> 21) << 20;  // 43 bits, then 20 of zeros
+        prefix_ = static_cast<std::int64_t>(load_big<std::uint64_t>(random.data()) >> 21)
+                  << 20;  // 43 bits, then 20 of zeros
         counter_ = 0;
     }
     return prefix_ | counter_++;

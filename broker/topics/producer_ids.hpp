@@ -5,8 +5,9 @@
 
 namespace leat::topics {
 
-/// Fresh producer ids: 43 random bits drawn at each start, then a counter of 20 bits. Nothing is stored, and
-/// yet a gateway that is re-imaged, or restored from a backup, never hands out an id it gave before.
+/// Fresh producer ids: 43 random bits drawn at each start, then a counter of 20 bits. Nothing is
+/// stored, and yet a gateway that is re-imaged, or restored from a backup, never hands out an id it
+/// gave before.
 class ProducerIds {
 public:
     explicit ProducerIds(port::Entropy& entropy) : entropy_(entropy) {}

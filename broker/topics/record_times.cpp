@@ -11,11 +11,13 @@ constexpr std::size_t expanded_bytes_max = 32 * MiB;  // what validation let in
 
 class FirstAtOrAfter {
 public:
-    FirstAtOrAfter(const wire::BatchHeader& header, std::int64_t target) : header_(header), target_(target) {}
+    FirstAtOrAfter(const wire::BatchHeader& header, std::int64_t target)
+        : header_(header), target_(target) {}
     void operator()(std::int32_t, const RecordFacts& facts) {
         if (found) return;
-        const auto timestamp = static_cast<std::int64_t>(static_cast<std::uint64_t>(header_.base_timestamp) +
-                                                         static_cast<std::uint64_t>(facts.timestamp_delta));
+        const auto timestamp =
+            static_cast<std::int64_t>(static_cast<std::uint64_t>(header_.base_timestamp) +
+                                      static_cast<std::uint64_t>(facts.timestamp_delta));
         if (timestamp >= target_) found = {header_.base_offset + facts.offset_delta, timestamp};
     }
     std::optional<log::TimeDone::Found> found;
@@ -42,10 +44,12 @@ std::optional<log::TimeDone::Found> find_record_time(ByteView bytes, std::int64_
         return first.found;
     }
     PieceWalk<FirstAtOrAfter> walk(header.record_count, first);
-    (void)compression::decompress_chunks(batch->codec(), batch->records(), expanded_bytes_max, [&](ByteView piece) -> Status {
-        if (first.found) return fail(Error::closed);  // enough seen
-        return walk.feed(piece);
-    });
+    (void)compression::decompress_chunks(batch->codec(), batch->records(), expanded_bytes_max,
+                                         [&](ByteView piece) -> Status {
+                                             if (first.found)
+                                                 return fail(Error::closed);  // enough seen
+                                             return walk.feed(piece);
+                                         });
     return first.found;
 }
 

@@ -18,7 +18,8 @@ log::StreamPolicy policy_of(const TopicConfig& config) {
 }  // namespace
 
 Status Registry::load() {
-    if (const auto value = log_.find_fact(log::FactKind::node, bytes_of(next_stream_key)); value && value->size() == 4)
+    if (const auto value = log_.find_fact(log::FactKind::node, bytes_of(next_stream_key));
+        value && value->size() == 4)
         next_stream_ = load_big<log::StreamId>(value->data());
     Status status = ok();
     const TopicConfig fresh = new_config();
@@ -26,14 +27,17 @@ Status Registry::load() {
         if (!status) return;
         auto topic = decode_topic(key, value, fresh);
         if (!topic) {
-            load_problem_ = std::string("the fact of a topic cannot be read: ") + error_text(topic.error());
+            load_problem_ =
+                std::string("the fact of a topic cannot be read: ") + error_text(topic.error());
             status = fail(Error::corrupt);
             return;
         }
-        for (const log::StreamId stream : (*topic)->partitions) next_stream_ = std::max(next_stream_, stream + 1);
+        for (const log::StreamId stream : (*topic)->partitions)
+            next_stream_ = std::max(next_stream_, stream + 1);
         const Topic* loaded = insert(*std::move(topic));
         if (const Status declared = declare(*loaded); !declared) {
-            load_problem_ = "topic " + loaded->name + ": its streams: " + error_text(declared.error());
+            load_problem_ =
+                "topic " + loaded->name + ": its streams: " + error_text(declared.error());
             status = fail(declared.error());
         }
     });
@@ -67,7 +71,8 @@ const Topic* Registry::insert(std::unique_ptr<Topic> topic) {
     by_id_[mine->id] = mine;
     by_collision_[collision_key(mine->name)] = mine;
     for (std::size_t i = 0; i < mine->partitions.size(); ++i)
-        by_stream_[mine->partitions[i]] = {.topic = mine, .partition = static_cast<std::int32_t>(i)};
+        by_stream_[mine->partitions[i]] = {.topic = mine,
+                                           .partition = static_cast<std::int32_t>(i)};
     by_name_[mine->name] = std::move(topic);
     return mine;
 }
@@ -85,19 +90,23 @@ void Registry::forget(const Topic& topic) {
 
 Status Registry::declare(const Topic& topic) {
     for (const log::StreamId stream : topic.partitions)
-        if (const Status declared = log_.declare_stream(stream, policy_of(topic.config)); !declared) return declared;
+        if (const Status declared = log_.declare_stream(stream, policy_of(topic.config)); !declared)
+            return declared;
     return ok();
 }
 
 Result<log::CommitId> Registry::persist(Instant now, const Topic& topic) {
     std::array<std::uint8_t, 4> next{};
     store_big(next.data(), next_stream_);
-    // First the counter, then the topic: facts become durable in order, so no stream id is ever given twice.
-    if (auto put = log_.put_fact(now, log::FactKind::node, bytes_of(next_stream_key), next); !put) return put;
+    // First the counter, then the topic: facts become durable in order, so no stream id is ever
+    // given twice.
+    if (auto put = log_.put_fact(now, log::FactKind::node, bytes_of(next_stream_key), next); !put)
+        return put;
     return log_.put_fact(now, log::FactKind::topic, topic.id, encode_topic(topic));
 }
 
-Result<const Topic*> Registry::create(Instant now, std::string_view name, std::int32_t partitions, TopicConfig config) {
+Result<const Topic*> Registry::create(Instant now, std::string_view name, std::int32_t partitions,
+                                      TopicConfig config) {
     auto topic = std::make_unique<Topic>();
     topic->name = name;
     topic->config = std::move(config);
@@ -109,8 +118,10 @@ Result<const Topic*> Registry::create(Instant now, std::string_view name, std::i
 
     const Topic* created = insert(std::move(topic));
     Result<log::CommitId> commit = fail(Error::full);
-    if (const Status declared = declare(*created); !declared) commit = fail(declared.error());
-    else commit = persist(now, *created);
+    if (const Status declared = declare(*created); !declared)
+        commit = fail(declared.error());
+    else
+        commit = persist(now, *created);
     if (!commit) {
         forget(*created);
         return fail(commit.error());

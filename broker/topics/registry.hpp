@@ -1,8 +1,9 @@
-// Which topics there are: name <-> topic id <-> partitions <-> streams of the log. Each topic is one fact of
-// the log, so the registry is rebuilt from a replay of live facts and has no file of its own.
+// Which topics there are: name <-> topic id <-> partitions <-> streams of the log. Each topic is
+// one fact of the log, so the registry is rebuilt from a replay of live facts and has no file of
+// its own.
 //
-// A change is visible at once and durable when the returned commit is; who asked is answered then. If that
-// commit is given up (rolled_back), the change is undone.
+// A change is visible at once and durable when the returned commit is; who asked is answered then.
+// If that commit is given up (rolled_back), the change is undone.
 #pragma once
 
 #include <array>
@@ -21,15 +22,16 @@
 
 namespace leat::topics {
 
-using TopicId = std::array<std::uint8_t, 16>;  ///< a version 4 uuid, new at each creation, never zero
+using TopicId =
+    std::array<std::uint8_t, 16>;  ///< a version 4 uuid, new at each creation, never zero
 
 struct Topic {
     std::string name;
     TopicId id{};
     std::vector<log::StreamId> partitions;  ///< by partition index
     TopicConfig config;
-    bool internal = false;                  ///< `__consumer_offsets` and its like
-    log::CommitId created = 0;              ///< durable when the log's flushed_commit has reached it
+    bool internal = false;      ///< `__consumer_offsets` and its like
+    log::CommitId created = 0;  ///< durable when the log's flushed_commit has reached it
 };
 
 struct Place {
@@ -43,23 +45,30 @@ public:
         : log_(log), entropy_(entropy), defaults_(defaults) {}
 
     /// After log.open(): topics from facts, their streams declared.
-    /// fails: corrupt (a topic's fact is not readable; its text is in load_problem), what declare_stream says
+    /// fails: corrupt (a topic's fact is not readable; its text is in load_problem), what
+    /// declare_stream says
     Status load();
     const std::string& load_problem() const { return load_problem_; }
 
     const Topic* find(std::string_view name) const;
     const Topic* find(const TopicId& id) const;
     std::optional<Place> find_stream(log::StreamId stream) const;
-    const std::map<std::string, std::unique_ptr<Topic>, std::less<>>& all() const { return by_name_; }
+    const std::map<std::string, std::unique_ptr<Topic>, std::less<>>& all() const {
+        return by_name_;
+    }
     std::size_t partition_count() const { return by_stream_.size(); }
-    std::uint64_t changes() const { return changes_; }  ///< grows with every topic that comes or goes
+    std::uint64_t changes() const {
+        return changes_;
+    }  ///< grows with every topic that comes or goes
     /// The name of an existing topic that differs only in `.` and `_`; null if none.
     const Topic* find_collision(std::string_view name) const;
 
     TopicConfig new_config() const { return TopicConfig(defaults_); }
     /// `name` is legal, free and without collision; 1 <= partitions.
-    /// fails: full (the log's bound on streams), too_large (the fact), storage, what the entropy source says
-    Result<const Topic*> create(Instant now, std::string_view name, std::int32_t partitions, TopicConfig config);
+    /// fails: full (the log's bound on streams), too_large (the fact), storage, what the entropy
+    /// source says
+    Result<const Topic*> create(Instant now, std::string_view name, std::int32_t partitions,
+                                TopicConfig config);
     /// The topic's records are dead at once; the topic pointer is invalid afterwards.
     Result<log::CommitId> remove(Instant now, const Topic& topic);
     /// Commits in (first, last] never became durable: topics made in them are gone again.

@@ -11,40 +11,68 @@ constexpr std::int64_t int_max = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t long_max = std::numeric_limits<std::int64_t>::max();
 using Type = SettingType;
 
-// Kafka 4.3's topic settings. Where one log on flash has no use for a setting it is checked, kept and told
-// back, because tools set it as a matter of course; where the broker would have to do otherwise than asked
-// (recompress, keep data in a remote tier), only the value that it does is allowed.
+// Kafka 4.3's topic settings. Where one log on flash has no use for a setting it is checked, kept
+// and told back, because tools set it as a matter of course; where the broker would have to do
+// otherwise than asked (recompress, keep data in a remote tier), only the value that it does is
+// allowed.
 constexpr Setting table[] = {
-    {"cleanup.policy", Type::list, "delete", 0, 0, "delete|compact", "What becomes of old records: delete by age and size, or keep the newest of each key."},
-    {"compression.type", Type::string, "producer", 0, 0, "producer", "Batches are stored as the producer compressed them."},
-    {"delete.retention.ms", Type::int64, "86400000", 0, long_max, "", "How long tombstones of a compacted topic stay."},
-    {"file.delete.delay.ms", Type::int64, "60000", 0, long_max, "", "No effect here: one log, no files per topic."},
-    {"flush.messages", Type::int64, "9223372036854775807", 1, long_max, "", "No effect here: acks=all is answered after the flush, always."},
-    {"flush.ms", Type::int64, "9223372036854775807", 0, long_max, "", "No effect here: commits follow log.commit.interval.ms."},
-    {"follower.replication.throttled.replicas", Type::list, "", 0, 0, "", "No effect here: no followers."},
-    {"index.interval.bytes", Type::int32, "4096", 0, int_max, "", "No effect here: segments end in a footer."},
-    {"leader.replication.throttled.replicas", Type::list, "", 0, 0, "", "No effect here: no followers."},
-    {"local.retention.bytes", Type::int64, "-2", -2, long_max, "", "No effect here: no remote tier."},
+    {"cleanup.policy", Type::list, "delete", 0, 0, "delete|compact",
+     "What becomes of old records: delete by age and size, or keep the newest of each key."},
+    {"compression.type", Type::string, "producer", 0, 0, "producer",
+     "Batches are stored as the producer compressed them."},
+    {"delete.retention.ms", Type::int64, "86400000", 0, long_max, "",
+     "How long tombstones of a compacted topic stay."},
+    {"file.delete.delay.ms", Type::int64, "60000", 0, long_max, "",
+     "No effect here: one log, no files per topic."},
+    {"flush.messages", Type::int64, "9223372036854775807", 1, long_max, "",
+     "No effect here: acks=all is answered after the flush, always."},
+    {"flush.ms", Type::int64, "9223372036854775807", 0, long_max, "",
+     "No effect here: commits follow log.commit.interval.ms."},
+    {"follower.replication.throttled.replicas", Type::list, "", 0, 0, "",
+     "No effect here: no followers."},
+    {"index.interval.bytes", Type::int32, "4096", 0, int_max, "",
+     "No effect here: segments end in a footer."},
+    {"leader.replication.throttled.replicas", Type::list, "", 0, 0, "",
+     "No effect here: no followers."},
+    {"local.retention.bytes", Type::int64, "-2", -2, long_max, "",
+     "No effect here: no remote tier."},
     {"local.retention.ms", Type::int64, "-2", -2, long_max, "", "No effect here: no remote tier."},
-    {"max.compaction.lag.ms", Type::int64, "9223372036854775807", 1, long_max, "", "Longest time a record of a compacted topic stays uncompacted."},
-    {"max.message.bytes", Type::int32, "", 0, int_max, "", "Largest record batch; at most half a segment of the log."},
-    {"message.timestamp.after.max.ms", Type::int64, "", 0, long_max, "", "How far in the future a record's CreateTime may lie."},
-    {"message.timestamp.before.max.ms", Type::int64, "", 0, long_max, "", "How far in the past a record's CreateTime may lie."},
-    {"message.timestamp.type", Type::string, "CreateTime", 0, 0, "CreateTime|LogAppendTime", "Whose clock stamps the records."},
-    {"min.cleanable.dirty.ratio", Type::real, "0.5", 0, 1, "", "When a compacted topic is worth compacting."},
-    {"min.compaction.lag.ms", Type::int64, "0", 0, long_max, "", "Shortest time a record stays uncompacted."},
-    {"min.insync.replicas", Type::int32, "1", 1, int_max, "", "No effect here: one node; durable means flushed."},
+    {"max.compaction.lag.ms", Type::int64, "9223372036854775807", 1, long_max, "",
+     "Longest time a record of a compacted topic stays uncompacted."},
+    {"max.message.bytes", Type::int32, "", 0, int_max, "",
+     "Largest record batch; at most half a segment of the log."},
+    {"message.timestamp.after.max.ms", Type::int64, "", 0, long_max, "",
+     "How far in the future a record's CreateTime may lie."},
+    {"message.timestamp.before.max.ms", Type::int64, "", 0, long_max, "",
+     "How far in the past a record's CreateTime may lie."},
+    {"message.timestamp.type", Type::string, "CreateTime", 0, 0, "CreateTime|LogAppendTime",
+     "Whose clock stamps the records."},
+    {"min.cleanable.dirty.ratio", Type::real, "0.5", 0, 1, "",
+     "When a compacted topic is worth compacting."},
+    {"min.compaction.lag.ms", Type::int64, "0", 0, long_max, "",
+     "Shortest time a record stays uncompacted."},
+    {"min.insync.replicas", Type::int32, "1", 1, int_max, "",
+     "No effect here: one node; durable means flushed."},
     {"preallocate", Type::boolean, "false", 0, 0, "", "No effect here: the log is preallocated."},
-    {"remote.log.copy.disable", Type::boolean, "false", 0, 0, "", "No effect here: no remote tier."},
-    {"remote.log.delete.on.disable", Type::boolean, "false", 0, 0, "", "No effect here: no remote tier."},
-    {"remote.storage.enable", Type::boolean, "false", 0, 0, "false", "There is no remote tier here."},
-    {"retention.bytes", Type::int64, "", -1, long_max, "", "Batch bytes a partition keeps; -1: no bound."},
-    {"retention.ms", Type::int64, "", -1, long_max, "", "How long records are kept, in the log's own time; -1: for ever."},
-    {"segment.bytes", Type::int32, "1073741824", 14, int_max, "", "No effect here: the log's segments are shared and of one size."},
-    {"segment.index.bytes", Type::int32, "10485760", 4, int_max, "", "No effect here: segments end in a footer."},
+    {"remote.log.copy.disable", Type::boolean, "false", 0, 0, "",
+     "No effect here: no remote tier."},
+    {"remote.log.delete.on.disable", Type::boolean, "false", 0, 0, "",
+     "No effect here: no remote tier."},
+    {"remote.storage.enable", Type::boolean, "false", 0, 0, "false",
+     "There is no remote tier here."},
+    {"retention.bytes", Type::int64, "", -1, long_max, "",
+     "Batch bytes a partition keeps; -1: no bound."},
+    {"retention.ms", Type::int64, "", -1, long_max, "",
+     "How long records are kept, in the log's own time; -1: for ever."},
+    {"segment.bytes", Type::int32, "1073741824", 14, int_max, "",
+     "No effect here: the log's segments are shared and of one size."},
+    {"segment.index.bytes", Type::int32, "10485760", 4, int_max, "",
+     "No effect here: segments end in a footer."},
     {"segment.jitter.ms", Type::int64, "0", 0, long_max, "", "No effect here."},
-    {"segment.ms", Type::int64, "604800000", 1, long_max, "", "No effect here: the log's segments are shared."},
-    {"unclean.leader.election.enable", Type::boolean, "false", 0, 0, "", "No effect here: one node."},
+    {"segment.ms", Type::int64, "604800000", 1, long_max, "",
+     "No effect here: the log's segments are shared."},
+    {"unclean.leader.election.enable", Type::boolean, "false", 0, 0, "",
+     "No effect here: one node."},
 };
 
 std::string_view trimmed(std::string_view text) {
@@ -64,44 +92,56 @@ bool all_parts(std::string_view text, char separator, F&& accept) {
 }
 
 bool is_choice(std::string_view choices, std::string_view word) {
-    return choices.empty() || !all_parts(choices, '|', [word](std::string_view choice) { return choice != word; });
+    return choices.empty() ||
+           !all_parts(choices, '|', [word](std::string_view choice) { return choice != word; });
 }
 
 std::optional<std::int64_t> number(std::string_view text) {
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
+    if (error != std::errc() || end != text.data() + text.size() || text.empty())
+        return std::nullopt;
     return value;
 }
 
 std::string problem_of(const Setting& setting, std::string_view value) {
-    const std::string named = "Invalid value " + std::string(value) + " for configuration " + std::string(setting.name) + ": ";
+    const std::string named = "Invalid value " + std::string(value) + " for configuration " +
+                              std::string(setting.name) + ": ";
     switch (setting.type) {
         case Type::boolean:
             if (value != "true" && value != "false") return named + "must be true or false";
-            if (!is_choice(setting.choices, value)) return named + "this broker supports only " + std::string(setting.choices);
+            if (!is_choice(setting.choices, value))
+                return named + "this broker supports only " + std::string(setting.choices);
             return {};
         case Type::int32:
         case Type::int64: {
             const auto parsed = number(value);
             if (!parsed) return named + "not a number";
             if (*parsed < setting.min || *parsed > setting.max)
-                return named + "must be from " + std::to_string(setting.min) + " to " + std::to_string(setting.max);
+                return named + "must be from " + std::to_string(setting.min) + " to " +
+                       std::to_string(setting.max);
             return {};
         }
         case Type::real: {
             double parsed = 0;
-            const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
-            if (error != std::errc() || end != value.data() + value.size()) return named + "not a number";
-            if (!(parsed >= static_cast<double>(setting.min) && parsed <= static_cast<double>(setting.max)))
+            const auto [end, error] =
+                std::from_chars(value.data(), value.data() + value.size(), parsed);
+            if (error != std::errc() || end != value.data() + value.size())
+                return named + "not a number";
+            if (!(parsed >= static_cast<double>(setting.min) &&
+                  parsed <= static_cast<double>(setting.max)))
                 return named + "must be from 0 to 1";
             return {};
         }
         case Type::string:
-            return is_choice(setting.choices, value) ? std::string() : named + "must be one of " + std::string(setting.choices);
+            return is_choice(setting.choices, value)
+                       ? std::string()
+                       : named + "must be one of " + std::string(setting.choices);
         case Type::list:
             if (value.empty() && setting.choices.empty()) return {};
-            if (all_parts(value, ',', [&](std::string_view word) { return is_choice(setting.choices, word); })) return {};
+            if (all_parts(value, ',',
+                          [&](std::string_view word) { return is_choice(setting.choices, word); }))
+                return {};
             return named + "must be made of " + std::string(setting.choices);
     }
     return named + "not understood";
@@ -117,8 +157,9 @@ milliseconds bound(std::string_view text) {
 std::span<const Setting> settings() { return table; }
 
 const Setting* find_setting(std::string_view name) {
-    const auto at = std::lower_bound(std::begin(table), std::end(table), name,
-                                     [](const Setting& setting, std::string_view wanted) { return setting.name < wanted; });
+    const auto at = std::lower_bound(
+        std::begin(table), std::end(table), name,
+        [](const Setting& setting, std::string_view wanted) { return setting.name < wanted; });
     return at != std::end(table) && at->name == name ? &*at : nullptr;
 }
 
@@ -140,12 +181,16 @@ std::string TopicConfig::set(std::string_view name, std::optional<std::string_vi
 
 std::string TopicConfig::value(const Setting& setting) const {
     if (const auto at = overrides_.find(setting.name); at != overrides_.end()) return at->second;
-    const auto unbounded = [](milliseconds value) { return std::to_string(value.count() < 0 ? long_max : value.count()); };
+    const auto unbounded = [](milliseconds value) {
+        return std::to_string(value.count() < 0 ? long_max : value.count());
+    };
     if (setting.name == "max.message.bytes") return std::to_string(defaults_.message_bytes_max);
     if (setting.name == "retention.ms") return std::to_string(defaults_.retention.count());
     if (setting.name == "retention.bytes") return std::to_string(defaults_.retention_bytes);
-    if (setting.name == "message.timestamp.after.max.ms") return unbounded(defaults_.timestamp_after_max);
-    if (setting.name == "message.timestamp.before.max.ms") return unbounded(defaults_.timestamp_before_max);
+    if (setting.name == "message.timestamp.after.max.ms")
+        return unbounded(defaults_.timestamp_after_max);
+    if (setting.name == "message.timestamp.before.max.ms")
+        return unbounded(defaults_.timestamp_before_max);
     return std::string(setting.fallback);
 }
 

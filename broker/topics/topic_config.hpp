@@ -1,5 +1,5 @@
-// A topic's settings: Kafka's names and values, the few that matter here parsed. Unknown names and bad values
-// are refused (INVALID_CONFIG), never kept silently.
+// A topic's settings: Kafka's names and values, the few that matter here parsed. Unknown names and
+// bad values are refused (INVALID_CONFIG), never kept silently.
 #pragma once
 
 #include <cstdint>
@@ -23,17 +23,26 @@ struct TopicDefaults {
 };
 
 /// ConfigDef types as DescribeConfigs v3 tells them.
-enum class SettingType : std::int8_t { boolean = 1, string = 2, int32 = 3, int64 = 5, real = 6, list = 7 };
+enum class SettingType : std::int8_t {
+    boolean = 1,
+    string = 2,
+    int32 = 3,
+    int64 = 5,
+    real = 6,
+    list = 7
+};
 
 struct Setting {
     std::string_view name;
     SettingType type;
-    std::string_view fallback;       ///< Kafka's default; empty where the broker's configuration gives it
-    std::int64_t min, max;           ///< for numbers
-    std::string_view choices;        ///< for strings and lists: allowed words, separated by `|`; empty: free
+    std::string_view
+        fallback;           ///< Kafka's default; empty where the broker's configuration gives it
+    std::int64_t min, max;  ///< for numbers
+    std::string_view
+        choices;  ///< for strings and lists: allowed words, separated by `|`; empty: free
     std::string_view documentation;
 };
-std::span<const Setting> settings();   ///< sorted by name
+std::span<const Setting> settings();  ///< sorted by name
 const Setting* find_setting(std::string_view name);
 
 class TopicConfig {
@@ -49,7 +58,9 @@ public:
     const std::map<std::string, std::string, std::less<>>& overrides() const { return overrides_; }
     bool is_override(std::string_view name) const { return overrides_.contains(name); }
 
-    milliseconds retention() const { return retention_; }           ///< -1: for ever; also when only compacted
+    milliseconds retention() const {
+        return retention_;
+    }  ///< -1: for ever; also when only compacted
     std::int64_t retention_bytes() const { return retention_bytes_; }
     std::uint32_t message_bytes_max() const { return message_bytes_max_; }
     bool log_append_time() const { return log_append_time_; }

@@ -69,7 +69,8 @@ std::vector<std::uint8_t> encode_topic(const Topic& topic) {
     return std::move(out.bytes);
 }
 
-Result<std::unique_ptr<Topic>> decode_topic(ByteView key, ByteView value, const TopicConfig& fresh) {
+Result<std::unique_ptr<Topic>> decode_topic(ByteView key, ByteView value,
+                                            const TopicConfig& fresh) {
     auto topic = std::make_unique<Topic>();
     if (key.size() != topic->id.size()) return fail(Error::malformed);
     std::copy(key.begin(), key.end(), topic->id.begin());
@@ -79,16 +80,19 @@ Result<std::unique_ptr<Topic>> decode_topic(ByteView key, ByteView value, const 
     topic->internal = (in.number<std::uint8_t>() & flag_internal) != 0;
     const std::uint32_t partitions = in.number<std::uint32_t>();
     if (partitions > in.left.size() / sizeof(log::StreamId)) return fail(Error::truncated);
-    for (std::uint32_t i = 0; i < partitions; ++i) topic->partitions.push_back(in.number<log::StreamId>());
+    for (std::uint32_t i = 0; i < partitions; ++i)
+        topic->partitions.push_back(in.number<log::StreamId>());
     topic->config = fresh;
     const std::uint16_t overrides = in.number<std::uint16_t>();
     for (std::uint16_t i = 0; i < overrides && in.ok; ++i) {
         const std::string_view name = in.text();
         const std::string_view text = in.text();
-        (void)topic->config.set(name, text);  // a setting of another version: the default is in force
+        (void)topic->config.set(name,
+                                text);  // a setting of another version: the default is in force
     }
     if (!in.ok) return fail(Error::truncated);
-    if (topic_name_problem(topic->name) != nullptr || topic->partitions.empty()) return fail(Error::malformed);
+    if (topic_name_problem(topic->name) != nullptr || topic->partitions.empty())
+        return fail(Error::malformed);
     return topic;
 }
 

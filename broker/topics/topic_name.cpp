@@ -9,7 +9,8 @@ const char* topic_name_problem(std::string_view name) {
     if (name == "." || name == "..") return "'.' and '..' are not allowed";
     if (name.size() > topic_name_bytes_max) return "the length is above 249 characters";
     const bool legal = std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
     });
     return legal ? nullptr : "a character other than ASCII alphanumerics, '.', '_' and '-'";
 }

@@ -11,19 +11,27 @@ using wire::ErrorCode;
 
 ErrorCode code_of(Error error) {
     switch (error) {
-        case Error::full: return ErrorCode::not_enough_replicas;
-        case Error::too_large: return ErrorCode::message_too_large;
-        case Error::not_found: return ErrorCode::unknown_topic_or_partition;
-        default: return ErrorCode::kafka_storage_error;
+        case Error::full:
+            return ErrorCode::not_enough_replicas;
+        case Error::too_large:
+            return ErrorCode::message_too_large;
+        case Error::not_found:
+            return ErrorCode::unknown_topic_or_partition;
+        default:
+            return ErrorCode::kafka_storage_error;
     }
 }
 
 const char* message_of(Error error) {
     switch (error) {
-        case Error::full: return "the log is full: nothing in it may be freed yet";
-        case Error::too_large: return "the batch is larger than the log can take";
-        case Error::storage: return "the log cannot write";
-        default: return error_text(error);
+        case Error::full:
+            return "the log is full: nothing in it may be freed yet";
+        case Error::too_large:
+            return "the batch is larger than the log can take";
+        case Error::storage:
+            return "the log cannot write";
+        default:
+            return error_text(error);
     }
 }
 
@@ -33,19 +41,20 @@ std::uint32_t Topics::message_bytes_max(const Topic& topic) const {
     return std::min(topic.config.message_bytes_max(), log_.max_batch_bytes());
 }
 
-Append Topics::append(Instant now, WallTime wall, const Topic& topic, std::int32_t partition, ByteView records,
-                      std::int16_t version) {
+Append Topics::append(Instant now, WallTime wall, const Topic& topic, std::int32_t partition,
+                      ByteView records, std::int16_t version) {
     const log::StreamId stream = topic.partitions[static_cast<std::size_t>(partition)];
     Append result;
     if (const log::StreamState* state = log_.stream(stream)) result.log_start = state->log_start;
 
-    Validated batch = validate(records, BatchRules{.produce_version = version,
-                                                   .bytes_max = message_bytes_max(topic),
-                                                   .compacted = topic.config.compacted(),
-                                                   .now = wall,
-                                                   .check_times = log_.wall_trusted() && !topic.config.log_append_time(),
-                                                   .before_max = topic.config.timestamp_before_max(),
-                                                   .after_max = topic.config.timestamp_after_max()});
+    Validated batch = validate(
+        records, BatchRules{.produce_version = version,
+                            .bytes_max = message_bytes_max(topic),
+                            .compacted = topic.config.compacted(),
+                            .now = wall,
+                            .check_times = log_.wall_trusted() && !topic.config.log_append_time(),
+                            .before_max = topic.config.timestamp_before_max(),
+                            .after_max = topic.config.timestamp_after_max()});
     if (batch.error != ErrorCode::none) {
         ++counters_.refused;
         result.error = batch.error;
@@ -56,9 +65,10 @@ Append Topics::append(Instant now, WallTime wall, const Topic& topic, std::int32
 
     const wire::BatchHeader& header = batch.header;
     if (header.producer_id >= 0) {
-        const ProducerStamp stamp{.epoch = header.producer_epoch,
-                                  .first_sequence = header.base_sequence,
-                                  .last_sequence = last_sequence_of(header.base_sequence, header.last_offset_delta)};
+        const ProducerStamp stamp{
+            .epoch = header.producer_epoch,
+            .first_sequence = header.base_sequence,
+            .last_sequence = last_sequence_of(header.base_sequence, header.last_offset_delta)};
         const ProducerDecision decision = decide(log_.producer(stream, header.producer_id), stamp);
         if (decision.kind == ProducerDecision::Kind::duplicate) {
             ++counters_.duplicates;
@@ -98,10 +108,12 @@ Append Topics::append(Instant now, WallTime wall, const Topic& topic, std::int32
     if (request.log_append_time) result.log_append_time = wall.time_since_epoch().count();
     result.commit = appended->commit;
     const auto bytes = static_cast<std::uint32_t>(records.size());
-    if (!unflushed_.empty() && unflushed_.back().commit == appended->commit && unflushed_.back().advance.stream == stream)
+    if (!unflushed_.empty() && unflushed_.back().commit == appended->commit &&
+        unflushed_.back().advance.stream == stream)
         unflushed_.back().advance.bytes += bytes;
     else
-        unflushed_.push_back({.commit = appended->commit, .advance = {.stream = stream, .bytes = bytes}});
+        unflushed_.push_back(
+            {.commit = appended->commit, .advance = {.stream = stream, .bytes = bytes}});
     return result;
 }
 
@@ -109,12 +121,14 @@ Topics::OffsetAnswer Topics::list_offset(Instant now, log::StreamId stream, List
     const log::StreamState* state = log_.stream(stream);
     if (state == nullptr) return {};
     switch (kind) {
-        case ListOffsetsKind::earliest: return {.offset = state->log_start};
+        case ListOffsetsKind::earliest:
+            return {.offset = state->log_start};
         case ListOffsetsKind::latest:
             if (state->log_end > state->flushed) log_.flush_soon(now);
             return {.offset = state->flushed};
         case ListOffsetsKind::max_timestamp:
-            if (state->max_timestamp_offset < state->log_start || state->max_timestamp < 0) return {};
+            if (state->max_timestamp_offset < state->log_start || state->max_timestamp < 0)
+                return {};
             if (state->max_timestamp_offset >= state->flushed) {
                 log_.flush_soon(now);
                 return {.again = true};
@@ -125,14 +139,17 @@ Topics::OffsetAnswer Topics::list_offset(Instant now, log::StreamId stream, List
 }
 
 std::optional<Advance> Topics::poll_advance() {
-    if (unflushed_.empty() || unflushed_.front().commit > log_.flushed_commit()) return std::nullopt;
+    if (unflushed_.empty() || unflushed_.front().commit > log_.flushed_commit())
+        return std::nullopt;
     const Advance advance = unflushed_.front().advance;
     unflushed_.pop_front();
     return advance;
 }
 
 void Topics::rolled_back(log::CommitId first, log::CommitId last) {
-    std::erase_if(unflushed_, [=](const Unflushed& entry) { return entry.commit > first && entry.commit <= last; });
+    std::erase_if(unflushed_, [=](const Unflushed& entry) {
+        return entry.commit > first && entry.commit <= last;
+    });
     registry.rolled_back(first, last);
 }
 

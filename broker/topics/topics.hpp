@@ -1,7 +1,7 @@
 // The room's door: topics, their partitions, and what may be appended to and asked of them.
 //
-// A partition has no object of its own: its offsets and producer state are a stream of the log, its settings
-// its topic's. high_watermark is the log's flushed offset, so what is readable is durable.
+// A partition has no object of its own: its offsets and producer state are a stream of the log, its
+// settings its topic's. high_watermark is the log's flushed offset, so what is readable is durable.
 #pragma once
 
 #include <deque>
@@ -18,14 +18,15 @@ namespace leat::topics {
 /// What became of one batch.
 struct Append {
     wire::ErrorCode error = wire::ErrorCode::none;
-    /// The log's open group and its successor are full: nothing happened; ask again after the next commit.
+    /// The log's open group and its successor are full: nothing happened; ask again after the next
+    /// commit.
     bool again = false;
-    bool duplicate = false;             ///< recognised as sent before: the offsets are the original's
+    bool duplicate = false;  ///< recognised as sent before: the offsets are the original's
     log::Offset base_offset = -1;
     std::int64_t log_append_time = -1;  ///< for LogAppendTime topics
     log::Offset log_start = -1;
-    log::CommitId commit = 0;           ///< acks=all is answered when this is durable
-    std::string message;                ///< for people, on errors
+    log::CommitId commit = 0;  ///< acks=all is answered when this is durable
+    std::string message;       ///< for people, on errors
     std::vector<RecordProblem> record_problems;
 };
 
@@ -51,12 +52,14 @@ public:
 
     /// One partition's records of a Produce request, version `version` of which it came in.
     /// `partition` is inside the topic. The bytes are borrowed for the call.
-    Append append(Instant now, WallTime wall, const Topic& topic, std::int32_t partition, ByteView records, std::int16_t version);
+    Append append(Instant now, WallTime wall, const Topic& topic, std::int32_t partition,
+                  ByteView records, std::int16_t version);
 
     struct OffsetAnswer {
         log::Offset offset = -1;
         std::int64_t timestamp = -1;
-        bool again = false;  ///< max_timestamp only: the record is not durable yet; ask after the open commit
+        bool again = false;  ///< max_timestamp only: the record is not durable yet; ask after the
+                             ///< open commit
     };
     OffsetAnswer list_offset(Instant now, log::StreamId stream, ListOffsetsKind kind);
 

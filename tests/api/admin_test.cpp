@@ -51,7 +51,9 @@ Created create(ApiBench& bench, const CreateSpec& spec) {
     const auto response = bench.call<wire::CreateTopicsResponse>(request, spec.version);
     REQUIRE(response.topics.size() == 1);
     const auto one = response.topics.front();
-    return {one.error_code, std::string(one.error_message.view()), one.topic_id, one.num_partitions, one.replication_factor, one.configs.size()};
+    return {one.error_code,         std::string(one.error_message.view()),
+            one.topic_id,           one.num_partitions,
+            one.replication_factor, one.configs.size()};
 }
 
 }  // namespace
@@ -61,8 +63,29 @@ TEST_CASE("metadata: byte for byte, v1 of one topic") {
     bench.topic("t");
     const auto id = bench.open();
     bench.send(id, from_hex("00000012 0003 0001 00000007 0001 74 00000001 0001 74"));
-    CHECK(to_hex(bench.take(id)) == "00000041" "00000007" "00000001" "00000000" "0001" "68" "00002384" "ffff" "00000000" "00000001" "0000" "0001" "74" "00"
-                                    "00000001" "0000" "00000000" "00000000" "00000001" "00000000" "00000001" "00000000");
+    CHECK(to_hex(bench.take(id)) ==
+          "00000041"
+          "00000007"
+          "00000001"
+          "00000000"
+          "0001"
+          "68"
+          "00002384"
+          "ffff"
+          "00000000"
+          "00000001"
+          "0000"
+          "0001"
+          "74"
+          "00"
+          "00000001"
+          "0000"
+          "00000000"
+          "00000000"
+          "00000001"
+          "00000000"
+          "00000001"
+          "00000000");
 }
 
 TEST_CASE("metadata: node 0 is broker and controller, epochs are -1, the cluster id is there") {
@@ -102,7 +125,8 @@ TEST_CASE("metadata: null means all; empty means all in v0 and none from v1") {
     CHECK(bench.call<wire::MetadataResponse>(request, 0).topics.size() == 2);
     CHECK(bench.call<wire::MetadataResponse>(request, 1).topics.empty());
     request.topics = nullptr;
-    for (std::int16_t version = 1; version <= 12; ++version) CHECK(bench.call<wire::MetadataResponse>(request, version).topics.size() == 2);
+    for (std::int16_t version = 1; version <= 12; ++version)
+        CHECK(bench.call<wire::MetadataResponse>(request, version).topics.size() == 2);
 }
 
 TEST_CASE("metadata: a topic that may be created is, and is answered once it is durable") {
@@ -125,22 +149,26 @@ TEST_CASE("metadata: a topic that may be created is, and is answered once it is 
     CHECK(topic.partitions.size() == 1);
 }
 
-TEST_CASE("metadata: nothing is created when the client or the broker says no, nor under a bad name") {
+TEST_CASE(
+    "metadata: nothing is created when the client or the broker says no, nor under a bad name") {
     ApiBench bench;
     const auto asked = named("new");
     wire::MetadataRequest request;
     request.topics = std::span(&asked, 1);
     request.allow_auto_topic_creation = false;
-    CHECK(bench.call<wire::MetadataResponse>(request, 9).topics.front().error_code == ErrorCode::unknown_topic_or_partition);
+    CHECK(bench.call<wire::MetadataResponse>(request, 9).topics.front().error_code ==
+          ErrorCode::unknown_topic_or_partition);
     const auto bad = named("a b");
     request.topics = std::span(&bad, 1);
     request.allow_auto_topic_creation = true;
-    CHECK(bench.call<wire::MetadataResponse>(request, 9).topics.front().error_code == ErrorCode::invalid_topic_exception);
+    CHECK(bench.call<wire::MetadataResponse>(request, 9).topics.front().error_code ==
+          ErrorCode::invalid_topic_exception);
     api::Settings settings = ApiBench::default_settings();
     settings.auto_create_topics = false;
     ApiBench strict(settings);
     request.topics = std::span(&asked, 1);
-    CHECK(strict.call<wire::MetadataResponse>(request, 9).topics.front().error_code == ErrorCode::unknown_topic_or_partition);
+    CHECK(strict.call<wire::MetadataResponse>(request, 9).topics.front().error_code ==
+          ErrorCode::unknown_topic_or_partition);
     CHECK(bench.topics.registry.all().empty());
     CHECK(strict.topics.registry.all().empty());
 }
@@ -178,8 +206,10 @@ TEST_CASE("create topics: v2 to v7, defaults from v4, replicas accepted") {
             CHECK(created.configs == topics::settings().size());
         }
         if (version >= 7) CHECK(created.id.bytes == bench.topics.registry.find("t")->id);
-        const auto defaults = create(bench, {.name = "d", .partitions = -1, .replicas = -1, .version = version});
-        CHECK(defaults.error == (version >= 4 ? ErrorCode::none : ErrorCode::invalid_replication_factor));
+        const auto defaults =
+            create(bench, {.name = "d", .partitions = -1, .replicas = -1, .version = version});
+        CHECK(defaults.error ==
+              (version >= 4 ? ErrorCode::none : ErrorCode::invalid_replication_factor));
     }
 }
 
@@ -197,9 +227,12 @@ TEST_CASE("create topics: each refusal has Kafka's code and creates nothing") {
     CHECK(create(bench, {.partitions = 10'001}).error == ErrorCode::invalid_partitions);
     CHECK(create(bench, {.replicas = 0}).error == ErrorCode::invalid_replication_factor);
     CHECK(create(bench, {.replicas = -2}).error == ErrorCode::invalid_replication_factor);
-    CHECK(create(bench, {.key = "no.such.setting", .value = "1"}).error == ErrorCode::invalid_config);
-    CHECK(create(bench, {.key = "retention.ms", .value = "soon"}).error == ErrorCode::invalid_config);
-    CHECK(create(bench, {.key = "retention.ms", .value = nullptr}).error == ErrorCode::invalid_config);
+    CHECK(create(bench, {.key = "no.such.setting", .value = "1"}).error ==
+          ErrorCode::invalid_config);
+    CHECK(create(bench, {.key = "retention.ms", .value = "soon"}).error ==
+          ErrorCode::invalid_config);
+    CHECK(create(bench, {.key = "retention.ms", .value = nullptr}).error ==
+          ErrorCode::invalid_config);
     CHECK(create(bench, {.validate_only = true}).error == ErrorCode::none);
     bench.log.streams_max = 2;
     const auto full = create(bench, {});
@@ -245,10 +278,12 @@ TEST_CASE("create topics: a manual assignment to this node is taken, others are 
     CHECK(bench.call<wire::CreateTopicsResponse>(request, 7).topics.front().num_partitions == 2);
     topic.name = "u";
     assignments[1].broker_ids = std::span(&there, 1);
-    CHECK(bench.call<wire::CreateTopicsResponse>(request, 7).topics.front().error_code == ErrorCode::invalid_replica_assignment);
+    CHECK(bench.call<wire::CreateTopicsResponse>(request, 7).topics.front().error_code ==
+          ErrorCode::invalid_replica_assignment);
     assignments[1].broker_ids = std::span(&here, 1);
     assignments[1].partition_index = 2;
-    CHECK(bench.call<wire::CreateTopicsResponse>(request, 7).topics.front().error_code == ErrorCode::invalid_replica_assignment);
+    CHECK(bench.call<wire::CreateTopicsResponse>(request, 7).topics.front().error_code ==
+          ErrorCode::invalid_replica_assignment);
 }
 
 TEST_CASE("create and delete are answered when durable, and are storage errors when given up") {
@@ -264,11 +299,13 @@ TEST_CASE("create and delete are answered when durable, and are storage errors w
     CHECK(bench.take(id).empty());
     bench.log.give_up();
     bench.settle();
-    CHECK(bench.answer<wire::CreateTopicsResponse>(id, 7).topics.front().error_code == ErrorCode::kafka_storage_error);
+    CHECK(bench.answer<wire::CreateTopicsResponse>(id, 7).topics.front().error_code ==
+          ErrorCode::kafka_storage_error);
     CHECK(bench.topics.registry.find("t") == nullptr);
     bench.send(id, request_frame(request, 7));
     bench.flush();
-    CHECK(bench.answer<wire::CreateTopicsResponse>(id, 7).topics.front().error_code == ErrorCode::none);
+    CHECK(bench.answer<wire::CreateTopicsResponse>(id, 7).topics.front().error_code ==
+          ErrorCode::none);
 
     const wire::StringView name = "t";
     wire::DeleteTopicsRequest remove;
@@ -276,7 +313,8 @@ TEST_CASE("create and delete are answered when durable, and are storage errors w
     bench.send(id, request_frame(remove, 5));
     CHECK(bench.take(id).empty());
     bench.flush();
-    CHECK(bench.answer<wire::DeleteTopicsResponse>(id, 5).responses.front().error_code == ErrorCode::none);
+    CHECK(bench.answer<wire::DeleteTopicsResponse>(id, 5).responses.front().error_code ==
+          ErrorCode::none);
     CHECK(bench.topics.registry.find("t") == nullptr);
 }
 
@@ -315,14 +353,24 @@ TEST_CASE("delete topics: by name in every version, by id in v6, unknown ones to
     bench.topic("t");
     states.resize(1);
     states[0].name = "t";
-    bench.send(id, request_frame(request = [&] { wire::DeleteTopicsRequest both; both.topics = states; return both; }(), 6));
-    CHECK(bench.answer<wire::DeleteTopicsResponse>(id, 6).responses.front().error_code == ErrorCode::invalid_request);
+    bench.send(id, request_frame(
+                       request =
+                           [&] {
+                               wire::DeleteTopicsRequest both;
+                               both.topics = states;
+                               return both;
+                           }(),
+                       6));
+    CHECK(bench.answer<wire::DeleteTopicsResponse>(id, 6).responses.front().error_code ==
+          ErrorCode::invalid_request);
     CHECK(bench.topics.registry.find("t") != nullptr);
 }
 
-TEST_CASE("describe configs: topics with overrides and effective size, the broker, and what is neither") {
+TEST_CASE(
+    "describe configs: topics with overrides and effective size, the broker, and what is neither") {
     ApiBench bench;
-    REQUIRE(create(bench, {.key = "max.message.bytes", .value = "99999999"}).error == ErrorCode::none);
+    REQUIRE(create(bench, {.key = "max.message.bytes", .value = "99999999"}).error ==
+            ErrorCode::none);
     const std::vector<wire::StringView> keys{"max.message.bytes", "retention.ms"};
     std::vector<wire::DescribeConfigsRequest::DescribeConfigsResource> resources(5);
     resources[0].resource_type = 2;
@@ -351,7 +399,8 @@ TEST_CASE("describe configs: topics with overrides and effective size, the broke
         REQUIRE(at->configs.size() == 2);
         auto config = at->configs.begin();
         CHECK(config->name.view() == "max.message.bytes");
-        CHECK(config->value.view() == std::to_string(bench.log.batch_bytes_max));  // what the log can take
+        CHECK(config->value.view() ==
+              std::to_string(bench.log.batch_bytes_max));  // what the log can take
         CHECK(config->config_source == 1);
         CHECK(config->synonyms.size() == 1);
         ++config;
@@ -389,5 +438,6 @@ TEST_CASE("describe cluster: one broker; a controller endpoint is not here") {
     }
     wire::DescribeClusterRequest request;
     request.endpoint_type = 2;
-    CHECK(bench.call<wire::DescribeClusterResponse>(request, 1).error_code == ErrorCode::mismatched_endpoint_type);
+    CHECK(bench.call<wire::DescribeClusterResponse>(request, 1).error_code ==
+          ErrorCode::mismatched_endpoint_type);
 }

@@ -25,8 +25,10 @@ inline Bytes from_hex(std::string_view text) {
     for (const char c : text) {
         const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
         if (digit < 0) continue;
-        if (half < 0) half = digit;
-        else bytes.push_back(static_cast<std::uint8_t>(half << 4 | digit)), half = -1;
+        if (half < 0)
+            half = digit;
+        else
+            bytes.push_back(static_cast<std::uint8_t>(half << 4 | digit)), half = -1;
     }
     return bytes;
 }
@@ -41,7 +43,10 @@ inline std::string to_hex(ByteView bytes) {
 
 template <class M>
 Bytes request_frame(const M& m, std::int16_t version, std::int32_t correlation_id = 7) {
-    const wire::RequestHeader header{.api_key = M::api_key, .api_version = version, .correlation_id = correlation_id, .client_id = "t"};
+    const wire::RequestHeader header{.api_key = M::api_key,
+                                     .api_version = version,
+                                     .correlation_id = correlation_id,
+                                     .client_id = "t"};
     Bytes frame(4 + wire::request_header_size(header) + wire::encoded_size(m, version));
     const auto head = wire::encode_request_header(header, MutableBytes(frame).subspan(4));
     REQUIRE(head);
@@ -53,7 +58,10 @@ Bytes request_frame(const M& m, std::int16_t version, std::int32_t correlation_i
 class ApiBench {
 public:
     explicit ApiBench(api::Settings settings = default_settings(), std::size_t pool_bytes = 4 * MiB)
-        : pool(pool_bytes), topics(log, entropy, {}), sessions({}, pool, api), api(std::move(settings), topics, log, pool) {}
+        : pool(pool_bytes),
+          topics(log, entropy, {}),
+          sessions({}, pool, api),
+          api(std::move(settings), topics, log, pool) {}
 
     static api::Settings default_settings() {
         api::Settings settings;
@@ -99,7 +107,8 @@ public:
     /// All bytes that can be sent now.
     Bytes take(session::SessionId id) {
         Bytes all;
-        for (ByteView bytes = sessions.poll_write(id); !bytes.empty(); bytes = sessions.poll_write(id)) {
+        for (ByteView bytes = sessions.poll_write(id); !bytes.empty();
+             bytes = sessions.poll_write(id)) {
             all.insert(all.end(), bytes.begin(), bytes.end());
             sessions.sent(now, id, bytes.size());
             settle();
@@ -118,7 +127,8 @@ public:
     template <class R>
     static R decode_answer(ByteView frame, std::int16_t version) {
         REQUIRE(frame.size() >= 8);
-        REQUIRE(load_big<std::int32_t>(frame.data()) == static_cast<std::int32_t>(frame.size() - 4));
+        REQUIRE(load_big<std::int32_t>(frame.data()) ==
+                static_cast<std::int32_t>(frame.size() - 4));
         const auto cut = wire::decode_response(frame.subspan(4), R::api_key, version);
         REQUIRE(cut);
         CHECK(cut->correlation_id == 7);
@@ -136,11 +146,13 @@ public:
         return response;
     }
     const topics::Topic* topic(std::string_view name, std::int32_t partitions = 1) {
-        const topics::Topic* made = *topics.registry.create(now, name, partitions, topics.registry.new_config());
+        const topics::Topic* made =
+            *topics.registry.create(now, name, partitions, topics.registry.new_config());
         flush();
         return made;
     }
-    Bytes produce_frame(ByteView batch, std::int16_t acks, std::int32_t timeout_ms = 1000, std::int32_t partition = 0) {
+    Bytes produce_frame(ByteView batch, std::int16_t acks, std::int32_t timeout_ms = 1000,
+                        std::int32_t partition = 0) {
         wire::ProduceRequest::PartitionProduceData data;
         data.index = partition;
         data.records = batch;

@@ -15,7 +15,8 @@ TEST_CASE("ApiVersions: v0 to v4 list exactly what is served, Produce from 0") {
         CHECK(response.error_code == wire::ErrorCode::none);
         std::string text;
         for (const auto& key : response.api_keys)
-            text += std::to_string(key.api_key) + ":" + std::to_string(key.min_version) + "-" + std::to_string(key.max_version) + " ";
+            text += std::to_string(key.api_key) + ":" + std::to_string(key.min_version) + "-" +
+                    std::to_string(key.max_version) + " ";
         CHECK(text == "0:0-9 1:4-12 2:1-7 3:0-12 18:0-4 19:2-7 20:1-6 22:0-4 32:1-4 60:0-1 ");
     }
 }
@@ -24,18 +25,39 @@ TEST_CASE("ApiVersions: byte for byte, v0 as librdkafka asks") {
     ApiBench bench;
     const auto id = bench.open();
     bench.send(id, from_hex("00000011 0012 0000 00000001 0007 7264 6b61 666b 61"));
-    CHECK(to_hex(bench.take(id)) == "0000004600000001" "0000" "0000000a"
-                                    "000000000009" "00010004000c" "000200010007" "00030000000c" "001200000004"
-                                    "001300020007" "001400010006" "001600000004" "002000010004" "003c00000001");
+    CHECK(to_hex(bench.take(id)) ==
+          "0000004600000001"
+          "0000"
+          "0000000a"
+          "000000000009"
+          "00010004000c"
+          "000200010007"
+          "00030000000c"
+          "001200000004"
+          "001300020007"
+          "001400010006"
+          "001600000004"
+          "002000010004"
+          "003c00000001");
 }
 
-TEST_CASE("ApiVersions: a version above ours gets the v0 body with error 35, whatever follows its header") {
+TEST_CASE(
+    "ApiVersions: a version above ours gets the v0 body with error 35, whatever follows its "
+    "header") {
     ApiBench bench;
-    for (const char* request : {"00000010 0012 0005 0000000b 0001 74 00 ff ff ff ff", "00000010 0012 7fff 0000000b ff ff ff ff ff ff ff ff",
-                                "00000008 0012 0005 0000000b"}) {
+    for (const char* request :
+         {"00000010 0012 0005 0000000b 0001 74 00 ff ff ff ff",
+          "00000010 0012 7fff 0000000b ff ff ff ff ff ff ff ff", "00000008 0012 0005 0000000b"}) {
         const auto id = bench.open();
         bench.send(id, from_hex(request));
-        CHECK(to_hex(bench.take(id)) == "00000010" "0000000b" "0023" "00000001" "0012" "0000" "0004");
+        CHECK(to_hex(bench.take(id)) ==
+              "00000010"
+              "0000000b"
+              "0023"
+              "00000001"
+              "0012"
+              "0000"
+              "0004");
         CHECK_FALSE(bench.closed(id));
     }
 }
@@ -46,13 +68,16 @@ TEST_CASE("ApiVersions: a software name that is none is INVALID_REQUEST") {
         wire::ApiVersionsRequest request;
         request.client_software_name = name;
         request.client_software_version = "1";
-        CHECK(bench.call<wire::ApiVersionsResponse>(request, 3).error_code == wire::ErrorCode::invalid_request);
+        CHECK(bench.call<wire::ApiVersionsResponse>(request, 3).error_code ==
+              wire::ErrorCode::invalid_request);
     }
 }
 
 TEST_CASE("dispatch: unknown keys and versions close the connection, after the earlier answers") {
-    for (const char* wrong : {"00000008 00ff 0000 00000001", "00000008 0000 0002 00000001", "00000008 0000 000a 00000001", "00000008 0001 0003 00000001",
-                              "00000008 0008 0002 00000001", "00000008 ffff 0000 00000001", "00000008 0012 ffff 00000001", "00000008 0001 000d 00000001"}) {
+    for (const char* wrong : {"00000008 00ff 0000 00000001", "00000008 0000 0002 00000001",
+                              "00000008 0000 000a 00000001", "00000008 0001 0003 00000001",
+                              "00000008 0008 0002 00000001", "00000008 ffff 0000 00000001",
+                              "00000008 0012 ffff 00000001", "00000008 0001 000d 00000001"}) {
         CAPTURE(wrong);
         ApiBench bench;
         const auto id = bench.open();

@@ -56,7 +56,8 @@ struct Got {
 struct FetchBench : ApiBench {
     explicit FetchBench(std::int32_t partitions = 3) { topic("t", partitions); }
     void append(std::int32_t partition, BatchSpec spec = {}) {
-        REQUIRE(topics.append(now, wall, *topics.registry.find("t"), partition, make_batch(spec), 9).error == ErrorCode::none);
+        REQUIRE(topics.append(now, wall, *topics.registry.find("t"), partition, make_batch(spec), 9)
+                    .error == ErrorCode::none);
     }
     std::vector<Got> got(session::SessionId id, std::int16_t version = 12) {
         std::vector<Got> all;
@@ -64,7 +65,11 @@ struct FetchBench : ApiBench {
         CHECK(response.session_id == 0);
         for (const auto& topic : response.responses)
             for (const auto& partition : topic.partitions) {
-                Got one{partition.error_code, partition.high_watermark, partition.log_start_offset, {}, {}};
+                Got one{partition.error_code,
+                        partition.high_watermark,
+                        partition.log_start_offset,
+                        {},
+                        {}};
                 ByteView records = partition.records.view();
                 one.records.assign(records.begin(), records.end());
                 while (!records.empty()) {
@@ -96,7 +101,10 @@ TEST_CASE("fetch: every version carries the same batches in place, byte-equal") 
         CAPTURE(version);
         FetchBench bench;
         for (int p = 0; p < 3; ++p)
-            for (int i = 0; i < 4; ++i) bench.append(p, {.records = i + 1, .value_bytes = static_cast<std::size_t>(100 * p + 10), .fill = static_cast<std::uint8_t>(p)});
+            for (int i = 0; i < 4; ++i)
+                bench.append(p, {.records = i + 1,
+                                 .value_bytes = static_cast<std::size_t>(100 * p + 10),
+                                 .fill = static_cast<std::uint8_t>(p)});
         bench.flush();
         const auto got = bench.fetch({.partitions = {{0, 0}, {1, 1}, {2, 9}}}, version);
         REQUIRE(got.size() == 3);
@@ -112,14 +120,34 @@ TEST_CASE("fetch: every version carries the same batches in place, byte-equal") 
 
 TEST_CASE("fetch: byte for byte, v4 of the golden batch") {
     FetchBench bench(1);
-    const std::string batch = "00000000000000000000004700000000020217af830000000000010000018bcfe568000000018bcfe56805ffffffffffffffffffffffffffff"
-                              "000000021c000000046b3104763102026802780c000a02010100";
-    REQUIRE(bench.topics.append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, from_hex(batch), 9).error == ErrorCode::none);
+    const std::string batch =
+        "00000000000000000000004700000000020217af830000000000010000018bcfe568000000018bcfe56805ffff"
+        "ffffffffffffffffffffffff"
+        "000000021c000000046b3104763102026802780c000a02010100";
+    REQUIRE(
+        bench.topics
+            .append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, from_hex(batch), 9)
+            .error == ErrorCode::none);
     bench.flush();
     const auto id = bench.open();
-    bench.send(id, from_hex("00000037 0001 0004 00000007 0001 74 ffffffff 000001f4 00000001 00100000 00 00000001 0001 74 00000001 00000000 0000000000000000 00100000"));
-    CHECK(to_hex(bench.take(id)) == "00000084" "00000007" "00000000" "00000001" "0001" "74" "00000001" "00000000" "0000" "0000000000000002" "0000000000000002"
-                                    "ffffffff" "00000053" + batch);
+    bench.send(id,
+               from_hex("00000037 0001 0004 00000007 0001 74 ffffffff 000001f4 00000001 00100000 "
+                        "00 00000001 0001 74 00000001 00000000 0000000000000000 00100000"));
+    CHECK(to_hex(bench.take(id)) ==
+          "00000084"
+          "00000007"
+          "00000000"
+          "00000001"
+          "0001"
+          "74"
+          "00000001"
+          "00000000"
+          "0000"
+          "0000000000000002"
+          "0000000000000002"
+          "ffffffff"
+          "00000053" +
+              batch);
 }
 
 TEST_CASE("fetch: what is not durable is not served, at no offset and in no way") {
@@ -131,7 +159,8 @@ TEST_CASE("fetch: what is not durable is not served, at no offset and in no way"
     CHECK(got[0].offsets.empty());
     CHECK(got[0].high_watermark == 0);
     got = bench.fetch({.partitions = {{0, 2}}});
-    CHECK(got[0].error == ErrorCode::none);  // between high watermark and log end: nothing, yet no error
+    CHECK(got[0].error ==
+          ErrorCode::none);  // between high watermark and log end: nothing, yet no error
     CHECK(bench.log.flush_soon_calls > 0);
     bench.flush();
     CHECK(bench.fetch({})[0].offsets == Offsets{0, 1});
@@ -151,7 +180,8 @@ TEST_CASE("fetch: offsets outside the log and partitions that are not there answ
     CHECK(got[0].error == ErrorCode::unknown_topic_or_partition);
     CHECK(got[1].offsets == Offsets{0});
     CHECK(got[2].offsets.empty());
-    CHECK(bench.fetch({.partitions = {{0, 0}}, .wait_ms = 10'000, .topic = "u"})[0].error == ErrorCode::unknown_topic_or_partition);
+    CHECK(bench.fetch({.partitions = {{0, 0}}, .wait_ms = 10'000, .topic = "u"})[0].error ==
+          ErrorCode::unknown_topic_or_partition);
 }
 
 TEST_CASE("fetch: a long poll waits for records, for its time, and costs no scan") {
@@ -185,7 +215,8 @@ TEST_CASE("fetch: bytes_min collects over batches and partitions") {
     const auto id = bench.open();
     bench.append(0, {.value_bytes = 100});
     bench.flush();
-    bench.send(id, fetch_frame({.partitions = {{0, 0}, {1, 0}}, .wait_ms = 500, .bytes_min = 3 * size}));
+    bench.send(
+        id, fetch_frame({.partitions = {{0, 0}, {1, 0}}, .wait_ms = 500, .bytes_min = 3 * size}));
     CHECK(bench.take(id).empty());
     const std::size_t reads = bench.log.reads_started;
     bench.append(1, {.value_bytes = 100});
@@ -208,7 +239,8 @@ TEST_CASE("fetch: a minimum above what an answer may hold does not wait for ever
     bench.append(0, {.value_bytes = 3000});
     bench.append(0, {.value_bytes = 3000});
     bench.flush();
-    CHECK(bench.fetch({.wait_ms = 60'000, .bytes_min = 1 << 30, .bytes_max = 2000})[0].offsets == Offsets{0});
+    CHECK(bench.fetch({.wait_ms = 60'000, .bytes_min = 1 << 30, .bytes_max = 2000})[0].offsets ==
+          Offsets{0});
 }
 
 TEST_CASE("fetch: zstd goes to consumers of v10 and later only, what stands before it to all") {
@@ -216,12 +248,17 @@ TEST_CASE("fetch: zstd goes to consumers of v10 and later only, what stands befo
     bench.append(0);
     auto zstd = make_batch({});
     wire::BatchHeader header = wire::read_batch_header(zstd.data());
-    header.attributes = static_cast<std::int16_t>(Codec::zstd);  // the fake log looks at headers only
+    header.attributes =
+        static_cast<std::int16_t>(Codec::zstd);  // the fake log looks at headers only
     wire::seal_batch_header(header, ByteView(zstd).subspan(wire::batch_header_size), zstd.data());
-    REQUIRE(bench.log.append(bench.now, bench.wall, {.stream = bench.topics.registry.find("t")->partitions[0], .batch = zstd, .log_append_time = std::nullopt}));
+    REQUIRE(bench.log.append(bench.now, bench.wall,
+                             {.stream = bench.topics.registry.find("t")->partitions[0],
+                              .batch = zstd,
+                              .log_append_time = std::nullopt}));
     bench.flush();
     CHECK(bench.fetch({}, 9)[0].offsets == Offsets{0});
-    CHECK(bench.fetch({.partitions = {{0, 1}}}, 9)[0].error == ErrorCode::unsupported_compression_type);
+    CHECK(bench.fetch({.partitions = {{0, 1}}}, 9)[0].error ==
+          ErrorCode::unsupported_compression_type);
     CHECK(bench.fetch({.partitions = {{0, 1}}}, 10)[0].offsets == Offsets{1});
 }
 
@@ -230,7 +267,8 @@ TEST_CASE("fetch: at least one batch whatever the bounds, and no more than they 
     for (int i = 0; i < 4; ++i) bench.append(0, {.value_bytes = 5000});
     bench.append(1, {.value_bytes = 5000});
     bench.flush();
-    CHECK(bench.fetch({.partitions = {{0, 0, 1}, {1, 0}}, .bytes_max = 1})[0].offsets == Offsets{0});
+    CHECK(bench.fetch({.partitions = {{0, 0, 1}, {1, 0}}, .bytes_max = 1})[0].offsets ==
+          Offsets{0});
     CHECK(bench.fetch({.partitions = {{0, 0, 0}}})[0].offsets == Offsets{0});
     const auto two = bench.fetch({.partitions = {{0, 1, 11'000}, {1, 0, 100}}});
     CHECK(two[0].offsets == Offsets{1, 2});
@@ -246,8 +284,12 @@ TEST_CASE("fetch: a batch larger than the answer's bound comes alone and whole")
     } bench(settings, 64 * KiB);
     bench.topic("t");
     const auto big = make_batch({.value_bytes = 200'000});
-    REQUIRE(bench.topics.append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, big, 9).error == ErrorCode::none);
-    REQUIRE(bench.topics.append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, make_batch({}), 9).error == ErrorCode::none);
+    REQUIRE(bench.topics.append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, big, 9)
+                .error == ErrorCode::none);
+    REQUIRE(
+        bench.topics
+            .append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, make_batch({}), 9)
+            .error == ErrorCode::none);
     bench.flush();
     const auto id = bench.open();
     bench.send(id, fetch_frame({}));
@@ -256,13 +298,18 @@ TEST_CASE("fetch: a batch larger than the answer's bound comes alone and whole")
     CHECK(bench.pool.counters().response_bytes == 0);
 }
 
-TEST_CASE("fetch: answers wait for memory in the order of their requests, and a slow reader holds up only its share") {
+TEST_CASE(
+    "fetch: answers wait for memory in the order of their requests, and a slow reader holds up "
+    "only its share") {
     struct Small : ApiBench {
         Small() : ApiBench(default_settings(), 64 * KiB) {}  // answers: 48 KiB
     } bench;
     bench.topic("t");
     for (int i = 0; i < 3; ++i)
-        REQUIRE(bench.topics.append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0, make_batch({.value_bytes = 12'000}), 9).error == ErrorCode::none);
+        REQUIRE(bench.topics
+                    .append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0,
+                            make_batch({.value_bytes = 12'000}), 9)
+                    .error == ErrorCode::none);
     bench.flush();
     std::vector<session::SessionId> ids;
     for (int i = 0; i < 4; ++i) {
@@ -275,7 +322,8 @@ TEST_CASE("fetch: answers wait for memory in the order of their requests, and a 
     CHECK(bench.pool.counters().response_bytes == 0);
 }
 
-TEST_CASE("fetch: a session that closes while parked, waiting for memory or reading leaves nothing") {
+TEST_CASE(
+    "fetch: a session that closes while parked, waiting for memory or reading leaves nothing") {
     FetchBench bench;
     bench.append(0);
     bench.flush();
@@ -309,7 +357,8 @@ TEST_CASE("fetch: sessions are declined, one that continues is refused") {
     CHECK(bench.answer<Response>(id, 12).error_code == ErrorCode::fetch_session_id_not_found);
 }
 
-TEST_CASE("fetch: aborted transactions are null for read_uncommitted and empty for read_committed") {
+TEST_CASE(
+    "fetch: aborted transactions are null for read_uncommitted and empty for read_committed") {
     FetchBench bench;
     bench.append(0);
     bench.flush();
@@ -348,8 +397,10 @@ TEST_CASE("list offsets: names and timestamps, per version") {
         std::int64_t target, offset, timestamp;
     };
     for (std::int16_t version = 1; version <= 7; ++version)
-        for (const Case& one : {Case{-1, 2, -1}, Case{-2, 0, -1}, Case{1'700'000'000'200, 1, 1'700'000'000'300}, Case{1'700'000'000'301, -1, -1},
-                                Case{0, 0, 1'700'000'000'100}, Case{-3, 1, 1'700'000'000'300}}) {
+        for (const Case& one :
+             {Case{-1, 2, -1}, Case{-2, 0, -1}, Case{1'700'000'000'200, 1, 1'700'000'000'300},
+              Case{1'700'000'000'301, -1, -1}, Case{0, 0, 1'700'000'000'100},
+              Case{-3, 1, 1'700'000'000'300}}) {
             CAPTURE(version);
             CAPTURE(one.target);
             wire::ListOffsetsRequest::ListOffsetsPartition partition;

@@ -48,11 +48,39 @@ TEST_CASE("produce: byte for byte, v3 to an auto-created topic's partition 0") {
     ProduceBench bench;
     const auto id = bench.open();
     // Golden batch: two records, offsets 0 and 1, as Java wrote it.
-    const std::string batch = "00000000000000000000004700000000020217af830000000000010000018bcfe568000000018bcfe56805ffffffffffffffffffffffffffff"
-                              "000000021c000000046b3104763102026802780c000a02010100";
-    bench.send(id, from_hex("00000079" "0000" "0003" "00000007" "0001" "74" "ffff" "ffff" "000003e8" "00000001" "0001" "74" "00000001" "00000000" "00000053" + batch));
+    const std::string batch =
+        "00000000000000000000004700000000020217af830000000000010000018bcfe568000000018bcfe56805ffff"
+        "ffffffffffffffffffffffff"
+        "000000021c000000046b3104763102026802780c000a02010100";
+    bench.send(id, from_hex("00000079"
+                            "0000"
+                            "0003"
+                            "00000007"
+                            "0001"
+                            "74"
+                            "ffff"
+                            "ffff"
+                            "000003e8"
+                            "00000001"
+                            "0001"
+                            "74"
+                            "00000001"
+                            "00000000"
+                            "00000053" +
+                            batch));
     bench.flush();
-    CHECK(to_hex(bench.take(id)) == "00000029" "00000007" "00000001" "0001" "74" "00000001" "00000000" "0000" "0000000000000000" "ffffffffffffffff" "00000000");
+    CHECK(to_hex(bench.take(id)) ==
+          "00000029"
+          "00000007"
+          "00000001"
+          "0001"
+          "74"
+          "00000001"
+          "00000000"
+          "0000"
+          "0000000000000000"
+          "ffffffffffffffff"
+          "00000000");
 }
 
 TEST_CASE("produce: acks=0 has no answer, and a refused batch closes the connection") {
@@ -137,7 +165,9 @@ TEST_CASE("produce: without room in the log requests wait in order, also those o
     ProduceBench bench;
     bench.log.group_batches_max = 1;
     const auto a = bench.open(), b = bench.open();
-    for (std::int32_t i = 0; i < 4; ++i) bench.send(a, bench.produce_frame(make_batch({.producer_id = 1, .epoch = 0, .sequence = i}), -1, 60'000));
+    for (std::int32_t i = 0; i < 4; ++i)
+        bench.send(a, bench.produce_frame(make_batch({.producer_id = 1, .epoch = 0, .sequence = i}),
+                                          -1, 60'000));
     bench.send(b, bench.produce_frame(make_batch({.records = 5}), -1, 60'000));
     const log::StreamId stream = bench.topics.registry.find("t")->partitions[0];
     CHECK(bench.log.stream(stream)->log_end == 1);
@@ -145,7 +175,9 @@ TEST_CASE("produce: without room in the log requests wait in order, also those o
     for (int round = 0; round < 10; ++round) {
         bench.flush();
         const Bytes bytes = bench.take(a);
-        for (std::size_t at = 0; at < bytes.size(); at += 4 + static_cast<std::size_t>(load_big<std::int32_t>(bytes.data() + at))) ++a_answers;
+        for (std::size_t at = 0; at < bytes.size();
+             at += 4 + static_cast<std::size_t>(load_big<std::int32_t>(bytes.data() + at)))
+            ++a_answers;
     }
     CHECK(a_answers == 4);
     CHECK(bench.log.stream(stream)->log_end == 9);
@@ -210,7 +242,8 @@ TEST_CASE("produce: several topics and partitions answer in their order, each wi
     std::string text;
     for (const auto& topic : response.responses)
         for (const auto& partition : topic.partition_responses)
-            text += std::string(topic.name.view()) + std::to_string(partition.index) + "=" + std::to_string(static_cast<int>(partition.error_code)) + "@" +
+            text += std::string(topic.name.view()) + std::to_string(partition.index) + "=" +
+                    std::to_string(static_cast<int>(partition.error_code)) + "@" +
                     std::to_string(partition.base_offset) + " ";
     CHECK(text == "t1=0@0 t0=2@-1 nobody0=3@-1 u0=0@0 ");
 }

@@ -1,6 +1,6 @@
-// Random bytes through a real session, dispatch and topics on the fake log. The first byte of the input
-// steers: how the stream is cut, whether commits are held back. Whatever comes, the broker may answer or
-// close, but it must not crash, and memory of the pool must come back.
+// Random bytes through a real session, dispatch and topics on the fake log. The first byte of the
+// input steers: how the stream is cut, whether commits are held back. Whatever comes, the broker
+// may answer or close, but it must not crash, and memory of the pool must come back.
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
@@ -14,7 +14,11 @@ namespace {
 using namespace leat;
 
 struct Broker {
-    Broker() : pool(64 * KiB), topics(log, entropy, {}), sessions({.request_bytes_max = 32 * 1024}, pool, api), api(settings(), topics, log, pool) {
+    Broker()
+        : pool(64 * KiB),
+          topics(log, entropy, {}),
+          sessions({.request_bytes_max = 32 * 1024}, pool, api),
+          api(settings(), topics, log, pool) {
         (void)topics.registry.create(now, "t", 2, topics.registry.new_config());
         log.on_storage(now);
     }
@@ -31,15 +35,18 @@ struct Broker {
             again = false;
             api.on_log(now, wall);
             while (const auto advance = topics.poll_advance()) api.on_advance(now, wall, *advance);
-            while (const auto done = log.poll_read()) again = api.on_read(now, wall, *done) || again;
-            while (const auto done = log.poll_find_time()) again = api.on_found(now, wall, *done) || again;
+            while (const auto done = log.poll_read())
+                again = api.on_read(now, wall, *done) || again;
+            while (const auto done = log.poll_find_time())
+                again = api.on_found(now, wall, *done) || again;
             api.on_memory(now, wall);
             again |= sessions.needs_pump();
             sessions.pump(now, wall);
         }
     }
     void drain(session::SessionId id) {
-        for (ByteView bytes = sessions.poll_write(id); !bytes.empty(); bytes = sessions.poll_write(id)) {
+        for (ByteView bytes = sessions.poll_write(id); !bytes.empty();
+             bytes = sessions.poll_write(id)) {
             sessions.sent(now, id, bytes.size());
             settle();
         }
@@ -90,7 +97,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     broker->log.flush();
     broker->log.on_storage(broker->now);
     broker->settle();
-    if (broker->pool.counters().request_bytes != 0 || broker->pool.counters().response_bytes != 0) std::abort();
+    if (broker->pool.counters().request_bytes != 0 || broker->pool.counters().response_bytes != 0)
+        std::abort();
     const auto parked = broker->api.parked();
     if (parked.fetches != 0 || parked.produces != 0) std::abort();
     return 0;

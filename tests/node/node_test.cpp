@@ -17,7 +17,11 @@ namespace {
 
 class NodeBench {
 public:
-    explicit NodeBench(config::Config config = small()) : config_(std::move(config)), storage_(std::make_unique<SimStorage>(SimStorageOptions{.size = 4 * MiB})) { start(); }
+    explicit NodeBench(config::Config config = small())
+        : config_(std::move(config)),
+          storage_(std::make_unique<SimStorage>(SimStorageOptions{.size = 4 * MiB})) {
+        start();
+    }
 
     static config::Config small() {
         config::Config config;
@@ -34,7 +38,8 @@ public:
     /// A SIGKILL: what the device has is what there is.
     void kill() {
         node.reset();
-        storage_ = std::make_unique<SimStorage>(SimStorageOptions{.seed = ++seed_, .size = 4 * MiB}, storage_->image());
+        storage_ = std::make_unique<SimStorage>(SimStorageOptions{.seed = ++seed_, .size = 4 * MiB},
+                                                storage_->image());
     }
     /// Time and device until nothing happens any more.
     void settle() {
@@ -128,7 +133,8 @@ public:
     }
     std::string events() {
         std::string text;
-        while (const auto event = node->poll_event()) text += std::string(event->room) + ": " + event->text + "\n";
+        while (const auto event = node->poll_event())
+            text += std::string(event->room) + ": " + event->text + "\n";
         return text;
     }
 
@@ -147,7 +153,9 @@ private:
 
 }  // namespace
 
-TEST_CASE("node: a commit that the device holds back is no ack, no high watermark and no fetch; then it is all three") {
+TEST_CASE(
+    "node: a commit that the device holds back is no ack, no high watermark and no fetch; then it "
+    "is all three") {
     NodeBench bench;
     bench.create("t");
     bench.settle();
@@ -163,7 +171,8 @@ TEST_CASE("node: a commit that the device holds back is no ack, no high watermar
     const auto other = bench.open();
     bench.send(other, NodeBench::fetch_frame(0, 0));
     CHECK(bench.fetched_bytes(bench.take(other)) == 0);
-    CHECK(bench.node->status_json(bench.now).find("\"high_watermark\":0,\"log_end\":3,\"uplinked_offset\":0") != std::string::npos);
+    CHECK(bench.node->status_json(bench.now).find(
+              "\"high_watermark\":0,\"log_end\":3,\"uplinked_offset\":0") != std::string::npos);
 
     bench.storage_->complete(0);
     bench.storage_->hold(false);
@@ -171,10 +180,13 @@ TEST_CASE("node: a commit that the device holds back is no ack, no high watermar
     CHECK_FALSE(bench.take(producer).empty());
     CHECK(bench.fetched_bytes(bench.take(consumer)) == make_batch({.records = 3}).size());
     CHECK(bench.latest() == 3);
-    CHECK(bench.node->status_json(bench.now).find("\"high_watermark\":3,\"log_end\":3,\"uplinked_offset\":3") != std::string::npos);
+    CHECK(bench.node->status_json(bench.now).find(
+              "\"high_watermark\":3,\"log_end\":3,\"uplinked_offset\":3") != std::string::npos);
 }
 
-TEST_CASE("node: a kill loses nothing acknowledged; cluster id, topics and producers are the same afterwards") {
+TEST_CASE(
+    "node: a kill loses nothing acknowledged; cluster id, topics and producers are the same "
+    "afterwards") {
     NodeBench bench;
     bench.create("t");
     const std::string cluster_id = bench.cluster_id;
@@ -209,18 +221,22 @@ TEST_CASE("node: a power cut at the n-th write keeps every acknowledged batch, w
         bench.create("t");
         bench.settle();
         bench.node.reset();
-        bench.storage_ = std::make_unique<SimStorage>(SimStorageOptions{.seed = cut, .size = 4 * MiB, .power_cut_at_write = cut}, bench.storage_->image());
+        bench.storage_ = std::make_unique<SimStorage>(
+            SimStorageOptions{.seed = cut, .size = 4 * MiB, .power_cut_at_write = cut},
+            bench.storage_->image());
         bench.start();
         std::int64_t acknowledged = 0;
         const auto producer = bench.open();
         for (int i = 0; i < 12 && !bench.storage_->was_cut(); ++i) {
-            bench.send(producer, NodeBench::produce_frame(make_batch({.records = 2, .value_bytes = 3000}), -1));
+            bench.send(producer, NodeBench::produce_frame(
+                                     make_batch({.records = 2, .value_bytes = 3000}), -1));
             bench.settle();
             if (!bench.take(producer).empty()) acknowledged += 2;
         }
         bench.node.reset();
         bench.storage_->power_cycle();
-        bench.storage_ = std::make_unique<SimStorage>(SimStorageOptions{.seed = cut + 100, .size = 4 * MiB}, bench.storage_->image());
+        bench.storage_ = std::make_unique<SimStorage>(
+            SimStorageOptions{.seed = cut + 100, .size = 4 * MiB}, bench.storage_->image());
         bench.start();
         const std::int64_t latest = bench.latest();
         CHECK(latest >= acknowledged);
@@ -252,7 +268,9 @@ TEST_CASE("node: stop answers who waits, seals the log, and the next start knows
     CHECK(bench.latest() == 1);
 }
 
-TEST_CASE("node: two failed writes in a row are KAFKA_STORAGE_ERROR for who waits, a told error, and reads go on") {
+TEST_CASE(
+    "node: two failed writes in a row are KAFKA_STORAGE_ERROR for who waits, a told error, and "
+    "reads go on") {
     NodeBench bench;
     bench.create("t");
     bench.settle();
@@ -283,12 +301,14 @@ TEST_CASE("node: what peers do wrong is told once per connection, with the peer'
     const auto bad = bench.open();
     bench.send(bad, from_hex("7fffffff"));
     CHECK(bench.node->wants_close(bad));
-    CHECK(bench.events() == "session: peer closed: a frame larger than request_bytes_max (2147483647)\n");
+    CHECK(bench.events() ==
+          "session: peer closed: a frame larger than request_bytes_max (2147483647)\n");
     bench.node->session_closed(bench.now, bad);
     (void)bench.open();
     (void)bench.open();
     for (int i = 0; i < 10; ++i) CHECK_FALSE(bench.node->open_session(bench.now, "x"));
-    CHECK(bench.events() == "session: all 2 connections are taken: more are refused; raise max.connections\n");
+    CHECK(bench.events() ==
+          "session: all 2 connections are taken: more are refused; raise max.connections\n");
 }
 
 TEST_CASE("node: deadlines move time only when there is something to do") {

@@ -71,11 +71,11 @@ TEST_CASE("byte pool: what is shrunk, moved or forgotten is accounted for exactl
     CHECK(pool.counters().peak == 2100);
 }
 
-TEST_CASE("byte pool: large memory is used again, small and far too large is not, and spares are bounded") {
+TEST_CASE(
+    "byte pool: large memory is used again, small and far too large is not, and spares are "
+    "bounded") {
     BytePool pool(8 << 20);
-    {
-        Buffer buffer(100'000, pool.take_now(PoolClass::request, 100'000));
-    }
+    { Buffer buffer(100'000, pool.take_now(PoolClass::request, 100'000)); }
     CHECK(pool.counters().spare_bytes == 114'688);  // whole steps of 16 KiB
     {
         Buffer same(90'000, pool.take_now(PoolClass::response, 90'000));
@@ -90,7 +90,8 @@ TEST_CASE("byte pool: large memory is used again, small and far too large is not
     }
     {
         std::vector<Buffer> many;
-        for (int i = 0; i < 40; ++i) many.emplace_back(200'000, pool.take_now(PoolClass::request, 200'000));
+        for (int i = 0; i < 40; ++i)
+            many.emplace_back(200'000, pool.take_now(PoolClass::request, 200'000));
     }
     CHECK(pool.counters().spare_bytes <= 1 << 20);
     CHECK(pool.counters().spare_bytes > 500'000);

@@ -23,7 +23,9 @@ public:
         Reply reply;
     };
     void handle(Instant, WallTime, Request request, Reply reply) override {
-        requests.push_back({request.session(), {request.frame().begin(), request.frame().end()}, std::move(reply)});
+        requests.push_back({request.session(),
+                            {request.frame().begin(), request.frame().end()},
+                            std::move(reply)});
     }
     void on_session_closed(SessionId session) override { closed.push_back(session); }
     std::vector<Kept> requests;
@@ -31,7 +33,8 @@ public:
 };
 
 struct Bench {
-    explicit Bench(Limits limits = {}, std::size_t pool_bytes = 1 * MiB) : pool(pool_bytes), sessions(limits, pool, keeper) {}
+    explicit Bench(Limits limits = {}, std::size_t pool_bytes = 1 * MiB)
+        : pool(pool_bytes), sessions(limits, pool, keeper) {}
 
     // As much of `bytes` as the session takes now; returns how much that was.
     std::size_t feed(SessionId id, ByteView bytes) {
@@ -49,7 +52,8 @@ struct Bench {
     }
     std::string drain(SessionId id) {
         std::string text;
-        for (ByteView bytes = sessions.poll_write(id); !bytes.empty(); bytes = sessions.poll_write(id)) {
+        for (ByteView bytes = sessions.poll_write(id); !bytes.empty();
+             bytes = sessions.poll_write(id)) {
             text += text_of(bytes);
             sessions.sent(now, id, bytes.size());
             sessions.pump(now, wall);
@@ -98,7 +102,8 @@ TEST_CASE("sessions: frames arrive whole however they are cut") {
     }
 }
 
-TEST_CASE("sessions: answers leave in the order of the requests, whatever the order they are made in") {
+TEST_CASE(
+    "sessions: answers leave in the order of the requests, whatever the order they are made in") {
     Bench bench;
     const SessionId id = *bench.sessions.open(bench.now, "a");
     for (int i = 0; i < 4; ++i) bench.feed(id, frame(8));
@@ -139,9 +144,11 @@ TEST_CASE("sessions: lengths that cannot be are closed with a reason, without me
         std::int32_t length;
         CloseReason reason;
     };
-    for (const Case& wrong : {Case{-1, CloseReason::negative_length}, Case{INT32_MIN, CloseReason::negative_length},
-                              Case{INT32_MAX, CloseReason::frame_too_large}, Case{8 * 1024 * 1024 + 1, CloseReason::frame_too_large},
-                              Case{7, CloseReason::frame_too_short}, Case{0, CloseReason::frame_too_short}}) {
+    for (const Case& wrong :
+         {Case{-1, CloseReason::negative_length}, Case{INT32_MIN, CloseReason::negative_length},
+          Case{INT32_MAX, CloseReason::frame_too_large},
+          Case{8 * 1024 * 1024 + 1, CloseReason::frame_too_large},
+          Case{7, CloseReason::frame_too_short}, Case{0, CloseReason::frame_too_short}}) {
         CAPTURE(wrong.length);
         Bench bench;
         const SessionId id = *bench.sessions.open(bench.now, "peer:1");
@@ -217,7 +224,8 @@ TEST_CASE("sessions: who holds a grant and crawls is closed, and its memory is f
     const auto bytes = frame(2000);
     bench.feed(id, ByteView(bytes).first(1000));
     CHECK(bench.pool.counters().request_bytes == 2000);
-    CHECK(bench.sessions.deadline() == bench.now + milliseconds(3000));  // base, and two seconds for 2,000 bytes
+    CHECK(bench.sessions.deadline() ==
+          bench.now + milliseconds(3000));  // base, and two seconds for 2,000 bytes
     bench.now += milliseconds(2999);
     bench.sessions.on_deadline(bench.now, wall);
     CHECK_FALSE(bench.sessions.wants_close(id));
@@ -267,7 +275,8 @@ TEST_CASE("sessions: close comes after the earlier answers, and nothing is dispa
     CHECK(bench.keeper.requests.size() == 3);
 }
 
-TEST_CASE("sessions: a reply that is dropped closes the connection instead of shifting the answers") {
+TEST_CASE(
+    "sessions: a reply that is dropped closes the connection instead of shifting the answers") {
     Bench bench;
     const SessionId id = *bench.sessions.open(bench.now, "a");
     bench.feed(id, frame(8));

@@ -23,7 +23,8 @@ struct BatchSpec {
 };
 
 inline std::vector<std::uint8_t> make_batch(const BatchSpec& spec) {
-    std::vector<std::uint8_t> memory(4096 + static_cast<std::size_t>(spec.records) * (spec.value_bytes + 64));
+    std::vector<std::uint8_t> memory(4096 + static_cast<std::size_t>(spec.records) *
+                                                (spec.value_bytes + 64));
     wire::BatchBuilder builder{MutableBytes(memory)};
     const std::vector<std::uint8_t> value(spec.value_bytes, spec.fill);
     for (int i = 0; i < spec.records; ++i) {

@@ -1,5 +1,6 @@
-// A log::Log in memory whose commits the test finishes by hand: what it holds back is not durable, not
-// readable and not acknowledged. It knows no device and no recovery; the real log has its own tests.
+// A log::Log in memory whose commits the test finishes by hand: what it holds back is not durable,
+// not readable and not acknowledged. It knows no device and no recovery; the real log has its own
+// tests.
 #pragma once
 
 #include <deque>
@@ -14,11 +15,11 @@ namespace leat::test {
 class FakeLog final : public log::Log {
 public:
     // -- the test's handles -----------------------------------------------------------------------
-    bool auto_flush = true;            ///< every group is durable as soon as on_storage is called
+    bool auto_flush = true;  ///< every group is durable as soon as on_storage is called
     std::size_t group_batches_max = 1'000'000;  ///< more in an open group: would_block
     bool is_full = false;
     bool is_read_only = false;
-    bool hold_reads = false;           ///< reads finish at release_reads()
+    bool hold_reads = false;  ///< reads finish at release_reads()
     bool trusted = true;
     std::uint32_t batch_bytes_max = 512 * 1024;
     std::uint32_t streams_max = 10'000;
@@ -46,7 +47,11 @@ public:
     // -- log::Log ---------------------------------------------------------------------------------
     Status open(Instant, WallTime) override { return ok(); }
     const std::string& open_error_text() const override { return text_; }
-    void close(Instant, WallTime) override { flush(); publish(); closed_ = true; }
+    void close(Instant, WallTime) override {
+        flush();
+        publish();
+        closed_ = true;
+    }
     bool closed() const override { return closed_; }
     void on_storage(Instant) override {
         if (auto_flush && has_open()) flush();
@@ -65,7 +70,9 @@ public:
         const auto at = streams_.find(id);
         return at == streams_.end() ? nullptr : &at->second.state;
     }
-    void set_release(log::StreamId id, log::Offset upto) override { streams_[id].state.release = upto; }
+    void set_release(log::StreamId id, log::Offset upto) override {
+        streams_[id].state.release = upto;
+    }
     Result<log::CommitId> set_log_start(Instant, log::StreamId id, log::Offset offset) override {
         Stream& stream = streams_.at(id);
         stream.state.log_start = offset;
@@ -88,14 +95,18 @@ public:
         ++open_batches_;
         touched_ = true;
         Stream& stream = at->second;
-        Batch batch{.base = stream.state.log_end, .commit = open_, .bytes = {request.batch.begin(), request.batch.end()}};
+        Batch batch{.base = stream.state.log_end,
+                    .commit = open_,
+                    .bytes = {request.batch.begin(), request.batch.end()}};
         wire::BatchHeader header = wire::read_batch_header(batch.bytes.data());
         header.base_offset = batch.base;
         if (request.log_append_time) {
-            header.attributes = static_cast<std::int16_t>(header.attributes | wire::attribute::log_append_time);
+            header.attributes =
+                static_cast<std::int16_t>(header.attributes | wire::attribute::log_append_time);
             header.max_timestamp = request.log_append_time->time_since_epoch().count();
         }
-        wire::seal_batch_header(header, ByteView(batch.bytes).subspan(wire::batch_header_size), batch.bytes.data());
+        wire::seal_batch_header(header, ByteView(batch.bytes).subspan(wire::batch_header_size),
+                                batch.bytes.data());
         stream.state.log_end += header.last_offset_delta + 1;
         stream.state.bytes += static_cast<std::int64_t>(batch.bytes.size());
         if (header.max_timestamp > stream.state.max_timestamp) {
@@ -104,16 +115,19 @@ public:
         }
         if (header.producer_id >= 0) {
             log::ProducerState& producer = stream.producers[header.producer_id];
-            if (producer.epoch != header.producer_epoch) producer = {.epoch = header.producer_epoch, .count = 0, .last = {}};
+            if (producer.epoch != header.producer_epoch)
+                producer = {.epoch = header.producer_epoch, .count = 0, .last = {}};
             if (producer.count == 5) {
                 for (int i = 1; i < 5; ++i) producer.last[i - 1] = producer.last[i];
                 producer.count = 4;
             }
-            producer.last[producer.count++] = {.first_sequence = header.base_sequence,
-                                               .last_sequence = wire::next_sequence(header.base_sequence, header.last_offset_delta),
-                                               .base_offset = batch.base,
-                                               .timestamp = request.log_append_time ? header.max_timestamp : -1,
-                                               .commit = open_};
+            producer.last[producer.count++] = {
+                .first_sequence = header.base_sequence,
+                .last_sequence =
+                    wire::next_sequence(header.base_sequence, header.last_offset_delta),
+                .base_offset = batch.base,
+                .timestamp = request.log_append_time ? header.max_timestamp : -1,
+                .commit = open_};
         }
         stream.batches.push_back(std::move(batch));
         return log::Appended{stream.batches.back().base, open_};
@@ -126,7 +140,8 @@ public:
         return found == at->second.producers.end() ? nullptr : &found->second;
     }
 
-    Result<log::CommitId> put_fact(Instant, log::FactKind kind, ByteView key, ByteView value) override {
+    Result<log::CommitId> put_fact(Instant, log::FactKind kind, ByteView key,
+                                   ByteView value) override {
         if (is_read_only) return fail(Error::storage);
         facts_[{kind, {key.begin(), key.end()}}] = {value.begin(), value.end()};
         touched_ = true;
@@ -143,7 +158,8 @@ public:
         if (at == facts_.end()) return std::nullopt;
         return ByteView(at->second);
     }
-    void for_each_fact(log::FactKind kind, const std::function<void(ByteView, ByteView)>& visit) const override {
+    void for_each_fact(log::FactKind kind,
+                       const std::function<void(ByteView, ByteView)>& visit) const override {
         for (const auto& [key, value] : facts_)
             if (key.first == kind) visit(key.second, value);
     }
@@ -158,11 +174,14 @@ public:
         return lost;
     }
 
-    Result<log::ReadTicket> start_read(Instant, const log::ReadRequest& request, MutableBytes into) override {
+    Result<log::ReadTicket> start_read(Instant, const log::ReadRequest& request,
+                                       MutableBytes into) override {
         ++reads_started;
-        log::ReadDone done{.ticket = ++ticket_, .bytes = std::size_t{0}, .next = request.from, .needed = 0};
+        log::ReadDone done{
+            .ticket = ++ticket_, .bytes = std::size_t{0}, .next = request.from, .needed = 0};
         const auto at = streams_.find(request.stream);
-        if (at == streams_.end() || request.from < at->second.state.log_start || request.from > at->second.state.log_end) {
+        if (at == streams_.end() || request.from < at->second.state.log_start ||
+            request.from > at->second.state.log_end) {
             done.bytes = fail(Error::not_found);
         } else {
             std::size_t size = 0;
@@ -200,7 +219,8 @@ public:
         done_.pop_front();
         return done;
     }
-    Result<log::ReadTicket> start_find_time(Instant, log::StreamId id, std::int64_t target) override {
+    Result<log::ReadTicket> start_find_time(Instant, log::StreamId id,
+                                            std::int64_t target) override {
         log::TimeDone done;
         done.ticket = ++ticket_;
         const Stream& stream = streams_.at(id);
@@ -246,7 +266,9 @@ private:
         for (auto& [id, stream] : streams_)
             for (const Batch& batch : stream.batches)
                 if (batch.commit <= published_)
-                    stream.state.flushed = std::max(stream.state.flushed, wire::read_batch_header(batch.bytes.data()).next_offset());
+                    stream.state.flushed =
+                        std::max(stream.state.flushed,
+                                 wire::read_batch_header(batch.bytes.data()).next_offset());
     }
 
     std::map<log::StreamId, Stream> streams_;

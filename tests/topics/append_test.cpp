@@ -16,8 +16,14 @@ using wire::ErrorCode;
 namespace {
 
 struct Bench {
-    Bench() : topics(log, entropy, {}), topic(*topics.registry.create(now, "t", 2, topics.registry.new_config())) { flush(); }
-    Append append(const BatchSpec& spec) { return topics.append(now, wall, *topic, 0, make_batch(spec), 9); }
+    Bench()
+        : topics(log, entropy, {}),
+          topic(*topics.registry.create(now, "t", 2, topics.registry.new_config())) {
+        flush();
+    }
+    Append append(const BatchSpec& spec) {
+        return topics.append(now, wall, *topic, 0, make_batch(spec), 9);
+    }
     void flush() { log.on_storage(now); }
     log::StreamId stream() const { return topic->partitions[0]; }
 
@@ -56,8 +62,10 @@ TEST_CASE("append: a duplicate has the original's offset and commit, and nothing
     CHECK(again.base_offset == original.base_offset);
     CHECK(again.commit == original.commit);
     CHECK(bench.log.stream(bench.stream())->log_end == 3);
-    CHECK(bench.append({.records = 1, .producer_id = 7, .epoch = 0, .sequence = 4}).error == ErrorCode::out_of_order_sequence_number);
-    CHECK(bench.append({.records = 1, .producer_id = 7, .epoch = 1, .sequence = 0}).base_offset == 3);
+    CHECK(bench.append({.records = 1, .producer_id = 7, .epoch = 0, .sequence = 4}).error ==
+          ErrorCode::out_of_order_sequence_number);
+    CHECK(bench.append({.records = 1, .producer_id = 7, .epoch = 1, .sequence = 0}).base_offset ==
+          3);
     CHECK(bench.append(first).error == ErrorCode::invalid_producer_epoch);
     CHECK(bench.topics.counters().duplicates == 1);
     CHECK(bench.topics.counters().refused == 2);
@@ -92,7 +100,8 @@ TEST_CASE("append: what the log says becomes Kafka's answer") {
     CHECK(bench.log.stream(bench.stream())->log_end == 2);
 }
 
-TEST_CASE("append: times are judged only while the clock is trusted, and LogAppendTime is stamped") {
+TEST_CASE(
+    "append: times are judged only while the clock is trusted, and LogAppendTime is stamped") {
     Bench bench;
     const BatchSpec future{.timestamp = 1'700'000'000'000 + 3'600'001};
     CHECK(bench.append(future).error == ErrorCode::invalid_timestamp);
@@ -102,33 +111,40 @@ TEST_CASE("append: times are judged only while the clock is trusted, and LogAppe
     TopicConfig config = bench.topics.registry.new_config();
     REQUIRE(config.set("message.timestamp.type", "LogAppendTime") == "");
     const Topic* stamped = *bench.topics.registry.create(bench.now, "stamped", 1, config);
-    const Append append = bench.topics.append(bench.now, bench.wall, *stamped, 0, make_batch(future), 9);
+    const Append append =
+        bench.topics.append(bench.now, bench.wall, *stamped, 0, make_batch(future), 9);
     CHECK(append.error == ErrorCode::none);
     CHECK(append.log_append_time == 1'700'000'000'000);
 }
 
 TEST_CASE("list offsets: empty, earliest, latest and the largest timestamp") {
     Bench bench;
-    CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::earliest).offset == 0);
-    CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::max_timestamp).offset == -1);
+    CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::earliest).offset ==
+          0);
+    CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::max_timestamp)
+              .offset == -1);
     bench.append({.timestamp = 1'700'000'000'500});
     bench.append({.timestamp = 1'700'000'000'100});
-    CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::max_timestamp).again);
+    CHECK(
+        bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::max_timestamp).again);
     bench.flush();
-    const auto largest = bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::max_timestamp);
+    const auto largest =
+        bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::max_timestamp);
     CHECK(largest.offset == 0);
     CHECK(largest.timestamp == 1'700'000'000'500);
 }
 
 TEST_CASE("record times: the first record at or after the target, also inside a compressed batch") {
-    std::vector<std::uint8_t> plain = make_batch({.records = 100, .timestamp = 1000, .timestamp_step = 10, .value_bytes = 2000});
+    std::vector<std::uint8_t> plain =
+        make_batch({.records = 100, .timestamp = 1000, .timestamp_step = 10, .value_bytes = 2000});
     wire::BatchHeader header = wire::read_batch_header(plain.data());
     header.base_offset = 500;
     wire::seal_batch_header(header, ByteView(plain).subspan(wire::batch_header_size), plain.data());
     for (const Codec codec : {Codec::none, Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd}) {
         CAPTURE(static_cast<int>(codec));
         std::vector<std::uint8_t> records;
-        REQUIRE(compression::compress(codec, ByteView(plain).subspan(wire::batch_header_size), records));
+        REQUIRE(compression::compress(codec, ByteView(plain).subspan(wire::batch_header_size),
+                                      records));
         std::vector<std::uint8_t> batch(wire::batch_header_size);
         batch.insert(batch.end(), records.begin(), records.end());
         wire::BatchHeader compressed = header;

@@ -15,7 +15,8 @@ using wire::ErrorCode;
 
 namespace {
 
-log::ProducerState state_of(std::int16_t epoch, std::initializer_list<std::pair<int, int>> batches) {
+log::ProducerState state_of(std::int16_t epoch,
+                            std::initializer_list<std::pair<int, int>> batches) {
     log::ProducerState state;
     state.epoch = epoch;
     std::int64_t offset = 100;
@@ -31,42 +32,54 @@ log::ProducerState state_of(std::int16_t epoch, std::initializer_list<std::pair<
 
 }  // namespace
 
-TEST_CASE("idempotence: a producer that was never seen may start anywhere, also at a higher epoch") {
-    CHECK(decide(nullptr, {.epoch = 0, .first_sequence = 0, .last_sequence = 4}).kind == Kind::append);
-    CHECK(decide(nullptr, {.epoch = 7, .first_sequence = 1234, .last_sequence = 1234}).kind == Kind::append);
+TEST_CASE(
+    "idempotence: a producer that was never seen may start anywhere, also at a higher epoch") {
+    CHECK(decide(nullptr, {.epoch = 0, .first_sequence = 0, .last_sequence = 4}).kind ==
+          Kind::append);
+    CHECK(decide(nullptr, {.epoch = 7, .first_sequence = 1234, .last_sequence = 1234}).kind ==
+          Kind::append);
 }
 
 TEST_CASE("idempotence: each of the last five batches is recognised, with its own offset") {
     const auto state = state_of(3, {{0, 4}, {5, 5}, {6, 9}, {10, 10}, {11, 20}});
     for (int i = 0; i < 5; ++i) {
-        const auto decision = decide(&state, {.epoch = 3, .first_sequence = state.last[i].first_sequence, .last_sequence = state.last[i].last_sequence});
+        const auto decision = decide(&state, {.epoch = 3,
+                                              .first_sequence = state.last[i].first_sequence,
+                                              .last_sequence = state.last[i].last_sequence});
         CHECK(decision.kind == Kind::duplicate);
         CHECK(decision.original->base_offset == 100 + 10 * i);
     }
     // The same start with another end is no duplicate: it overlaps, and is refused.
-    CHECK(decide(&state, {.epoch = 3, .first_sequence = 6, .last_sequence = 8}).error == ErrorCode::out_of_order_sequence_number);
+    CHECK(decide(&state, {.epoch = 3, .first_sequence = 6, .last_sequence = 8}).error ==
+          ErrorCode::out_of_order_sequence_number);
 }
 
 TEST_CASE("idempotence: epochs rise from sequence 0 and never fall") {
     const auto state = state_of(3, {{0, 4}});
-    CHECK(decide(&state, {.epoch = 2, .first_sequence = 5, .last_sequence = 5}).error == ErrorCode::invalid_producer_epoch);
-    CHECK(decide(&state, {.epoch = 2, .first_sequence = 0, .last_sequence = 4}).error == ErrorCode::invalid_producer_epoch);
-    CHECK(decide(&state, {.epoch = 4, .first_sequence = 0, .last_sequence = 4}).kind == Kind::append);
-    CHECK(decide(&state, {.epoch = 4, .first_sequence = 5, .last_sequence = 5}).error == ErrorCode::out_of_order_sequence_number);
+    CHECK(decide(&state, {.epoch = 2, .first_sequence = 5, .last_sequence = 5}).error ==
+          ErrorCode::invalid_producer_epoch);
+    CHECK(decide(&state, {.epoch = 2, .first_sequence = 0, .last_sequence = 4}).error ==
+          ErrorCode::invalid_producer_epoch);
+    CHECK(decide(&state, {.epoch = 4, .first_sequence = 0, .last_sequence = 4}).kind ==
+          Kind::append);
+    CHECK(decide(&state, {.epoch = 4, .first_sequence = 5, .last_sequence = 5}).error ==
+          ErrorCode::out_of_order_sequence_number);
 }
 
 TEST_CASE("idempotence: sequences follow without gap, and wrap from the largest to 0") {
     const auto state = state_of(0, {{0, INT32_MAX}});
-    CHECK(decide(&state, {.epoch = 0, .first_sequence = 0, .last_sequence = 1}).kind == Kind::append);
-    CHECK(decide(&state, {.epoch = 0, .first_sequence = 1, .last_sequence = 1}).error == ErrorCode::out_of_order_sequence_number);
+    CHECK(decide(&state, {.epoch = 0, .first_sequence = 0, .last_sequence = 1}).kind ==
+          Kind::append);
+    CHECK(decide(&state, {.epoch = 0, .first_sequence = 1, .last_sequence = 1}).error ==
+          ErrorCode::out_of_order_sequence_number);
     CHECK(last_sequence_of(INT32_MAX - 1, 1) == INT32_MAX);
     CHECK(last_sequence_of(INT32_MAX - 1, 2) == 0);
     CHECK(last_sequence_of(INT32_MAX, 3) == 2);
 }
 
-// A producer with five batches in flight, a network that loses, repeats and reorders, a broker that decides
-// by decide(): what is stored is exactly what was sent, once and in order. The model knows nothing of the
-// rules; it only knows what a producer may believe.
+// A producer with five batches in flight, a network that loses, repeats and reorders, a broker that
+// decides by decide(): what is stored is exactly what was sent, once and in order. The model knows
+// nothing of the rules; it only knows what a producer may believe.
 TEST_CASE("idempotence: a seeded model of resends finds each batch once and in order") {
     for (std::uint64_t seed = 1; seed <= 300; ++seed) {
         CAPTURE(seed);
@@ -99,18 +112,25 @@ TEST_CASE("idempotence: a seeded model of resends finds each batch once and in o
             const Batch batch = network[pick];
             network.erase(network.begin() + static_cast<std::ptrdiff_t>(pick));
             if (chance(15)) continue;  // lost
-            const auto decision = decide(known ? &state : nullptr, {batch.epoch, batch.first, batch.last});
+            const auto decision =
+                decide(known ? &state : nullptr, {batch.epoch, batch.first, batch.last});
             const bool is_next = !in_flight.empty() && in_flight.front().name == batch.name;
             if (decision.kind == Kind::append) {
-                // Only the very first may be accepted out of the blue: the broker has no memory yet.
+                // Only the very first may be accepted out of the blue: the broker has no memory
+                // yet.
                 if (!known && !is_next) break;
                 stored.push_back(batch.name);
-                if (state.epoch != batch.epoch) state = {.epoch = batch.epoch, .count = 0, .last = {}};
+                if (state.epoch != batch.epoch)
+                    state = {.epoch = batch.epoch, .count = 0, .last = {}};
                 if (state.count == 5) {
                     std::move(state.last + 1, state.last + 5, state.last);
                     state.count = 4;
                 }
-                state.last[state.count++] = {.first_sequence = batch.first, .last_sequence = batch.last, .base_offset = batch.name, .timestamp = -1, .commit = 0};
+                state.last[state.count++] = {.first_sequence = batch.first,
+                                             .last_sequence = batch.last,
+                                             .base_offset = batch.name,
+                                             .timestamp = -1,
+                                             .commit = 0};
                 known = true;
             } else if (decision.kind == Kind::duplicate) {
                 CHECK(decision.original->base_offset == batch.name);

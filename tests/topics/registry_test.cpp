@@ -92,13 +92,17 @@ TEST_CASE("registry: every cut or flipped byte of a topic's fact is refused or h
     topic.partitions = {5, 6};
     REQUIRE(topic.config.set("retention.ms", "12") == "");
     const auto bytes = encode_topic(topic);
-    for (std::size_t cut = 0; cut < bytes.size(); ++cut) CHECK_FALSE(decode_topic(topic.id, ByteView(bytes).first(cut), TopicConfig()));
+    for (std::size_t cut = 0; cut < bytes.size(); ++cut)
+        CHECK_FALSE(decode_topic(topic.id, ByteView(bytes).first(cut), TopicConfig()));
     for (std::size_t at = 0; at < bytes.size(); ++at)
         for (int bit = 0; bit < 8; ++bit) {
             auto wrong = bytes;
             wrong[at] = static_cast<std::uint8_t>(wrong[at] ^ (1 << bit));
-            (void)decode_topic(topic.id, wrong, TopicConfig());  // must not crash; what it means is checked by the log's CRC
+            (void)decode_topic(
+                topic.id, wrong,
+                TopicConfig());  // must not crash; what it means is checked by the log's CRC
         }
     CHECK(decode_topic(topic.id, bytes, TopicConfig()));
-    CHECK(decode_topic(ByteView(topic.id).first(15), bytes, TopicConfig()).error() == Error::malformed);
+    CHECK(decode_topic(ByteView(topic.id).first(15), bytes, TopicConfig()).error() ==
+          Error::malformed);
 }

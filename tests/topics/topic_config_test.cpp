@@ -13,7 +13,8 @@ TEST_CASE("topic names: Kafka's rule at its bounds") {
     CHECK(topic_name_problem("Sensor.temp_1-x") == nullptr);
     CHECK(topic_name_problem(std::string(249, 'x')) == nullptr);
     CHECK(topic_name_problem(std::string(250, 'x')) != nullptr);
-    for (const char* wrong : {"", ".", "..", "a b", "a/b", "\xc3\xa9", "a\n"}) CHECK(topic_name_problem(wrong) != nullptr);
+    for (const char* wrong : {"", ".", "..", "a b", "a/b", "\xc3\xa9", "a\n"})
+        CHECK(topic_name_problem(wrong) != nullptr);
     CHECK(topic_name_problem(std::string_view("a\0b", 3)) != nullptr);
     CHECK(collision_key("a.b_c") == collision_key("a_b.c"));
     CHECK(collision_key("a.b") != collision_key("ab"));
@@ -21,7 +22,8 @@ TEST_CASE("topic names: Kafka's rule at its bounds") {
 
 TEST_CASE("topic settings: the table is sorted and every default passes its own check") {
     const auto all = settings();
-    CHECK(std::is_sorted(all.begin(), all.end(), [](const Setting& a, const Setting& b) { return a.name < b.name; }));
+    CHECK(std::is_sorted(all.begin(), all.end(),
+                         [](const Setting& a, const Setting& b) { return a.name < b.name; }));
     for (const Setting& setting : all) {
         CAPTURE(setting.name);
         TopicConfig config;
@@ -36,11 +38,22 @@ TEST_CASE("topic settings: unknown names and bad values are refused and change n
     struct Wrong {
         const char *name, *value;
     };
-    for (const Wrong& wrong : {Wrong{"retention.ms", "abc"}, {"retention.ms", "-2"}, {"retention.ms", ""}, {"retention.ms", "1 2"},
-                               {"retention.ms", "9223372036854775808"}, {"max.message.bytes", "-1"}, {"max.message.bytes", "2147483648"},
-                               {"cleanup.policy", "destroy"}, {"cleanup.policy", "delete,destroy"}, {"cleanup.policy", ""},
-                               {"compression.type", "zstd"}, {"message.timestamp.type", "createtime"}, {"preallocate", "yes"},
-                               {"remote.storage.enable", "true"}, {"min.cleanable.dirty.ratio", "1.5"}, {"min.cleanable.dirty.ratio", "nan"},
+    for (const Wrong& wrong : {Wrong{"retention.ms", "abc"},
+                               {"retention.ms", "-2"},
+                               {"retention.ms", ""},
+                               {"retention.ms", "1 2"},
+                               {"retention.ms", "9223372036854775808"},
+                               {"max.message.bytes", "-1"},
+                               {"max.message.bytes", "2147483648"},
+                               {"cleanup.policy", "destroy"},
+                               {"cleanup.policy", "delete,destroy"},
+                               {"cleanup.policy", ""},
+                               {"compression.type", "zstd"},
+                               {"message.timestamp.type", "createtime"},
+                               {"preallocate", "yes"},
+                               {"remote.storage.enable", "true"},
+                               {"min.cleanable.dirty.ratio", "1.5"},
+                               {"min.cleanable.dirty.ratio", "nan"},
                                {"min.insync.replicas", "0"}}) {
         CAPTURE(wrong.name);
         CAPTURE(wrong.value);
