@@ -1,5 +1,5 @@
-// A device program on the SDK: samples this machine's sensors, sends each reading as a record, and keeps the
-// books: what was produced, acknowledged, given up. Rides through a gateway that is away.
+// A device program on the SDK: samples this machine's sensors, sends each reading as a record, and
+// keeps the books: what was produced, acknowledged, given up. Rides through a gateway that is away.
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -25,7 +25,8 @@ std::int64_t now_ms(clockid_t clock) {
     return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
 }
 
-/// One key of one topic, with its own sequence. Lives as long as the program: callbacks point to it.
+/// One key of one topic, with its own sequence. Lives as long as the program: callbacks point to
+/// it.
 struct Sensor {
     std::string topic;
     std::string key;
@@ -48,8 +49,9 @@ public:
         }
         ++acked_;
         if (acks_)
-            std::fprintf(acks_.get(), "%s\t%s\t%llu\t%lld\n", sensor.topic.c_str(), sensor.key.c_str(),
-                         static_cast<unsigned long long>(seq), static_cast<long long>(delivery.offset));
+            std::fprintf(acks_.get(), "%s\t%s\t%llu\t%lld\n", sensor.topic.c_str(),
+                         sensor.key.c_str(), static_cast<unsigned long long>(seq),
+                         static_cast<long long>(delivery.offset));
     }
     /// Whole lines reach the file before the counts that include them are told.
     void counts(std::uint64_t& acked, std::uint64_t& failed) {
@@ -85,7 +87,8 @@ public:
             }
             Sensor& sensor = sensor_of(reading);
             const std::uint64_t seq = sensor.next_seq++;
-            std::string value = "{\"run\":\"" + options_.run_id + "\",\"seq\":" + std::to_string(seq) +
+            std::string value = "{\"run\":\"" + options_.run_id +
+                                "\",\"seq\":" + std::to_string(seq) +
                                 ",\"time_ms\":" + std::to_string(time) + "," + reading.fields + "}";
             waiting_.push_back({&sensor, seq, time, std::move(value)});
         }
@@ -97,14 +100,20 @@ public:
         while (!waiting_.empty()) {
             const Waiting& first = waiting_.front();
             const leat::Status sent = producer_.send(
-                {.topic = first.sensor->topic, .key = first.sensor->key, .value = first.value,
+                {.topic = first.sensor->topic,
+                 .key = first.sensor->key,
+                 .value = first.value,
                  .timestamp = leat::wall_ms(first.time_ms)},
                 [this, sensor = first.sensor, seq = first.seq](const leat::Delivery& delivery) {
                     books_.settle(*sensor, seq, delivery);
                 });
-            if (!sent && (sent.error() == leat::Error::full || sent.error() == leat::Error::would_block)) return;
-            if (sent) ++produced_;
-            else ++refused_;
+            if (!sent &&
+                (sent.error() == leat::Error::full || sent.error() == leat::Error::would_block))
+                return;
+            if (sent)
+                ++produced_;
+            else
+                ++refused_;
             waiting_.pop_front();
         }
     }
@@ -125,19 +134,20 @@ public:
         books_.counts(acked, failed);
         const leat::ProducerStats sdk = producer_.stats();
         char line[640];
-        std::snprintf(line, sizeof line,
-                      "{\"state\":\"%s\",\"run\":\"%s\",\"time_ms\":%lld,\"produced\":%llu,\"acked\":%llu,"
-                      "\"buffered\":%llu,\"errors\":%llu,\"dropped\":%llu,\"sensors\":%zu,\"connected\":%s,"
-                      "\"connects\":%llu,\"disconnects\":%llu,\"buffer_bytes\":%llu,\"last_error\":\"%s\"}",
-                      state, options_.run_id.c_str(), static_cast<long long>(now_ms(CLOCK_REALTIME)),
-                      static_cast<unsigned long long>(produced_ + waiting_.size()),
-                      static_cast<unsigned long long>(acked),
-                      static_cast<unsigned long long>(produced_ + waiting_.size() - acked - failed),
-                      static_cast<unsigned long long>(failed + refused_),
-                      static_cast<unsigned long long>(dropped_), sensor_by_name_.size(),
-                      sdk.connections > 0 ? "true" : "false", static_cast<unsigned long long>(sdk.connects),
-                      static_cast<unsigned long long>(sdk.disconnects),
-                      static_cast<unsigned long long>(sdk.buffer_bytes), leat::wire::name(sdk.last_error));
+        std::snprintf(
+            line, sizeof line,
+            "{\"state\":\"%s\",\"run\":\"%s\",\"time_ms\":%lld,\"produced\":%llu,\"acked\":%llu,"
+            "\"buffered\":%llu,\"errors\":%llu,\"dropped\":%llu,\"sensors\":%zu,\"connected\":%s,"
+            "\"connects\":%llu,\"disconnects\":%llu,\"buffer_bytes\":%llu,\"last_error\":\"%s\"}",
+            state, options_.run_id.c_str(), static_cast<long long>(now_ms(CLOCK_REALTIME)),
+            static_cast<unsigned long long>(produced_ + waiting_.size()),
+            static_cast<unsigned long long>(acked),
+            static_cast<unsigned long long>(produced_ + waiting_.size() - acked - failed),
+            static_cast<unsigned long long>(failed + refused_),
+            static_cast<unsigned long long>(dropped_), sensor_by_name_.size(),
+            sdk.connections > 0 ? "true" : "false", static_cast<unsigned long long>(sdk.connects),
+            static_cast<unsigned long long>(sdk.disconnects),
+            static_cast<unsigned long long>(sdk.buffer_bytes), leat::wire::name(sdk.last_error));
         return line;
     }
 
@@ -167,12 +177,14 @@ private:
     std::uint64_t produced_ = 0, refused_ = 0, dropped_ = 0;
 };
 
-/// Waits for a signal to end, at most until `until_ms` of the monotonic clock. Returns whether one came.
+/// Waits for a signal to end, at most until `until_ms` of the monotonic clock. Returns whether one
+/// came.
 bool wait_for_end(const sigset_t& ends, std::int64_t until_ms) {
     for (;;) {
         const std::int64_t left = until_ms - now_ms(CLOCK_MONOTONIC);
         if (left <= 0) return false;
-        const timespec wait{static_cast<std::time_t>(left / 1000), static_cast<long>(left % 1000) * 1'000'000};
+        const timespec wait{static_cast<std::time_t>(left / 1000),
+                            static_cast<long>(left % 1000) * 1'000'000};
         if (::sigtimedwait(&ends, nullptr, &wait) > 0) return true;
         if (errno == EAGAIN) return false;
     }
@@ -214,7 +226,8 @@ int run(const agent::Options& options, const sigset_t& ends) {
     }
     Agent agent(options, *producer, books);
     const std::int64_t start = now_ms(CLOCK_MONOTONIC);
-    const std::int64_t end = options.duration.count() > 0 ? start + options.duration.count() : INT64_MAX;
+    const std::int64_t end =
+        options.duration.count() > 0 ? start + options.duration.count() : INT64_MAX;
     std::int64_t next_sample = start, next_stats = start + 1000;
     for (bool ended = false; !ended && now_ms(CLOCK_MONOTONIC) < end;) {
         agent.sample();
@@ -223,7 +236,8 @@ int run(const agent::Options& options, const sigset_t& ends) {
             next_stats += 1000;
         }
         next_sample += options.interval.count();
-        // After a stop (a suspended machine) sampling goes on from now, not with a burst of old samples.
+        // After a stop (a suspended machine) sampling goes on from now, not with a burst of old
+        // samples.
         next_sample = std::max(next_sample, now_ms(CLOCK_MONOTONIC));
         ended = wait_for_end(ends, std::min(next_sample, end));
     }
@@ -237,7 +251,8 @@ int run(const agent::Options& options, const sigset_t& ends) {
         }
         (void)producer->flush(milliseconds(50));
         if (agent.is_drained()) break;
-        if (wait_for_end(ends, now_ms(CLOCK_MONOTONIC) + 10)) break;  // asked a second time: leave now
+        if (wait_for_end(ends, now_ms(CLOCK_MONOTONIC) + 10))
+            break;  // asked a second time: leave now
     }
     const bool is_whole = agent.is_whole();
     show(options, agent.stats(is_whole ? "done" : "given up"), true);
@@ -251,7 +266,8 @@ int main(int count, char** words) {
     agent::Options options;
     const std::string problem = agent::parse(count, words, options);
     if (!problem.empty()) {
-        std::fprintf(stderr, "linux-agent: %s\n(linux-agent --help lists the options)\n", problem.c_str());
+        std::fprintf(stderr, "linux-agent: %s\n(linux-agent --help lists the options)\n",
+                     problem.c_str());
         return 2;
     }
     if (options.help) {

@@ -49,7 +49,8 @@ void add(std::string& fields, std::string_view name, std::string_view number) {
     fields.append("\"").append(name).append("\":").append(number);
 }
 
-void push(std::vector<Reading>& into, std::string_view kind, std::string_view sensor, std::string fields) {
+void push(std::vector<Reading>& into, std::string_view kind, std::string_view sensor,
+          std::string fields) {
     if (!fields.empty()) into.push_back({kind, std::string(sensor), std::move(fields)});
 }
 
@@ -57,7 +58,9 @@ void push(std::vector<Reading>& into, std::string_view kind, std::string_view se
 std::string tidy_name(std::string_view name) {
     std::string tidy;
     for (char c : name.substr(0, 64))
-        tidy += (std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-') ? c : '_';
+        tidy += (std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-')
+                    ? c
+                    : '_';
     while (!tidy.empty() && tidy.back() == '_') tidy.pop_back();
     return tidy;
 }
@@ -91,7 +94,8 @@ void Sensors::read_load(std::vector<Reading>& into) const {
     const std::string text = slurp(root_ + "/proc/loadavg");
     const auto words = split(text, " /\n");
     if (words.size() < 5) return;
-    constexpr std::array<std::string_view, 5> names{"load1", "load5", "load15", "runnable", "tasks"};
+    constexpr std::array<std::string_view, 5> names{"load1", "load5", "load15", "runnable",
+                                                    "tasks"};
     for (std::size_t i = 0; i < names.size(); ++i) {
         std::string fields;
         add(fields, "value", words[i]);
@@ -99,17 +103,21 @@ void Sensors::read_load(std::vector<Reading>& into) const {
     }
 }
 
-// "cpu0 user nice system idle iowait irq softirq steal ...", in ticks since boot; then counters of the kernel
+// "cpu0 user nice system idle iowait irq softirq steal ...", in ticks since boot; then counters of
+// the kernel
 void Sensors::read_cpu(std::vector<Reading>& into) const {
     const std::string text = slurp(root_ + "/proc/stat");
-    constexpr std::array<std::string_view, 8> names{"user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"};
+    constexpr std::array<std::string_view, 8> names{"user",   "nice", "system",  "idle",
+                                                    "iowait", "irq",  "softirq", "steal"};
     for (std::string_view line : split(text, "\n")) {
         const auto words = split(line.substr(0, 400), " ");
         std::string fields;
         if (words[0].starts_with("cpu")) {
-            for (std::size_t i = 0; i < names.size() && i + 1 < words.size(); ++i) add(fields, names[i], words[i + 1]);
+            for (std::size_t i = 0; i < names.size() && i + 1 < words.size(); ++i)
+                add(fields, names[i], words[i + 1]);
             push(into, "cpu", words[0], std::move(fields));
-        } else if (words.size() > 1 && (words[0] == "ctxt" || words[0] == "intr" || words[0] == "processes")) {
+        } else if (words.size() > 1 &&
+                   (words[0] == "ctxt" || words[0] == "intr" || words[0] == "processes")) {
             add(fields, "count", words[1]);
             push(into, "cpu", words[0], std::move(fields));
         }
@@ -119,11 +127,13 @@ void Sensors::read_cpu(std::vector<Reading>& into) const {
 // "MemFree:    123 kB"
 void Sensors::read_memory(std::vector<Reading>& into) const {
     const std::string text = slurp(root_ + "/proc/meminfo");
-    constexpr std::array<std::string_view, 10> wanted{"MemFree", "MemAvailable", "Buffers", "Cached", "SwapFree",
-                                                      "Dirty", "Writeback", "AnonPages", "Slab", "Committed_AS"};
+    constexpr std::array<std::string_view, 10> wanted{
+        "MemFree", "MemAvailable", "Buffers",   "Cached", "SwapFree",
+        "Dirty",   "Writeback",    "AnonPages", "Slab",   "Committed_AS"};
     for (std::string_view line : split(text, "\n")) {
         const auto words = split(line, ": ");
-        if (words.size() < 2 || std::find(wanted.begin(), wanted.end(), words[0]) == wanted.end()) continue;
+        if (words.size() < 2 || std::find(wanted.begin(), wanted.end(), words[0]) == wanted.end())
+            continue;
         std::string fields;
         add(fields, "kib", words[1]);
         push(into, "memory", words[0], std::move(fields));
@@ -172,7 +182,8 @@ void Sensors::read_pressure(std::vector<Reading>& into) const {
         std::string fields;
         for (std::string_view word : split(text.substr(0, text.find('\n')), " ")) {
             const std::size_t equals = word.find('=');
-            if (equals != std::string_view::npos) add(fields, word.substr(0, equals), word.substr(equals + 1));
+            if (equals != std::string_view::npos)
+                add(fields, word.substr(0, equals), word.substr(equals + 1));
         }
         push(into, "pressure", what, std::move(fields));
     }
@@ -185,8 +196,8 @@ void Sensors::find_gauges() {
         const std::string path = zone.path().string();
         if (!zone.path().filename().string().starts_with("thermal_zone")) continue;
         const std::string type = tidy_name(slurp(path + "/type"));
-        gauges_.push_back({"temperature", tidy_name(zone.path().filename().string()) + "." + type, path + "/temp",
-                           "millidegrees"});
+        gauges_.push_back({"temperature", tidy_name(zone.path().filename().string()) + "." + type,
+                           path + "/temp", "millidegrees"});
     }
     for (const auto& chip : fs::directory_iterator(root_ + "/sys/class/hwmon", ignored)) {
         const std::string path = chip.path().string();
@@ -195,17 +206,20 @@ void Sensors::find_gauges() {
             const std::string input = path + "/temp" + std::to_string(i);
             if (!fs::exists(input + "_input", ignored)) continue;
             const std::string label = tidy_name(slurp(input + "_label"));
-            gauges_.push_back({"temperature", name + "." + (label.empty() ? "temp" + std::to_string(i) : label),
+            gauges_.push_back({"temperature",
+                               name + "." + (label.empty() ? "temp" + std::to_string(i) : label),
                                input + "_input", "millidegrees"});
         }
     }
     for (const auto& core : fs::directory_iterator(root_ + "/sys/devices/system/cpu", ignored)) {
         const std::string path = core.path().string() + "/cpufreq/scaling_cur_freq";
         if (fs::exists(path, ignored))
-            gauges_.push_back({"frequency", tidy_name(core.path().filename().string()), path, "khz"});
+            gauges_.push_back(
+                {"frequency", tidy_name(core.path().filename().string()), path, "khz"});
     }
     // Two chips of one name would share a key, and with it a sequence.
-    std::sort(gauges_.begin(), gauges_.end(), [](const Gauge& a, const Gauge& b) { return a.path < b.path; });
+    std::sort(gauges_.begin(), gauges_.end(),
+              [](const Gauge& a, const Gauge& b) { return a.path < b.path; });
     for (std::size_t i = 0; i < gauges_.size(); ++i)
         for (std::size_t j = 0; j < i; ++j)
             if (gauges_[i].kind == gauges_[j].kind && gauges_[i].sensor == gauges_[j].sensor)

@@ -1,5 +1,5 @@
-// What this machine can tell about itself: load, CPU time, memory, disks, network, pressure, temperatures,
-// frequencies. From /proc and /sys; what a system does not have is left out.
+// What this machine can tell about itself: load, CPU time, memory, disks, network, pressure,
+// temperatures, frequencies. From /proc and /sys; what a system does not have is left out.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ private:
     struct Gauge {
         std::string_view kind;
         std::string sensor;
-        std::string path;     ///< a file with one integer
+        std::string path;  ///< a file with one integer
         std::string_view field;
     };
     void find_gauges();

@@ -15,7 +15,9 @@ void print(const ConsumerRecord& record, const Options& options, const std::stri
         std::printf("%s\n", json_of(record).c_str());
         return;
     }
-    const auto put = [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); };
+    const auto put = [](std::string_view text) {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+    };
     if (options.with_headers)
         for (const Header& header : record.headers) {
             put(header.key.view());
@@ -40,8 +42,11 @@ std::int64_t now_ms() {
 class Reading {
 public:
     Reading(const Options& options, Loop& loop, Consumer& consumer)
-        : options_(options), consumer_(consumer), admin_(Admin::open(loop, {.bootstrap = options.bootstrap, .client_id = "leat-cli",
-                                                                             .timeout = timeout_of(options)})) {}
+        : options_(options),
+          consumer_(consumer),
+          admin_(Admin::open(loop, {.bootstrap = options.bootstrap,
+                                    .client_id = "leat-cli",
+                                    .timeout = timeout_of(options)})) {}
 
     Exit run() {
         if (const Exit found = find_partitions(); found != Exit::ok) return found;
@@ -50,7 +55,9 @@ public:
         std::uint64_t printed = 0;
         while (!is_at_end()) {
             const std::size_t at_once = options_.count_max == 0
-                                            ? 1000 : static_cast<std::size_t>(std::min<std::uint64_t>(1000, options_.count_max - printed));
+                                            ? 1000
+                                            : static_cast<std::size_t>(std::min<std::uint64_t>(
+                                                  1000, options_.count_max - printed));
             const Records records = consumer_.poll(milliseconds(200), at_once);
             for (const ConsumerRecord& record : records) {
                 if (!options_.follow && record.offset >= ends_[record.partition]) continue;
@@ -71,13 +78,15 @@ private:
     Exit find_partitions() {
         const std::string& topic = options_.topics.front();
         const Result<std::int32_t> count = consumer_.partition_count(topic, timeout_of(options_));
-        if (!count) return complain("topic " + topic, count.error(), admin_ ? admin_->last_problem() : "");
+        if (!count)
+            return complain("topic " + topic, count.error(), admin_ ? admin_->last_problem() : "");
         std::vector<std::int32_t> numbers = options_.only_partitions;
         if (numbers.empty())
             for (std::int32_t i = 0; i < *count; ++i) numbers.push_back(i);
         for (std::int32_t number : numbers) {
             if (number < 0 || number >= *count)
-                return complain("partition " + std::to_string(number) + " of " + topic, Error::not_found);
+                return complain("partition " + std::to_string(number) + " of " + topic,
+                                Error::not_found);
             partitions_.push_back({topic, number});
         }
         return Exit::ok;
@@ -92,13 +101,16 @@ private:
         if (!ends) return complain("the ends of " + topic, ends.error(), admin_->last_problem());
         for (const PartitionOffset& end : *ends) ends_[end.partition] = end.offset;
         const bool from_end = options_.follow && !options_.from_beginning;
-        if (const Status assigned = consumer_.assign(partitions_, from_end ? StartAt::end : StartAt::beginning); !assigned)
+        if (const Status assigned =
+                consumer_.assign(partitions_, from_end ? StartAt::end : StartAt::beginning);
+            !assigned)
             return complain("assign", assigned.error());
         std::optional<std::int64_t> time;
         if (!options_.time.empty()) {
             time = parse_time(options_.time, now_ms());
             if (!time) {
-                complain("--time " + options_.time + " is no time: 2024-05-01T12:00:00Z, milliseconds, or -15m");
+                complain("--time " + options_.time +
+                         " is no time: 2024-05-01T12:00:00Z, milliseconds, or -15m");
                 return Exit::usage;
             }
         }
@@ -106,7 +118,9 @@ private:
             if (time) (void)consumer_.seek_to_time(partition, wall_ms(*time));
             if (!options_.offset) continue;
             const std::int64_t end = ends_[partition.partition];
-            const std::int64_t offset = *options_.offset < 0 ? std::max<std::int64_t>(0, end + *options_.offset) : *options_.offset;
+            const std::int64_t offset = *options_.offset < 0
+                                            ? std::max<std::int64_t>(0, end + *options_.offset)
+                                            : *options_.offset;
             (void)consumer_.seek(partition, offset);
         }
         return Exit::ok;
@@ -115,31 +129,41 @@ private:
     /// Every partition stands at (or behind) the end that it had when we started.
     bool is_at_end() const {
         if (options_.follow) return false;
-        return std::all_of(partitions_.begin(), partitions_.end(), [this](const TopicPartition& partition) {
-            const std::int64_t end = ends_.at(partition.partition);
-            if (end == 0) return true;
-            const Result<std::int64_t> position = consumer_.position(partition);
-            return position && *position >= end;
-        });
+        return std::all_of(partitions_.begin(), partitions_.end(),
+                           [this](const TopicPartition& partition) {
+                               const std::int64_t end = ends_.at(partition.partition);
+                               if (end == 0) return true;
+                               const Result<std::int64_t> position = consumer_.position(partition);
+                               return position && *position >= end;
+                           });
     }
 
     Exit tell_events(bool has_progress) {
         if (has_progress) quiet_since_ms_ = now_ms();
         while (const std::optional<ConsumerEvent> event = consumer_.poll_event()) {
             switch (event->kind) {
-                case ConsumerEvent::Kind::connected: is_connected_ = true; quiet_since_ms_ = now_ms(); break;
-                case ConsumerEvent::Kind::disconnected: is_connected_ = false; break;
+                case ConsumerEvent::Kind::connected:
+                    is_connected_ = true;
+                    quiet_since_ms_ = now_ms();
+                    break;
+                case ConsumerEvent::Kind::disconnected:
+                    is_connected_ = false;
+                    break;
                 case ConsumerEvent::Kind::offset_out_of_range:
-                    complain("partition " + std::to_string(event->partition) + ": that offset is not in the log");
+                    complain("partition " + std::to_string(event->partition) +
+                             ": that offset is not in the log");
                     return Exit::failed;
                 case ConsumerEvent::Kind::topic_error:
                 case ConsumerEvent::Kind::corrupt:
                 case ConsumerEvent::Kind::refused:
-                case ConsumerEvent::Kind::too_large: complain(event->text); break;
+                case ConsumerEvent::Kind::too_large:
+                    complain(event->text);
+                    break;
             }
         }
         const bool is_silent = now_ms() - quiet_since_ms_ > timeout_of(options_).count();
-        if (!options_.follow && is_silent && !is_connected_) return complain("consume", Error::timed_out, "connection lost");
+        if (!options_.follow && is_silent && !is_connected_)
+            return complain("consume", Error::timed_out, "connection lost");
         return Exit::ok;
     }
 

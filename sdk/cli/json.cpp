@@ -9,20 +9,27 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string line_of(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 bool is_utf8(std::string_view text) {
     std::size_t i = 0;
     while (i < text.size()) {
         const auto c = static_cast<unsigned char>(text[i]);
-        const std::size_t more = c < 0x80 ? 0 : (c >> 5) == 6 ? 1 : (c >> 4) == 14 ? 2 : (c >> 3) == 30 ? 3 : 9;
-        if (more == 9 || i + more >= text.size() || c == 0xC0 || c == 0xC1 || c > 0xF4) return false;
+        const std::size_t more = c < 0x80         ? 0
+                                 : (c >> 5) == 6  ? 1
+                                 : (c >> 4) == 14 ? 2
+                                 : (c >> 3) == 30 ? 3
+                                                  : 9;
+        if (more == 9 || i + more >= text.size() || c == 0xC0 || c == 0xC1 || c > 0xF4)
+            return false;
         for (std::size_t k = 1; k <= more; ++k)
             if ((static_cast<unsigned char>(text[i + k]) >> 6) != 2) return false;
         const auto second = more > 0 ? static_cast<unsigned char>(text[i + 1]) : 0;
         // Over-long forms, surrogates, and what lies above U+10FFFF.
-        if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) ||
-            (c == 0xF4 && second > 0x8F))
+        if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) ||
+            (c == 0xF0 && second < 0x90) || (c == 0xF4 && second > 0x8F))
             return false;
         i += more + 1;
     }
@@ -30,7 +37,8 @@ bool is_utf8(std::string_view text) {
 }
 
 std::string base64(std::string_view bytes) {
-    static constexpr char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static constexpr char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::string text;
     for (std::size_t i = 0; i < bytes.size(); i += 3) {
         std::uint32_t word = 0;
@@ -44,9 +52,12 @@ std::string base64(std::string_view bytes) {
 }
 
 void put(Json& json, const std::string& name, std::optional<std::string_view> bytes) {
-    if (!bytes) json[name] = nullptr;
-    else if (is_utf8(*bytes)) json[name] = *bytes;
-    else json[name + "_base64"] = base64(*bytes);
+    if (!bytes)
+        json[name] = nullptr;
+    else if (is_utf8(*bytes))
+        json[name] = *bytes;
+    else
+        json[name + "_base64"] = base64(*bytes);
 }
 
 const Json* member(const Json& json, const char* name) {
@@ -76,10 +87,14 @@ std::string size_text(double bytes) {
 std::string age_text(double ms) {
     char text[32];
     const double s = ms / 1000;
-    if (s < 120) std::snprintf(text, sizeof text, "%.1f s", s);
-    else if (s < 7200) std::snprintf(text, sizeof text, "%.0f min", s / 60);
-    else if (s < 172800) std::snprintf(text, sizeof text, "%.1f h", s / 3600);
-    else std::snprintf(text, sizeof text, "%.1f days", s / 86400);
+    if (s < 120)
+        std::snprintf(text, sizeof text, "%.1f s", s);
+    else if (s < 7200)
+        std::snprintf(text, sizeof text, "%.0f min", s / 60);
+    else if (s < 172800)
+        std::snprintf(text, sizeof text, "%.1f h", s / 3600);
+    else
+        std::snprintf(text, sizeof text, "%.1f days", s / 86400);
     return text;
 }
 
@@ -91,11 +106,14 @@ void add_line(std::string& to, const char* format, Values... values) {
     to += '\n';
 }
 
-/// Fields of a route that nobody here has a sentence for are shown as they are: a newer broker may tell more.
+/// Fields of a route that nobody here has a sentence for are shown as they are: a newer broker may
+/// tell more.
 void add_rest(std::string& to, const Json& object, std::initializer_list<const char*> known) {
     for (const auto& [name, value] : object.items()) {
-        if (value.is_structured() || std::find(known.begin(), known.end(), name) != known.end()) continue;
-        add_line(to, "  %-18s %s", name.c_str(), value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+        if (value.is_structured() || std::find(known.begin(), known.end(), name) != known.end())
+            continue;
+        add_line(to, "  %-18s %s", name.c_str(),
+                 value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
     }
 }
 
@@ -103,17 +121,18 @@ void add_topics(std::string& to, const Json& status) {
     const Json* topics = member(status, "topics");
     if (!topics || !topics->is_array() || topics->empty()) return;
     add_line(to, "%s", "");
-    add_line(to, "%-32s %5s %12s %12s %12s %10s %10s", "topic", "part", "log start", "readable to", "upstream to",
-             "waiting", "bytes");
+    add_line(to, "%-32s %5s %12s %12s %12s %10s %10s", "topic", "part", "log start", "readable to",
+             "upstream to", "waiting", "bytes");
     for (const Json& topic : *topics) {
         const Json* partitions = member(topic, "partitions");
         if (!partitions || !partitions->is_array()) continue;
         for (const Json& partition : *partitions) {
             const double high = number(partition, "high_watermark");
             const double uplinked = number(partition, "uplinked_offset");
-            add_line(to, "%-32s %5.0f %12.0f %12.0f %12.0f %10.0f %10s", words(topic, "name").c_str(),
-                     number(partition, "partition"), number(partition, "log_start"), high, uplinked,
-                     std::max(0.0, high - uplinked), size_text(number(partition, "bytes")).c_str());
+            add_line(to, "%-32s %5.0f %12.0f %12.0f %12.0f %10.0f %10s",
+                     words(topic, "name").c_str(), number(partition, "partition"),
+                     number(partition, "log_start"), high, uplinked, std::max(0.0, high - uplinked),
+                     size_text(number(partition, "bytes")).c_str());
         }
     }
 }
@@ -125,18 +144,24 @@ void add_uplink(std::string& to, const Json& status) {
     add_line(to, "%s", "");
     if (routes.empty()) add_line(to, "uplink              none (no route in the config)");
     for (const Json& route : routes) {
-        const std::string name = words(route, "name").empty() ? words(route, "route") : words(route, "name");
+        const std::string name =
+            words(route, "name").empty() ? words(route, "route") : words(route, "name");
         add_line(to, "uplink %s", name.c_str());
-        const std::string state = words(route, "state").empty() ? words(route, "link") : words(route, "state");
+        const std::string state =
+            words(route, "state").empty() ? words(route, "link") : words(route, "state");
         if (!state.empty()) add_line(to, "  %-18s %s", "link", state.c_str());
         for (const char* age : {"backlog_age_ms", "oldest_age_ms"})
-            if (member(route, age)) add_line(to, "  %-18s %s", "oldest waiting", age_text(number(route, age)).c_str());
+            if (member(route, age))
+                add_line(to, "  %-18s %s", "oldest waiting", age_text(number(route, age)).c_str());
         for (const char* count : {"backlog_records", "backlog"})
-            if (member(route, count)) add_line(to, "  %-18s %.0f records", "waiting", number(route, count));
+            if (member(route, count))
+                add_line(to, "  %-18s %.0f records", "waiting", number(route, count));
         if (member(route, "backlog_bytes"))
-            add_line(to, "  %-18s %s", "waiting bytes", size_text(number(route, "backlog_bytes")).c_str());
-        add_rest(to, route, {"name", "route", "state", "link", "backlog_age_ms", "oldest_age_ms", "backlog_records",
-                             "backlog", "backlog_bytes"});
+            add_line(to, "  %-18s %s", "waiting bytes",
+                     size_text(number(route, "backlog_bytes")).c_str());
+        add_rest(to, route,
+                 {"name", "route", "state", "link", "backlog_age_ms", "oldest_age_ms",
+                  "backlog_records", "backlog", "backlog_bytes"});
     }
 }
 
@@ -193,7 +218,9 @@ std::string json_of(const ConsumerRecord& record) {
         for (const Header& header : record.headers) {
             Json& one = json["headers"].emplace_back();
             put(one, "name", header.key.view());
-            put(one, "value", header.value.is_null() ? std::nullopt : std::optional(text_of(header.value.view())));
+            put(one, "value",
+                header.value.is_null() ? std::nullopt
+                                       : std::optional(text_of(header.value.view())));
         }
     }
     return line_of(json);
@@ -217,27 +244,31 @@ std::optional<std::string> status_for_people(const std::string& text) {
     const Json status = Json::parse(text, nullptr, false);
     if (!status.is_object()) return std::nullopt;
     std::string to;
-    add_line(to, "%-19s %s %s, up %s%s", "broker", words(status, "name").c_str(), words(status, "version").c_str(),
-             age_text(number(status, "uptime_ms")).c_str(),
+    add_line(to, "%-19s %s %s, up %s%s", "broker", words(status, "name").c_str(),
+             words(status, "version").c_str(), age_text(number(status, "uptime_ms")).c_str(),
              member(status, "stopping") && *member(status, "stopping") == true ? ", stopping" : "");
-    add_line(to, "%-19s %s, node %.0f", "cluster", words(status, "cluster_id").c_str(), number(status, "node_id"));
+    add_line(to, "%-19s %s, node %.0f", "cluster", words(status, "cluster_id").c_str(),
+             number(status, "node_id"));
     if (const Json* log = member(status, "log")) {
         const double budget = number(*log, "budget_bytes"), used = number(*log, "used_bytes");
-        add_line(to, "%-19s %s of %s (%.0f %%), %.0f of %.0f segments free", "flash", size_text(used).c_str(),
-                 size_text(budget).c_str(), budget > 0 ? 100 * used / budget : 0, number(*log, "segments_free"),
+        add_line(to, "%-19s %s of %s (%.0f %%), %.0f of %.0f segments free", "flash",
+                 size_text(used).c_str(), size_text(budget).c_str(),
+                 budget > 0 ? 100 * used / budget : 0, number(*log, "segments_free"),
                  number(*log, "segments"));
-        const double payload = number(*log, "payload_bytes_total"), written = number(*log, "written_bytes_total");
+        const double payload = number(*log, "payload_bytes_total"),
+                     written = number(*log, "written_bytes_total");
         add_line(to, "%-19s %s written for %s of records (%.2f x), %.0f commits", "since start",
-                 size_text(written).c_str(), size_text(payload).c_str(), payload > 0 ? written / payload : 0,
-                 number(*log, "commits_total"));
+                 size_text(written).c_str(), size_text(payload).c_str(),
+                 payload > 0 ? written / payload : 0, number(*log, "commits_total"));
         if (member(*log, "read_only") && *member(*log, "read_only") == true)
             add_line(to, "%-19s the log is READ ONLY: the device refused a write", "attention");
         if (number(*log, "damaged_batches_total") > 0)
-            add_line(to, "%-19s %.0f damaged batches", "attention", number(*log, "damaged_batches_total"));
+            add_line(to, "%-19s %.0f damaged batches", "attention",
+                     number(*log, "damaged_batches_total"));
     }
     if (const Json* sessions = member(status, "sessions"))
-        add_line(to, "%-19s %.0f open, %.0f requests so far", "connections", number(*sessions, "open"),
-                 number(*sessions, "requests_total"));
+        add_line(to, "%-19s %.0f open, %.0f requests so far", "connections",
+                 number(*sessions, "open"), number(*sessions, "requests_total"));
     add_uplink(to, status);
     add_topics(to, status);
     return to;

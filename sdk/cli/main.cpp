@@ -1,4 +1,5 @@
-// leat, the command line tool. It speaks to a running broker only, and to any Kafka-protocol server.
+// leat, the command line tool. It speaks to a running broker only, and to any Kafka-protocol
+// server.
 #include <csignal>
 #include <cstdio>
 
@@ -11,12 +12,16 @@ void complain(const std::string& text) { std::fprintf(stderr, "leat: %s\n", text
 Exit complain(const std::string& what, Error error, const std::string& detail) {
     complain(what + ": " + error_text(error) + (detail.empty() ? "" : " (" + detail + ")"));
     switch (error) {
-        case Error::invalid: return Exit::usage;
+        case Error::invalid:
+            return Exit::usage;
         case Error::timed_out:
         case Error::disconnected:
-        case Error::would_block: return Exit::unreachable;
-        case Error::not_found: return Exit::not_found;
-        default: return Exit::failed;
+        case Error::would_block:
+            return Exit::unreachable;
+        case Error::not_found:
+            return Exit::not_found;
+        default:
+            return Exit::failed;
     }
 }
 
@@ -26,14 +31,22 @@ milliseconds timeout_of(const Options& options) {
 
 static Exit run(const Options& options) {
     switch (options.command) {
-        case Command::topics_list: return list_topics(options);
-        case Command::topics_create: return create_topics(options);
-        case Command::topics_delete: return delete_topics(options);
-        case Command::topics_describe: return describe_topics(options);
-        case Command::produce: return produce(options);
-        case Command::consume: return consume(options);
-        case Command::status: return show_status(options);
-        case Command::none: break;
+        case Command::topics_list:
+            return list_topics(options);
+        case Command::topics_create:
+            return create_topics(options);
+        case Command::topics_delete:
+            return delete_topics(options);
+        case Command::topics_describe:
+            return describe_topics(options);
+        case Command::produce:
+            return produce(options);
+        case Command::consume:
+            return consume(options);
+        case Command::status:
+            return show_status(options);
+        case Command::none:
+            break;
     }
     return Exit::usage;
 }

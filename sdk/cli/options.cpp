@@ -9,7 +9,8 @@ namespace leat::cli {
 namespace {
 
 const char* const footer =
-    "Exit codes: 0 done · 1 refused, or not delivered · 2 wrong command line · 3 nobody answered · 4 no such topic\n"
+    "Exit codes: 0 done · 1 refused, or not delivered · 2 wrong command line · 3 nobody answered · "
+    "4 no such topic\n"
     "\n"
     "Examples:\n"
     "  leat topics create temperature -p 4 -c retention.ms=86400000\n"
@@ -22,10 +23,12 @@ const char* const footer =
 
 void add_common(CLI::App& app, Options& options) {
     app.add_option("-b,--bootstrap", options.bootstrap, "server, HOST:PORT, several with commas")
-        ->envname("LEAT_BOOTSTRAP")->capture_default_str();
+        ->envname("LEAT_BOOTSTRAP")
+        ->capture_default_str();
     app.add_flag("--json", options.json, "machine-readable output");
     app.add_option("--timeout", options.timeout_seconds, "seconds to wait for the server")
-        ->check(CLI::Range(0.1, 86400.0))->capture_default_str();
+        ->check(CLI::Range(0.1, 86400.0))
+        ->capture_default_str();
 }
 
 void add_topics(CLI::App& app, Options& options) {
@@ -38,61 +41,82 @@ void add_topics(CLI::App& app, Options& options) {
 
     CLI::App* create = topics->add_subcommand("create", "makes topics");
     create->add_option("NAME", options.topics, "their names")->required();
-    create->add_option("-p,--partitions", options.partitions, "default: the server's")->check(CLI::Range(1, 1'000'000));
-    create->add_option("-r,--replication-factor", options.replication_factor, "default: the server's")
+    create->add_option("-p,--partitions", options.partitions, "default: the server's")
+        ->check(CLI::Range(1, 1'000'000));
+    create
+        ->add_option("-r,--replication-factor", options.replication_factor, "default: the server's")
         ->check(CLI::Range(1, 1000));
     create->add_option("-c,--config", options.configs, "setting, name=value")->take_all();
-    create->add_flag("--if-not-exists", options.if_not_exists, "a topic that is there already is fine");
+    create->add_flag("--if-not-exists", options.if_not_exists,
+                     "a topic that is there already is fine");
     create->callback([&] { options.command = Command::topics_create; });
 
     CLI::App* remove = topics->add_subcommand("delete", "deletes topics and their records");
     remove->add_option("NAME", options.topics, "their names")->required();
     remove->callback([&] { options.command = Command::topics_delete; });
 
-    CLI::App* describe = topics->add_subcommand("describe", "partitions, leaders, offsets and settings");
+    CLI::App* describe =
+        topics->add_subcommand("describe", "partitions, leaders, offsets and settings");
     describe->add_option("NAME", options.topics, "default: all");
+    describe->add_flag("--all-configs", options.all_configs, "settings that are defaults, too");
     describe->callback([&] { options.command = Command::topics_describe; });
 }
 
 void add_produce(CLI::App& app, Options& options) {
-    CLI::App* produce = app.add_subcommand("produce", "sends the lines of standard input as records");
+    CLI::App* produce =
+        app.add_subcommand("produce", "sends the lines of standard input as records");
     produce->add_option("TOPIC", options.topics, "where to")->required()->expected(1);
     produce->add_option("-K,--key-separator", options.key_separator,
                         "a line is key, this, value (\\t for a tab); without it lines have no key");
     produce->add_option("-H,--header", options.headers, "name=value, on every record")->take_all();
-    produce->add_option("-p,--partition", options.partition, "default: by key")->check(CLI::NonNegativeNumber);
+    produce->add_option("-p,--partition", options.partition, "default: by key")
+        ->check(CLI::NonNegativeNumber);
     produce->add_option("-z,--compression", options.compression, "none, gzip, snappy, lz4 or zstd")
-        ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))->capture_default_str();
-    produce->add_option("--acks", options.acks, "all, 1 or 0")->check(CLI::IsMember({"all", "-1", "1", "0"}))
+        ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
         ->capture_default_str();
-    produce->add_option("--linger", options.linger_ms, "milliseconds to wait for more")->capture_default_str();
-    produce->add_option("--batch-bytes", options.batch_bytes, "a batch is sent at this size")->capture_default_str();
-    produce->add_flag("--no-idempotence", options.no_idempotence, "without producer id and sequences");
+    produce->add_option("--acks", options.acks, "all, 1 or 0")
+        ->check(CLI::IsMember({"all", "-1", "1", "0"}))
+        ->capture_default_str();
+    produce->add_option("--linger", options.linger_ms, "milliseconds to wait for more")
+        ->capture_default_str();
+    produce->add_option("--batch-bytes", options.batch_bytes, "a batch is sent at this size")
+        ->capture_default_str();
+    produce->add_flag("--no-idempotence", options.no_idempotence,
+                      "without producer id and sequences");
     produce->add_flag("--empty-is-null", options.empty_is_null, "an empty value is a tombstone");
     produce->callback([&] { options.command = Command::produce; });
 }
 
 void add_consume(CLI::App& app, Options& options) {
-    CLI::App* consume = app.add_subcommand("consume", "prints records; stops at the end unless --follow");
+    CLI::App* consume =
+        app.add_subcommand("consume", "prints records; stops at the end unless --follow");
     consume->add_option("TOPIC", options.topics, "where from")->required()->expected(1);
-    consume->add_option("-p,--partition", options.only_partitions, "only these (default: all)")->take_all();
-    auto* start = consume->add_option_group("start", "where to start (default: the beginning; with --follow the end)");
+    consume->add_option("-p,--partition", options.only_partitions, "only these (default: all)")
+        ->take_all();
+    auto* start = consume->add_option_group(
+        "start", "where to start (default: the beginning; with --follow the end)");
     start->add_flag("--from-beginning", options.from_beginning, "with the first record");
-    start->add_option("-o,--offset", options.offset, "at this offset; -N: N records before the end");
-    start->add_option("--time", options.time, "2024-05-01T12:00:00Z, milliseconds, or -15m before now");
+    start->add_option("-o,--offset", options.offset,
+                      "at this offset; -N: N records before the end");
+    start->add_option("--time", options.time,
+                      "2024-05-01T12:00:00Z, milliseconds, or -15m before now");
     start->require_option(0, 1);
     consume->add_flag("-f,--follow", options.follow, "wait for more at the end");
     consume->add_option("-n,--count", options.count_max, "stop after so many records");
-    consume->add_option("-K,--key-separator", options.key_separator, "print the key and this before the value");
+    consume->add_option("-K,--key-separator", options.key_separator,
+                        "print the key and this before the value");
     consume->add_flag("--headers", options.with_headers, "print headers, too");
     consume->add_flag("--read-committed", options.read_committed, "stop at the last stable offset");
     consume->callback([&] { options.command = Command::consume; });
 }
 
 void add_status(CLI::App& app, Options& options) {
-    CLI::App* status = app.add_subcommand("status", "what a leatd gateway holds and how its link is");
-    status->add_option("BROKER", options.topics, "HOST:PORT of the broker (default: --bootstrap)")->expected(0, 1);
-    status->add_option("--http", options.http, "its status address (default: the broker's host, port + 1)");
+    CLI::App* status =
+        app.add_subcommand("status", "what a leatd gateway holds and how its link is");
+    status->add_option("BROKER", options.topics, "HOST:PORT of the broker (default: --bootstrap)")
+        ->expected(0, 1);
+    status->add_option("--http", options.http,
+                       "its status address (default: the broker's host, port + 1)");
     status->callback([&] { options.command = Command::status; });
 }
 
@@ -100,7 +124,8 @@ void add_status(CLI::App& app, Options& options) {
 
 Parsed parse_command_line(int count, const char* const* words) {
     Parsed parsed;
-    CLI::App app("leat: looks after topics, sends and reads records, and shows a gateway's state.", "leat");
+    CLI::App app("leat: looks after topics, sends and reads records, and shows a gateway's state.",
+                 "leat");
     app.set_version_flag("--version", "leat 0.1.0");
     app.footer(footer);
     app.require_subcommand(1);

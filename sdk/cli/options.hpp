@@ -19,7 +19,14 @@ enum class Exit : int {
 };
 
 enum class Command : std::uint8_t {
-    none, topics_list, topics_create, topics_delete, topics_describe, produce, consume, status,
+    none,
+    topics_list,
+    topics_create,
+    topics_delete,
+    topics_describe,
+    produce,
+    consume,
+    status,
 };
 
 struct Options {
@@ -29,36 +36,37 @@ struct Options {
     double timeout_seconds = 10;
 
     // topics
-    std::vector<std::string> topics;               ///< names; produce and consume have one
+    std::vector<std::string> topics;  ///< names; produce and consume have one
     bool internal = false;
     std::int32_t partitions = -1;
     std::int16_t replication_factor = -1;
-    std::vector<std::string> configs;              ///< name=value
+    std::vector<std::string> configs;  ///< name=value
     bool if_not_exists = false;
+    bool all_configs = false;
 
     // produce
-    std::string key_separator;                     ///< empty: no key; consume: printed between key and value
-    std::vector<std::string> headers;              ///< name=value, on every record
+    std::string key_separator;         ///< empty: no key; consume: printed between key and value
+    std::vector<std::string> headers;  ///< name=value, on every record
     std::optional<std::int32_t> partition;
     std::string compression = "none";
     std::string acks = "all";
     std::uint32_t linger_ms = 5;
     std::uint32_t batch_bytes = 16 * 1024;
     bool no_idempotence = false;
-    bool empty_is_null = false;                    ///< a line without value is a tombstone
+    bool empty_is_null = false;  ///< a line without value is a tombstone
 
     // consume
-    std::vector<std::int32_t> only_partitions;     ///< empty: all
+    std::vector<std::int32_t> only_partitions;  ///< empty: all
     bool from_beginning = false;
-    std::optional<std::int64_t> offset;            ///< negative: that many before the end
-    std::string time;                              ///< see parse_time
+    std::optional<std::int64_t> offset;  ///< negative: that many before the end
+    std::string time;                    ///< see parse_time
     bool follow = false;
-    std::uint64_t count_max = 0;                   ///< 0: no bound
+    std::uint64_t count_max = 0;  ///< 0: no bound
     bool with_headers = false;
     bool read_committed = false;
 
     // status
-    std::string http;                              ///< HOST:PORT; empty: the broker's host and port + 1
+    std::string http;  ///< HOST:PORT; empty: the broker's host and port + 1
 };
 
 struct Parsed {
@@ -68,8 +76,8 @@ struct Parsed {
 
 Parsed parse_command_line(int count, const char* const* words);
 
-/// "2024-05-01T12:00:00Z", "2024-05-01", milliseconds since 1970, or "-90s", "-15m", "-2h", "-1d" before now.
-/// Nothing: not understood.
+/// "2024-05-01T12:00:00Z", "2024-05-01", milliseconds since 1970, or "-90s", "-15m", "-2h", "-1d"
+/// before now. Nothing: not understood.
 std::optional<std::int64_t> parse_time(const std::string& text, std::int64_t now_ms);
 
 /// "name=value". Nothing: no '=', or no name.

@@ -57,7 +57,9 @@ Exit produce(const Options& options) {
     ProducerConfig config;
     config.bootstrap = options.bootstrap;
     config.client_id = "leat-cli";
-    config.acks = options.acks == "0" ? ProducerAcks::none : options.acks == "1" ? ProducerAcks::leader : ProducerAcks::all;
+    config.acks = options.acks == "0"   ? ProducerAcks::none
+                  : options.acks == "1" ? ProducerAcks::leader
+                                        : ProducerAcks::all;
     config.idempotent = !options.no_idempotence && config.acks == ProducerAcks::all;
     config.compression = *codec_of(options.compression);
     config.linger = milliseconds(options.linger_ms);
@@ -81,7 +83,8 @@ Exit produce(const Options& options) {
         if (!separator.empty()) {
             const std::size_t at = line.find(separator);
             if (at == std::string_view::npos) {
-                complain("a line without \"" + options.key_separator + "\": " + std::string(line.substr(0, 60)));
+                complain("a line without \"" + options.key_separator +
+                         "\": " + std::string(line.substr(0, 60)));
                 exit = Exit::usage;
                 break;
             }
@@ -99,23 +102,29 @@ Exit produce(const Options& options) {
         });
         if (!accepted) {
             const ProducerStats stats = producer->stats();
-            exit = complain("produce to " + options.topics.front(), accepted.error(),
-                            stats.last_error == ErrorCode::none ? "" : wire::name(stats.last_error));
+            exit =
+                complain("produce to " + options.topics.front(), accepted.error(),
+                         stats.last_error == ErrorCode::none ? "" : wire::name(stats.last_error));
             break;
         }
         ++sent;
     }
-    // What was accepted is worth waiting for as long as the delivery timeout says: it bounds itself.
+    // What was accepted is worth waiting for as long as the delivery timeout says: it bounds
+    // itself.
     (void)producer->flush(config.delivery_timeout + config.request_timeout);
     (void)producer->close(milliseconds(0));
     ProduceSummary summary{tally.delivered, tally.failed, {}};
     if (summary.failed > 0) {
         summary.error = wire::name(static_cast<ErrorCode>(tally.error.load()));
-        complain(std::to_string(summary.failed) + " of " + std::to_string(sent) + " records were not delivered: " + summary.error);
+        complain(std::to_string(summary.failed) + " of " + std::to_string(sent) +
+                 " records were not delivered: " + summary.error);
         if (exit == Exit::ok) exit = Exit::failed;
     }
-    if (options.json) std::printf("%s\n", json_of(summary).c_str());
-    else std::fprintf(stderr, "%llu records delivered\n", static_cast<unsigned long long>(summary.delivered));
+    if (options.json)
+        std::printf("%s\n", json_of(summary).c_str());
+    else
+        std::fprintf(stderr, "%llu records delivered\n",
+                     static_cast<unsigned long long>(summary.delivered));
     return exit;
 }
 

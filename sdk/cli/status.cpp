@@ -11,21 +11,25 @@ namespace leat::cli {
 
 Exit show_status(const Options& options) {
     const std::string broker = options.topics.empty() ? options.bootstrap : options.topics.front();
-    Result<std::vector<cluster::Endpoint>> endpoints = cluster::parse_endpoints(options.http.empty() ? broker : options.http);
+    Result<std::vector<cluster::Endpoint>> endpoints =
+        cluster::parse_endpoints(options.http.empty() ? broker : options.http);
     if (!endpoints) {
         complain((options.http.empty() ? broker : options.http) + " is no HOST:PORT");
         return Exit::usage;
     }
     cluster::Endpoint at = endpoints->front();
     if (options.http.empty()) ++at.port;  // leatd's default
-    const Result<host::HttpAnswer> answer = host::http_get(at.host, at.port, "/status", timeout_of(options));
+    const Result<host::HttpAnswer> answer =
+        host::http_get(at.host, at.port, "/status", timeout_of(options));
     if (!answer) {
-        complain("no status from http://" + cluster::text_of(at) + "/status: " + error_text(answer.error()) +
+        complain("no status from http://" + cluster::text_of(at) +
+                 "/status: " + error_text(answer.error()) +
                  ". Is leatd running there? --http names another address.");
         return Exit::unreachable;
     }
     if (answer->status != 200) {
-        complain("http://" + cluster::text_of(at) + "/status answered " + std::to_string(answer->status));
+        complain("http://" + cluster::text_of(at) + "/status answered " +
+                 std::to_string(answer->status));
         return Exit::failed;
     }
     const auto text = options.json ? status_line(answer->body) : status_for_people(answer->body);

@@ -8,7 +8,9 @@ namespace leat::cli {
 namespace {
 
 Result<Admin> open_admin(Loop& loop, const Options& options) {
-    return Admin::open(loop, {.bootstrap = options.bootstrap, .client_id = "leat-cli", .timeout = timeout_of(options)});
+    return Admin::open(
+        loop,
+        {.bootstrap = options.bootstrap, .client_id = "leat-cli", .timeout = timeout_of(options)});
 }
 
 Exit bad_bootstrap(const Options& options) {
@@ -22,19 +24,27 @@ Exit report(const Options& options, const std::vector<TopicOutcome>& outcomes, c
     for (const TopicOutcome& topic : outcomes) {
         const bool is_fine = topic.error == ErrorCode::none || topic.error == also_fine;
         if (!is_fine)
-            exit = topic.error == ErrorCode::unknown_topic_or_partition ? Exit::not_found : Exit::failed;
+            exit = topic.error == ErrorCode::unknown_topic_or_partition ? Exit::not_found
+                                                                        : Exit::failed;
         if (options.json) continue;
-        if (topic.error == ErrorCode::none) std::printf("%s %s\n", done, topic.name.c_str());
-        else if (is_fine) std::printf("%s is there already\n", topic.name.c_str());
-        else complain(topic.name + ": " + wire::name(topic.error) + (topic.message.empty() ? "" : ": " + topic.message));
+        if (topic.error == ErrorCode::none)
+            std::printf("%s %s\n", done, topic.name.c_str());
+        else if (is_fine)
+            std::printf("%s is there already\n", topic.name.c_str());
+        else
+            complain(topic.name + ": " + wire::name(topic.error) +
+                     (topic.message.empty() ? "" : ": " + topic.message));
     }
     if (options.json) std::printf("%s\n", json_of(outcomes).c_str());
     return exit;
 }
 
-void print_report(const TopicReport& report) {
+constexpr std::int8_t source_topic = 1;  // Kafka's ConfigSource: set on the topic itself
+
+void print_report(const TopicReport& report, bool all_configs) {
     std::printf("%s: %zu partition%s%s\n", report.name.c_str(), report.info.partitions.size(),
-                report.info.partitions.size() == 1 ? "" : "s", report.info.is_internal ? ", internal" : "");
+                report.info.partitions.size() == 1 ? "" : "s",
+                report.info.is_internal ? ", internal" : "");
     for (std::size_t i = 0; i < report.info.partitions.size(); ++i) {
         const cluster::PartitionInfo& info = report.info.partitions[i];
         std::printf("  %4zu  leader %d", i, info.leader);
@@ -48,7 +58,9 @@ void print_report(const TopicReport& report) {
         std::printf("\n");
     }
     for (const ConfigEntry& config : report.configs)
-        std::printf("  %s=%s\n", config.name.c_str(), config.value ? config.value->c_str() : "(hidden)");
+        if (all_configs || config.source == source_topic)
+            std::printf("  %s=%s\n", config.name.c_str(),
+                        config.value ? config.value->c_str() : "(hidden)");
 }
 
 }  // namespace
@@ -62,8 +74,10 @@ Exit list_topics(const Options& options) {
     std::vector<std::string> names;
     for (const auto& [name, topic] : picture->topics)
         if (options.internal || !topic.is_internal) names.push_back(name);
-    if (options.json) std::printf("%s\n", json_of(names).c_str());
-    else for (const std::string& name : names) std::printf("%s\n", name.c_str());
+    if (options.json)
+        std::printf("%s\n", json_of(names).c_str());
+    else
+        for (const std::string& name : names) std::printf("%s\n", name.c_str());
     return Exit::ok;
 }
 
@@ -121,13 +135,19 @@ Exit describe_topics(const Options& options) {
         report.info = info;
         if (options.topics.empty()) continue;  // all topics: an overview, not thousands of requests
         std::vector<std::int32_t> partitions(info.partitions.size());
-        for (std::size_t i = 0; i < partitions.size(); ++i) partitions[i] = static_cast<std::int32_t>(i);
-        if (auto offsets = admin->list_offsets(name, partitions, Admin::earliest)) report.earliest = *std::move(offsets);
-        if (auto offsets = admin->list_offsets(name, partitions, Admin::latest)) report.latest = *std::move(offsets);
-        if (auto configs = admin->describe_configs(ConfigResource::topic, name)) report.configs = std::move(configs->entries);
+        for (std::size_t i = 0; i < partitions.size(); ++i)
+            partitions[i] = static_cast<std::int32_t>(i);
+        if (auto offsets = admin->list_offsets(name, partitions, Admin::earliest))
+            report.earliest = *std::move(offsets);
+        if (auto offsets = admin->list_offsets(name, partitions, Admin::latest))
+            report.latest = *std::move(offsets);
+        if (auto configs = admin->describe_configs(ConfigResource::topic, name))
+            report.configs = std::move(configs->entries);
     }
-    if (options.json) std::printf("%s\n", json_of(reports).c_str());
-    else for (const TopicReport& report : reports) print_report(report);
+    if (options.json)
+        std::printf("%s\n", json_of(reports).c_str());
+    else
+        for (const TopicReport& report : reports) print_report(report, options.all_configs);
     return exit;
 }
 

@@ -18,11 +18,20 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
 std::optional<std::int64_t> parse_age(std::string_view text) {
     std::int64_t unit_ms = 0;
     switch (text.empty() ? '\0' : text.back()) {
-        case 's': unit_ms = 1000; break;
-        case 'm': unit_ms = 60'000; break;
-        case 'h': unit_ms = 3'600'000; break;
-        case 'd': unit_ms = 86'400'000; break;
-        default: return std::nullopt;
+        case 's':
+            unit_ms = 1000;
+            break;
+        case 'm':
+            unit_ms = 60'000;
+            break;
+        case 'h':
+            unit_ms = 3'600'000;
+            break;
+        case 'd':
+            unit_ms = 86'400'000;
+            break;
+        default:
+            return std::nullopt;
     }
     const auto number = parse_number(text.substr(0, text.size() - 1));
     if (!number || *number < 0 || *number > INT64_MAX / unit_ms) return std::nullopt;
@@ -53,7 +62,8 @@ std::optional<std::int64_t> parse_time(const std::string& text, std::int64_t now
         }
     }
     if (*rest == 'Z') ++rest;
-    if (*rest != '\0') return std::nullopt;  // other zones than UTC are not understood, rather than misread
+    if (*rest != '\0')
+        return std::nullopt;  // other zones than UTC are not understood, rather than misread
     return std::int64_t{::timegm(&when)} * 1000 + fraction_ms;
 }
 
@@ -72,14 +82,19 @@ std::string unescaped(const std::string& text) {
         }
         const char c = text[++i];
         unsigned value = 0;
-        if (c == 't') plain += '\t';
-        else if (c == 'n') plain += '\n';
-        else if (c == '0') plain += '\0';
+        if (c == 't')
+            plain += '\t';
+        else if (c == 'n')
+            plain += '\n';
+        else if (c == '0')
+            plain += '\0';
         else if (c == 'x' && i + 2 < text.size() &&
-                 std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr == text.data() + i + 3) {
+                 std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr ==
+                     text.data() + i + 3) {
             plain += static_cast<char>(value);
             i += 2;
-        } else plain += c;
+        } else
+            plain += c;
     }
     return plain;
 }

@@ -30,16 +30,19 @@ AdminId Admin::create_topics(Instant now, std::vector<NewTopic> topics, const Op
 AdminId Admin::delete_topics(Instant now, std::vector<std::string> names, const Options& options) {
     return start(now, make_delete(std::move(names), options), options);
 }
-AdminId Admin::describe(Instant now, std::optional<std::vector<std::string>> topics, const Options& options) {
+AdminId Admin::describe(Instant now, std::optional<std::vector<std::string>> topics,
+                        const Options& options) {
     return start(now, make_describe(std::move(topics)), options);
 }
-AdminId Admin::describe_configs(Instant now, ConfigResource kind, std::string name, const Options& options) {
+AdminId Admin::describe_configs(Instant now, ConfigResource kind, std::string name,
+                                const Options& options) {
     return start(now, make_describe_configs(kind, std::move(name)), options);
 }
 AdminId Admin::list_offsets(Instant now, std::string topic, std::vector<std::int32_t> partitions,
                             std::int64_t timestamp, const Options& options) {
     router_.want(now, topic);
-    return start(now, make_list_offsets(std::move(topic), std::move(partitions), timestamp), options);
+    return start(now, make_list_offsets(std::move(topic), std::move(partitions), timestamp),
+                 options);
 }
 
 void Admin::pump(Instant now, Router& router) {
@@ -53,19 +56,22 @@ void Admin::pump(Instant now, Router& router) {
         if (operation->in_flight > 0 || operation->not_before > now) continue;
         operation->is_backing_off = false;
         const Status sent = operation->send(now, router, *this);
-        if (sent || sent.error() == Error::would_block || sent.error() == Error::disconnected) continue;
+        if (sent || sent.error() == Error::would_block || sent.error() == Error::disconnected)
+            continue;
         operation->answer.status = sent;
         ended.push_back(id);
     }
     for (AdminId id : ended) finish(id);
 }
 
-void Admin::on_answer(Instant now, Router& router, const client::Event& event, std::uint64_t context) {
+void Admin::on_answer(Instant now, Router& router, const client::Event& event,
+                      std::uint64_t context) {
     const auto found = operations_.find(context);
     if (found == operations_.end()) return;  // it ended by its deadline
     Operation& operation = *found->second;
     --operation.in_flight;
-    // Lost on the way: asked again. Whether a lost CreateTopics was carried out shows in the next answer.
+    // Lost on the way: asked again. Whether a lost CreateTopics was carried out shows in the next
+    // answer.
     const Operation::Verdict verdict = event.kind == client::Event::Kind::response
                                            ? operation.read(event)
                                            : Operation::Verdict::again;

@@ -1,5 +1,5 @@
-// Looking after a cluster: topics, settings, offsets. A state machine that sends through a Router and tries
-// again where Kafka's own admin client does, until its deadline.
+// Looking after a cluster: topics, settings, offsets. A state machine that sends through a Router
+// and tries again where Kafka's own admin client does, until its deadline.
 #pragma once
 
 #include <deque>
@@ -26,20 +26,24 @@ public:
     // want: each answers once, at the latest at its deadline
     struct Options {
         milliseconds timeout{30'000};
-        bool validate_only = false;        ///< create_topics: only check
+        bool validate_only = false;  ///< create_topics: only check
     };
     AdminId create_topics(Instant now, std::vector<NewTopic> topics, const Options& options);
     AdminId delete_topics(Instant now, std::vector<std::string> names, const Options& options);
     /// nullopt: every topic. Creates none.
-    AdminId describe(Instant now, std::optional<std::vector<std::string>> topics, const Options& options);
-    AdminId describe_configs(Instant now, ConfigResource kind, std::string name, const Options& options);
-    /// `timestamp` in milliseconds, or timestamp_latest, timestamp_earliest: for each partition its offset.
+    AdminId describe(Instant now, std::optional<std::vector<std::string>> topics,
+                     const Options& options);
+    AdminId describe_configs(Instant now, ConfigResource kind, std::string name,
+                             const Options& options);
+    /// `timestamp` in milliseconds, or timestamp_latest, timestamp_earliest: for each partition its
+    /// offset.
     AdminId list_offsets(Instant now, std::string topic, std::vector<std::int32_t> partitions,
                          std::int64_t timestamp, const Options& options);
 
     // Requester, for the Router
     void pump(Instant now, Router& router) override;
-    void on_answer(Instant now, Router& router, const client::Event& event, std::uint64_t context) override;
+    void on_answer(Instant now, Router& router, const client::Event& event,
+                   std::uint64_t context) override;
     Instant deadline() const override;
 
     // drain

@@ -23,11 +23,14 @@ struct Admin::Operation {
     bool is_backing_off = false;  ///< else it waits for a connection, and hears of that by pump
 };
 
-std::unique_ptr<Admin::Operation> make_create(std::vector<NewTopic> topics, const Admin::Options& options);
-std::unique_ptr<Admin::Operation> make_delete(std::vector<std::string> names, const Admin::Options& options);
+std::unique_ptr<Admin::Operation> make_create(std::vector<NewTopic> topics,
+                                              const Admin::Options& options);
+std::unique_ptr<Admin::Operation> make_delete(std::vector<std::string> names,
+                                              const Admin::Options& options);
 std::unique_ptr<Admin::Operation> make_describe(std::optional<std::vector<std::string>> topics);
 std::unique_ptr<Admin::Operation> make_describe_configs(ConfigResource kind, std::string name);
-std::unique_ptr<Admin::Operation> make_list_offsets(std::string topic, std::vector<std::int32_t> partitions,
+std::unique_ptr<Admin::Operation> make_list_offsets(std::string topic,
+                                                    std::vector<std::int32_t> partitions,
                                                     std::int64_t timestamp);
 
 }  // namespace leat::cluster

@@ -18,13 +18,14 @@ std::string owned(const wire::StringView& text) { return std::string(text.view()
 
 /// Try again: the wrong broker was asked, or the right one was not ready.
 bool is_worth_a_retry(wire::ErrorCode error) {
-    return error == wire::ErrorCode::not_controller || error == wire::ErrorCode::request_timed_out ||
+    return error == wire::ErrorCode::not_controller ||
+           error == wire::ErrorCode::request_timed_out ||
            error == wire::ErrorCode::coordinator_load_in_progress;
 }
 
 template <class M>
-Status send_one(Admin::Operation& operation, Instant now, Router& router, Admin& admin, const Target& target,
-                const M& message) {
+Status send_one(Admin::Operation& operation, Instant now, Router& router, Admin& admin,
+                const Target& target, const M& message) {
     const milliseconds left = operation.deadline - now;
     const Status sent = router.send(now, admin, operation.answer.id, target, message, left);
     if (sent) ++operation.in_flight;
@@ -40,8 +41,9 @@ std::optional<M> decoded(Admin::Operation& operation, const client::Event& event
 }
 
 Verdict judge_topics(AdminAnswer& answer) {
-    const bool again = std::any_of(answer.topics.begin(), answer.topics.end(),
-                                   [](const TopicOutcome& topic) { return is_worth_a_retry(topic.error); });
+    const bool again =
+        std::any_of(answer.topics.begin(), answer.topics.end(),
+                    [](const TopicOutcome& topic) { return is_worth_a_retry(topic.error); });
     if (!again) return Verdict::done;
     answer.error = answer.topics.front().error;
     return Verdict::again;
@@ -78,8 +80,9 @@ struct Create final : Admin::Operation {
         if (!response) return Verdict::done;
         answer.topics.clear();
         for (const auto& topic : response->topics)
-            answer.topics.push_back({owned(topic.name), topic.error_code, owned(topic.error_message),
-                                     topic.num_partitions, topic.replication_factor});
+            answer.topics.push_back({owned(topic.name), topic.error_code,
+                                     owned(topic.error_message), topic.num_partitions,
+                                     topic.replication_factor});
         return judge_topics(answer);
     }
 };
@@ -89,7 +92,8 @@ struct Delete final : Admin::Operation {
 
     Status send(Instant now, Router& router, Admin& admin) override {
         using Request = wire::DeleteTopicsRequest;
-        // Version 6 names topics in another field than 1 to 5: both are filled, the codec writes one.
+        // Version 6 names topics in another field than 1 to 5: both are filled, the codec writes
+        // one.
         std::vector<Request::DeleteTopicState> states(names.size());
         std::vector<wire::StringView> plain(names.begin(), names.end());
         for (std::size_t i = 0; i < names.size(); ++i) states[i].name = names[i];
@@ -134,7 +138,8 @@ struct Describe final : Admin::Operation {
         picture.cluster_id = owned(response->cluster_id);
         picture.controller = response->controller_id;
         for (const auto& broker : response->brokers)
-            picture.brokers[broker.node_id] = {owned(broker.host), static_cast<std::uint16_t>(broker.port)};
+            picture.brokers[broker.node_id] = {owned(broker.host),
+                                               static_cast<std::uint16_t>(broker.port)};
         bool leaders_known = true;
         for (const auto& topic : response->topics) {
             TopicInfo& info = picture.topics[owned(topic.name)];
@@ -200,7 +205,7 @@ struct DescribeConfigs final : Admin::Operation {
 
 struct ListOffsets final : Admin::Operation {
     std::string topic;
-    std::vector<std::int32_t> pending;   // not answered yet
+    std::vector<std::int32_t> pending;  // not answered yet
     std::int64_t timestamp = client::timestamp_latest;
 
     Status send(Instant now, Router& router, Admin& admin) override {
@@ -248,8 +253,8 @@ struct ListOffsets final : Admin::Operation {
                     continue;
                 }
                 if (std::erase(pending, partition.partition_index) == 0) continue;
-                answer.offsets.push_back({partition.partition_index, partition.error_code, partition.offset,
-                                          partition.timestamp});
+                answer.offsets.push_back({partition.partition_index, partition.error_code,
+                                          partition.offset, partition.timestamp});
             }
         }
         if (again) return Verdict::again;
@@ -265,14 +270,16 @@ struct ListOffsets final : Admin::Operation {
 
 }  // namespace
 
-std::unique_ptr<Admin::Operation> make_create(std::vector<NewTopic> topics, const Admin::Options& options) {
+std::unique_ptr<Admin::Operation> make_create(std::vector<NewTopic> topics,
+                                              const Admin::Options& options) {
     auto create = std::make_unique<Create>();
     create->topics = std::move(topics);
     create->options = options;
     return create;
 }
 
-std::unique_ptr<Admin::Operation> make_delete(std::vector<std::string> names, const Admin::Options&) {
+std::unique_ptr<Admin::Operation> make_delete(std::vector<std::string> names,
+                                              const Admin::Options&) {
     auto remove = std::make_unique<Delete>();
     remove->names = std::move(names);
     return remove;
@@ -291,7 +298,8 @@ std::unique_ptr<Admin::Operation> make_describe_configs(ConfigResource kind, std
     return describe;
 }
 
-std::unique_ptr<Admin::Operation> make_list_offsets(std::string topic, std::vector<std::int32_t> partitions,
+std::unique_ptr<Admin::Operation> make_list_offsets(std::string topic,
+                                                    std::vector<std::int32_t> partitions,
                                                     std::int64_t timestamp) {
     auto list = std::make_unique<ListOffsets>();
     list->topic = std::move(topic);

@@ -23,8 +23,8 @@ struct NewTopic {
 struct TopicOutcome {
     std::string name;
     wire::ErrorCode error = wire::ErrorCode::none;
-    std::string message;                   ///< the broker's own words, often empty
-    std::int32_t partitions = -1;          ///< -1: not told
+    std::string message;           ///< the broker's own words, often empty
+    std::int32_t partitions = -1;  ///< -1: not told
     std::int16_t replication_factor = -1;
 };
 
@@ -37,8 +37,8 @@ struct ClusterPicture {
 
 struct ConfigEntry {
     std::string name;
-    std::optional<std::string> value;      ///< none: secret, or unset
-    std::int8_t source = -1;               ///< Kafka's ConfigSource: 1 topic, 2 to 4 broker, 5 default
+    std::optional<std::string> value;  ///< none: secret, or unset
+    std::int8_t source = -1;           ///< Kafka's ConfigSource: 1 topic, 2 to 4 broker, 5 default
     bool read_only = false;
     bool sensitive = false;
 };
@@ -48,7 +48,7 @@ enum class ConfigResource : std::int8_t { topic = 2, broker = 4 };
 struct PartitionOffset {
     std::int32_t partition = 0;
     wire::ErrorCode error = wire::ErrorCode::none;
-    std::int64_t offset = -1;              ///< -1: no record that late
+    std::int64_t offset = -1;  ///< -1: no record that late
     std::int64_t timestamp = -1;
 };
 
@@ -57,7 +57,8 @@ using AdminId = std::uint64_t;
 /// The end of one operation. Which lists are filled depends on what was asked.
 struct AdminAnswer {
     AdminId id = 0;
-    Status status = ok();                  ///< fails: timed_out · unsupported (the broker does not serve it) · not_found
+    Status status =
+        ok();  ///< fails: timed_out · unsupported (the broker does not serve it) · not_found
     wire::ErrorCode error = wire::ErrorCode::none;  ///< of the whole, or what the last try was told
     std::string message;
     std::vector<TopicOutcome> topics;

@@ -14,7 +14,8 @@ std::string_view trimmed(std::string_view text) {
 Result<std::uint16_t> parse_port(std::string_view text) {
     std::uint16_t port = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (error != std::errc{} || end != text.data() + text.size() || port == 0) return fail(Error::invalid);
+    if (error != std::errc{} || end != text.data() + text.size() || port == 0)
+        return fail(Error::invalid);
     return port;
 }
 
@@ -32,7 +33,8 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
         host = text.substr(0, colon);
         rest = text.substr(colon);
     }
-    if (host.empty() || host.find_first_of(" \t/,") != std::string_view::npos) return fail(Error::invalid);
+    if (host.empty() || host.find_first_of(" \t/,") != std::string_view::npos)
+        return fail(Error::invalid);
     Endpoint endpoint{std::string(host), default_port};
     if (rest.empty()) return endpoint;
     if (rest.front() != ':') return fail(Error::invalid);
@@ -56,7 +58,8 @@ Result<std::vector<Endpoint>> parse_endpoints(std::string_view text) {
 
 std::string text_of(const Endpoint& endpoint) {
     const bool is_ipv6 = endpoint.host.find(':') != std::string::npos;
-    return (is_ipv6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
+    return (is_ipv6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" +
+           std::to_string(endpoint.port);
 }
 
 }  // namespace leat::cluster

@@ -68,7 +68,8 @@ void Metadata::forget(std::string_view topic) {
     const auto wanted = wanted_.find(topic);
     if (wanted == wanted_.end() || --wanted->second > 0) return;
     wanted_.erase(wanted);
-    if (const auto known = topics_.find(topic); known != topics_.end() && !wants_all_) topics_.erase(known);
+    if (const auto known = topics_.find(topic); known != topics_.end() && !wants_all_)
+        topics_.erase(known);
 }
 
 void Metadata::want_all(Instant now) {
@@ -128,7 +129,8 @@ Status Metadata::on_answer(Instant now, const wire::MetadataResponse& answer) {
         not_before_ = now + config_.retry.min;
         ask_at_ = now + config_.age_max;
     } else {
-        // Either a leader is missing, or somebody stumbled while this answer was already on its way.
+        // Either a leader is missing, or somebody stumbled while this answer was already on its
+        // way.
         not_before_ = now + backoff_delay(config_.retry, ++asks_in_vain_, jitter_);
         ask_at_ = now;
     }
@@ -144,12 +146,14 @@ bool Metadata::take_topic(const wire::MetadataResponse::MetadataResponseTopic& f
     if (!is_wanted && !wants_all_) return true;
     TopicInfo& topic = topics_[std::string(name)];
     topic.error = from.error_code;
-    if (from.error_code != wire::ErrorCode::none) return !is_wanted || !wire::retriable(from.error_code);
+    if (from.error_code != wire::ErrorCode::none)
+        return !is_wanted || !wire::retriable(from.error_code);
 
     if (topic.id != from.topic_id) topic.partitions.clear();
     topic.id = from.topic_id;
     topic.is_internal = from.is_internal;
-    // Brokers list partitions in any order; Kafka never takes one away, so a shorter list is old news.
+    // Brokers list partitions in any order; Kafka never takes one away, so a shorter list is old
+    // news.
     std::size_t count = topic.partitions.size();
     for (const auto& partition : from.partitions)
         if (partition.partition_index >= 0 &&
@@ -160,7 +164,8 @@ bool Metadata::take_topic(const wire::MetadataResponse::MetadataResponseTopic& f
         if (partition.partition_index < 0 ||
             static_cast<std::size_t>(partition.partition_index) >= topic.partitions.size())
             continue;
-        PartitionInfo& known = topic.partitions[static_cast<std::size_t>(partition.partition_index)];
+        PartitionInfo& known =
+            topic.partitions[static_cast<std::size_t>(partition.partition_index)];
         if (is_stale(known, partition.leader_epoch)) continue;
         known.error = partition.error_code;
         known.leader = partition.leader_id;

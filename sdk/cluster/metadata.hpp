@@ -1,10 +1,13 @@
-// What is known of a cluster: brokers, topics, and who leads which partition; and when to ask again.
+// What is known of a cluster: brokers, topics, and who leads which partition; and when to ask
+// again.
 //
 // Three rules keep the picture from going back in time (KIP-320, and what Java's client does):
-//   - a partition's entry with a leader epoch below the one that is known for the same topic id is old
+//   - a partition's entry with a leader epoch below the one that is known for the same topic id is
+//   old
 //     news from a slow broker and is ignored; -1 says nothing and is taken;
 //   - another topic id is another topic of the same name: everything known before is dropped;
-//   - an answer with an error for a topic keeps what was known, so a producer that has a leader goes on
+//   - an answer with an error for a topic keeps what was known, so a producer that has a leader
+//   goes on
 //     with it until the leader itself says otherwise.
 #pragma once
 
@@ -22,10 +25,11 @@
 namespace leat::cluster {
 
 struct MetadataConfig {
-    milliseconds age_max{300'000};             ///< asked again at the latest after this
-    client::BackoffConfig retry{};             ///< between two asks while something is missing
-    bool allow_auto_topic_creation = true;     ///< asked for by name, a missing topic may be created
-    std::size_t partitions_max = 200'000;      ///< of all topics together; an answer with more is refused
+    milliseconds age_max{300'000};          ///< asked again at the latest after this
+    client::BackoffConfig retry{};          ///< between two asks while something is missing
+    bool allow_auto_topic_creation = true;  ///< asked for by name, a missing topic may be created
+    std::size_t partitions_max =
+        200'000;  ///< of all topics together; an answer with more is refused
     std::uint32_t jitter_seed = 1;
 };
 
@@ -53,7 +57,8 @@ public:
     Instant ask_at() const;
 
     // want
-    /// This topic's leaders shall be known. Asks soon if they are not. Names are counted: forget as often.
+    /// This topic's leaders shall be known. Asks soon if they are not. Names are counted: forget as
+    /// often.
     void want(Instant now, std::string_view topic);
     void forget(std::string_view topic);
     void want_all(Instant now);  ///< every topic of the cluster, from now on
@@ -78,12 +83,13 @@ private:
     client::Jitter jitter_;
     std::uint64_t version_ = 0;
     Instant ask_at_ = never;
-    Instant not_before_{};    // the back-off's end
+    Instant not_before_{};       // the back-off's end
     unsigned asks_in_vain_ = 0;  // since everything wanted was known
     std::int32_t controller_ = no_broker;
     bool wants_all_ = false;
     bool under_way_ = false;
-    bool refresh_again_ = false;  // asked for while under way: the answer may be older than the question
+    bool refresh_again_ =
+        false;  // asked for while under way: the answer may be older than the question
 };
 
 }  // namespace leat::cluster

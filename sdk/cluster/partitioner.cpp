@@ -37,7 +37,8 @@ std::int32_t StickyPartitioner::current(std::string_view name, const TopicInfo& 
     const auto count = static_cast<std::int32_t>(topic.partitions.size());
     if (partition < 0) stay->second.bytes = 0;
     // A leader that went away moves us on at once; a topic made anew may have fewer partitions.
-    if (partition < 0 || partition >= count || topic.partitions[static_cast<std::size_t>(partition)].leader < 0)
+    if (partition < 0 || partition >= count ||
+        topic.partitions[static_cast<std::size_t>(partition)].leader < 0)
         partition = pick(topic, partition);
     return partition;
 }
@@ -52,7 +53,8 @@ void StickyPartitioner::on_placed(std::string_view name, const Placed& placed) {
 std::int32_t StickyPartitioner::pick(const TopicInfo& topic, std::int32_t other_than) {
     const auto count = static_cast<std::int32_t>(topic.partitions.size());
     const auto is_able = [&](std::int32_t partition) {
-        return partition != other_than && topic.partitions[static_cast<std::size_t>(partition)].leader >= 0;
+        return partition != other_than &&
+               topic.partitions[static_cast<std::size_t>(partition)].leader >= 0;
     };
     std::uint32_t able = 0;
     for (std::int32_t partition = 0; partition < count; ++partition) able += is_able(partition);

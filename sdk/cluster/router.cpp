@@ -1,4 +1,5 @@
-// The Router's links: opening, losing and choosing connections. Routes and metadata stand in router_routes.cpp.
+// The Router's links: opening, losing and choosing connections. Routes and metadata stand in
+// router_routes.cpp.
 #include "sdk/cluster/router.hpp"
 
 #include <algorithm>
@@ -74,7 +75,8 @@ void Router::link_received(Instant now, LinkId id, ByteView bytes) {
         drain(now, *link);
         if (bytes.empty()) break;
         if (taken == 0 && link->connection.receive_room().empty()) {
-            // Cannot happen while the connection skips what is too long; a peer must not make it a loop.
+            // Cannot happen while the connection skips what is too long; a peer must not make it a
+            // loop.
             link->connection.on_disconnected(now, Error::malformed);
             drain(now, *link);
         }
@@ -145,8 +147,9 @@ Router::Link* Router::pick_ready() {
     return best;
 }
 
-/// Any broker: one that is connected, else one that is being connected, else the next that may be tried.
-/// Bootstrap addresses come in when every known broker is in its back-off: the whole cluster may have moved.
+/// Any broker: one that is connected, else one that is being connected, else the next that may be
+/// tried. Bootstrap addresses come in when every known broker is in its back-off: the whole cluster
+/// may have moved.
 Router::Link* Router::pick_any(Instant now) {
     if (Link* ready = pick_ready()) return ready;
     for (const auto& [node, link] : links_)
@@ -171,7 +174,8 @@ void Router::connect(Instant now, Link& link) {
     link.state = Link::State::connecting;
     link.connect_deadline = now + config_.connect_timeout;
     link.pipe_is_gone = link.was_ready = link.write_told = false;
-    actions_.push_back({LinkAction::Kind::connect, link.id, link.endpoint.host, link.endpoint.port});
+    actions_.push_back(
+        {LinkAction::Kind::connect, link.id, link.endpoint.host, link.endpoint.port});
 }
 
 /// We end a connection that is well: the broker moved or is not needed any more.
@@ -186,7 +190,8 @@ void Router::on_link_down(Instant now, Link& link, Error why) {
     if (link.state == Link::State::down) return;
     if (!link.pipe_is_gone) actions_.push_back({LinkAction::Kind::close, link.id, {}, 0});
     RouterEvent event;
-    event.kind = link.was_ready ? RouterEvent::Kind::disconnected : RouterEvent::Kind::connect_failed;
+    event.kind =
+        link.was_ready ? RouterEvent::Kind::disconnected : RouterEvent::Kind::connect_failed;
     event.broker = is_bootstrap(link.node) ? no_broker : link.node;
     event.endpoint = link.endpoint;
     event.why = why;
@@ -199,7 +204,8 @@ void Router::on_link_down(Instant now, Link& link, Error why) {
 }
 
 void Router::drain(Instant now, Link& link) {
-    while (std::optional<client::Event> event = link.connection.poll_event(now)) dispatch(now, link, *event);
+    while (std::optional<client::Event> event = link.connection.poll_event(now))
+        dispatch(now, link, *event);
     if (link.wants_growth) {
         link.wants_growth = false;
         grow_receive(link, std::size_t{4} * link.receive.size());
@@ -228,7 +234,8 @@ void Router::dispatch(Instant now, Link& link, const client::Event& event) {
             return;
         case Kind::response:
         case Kind::failed:
-        case Kind::written: break;
+        case Kind::written:
+            break;
     }
     if (event.kind == Kind::failed && event.error == Error::too_large) link.wants_growth = true;
     if (event.owner == owner_sender && link.sender) link.sender->on_event(now, event);
@@ -286,7 +293,8 @@ void Router::tidy_links(Instant now) {
         const bool is_idle = link.connection.in_flight_count() == 0 && !is_needed(now, link) &&
                              (!is_bootstrap(link.node) || link.is_ready());
         if (endpoint && *endpoint != link.endpoint) {
-            // The broker moved. Its queues stay with this connection object, which starts over there.
+            // The broker moved. Its queues stay with this connection object, which starts over
+            // there.
             link.endpoint = *endpoint;
             link.failures = 0;
             if (link.state == Link::State::open) link.connection.on_disconnected(now);
@@ -295,7 +303,8 @@ void Router::tidy_links(Instant now) {
             link.not_before = now;
         } else if (!endpoint && is_idle && !metadata_.brokers().empty()) {
             if (link.state == Link::State::open) link.connection.on_disconnected(now);
-            while (link.connection.poll_event(now)) {}
+            while (link.connection.poll_event(now)) {
+            }
             hang_up(link);
             at = links_.erase(at);
             continue;
@@ -307,13 +316,19 @@ void Router::tidy_links(Instant now) {
 Result<client::Connection*> Router::reach(Instant now, const Target& target) {
     Link* link = nullptr;
     switch (target.kind) {
-        case Target::Kind::any: link = pick_any(now); break;
-        case Target::Kind::controller: link = link_to(metadata_.controller()); break;
+        case Target::Kind::any:
+            link = pick_any(now);
+            break;
+        case Target::Kind::controller:
+            link = link_to(metadata_.controller());
+            break;
         case Target::Kind::broker:
             link = link_to(target.broker);
             if (!link && metadata_.version() > 0) return fail(Error::not_found);
             break;
-        case Target::Kind::leader: link = link_to(metadata_.leader(target.topic, target.partition)); break;
+        case Target::Kind::leader:
+            link = link_to(metadata_.leader(target.topic, target.partition));
+            break;
     }
     if (!link) {
         metadata_.refresh(now);
@@ -334,7 +349,8 @@ void Router::remove(Requester& requester) {
     std::erase_if(letters_, [&](const auto& entry) { return entry.second.from == &requester; });
 }
 
-client::RequestOptions Router::open_letter(Requester& from, std::uint64_t context, milliseconds timeout) {
+client::RequestOptions Router::open_letter(Requester& from, std::uint64_t context,
+                                           milliseconds timeout) {
     const std::uint64_t id = next_letter_++;
     letters_[id] = {&from, context};
     client::RequestOptions options;

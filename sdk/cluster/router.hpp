@@ -1,10 +1,11 @@
-// Many brokers, one client: which connection is open to whom, and which partition's queue (or fetch position)
-// is lent to which broker's Sender (or Fetcher). Follows leaders as they move.
+// Many brokers, one client: which connection is open to whom, and which partition's queue (or fetch
+// position) is lent to which broker's Sender (or Fetcher). Follows leaders as they move.
 //
-// Sans-IO: the Router asks its driver for pipes (poll_link_action), is told what becomes of them, is handed
-// bytes, and hands out bytes. A link is one attempt at one TCP connection: its id is never used twice, so a
-// late word about an old pipe cannot be taken for news about a new one. The hosted producer, consumer and
-// admin client use it, and so does the gateway's uplink with a batch source of its own.
+// Sans-IO: the Router asks its driver for pipes (poll_link_action), is told what becomes of them,
+// is handed bytes, and hands out bytes. A link is one attempt at one TCP connection: its id is
+// never used twice, so a late word about an old pipe cannot be taken for news about a new one. The
+// hosted producer, consumer and admin client use it, and so does the gateway's uplink with a batch
+// source of its own.
 //
 //   driver loop:  poll_link_action() until empty: connect or close a pipe
 //                 link_opened(id) or link_closed(id, why) for each connect
@@ -31,8 +32,8 @@ namespace leat::cluster {
 
 using LinkId = std::uint64_t;
 
-/// What the driver must do next. close: whatever is on its way is dropped; the id is dead already, link_closed
-/// need not be called (and is ignored).
+/// What the driver must do next. close: whatever is on its way is dropped; the id is dead already,
+/// link_closed need not be called (and is ignored).
 struct LinkAction {
     enum class Kind : std::uint8_t { connect, close } kind = Kind::connect;
     LinkId link = 0;
@@ -48,13 +49,16 @@ struct RouterConfig {
     MetadataConfig metadata{};
     client::BackoffConfig reconnect{milliseconds{50}, milliseconds{1000}};
     milliseconds connect_timeout{10'000};
-    milliseconds request_timeout{30'000};      ///< of Metadata, and of requests that name none
-    std::uint32_t receive_bytes = 32 * 1024;   ///< per connection; grows for longer answers up to receive_bytes_max
+    milliseconds request_timeout{30'000};  ///< of Metadata, and of requests that name none
+    std::uint32_t receive_bytes =
+        32 * 1024;  ///< per connection; grows for longer answers up to receive_bytes_max
     std::uint32_t receive_bytes_max = 64 * 1024 * 1024;
-    std::uint32_t send_bytes = 32 * 1024;      ///< per connection: heads of requests that are not written yet
-    std::uint16_t requests_in_flight_max = 12; ///< per connection: produce, fetch, metadata together
+    std::uint32_t send_bytes =
+        32 * 1024;  ///< per connection: heads of requests that are not written yet
+    std::uint16_t requests_in_flight_max =
+        12;  ///< per connection: produce, fetch, metadata together
     std::uint32_t prefetch_bytes = 2 * 1024 * 1024;  ///< per broker that is fetched from
-    std::uint32_t seed = 1;                    ///< for jitter and choice; best another one in each process
+    std::uint32_t seed = 1;  ///< for jitter and choice; best another one in each process
 };
 
 /// Who sends requests of its own (admin). The Router calls back; see Router::send.
@@ -63,8 +67,10 @@ class Requester {
 public:
     /// Something changed: send what waits to be sent.
     virtual void pump(Instant now, Router& router) = 0;
-    /// response, or failed: nobody knows whether the request was carried out. `context` is what send was given.
-    virtual void on_answer(Instant now, Router& router, const client::Event& event, std::uint64_t context) = 0;
+    /// response, or failed: nobody knows whether the request was carried out. `context` is what
+    /// send was given.
+    virtual void on_answer(Instant now, Router& router, const client::Event& event,
+                           std::uint64_t context) = 0;
     virtual Instant deadline() const = 0;
 
 protected:
@@ -81,21 +87,25 @@ struct ByPlace {
     }
     static std::string_view topic_of(const client::PartitionQueue& queue) { return queue.topic(); }
     static std::string_view topic_of(const client::FetchPartition& fetch) { return fetch.topic; }
-    static std::int32_t partition_of(const client::PartitionQueue& queue) { return queue.partition(); }
-    static std::int32_t partition_of(const client::FetchPartition& fetch) { return fetch.partition; }
+    static std::int32_t partition_of(const client::PartitionQueue& queue) {
+        return queue.partition();
+    }
+    static std::int32_t partition_of(const client::FetchPartition& fetch) {
+        return fetch.partition;
+    }
 };
 
 /// Whom a request is for.
 struct Target {
     enum class Kind : std::uint8_t { any, controller, broker, leader } kind = Kind::any;
     std::int32_t broker = no_broker;
-    std::string_view topic{};    ///< leader: of this topic (Metadata must know it: see want)
+    std::string_view topic{};  ///< leader: of this topic (Metadata must know it: see want)
     std::int32_t partition = 0;
 };
 
 struct RouterEvent {
     enum class Kind : std::uint8_t {
-        connected,         ///< `broker` answers (no_broker: a bootstrap address whose id is not known yet)
+        connected,  ///< `broker` answers (no_broker: a bootstrap address whose id is not known yet)
         disconnected,      ///< it was connected, and is no more: `why`
         connect_failed,    ///< `why`; tried again after a back-off as long as somebody needs it
         metadata_changed,  ///< leaders, brokers or partition counts may have changed
@@ -124,7 +134,7 @@ public:
 
     // ask
     const Metadata& metadata() const { return metadata_; }
-    std::size_t connected_count() const;            ///< brokers that answer now
+    std::size_t connected_count() const;  ///< brokers that answer now
     bool is_connected(std::int32_t broker) const;
     const client::ProducerIdentity& identity() const { return identity_; }
     Instant deadline() const;
@@ -141,8 +151,8 @@ public:
     void forget(std::string_view topic) { metadata_.forget(topic); }  ///< as often as wanted
     void want_all(Instant now) { metadata_.want_all(now); }
     void refresh_metadata(Instant now) { metadata_.refresh(now); }
-    /// From now on the queue is lent to its leader's Sender, wherever the leader is. The topic is wanted
-    /// meanwhile. The queue lives until queue_returned has come, or this Router is gone.
+    /// From now on the queue is lent to its leader's Sender, wherever the leader is. The topic is
+    /// wanted meanwhile. The queue lives until queue_returned has come, or this Router is gone.
     void route(Instant now, client::PartitionQueue& queue);
     void unroute(Instant now, client::PartitionQueue& queue);
     /// The same for a partition that is read. Unrouting takes it back at once.
@@ -156,12 +166,14 @@ public:
     void add(Requester& requester);
     /// Answers that are still on their way to it are dropped.
     void remove(Requester& requester);
-    /// Sends to `target` in the highest version that both sides know. Requester::pump is the place for it.
-    /// fails: would_block (no connection or no room yet; the connection is being made: try at the next pump)
-    ///        unsupported (the broker does not serve this) · not_found (no such broker) · too_large, invalid
+    /// Sends to `target` in the highest version that both sides know. Requester::pump is the place
+    /// for it. fails: would_block (no connection or no room yet; the connection is being made: try
+    /// at the next pump)
+    ///        unsupported (the broker does not serve this) · not_found (no such broker) ·
+    ///        too_large, invalid
     template <class M>
-    Status send(Instant now, Requester& from, std::uint64_t context, const Target& target, const M& message,
-                milliseconds timeout = milliseconds{0}) {
+    Status send(Instant now, Requester& from, std::uint64_t context, const Target& target,
+                const M& message, milliseconds timeout = milliseconds{0}) {
         Result<client::Connection*> connection = reach(now, target);
         if (!connection) return fail(connection.error());
         const std::int16_t version = (*connection)->version(M::api_key, -1);
@@ -178,11 +190,11 @@ public:
     std::optional<LinkAction> poll_link_action();
     /// Links whose link_poll_write may have something; each once until it is asked.
     std::optional<LinkId> link_ready();
-    /// What to write next, in order, for one gathered write; borrowed until link_sent, or until the link is
-    /// closed (by an action or by link_closed). Ask again after link_sent.
+    /// What to write next, in order, for one gathered write; borrowed until link_sent, or until the
+    /// link is closed (by an action or by link_closed). Ask again after link_sent.
     std::span<const ByteView> link_poll_write(LinkId link);
-    /// The next fetched record of any partition that is routed and not paused; borrowed until the next call
-    /// that is not const.
+    /// The next fetched record of any partition that is routed and not paused; borrowed until the
+    /// next call that is not const.
     std::optional<client::FetchedRecord> next_record(Instant now);
     std::optional<RouterEvent> poll_event();
 
@@ -194,8 +206,10 @@ private:
         Requester* from = nullptr;
         std::uint64_t context = 0;
     };
-    static constexpr client::Owner owner_sender = 0, owner_fetcher = 1, owner_metadata = 2, owner_letter = 3;
-    static constexpr std::size_t events_max = 4096;  // above it, hints are dropped, never a queue_returned
+    static constexpr client::Owner owner_sender = 0, owner_fetcher = 1, owner_metadata = 2,
+                                   owner_letter = 3;
+    static constexpr std::size_t events_max =
+        4096;  // above it, hints are dropped, never a queue_returned
 
     // links
     Link* link_to(std::int32_t broker);
@@ -214,7 +228,8 @@ private:
     void adopt_bootstrap();
     void connect_needed(Instant now);
     Result<client::Connection*> reach(Instant now, const Target& target);
-    client::RequestOptions open_letter(Requester& from, std::uint64_t context, milliseconds timeout);
+    client::RequestOptions open_letter(Requester& from, std::uint64_t context,
+                                       milliseconds timeout);
     void drop_letter(const client::RequestOptions& options);
     // metadata
     void ask_metadata(Instant now);
@@ -234,20 +249,21 @@ private:
     client::BatchDecompressor* decompressor_;
     client::ProducerIdentity identity_;
     client::Jitter jitter_;
-    std::map<std::int32_t, std::unique_ptr<Link>> links_;   // by node id; bootstrap addresses lie below 0
+    std::map<std::int32_t, std::unique_ptr<Link>>
+        links_;  // by node id; bootstrap addresses lie below 0
     std::map<client::PartitionQueue*, std::unique_ptr<QueueRoute>, ByPlace> queues_;
     std::map<client::FetchPartition*, std::unique_ptr<FetchRoute>, ByPlace> fetches_;
     std::vector<Requester*> requesters_;
-    std::map<std::uint64_t, Letter> letters_;               // in flight; bounded by the connections' slots
+    std::map<std::uint64_t, Letter> letters_;  // in flight; bounded by the connections' slots
     std::deque<LinkAction> actions_;
     std::deque<RouterEvent> events_;
     LinkId next_link_ = 1;
     std::uint64_t next_letter_ = 1;
-    std::uint64_t placed_version_ = 0;   // of the metadata that the routes follow
-    std::size_t turn_ = 0;               // which broker is asked next, of several equals
-    std::int32_t fetch_turn_ = 0;        // whose records are read
-    Instant expire_at_ = never;          // queues lent to nobody
-    bool ask_waits_ = false;             // metadata is due, but no connection takes the question
+    std::uint64_t placed_version_ = 0;  // of the metadata that the routes follow
+    std::size_t turn_ = 0;              // which broker is asked next, of several equals
+    std::int32_t fetch_turn_ = 0;       // whose records are read
+    Instant expire_at_ = never;         // queues lent to nobody
+    bool ask_waits_ = false;            // metadata is due, but no connection takes the question
     bool pumping_ = false;
 };
 

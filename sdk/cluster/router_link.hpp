@@ -1,4 +1,5 @@
-// What a Router keeps per broker: the connection with its memory, and who uses it. Only router*.cpp see it.
+// What a Router keeps per broker: the connection with its memory, and who uses it. Only router*.cpp
+// see it.
 #pragma once
 
 #include "sdk/client/handshake.hpp"
@@ -7,7 +8,9 @@
 namespace leat::cluster {
 
 /// Bootstrap address number i, until Metadata names the broker behind it.
-constexpr std::int32_t bootstrap_node(std::size_t i) { return -1000 - static_cast<std::int32_t>(i); }
+constexpr std::int32_t bootstrap_node(std::size_t i) {
+    return -1000 - static_cast<std::int32_t>(i);
+}
 constexpr bool is_bootstrap(std::int32_t node) { return node <= -1000; }
 
 struct Router::Link {
@@ -30,16 +33,17 @@ struct Router::Link {
     Endpoint endpoint;
     LinkId id = 0;  ///< of the attempt under way or the open pipe; 0: none
     State state = State::down;
-    bool write_told = false;    ///< link_ready has named it, link_poll_write has not been called since
+    bool write_told =
+        false;  ///< link_ready has named it, link_poll_write has not been called since
     bool pipe_is_gone = false;  ///< the driver said so: no close action needed
     bool was_ready = false;     ///< of this attempt
     bool wants_growth = false;
     unsigned failures = 0;
-    Instant not_before{};       ///< the back-off's end
+    Instant not_before{};  ///< the back-off's end
     Instant connect_deadline = never;
-    Instant wanted_until{};     ///< somebody without a route asked for it
-    std::size_t queues = 0;     ///< lent to the sender
-    std::size_t fetches = 0;    ///< assigned to the fetcher
+    Instant wanted_until{};   ///< somebody without a route asked for it
+    std::size_t queues = 0;   ///< lent to the sender
+    std::size_t fetches = 0;  ///< assigned to the fetcher
 
     std::vector<std::uint8_t> receive, send;
     std::vector<ByteView> pieces;

@@ -1,4 +1,5 @@
-// The Router's routes: which queue and which fetch position belongs to which broker, as metadata says.
+// The Router's routes: which queue and which fetch position belongs to which broker, as metadata
+// says.
 #include <algorithm>
 
 #include "sdk/cluster/router.hpp"
@@ -45,8 +46,8 @@ void Router::end_queue_route(QueueRoute& route) {
     queues_.erase(route.queue);
 }
 
-/// Lends the queue to its leader. Away from an old leader it goes only when nothing of it is in flight there,
-/// so that two brokers never hold batches of one queue at the same time.
+/// Lends the queue to its leader. Away from an old leader it goes only when nothing of it is in
+/// flight there, so that two brokers never hold batches of one queue at the same time.
 void Router::place(Instant now, QueueRoute& route) {
     if (route.leaving) return;
     const std::int32_t leader = metadata_.leader(route.queue->topic(), route.queue->partition());
@@ -61,8 +62,8 @@ void Router::place(Instant now, QueueRoute& route) {
         return;
     }
     if (!target->sender)
-        target->sender = std::make_unique<client::Sender>(target->connection, identity_, config_.sender,
-                                                          owner_sender, jitter_.next());
+        target->sender = std::make_unique<client::Sender>(
+            target->connection, identity_, config_.sender, owner_sender, jitter_.next());
     route.lent_to = target;
     route.recalled = false;
     ++target->queues;
@@ -87,7 +88,9 @@ void Router::drain_sender(Instant now, Link& link) {
         const std::optional<client::SenderEvent> event = link.sender->poll_event();
         if (!event) return;
         switch (event->kind) {
-            case client::SenderEvent::Kind::leader_unknown: metadata_.refresh(now); break;
+            case client::SenderEvent::Kind::leader_unknown:
+                metadata_.refresh(now);
+                break;
             case client::SenderEvent::Kind::producer_refused: {
                 RouterEvent told;
                 told.kind = RouterEvent::Kind::producer_refused;
@@ -146,13 +149,14 @@ void Router::place(Instant, FetchRoute& route) {
         --route.at->fetches;
     }
     if (!target->fetcher) {
-        // The answer has to fit with its heads; a batch longer than bytes_max makes the memory grow again.
+        // The answer has to fit with its heads; a batch longer than bytes_max makes the memory grow
+        // again.
         grow_receive(*target, std::size_t{config_.fetcher.bytes_max} + 64 * 1024);
         target->prefetch.resize(config_.prefetch_bytes);
         target->runs.resize(256);
         target->fetcher = std::make_unique<client::Fetcher>(
-            target->connection, client::Fetcher::Memory{target->prefetch, target->runs}, config_.fetcher,
-            owner_fetcher, jitter_.next(), decompressor_);
+            target->connection, client::Fetcher::Memory{target->prefetch, target->runs},
+            config_.fetcher, owner_fetcher, jitter_.next(), decompressor_);
     }
     route.at = target;
     ++target->fetches;
@@ -193,7 +197,8 @@ void Router::pause(client::FetchPartition& partition, bool paused) {
 }
 
 std::optional<client::FetchedRecord> Router::next_record(Instant now) {
-    // Stays with one broker until nothing more of it is here, then goes on to the next: all get their turn.
+    // Stays with one broker until nothing more of it is here, then goes on to the next: all get
+    // their turn.
     const auto start = links_.lower_bound(fetch_turn_);
     auto at = start;
     for (std::size_t step = 0; step <= links_.size(); ++step) {

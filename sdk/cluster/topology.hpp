@@ -13,7 +13,8 @@ namespace leat::cluster {
 constexpr std::int32_t no_broker = -1;
 
 struct PartitionInfo {
-    std::int32_t leader = no_broker;  ///< node id; no_broker: none known (also while one is being elected)
+    std::int32_t leader =
+        no_broker;  ///< node id; no_broker: none known (also while one is being elected)
     std::int32_t leader_epoch = -1;
     wire::ErrorCode error = wire::ErrorCode::none;
     std::vector<std::int32_t> replicas;
@@ -21,10 +22,11 @@ struct PartitionInfo {
 };
 
 struct TopicInfo {
-    wire::Uuid id;  ///< zero: the broker does not tell
+    wire::Uuid id;                                  ///< zero: the broker does not tell
     wire::ErrorCode error = wire::ErrorCode::none;  ///< of the last answer
     bool is_internal = false;
-    std::vector<PartitionInfo> partitions;  ///< the index is the partition's number; empty: not known yet
+    std::vector<PartitionInfo>
+        partitions;  ///< the index is the partition's number; empty: not known yet
 };
 
 }  // namespace leat::cluster

@@ -9,7 +9,9 @@ namespace leat {
 class Admin::Impl final : public host::ClientCore {
 public:
     Impl(Loop::Impl& loop, cluster::RouterConfig config, milliseconds timeout)
-        : ClientCore(loop, config), machine_(router_, config.metadata.retry, host::any_seed()), timeout_(timeout) {}
+        : ClientCore(loop, config),
+          machine_(router_, config.metadata.retry, host::any_seed()),
+          timeout_(timeout) {}
     ~Impl() = default;
 
     /// `start` begins the operation and returns its id.
@@ -80,7 +82,8 @@ Admin::~Admin() {
     if (impl_) impl_->close();
 }
 
-Result<std::vector<TopicOutcome>> Admin::create_topics(std::vector<NewTopic> topics, bool validate_only) {
+Result<std::vector<TopicOutcome>> Admin::create_topics(std::vector<NewTopic> topics,
+                                                       bool validate_only) {
     Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, auto options) {
         options.validate_only = validate_only;
         return machine.create_topics(now, std::move(topics), options);
@@ -90,34 +93,40 @@ Result<std::vector<TopicOutcome>> Admin::create_topics(std::vector<NewTopic> top
 }
 
 Result<std::vector<TopicOutcome>> Admin::delete_topics(std::vector<std::string> names) {
-    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, const auto& options) {
-        return machine.delete_topics(now, std::move(names), options);
-    });
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask([&](auto& machine, Instant now, const auto& options) {
+            return machine.delete_topics(now, std::move(names), options);
+        });
     if (!answer) return fail(answer.error());
     return std::move(answer->topics);
 }
 
 Result<ClusterPicture> Admin::describe(std::optional<std::vector<std::string>> topics) {
-    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, const auto& options) {
-        return machine.describe(now, std::move(topics), options);
-    });
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask([&](auto& machine, Instant now, const auto& options) {
+            return machine.describe(now, std::move(topics), options);
+        });
     if (!answer) return fail(answer.error());
     return std::move(answer->cluster);
 }
 
 Result<Admin::Configs> Admin::describe_configs(ConfigResource kind, std::string name) {
-    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, const auto& options) {
-        return machine.describe_configs(now, kind, std::move(name), options);
-    });
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask([&](auto& machine, Instant now, const auto& options) {
+            return machine.describe_configs(now, kind, std::move(name), options);
+        });
     if (!answer) return fail(answer.error());
     return Configs{answer->error, std::move(answer->message), std::move(answer->configs)};
 }
 
-Result<std::vector<PartitionOffset>> Admin::list_offsets(std::string topic, std::vector<std::int32_t> partitions,
+Result<std::vector<PartitionOffset>> Admin::list_offsets(std::string topic,
+                                                         std::vector<std::int32_t> partitions,
                                                          std::int64_t timestamp) {
-    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, const auto& options) {
-        return machine.list_offsets(now, std::move(topic), std::move(partitions), timestamp, options);
-    });
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask([&](auto& machine, Instant now, const auto& options) {
+            return machine.list_offsets(now, std::move(topic), std::move(partitions), timestamp,
+                                        options);
+        });
     if (!answer) return fail(answer.error());
     return std::move(answer->offsets);
 }

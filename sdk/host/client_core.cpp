@@ -22,11 +22,12 @@ Result<cluster::RouterConfig> router_config(const CommonConfig& common) {
     return config;
 }
 
-ClientCore::ClientCore(Loop::Impl& loop, cluster::RouterConfig config, client::BatchDecompressor* decompressor)
+ClientCore::ClientCore(Loop::Impl& loop, cluster::RouterConfig config,
+                       client::BatchDecompressor* decompressor)
     : loop_(loop), router_(std::move(config), decompressor), timer_(loop.io) {}
 
-/// Everything that happens to a client happens in here: on the loop's thread, with the mutex, then the
-/// callbacks without it.
+/// Everything that happens to a client happens in here: on the loop's thread, with the mutex, then
+/// the callbacks without it.
 template <class F>
 void ClientCore::step(F&& f) {
     {
@@ -86,9 +87,10 @@ void ClientCore::serve(Instant at) {
     while (const std::optional<cluster::RouterEvent> event = router_.poll_event()) {
         using Kind = cluster::RouterEvent::Kind;
         if (event->kind == Kind::disconnected || event->kind == Kind::connect_failed)
-            last_problem_ = cluster::text_of(event->endpoint) + ": " +
-                            (event->kind == Kind::disconnected ? "connection lost: " : "cannot connect: ") +
-                            error_text(event->why);
+            last_problem_ =
+                cluster::text_of(event->endpoint) + ": " +
+                (event->kind == Kind::disconnected ? "connection lost: " : "cannot connect: ") +
+                error_text(event->why);
         if (event->kind == Kind::connected) last_problem_.clear();
         on_router_event(*event);
     }

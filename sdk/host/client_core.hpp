@@ -25,7 +25,8 @@ Result<cluster::RouterConfig> router_config(const CommonConfig& common);
 
 class ClientCore : public TcpLink::Owner, public std::enable_shared_from_this<ClientCore> {
 public:
-    ClientCore(Loop::Impl& loop, cluster::RouterConfig config, client::BatchDecompressor* decompressor = nullptr);
+    ClientCore(Loop::Impl& loop, cluster::RouterConfig config,
+               client::BatchDecompressor* decompressor = nullptr);
     ClientCore(const ClientCore&) = delete;
     ClientCore& operator=(const ClientCore&) = delete;
 

@@ -90,13 +90,14 @@ Status Consumer::seek(const TopicPartition& partition, std::int64_t offset) {
 }
 
 Status Consumer::seek_to(const TopicPartition& partition, StartAt where) {
-    return impl_->seek_to_time(
-        partition, where == StartAt::beginning ? client::timestamp_earliest : client::timestamp_latest);
+    return impl_->seek_to_time(partition, where == StartAt::beginning ? client::timestamp_earliest
+                                                                      : client::timestamp_latest);
 }
 
 Status Consumer::seek_to_time(const TopicPartition& partition, WallTime time) {
     // Times before 1970 would be taken for ListOffsets' names of positions.
-    return impl_->seek_to_time(partition, std::max<std::int64_t>(time.time_since_epoch().count(), 0));
+    return impl_->seek_to_time(partition,
+                               std::max<std::int64_t>(time.time_since_epoch().count(), 0));
 }
 
 Status Consumer::pause(const TopicPartition& partition) { return impl_->pause(partition, true); }
@@ -118,33 +119,35 @@ Records Consumer::poll(milliseconds timeout, std::size_t records_max) {
         Records& to;
         Arena arena;
     } copying{records, Arena(records.blocks_)};
-    impl_->poll(timeout, records_max,
-                [](void* user, const client::FetchedRecord& from,
-                   const std::shared_ptr<const std::string>& topic) {
-                    auto& [to, arena] = *static_cast<Copying*>(user);
-                    if (to.topics_.empty() || to.topics_.back() != topic) to.topics_.push_back(topic);
-                    ConsumerRecord& record = to.records_.emplace_back();
-                    record.topic = *topic;
-                    record.partition = from.from->partition;
-                    record.offset = from.offset;
-                    record.timestamp = wall_ms(from.timestamp);
-                    record.log_append_time = from.log_append_time;
-                    if (!from.record.key.is_null()) record.key = arena.keep(from.record.key.view());
-                    if (!from.record.value.is_null()) record.value = arena.keep(from.record.value.view());
-                    wire::RecordHeaders headers = from.record.headers;
-                    const auto count = static_cast<std::size_t>(headers.size());
-                    if (count == 0) return;
-                    Header* kept = to.headers_.emplace_back(new Header[count]).get();
-                    std::size_t used = 0;
-                    while (const std::optional<wire::RecordHeader> header = headers.next()) {
-                        kept[used].key = arena.keep(bytes_of(header->key.view()));
-                        kept[used].value = nullptr;
-                        if (!header->value.is_null()) kept[used].value = bytes_of(arena.keep(header->value.view()));
-                        ++used;
-                    }
-                    record.headers = {kept, used};
-                },
-                &copying);
+    impl_->poll(
+        timeout, records_max,
+        [](void* user, const client::FetchedRecord& from,
+           const std::shared_ptr<const std::string>& topic) {
+            auto& [to, arena] = *static_cast<Copying*>(user);
+            if (to.topics_.empty() || to.topics_.back() != topic) to.topics_.push_back(topic);
+            ConsumerRecord& record = to.records_.emplace_back();
+            record.topic = *topic;
+            record.partition = from.from->partition;
+            record.offset = from.offset;
+            record.timestamp = wall_ms(from.timestamp);
+            record.log_append_time = from.log_append_time;
+            if (!from.record.key.is_null()) record.key = arena.keep(from.record.key.view());
+            if (!from.record.value.is_null()) record.value = arena.keep(from.record.value.view());
+            wire::RecordHeaders headers = from.record.headers;
+            const auto count = static_cast<std::size_t>(headers.size());
+            if (count == 0) return;
+            Header* kept = to.headers_.emplace_back(new Header[count]).get();
+            std::size_t used = 0;
+            while (const std::optional<wire::RecordHeader> header = headers.next()) {
+                kept[used].key = arena.keep(bytes_of(header->key.view()));
+                kept[used].value = nullptr;
+                if (!header->value.is_null())
+                    kept[used].value = bytes_of(arena.keep(header->value.view()));
+                ++used;
+            }
+            record.headers = {kept, used};
+        },
+        &copying);
     return records;
 }
 

@@ -4,7 +4,8 @@
 
 namespace leat {
 
-std::shared_ptr<Consumer::Impl> Consumer::Impl::make(Loop::Impl& loop, cluster::RouterConfig config) {
+std::shared_ptr<Consumer::Impl> Consumer::Impl::make(Loop::Impl& loop,
+                                                     cluster::RouterConfig config) {
     return std::make_shared<Impl>(loop, std::move(config), std::make_unique<host::Decompressor>());
 }
 
@@ -154,28 +155,43 @@ void Consumer::Impl::on_router_event(const cluster::RouterEvent& event) {
     told.topic = event.topic;
     told.error = event.error;
     switch (event.kind) {
-        case Kind::connected: told.kind = ConsumerEvent::Kind::connected; break;
+        case Kind::connected:
+            told.kind = ConsumerEvent::Kind::connected;
+            break;
         case Kind::disconnected:
-        case Kind::connect_failed: told.kind = ConsumerEvent::Kind::disconnected; break;
-        case Kind::topic_error: told.kind = ConsumerEvent::Kind::topic_error; break;
+        case Kind::connect_failed:
+            told.kind = ConsumerEvent::Kind::disconnected;
+            break;
+        case Kind::topic_error:
+            told.kind = ConsumerEvent::Kind::topic_error;
+            break;
         case Kind::fetch:
             if (event.fetch.partition) told.partition = event.fetch.partition->partition;
             switch (event.fetch.kind) {
                 case client::FetcherEvent::Kind::offset_out_of_range:
                     told.kind = ConsumerEvent::Kind::offset_out_of_range;
                     break;
-                case client::FetcherEvent::Kind::corrupt: told.kind = ConsumerEvent::Kind::corrupt; break;
-                case client::FetcherEvent::Kind::too_large: told.kind = ConsumerEvent::Kind::too_large; break;
-                case client::FetcherEvent::Kind::refused: told.kind = ConsumerEvent::Kind::refused; break;
-                default: return;
+                case client::FetcherEvent::Kind::corrupt:
+                    told.kind = ConsumerEvent::Kind::corrupt;
+                    break;
+                case client::FetcherEvent::Kind::too_large:
+                    told.kind = ConsumerEvent::Kind::too_large;
+                    break;
+                case client::FetcherEvent::Kind::refused:
+                    told.kind = ConsumerEvent::Kind::refused;
+                    break;
+                default:
+                    return;
             }
             break;
-        default: return;
+        default:
+            return;
     }
     const bool is_link = told.kind == ConsumerEvent::Kind::connected ||
                          told.kind == ConsumerEvent::Kind::disconnected;
     told.text = is_link ? cluster::text_of(event.endpoint) : told.topic;
-    if (told.kind == ConsumerEvent::Kind::disconnected) told.text += std::string(": ") + error_text(event.why);
+    if (told.kind == ConsumerEvent::Kind::disconnected)
+        told.text += std::string(": ") + error_text(event.why);
     if (!is_link) told.text += std::string(": ") + wire::name(told.error);
     if (events_.size() == events_max) events_.pop_front();
     events_.push_back(std::move(told));

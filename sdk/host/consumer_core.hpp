@@ -1,4 +1,5 @@
-// The hosted consumer's state: assigned partitions, and what a poll copies out of the fetchers' memory.
+// The hosted consumer's state: assigned partitions, and what a poll copies out of the fetchers'
+// memory.
 #pragma once
 
 #include <deque>
@@ -11,9 +12,11 @@ namespace leat {
 
 class Consumer::Impl final : public host::ClientCore {
 public:
-    /// The decompressor is a base's neighbour, not a member: the router that borrows it is made first.
+    /// The decompressor is a base's neighbour, not a member: the router that borrows it is made
+    /// first.
     static std::shared_ptr<Impl> make(Loop::Impl& loop, cluster::RouterConfig config);
-    Impl(Loop::Impl& loop, cluster::RouterConfig config, std::unique_ptr<host::Decompressor> decompressor);
+    Impl(Loop::Impl& loop, cluster::RouterConfig config,
+         std::unique_ptr<host::Decompressor> decompressor);
     ~Impl();
 
     Result<std::int32_t> partition_count(std::string_view topic, milliseconds timeout);

@@ -21,7 +21,9 @@ constexpr std::size_t answer_bytes_max = 16 * 1024 * 1024;
 class Socket {
 public:
     explicit Socket(int file) : file_(file) {}
-    ~Socket() { if (file_ >= 0) ::close(file_); }
+    ~Socket() {
+        if (file_ >= 0) ::close(file_);
+    }
     Socket(const Socket&) = delete;
     Socket& operator=(const Socket&) = delete;
     int file() const { return file_; }
@@ -43,11 +45,13 @@ Status wait_for(int file, short events, Instant until) {
 
 Status connect_to(const Socket& socket, const addrinfo& address, Instant until) {
     if (::connect(socket.file(), address.ai_addr, address.ai_addrlen) == 0) return ok();
-    if (errno != EINPROGRESS) return fail(errno == ECONNREFUSED ? Error::refused : Error::disconnected);
+    if (errno != EINPROGRESS)
+        return fail(errno == ECONNREFUSED ? Error::refused : Error::disconnected);
     if (const Status done = wait_for(socket.file(), POLLOUT, until); !done) return done;
     int error = 0;
     socklen_t size = sizeof error;
-    if (::getsockopt(socket.file(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return fail(Error::disconnected);
+    if (::getsockopt(socket.file(), SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        return fail(Error::disconnected);
     if (error == 0) return ok();
     return fail(error == ECONNREFUSED ? Error::refused : Error::disconnected);
 }
@@ -76,21 +80,24 @@ Result<std::string> read_all(const Socket& socket, Instant until) {
             answer.append(part, static_cast<std::size_t>(got));
             if (answer.size() > answer_bytes_max) return fail(Error::too_large);
         } else if (errno == EAGAIN || errno == EINTR) {
-            if (const Status ready = wait_for(socket.file(), POLLIN, until); !ready) return fail(ready.error());
+            if (const Status ready = wait_for(socket.file(), POLLIN, until); !ready)
+                return fail(ready.error());
         } else {
             return fail(Error::disconnected);
         }
     }
 }
 
-/// "connection: close" was asked for, so the body ends with the connection; a length, if told, has to match.
+/// "connection: close" was asked for, so the body ends with the connection; a length, if told, has
+/// to match.
 Result<HttpAnswer> parse(const std::string& answer) {
     const std::size_t head_end = answer.find("\r\n\r\n");
     if (head_end == std::string::npos || !answer.starts_with("HTTP/1.") || answer.size() < 12)
         return fail(Error::malformed);
     HttpAnswer parsed;
     const char* digits = answer.data() + 9;
-    if (std::from_chars(digits, digits + 3, parsed.status).ec != std::errc{}) return fail(Error::malformed);
+    if (std::from_chars(digits, digits + 3, parsed.status).ec != std::errc{})
+        return fail(Error::malformed);
     parsed.body = answer.substr(head_end + 4);
     std::string head = answer.substr(0, head_end);
     for (char& c : head) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -117,11 +124,13 @@ Result<HttpAnswer> http_get(const std::string& host, std::uint16_t port, const s
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
     Status connected = fail(Error::not_found);
     for (const addrinfo* address = found; address; address = address->ai_next) {
-        const Socket socket(::socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        const Socket socket(
+            ::socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
         if (socket.file() < 0) continue;
         connected = connect_to(socket, *address, until);
         if (!connected) continue;
-        const std::string request = "GET " + path + " HTTP/1.1\r\nHost: " + host + ":" + std::to_string(port) +
+        const std::string request = "GET " + path + " HTTP/1.1\r\nHost: " + host + ":" +
+                                    std::to_string(port) +
                                     "\r\nAccept: application/json\r\nConnection: close\r\n\r\n";
         if (const Status sent = send_all(socket, request, until); !sent) return fail(sent.error());
         const Result<std::string> answer = read_all(socket, until);

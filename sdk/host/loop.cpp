@@ -11,7 +11,8 @@ Loop::Impl::Impl(Mode its_mode) : mode(its_mode), io(1) {
 Loop::Impl::~Impl() {
     work_.reset();
     if (thread_.joinable()) {
-        // Clients have posted the closing of their sockets; with those gone nothing keeps the thread.
+        // Clients have posted the closing of their sockets; with those gone nothing keeps the
+        // thread.
         io.stop();
         thread_.join();
     }

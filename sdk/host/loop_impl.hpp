@@ -1,8 +1,8 @@
 // The inside of leat::Loop: one io_context, one mutex, one condition.
 //
-// The mutex guards every state machine of the clients on this loop. A call from a program's thread locks it,
-// changes state, and posts what must happen on sockets to the loop; the loop's handlers lock it, too. Delivery
-// callbacks run without it, on the loop's thread, so that they may send.
+// The mutex guards every state machine of the clients on this loop. A call from a program's thread
+// locks it, changes state, and posts what must happen on sockets to the loop; the loop's handlers
+// lock it, too. Delivery callbacks run without it, on the loop's thread, so that they may send.
 #pragma once
 
 #include <asio/executor_work_guard.hpp>
@@ -28,8 +28,8 @@ public:
     /// This thread runs one of our callbacks: it must not wait for what only it can bring about.
     bool is_in_callback() const { return callback_thread.load() == std::this_thread::get_id(); }
 
-    /// Waits, `lock` (of `mutex`) given up meanwhile, until `is_true` or the time has come. In a callback it
-    /// looks once. Returns whether it is true.
+    /// Waits, `lock` (of `mutex`) given up meanwhile, until `is_true` or the time has come. In a
+    /// callback it looks once. Returns whether it is true.
     template <class Condition>
     bool wait(std::unique_lock<std::mutex>& lock, Instant until, Condition is_true) {
         while (!is_true()) {

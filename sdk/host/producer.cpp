@@ -20,10 +20,11 @@ Result<Producer> Producer::open(Loop& loop, ProducerConfig settings) {
     if (!config) return fail(config.error());
     constexpr std::uint32_t batch_bytes_min = 512;
     const bool contradicts = settings.idempotent && settings.acks != ProducerAcks::all;
-    if (contradicts || settings.partitions_max == 0 || settings.buffer_bytes < settings.batch_bytes ||
-        settings.record_bytes_max > 1024 * MiB)
+    if (contradicts || settings.partitions_max == 0 ||
+        settings.buffer_bytes < settings.batch_bytes || settings.record_bytes_max > 1024 * MiB)
         return fail(Error::invalid);
-    // A batch shorter than its own head makes no sense; Kafka's batch.size=0 means "one record each".
+    // A batch shorter than its own head makes no sense; Kafka's batch.size=0 means "one record
+    // each".
     settings.batch_bytes = std::max(settings.batch_bytes, batch_bytes_min);
     config->sender.acks = static_cast<client::Acks>(settings.acks);
     config->sender.idempotent = settings.idempotent;

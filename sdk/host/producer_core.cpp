@@ -5,7 +5,7 @@
 namespace leat {
 namespace {
 
-constexpr std::size_t topic_bytes_max = 249;      // Kafka's own limit
+constexpr std::size_t topic_bytes_max = 249;        // Kafka's own limit
 constexpr std::size_t chunk_bytes_min = 256 * KiB;  // memory is taken in pieces of about this
 constexpr std::size_t batch_overhead = wire::batch_header_size + 64;
 
@@ -26,7 +26,8 @@ Producer::Impl::Impl(Loop::Impl& loop, cluster::RouterConfig config, const Produ
     : ClientCore(loop, std::move(config)),
       settings_(settings),
       compressor_(settings.compression),
-      compress_room_(settings.compression == Codec::none ? 0 : settings.record_bytes_max + batch_overhead),
+      compress_room_(
+          settings.compression == Codec::none ? 0 : settings.record_bytes_max + batch_overhead),
       slots_(settings.partitions_max),
       accumulator_(slots_, {.linger = settings.linger, .batch_bytes = settings.batch_bytes}, this,
                    settings.compression == Codec::none ? nullptr : &compressor_, compress_room_),
@@ -43,13 +44,16 @@ Status Producer::Impl::send(const ProducerRecord& record, OnDelivery on_delivery
     for (;;) {
         if (is_closed_) return fail(Error::closed);
         const Status sent = try_send(now(), record, on_delivery);
-        if (sent || (sent.error() != Error::full && sent.error() != Error::would_block)) return sent;
-        if (settings_.when_full == ProducerConfig::WhenFull::fail || loop_.is_in_callback()) return sent;
+        if (sent || (sent.error() != Error::full && sent.error() != Error::would_block))
+            return sent;
+        if (settings_.when_full == ProducerConfig::WhenFull::fail || loop_.is_in_callback())
+            return sent;
         // Something changes with every step of the loop: look again then.
         const std::uint64_t version = router_.metadata().version();
         const std::uint32_t free = accumulator_.free_buffers();
         const auto changed = [&] {
-            return is_closed_ || router_.metadata().version() != version || accumulator_.free_buffers() > free;
+            return is_closed_ || router_.metadata().version() != version ||
+                   accumulator_.free_buffers() > free;
         };
         if (!loop_.wait(lock, until, changed)) return fail(Error::timed_out);
     }
@@ -88,7 +92,8 @@ Status Producer::Impl::try_send(Instant at, const ProducerRecord& record, OnDeli
     return ok();
 }
 
-Result<std::int32_t> Producer::Impl::choose(const ProducerRecord& record, const wire::RecordInput& input) {
+Result<std::int32_t> Producer::Impl::choose(const ProducerRecord& record,
+                                            const wire::RecordInput& input) {
     const cluster::TopicInfo* info = router_.metadata().find(record.topic);
     if (topics_.find(record.topic) == topics_.end()) {
         topics_.emplace(std::string(record.topic), Topic{});
@@ -96,7 +101,8 @@ Result<std::int32_t> Producer::Impl::choose(const ProducerRecord& record, const 
         wake();
     }
     if (!info || info->partitions.empty()) {
-        const bool is_refused = info && info->error != ErrorCode::none && !wire::retriable(info->error);
+        const bool is_refused =
+            info && info->error != ErrorCode::none && !wire::retriable(info->error);
         if (is_refused) stats_.last_error = info->error;
         return fail(is_refused ? Error::refused : Error::would_block);
     }
@@ -105,13 +111,16 @@ Result<std::int32_t> Producer::Impl::choose(const ProducerRecord& record, const 
         if (*record.partition >= 0 && *record.partition < count) return *record.partition;
         return fail(Error::not_found);
     }
-    return record.key ? cluster::partition_of_key(input.key.view(), count) : sticky_.current(record.topic, *info);
+    return record.key ? cluster::partition_of_key(input.key.view(), count)
+                      : sticky_.current(record.topic, *info);
 }
 
-Result<std::uint16_t> Producer::Impl::slot_of(Instant at, std::string_view topic, std::int32_t partition) {
+Result<std::uint16_t> Producer::Impl::slot_of(Instant at, std::string_view topic,
+                                              std::int32_t partition) {
     const auto found = topics_.find(topic);
     std::vector<std::int32_t>& slots = found->second.slots;
-    if (slots.size() <= static_cast<std::size_t>(partition)) slots.resize(static_cast<std::size_t>(partition) + 1, -1);
+    if (slots.size() <= static_cast<std::size_t>(partition))
+        slots.resize(static_cast<std::size_t>(partition) + 1, -1);
     std::int32_t& slot = slots[static_cast<std::size_t>(partition)];
     if (slot >= 0) return static_cast<std::uint16_t>(slot);
     if (partitions_.size() >= slots_.size()) return fail(Error::full);
@@ -123,14 +132,16 @@ Result<std::uint16_t> Producer::Impl::slot_of(Instant at, std::string_view topic
     return static_cast<std::uint16_t>(slot);
 }
 
-/// Brings memory for one more piece: of batches, or for one record that is longer than a batch. Classes come
-/// shortest first, as the accumulator wants them.
+/// Brings memory for one more piece: of batches, or for one record that is longer than a batch.
+/// Classes come shortest first, as the accumulator wants them.
 bool Producer::Impl::grow(std::size_t record_bytes) {
     const bool is_long = record_bytes + wire::batch_header_size > settings_.batch_bytes;
     if (is_long && memory_.empty() && !grow(0)) return false;
-    const std::size_t size = is_long ? settings_.record_bytes_max + batch_overhead : settings_.batch_bytes;
+    const std::size_t size =
+        is_long ? settings_.record_bytes_max + batch_overhead : settings_.batch_bytes;
     std::size_t count = is_long ? 1 : std::max<std::size_t>(chunk_bytes_min / size, 1);
-    const std::uint64_t left = settings_.buffer_bytes - std::min(settings_.buffer_bytes, stats_.buffer_bytes);
+    const std::uint64_t left =
+        settings_.buffer_bytes - std::min(settings_.buffer_bytes, stats_.buffer_bytes);
     count = std::min<std::size_t>(count, left / size);
     if (count == 0) return false;
     Memory& memory = memory_.emplace_back();
@@ -148,14 +159,16 @@ void Producer::Impl::delivered(const client::DeliveryReport& report) {
     (report.error == ErrorCode::none ? stats_.acknowledged : stats_.failed) += count;
     if (report.error != ErrorCode::none) stats_.last_error = report.error;
     Partition& partition = *partitions_[report.slot];
-    while (!partition.waiting.empty() && partition.waiting.front().record < report.first_record + count) {
+    while (!partition.waiting.empty() &&
+           partition.waiting.front().record < report.first_record + count) {
         Waiting& waiting = partition.waiting.front();
         Delivery delivery;
         delivery.error = report.error;
         delivery.topic = partition.queue.topic();
         delivery.partition = partition.queue.partition();
         if (report.base_offset >= 0)
-            delivery.offset = report.base_offset + static_cast<std::int64_t>(waiting.record - report.first_record);
+            delivery.offset = report.base_offset +
+                              static_cast<std::int64_t>(waiting.record - report.first_record);
         due_.push_back({std::move(waiting.on_delivery), delivery});
         partition.waiting.pop_front();
     }
@@ -193,8 +206,11 @@ Status Producer::Impl::flush(milliseconds timeout) {
     std::unique_lock lock(loop_.mutex);
     accumulator_.flush(now());
     wake();
-    // Records that others send meanwhile are flushed with it; their own linger would end soon anyway.
-    return loop_.wait(lock, now() + timeout, [&] { return is_settled(); }) ? ok() : Status(fail(Error::timed_out));
+    // Records that others send meanwhile are flushed with it; their own linger would end soon
+    // anyway.
+    return loop_.wait(lock, now() + timeout, [&] { return is_settled(); })
+               ? ok()
+               : Status(fail(Error::timed_out));
 }
 
 Status Producer::Impl::close(milliseconds timeout) {

@@ -1,4 +1,5 @@
-// The hosted producer's state: an Accumulator whose memory grows as it is needed, a queue per partition.
+// The hosted producer's state: an Accumulator whose memory grows as it is needed, a queue per
+// partition.
 #pragma once
 
 #include <deque>
@@ -30,22 +31,25 @@ public:
 
 private:
     struct TopicText {
-        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+        std::size_t operator()(std::string_view text) const {
+            return std::hash<std::string_view>{}(text);
+        }
         using is_transparent = void;
     };
     struct Topic {
         std::vector<std::int32_t> slots;  // by partition; -1: not produced to yet
     };
     struct Waiting {
-        std::uint64_t record = 0;         // its number in the slot
+        std::uint64_t record = 0;  // its number in the slot
         OnDelivery on_delivery;
     };
     struct Partition {
-        Partition(std::string_view topic, std::int32_t number, client::BatchSource& source, std::uint16_t slot)
+        Partition(std::string_view topic, std::int32_t number, client::BatchSource& source,
+                  std::uint16_t slot)
             : queue(topic, number, source, slot, window) {}
         client::TakenBatch window[client::in_flight_max];
         client::PartitionQueue queue;
-        std::deque<Waiting> waiting;      // records with a callback, in order
+        std::deque<Waiting> waiting;  // records with a callback, in order
     };
     struct Memory {
         std::vector<client::Accumulator::Buffer> buffers;
@@ -76,8 +80,9 @@ private:
     std::vector<client::Accumulator::Slot> slots_;
     client::Accumulator accumulator_;
     cluster::StickyPartitioner sticky_;
-    std::unordered_map<std::string, Topic, TopicText, std::equal_to<>> topics_;  // names outlive their views
-    std::vector<std::unique_ptr<Partition>> partitions_;                         // by slot
+    std::unordered_map<std::string, Topic, TopicText, std::equal_to<>>
+        topics_;                                          // names outlive their views
+    std::vector<std::unique_ptr<Partition>> partitions_;  // by slot
     std::deque<Memory> memory_;
     std::vector<Due> due_;
     ProducerStats stats_;

@@ -9,11 +9,13 @@
 namespace leat::host {
 
 Instant SystemClock::monotonic() {
-    return Instant(std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()));
+    return Instant(std::chrono::duration_cast<milliseconds>(
+        std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 WallTime SystemClock::wall() {
-    return WallTime(std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()));
+    return WallTime(std::chrono::duration_cast<milliseconds>(
+        std::chrono::system_clock::now().time_since_epoch()));
 }
 
 Status SystemEntropy::fill(std::span<std::uint8_t> into) {

@@ -13,7 +13,8 @@ public:
     WallTime wall() override;
 };
 
-/// getrandom(2): waits only in the first moments after boot. fails: unsupported (the kernel has none)
+/// getrandom(2): waits only in the first moments after boot. fails: unsupported (the kernel has
+/// none)
 class SystemEntropy final : public port::Entropy {
 public:
     Status fill(std::span<std::uint8_t> into) override;

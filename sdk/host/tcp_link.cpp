@@ -33,15 +33,17 @@ void TcpLink::connect(const std::string& host, std::uint16_t port) {
     std::error_code not_numeric;
     const asio::ip::address address = asio::ip::make_address(host, not_numeric);
     if (!not_numeric) {
-        connect_to(Endpoints::create(asio::ip::tcp::endpoint(address, port), host, std::to_string(port)));
+        connect_to(
+            Endpoints::create(asio::ip::tcp::endpoint(address, port), host, std::to_string(port)));
         return;
     }
-    resolver_.async_resolve(host, std::to_string(port),
-                            [self = shared_from_this()](const std::error_code& error, const Endpoints& found) {
-                                if (self->is_closed_) return;
-                                if (error) return self->fail_with(error);
-                                self->connect_to(found);
-                            });
+    resolver_.async_resolve(
+        host, std::to_string(port),
+        [self = shared_from_this()](const std::error_code& error, const Endpoints& found) {
+            if (self->is_closed_) return;
+            if (error) return self->fail_with(error);
+            self->connect_to(found);
+        });
 }
 
 void TcpLink::connect_to(const Endpoints& endpoints) {
@@ -62,31 +64,35 @@ void TcpLink::on_connected() {
 }
 
 void TcpLink::read() {
-    socket_.async_read_some(asio::buffer(received_),
-                            [self = shared_from_this()](const std::error_code& error, std::size_t count) {
-                                if (self->is_closed_) return;
-                                if (error) return self->fail_with(error);
-                                self->tell([&](Owner& owner) {
-                                    owner.on_link_received(self->id_, ByteView(self->received_).first(count));
-                                });
-                                if (!self->is_closed_) self->read();
-                            });
+    socket_.async_read_some(
+        asio::buffer(received_),
+        [self = shared_from_this()](const std::error_code& error, std::size_t count) {
+            if (self->is_closed_) return;
+            if (error) return self->fail_with(error);
+            self->tell([&](Owner& owner) {
+                owner.on_link_received(self->id_, ByteView(self->received_).first(count));
+            });
+            if (!self->is_closed_) self->read();
+        });
 }
 
 void TcpLink::write(std::span<const ByteView> pieces) {
     LEAT_CHECK(!is_writing_);
     std::array<asio::const_buffer, pieces_max> buffers;
     const std::size_t count = std::min(pieces.size(), pieces_max);
-    for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::buffer(pieces[i].data(), pieces[i].size());
+    for (std::size_t i = 0; i < count; ++i)
+        buffers[i] = asio::buffer(pieces[i].data(), pieces[i].size());
     is_writing_ = true;
-    socket_.async_write_some(buffers, [self = shared_from_this()](const std::error_code& error, std::size_t sent) {
-        self->is_writing_ = false;
-        if (self->is_closed_) return;
-        // The read that is always under way reports the end of the connection, with whatever came before it.
-        if (error == asio::error::broken_pipe || error == asio::error::connection_reset) return;
-        if (error) return self->fail_with(error);
-        self->tell([&](Owner& owner) { owner.on_link_sent(self->id_, sent); });
-    });
+    socket_.async_write_some(
+        buffers, [self = shared_from_this()](const std::error_code& error, std::size_t sent) {
+            self->is_writing_ = false;
+            if (self->is_closed_) return;
+            // The read that is always under way reports the end of the connection, with whatever
+            // came before it.
+            if (error == asio::error::broken_pipe || error == asio::error::connection_reset) return;
+            if (error) return self->fail_with(error);
+            self->tell([&](Owner& owner) { owner.on_link_sent(self->id_, sent); });
+        });
 }
 
 void TcpLink::fail_with(const std::error_code& error) {

@@ -1,6 +1,6 @@
-// One outgoing TCP connection: name lookup, connect, a read under way all the time, one gathered write at a
-// time. Plain callbacks: GCC 12 destroys some temporaries of coroutines twice, and there is nothing here that
-// a coroutine would make shorter.
+// One outgoing TCP connection: name lookup, connect, a read under way all the time, one gathered
+// write at a time. Plain callbacks: GCC 12 destroys some temporaries of coroutines twice, and there
+// is nothing here that a coroutine would make shorter.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -22,8 +22,8 @@ public:
         virtual void on_link_opened(std::uint64_t id) = 0;
         virtual void on_link_received(std::uint64_t id, ByteView bytes) = 0;
         virtual void on_link_sent(std::uint64_t id, std::size_t count) = 0;
-        /// Once, and the last word; not after close(). Why: not_found (no such name), refused, timed_out,
-        /// disconnected.
+        /// Once, and the last word; not after close(). Why: not_found (no such name), refused,
+        /// timed_out, disconnected.
         virtual void on_link_closed(std::uint64_t id, Error why) = 0;
 
     protected:
@@ -33,8 +33,8 @@ public:
     TcpLink(asio::io_context& io, std::uint64_t id, std::weak_ptr<Owner> owner);
 
     void connect(const std::string& host, std::uint16_t port);
-    /// Sends some of `pieces`, in order; on_link_sent says how much. They are borrowed until then, or until
-    /// close. One at a time.
+    /// Sends some of `pieces`, in order; on_link_sent says how much. They are borrowed until then,
+    /// or until close. One at a time.
     void write(std::span<const ByteView> pieces);
     bool is_writing() const { return is_writing_; }
     /// Nothing is told any more.

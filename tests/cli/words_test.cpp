@@ -26,7 +26,8 @@ TEST_CASE("times: instants, milliseconds and ages") {
     CHECK(parse_time("-15m", now) == now - 900'000);
     CHECK(parse_time("-2h", now) == now - 7'200'000);
     CHECK(parse_time("-1d", now) == now - 86'400'000);
-    for (const char* bad : {"", "yesterday", "-15", "-m", "-1w", "2023-11-14T22:13", "2023-11-14T22:13:20+01:00", "-99999999999999999d", "12x"}) {
+    for (const char* bad : {"", "yesterday", "-15", "-m", "-1w", "2023-11-14T22:13",
+                            "2023-11-14T22:13:20+01:00", "-99999999999999999d", "12x"}) {
         INFO(bad);
         CHECK(!parse_time(bad, now));
     }
@@ -51,7 +52,8 @@ TEST_CASE("command line: common flags may stand on either side; mistakes are exi
     CHECK(before.options.json);
     CHECK(before.options.bootstrap == "h:1");
     CHECK(before.options.command == Command::topics_list);
-    const Parsed after = parse({"consume", "t", "-p", "1", "-p", "2", "-o", "-5", "--json", "-b", "h:2"});
+    const Parsed after =
+        parse({"consume", "t", "-p", "1", "-p", "2", "-o", "-5", "--json", "-b", "h:2"});
     REQUIRE(!after.exit);
     CHECK(after.options.json);
     CHECK(after.options.only_partitions == std::vector<std::int32_t>{1, 2});
@@ -75,13 +77,18 @@ TEST_CASE("json: bytes that are no text come as base64") {
     record.offset = 7;
     record.timestamp = wall_ms(5);
     record.value = std::string_view("\xff\x00\x01", 3);
-    CHECK(json_of(record) == R"({"topic":"t","partition":2,"offset":7,"timestamp":5,"key":null,"value_base64":"/wAB"})");
+    CHECK(
+        json_of(record) ==
+        R"({"topic":"t","partition":2,"offset":7,"timestamp":5,"key":null,"value_base64":"/wAB"})");
     record.key = "k\"\xc3\xa9";
     record.value = "";
     const Header header{"h", bytes_of("x")};
     record.headers = std::span(&header, 1);
-    CHECK(json_of(record) == "{\"topic\":\"t\",\"partition\":2,\"offset\":7,\"timestamp\":5,\"key\":\"k\\\"\xc3\xa9\",\"value\":\"\",\"headers\":[{\"name\":\"h\",\"value\":\"x\"}]}");
-    for (const char* bad : {"\x80", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe0\x80\x80"}) {
+    CHECK(json_of(record) ==
+          "{\"topic\":\"t\",\"partition\":2,\"offset\":7,\"timestamp\":5,\"key\":\"k\\\"\xc3\xa9\","
+          "\"value\":\"\",\"headers\":[{\"name\":\"h\",\"value\":\"x\"}]}");
+    for (const char* bad :
+         {"\x80", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe0\x80\x80"}) {
         record.value = bad;
         CHECK(json_of(record).find("value_base64") != std::string::npos);
     }
@@ -94,8 +101,9 @@ TEST_CASE("status: people see what is held and what waits; other documents are r
         R"("written_bytes_total":2000,"commits_total":3,"read_only":true},"uplink":[{"name":"default","state":"up","backlog_records":12}],)"
         R"("topics":[{"name":"sensors.cpu","partitions":[{"partition":0,"log_start":0,"high_watermark":50,"uplinked_offset":38,"bytes":2048}]}]})");
     REQUIRE(text);
-    for (const char* part : {"leatd 0.1.0, up 90.0 s", "512.0 KiB of 1.0 MiB (50 %), 4 of 16 segments free", "(2.00 x)",
-                             "READ ONLY", "uplink default", "12 records", "sensors.cpu", "2.0 KiB"}) {
+    for (const char* part :
+         {"leatd 0.1.0, up 90.0 s", "512.0 KiB of 1.0 MiB (50 %), 4 of 16 segments free",
+          "(2.00 x)", "READ ONLY", "uplink default", "12 records", "sensors.cpu", "2.0 KiB"}) {
         INFO(part);
         CHECK(text->find(part) != std::string::npos);
     }

@@ -46,7 +46,8 @@ TEST_CASE("admin: topics are created at the controller, wherever it moves to") {
 
 TEST_CASE("admin: validate_only creates nothing") {
     AdminRig at;
-    at.admin.create_topics(at.rig.now, {{.name = "new", .partitions = 3, .configs = {}}}, {.timeout = milliseconds{5000}, .validate_only = true});
+    at.admin.create_topics(at.rig.now, {{.name = "new", .partitions = 3, .configs = {}}},
+                           {.timeout = milliseconds{5000}, .validate_only = true});
     CHECK(at.answer().topics[0].error == wire::ErrorCode::none);
     CHECK(!at.cluster.topics.contains("new"));
 }
@@ -118,7 +119,8 @@ TEST_CASE("admin: with nobody there the deadline is kept") {
 
 TEST_CASE("admin: a break at any step delays the answer and changes nothing else") {
     int swept = 0;
-    for (const auto how : {Rig::Break::connect, Rig::Break::before_request, Rig::Break::after_request, Rig::Break::half_answer}) {
+    for (const auto how : {Rig::Break::connect, Rig::Break::before_request,
+                           Rig::Break::after_request, Rig::Break::half_answer}) {
         for (int step = 0;; ++step) {
             AdminRig at;
             at.rig.how = how;

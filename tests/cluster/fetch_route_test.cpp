@@ -39,7 +39,8 @@ void fill(ModelCluster& cluster, std::int32_t partitions, int records) {
 void fill_more(ModelCluster& cluster, std::int32_t partition, int from, int to) {
     Rig rig(cluster);
     TestProducer producer(rig, "t", partition + 1);
-    for (int i = from; i < to; ++i) REQUIRE(producer.send(partition, std::to_string(partition) + "/" + std::to_string(i)));
+    for (int i = from; i < to; ++i)
+        REQUIRE(producer.send(partition, std::to_string(partition) + "/" + std::to_string(i)));
     REQUIRE(rig.run([&] { return producer.is_done(); }));
 }
 
@@ -64,9 +65,12 @@ struct Reading {
 
 }  // namespace
 
-TEST_CASE("router: reads every partition in order while leaders move and connections break at every step") {
+TEST_CASE(
+    "router: reads every partition in order while leaders move and connections break at every "
+    "step") {
     int swept = 0;
-    for (const auto how : {Rig::Break::connect, Rig::Break::before_request, Rig::Break::after_request, Rig::Break::half_answer}) {
+    for (const auto how : {Rig::Break::connect, Rig::Break::before_request,
+                           Rig::Break::after_request, Rig::Break::half_answer}) {
         for (int step = 0;; ++step) {
             ModelCluster cluster;
             for (std::int32_t node : {0, 1, 2}) cluster.add_broker(node);
@@ -92,7 +96,8 @@ TEST_CASE("router: reads every partition in order while leaders move and connect
             };
             INFO("how=", static_cast<int>(how), " step=", step);
             REQUIRE(rig.run([&] { return reading.count() >= 90; }));
-            for (std::int32_t p = 0; p < 3; ++p) REQUIRE(reading.values[p] == cluster.store.at("t", p).values());
+            for (std::int32_t p = 0; p < 3; ++p)
+                REQUIRE(reading.values[p] == cluster.store.at("t", p).values());
             if (!rig.broke) break;
             ++swept;
         }

@@ -83,7 +83,8 @@ TEST_CASE("metadata: an error keeps what was known and asks again, rarer and rar
     Instant now = start;
     for (int i = 0; i < 10; ++i) {
         metadata.on_asked();
-        REQUIRE(metadata.on_answer(now, Answer{}.of("t", 0, wire::ErrorCode::leader_not_available)));
+        REQUIRE(
+            metadata.on_answer(now, Answer{}.of("t", 0, wire::ErrorCode::leader_not_available)));
         CHECK(metadata.leader("t", 0) == 1);
         CHECK(metadata.ask_at() > now);
         CHECK(metadata.ask_at() <= now + milliseconds{1000});
@@ -91,7 +92,8 @@ TEST_CASE("metadata: an error keeps what was known and asks again, rarer and rar
     }
     CHECK(now - start > milliseconds{4000});
     // One that asking again will not change is left alone until it is old.
-    REQUIRE(metadata.on_answer(now, Answer{}.of("t", 0, wire::ErrorCode::topic_authorization_failed)));
+    REQUIRE(
+        metadata.on_answer(now, Answer{}.of("t", 0, wire::ErrorCode::topic_authorization_failed)));
     CHECK(metadata.ask_at() == now + milliseconds{300'000});
 }
 
@@ -109,14 +111,17 @@ TEST_CASE("metadata: hostile answers are bounded") {
     metadata.want(start, "t");
     REQUIRE(metadata.on_answer(start, Answer{}.partition(9, 1, 0).of("t", 1)));
     CHECK(metadata.find("t")->partitions.size() == 10);
-    REQUIRE(metadata.on_answer(start, Answer{}.partition(10, 1, 0).partition(-5, 1, 0).partition(0x7fffffff, 1, 0).of("t", 1)));
+    REQUIRE(metadata.on_answer(
+        start,
+        Answer{}.partition(10, 1, 0).partition(-5, 1, 0).partition(0x7fffffff, 1, 0).of("t", 1)));
     CHECK(metadata.find("t")->partitions.size() == 10);
     Answer many;
     for (std::int32_t i = 0; i < 11; ++i) many.partition(0, 1, 0);
     const Status refused = metadata.on_answer(start, many.of("t", 1));
     REQUIRE(!refused);
     CHECK(refused.error() == Error::too_large);
-    REQUIRE(metadata.on_answer(start, Answer{}.broker(-3, 9092).broker(4, 70000).broker(5, 9092).of("t", 1)));
+    REQUIRE(metadata.on_answer(
+        start, Answer{}.broker(-3, 9092).broker(4, 70000).broker(5, 9092).of("t", 1)));
     CHECK(metadata.brokers().size() == 1);
     // Topics that nobody asked for are not kept.
     REQUIRE(metadata.on_answer(start, Answer{}.partition(0, 1, 0).of("other", 1)));
@@ -182,7 +187,8 @@ TEST_CASE("endpoint: what people type") {
     CHECK(*parse_endpoint("[::1]") == Endpoint{"::1", 9092});
     CHECK(text_of(Endpoint{"::1", 7}) == "[::1]:7");
     CHECK(parse_endpoints("a:1, b:2 ,c")->size() == 3);
-    for (const char* bad : {"", ":1", "h:", "h:0", "h:65536", "h:x", "::1", "[::1", "[::1]x", "a b:1", "h:1:2"}) {
+    for (const char* bad :
+         {"", ":1", "h:", "h:0", "h:65536", "h:x", "::1", "[::1", "[::1]x", "a b:1", "h:1:2"}) {
         INFO(bad);
         CHECK(!parse_endpoint(bad));
     }

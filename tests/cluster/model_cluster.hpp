@@ -1,5 +1,5 @@
-// Several brokers before one store of logs: who leads what can change at any moment, brokers can be down,
-// answers can be late news. Sans-IO, on tests/support's model broker.
+// Several brokers before one store of logs: who leads what can change at any moment, brokers can be
+// down, answers can be late news. Sans-IO, on tests/support's model broker.
 #pragma once
 
 #include <set>
@@ -20,23 +20,26 @@ public:
     };
 
     ModelCluster() {
-        store.on_batch = [this](const std::string& topic, std::int32_t partition) -> ModelBroker::Fault {
-            if (leads(topic, partition) != asked_node_) return {wire::ErrorCode::not_leader_or_follower, false};
+        store.on_batch = [this](const std::string& topic,
+                                std::int32_t partition) -> ModelBroker::Fault {
+            if (leads(topic, partition) != asked_node_)
+                return {wire::ErrorCode::not_leader_or_follower, false};
             return {};
         };
     }
 
     ModelBroker store;
-    std::set<std::int32_t> up;                                   ///< node ids
+    std::set<std::int32_t> up;  ///< node ids
     std::map<std::string, std::vector<Leadership>> topics;
     std::map<std::string, wire::Uuid> ids;
     std::map<std::int32_t, std::pair<std::string, std::int32_t>> addresses;
-    std::map<std::int32_t, std::map<std::string, std::vector<Leadership>>> stale;  ///< what a slow broker believes
+    std::map<std::int32_t, std::map<std::string, std::vector<Leadership>>>
+        stale;  ///< what a slow broker believes
     std::int32_t controller = 0;
     bool auto_create = false;
-    std::map<wire::ApiKey, int> asked;                           ///< requests by key
-    std::vector<std::pair<std::int32_t, wire::ApiKey>> trace;    ///< who was asked what
-    milliseconds wait{0};                                        ///< the last answer is due after this: a long poll
+    std::map<wire::ApiKey, int> asked;                         ///< requests by key
+    std::vector<std::pair<std::int32_t, wire::ApiKey>> trace;  ///< who was asked what
+    milliseconds wait{0};  ///< the last answer is due after this: a long poll
 
     void add_broker(std::int32_t node) {
         up.insert(node);
@@ -56,7 +59,8 @@ public:
         return -1;
     }
 
-    /// One request frame for `node`, without its length; the answer with its length, if there is one.
+    /// One request frame for `node`, without its length; the answer with its length, if there is
+    /// one.
     std::optional<Bytes> handle(std::int32_t node, ByteView frame) {
         auto request = wire::decode_request(frame);
         if (!request) return std::nullopt;
@@ -65,25 +69,33 @@ public:
         asked_node_ = node;
         wait = milliseconds{0};
         switch (request->header.api_key) {
-            case wire::ApiKey::metadata: return metadata(node, *request);
-            case wire::ApiKey::fetch: return led_here(*request) ? store.handle(frame) : not_leader(*request);
-            case wire::ApiKey::create_topics: return create(*request);
-            case wire::ApiKey::delete_topics: return remove(*request);
-            case wire::ApiKey::describe_configs: return configs(*request);
-            default: return store.handle(frame);
+            case wire::ApiKey::metadata:
+                return metadata(node, *request);
+            case wire::ApiKey::fetch:
+                return led_here(*request) ? store.handle(frame) : not_leader(*request);
+            case wire::ApiKey::create_topics:
+                return create(*request);
+            case wire::ApiKey::delete_topics:
+                return remove(*request);
+            case wire::ApiKey::describe_configs:
+                return configs(*request);
+            default:
+                return store.handle(frame);
         }
     }
 
 private:
     std::int32_t leads(const std::string& topic, std::int32_t partition) const {
         const auto found = topics.find(topic);
-        if (found == topics.end() || static_cast<std::size_t>(partition) >= found->second.size()) return -1;
+        if (found == topics.end() || static_cast<std::size_t>(partition) >= found->second.size())
+            return -1;
         return found->second[static_cast<std::size_t>(partition)].node;
     }
 
     Bytes metadata(std::int32_t node, const wire::Request& request) {
         using Response = wire::MetadataResponse;
-        const auto body = wire::decode<wire::MetadataRequest>(request.body, request.header.api_version);
+        const auto body =
+            wire::decode<wire::MetadataRequest>(request.body, request.header.api_version);
         std::vector<Response::MetadataResponseBroker> brokers;
         for (std::int32_t id : up) {
             auto& broker = brokers.emplace_back();
@@ -101,7 +113,8 @@ private:
         for (const std::string& name : names) {
             auto& topic = list.emplace_back();
             topic.name = name;
-            if (!topics.contains(name) && auto_create && body->allow_auto_topic_creation) add_topic(name, {0});
+            if (!topics.contains(name) && auto_create && body->allow_auto_topic_creation)
+                add_topic(name, {0});
             const auto known = view.find(name);
             if (known == view.end()) {
                 topic.error_code = wire::ErrorCode::unknown_topic_or_partition;
@@ -114,7 +127,8 @@ private:
                 partition.partition_index = static_cast<std::int32_t>(i);
                 partition.leader_id = known->second[i].node;
                 partition.leader_epoch = known->second[i].epoch;
-                if (partition.leader_id < 0) partition.error_code = wire::ErrorCode::leader_not_available;
+                if (partition.leader_id < 0)
+                    partition.error_code = wire::ErrorCode::leader_not_available;
             }
             topic.partitions = of_topic;
         }
@@ -127,13 +141,15 @@ private:
     }
 
     bool led_here(const wire::Request& request) {
-        const auto body = wire::decode<wire::FetchRequest>(request.body, request.header.api_version);
+        const auto body =
+            wire::decode<wire::FetchRequest>(request.body, request.header.api_version);
         bool has_news = false, is_leader = true;
         for (const auto& topic : body->topics)
             for (const auto& partition : topic.partitions) {
                 const std::string name(topic.topic.view());
                 if (leads(name, partition.partition) != asked_node_) is_leader = false;
-                if (partition.fetch_offset != store.at(name, partition.partition).end) has_news = true;
+                if (partition.fetch_offset != store.at(name, partition.partition).end)
+                    has_news = true;
             }
         if (is_leader && !has_news) wait = milliseconds{body->max_wait_ms};
         return is_leader;
@@ -141,7 +157,8 @@ private:
 
     Bytes not_leader(const wire::Request& request) const {
         using Response = wire::FetchResponse;
-        const auto body = wire::decode<wire::FetchRequest>(request.body, request.header.api_version);
+        const auto body =
+            wire::decode<wire::FetchRequest>(request.body, request.header.api_version);
         std::deque<std::vector<Response::PartitionData>> partitions;
         std::vector<Response::FetchableTopicResponse> list;
         for (const auto& topic : body->topics) {
@@ -164,7 +181,8 @@ private:
 
     Bytes create(const wire::Request& request) {
         using Response = wire::CreateTopicsResponse;
-        const auto body = wire::decode<wire::CreateTopicsRequest>(request.body, request.header.api_version);
+        const auto body =
+            wire::decode<wire::CreateTopicsRequest>(request.body, request.header.api_version);
         std::vector<Response::CreatableTopicResult> list;
         for (const auto& topic : body->topics) {
             auto& result = list.emplace_back();
@@ -178,7 +196,8 @@ private:
                 result.error_message = "it is there";
             } else if (!body->validate_only) {
                 add_topic(name, std::vector<std::int32_t>(
-                                    static_cast<std::size_t>(std::max(topic.num_partitions, 1)), controller));
+                                    static_cast<std::size_t>(std::max(topic.num_partitions, 1)),
+                                    controller));
             }
         }
         Response response;
@@ -188,7 +207,8 @@ private:
 
     Bytes remove(const wire::Request& request) {
         using Response = wire::DeleteTopicsResponse;
-        const auto body = wire::decode<wire::DeleteTopicsRequest>(request.body, request.header.api_version);
+        const auto body =
+            wire::decode<wire::DeleteTopicsRequest>(request.body, request.header.api_version);
         std::vector<Response::DeletableTopicResult> list;
         const auto one = [&](const wire::StringView& name) {
             auto& result = list.emplace_back();
@@ -209,7 +229,7 @@ private:
         entries[0].name = "retention.ms";
         entries[0].value = "1000";
         std::vector<Response::DescribeConfigsResult> results(1);
-        results[0].resource_name = "answered by " ;
+        results[0].resource_name = "answered by ";
         results[0].resource_type = 2;
         results[0].error_message = nullptr;
         results[0].configs = entries;

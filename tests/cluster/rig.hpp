@@ -1,5 +1,5 @@
-// A Router, a cluster and virtual time. Every step (a connect, a request, an answer) is counted and can be the
-// one at which a connection breaks.
+// A Router, a cluster and virtual time. Every step (a connect, a request, an answer) is counted and
+// can be the one at which a connection breaks.
 #pragma once
 
 #include "doctest/doctest.h"
@@ -36,12 +36,13 @@ public:
     ModelCluster& cluster;
     cluster::Router router;
     Instant now = instant_ms(1000);
-    int break_at = -1;                 ///< the step that fails
+    int break_at = -1;  ///< the step that fails
     Break how = Break::none;
     int steps = 0;
     bool broke = false;
     std::size_t bytes_at_once = 1 << 20;  ///< answers arrive in pieces of this size
-    /// Called when nothing more can happen without time passing; true: it did something, look again.
+    /// Called when nothing more can happen without time passing; true: it did something, look
+    /// again.
     std::function<bool()> on_idle;
     std::vector<cluster::RouterEvent> events;
 
@@ -71,7 +72,8 @@ public:
         }
     }
 
-    /// Until `is_done`, or `limit` has passed. Time moves to the next deadline whenever nothing else can.
+    /// Until `is_done`, or `limit` has passed. Time moves to the next deadline whenever nothing
+    /// else can.
     template <class Done>
     bool run(Done is_done, milliseconds limit = milliseconds{120'000}) {
         const Instant until = now + limit;
@@ -126,7 +128,8 @@ private:
 
     void exchange(cluster::LinkId id) {
         Bytes bytes;
-        for (const ByteView piece : router.link_poll_write(id)) bytes.insert(bytes.end(), piece.begin(), piece.end());
+        for (const ByteView piece : router.link_poll_write(id))
+            bytes.insert(bytes.end(), piece.begin(), piece.end());
         const auto at = links_.find(id);
         if (at == links_.end()) return;
         const std::int32_t node = at->second.node;
@@ -152,8 +155,11 @@ private:
     }
 
     void deliver(cluster::LinkId id, const Bytes& answer) {
-        for (std::size_t from = 0; from < answer.size() && links_.contains(id); from += bytes_at_once)
-            router.link_received(now, id, ByteView(answer).subspan(from, std::min(bytes_at_once, answer.size() - from)));
+        for (std::size_t from = 0; from < answer.size() && links_.contains(id);
+             from += bytes_at_once)
+            router.link_received(
+                now, id,
+                ByteView(answer).subspan(from, std::min(bytes_at_once, answer.size() - from)));
     }
 
     bool take_frame(cluster::LinkId id, Bytes& frame) {
@@ -177,10 +183,12 @@ private:
     std::multimap<Instant, std::pair<cluster::LinkId, Bytes>> late_;  // answers of long polls
 };
 
-/// A producer of one topic on the rig: an Accumulator, a queue per partition, and what was told of each record.
+/// A producer of one topic on the rig: an Accumulator, a queue per partition, and what was told of
+/// each record.
 class TestProducer : public client::Deliveries {
 public:
-    TestProducer(Rig& rig, const std::string& topic, std::int32_t partitions, milliseconds linger = milliseconds{0})
+    TestProducer(Rig& rig, const std::string& topic, std::int32_t partitions,
+                 milliseconds linger = milliseconds{0})
         : rig_(rig),
           slots_(static_cast<std::size_t>(partitions)),
           memory_(256 * 1024),
@@ -203,7 +211,8 @@ public:
         wire::RecordInput record;
         record.key = nullptr;
         record.value = bytes_of(value);
-        const bool taken = bool(accumulator_.append(static_cast<std::uint16_t>(partition), rig_.now, record));
+        const bool taken =
+            bool(accumulator_.append(static_cast<std::uint16_t>(partition), rig_.now, record));
         if (taken) ++sent;
         rig_.router.pump(rig_.now);
         return taken;

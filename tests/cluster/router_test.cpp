@@ -13,7 +13,8 @@ void three_brokers(ModelCluster& cluster) {
 
 std::vector<std::string> expected_values(std::int32_t partition, int count) {
     std::vector<std::string> values;
-    for (int i = 0; i < count; ++i) values.push_back(std::to_string(partition) + "/" + std::to_string(i));
+    for (int i = 0; i < count; ++i)
+        values.push_back(std::to_string(partition) + "/" + std::to_string(i));
     return values;
 }
 
@@ -31,14 +32,17 @@ TEST_CASE("router: records go to the leaders of their partitions and nowhere els
     Rig rig(cluster);
     TestProducer producer(rig, "t", 4);
     for (int i = 0; i < 10; ++i)
-        for (std::int32_t p = 0; p < 4; ++p) REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
+        for (std::int32_t p = 0; p < 4; ++p)
+            REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
     REQUIRE(rig.run([&] { return producer.is_done(); }));
     CHECK(producer.failed == 0);
-    for (std::int32_t p = 0; p < 4; ++p) CHECK(cluster.store.at("t", p).values() == expected_values(p, 10));
+    for (std::int32_t p = 0; p < 4; ++p)
+        CHECK(cluster.store.at("t", p).values() == expected_values(p, 10));
     CHECK(cluster.store.out_of_order == 0);
     CHECK(cluster.store.duplicates == 0);
     CHECK(rig.router.connected_count() == 3);
-    CHECK(cluster.asked[wire::ApiKey::init_producer_id] == 1);  // one producer, however many brokers
+    CHECK(cluster.asked[wire::ApiKey::init_producer_id] ==
+          1);  // one producer, however many brokers
     CHECK(cluster.asked[wire::ApiKey::metadata] == 1);
 }
 
@@ -54,7 +58,8 @@ TEST_CASE("router: one bootstrap connection becomes the broker's own") {
     CHECK((rig.router.is_connected(0) || rig.router.is_connected(1)));
 }
 
-TEST_CASE("router: a bootstrap name that no broker advertises is given up once the brokers are known") {
+TEST_CASE(
+    "router: a bootstrap name that no broker advertises is given up once the brokers are known") {
     ModelCluster cluster;
     three_brokers(cluster);
     cluster.addresses[9] = {"front", 1};  // answers, and is in nobody's list
@@ -87,12 +92,14 @@ TEST_CASE("router: a moved leader gets the queue, in order and once") {
     for (int i = 0; i < 30; ++i) {
         if (i == 10) cluster.move_leader("t", 0, 2);
         if (i == 20) cluster.move_leader("t", 0, 1);
-        for (std::int32_t p = 0; p < 4; ++p) REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
+        for (std::int32_t p = 0; p < 4; ++p)
+            REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
         rig.settle();
     }
     REQUIRE(rig.run([&] { return producer.is_done(); }));
     CHECK(producer.failed == 0);
-    for (std::int32_t p = 0; p < 4; ++p) CHECK(cluster.store.at("t", p).values() == expected_values(p, 30));
+    for (std::int32_t p = 0; p < 4; ++p)
+        CHECK(cluster.store.at("t", p).values() == expected_values(p, 30));
     CHECK(cluster.store.out_of_order == 0);
 }
 
@@ -107,19 +114,21 @@ TEST_CASE("router: a broker dies with requests in flight, its partitions move, n
             cluster.move_leader("t", 1, 0);
             cluster.move_leader("t", 3, 2);
         }
-        for (std::int32_t p = 0; p < 4; ++p) REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
+        for (std::int32_t p = 0; p < 4; ++p)
+            REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
         rig.settle();
     }
     REQUIRE(rig.run([&] { return producer.is_done(); }));
-    for (std::int32_t p = 0; p < 4; ++p) CHECK(cluster.store.at("t", p).values() == expected_values(p, 20));
+    for (std::int32_t p = 0; p < 4; ++p)
+        CHECK(cluster.store.at("t", p).values() == expected_values(p, 20));
     CHECK(!rig.router.is_connected(1));
     CHECK(count_events(rig, RouterEvent::Kind::disconnected) == 1);
 }
 
 TEST_CASE("router: the script survives a break at every step, of every kind") {
     int swept = 0;
-    for (const auto how : {Rig::Break::connect, Rig::Break::before_request, Rig::Break::after_request,
-                           Rig::Break::half_answer}) {
+    for (const auto how : {Rig::Break::connect, Rig::Break::before_request,
+                           Rig::Break::after_request, Rig::Break::half_answer}) {
         for (int step = 0;; ++step) {
             ModelCluster cluster;
             three_brokers(cluster);
@@ -143,7 +152,8 @@ TEST_CASE("router: the script survives a break at every step, of every kind") {
             INFO("how=", static_cast<int>(how), " step=", step);
             REQUIRE(rig.run([&] { return round == 12 && producer.is_done(); }));
             CHECK(producer.failed == 0);
-            for (std::int32_t p = 0; p < 4; ++p) REQUIRE(cluster.store.at("t", p).values() == expected_values(p, 12));
+            for (std::int32_t p = 0; p < 4; ++p)
+                REQUIRE(cluster.store.at("t", p).values() == expected_values(p, 12));
             if (!rig.broke) break;  // swept every step there is
             ++swept;
         }
@@ -160,7 +170,8 @@ TEST_CASE("router: answers that arrive byte by byte are the same answers") {
     TestProducer producer(rig, "t", 4);
     for (std::int32_t p = 0; p < 4; ++p) REQUIRE(producer.send(p, std::to_string(p) + "/0"));
     REQUIRE(rig.run([&] { return producer.is_done(); }));
-    for (std::int32_t p = 0; p < 4; ++p) CHECK(cluster.store.at("t", p).values() == expected_values(p, 1));
+    for (std::int32_t p = 0; p < 4; ++p)
+        CHECK(cluster.store.at("t", p).values() == expected_values(p, 1));
 }
 
 TEST_CASE("router: while nobody answers, tries get rarer, and the first answer ends the wait") {
@@ -190,7 +201,8 @@ TEST_CASE("router: a topic that is made later is found, and an old leader epoch 
     CHECK(rig.router.metadata().leader("late", 0) == cluster::no_broker);
     CHECK(count_events(rig, RouterEvent::Kind::topic_error) >= 2);
     cluster.add_topic("late", {2});
-    REQUIRE(rig.run([&] { return rig.router.metadata().leader("late", 0) == 2; }, milliseconds{3000}));
+    REQUIRE(
+        rig.run([&] { return rig.router.metadata().leader("late", 0) == 2; }, milliseconds{3000}));
 
     cluster.move_leader("late", 0, 1);
     for (std::int32_t node : {0, 1, 2}) cluster.stale.erase(node);

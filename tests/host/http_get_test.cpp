@@ -28,15 +28,21 @@ public:
         thread_ = std::thread([this, text = std::move(text)] {
             const int peer = ::accept(listener_, nullptr, nullptr);
             char request[4096];
-            got.assign(request, static_cast<std::size_t>(std::max<ssize_t>(0, ::recv(peer, request, sizeof request, 0))));
+            got.assign(request, static_cast<std::size_t>(std::max<ssize_t>(
+                                    0, ::recv(peer, request, sizeof request, 0))));
             const std::size_t half = text.size() / 2;
             (void)!::send(peer, text.data(), half, MSG_NOSIGNAL);
             (void)!::send(peer, text.data() + half, text.size() - half, MSG_NOSIGNAL);
             ::close(peer);
         });
     }
-    ~OneAnswer() { join(); ::close(listener_); }
-    void join() { if (thread_.joinable()) thread_.join(); }
+    ~OneAnswer() {
+        join();
+        ::close(listener_);
+    }
+    void join() {
+        if (thread_.joinable()) thread_.join();
+    }
     std::uint16_t port = 0;
     std::string got;
 
@@ -60,11 +66,13 @@ TEST_CASE("http_get: status and body of a whole answer") {
 TEST_CASE("http_get: cut short, not HTTP, nobody there") {
     {
         OneAnswer server("HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n{\"a\": 1}");
-        CHECK(host::http_get("127.0.0.1", server.port, "/", milliseconds(5000)).error() == Error::disconnected);
+        CHECK(host::http_get("127.0.0.1", server.port, "/", milliseconds(5000)).error() ==
+              Error::disconnected);
     }
     {
         OneAnswer server("\x00\x00\x00\x04 no HTTP at all");
-        CHECK(host::http_get("127.0.0.1", server.port, "/", milliseconds(5000)).error() == Error::malformed);
+        CHECK(host::http_get("127.0.0.1", server.port, "/", milliseconds(5000)).error() ==
+              Error::malformed);
     }
     std::uint16_t gone = 0;
     {

@@ -1,4 +1,5 @@
-// The model cluster behind real sockets on 127.0.0.1: one thread, a listener per broker, any free port.
+// The model cluster behind real sockets on 127.0.0.1: one thread, a listener per broker, any free
+// port.
 #pragma once
 
 #include <arpa/inet.h>
@@ -25,7 +26,8 @@ public:
             sockaddr_in address{};
             address.sin_family = AF_INET;
             address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
-            LEAT_CHECK(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+            LEAT_CHECK(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) ==
+                       0);
             LEAT_CHECK(::listen(listener, 64) == 0);
             socklen_t size = sizeof address;
             ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
@@ -40,9 +42,11 @@ public:
         for (int listener : listeners_) ::close(listener);
         for (const Peer& peer : peers_) ::close(peer.socket);
     }
-    std::string bootstrap() const { return "127.0.0.1:" + std::to_string(cluster.addresses.at(0).second); }
+    std::string bootstrap() const {
+        return "127.0.0.1:" + std::to_string(cluster.addresses.at(0).second);
+    }
 
-    std::mutex mutex;             ///< guards `cluster` against the serving thread
+    std::mutex mutex;  ///< guards `cluster` against the serving thread
     ModelCluster cluster;
     std::atomic<bool> drop_all{false};  ///< every connection is cut at once; reset when done
     std::atomic<bool> deaf{false};      ///< requests are read and never answered
@@ -71,15 +75,21 @@ private:
             }
             const std::size_t known = peers_.size();
             for (std::size_t i = 0; i < known; ++i)
-                if (waits[listeners_.size() + i].revents != 0 && !serve(peers_[i])) peers_[i].node = -1;
+                if (waits[listeners_.size() + i].revents != 0 && !serve(peers_[i]))
+                    peers_[i].node = -1;
             for (Peer& peer : peers_)
-                if (!peer.late.empty() && std::chrono::steady_clock::now() >= peer.due) send(peer, std::exchange(peer.late, {}));
+                if (!peer.late.empty() && std::chrono::steady_clock::now() >= peer.due)
+                    send(peer, std::exchange(peer.late, {}));
             for (std::size_t i = 0; i < listeners_.size(); ++i) {
                 if (waits[i].revents == 0) continue;
-                peers_.push_back({::accept4(listeners_[i], nullptr, nullptr, SOCK_CLOEXEC), static_cast<std::int32_t>(i), {}});
+                peers_.push_back({::accept4(listeners_[i], nullptr, nullptr, SOCK_CLOEXEC),
+                                  static_cast<std::int32_t>(i),
+                                  {}});
                 ++accepted;
             }
-            std::erase_if(peers_, [](const Peer& peer) { return peer.node < 0 && ::close(peer.socket) == 0; });
+            std::erase_if(peers_, [](const Peer& peer) {
+                return peer.node < 0 && ::close(peer.socket) == 0;
+            });
         }
     }
     bool serve(Peer& peer) {
@@ -88,7 +98,8 @@ private:
         if (got <= 0) return false;
         peer.received.insert(peer.received.end(), part, part + got);
         while (peer.received.size() >= 4) {
-            const auto size = static_cast<std::size_t>(load_big<std::int32_t>(peer.received.data()));
+            const auto size =
+                static_cast<std::size_t>(load_big<std::int32_t>(peer.received.data()));
             if (peer.received.size() < 4 + size) break;
             if (!deaf) {
                 const std::lock_guard lock(mutex);
@@ -101,13 +112,15 @@ private:
                     send(peer, *answer);
                 }
             }
-            peer.received.erase(peer.received.begin(), peer.received.begin() + 4 + static_cast<std::ptrdiff_t>(size));
+            peer.received.erase(peer.received.begin(),
+                                peer.received.begin() + 4 + static_cast<std::ptrdiff_t>(size));
         }
         return true;
     }
     static void send(const Peer& peer, const Bytes& bytes) {
         for (std::size_t sent = 0; sent < bytes.size();) {
-            const ssize_t count = ::send(peer.socket, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+            const ssize_t count =
+                ::send(peer.socket, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
             if (count <= 0) return;
             sent += static_cast<std::size_t>(count);
         }

@@ -10,33 +10,41 @@ using namespace leat::testing;
 
 namespace {
 
-std::vector<std::string> all_values(LoopbackBroker& broker, const std::string& topic, std::int32_t partitions) {
+std::vector<std::string> all_values(LoopbackBroker& broker, const std::string& topic,
+                                    std::int32_t partitions) {
     const std::lock_guard lock(broker.mutex);
     std::vector<std::string> all;
     for (std::int32_t p = 0; p < partitions; ++p)
-        for (const std::string& value : broker.cluster.store.at(topic, p).values()) all.push_back(value);
+        for (const std::string& value : broker.cluster.store.at(topic, p).values())
+            all.push_back(value);
     return all;
 }
 
 }  // namespace
 
-TEST_CASE("producer: every record is delivered once, told in order, and keys keep their partition") {
+TEST_CASE(
+    "producer: every record is delivered once, told in order, and keys keep their partition") {
     for (const auto mode : {Loop::Mode::thread, Loop::Mode::poll}) {
         LoopbackBroker broker(3);
         broker.cluster.add_topic("t", {0, 1, 2, 1});
         Loop loop(mode);
-        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(1)});
+        auto producer =
+            Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(1)});
         REQUIRE(producer);
         std::vector<std::int64_t> last(4, -1);
         int told = 0;
         bool in_order = true;
         for (int i = 0; i < 2000; ++i) {
-            const std::string key = "k" + std::to_string(i % 17), value = key + "/" + std::to_string(i);
-            REQUIRE(producer->send({.topic = "t", .key = key, .value = value}, [&](const Delivery& delivery) {
-                ++told;
-                if (!delivery || delivery.offset <= last[static_cast<std::size_t>(delivery.partition)]) in_order = false;
-                last[static_cast<std::size_t>(delivery.partition)] = delivery.offset;
-            }));
+            const std::string key = "k" + std::to_string(i % 17),
+                              value = key + "/" + std::to_string(i);
+            REQUIRE(producer->send(
+                {.topic = "t", .key = key, .value = value}, [&](const Delivery& delivery) {
+                    ++told;
+                    if (!delivery ||
+                        delivery.offset <= last[static_cast<std::size_t>(delivery.partition)])
+                        in_order = false;
+                    last[static_cast<std::size_t>(delivery.partition)] = delivery.offset;
+                }));
         }
         REQUIRE(producer->flush(milliseconds(20'000)));
         CHECK(told == 2000);
@@ -57,7 +65,8 @@ TEST_CASE("producer: goes on by itself when every connection is cut again and ag
     LoopbackBroker broker(2);
     broker.cluster.add_topic("t", {0, 1});
     Loop loop;
-    auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(1)});
+    auto producer =
+        Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(1)});
     REQUIRE(producer);
     std::vector<std::vector<std::string>> sent(2);
     for (int i = 0; i < 3000; ++i) {
@@ -87,8 +96,11 @@ TEST_CASE("producer: a full buffer is an answer, and block_max bounds the wait f
     using WhenFull = ProducerConfig::WhenFull;
     for (const WhenFull when_full : {WhenFull::fail, WhenFull::block}) {
         Loop loop;
-        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .batch_bytes = 4096, .buffer_bytes = 64 * 1024,
-                                              .when_full = when_full, .block_max = milliseconds(300)});
+        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(),
+                                              .batch_bytes = 4096,
+                                              .buffer_bytes = 64 * 1024,
+                                              .when_full = when_full,
+                                              .block_max = milliseconds(300)});
         REQUIRE(producer);
         const std::string value(1000, 'x');
         Status sent = fail(Error::would_block);
@@ -127,7 +139,8 @@ TEST_CASE("producer: close tells every record that nobody acknowledged") {
         REQUIRE(producer->flush(milliseconds(5000)));
         broker.deaf = true;
         for (int i = 0; i < 10; ++i)
-            REQUIRE(producer->send({.topic = "t", .value = "v"}, [&](const Delivery& delivery) { failed += !delivery; }));
+            REQUIRE(producer->send({.topic = "t", .value = "v"},
+                                   [&](const Delivery& delivery) { failed += !delivery; }));
         CHECK(producer->close(milliseconds(50)).error() == Error::timed_out);
         CHECK(failed == 10);
         CHECK(producer->stats().failed == 10);
@@ -139,13 +152,16 @@ TEST_CASE("producer: a callback may send, and a delivery can be waited for") {
     LoopbackBroker broker;
     broker.cluster.add_topic("t", {0});
     Loop loop;
-    auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(0)});
+    auto producer =
+        Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(0)});
     REQUIRE(producer);
     std::atomic<bool> both{false};
     REQUIRE(producer->send({.topic = "t", .value = "one"}, [&](const Delivery&) {
-        (void)producer->send({.topic = "t", .value = "two"}, [&](const Delivery& second) { both = bool(second); });
+        (void)producer->send({.topic = "t", .value = "two"},
+                             [&](const Delivery& second) { both = bool(second); });
     }));
-    for (int i = 0; i < 2000 && !both; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int i = 0; i < 2000 && !both; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
     CHECK(both);
     auto pending = producer->send_tracked({.topic = "t", .key = "k", .value = "three"});
     REQUIRE(pending);
@@ -162,8 +178,10 @@ TEST_CASE("producer: what can never work is refused at once") {
     Loop loop;
     CHECK(Producer::open(loop, {.bootstrap = ""}).error() == Error::invalid);
     CHECK(Producer::open(loop, {.bootstrap = "x:y"}).error() == Error::invalid);
-    CHECK(Producer::open(loop, {.bootstrap = "x", .acks = ProducerAcks::leader}).error() == Error::invalid);
-    auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .record_bytes_max = 50'000});
+    CHECK(Producer::open(loop, {.bootstrap = "x", .acks = ProducerAcks::leader}).error() ==
+          Error::invalid);
+    auto producer =
+        Producer::open(loop, {.bootstrap = broker.bootstrap(), .record_bytes_max = 50'000});
     REQUIRE(producer);
     CHECK(producer->send({.topic = ""}).error() == Error::invalid);
     CHECK(producer->send({.topic = std::string(250, 'a')}).error() == Error::invalid);
@@ -182,13 +200,18 @@ TEST_CASE("consumer: reads back keys, values, headers and nulls, with every code
     Loop loop;
     int round = 0;
     for (const Codec codec : {Codec::none, Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd}) {
-        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .compression = codec});
+        auto producer =
+            Producer::open(loop, {.bootstrap = broker.bootstrap(), .compression = codec});
         REQUIRE(producer);
         const Header headers[] = {{"unit", bytes_of("mbar")}, {"none", nullptr}};
         for (int i = 0; i < 100; ++i) {
             const std::string value = "value " + std::to_string(i) + std::string(50, 'z');
-            REQUIRE(producer->send({.topic = "t", .key = "k", .value = value, .headers = headers,
-                                    .timestamp = wall_ms(1'000'000 + i), .partition = 1}));
+            REQUIRE(producer->send({.topic = "t",
+                                    .key = "k",
+                                    .value = value,
+                                    .headers = headers,
+                                    .timestamp = wall_ms(1'000'000 + i),
+                                    .partition = 1}));
         }
         REQUIRE(producer->send({.topic = "t", .partition = 1}));
         REQUIRE(producer->flush(milliseconds(5000)));
@@ -229,12 +252,15 @@ TEST_CASE("consumer: positions by end, time and pause; an unknown topic is told,
     broker.cluster.add_topic("t", {0});
     broker.cluster.auto_create = true;
     Loop loop;
-    auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(0)});
+    auto producer =
+        Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(0)});
     for (int i = 0; i < 10; ++i) {
-        REQUIRE(producer->send({.topic = "t", .value = std::to_string(i), .timestamp = wall_ms(1000 * (i + 1))}));
+        REQUIRE(producer->send(
+            {.topic = "t", .value = std::to_string(i), .timestamp = wall_ms(1000 * (i + 1))}));
         REQUIRE(producer->flush(milliseconds(5000)));
     }
-    auto consumer = Consumer::open(loop, {.bootstrap = broker.bootstrap(), .fetch_wait = milliseconds(20),
+    auto consumer = Consumer::open(loop, {.bootstrap = broker.bootstrap(),
+                                          .fetch_wait = milliseconds(20),
                                           .allow_auto_topic_creation = false});
     CHECK(consumer->partition_count("nope", milliseconds(5000)).error() == Error::not_found);
     CHECK(!broker.cluster.topics.contains("nope"));
@@ -264,7 +290,8 @@ TEST_CASE("admin: creates, describes, deletes; nobody there is a time-out with a
         Loop loop(mode);
         auto admin = Admin::open(loop, {.bootstrap = broker.bootstrap()});
         REQUIRE(admin);
-        const auto created = admin->create_topics({{.name = "new", .partitions = 2, .configs = {}}});
+        const auto created =
+            admin->create_topics({{.name = "new", .partitions = 2, .configs = {}}});
         REQUIRE(created);
         CHECK(created->front().error == ErrorCode::none);
         const auto picture = admin->describe();
@@ -282,7 +309,8 @@ TEST_CASE("admin: creates, describes, deletes; nobody there is a time-out with a
         nobody = gone.cluster.addresses.at(0).second;
     }
     Loop loop;
-    auto admin = Admin::open(loop, {.bootstrap = "127.0.0.1:" + std::to_string(nobody), .timeout = milliseconds(300)});
+    auto admin = Admin::open(
+        loop, {.bootstrap = "127.0.0.1:" + std::to_string(nobody), .timeout = milliseconds(300)});
     CHECK(admin->describe().error() == Error::timed_out);
     CHECK(admin->last_problem().find("cannot connect: refused") != std::string::npos);
 }

@@ -39,9 +39,10 @@ public:
     Admin& operator=(Admin&&) noexcept;
     ~Admin();
 
-    // All fail with: timed_out (nobody answered; last_problem says what was tried), unsupported (the server
-    // does not serve this request), closed. Kafka's own refusals stand in the results.
-    Result<std::vector<TopicOutcome>> create_topics(std::vector<NewTopic> topics, bool validate_only = false);
+    // All fail with: timed_out (nobody answered; last_problem says what was tried), unsupported
+    // (the server does not serve this request), closed. Kafka's own refusals stand in the results.
+    Result<std::vector<TopicOutcome>> create_topics(std::vector<NewTopic> topics,
+                                                    bool validate_only = false);
     Result<std::vector<TopicOutcome>> delete_topics(std::vector<std::string> names);
     /// nullopt: every topic.
     Result<ClusterPicture> describe(std::optional<std::vector<std::string>> topics = std::nullopt);
@@ -53,7 +54,8 @@ public:
     Result<Configs> describe_configs(ConfigResource kind, std::string name);
     static constexpr std::int64_t latest = -1, earliest = -2;
     /// `timestamp` in milliseconds since 1970, or latest, earliest. fails also: not_found
-    Result<std::vector<PartitionOffset>> list_offsets(std::string topic, std::vector<std::int32_t> partitions,
+    Result<std::vector<PartitionOffset>> list_offsets(std::string topic,
+                                                      std::vector<std::int32_t> partitions,
                                                       std::int64_t timestamp);
 
     /// One line for people about the last connection that failed; empty if none did.

@@ -3,7 +3,8 @@
 //     leat::Loop loop;
 //     auto consumer = leat::Consumer::open(loop, {.bootstrap = "127.0.0.1:9092"});
 //     (void)consumer->assign({{"temperature", 0}}, leat::StartAt::beginning);
-//     for (const leat::ConsumerRecord& record : consumer->poll(leat::milliseconds(1000))) use(record.value);
+//     for (const leat::ConsumerRecord& record : consumer->poll(leat::milliseconds(1000)))
+//     use(record.value);
 #pragma once
 
 #include <memory>
@@ -31,15 +32,17 @@ enum class StartAt : std::uint8_t { beginning, end };
 struct ConsumerConfig {
     std::string bootstrap;
     std::string client_id = "leat";
-    std::uint32_t prefetch_bytes = 4 * 1024 * 1024;  ///< per broker: fetched and not yet polled, at most
-    std::uint32_t fetch_bytes_max = 1024 * 1024;     ///< of one answer; a single longer batch still comes through
+    std::uint32_t prefetch_bytes =
+        4 * 1024 * 1024;  ///< per broker: fetched and not yet polled, at most
+    std::uint32_t fetch_bytes_max =
+        1024 * 1024;  ///< of one answer; a single longer batch still comes through
     std::uint32_t partition_bytes_max = 1024 * 1024;
     std::uint32_t fetch_bytes_min = 1;
-    milliseconds fetch_wait{500};                    ///< how long the broker waits for fetch_bytes_min
-    /// Where to go on when the position does not exist (any more). none: the partition stands still and an
-    /// event tells.
+    milliseconds fetch_wait{500};  ///< how long the broker waits for fetch_bytes_min
+    /// Where to go on when the position does not exist (any more). none: the partition stands still
+    /// and an event tells.
     enum class Reset : std::uint8_t { beginning, end, none } reset = Reset::end;
-    bool read_committed = false;                     ///< stop at the last stable offset
+    bool read_committed = false;  ///< stop at the last stable offset
     milliseconds request_timeout{30'000};
     milliseconds retry_backoff{100}, retry_backoff_max{1000};
     milliseconds reconnect_backoff{50}, reconnect_backoff_max{1000};
@@ -48,11 +51,11 @@ struct ConsumerConfig {
 };
 
 struct ConsumerRecord {
-    std::string_view topic;                  ///< this and the other views live as long as the Records
+    std::string_view topic;  ///< this and the other views live as long as the Records
     std::int32_t partition = 0;
     std::int64_t offset = -1;
     WallTime timestamp{};
-    bool log_append_time = false;            ///< the broker's time, not the producer's
+    bool log_append_time = false;  ///< the broker's time, not the producer's
     std::optional<std::string_view> key;
     std::optional<std::string_view> value;
     std::span<const Header> headers;
@@ -88,7 +91,7 @@ struct ConsumerEvent {
         offset_out_of_range,  ///< Reset::none only: the partition waits for a seek
         corrupt,              ///< a batch failed its checks; it is fetched again
         refused,              ///< the broker answered a fetch with `error`; tried again
-        too_large,            ///< a batch is longer than this consumer ever takes: the partition stands still
+        too_large,  ///< a batch is longer than this consumer ever takes: the partition stands still
     };
     Kind kind{};
     std::string topic{};
@@ -105,16 +108,19 @@ public:
     Consumer& operator=(Consumer&&) noexcept;
     ~Consumer();
 
-    /// How many partitions the topic has. fails: timed_out · not_found (and the server creates none) · invalid
+    /// How many partitions the topic has. fails: timed_out · not_found (and the server creates
+    /// none) · invalid
     Result<std::int32_t> partition_count(std::string_view topic, milliseconds timeout);
-    /// Reads exactly these from now on; those that were assigned before and are again keep their positions.
+    /// Reads exactly these from now on; those that were assigned before and are again keep their
+    /// positions.
     Status assign(const std::vector<TopicPartition>& partitions, StartAt start = StartAt::end);
 
     // Of an assigned partition. fails: not_found (not assigned)
     Status seek(const TopicPartition& partition, std::int64_t offset);
     Status seek_to(const TopicPartition& partition, StartAt where);
-    Status seek_to_time(const TopicPartition& partition, WallTime time);  ///< first record at or after
-    Status pause(const TopicPartition& partition);   ///< what was fetched is kept and not returned
+    Status seek_to_time(const TopicPartition& partition,
+                        WallTime time);             ///< first record at or after
+    Status pause(const TopicPartition& partition);  ///< what was fetched is kept and not returned
     Status resume(const TopicPartition& partition);
     /// Offset of the next record that poll returns. fails: would_block (being looked up)
     Result<std::int64_t> position(const TopicPartition& partition) const;
