@@ -54,6 +54,13 @@ void Cursors::erase(Instant now, log::StreamId stream) {
     }
 }
 
+void Cursors::erase_others(Instant now, const std::set<log::StreamId>& there) {
+    std::set<log::StreamId> gone;
+    for (const auto& [place, cursor] : cursors_)
+        if (!there.contains(place.first)) gone.insert(place.first);
+    for (const log::StreamId stream : gone) erase(now, stream);
+}
+
 void Cursors::move(Instant now, RouteIndex route, log::StreamId stream, log::Offset offset) {
     const auto found = cursors_.find({stream, route});
     if (found == cursors_.end() || offset <= found->second.offset) return;

@@ -31,6 +31,9 @@ public:
     void detach(RouteIndex route, log::StreamId stream);
     /// The stream is gone: its facts too.
     void erase(Instant now, log::StreamId stream);
+    /// The same for every stream that is not in `there`: deleted, and the power cut before we were
+    /// told.
+    void erase_others(Instant now, const std::set<log::StreamId>& there);
     void move(Instant now, RouteIndex route, log::StreamId stream, log::Offset offset);
 
     /// Tells the log what it may free of this stream.

@@ -70,6 +70,9 @@ void Runner::topics_changed(Instant now, const ForEachTopic& topics) {
         if (!is_legal_topic(name)) {
             problem(topic_key(name), Event::Level::error,
                     topic_text(name, wire::ErrorCode::invalid_topic_exception, ""));
+            // No tap, but a cursor: what the route asked for is kept until its name is put right.
+            for (const log::StreamId stream : topic.partitions)
+                (void)shared_.cursors.attach(index_, stream);
             return;
         }
         for (std::size_t i = 0; i < topic.partitions.size(); ++i) {

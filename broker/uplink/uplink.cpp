@@ -45,7 +45,6 @@ struct Uplink::Inside {
     Cursors cursors;
     std::deque<Event> events;
     std::vector<std::unique_ptr<Runner>> runners;
-    std::set<log::StreamId> streams;  // all local ones
     bool started = false;
 };
 
@@ -73,11 +72,9 @@ void Uplink::topics_changed(Instant now) {
         there.insert(topic.partitions.begin(), topic.partitions.end());
     });
     for (const auto& runner : inside_->runners) runner->topics_changed(now, inside_->topics);
-    for (const log::StreamId stream : inside_->streams)
-        if (!there.contains(stream)) inside_->cursors.erase(now, stream);
+    inside_->cursors.erase_others(now, there);
     for (const log::StreamId stream : there)
         if (inside_->log.stream(stream) != nullptr) inside_->cursors.release(stream);
-    inside_->streams = std::move(there);
 }
 
 void Uplink::readable(Instant now, log::StreamId stream) {

@@ -89,7 +89,7 @@ TEST_CASE("cursor: only moves forward, is kept per route and stream, and the lea
     CHECK(again.attach(1, 1) == 0);
     CHECK(again.attach(2, 1) == 50);
     CHECK(again.attach(0, 2) == 7);
-    again.erase(now, 1);
+    again.erase_others(now, {2});
     Cursors third(log, {"a", "b"}, milliseconds{1000});
     third.load();
     CHECK(third.attach(0, 1) == 0);

@@ -723,3 +723,14 @@ TEST_CASE(
     CHECK(rig.was_told("t-0: records 0 to 3 are damaged"));
     CHECK(rig.log.stream(rig.stream("t"))->release == 10);
 }
+
+TEST_CASE("uplink: a name that is not legal upstream is told, and its records are kept") {
+    Rig rig;
+    rig.config.routes[0].upstream_topic = "site 7.{topic}";
+    rig.make_topic("t", 1);
+    rig.append("t", {.count = 3});
+    rig.start();
+    rig.pass(5'000);
+    CHECK(rig.was_told("site 7.t: INVALID_TOPIC_EXCEPTION"));
+    CHECK(rig.log.stream(rig.stream("t"))->release == 0);
+}
