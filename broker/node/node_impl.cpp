@@ -6,6 +6,7 @@
 namespace leat::node {
 namespace {
 
+constexpr milliseconds quiet_before_trim{5'000};
 constexpr std::size_t events_max =
     512;  // between two polls; more are log lines that nobody would read
 
@@ -160,6 +161,12 @@ void NodeImpl::on_deadline(Instant now, WallTime wall) {
     if (api_.deadline() <= now) api_.on_deadline(now, wall);
     if (sessions_.deadline() <= now) sessions_.on_deadline(now, wall);
     if (uplink_ && uplink_->deadline() <= now) uplink_->on_deadline(now);
+    if (requests_seen_ != sessions_.counters().requests) {
+        requests_seen_ = sessions_.counters().requests;
+        requested_at_ = now;
+    } else if (now - requested_at_ >= quiet_before_trim) {
+        pool_.trim();
+    }
     settle(now);
 }
 

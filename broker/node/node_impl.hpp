@@ -69,6 +69,8 @@ private:
     WallTime wall_{};
     Instant started_{};
     bool stopping_ = false;
+    Instant requested_at_{};  // when the last request was seen by a deadline
+    std::uint64_t requests_seen_ = 0;
     std::uint64_t told_refused_ = 0, told_write_errors_ = 0, told_damaged_ = 0;
 };
 

@@ -21,7 +21,7 @@ void Grant::shrink(std::size_t bytes) {
 
 namespace {
 constexpr std::size_t chunk_bytes_min = 16 * 1024;    // smaller ones malloc keeps well by itself
-constexpr std::size_t spare_bytes_max = 1024 * 1024;  // in all
+constexpr std::size_t spare_bytes_max = 2304 * 1024;  // in all
 constexpr std::size_t spare_chunks_max = 16;
 }  // namespace
 
@@ -85,6 +85,11 @@ void BytePool::give_chunk(Chunk chunk) {
     }
     spare_bytes_ += chunk.size;
     spare_.push_back(std::move(chunk));
+}
+
+void BytePool::trim() {
+    spare_.clear();
+    spare_bytes_ = 0;
 }
 
 void BytePool::forget(PoolClass kind, std::uint64_t token) {

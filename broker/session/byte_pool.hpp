@@ -79,6 +79,7 @@ public:
     };
     Chunk take_chunk(std::size_t size);
     void give_chunk(Chunk chunk);
+    void trim();  ///< nobody asks for anything: the spare memory goes back
 
     struct Counters {
         std::size_t size = 0, spare_bytes = 0, request_bytes = 0, response_bytes = 0, peak = 0;

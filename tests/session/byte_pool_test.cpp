@@ -93,7 +93,9 @@ TEST_CASE(
         for (int i = 0; i < 40; ++i)
             many.emplace_back(200'000, pool.take_now(PoolClass::request, 200'000));
     }
-    CHECK(pool.counters().spare_bytes <= 1 << 20);
-    CHECK(pool.counters().spare_bytes > 500'000);
+    CHECK(pool.counters().spare_bytes <= 2304 * 1024);
+    CHECK(pool.counters().spare_bytes > 1'500'000);
+    pool.trim();
+    CHECK(pool.counters().spare_bytes == 0);
     CHECK(pool.counters().request_bytes == 0);
 }
