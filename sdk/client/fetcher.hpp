@@ -118,6 +118,13 @@ public:
     void seek_to_time(FetchPartition& partition, std::int64_t timestamp);
     void pause(FetchPartition& partition,
                bool paused);  ///< paused: prefetched records wait, nothing is fetched
+    /// A longer prefetch memory takes over; what the old one holds is copied. The old one stays
+    /// readable as long as this Fetcher: a batch may be open in it.
+    void use_prefetch_memory(MutableBytes longer) {
+        LEAT_CHECK(longer.size() >= used_);
+        copy_bytes(memory_.prefetch.first(used_), longer);
+        memory_.prefetch = longer;
+    }
     /// Sends what is needed next. After events, seeks, and records read.
     void pump(Instant now);
 

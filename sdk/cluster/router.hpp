@@ -240,8 +240,9 @@ private:
     void place(Instant now, FetchRoute& route);
     void end_queue_route(QueueRoute& route);
     void expire_unlent(Instant now);
-    void drain_sender(Instant now, Link& link);
-    void drain_fetcher(Instant now, Link& link);
+    bool drain_sender(Instant now, Link& link);
+    bool drain_fetcher(Instant now, Link& link);
+    bool make_room(Link& link, wire::ErrorCode error);
     void tell(RouterEvent event);
 
     RouterConfig config_;

@@ -23,6 +23,7 @@ struct Router::Link {
           send(config.send_bytes),
           pieces(2 * std::size_t{config.sender.request_batches_max} * 5 + 32),
           in_flight(config.requests_in_flight_max),
+          handshake(config.connect_timeout),
           connection({receive, send, pieces, in_flight}, config.client_id, &handshake) {
         handshake.limit(wire::ApiKey::init_producer_id, 5);  // 6 is marked unstable in Kafka 4.3
     }
@@ -51,7 +52,7 @@ struct Router::Link {
     client::ApiVersionsHandshake handshake;
     client::Connection connection;
     std::unique_ptr<client::Sender> sender;
-    std::vector<std::uint8_t> prefetch;
+    std::vector<std::vector<std::uint8_t>> prefetch;  ///< the last one is in use
     std::vector<client::Fetcher::Run> runs;
     std::unique_ptr<client::Fetcher> fetcher;
 };

@@ -83,10 +83,12 @@ void Router::expire_unlent(Instant now) {
     if (some_unlent) expire_at_ = earlier(expire_at_, now + config_.sender.delivery_timeout);
 }
 
-void Router::drain_sender(Instant now, Link& link) {
-    while (link.sender) {
-        const std::optional<client::SenderEvent> event = link.sender->poll_event();
-        if (!event) return;
+/// Returns whether there was anything.
+bool Router::drain_sender(Instant now, Link& link) {
+    for (bool any = false;; any = true) {
+        const auto event =
+            link.sender ? link.sender->poll_event() : std::optional<client::SenderEvent>();
+        if (!event) return any;
         switch (event->kind) {
             case client::SenderEvent::Kind::leader_unknown:
                 metadata_.refresh(now);
@@ -152,10 +154,10 @@ void Router::place(Instant, FetchRoute& route) {
         // The answer has to fit with its heads; a batch longer than bytes_max makes the memory grow
         // again.
         grow_receive(*target, std::size_t{config_.fetcher.bytes_max} + 64 * 1024);
-        target->prefetch.resize(config_.prefetch_bytes);
+        target->prefetch.emplace_back(config_.prefetch_bytes);
         target->runs.resize(256);
         target->fetcher = std::make_unique<client::Fetcher>(
-            target->connection, client::Fetcher::Memory{target->prefetch, target->runs},
+            target->connection, client::Fetcher::Memory{target->prefetch.back(), target->runs},
             config_.fetcher, owner_fetcher, jitter_.next(), decompressor_);
     }
     route.at = target;
@@ -215,19 +217,35 @@ std::optional<client::FetchedRecord> Router::next_record(Instant now) {
     return std::nullopt;
 }
 
-void Router::drain_fetcher(Instant now, Link& link) {
-    while (link.fetcher) {
-        const std::optional<client::FetcherEvent> event = link.fetcher->poll_event();
-        if (!event) return;
+/// One batch is longer than the memory for answers, or than the one for what was fetched: brings
+/// more of it, if there may be more. An expanded batch above its bound is refused for good.
+bool Router::make_room(Link& link, wire::ErrorCode error) {
+    if (error == wire::ErrorCode::none) {
+        if (link.receive.size() >= config_.receive_bytes_max) return false;
+        grow_receive(link, std::size_t{4} * link.receive.size());
+        return true;
+    }
+    const std::size_t size =
+        std::min<std::size_t>(4 * link.prefetch.back().size(), config_.receive_bytes_max);
+    if (error != wire::ErrorCode::message_too_large || size <= link.prefetch.back().size())
+        return false;
+    link.prefetch.emplace_back(size);
+    link.fetcher->use_prefetch_memory(link.prefetch.back());
+    return true;
+}
+
+bool Router::drain_fetcher(Instant now, Link& link) {
+    for (bool any = false;; any = true) {
+        const auto event =
+            link.fetcher ? link.fetcher->poll_event() : std::optional<client::FetcherEvent>();
+        if (!event) return any;
         if (event->kind == client::FetcherEvent::Kind::leader_unknown) {
             metadata_.refresh(now);
             continue;
         }
-        if (event->kind == client::FetcherEvent::Kind::too_large &&
-            link.receive.size() < config_.receive_bytes_max) {
-            // One batch is longer than the memory for answers: make room and come again.
-            grow_receive(link, std::size_t{4} * link.receive.size());
-            if (event->partition && event->partition->position >= 0)
+        if (event->kind == client::FetcherEvent::Kind::too_large && event->partition &&
+            make_room(link, event->error)) {
+            if (event->partition->position >= 0)
                 link.fetcher->seek(*event->partition, event->partition->position);
             continue;
         }
@@ -308,16 +326,23 @@ void Router::pump(Instant now) {
     pumping_ = true;
     if (placed_version_ != metadata_.version()) place_all(now);
     for (std::size_t i = 0; i < requesters_.size(); ++i) requesters_[i]->pump(now, *this);
-    std::vector<Link*> links;
-    for (const auto& [node, link] : links_) links.push_back(link.get());
-    for (Link* link : links) {
-        if (link->is_ready()) {
-            if (link->sender) link->sender->pump(now);
-            if (link->fetcher) link->fetcher->pump(now);
-            drain(now, *link);
+    // A queue that one broker gave back goes to another that may have had its turn already.
+    // Bounded: a broker that makes us go round in circles gets on at the next event.
+    constexpr int rounds_max = 8;
+    bool again = true;
+    for (int round = 0; again && round < rounds_max; ++round) {
+        again = false;
+        std::vector<Link*> links;
+        for (const auto& [node, link] : links_) links.push_back(link.get());
+        for (Link* link : links) {
+            if (link->is_ready()) {
+                if (link->sender) link->sender->pump(now);
+                if (link->fetcher) link->fetcher->pump(now);
+                drain(now, *link);
+            }
+            again |= drain_sender(now, *link);
+            again |= drain_fetcher(now, *link);
         }
-        drain_sender(now, *link);
-        drain_fetcher(now, *link);
     }
     ask_metadata(now);
     tidy_links(now);

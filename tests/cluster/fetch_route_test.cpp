@@ -1,5 +1,6 @@
 // Reading through the Router: positions follow their leaders.
 #include "tests/cluster/rig.hpp"
+#include "tests/support/batches.hpp"
 
 using namespace leat;
 using namespace leat::testing;
@@ -161,4 +162,22 @@ TEST_CASE("router: a partition that is unrouted is read no more, and can be dest
     rig.on_idle = [&] { return reading.read_all(); };
     REQUIRE(rig.run([&] { return reading.values[1].size() == 5; }));
     CHECK(reading.values[0].empty());
+}
+
+TEST_CASE("router: a batch longer than everything configured comes through") {
+    ModelCluster cluster;
+    cluster.add_broker(0);
+    cluster.add_topic("t", {0});
+    const Bytes batch = test::make_batch({.records = 3, .value_bytes = 200'000});
+    cluster.store.at("t", 0).log.push_back({batch, 0, 3, {}});
+    cluster.store.at("t", 0).end = 3;
+    cluster::RouterConfig config = reading_config();
+    config.prefetch_bytes = 128 * 1024;
+    Rig rig(cluster, config);
+    client::FetchPartition partition = partition_of("t", 0);
+    rig.router.route(rig.now, partition);
+    Reading reading(rig);
+    rig.on_idle = [&] { return reading.read_all(); };
+    REQUIRE(rig.run([&] { return reading.count() == 3; }, milliseconds{10'000}));
+    CHECK(reading.values[0][2] == std::string(200'000, 'v'));
 }

@@ -96,7 +96,9 @@ TEST_CASE("router: a moved leader gets the queue, in order and once") {
             REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
         rig.settle();
     }
+    const Instant last_sent = rig.now;
     REQUIRE(rig.run([&] { return producer.is_done(); }));
+    CHECK(rig.now - last_sent <= milliseconds{500});  // a few back-offs, no waiting for luck
     CHECK(producer.failed == 0);
     for (std::int32_t p = 0; p < 4; ++p)
         CHECK(cluster.store.at("t", p).values() == expected_values(p, 30));
@@ -266,4 +268,60 @@ TEST_CASE("router: without a leader records expire after their delivery timeout"
     CHECK(producer.last_error == wire::ErrorCode::request_timed_out);
     CHECK(rig.now - sent >= milliseconds{5000});
     CHECK(rig.now - sent <= milliseconds{10'100});
+}
+
+TEST_CASE(
+    "router: everybody away for longer than the delivery timeout, then it goes on by itself") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    cluster::RouterConfig config = test_config();
+    config.sender.delivery_timeout = milliseconds{3000};
+    Rig rig(cluster, config);
+    TestProducer producer(rig, "t", 2);
+    for (int i = 0; i < 5; ++i) {
+        REQUIRE(producer.send(0, "0/" + std::to_string(i)));
+        rig.settle();
+    }
+    REQUIRE(producer.acked == 5);
+    // Away with a batch that was carried out and not answered: the doubtful kind.
+    rig.how = Rig::Break::after_request;
+    rig.break_at = rig.steps;
+    REQUIRE(producer.send(0, "0/5"));
+    cluster.up.clear();
+    rig.settle();
+    for (std::int32_t node : {0, 1, 2}) rig.kill(node);
+    REQUIRE(producer.send(0, "lost"));
+    REQUIRE(rig.run([&] { return producer.is_done(); }, milliseconds{20'000}));
+    CHECK(producer.failed == 2);
+    cluster.up = {0, 1, 2};
+    for (int i = 6; i < 12; ++i) {
+        REQUIRE(producer.send(0, "0/" + std::to_string(i)));
+        rig.settle();
+    }
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    CHECK(producer.acked == 11);
+    CHECK(producer.failed == 2);
+    // What was told as failed may be there (nobody can know), what was told as acked is there once.
+    CHECK(cluster.store.at("t", 0).values() == expected_values(0, 12));
+    CHECK(cluster.store.duplicates == 0);
+}
+
+TEST_CASE("router: answers longer than the receive memory make it grow, within its bound") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    for (int i = 0; i < 3000; ++i) cluster.add_topic("topic-" + std::to_string(i), {0});
+    cluster::RouterConfig config = test_config();
+    config.receive_bytes = 4096;
+    {
+        Rig rig(cluster, config);
+        rig.router.want_all(rig.now);
+        rig.router.pump(rig.now);
+        REQUIRE(rig.run([&] { return rig.router.metadata().topics().size() == 3001; }));
+    }
+    config.receive_bytes_max = 16 * 1024;
+    Rig rig(cluster, config);
+    rig.router.want_all(rig.now);
+    rig.router.pump(rig.now);
+    CHECK(!rig.run([&] { return rig.router.metadata().version() > 0; }, milliseconds{20'000}));
+    CHECK(cluster.asked[wire::ApiKey::metadata] < 100);  // refused again and again, not in a storm
 }
