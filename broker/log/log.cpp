@@ -189,7 +189,7 @@ void LogImpl::drop_stream(StreamId id) {
 
 void LogImpl::set_release(StreamId id, Offset upto) {
     Stream* stream = core_.streams.find(id);
-    if (stream == nullptr || stream->state.release >= upto) return;
+    if (stream == nullptr || stream->state.release == upto) return;
     stream->state.release = upto;
     // Only when room is short does a release matter before the next pass.
     if (parts_ && core_.segments.free_count() <= segments_kept_free + 2) parts_->retention.wake(now_ + milliseconds(50));

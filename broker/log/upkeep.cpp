@@ -5,7 +5,10 @@
 namespace leat::log {
 
 namespace {
-constexpr milliseconds pass_every{1000};
+// A pass looks at a bounded number of footers that free nothing and goes on there next time, so that a large
+// log costs an idle gateway next to nothing and a full one a little.
+constexpr milliseconds pass_every{1000}, pass_every_short{200};
+constexpr std::uint32_t alive_max = 16, alive_max_short = 64;
 }
 
 /// The first write into a reserved block costs a journal commit of the file system; a zeroed one costs none.
@@ -33,21 +36,28 @@ void Retention::pump(Instant now) {
         const bool raised = raised_id_ != 0 && raised_id_ <= core_.flushed_id;
         if (now < wake_at_ && !raised) return;
         raised_id_ = 0;
-        wake_at_ = now + pass_every;
+        wake_at_ = now + (short_of_room() ? pass_every_short : pass_every);
         if (arrivals_.bytes_written() == bytes_at_pass_) arrivals_.give_back_memory();
         bytes_at_pass_ = arrivals_.bytes_written();
         scanning_ = true;
-        at_ = 0;
+        looked_ = alive_ = 0;
+        blocked_.clear();
+        from_head_ = !from_head_;
+        if (from_head_) std::swap(resume_, at_);
+        at_ = from_head_ ? 0 : resume_;
         dead_behind_redo_ = false;
         core_.producers.expire(core_.time.age_ms(now) > static_cast<std::uint64_t>(core_.config.producer_expiry.count())
                                    ? core_.time.age_ms(now) - static_cast<std::uint64_t>(core_.config.producer_expiry.count())
                                    : 0);
     }
-    while (at_ < core_.segments.ring().size()) {
+    const std::uint32_t limit = short_of_room() ? alive_max_short : alive_max;
+    while (looked_ < core_.segments.ring().size() && alive_ < limit) {
+        if (at_ >= core_.segments.ring().size()) at_ = 0;
         const std::uint32_t segment = core_.segments.ring()[at_];
         const SegmentEntry& entry = core_.segments[segment];
         if (entry.state != SegmentState::sealed) {
             ++at_;
+            ++looked_;
             continue;
         }
         const Seen seen = look(now, segment);
@@ -60,7 +70,9 @@ void Retention::pump(Instant now) {
             }
             dead_behind_redo_ = dead_behind_redo_ || entry.place < arrivals_.place();
         }
+        ++alive_;
         ++at_;
+        ++looked_;
     }
     scanning_ = false;
     if (dead_behind_redo_ && short_of_room()) checkpoints_.request();
@@ -79,6 +91,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
         Stream* stream = core_.streams.find(id);
         if (stream == nullptr) continue;  // dropped, and what says so is in the ring or in a checkpoint
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
+        if (here.end_offset > stream->state.log_start) blocked_.insert(id);
         const bool durable = (stream->log_start_id <= core_.flushed_id &&
                               stream->log_start_checkpoint <= core_.checkpoint_number) || core_.faults.log_start_undurable;
         if (here.end_offset > stream->state.log_start || !durable) dead = false;
@@ -88,6 +101,8 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
 
 void Retention::raise_log_start(Instant now, StreamId id, Stream& stream, const StreamInSegment& here) {
     if (!stream.declared || here.end_offset > stream.state.flushed || here.end_offset > stream.state.release) return;
+    // Oldest first: what lies before this segment has to be gone already, or to be a gap.
+    if (here.first_offset > stream.state.log_start && (!from_head_ || blocked_.contains(id))) return;
     const StreamPolicy& policy = stream.policy;
     const std::uint64_t age = core_.time.age_ms(now) - std::min(core_.time.age_ms(now), here.last_age_ms);
     const bool old = policy.retention.count() >= 0 && age > static_cast<std::uint64_t>(policy.retention.count());

@@ -6,6 +6,8 @@
 // says so.
 #pragma once
 
+#include <set>
+
 #include "broker/log/checkpoint.hpp"
 #include "broker/log/read.hpp"
 
@@ -36,6 +38,11 @@ private:
     Instant wake_at_ = never;
     bool scanning_ = false;
     std::size_t at_ = 0;            ///< in the ring
+    std::size_t resume_ = 0;        ///< every other pass goes on here, the others begin at the oldest
+    bool from_head_ = false;
+    std::set<StreamId> blocked_;    ///< in this pass: streams with an older segment that must stay
+    std::size_t looked_ = 0;        ///< segments seen in this pass
+    std::uint32_t alive_ = 0;       ///< of them those that could not be freed
     bool dead_behind_redo_ = false; ///< a newer checkpoint would free something
     std::uint64_t bytes_at_pass_ = 0;
     CommitId raised_id_ = 0;        ///< the newest log start this wrote; once durable the pass is repeated
