@@ -90,6 +90,37 @@ TEST_CASE("producer: goes on by itself when every connection is cut again and ag
     CHECK(broker.cluster.store.at("t", 1).values() == sent[1]);
 }
 
+TEST_CASE("producer: many threads share one, each one's records stay in its order") {
+    LoopbackBroker broker(2);
+    broker.cluster.add_topic("t", {0, 1});
+    Loop loop;
+    auto producer = Producer::open(
+        loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(1), .batch_bytes = 1024});
+    REQUIRE(producer);
+    std::atomic<int> told{0}, refused{0};
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < 4; ++thread)
+        threads.emplace_back([&, thread] {
+            for (int i = 0; i < 1000; ++i) {
+                const std::string value = std::to_string(thread) + "/" + std::to_string(i);
+                refused +=
+                    !producer->send({.topic = "t", .value = value, .partition = thread % 2},
+                                    [&](const Delivery& delivery) { told += bool(delivery); });
+                if (i % 300 == 0) (void)producer->stats();
+            }
+            refused += !producer->flush(milliseconds(20'000));
+        });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(refused == 0);
+    CHECK(told == 4000);
+    std::map<std::string, int> next;
+    for (const std::string& value : all_values(broker, "t", 2)) {
+        const std::size_t slash = value.find('/');
+        REQUIRE(std::stoi(value.substr(slash + 1)) == next[value.substr(0, slash)]++);
+    }
+    CHECK(next.size() == 4);
+}
+
 TEST_CASE("producer: a full buffer is an answer, and block_max bounds the wait for room") {
     LoopbackBroker broker;
     broker.cluster.add_topic("t", {0});
