@@ -4,7 +4,7 @@
 
 namespace leat::client {
 
-ApiVersionsHandshake::ApiVersionsHandshake() {
+ApiVersionsHandshake::ApiVersionsHandshake(milliseconds timeout) : timeout_(timeout) {
     last_.fill(-1);
     picked_.fill(-1);
     for (const wire::Api& api : wire::apis())
@@ -24,7 +24,8 @@ Handshake::Step ApiVersionsHandshake::ask(Instant now, Connection& connection,
     asked_version_ = version;
     const wire::ApiVersionsRequest request{.client_software_name = "leat",
                                            .client_software_version = "0.1.0"};
-    Status sent = connection.send(now, request, version, {.owner = owner_handshake});
+    Status sent = connection.send(now, request, version,
+                                  {.owner = owner_handshake, .timeout = timeout_});
     return sent ? Step::waiting : Step::refused;
 }
 

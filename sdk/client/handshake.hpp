@@ -13,7 +13,8 @@ namespace leat::client {
 /// says else.
 class ApiVersionsHandshake final : public Handshake {
 public:
-    ApiVersionsHandshake();
+    /// timeout  for the answer: a peer that accepts and then says nothing is given up after it
+    explicit ApiVersionsHandshake(milliseconds timeout = milliseconds{10000});
     /// Never picks above `last` for this API.
     void limit(wire::ApiKey key, std::int16_t last);
 
@@ -27,6 +28,7 @@ private:
 
     std::array<std::int8_t, keys_max> picked_{};  // -1: not spoken
     std::array<std::int8_t, keys_max> last_{};    // our own end of the range, -1: unknown
+    milliseconds timeout_;
     std::int16_t asked_version_ = 3;
 };
 

@@ -88,6 +88,21 @@ void Device::delivered(const client::DeliveryReport& report) {
         sent.acknowledged += static_cast<std::uint32_t>(report.record_count);
 }
 
+std::string Device::state() const {
+    std::string text = std::to_string(net_.router.connected_count()) +
+                       " connected, next deadline " +
+                       std::to_string(deadline().time_since_epoch().count());
+    for (const Lane& lane : lanes_)
+        text += "; queue " + std::string(lane.queue->topic()) + ": " +
+                std::to_string(lane.queue->in_flight_count()) + " in flight of " +
+                std::to_string(lane.queue->unsettled_count()) + ", lent " +
+                (lane.queue->lent_to() ? "yes" : "no") + ", producer " +
+                std::to_string(lane.queue->sending_as().producer_id) + " epoch " +
+                std::to_string(lane.queue->sending_as().producer_epoch) + " sequence " +
+                std::to_string(lane.queue->sending_as().next_sequence);
+    return text;
+}
+
 void Device::drain() {
     while (net_.router.poll_event()) {
     }

@@ -31,6 +31,7 @@ public:
     bool is_drained() const { return accumulator_->is_drained(); }
     const std::array<Sent, streams>& sent() const { return sent_; }
     std::uint32_t number() const { return number_; }
+    std::string state() const;  ///< of queues and links, for the text of a failure
     static std::string value(std::uint32_t device, std::size_t stream, std::uint32_t sequence);
 
     Instant deadline() const override;

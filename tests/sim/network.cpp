@@ -23,6 +23,7 @@ Instant Network::arrival(const Pipe& pipe, Instant after) {
 
 void Network::connect(Caller& caller, std::uint64_t link, const std::string& host) {
     const std::uint64_t id = next_pipe_++;
+    world_.note("connect", id, bytes_of(host));
     const auto listener = listeners_.find(host);
     pipes_[id] = {&caller, link, host, listener == listeners_.end() ? nullptr : listener->second};
     const Instant when = arrival(pipes_[id], world_.now());
