@@ -9,6 +9,8 @@ namespace {
 constexpr std::uint8_t cursor_format = 0;
 constexpr std::size_t stream_size = 4;
 constexpr std::size_t value_size = 9;
+constexpr milliseconds pause_per_fact{25};
+constexpr int pause_factor_max = 20;
 
 }  // namespace
 
@@ -88,6 +90,7 @@ void Cursors::write_due(Instant now) {
 }
 
 void Cursors::write_all(Instant now) {
+    std::size_t count = 0;
     write_at_ = now + interval_;
     while (!dirty_.empty()) {
         const auto [stream, route] = *dirty_.begin();
@@ -95,7 +98,11 @@ void Cursors::write_all(Instant now) {
         store_big(value + 1, cursors_[{stream, route}].offset);
         if (!log_.put_fact(now, log::FactKind::cursor, key_of(route, stream), value)) return;
         dirty_.erase(dirty_.begin());
+        ++count;
     }
+    // Ten thousand cursors four times a second would be more bytes than many a gateway's records.
+    const milliseconds paced = pause_per_fact * static_cast<std::int64_t>(count);
+    write_at_ = now + std::clamp(paced, interval_, interval_ * pause_factor_max);
 }
 
 }  // namespace leat::uplink

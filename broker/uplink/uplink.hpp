@@ -50,8 +50,8 @@ using ForEachTopic = std::function<void(const TopicVisitor& visit)>;
 
 struct UplinkConfig {
     std::vector<config::Route> routes;
-    std::string gateway_id = "leat";     ///< who we are upstream: client id, header leat-gateway
-    milliseconds cursor_interval{1000};  ///< between two writes of moved cursors
+    std::string gateway_id = "leat";    ///< who we are upstream: client id, header leat-gateway
+    milliseconds cursor_interval{250};  ///< between two writes of moved cursors; longer for many
 };
 
 /// Something worth a log line. Told once when it begins and once when it is over, not at every

@@ -181,3 +181,20 @@ TEST_CASE("reencode: damaged records are an answer, not a crash") {
     plain[61] = 0xff;
     CHECK_FALSE(reencode(*wire::BatchView::parse(plain), {.partition_count = 3}));
 }
+
+TEST_CASE("cursor: many of them are written more seldom, within a bound") {
+    leat::test::FakeLog log;
+    for (const int count : {1, 100, 100'000}) {
+        Cursors cursors(log, {"a"}, milliseconds{250});
+        for (int i = 0; i < count; ++i) {
+            REQUIRE(log.declare_stream(static_cast<log::StreamId>(i), {}));
+            cursors.attach(0, static_cast<log::StreamId>(i));
+            cursors.move(instant_ms(1000), 0, static_cast<log::StreamId>(i), 1);
+            log.drop_stream(static_cast<log::StreamId>(i));
+        }
+        CHECK(cursors.deadline() == instant_ms(1250));
+        cursors.write_due(instant_ms(1250));
+        cursors.move(instant_ms(1251), 0, 0, 2);
+        CHECK(cursors.deadline() == instant_ms(1250 + std::clamp(count * 25, 250, 5000)));
+    }
+}
