@@ -29,8 +29,8 @@ void on_uart0();
 }
 }
 
-// Byte by byte and a tenth of newlib's: nothing here copies more than a batch. The compiler calls them by name,
-// and must not take a loop in one of them for a call to itself.
+// Byte by byte and a tenth of newlib's: nothing here copies more than a batch. The compiler calls
+// them by name, and must not take a loop in one of them for a call to itself.
 extern "C" {
 #define PLAIN gnu::used, gnu::optimize("no-tree-loop-distribute-patterns")
 [[PLAIN]] void* memcpy(void* to, const void* from, std::size_t size) {

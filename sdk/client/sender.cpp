@@ -271,7 +271,9 @@ void Sender::on_event(Instant now, const Event& event) {
 void Sender::on_producer_id(Instant now, const Event& event) {
     identity_.asking = nullptr;
     Result<ProducerIdAnswer> answer = read_producer_id(event);
-    const ErrorCode error = answer ? answer->error : ErrorCode::unknown_server_error;
+    ErrorCode error = answer ? answer->error : ErrorCode::unknown_server_error;
+    if (answer && answer->producer_id < 0 && error == ErrorCode::none)
+        error = ErrorCode::unknown_server_error;
     if (answer) pause(now, milliseconds{answer->throttle_ms});
     if (error == ErrorCode::none) {
         identity_.producer_id = answer->producer_id;

@@ -94,7 +94,7 @@ private:
     void after_answer(Instant now, PartitionQueue& queue);
     void tell(PartitionQueue& queue, wire::ErrorCode error);
     void watch_expiry(Instant now, PartitionQueue& queue);
-    void pause(Instant now, milliseconds time);
+    [[gnu::noinline]] void pause(Instant now, milliseconds time);
     std::size_t head_bytes(const PartitionQueue& queue) const;
 
     Connection& connection_;

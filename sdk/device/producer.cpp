@@ -62,13 +62,12 @@ void Producer::poll() {
     transmit(now);
 }
 
-/// Between two conversations: what still trickles in belongs to the old one.
+/// Between two conversations. The pipe is given up at the end of the pause, so that what still
+/// trickles in belongs to the old one, and a pipe that connects does so only now.
 void Producer::rest(Instant now) {
-    std::uint8_t stale[16];
-    Result<std::size_t> size = transport_.read(stale);
-    while (size && *size > 0) size = transport_.read(stale);
-    if (!size) return;  // not there yet
-    if (connect_at_ <= now) connection_.on_connected(now);
+    if (connect_at_ > now) return;
+    transport_.restart();
+    connection_.on_connected(now);
 }
 
 void Producer::receive(Instant now) {
@@ -89,7 +88,6 @@ void Producer::drain_events(Instant now) {
     while (connection_.poll_event(now, event)) {
         if (event.kind == client::Event::Kind::response) failures_ = 0;
         if (event.kind == client::Event::Kind::closed) {
-            transport_.restart();
             connect_at_ = now + client::backoff_delay(retry_, ++failures_, jitter_);
         }
         sender_.on_event(now, event);

@@ -1,0 +1,150 @@
+// The Fetcher's requests: which partitions, how many bytes.
+#include <array>
+
+#include "sdk/client/fetcher.hpp"
+#include "sdk/wire/api/01_fetch.hpp"
+#include "sdk/wire/api/02_list_offsets.hpp"
+
+namespace leat::client {
+
+namespace {
+constexpr std::size_t partitions_max = 64;  // per request; more take turns
+constexpr std::size_t answer_words =
+    128;  // of an answer beside the records, once and per partition
+constexpr std::int16_t fetch_pinned = 12;
+constexpr std::int16_t list_offsets_pinned = 7;
+
+/// Lays partitions out as topics with partitions: neighbours of one topic share an entry.
+template <class Topic, class Partition, class Name>
+std::size_t group(std::span<FetchPartition* const> from, Partition* partitions, Topic* topics,
+                  Name name) {
+    std::size_t topic_count = 0, begin = 0;
+    for (std::size_t i = 0; i < from.size(); ++i) {
+        if (i == 0 || from[i - 1]->topic != from[i]->topic) {
+            begin = i;
+            name(topics[topic_count++], *from[i]);
+        }
+        topics[topic_count - 1].partitions =
+            std::span<const Partition>(partitions + begin, i + 1 - begin);
+    }
+    return topic_count;
+}
+}  // namespace
+
+void Fetcher::pump(Instant now) {
+    for (FetchPartition* p = partitions_; p != nullptr; p = p->next)
+        if (p->not_before <= now) p->not_before = {};
+    if (throttled_until_ <= now) throttled_until_ = {};
+    if (!connection_.is_ready() || in_flight_ || throttled_until_ > now) return;
+    ask_offsets(now);
+    if (!in_flight_) ask_records(now);
+}
+
+bool Fetcher::is_wanted(const FetchPartition& partition, Ask what, Instant now) const {
+    if (partition.not_before > now) return false;
+    return what == Ask::offsets ? partition.position < 0
+                                : partition.position >= 0 && !partition.paused;
+}
+
+std::size_t Fetcher::collect(Instant now, Ask what, std::span<FetchPartition*> out) {
+    std::size_t count = 0;
+    FetchPartition* turn_over = nullptr;
+    for (FetchPartition* p = partitions_; p != nullptr; p = p->next) {
+        if (!is_wanted(*p, what, now)) continue;
+        if (count == out.size()) {
+            turn_over = p;
+            break;
+        }
+        p->asked = true;
+        p->asked_generation = p->generation;
+        out[count++] = p;
+    }
+    if (turn_over != nullptr) {  // the rest comes first next time
+        FetchPartition* last = turn_over;
+        while (last->next != nullptr) last = last->next;
+        last->next = partitions_;
+        for (FetchPartition* p = partitions_;; p = p->next)
+            if (p->next == turn_over) {
+                p->next = nullptr;
+                break;
+            }
+        partitions_ = turn_over;
+    }
+    return count;
+}
+
+void Fetcher::ask_offsets(Instant now) {
+    using Request = wire::ListOffsetsRequest;
+    std::array<FetchPartition*, partitions_max> wanted;
+    const std::size_t count = collect(now, Ask::offsets, wanted);
+    if (count == 0) return;
+    Request::ListOffsetsPartition partitions[partitions_max];
+    Request::ListOffsetsTopic topics[partitions_max];
+    for (std::size_t i = 0; i < count; ++i)
+        partitions[i] = {.partition_index = wanted[i]->partition, .timestamp = wanted[i]->lookup};
+    const std::size_t topic_count =
+        group(std::span<FetchPartition* const>(wanted.data(), count), partitions, topics,
+              [](auto& topic, const FetchPartition& p) { topic.name = p.topic; });
+    Request request;
+    request.replica_id = -1;
+    request.isolation_level = config_.isolation_level;
+    request.topics = std::span<const Request::ListOffsetsTopic>(topics, topic_count);
+    request.timeout_ms = static_cast<std::int32_t>(config_.request_timeout.count());
+    const std::int16_t version =
+        connection_.version(wire::ApiKey::list_offsets, list_offsets_pinned);
+    if (connection_.send(now, request, version,
+                         {.owner = owner_, .timeout = config_.request_timeout}))
+        in_flight_ = true;
+    else
+        forget_asked();
+}
+
+void Fetcher::ask_records(Instant now) {
+    using Request = wire::FetchRequest;
+    // Half of the memory free: below that answers get small, and there is enough to read meanwhile.
+    const std::size_t room = memory_.prefetch.size() - used_;
+    if (room < memory_.prefetch.size() / 2 || run_count_ == memory_.runs.size()) return;
+    std::array<FetchPartition*, partitions_max> wanted;
+    const std::size_t most = std::min(partitions_max, memory_.runs.size() - run_count_);
+    const std::size_t count = collect(now, Ask::records, std::span(wanted).first(most));
+    if (count == 0) return;
+    const std::size_t words = answer_words * (count + 1);
+    std::size_t bytes = std::min<std::size_t>(config_.bytes_max, room);
+    const std::size_t fits =
+        connection_.answer_bytes_max() > words ? connection_.answer_bytes_max() - words : 1;
+    bytes = std::min(bytes, fits);
+
+    Request::FetchPartition partitions[partitions_max];
+    Request::FetchTopic topics[partitions_max];
+    for (std::size_t i = 0; i < count; ++i) {
+        partitions[i].partition = wanted[i]->partition;
+        partitions[i].fetch_offset = wanted[i]->fetch_offset;
+        partitions[i].partition_max_bytes =
+            static_cast<std::int32_t>(std::min<std::size_t>(config_.partition_bytes_max, bytes));
+    }
+    const std::size_t topic_count =
+        group(std::span<FetchPartition* const>(wanted.data(), count), partitions, topics,
+              [](auto& topic, const FetchPartition& p) {
+                  topic.topic = p.topic;
+                  topic.topic_id = p.topic_id;
+              });
+    Request request;
+    request.max_wait_ms = static_cast<std::int32_t>(config_.wait_max.count());
+    request.min_bytes = static_cast<std::int32_t>(config_.bytes_min);
+    request.max_bytes = static_cast<std::int32_t>(bytes);
+    request.isolation_level = config_.isolation_level;
+    request.topics = std::span<const Request::FetchTopic>(topics, topic_count);
+    const std::int16_t version = connection_.version(wire::ApiKey::fetch, fetch_pinned);
+    const RequestOptions options{.owner = owner_,
+                                 .timeout = config_.wait_max + config_.request_timeout};
+    if (connection_.send(now, request, version, options))
+        in_flight_ = true;
+    else
+        forget_asked();
+}
+
+void Fetcher::forget_asked() {
+    for (FetchPartition* p = partitions_; p != nullptr; p = p->next) p->asked = false;
+}
+
+}  // namespace leat::client
