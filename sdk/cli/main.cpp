@@ -1,33 +1,10 @@
 // leat, the command line tool. It speaks to a running broker only, and to any Kafka-protocol
 // server.
 #include <csignal>
-#include <cstdio>
 
 #include "sdk/cli/commands.hpp"
 
 namespace leat::cli {
-
-void complain(const std::string& text) { std::fprintf(stderr, "leat: %s\n", text.c_str()); }
-
-Exit complain(const std::string& what, Error error, const std::string& detail) {
-    complain(what + ": " + error_text(error) + (detail.empty() ? "" : " (" + detail + ")"));
-    switch (error) {
-        case Error::invalid:
-            return Exit::usage;
-        case Error::timed_out:
-        case Error::disconnected:
-        case Error::would_block:
-            return Exit::unreachable;
-        case Error::not_found:
-            return Exit::not_found;
-        default:
-            return Exit::failed;
-    }
-}
-
-milliseconds timeout_of(const Options& options) {
-    return milliseconds(static_cast<std::int64_t>(options.timeout_seconds * 1000));
-}
 
 static Exit run(const Options& options) {
     switch (options.command) {
