@@ -269,6 +269,7 @@ Result<SegmentIndex> decode_footer(ByteView bytes, std::uint64_t generation, std
             if (fact) index.on_fact(*fact, header.type == FrameType::fact_erased, fact->sequence);
             good = good && fact;
         }
+        index.forbids_writing = index.forbids_writing || header.forbids_writing();
         return good;
     });
     if (!walked || !good) return fail(Error::corrupt);

@@ -54,6 +54,7 @@ struct SegmentIndex {
     std::uint64_t last_sequence = 0;
     std::uint64_t last_age_ms = 0;
     std::uint64_t batch_bytes = 0;
+    bool forbids_writing = false;           ///< a frame of a later program that says so
     std::vector<std::uint32_t> candidates;  ///< filled when the footer is written
 
     void on_batch(StreamId stream, const BatchFields& fields, std::uint32_t position, std::uint64_t age_ms);

@@ -30,6 +30,12 @@ struct FrameHeader {
     std::uint32_t total_bytes = 0;   ///< of the whole body
     std::uint32_t before_bytes = 0;  ///< of it before this frame
 
+    bool known() const {
+        const auto code = static_cast<std::uint8_t>(type);
+        return (code >= 1 && code <= 9) || (code >= 16 && code <= 18) || (code >= 32 && code <= 34) || code == 40;
+    }
+    /// Written by a later program that says: who does not know me must keep off this log.
+    bool forbids_writing() const { return !known() && (flags & frame_must_know) != 0; }
     bool continues() const { return (flags & frame_continues) != 0; }
     bool holds_batch() const { return type == FrameType::append || type == FrameType::moved; }
     std::uint64_t padded_bytes() const { return round_up(std::uint64_t{header_bytes} + body_bytes, 8); }

@@ -71,6 +71,7 @@ private:
     std::optional<Superblock> other_super_;
     CheckpointBegin begin_;
     bool have_checkpoint_ = false;
+    bool forbidden_ = false;
     SegmentIndex tail_index_;
     std::optional<SegmentHeader> tail_header_;
     std::vector<std::uint32_t> promised_;
@@ -193,6 +194,8 @@ Status Recovery::apply_checkpoint_commit(ByteView bytes, const CommitHeader& hea
             const auto fact = decode_fact_body(body);
             if (!fact) return fail(Error::corrupt);
             core_.facts.restore(Facts::key_of(fact->kind, fact->key), std::string(text_of(fact->value)), fact->sequence);
+        } else if (frame.forbids_writing()) {
+            forbidden_ = true;
         } else if (frame.type == FrameType::checkpoint_segments) {
             if (!decode_segments(body, core_.segments)) return fail(Error::corrupt);
         }
@@ -395,6 +398,7 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
         if (scan.last) last_commit_ = scan.last;
         whole = scan.footer_position != 0;
     }
+    forbidden_ = forbidden_ || index.forbids_writing;
     entry.data_end = data_end;
     entry.last_age_ms = index.last_age_ms;
     entry.batch_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(index.batch_bytes, UINT32_MAX));
@@ -527,6 +531,10 @@ Result<Recovered> Recovery::run() {
             }
         }
         if (const Status ring = follow_ring(); !ring) return fail(ring.error());
+        if (forbidden_) {
+            error_text_ = "the log holds records of a newer program that older ones must not write beside: use the newer one";
+            return fail(Error::unsupported);
+        }
         if (last_commit_) {
             log_time_ms_ = std::max(log_time_ms_, last_commit_->log_time_ms);
             off_time_ms_ = std::max(off_time_ms_, last_commit_->off_time_ms);

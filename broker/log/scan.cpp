@@ -124,6 +124,7 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
         for (std::uint32_t i = 0; i < header->frames && frame + frame_header_bytes <= header->used; ++i) {
             const FrameHeader frame_header = decode_frame_header(bytes.data() + frame);
             if (frame_header.header_bytes < frame_header_bytes || frame_header.padded_bytes() > header->used - frame) break;
+            index.forbids_writing = index.forbids_writing || frame_header.forbids_writing();
             if (core.faults.moved_moves_end && frame_header.type == FrameType::moved) {
                 FrameHeader forged = frame_header;
                 forged.type = FrameType::append;

@@ -125,13 +125,16 @@ TEST_CASE("index: with far more segments than anchors any record is found within
 namespace {
 
 /// Writes one commit by hand behind the last one of the open (first) segment.
-void forge_commit(SimStorage& device, std::uint32_t position, std::uint64_t sequence, FrameType type, ByteView body) {
+void forge_commit(SimStorage& device, std::uint32_t position, std::uint64_t sequence, FrameType type, ByteView body,
+                  std::uint8_t flags = 0) {
     std::uint8_t sector[segment_header_bytes];
     device.image().read(32 * KiB, sector);
     const auto header = decode_segment_header(sector);
     REQUIRE(header);
     Group group(4096, 4096);
-    copy_bytes(body, group.add(type, 1, static_cast<std::uint32_t>(body.size()), 1, Instant{}));
+    const MutableBytes at = group.add(type, 1, static_cast<std::uint32_t>(body.size()), 1, Instant{});
+    copy_bytes(body, at);
+    *(at.data() - frame_header_bytes + 1) = flags;
     CommitHeader commit;
     commit.generation = header->generation;
     commit.sequence = sequence;
@@ -176,4 +179,21 @@ TEST_CASE("frames: `moved` and unknown ones are stepped over, and move neither l
     Rig rig(again, small_config(), {.moved_moves_end = true});
     REQUIRE(rig.open());
     CHECK(rig.log->stream(1)->log_end != 2);
+}
+
+TEST_CASE("frames: an unknown one that forbids older programs to write makes them refuse, and nothing is written") {
+    SimStorage device({.seed = 1, .size = small_device});
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.append_durably(1, {}));
+    }
+    const std::uint8_t future[] = {1, 2, 3};
+    forge_commit(device, 2 * 4096, 2, static_cast<FrameType>(77), future, frame_must_know);
+    const std::uint64_t before = device.image().hash();
+    Rig rig(device);
+    CHECK(rig.open().error() == Error::unsupported);
+    CHECK(rig.log->open_error_text().find("newer program") != std::string::npos);
+    CHECK(device.image().hash() == before);
 }
