@@ -112,7 +112,7 @@ void add_rest(std::string& to, const Json& object, std::initializer_list<const c
     for (const auto& [name, value] : object.items()) {
         if (value.is_structured() || std::find(known.begin(), known.end(), name) != known.end())
             continue;
-        add_line(to, "  %-18s %s", name.c_str(),
+        add_line(to, "  %-17s %s", name.c_str(),
                  value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
     }
 }
@@ -137,32 +137,40 @@ void add_topics(std::string& to, const Json& status) {
     }
 }
 
+void add_route(std::string& to, const Json& route) {
+    const double records = number(route, "backlog_records");
+    add_line(to, "uplink %-12s %s", words(route, "route").c_str(), words(route, "link").c_str());
+    add_line(to, "  %-17s %s", "upstream cluster", words(route, "upstream_cluster_id").c_str());
+    if (records > 0)
+        add_line(to, "  %-17s %.0f records, %s, the oldest for %s", "waiting", records,
+                 size_text(number(route, "backlog_bytes")).c_str(),
+                 age_text(number(route, "backlog_age_ms")).c_str());
+    else
+        add_line(to, "  %-17s nothing", "waiting");
+    add_line(to, "  %-17s %.0f records in %.0f batches since start", "delivered",
+             number(route, "delivered_records_total"), number(route, "delivered_batches_total"));
+    const auto attention = [&](const char* name, const char* what) {
+        if (number(route, name) > 0)
+            add_line(to, "  %-17s %.0f %s", "attention", number(route, name), what);
+    };
+    attention("stalled", "partitions do not get on");
+    attention("refused_batches_total", "batches were refused upstream");
+    attention("lost_records_total", "records were lost");
+    if (!words(route, "last_error").empty())
+        add_line(to, "  %-17s %s", "last error", words(route, "last_error").c_str());
+    add_rest(to, route,
+             {"route", "link", "upstream_cluster_id", "backlog_records", "backlog_bytes",
+              "backlog_age_ms", "delivered_records_total", "delivered_batches_total",
+              "delivered_bytes_total", "stalled", "refused_batches_total", "lost_records_total",
+              "last_error", "partitions", "in_flight_bytes"});
+}
+
 void add_uplink(std::string& to, const Json& status) {
-    const Json* uplink = member(status, "uplink");
-    if (!uplink) return;
-    const Json routes = uplink->is_array() ? *uplink : Json::array({*uplink});
+    const Json* routes = member(status, "uplink");
+    if (!routes || !routes->is_array()) return;
     add_line(to, "%s", "");
-    if (routes.empty()) add_line(to, "uplink              none (no route in the config)");
-    for (const Json& route : routes) {
-        const std::string name =
-            words(route, "name").empty() ? words(route, "route") : words(route, "name");
-        add_line(to, "uplink %s", name.c_str());
-        const std::string state =
-            words(route, "state").empty() ? words(route, "link") : words(route, "state");
-        if (!state.empty()) add_line(to, "  %-18s %s", "link", state.c_str());
-        for (const char* age : {"backlog_age_ms", "oldest_age_ms"})
-            if (member(route, age))
-                add_line(to, "  %-18s %s", "oldest waiting", age_text(number(route, age)).c_str());
-        for (const char* count : {"backlog_records", "backlog"})
-            if (member(route, count))
-                add_line(to, "  %-18s %.0f records", "waiting", number(route, count));
-        if (member(route, "backlog_bytes"))
-            add_line(to, "  %-18s %s", "waiting bytes",
-                     size_text(number(route, "backlog_bytes")).c_str());
-        add_rest(to, route,
-                 {"name", "route", "state", "link", "backlog_age_ms", "oldest_age_ms",
-                  "backlog_records", "backlog", "backlog_bytes"});
-    }
+    if (routes->empty()) add_line(to, "uplink              none (no route in the config)");
+    for (const Json& route : *routes) add_route(to, route);
 }
 
 }  // namespace

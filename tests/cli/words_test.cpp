@@ -98,12 +98,14 @@ TEST_CASE("status: people see what is held and what waits; other documents are r
     const auto text = status_for_people(
         R"({"name":"leatd","version":"0.1.0","uptime_ms":90000,"cluster_id":"c","node_id":0,)"
         R"("log":{"budget_bytes":1048576,"used_bytes":524288,"segments":16,"segments_free":4,"payload_bytes_total":1000,)"
-        R"("written_bytes_total":2000,"commits_total":3,"read_only":true},"uplink":[{"name":"default","state":"up","backlog_records":12}],)"
+        R"("written_bytes_total":2000,"commits_total":3,"read_only":true},"uplink":[{"route":"default","link":"waiting","backlog_records":12,"backlog_age_ms":1900,"lost_records_total":3,"new_word":"x"}],)"
         R"("topics":[{"name":"sensors.cpu","partitions":[{"partition":0,"log_start":0,"high_watermark":50,"uplinked_offset":38,"bytes":2048}]}]})");
     REQUIRE(text);
     for (const char* part :
          {"leatd 0.1.0, up 90.0 s", "512.0 KiB of 1.0 MiB (50 %), 4 of 16 segments free",
-          "(2.00 x)", "READ ONLY", "uplink default", "12 records", "sensors.cpu", "2.0 KiB"}) {
+          "(2.00 x)", "READ ONLY", "uplink default      waiting",
+          "12 records, 0 B, the oldest for 1.9 s", "3 records were lost", "new_word", "sensors.cpu",
+          "2.0 KiB"}) {
         INFO(part);
         CHECK(text->find(part) != std::string::npos);
     }
