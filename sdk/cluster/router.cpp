@@ -275,8 +275,10 @@ void Router::connect_needed(Instant now) {
 void Router::adopt_bootstrap() {
     for (const auto& [node, endpoint] : metadata_.brokers()) {
         if (links_.contains(node)) continue;
-        const auto same = std::find_if(links_.begin(), links_.end(), [&](const auto& entry) {
-            return is_bootstrap(entry.first) && entry.second->endpoint == endpoint;
+        // By name: Clang 14 lets no lambda capture a structured binding.
+        const Endpoint& wanted = endpoint;
+        const auto same = std::find_if(links_.begin(), links_.end(), [&wanted](const auto& entry) {
+            return is_bootstrap(entry.first) && entry.second->endpoint == wanted;
         });
         if (same == links_.end()) continue;
         std::unique_ptr<Link> link = std::move(same->second);
