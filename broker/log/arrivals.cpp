@@ -5,8 +5,11 @@
 namespace leat::log {
 
 Arrivals::Arrivals(Core& core)
-    : core_(core), first_(core.page, core.geometry.align), second_(core.page, core.geometry.align),
-      footer_memory_(core.geometry.align), recent_(core.config.recent_bytes) {}
+    : core_(core),
+      first_(core.page, core.geometry.align),
+      second_(core.page, core.geometry.align),
+      footer_memory_(core.geometry.align),
+      recent_(core.config.recent_bytes) {}
 
 void Arrivals::resume(Tail tail) {
     place_ = tail.place;
@@ -29,7 +32,8 @@ std::uint32_t Arrivals::room() const {
     if (segment_ == no_segment) return core_.segment_bytes - core_.page - 1024;
     // In the last segment that may be opened a page is left for the seal.
     const bool last = seal_ == Seal::no && !may_open();
-    const std::uint64_t kept = round_up(index_.footer_bytes_bound(), core_.page) + (last ? core_.page : 0);
+    const std::uint64_t kept =
+        round_up(index_.footer_bytes_bound(), core_.page) + (last ? core_.page : 0);
     const std::uint64_t used = position_ + kept;
     return used >= core_.segment_bytes ? 0 : static_cast<std::uint32_t>(core_.segment_bytes - used);
 }
@@ -40,7 +44,8 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
     if (frame > core_.max_batch_bytes() + 128) return fail(Error::too_large);
     const bool crowded = !open_->empty() && open_->used() + frame > core_.group_bytes_max();
     if (crowded && writing_ != Writing::nothing) return fail(Error::would_block);
-    // Everything that waits or is under way, and this: does it fit here, or is there a segment to go on in?
+    // Everything that waits or is under way, and this: does it fit here, or is there a segment to
+    // go on in?
     const std::uint64_t flying = writing_ == Writing::group ? flight_bytes_ : 0;
     const std::uint64_t want = flying + round_up(open_->used() + frame, core_.page) +
                                round_up(open_growth_ + footer_growth(type, body), core_.page);
@@ -52,7 +57,8 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
     return free >= keep + (opens ? 1 : 0) ? ok() : Status(fail(Error::full));
 }
 
-MutableBytes Arrivals::add(Instant now, FrameType type, StreamId stream, std::uint32_t body, CommitId& id) {
+MutableBytes Arrivals::add(Instant now, FrameType type, StreamId stream, std::uint32_t body,
+                           CommitId& id) {
     const auto frame = static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
     if (!open_->empty() && open_->used() + frame > core_.group_bytes_max()) {
         due_now_ = true;
@@ -80,7 +86,8 @@ std::uint32_t Arrivals::growth(const Group& group) const {
     std::uint32_t sum = 0;
     for (const Group::Entry& entry : group.entries()) {
         const FrameHeader header = decode_frame_header(group.frame(entry).data());
-        const bool known = header.type == FrameType::append && index_.streams.contains(header.stream);
+        const bool known =
+            header.type == FrameType::append && index_.streams.contains(header.stream);
         sum += known ? 8 + 72 + 24 : footer_growth(header.type, header.body_bytes);
     }
     return sum;
@@ -108,7 +115,8 @@ void Arrivals::pump(Instant now) {
             return;
         }
         if (segment_ == no_segment && !may_open()) {
-            seal_ = Seal::done;  // no room for it: the next start looks as after a power cut, and loses nothing
+            seal_ = Seal::done;  // no room for it: the next start looks as after a power cut, and
+                                 // loses nothing
             return;
         }
         flight_is_seal_ = true;
@@ -131,7 +139,8 @@ bool Arrivals::prepare(Instant now) {
     std::size_t fits = open_->entries().size();
     if (round_up(open_->used(), core_.page) + round_up(growth(*open_), core_.page) > space)
         fits = fitting(*open_, space);
-    const bool starts_with_more = decode_frame_header(open_->frame(open_->entries().front()).data()).type == FrameType::more;
+    const bool starts_with_more =
+        decode_frame_header(open_->frame(open_->entries().front()).data()).type == FrameType::more;
     if (fits == 0 && segment_ != no_segment && !starts_with_more) {
         write_footer(now);
         return false;
@@ -140,10 +149,14 @@ bool Arrivals::prepare(Instant now) {
     if (fits < open_->entries().size()) {
         open_->move_rest(fits, *flight_);
     } else if (waited_ && segment_ != no_segment) {
-        // More is coming while we write: end on a 16 KiB boundary and leave the rest to the next commit.
-        const std::uint64_t end = (std::uint64_t{position_} + open_->used()) / cut_bytes * cut_bytes;
-        const bool spare = room() >= open_->padded() + round_up(growth(*open_), core_.page) + 2 * core_.page;
-        if (end > std::uint64_t{position_} + 2 * commit_header_bytes && end < std::uint64_t{position_} + open_->used() && spare)
+        // More is coming while we write: end on a 16 KiB boundary and leave the rest to the next
+        // commit.
+        const std::uint64_t end =
+            (std::uint64_t{position_} + open_->used()) / cut_bytes * cut_bytes;
+        const bool spare =
+            room() >= open_->padded() + round_up(growth(*open_), core_.page) + 2 * core_.page;
+        if (end > std::uint64_t{position_} + 2 * commit_header_bytes &&
+            end < std::uint64_t{position_} + open_->used() && spare)
             (void)open_->cut_at(static_cast<std::uint32_t>(end - position_), *flight_);
     }
     // What goes out is in *open_, what stays in *flight_.
@@ -154,7 +167,8 @@ bool Arrivals::open_segment(Instant now) {
     header_ = {};
     header_.segment = no_segment;
     const std::uint32_t segment = core_.segments.next_promised();
-    const bool told = place_ == 0 || std::find(announced_.begin(), announced_.end(), segment) != announced_.end();
+    const bool told =
+        place_ == 0 || std::find(announced_.begin(), announced_.end(), segment) != announced_.end();
     if (segment == no_segment || !told) return false;
     (void)core_.segments.take_promised();
     core_.segments.top_up_promised();
@@ -239,9 +253,11 @@ void Arrivals::close_segment(bool with_footer) {
     SegmentEntry& entry = core_.segments[segment_];
     entry.state = SegmentState::sealed;
     entry.data_end = position_;
-    entry.batch_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(index_.batch_bytes, UINT32_MAX));
+    entry.batch_bytes =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(index_.batch_bytes, UINT32_MAX));
     entry.last_age_ms = index_.last_age_ms;
-    entry.footer_position = with_footer ? core_.segment_bytes - static_cast<std::uint32_t>(footer_.size()) : 0;
+    entry.footer_position =
+        with_footer ? core_.segment_bytes - static_cast<std::uint32_t>(footer_.size()) : 0;
     if (with_footer) {
         ++next_sequence_;
         core_.counters.written_footer += footer_.size();
@@ -309,19 +325,22 @@ void Arrivals::group_durable(Instant now) {
         const CommitId last = flight_->continues() ? flight_->last_id() - 1 : flight_->last_id();
         core_.facts.durable(last, next_sequence_);
         core_.flushed_id = std::max(core_.flushed_id, last);
-        const ByteView commit(flight_->frame(flight_->entries().front()).data() - commit_header_bytes, commit_bytes);
+        const ByteView commit(
+            flight_->frame(flight_->entries().front()).data() - commit_header_bytes, commit_bytes);
         recent_.add(segment_, entry.generation, position, commit);
     }
     ++next_sequence_;
     position_ = position + commit_bytes;
     entry.data_end = position_;
     entry.last_age_ms = index_.last_age_ms;
-    entry.batch_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(index_.batch_bytes, UINT32_MAX));
+    entry.batch_bytes =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(index_.batch_bytes, UINT32_MAX));
     retried_ = false;
     part_.clear();
     if (flight_->continues()) {
         const ByteView frame = flight_->frame(flight_->entries().back());
-        const ByteView body = frame.subspan(frame_header_bytes, decode_frame_header(frame.data()).body_bytes);
+        const ByteView body =
+            frame.subspan(frame_header_bytes, decode_frame_header(frame.data()).body_bytes);
         part_.assign(body.begin(), body.end());
     }
     if (flight_is_seal_) seal_ = Seal::done;
@@ -330,10 +349,12 @@ void Arrivals::group_durable(Instant now) {
 }
 
 void Arrivals::group_failed(Instant now) {
-    // A second sync may return OK while the device holds the old bytes, so this segment is never written
-    // again: what follows goes elsewhere, and the new header says where the valid bytes of this one end.
+    // A second sync may return OK while the device holds the old bytes, so this segment is never
+    // written again: what follows goes elsewhere, and the new header says where the valid bytes of
+    // this one end.
     if (opening_) {
-        if (header_.segment != no_segment && core_.segments[header_.segment].generation == header_.generation)
+        if (header_.segment != no_segment &&
+            core_.segments[header_.segment].generation == header_.generation)
             core_.segments[header_.segment].state = SegmentState::bad;
     } else {
         close_segment(false);
@@ -345,9 +366,11 @@ void Arrivals::group_failed(Instant now) {
     retried_ = true;
     // A batch never leaves its segment: one whose first part stays behind is put together again.
     if (!flight_->empty() && !part_.empty() &&
-        decode_frame_header(flight_->frame(flight_->entries().front()).data()).type == FrameType::more)
+        decode_frame_header(flight_->frame(flight_->entries().front()).data()).type ==
+            FrameType::more)
         flight_->restore_first(part_);
-    std::swap(open_, flight_);  // the failed group is to be written; what came meanwhile waits in *flight_
+    std::swap(open_,
+              flight_);  // the failed group is to be written; what came meanwhile waits in *flight_
     if (segment_ == no_segment && !may_open()) {
         std::swap(open_, flight_);
         give_up();

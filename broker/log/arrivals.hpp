@@ -1,9 +1,10 @@
 // The arrivals ring: appended in order, one commit under way, the next group collects meanwhile.
 //
-// Life of a segment here: opened by its header and first commit in one write; filled; sealed by a footer that
-// ends at its end; the next one is opened. A failed write closes it for good: its successor's header names
-// where its valid bytes end, and the group that failed is written there instead. If that fails too, what was
-// not acknowledged is given up, and the log only reads from then on.
+// Life of a segment here: opened by its header and first commit in one write; filled; sealed by a
+// footer that ends at its end; the next one is opened. A failed write closes it for good: its
+// successor's header names where its valid bytes end, and the group that failed is written there
+// instead. If that fails too, what was not acknowledged is given up, and the log only reads from
+// then on.
 #pragma once
 
 #include <functional>
@@ -15,9 +16,9 @@
 
 namespace leat::log {
 
-/// Who asks for room, and so how far into the last free segments it may go: records leave four, facts and
-/// what a client deletes three, what frees segments one: that is for a checkpoint, which alone can free
-/// segments when nothing more can be written to the ring.
+/// Who asks for room, and so how far into the last free segments it may go: records leave four,
+/// facts and what a client deletes three, what frees segments one: that is for a checkpoint, which
+/// alone can free segments when nothing more can be written to the ring.
 enum class Urgency : std::uint8_t { data, fact, upkeep };
 constexpr std::uint32_t segments_kept_free = 4;
 constexpr std::uint32_t segments_kept_for_checkpoint = 1;
@@ -28,8 +29,10 @@ public:
 
     /// Whether `body` more bytes find room now. fails: full, would_block, storage, too_large
     Status room_for(FrameType type, std::uint32_t body, Urgency urgency);
-    /// Adds a frame (room_for said yes); the body is to be filled in before anything else is called.
-    MutableBytes add(Instant now, FrameType type, StreamId stream, std::uint32_t body, CommitId& id);
+    /// Adds a frame (room_for said yes); the body is to be filled in before anything else is
+    /// called.
+    MutableBytes add(Instant now, FrameType type, StreamId stream, std::uint32_t body,
+                     CommitId& id);
     /// Nothing is written for a while: the group buffers go back to the heap.
     void give_back_memory();
     void flush_soon() { due_now_ = true; }
@@ -43,23 +46,27 @@ public:
     bool sealed() const { return seal_ == Seal::done; }
     bool idle() const { return writing_ == Writing::nothing && open_->empty(); }
 
-    std::optional<Log::RolledBack> take_rolled_back() { return std::exchange(rolled_back_, std::nullopt); }
+    std::optional<Log::RolledBack> take_rolled_back() {
+        return std::exchange(rolled_back_, std::nullopt);
+    }
 
     /// Recovery hands over the open tail.
     struct Tail {
         std::uint32_t segment = no_segment;
-        std::uint64_t place = 0;       ///< of the tail; 0: nothing was ever written
-        std::uint32_t position = 0;    ///< where the next commit goes
+        std::uint64_t place = 0;     ///< of the tail; 0: nothing was ever written
+        std::uint32_t position = 0;  ///< where the next commit goes
         std::uint64_t next_sequence = 1;
         SegmentIndex index;
         std::vector<std::uint32_t> announced;  ///< successors that its header names
-        bool closed = false;           ///< it has a footer
+        bool closed = false;                   ///< it has a footer
     };
     void resume(Tail tail);
 
     std::uint32_t segment() const { return segment_; }
     /// The segment with place(), open or just sealed.
-    std::uint32_t newest_segment() const { return segment_ != no_segment ? segment_ : last_.segment; }
+    std::uint32_t newest_segment() const {
+        return segment_ != no_segment ? segment_ : last_.segment;
+    }
     std::uint32_t position() const { return position_; }
     std::uint64_t place() const { return place_; }
     std::uint64_t next_sequence() const { return next_sequence_; }
@@ -78,8 +85,11 @@ private:
     std::uint32_t room() const;  ///< bytes of the open segment that a group may still take
     std::uint32_t growth(const Group& group) const;
     std::size_t fitting(const Group& group, std::uint32_t room) const;
-    bool may_open() const { return core_.segments.free_count() > segments_kept_for_checkpoint && core_.segments.next_promised() != no_segment; }
-    bool prepare(Instant now);   ///< cuts the open group; false: it cannot go out now
+    bool may_open() const {
+        return core_.segments.free_count() > segments_kept_for_checkpoint &&
+               core_.segments.next_promised() != no_segment;
+    }
+    bool prepare(Instant now);  ///< cuts the open group; false: it cannot go out now
     bool open_segment(Instant now);
     void write_footer(Instant now);
     void write_group(Instant now);
@@ -95,22 +105,25 @@ private:
     Writing writing_ = Writing::nothing;
     Seal seal_ = Seal::no;
     std::uint64_t ticket_ = 0;
-    std::uint32_t open_growth_ = 0;    ///< what the open group may add to the footer
+    std::uint32_t open_growth_ = 0;  ///< what the open group may add to the footer
     bool due_now_ = false;
-    bool waited_ = false;              ///< frames came while a commit was under way
-    bool retried_ = false;             ///< the group under way failed once already
+    bool waited_ = false;   ///< frames came while a commit was under way
+    bool retried_ = false;  ///< the group under way failed once already
     bool flight_is_seal_ = false;
-    bool stuck_ = false;               ///< no segment to go on in
-    std::vector<std::uint8_t> part_;   ///< body of the part that the last durable commit ends with
+    bool stuck_ = false;              ///< no segment to go on in
+    std::vector<std::uint8_t> part_;  ///< body of the part that the last durable commit ends with
 
     std::uint32_t segment_ = no_segment;  ///< open; no_segment: the next group opens one
     std::uint32_t position_ = 0;
     std::uint64_t place_ = 0;
     std::uint64_t next_sequence_ = 1;
-    bool opening_ = false;                ///< the group under way brings the header
-    SegmentHeader header_;                ///< of the segment being opened
+    bool opening_ = false;  ///< the group under way brings the header
+    SegmentHeader header_;  ///< of the segment being opened
     std::vector<std::uint32_t> announced_;
-    struct Predecessor { std::uint32_t segment = no_segment, end = 0; std::uint64_t generation = 0; };
+    struct Predecessor {
+        std::uint32_t segment = no_segment, end = 0;
+        std::uint64_t generation = 0;
+    };
     Predecessor last_;  ///< predecessor
 
     SegmentIndex index_;

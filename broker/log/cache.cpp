@@ -7,14 +7,16 @@
 namespace leat::log {
 
 BlockCache::BlockCache(Core& core, std::size_t bytes_max)
-    : core_(core), block_bytes_(std::min<std::uint32_t>(64 * KiB, core.segment_bytes)),
+    : core_(core),
+      block_bytes_(std::min<std::uint32_t>(64 * KiB, core.segment_bytes)),
       blocks_max_(std::max<std::size_t>(4, bytes_max / block_bytes_)) {}
 
-BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generation, std::uint32_t position,
-                                  std::uint32_t valid_end) {
+BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generation,
+                                  std::uint32_t position, std::uint32_t valid_end) {
     const std::uint32_t start = position / block_bytes_ * block_bytes_;
     auto found = std::find_if(blocks_.begin(), blocks_.end(), [&](const Block& block) {
-        return block.segment == segment && block.generation == generation && block.position == start;
+        return block.segment == segment && block.generation == generation &&
+               block.position == start;
     });
     if (found != blocks_.end()) {
         if (found->ticket != 0) return {Fetched::pending, {}};
@@ -24,13 +26,15 @@ BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generatio
             return {Fetched::failed, {}};
         }
         if (position - start < found->size)
-            return {Fetched::ready, {found->memory.data() + (position - start), found->size - (position - start)}};
+            return {Fetched::ready,
+                    {found->memory.data() + (position - start), found->size - (position - start)}};
         // The open segment has grown since: read the block again.
     } else {
         if (blocks_.size() < blocks_max_) {
             blocks_.emplace_front().memory = AlignedBytes(core_.geometry.align);
         } else {
-            const auto victim = std::find_if(blocks_.rbegin(), blocks_.rend(), [](const Block& b) { return b.ticket == 0; });
+            const auto victim = std::find_if(blocks_.rbegin(), blocks_.rend(),
+                                             [](const Block& b) { return b.ticket == 0; });
             if (victim == blocks_.rend()) return {Fetched::pending, {}};
             blocks_.splice(blocks_.begin(), blocks_, std::prev(victim.base()));
         }
@@ -46,7 +50,8 @@ BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generatio
     block.memory.reserve(block_bytes_, 0);
     block.ticket = core_.ticket(Owner::reads);
     const std::size_t reading = round_up(block.size, core_.page);
-    if (!core_.storage.start_read(block.ticket, core_.address(segment, start), {block.memory.data(), reading})) {
+    if (!core_.storage.start_read(block.ticket, core_.address(segment, start),
+                                  {block.memory.data(), reading})) {
         block.ticket = 0;
         block.failed = true;
         return get(segment, generation, position, valid_end);
@@ -69,8 +74,9 @@ bool BlockCache::on_read_done(std::uint64_t ticket, bool good) {
 
 FooterCache::Found FooterCache::get(std::uint32_t segment) {
     const SegmentEntry& now = core_.segments[segment];
-    auto found = std::find_if(entries_.begin(), entries_.end(),
-                              [&](const Entry& entry) { return entry.segment == segment && entry.generation == now.generation; });
+    auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+        return entry.segment == segment && entry.generation == now.generation;
+    });
     if (found == entries_.end()) {
         Entry& entry = entries_.emplace_front();
         entry.segment = segment;
@@ -100,7 +106,8 @@ void FooterCache::put(std::uint32_t segment, ByteView footer) {
 
 void FooterCache::trim() {
     // The newest one stays whatever its size, and none that is being read goes.
-    for (auto it = entries_.end(); bytes_ > bytes_max_ && it != entries_.begin() && --it != entries_.begin();) {
+    for (auto it = entries_.end();
+         bytes_ > bytes_max_ && it != entries_.begin() && --it != entries_.begin();) {
         if (it->ticket != 0) continue;
         bytes_ -= it->bytes.size();
         it = entries_.erase(it);
@@ -114,21 +121,24 @@ void FooterCache::start(Entry& entry, Step step) {
         from = segment.footer_position;
         to = core_.segment_bytes;
     } else if (step == Step::whole) {
-        to = static_cast<std::uint32_t>(round_up(std::max(segment.data_end, core_.page), core_.page));
+        to = static_cast<std::uint32_t>(
+            round_up(std::max(segment.data_end, core_.page), core_.page));
     }
     entry.step = step;
     entry.reading = to - from;
     entry.memory.reserve(entry.reading, 0);
     entry.ticket = core_.ticket(Owner::reads);
     core_.counters.read += entry.reading;
-    if (!core_.storage.start_read(entry.ticket, core_.address(entry.segment, from), {entry.memory.data(), entry.reading})) {
+    if (!core_.storage.start_read(entry.ticket, core_.address(entry.segment, from),
+                                  {entry.memory.data(), entry.reading})) {
         entry.ticket = 0;
         entry.failed = true;
     }
 }
 
 bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
-    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.ticket == ticket; });
+    const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const Entry& e) { return e.ticket == ticket; });
     if (found == entries_.end()) return false;
     Entry& entry = *found;
     entry.ticket = 0;
@@ -146,15 +156,19 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
             return true;
         }
     } else if (entry.step == Step::header) {
-        const Result<SegmentHeader> header = good ? decode_segment_header(bytes) : fail(Error::storage);
-        if (header && header->log_id == core_.super.log_id && header->generation == entry.generation) {
+        const Result<SegmentHeader> header =
+            good ? decode_segment_header(bytes) : fail(Error::storage);
+        if (header && header->log_id == core_.super.log_id &&
+            header->generation == entry.generation) {
             start(entry, Step::whole);
             return true;
         }
         entry.failed = true;
-        entry.recycled = header && header->log_id == core_.super.log_id && header->generation > entry.generation;
+        entry.recycled =
+            header && header->log_id == core_.super.log_id && header->generation > entry.generation;
     } else {
-        const Result<SegmentHeader> header = good ? decode_segment_header(bytes) : fail(Error::storage);
+        const Result<SegmentHeader> header =
+            good ? decode_segment_header(bytes) : fail(Error::storage);
         if (!header) {
             entry.failed = true;
         } else {
@@ -165,7 +179,8 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
             (void)scan_segment(core_, *header, segment.data_end, view, index);
             CommitHeader commit = core_.commit_header(Instant{});
             commit.generation = entry.generation;
-            entry.bytes = encode_footer(index, commit, segment.salt, core_.page, core_.segment_bytes);
+            entry.bytes =
+                encode_footer(index, commit, segment.salt, core_.page, core_.segment_bytes);
             entry.failed = entry.bytes.empty();
         }
     }

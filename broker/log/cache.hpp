@@ -12,7 +12,8 @@ namespace leat::log {
 
 enum class Fetched : std::uint8_t { ready, pending, failed };
 
-/// Aligned pieces of segments. A block of the open segment ends where it was valid when it was read.
+/// Aligned pieces of segments. A block of the open segment ends where it was valid when it was
+/// read.
 class BlockCache {
 public:
     BlockCache(Core& core, std::size_t bytes_max);
@@ -21,7 +22,8 @@ public:
         ByteView bytes;  ///< from the position asked for to the end of what the block holds
     };
     /// `valid_end`: bytes of the segment up to here are written.
-    Found get(std::uint32_t segment, std::uint64_t generation, std::uint32_t position, std::uint32_t valid_end);
+    Found get(std::uint32_t segment, std::uint64_t generation, std::uint32_t position,
+              std::uint32_t valid_end);
     bool on_read_done(std::uint64_t ticket, bool good);  ///< false: not one of ours
     std::uint32_t block_bytes() const { return block_bytes_; }
     std::size_t pending() const { return pending_; }
@@ -42,7 +44,8 @@ private:
     std::list<Block> blocks_;  ///< newest use first
 };
 
-/// Footers as they are on flash, checked. One that was never written is made by reading its segment.
+/// Footers as they are on flash, checked. One that was never written is made by reading its
+/// segment.
 class FooterCache {
 public:
     FooterCache(Core& core, std::size_t bytes_max) : core_(core), bytes_max_(bytes_max) {}

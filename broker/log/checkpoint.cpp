@@ -9,7 +9,10 @@ constexpr std::uint32_t segments_per_frame = 64;
 }
 
 CheckpointWriter::CheckpointWriter(Core& core, Arrivals& arrivals)
-    : core_(core), arrivals_(arrivals), group_(core.page, core.geometry.align), super_memory_(core.geometry.align) {}
+    : core_(core),
+      arrivals_(arrivals),
+      group_(core.page, core.geometry.align),
+      super_memory_(core.geometry.align) {}
 
 void CheckpointWriter::resume(Tail tail) {
     segment_ = tail.segment;
@@ -50,7 +53,8 @@ void CheckpointWriter::begin(Instant now) {
 }
 
 void CheckpointWriter::add(FrameType type, StreamId stream) {
-    copy_bytes(body_, group_.add(type, stream, static_cast<std::uint32_t>(body_.size()), 0, Instant{}));
+    copy_bytes(body_,
+               group_.add(type, stream, static_cast<std::uint32_t>(body_.size()), 0, Instant{}));
     body_.clear();
     ++end_.frames;
 }
@@ -89,13 +93,18 @@ bool CheckpointWriter::collect(Instant) {
             next_fact_ = it->first + '\0';
             const ByteView name = bytes_of(it->first).subspan(1);
             body_.resize(fact_body_bytes + name.size() + it->second.value.size());
-            // A write that is not durable yet will be before the end record; its commit is the next at the earliest.
-            const std::uint64_t sequence = it->second.sequence != 0 ? it->second.sequence : arrivals_.next_sequence();
-            encode_fact_body({static_cast<std::uint8_t>(it->first[0]), sequence, name, bytes_of(it->second.value)}, body_);
+            // A write that is not durable yet will be before the end record; its commit is the next
+            // at the earliest.
+            const std::uint64_t sequence =
+                it->second.sequence != 0 ? it->second.sequence : arrivals_.next_sequence();
+            encode_fact_body({static_cast<std::uint8_t>(it->first[0]), sequence, name,
+                              bytes_of(it->second.value)},
+                             body_);
             add(FrameType::fact, 0);
         } else if (phase_ == Phase::segments) {
             if (next_segment_ >= core_.segments.size()) return true;
-            const std::uint32_t count = std::min(segments_per_frame, core_.segments.size() - next_segment_);
+            const std::uint32_t count =
+                std::min(segments_per_frame, core_.segments.size() - next_segment_);
             encode_segments(body_, core_.segments, next_segment_, count);
             next_segment_ += count;
             add(FrameType::checkpoint_segments, 0);
@@ -113,7 +122,8 @@ void CheckpointWriter::pump(Instant now) {
     }
     if (phase_ == Phase::idle) {
         const std::uint64_t written = arrivals_.bytes_written();
-        const std::uint64_t gap = std::max<std::uint64_t>(checkpoint_gap_factor * last_bytes_, core_.segment_bytes);
+        const std::uint64_t gap =
+            std::max<std::uint64_t>(checkpoint_gap_factor * last_bytes_, core_.segment_bytes);
         const bool due = written >= begun_at_bytes_ + gap;
         if ((!wanted_ && !due) || now < retry_at_ || arrivals_.place() == 0) return;
         begin(now);
@@ -178,7 +188,8 @@ bool CheckpointWriter::write(Instant now) {
     header.position = flight_position_ = position_;
     flight_bytes_ = group_.padded();
     if (phase_ == Phase::end) {
-        place_ = {segment_, position_, flight_bytes_, core_.segments[segment_].salt, header.generation};
+        place_ = {segment_, position_, flight_bytes_, core_.segments[segment_].salt,
+                  header.generation};
     }
     ByteView bytes;
     if (opening_) {
@@ -190,7 +201,8 @@ bool CheckpointWriter::write(Instant now) {
     }
     ticket_ = core_.ticket(Owner::checkpoint);
     writing_ = true;
-    if (!core_.storage.start_write(ticket_, core_.address(segment_, opening_ ? 0 : position_), bytes))
+    if (!core_.storage.start_write(ticket_, core_.address(segment_, opening_ ? 0 : position_),
+                                   bytes))
         on_write_done(now, ticket_, false);
     else if (core_.faults.superblock_first && phase_ == Phase::end)
         write_superblock(now);
@@ -212,10 +224,12 @@ void CheckpointWriter::on_write_done(Instant now, std::uint64_t ticket, bool goo
     end_.bytes += flight_bytes_;
     const SegmentEntry& entry = core_.segments[segment_];
     std::vector<CheckpointExtent>& extents = end_.extents;
-    if (!extents.empty() && extents.back().segment == segment_ && extents.back().to == flight_position_)
+    if (!extents.empty() && extents.back().segment == segment_ &&
+        extents.back().to == flight_position_)
         extents.back().to += flight_bytes_;
     else
-        extents.push_back({segment_, entry.salt, entry.generation, flight_position_, flight_position_ + flight_bytes_});
+        extents.push_back({segment_, entry.salt, entry.generation, flight_position_,
+                           flight_position_ + flight_bytes_});
     position_ = flight_position_ + flight_bytes_;
     core_.segments[segment_].data_end = position_;
     core_.segments[segment_].last_age_ms = core_.time.age_ms(now);
@@ -223,8 +237,10 @@ void CheckpointWriter::on_write_done(Instant now, std::uint64_t ticket, bool goo
     group_.clear(core_.page + 16 * KiB);
     if (phase_ == Phase::end) {
         phase_ = Phase::superblock;
-        if (!core_.faults.superblock_first) write_superblock(now);
-        else if (!super_writing_) finish();
+        if (!core_.faults.superblock_first)
+            write_superblock(now);
+        else if (!super_writing_)
+            finish();
         return;
     }
     pump(now);
@@ -254,7 +270,8 @@ void CheckpointWriter::on_superblock_done(Instant now, std::uint64_t ticket, boo
     if (ticket != super_ticket_ || !super_writing_) return;
     super_writing_ = false;
     if (!good) {
-        // Which of the two checkpoints a restart will find is not known any more, so both stay, for ever.
+        // Which of the two checkpoints a restart will find is not known any more, so both stay, for
+        // ever.
         ++core_.counters.write_errors;
         core_.superblock_broken = true;
         phase_ = Phase::idle;
@@ -286,9 +303,11 @@ void CheckpointWriter::abandon(Instant now) {
 void CheckpointWriter::free_unused() {
     for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
         const SegmentEntry& entry = core_.segments[i];
-        if (entry.area != Area::survivors || entry.state != SegmentState::sealed || i == segment_) continue;
-        const bool used = std::any_of(durable_extents_.begin(), durable_extents_.end(),
-                                      [&](const CheckpointExtent& extent) { return extent.segment == i; });
+        if (entry.area != Area::survivors || entry.state != SegmentState::sealed || i == segment_)
+            continue;
+        const bool used =
+            std::any_of(durable_extents_.begin(), durable_extents_.end(),
+                        [&](const CheckpointExtent& extent) { return extent.segment == i; });
         if (!used) core_.segments.release(i);
     }
 }

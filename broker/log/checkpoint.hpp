@@ -1,16 +1,18 @@
-// Checkpoints (FORMAT.md section 7): everything that the ring would otherwise have to be read for, written
-// in bounded pieces while work goes on.
+// Checkpoints (FORMAT.md section 7): everything that the ring would otherwise have to be read for,
+// written in bounded pieces while work goes on.
 //
-// begin -> streams, producers, facts, segments (a cursor each) -> wait until every commit that a value came
-// from is durable -> end record -> superblock -> the predecessor's segments are free. A crash before the
-// superblock leaves the old checkpoint in force; what was written of the new one is never looked at.
+// begin -> streams, producers, facts, segments (a cursor each) -> wait until every commit that a
+// value came from is durable -> end record -> superblock -> the predecessor's segments are free. A
+// crash before the superblock leaves the old checkpoint in force; what was written of the new one
+// is never looked at.
 #pragma once
 
 #include "broker/log/arrivals.hpp"
 
 namespace leat::log {
 
-constexpr std::uint32_t checkpoint_gap_factor = 33;  ///< the next one comes after so many times its bytes
+constexpr std::uint32_t checkpoint_gap_factor =
+    33;  ///< the next one comes after so many times its bytes
 
 struct CheckpointExtent {
     std::uint32_t segment = 0, salt = 0;
@@ -35,7 +37,8 @@ void encode_end(std::vector<std::uint8_t>& out, const CheckpointEnd& end);
 Result<CheckpointEnd> decode_end(ByteView body);
 void encode_stream(std::vector<std::uint8_t>& out, const Stream& stream);
 Result<Stream> decode_stream(ByteView body);
-void encode_segments(std::vector<std::uint8_t>& out, const SegmentTable& table, std::uint32_t first, std::uint32_t count);
+void encode_segments(std::vector<std::uint8_t>& out, const SegmentTable& table, std::uint32_t first,
+                     std::uint32_t count);
 /// Fills the table's entries; false: malformed.
 bool decode_segments(ByteView body, SegmentTable& table);
 
@@ -63,7 +66,16 @@ public:
     void resume(Tail tail);
 
 private:
-    enum class Phase : std::uint8_t { idle, streams, producers, facts, segments, wait_durable, end, superblock };
+    enum class Phase : std::uint8_t {
+        idle,
+        streams,
+        producers,
+        facts,
+        segments,
+        wait_durable,
+        end,
+        superblock
+    };
 
     void begin(Instant now);
     bool collect(Instant now);  ///< fills the group; true: the last phase is through
@@ -73,7 +85,9 @@ private:
     void finish();
     void abandon(Instant now);
     void free_unused();
-    std::uint32_t chunk_max() const { return std::min<std::uint32_t>(64 * KiB, core_.segment_bytes / 4); }
+    std::uint32_t chunk_max() const {
+        return std::min<std::uint32_t>(64 * KiB, core_.segment_bytes / 4);
+    }
 
     Core& core_;
     Arrivals& arrivals_;
@@ -103,7 +117,8 @@ private:
     bool opening_ = false;
     SegmentHeader header_;
     std::uint32_t flight_position_ = 0, flight_bytes_ = 0;
-    std::vector<CheckpointExtent> durable_extents_;  ///< of the checkpoint in force, its last commit too
+    std::vector<CheckpointExtent>
+        durable_extents_;  ///< of the checkpoint in force, its last commit too
     std::uint64_t last_bytes_ = 0, number_ = 0;
 };
 

@@ -136,7 +136,8 @@ bool decode_segments(ByteView body, SegmentTable& table) {
     LittleReader in(body);
     const auto first = in.get<std::uint32_t>();
     const auto count = in.get<std::uint32_t>();
-    if (!in.ok() || count > table.size() || first > table.size() - count || in.left() / 48 < count) return false;
+    if (!in.ok() || count > table.size() || first > table.size() - count || in.left() / 48 < count)
+        return false;
     for (std::uint32_t i = first; i < first + count; ++i) {
         SegmentEntry& entry = table[i];
         entry.generation = in.get<std::uint64_t>();

@@ -1,8 +1,9 @@
 // Time as the log knows it (FORMAT.md section 8), and the pace of its commits.
 //
-// Log time is uptime over all runs. A wall clock may be at 1970, jump by 55 years and come back; it is
-// believed only at or after both the build date and the newest stamp that was believed before, and only the
-// distance of two believed stamps ever counts as time switched off. So nothing expires because a clock jumped.
+// Log time is uptime over all runs. A wall clock may be at 1970, jump by 55 years and come back; it
+// is believed only at or after both the build date and the newest stamp that was believed before,
+// and only the distance of two believed stamps ever counts as time switched off. So nothing expires
+// because a clock jumped.
 #pragma once
 
 #include <algorithm>
@@ -14,8 +15,9 @@ namespace leat::log {
 
 class LogTime {
 public:
-    void start(Instant now, std::uint64_t log_time_ms, std::uint64_t off_time_ms, std::int64_t trusted_wall_ms,
-               std::uint64_t trusted_at_log_time_ms, WallTime build_date) {
+    void start(Instant now, std::uint64_t log_time_ms, std::uint64_t off_time_ms,
+               std::int64_t trusted_wall_ms, std::uint64_t trusted_at_log_time_ms,
+               WallTime build_date) {
         started_ = now;
         base_ms_ = log_time_ms;
         off_ms_ = off_time_ms;
@@ -33,10 +35,11 @@ public:
             trusted_ = false;
             return;
         }
-        // The first believed stamp of this run against the last one of an earlier run: what lies between and
-        // was not uptime was spent switched off. Within a run a jump is just a jump.
+        // The first believed stamp of this run against the last one of an earlier run: what lies
+        // between and was not uptime was spent switched off. Within a run a jump is just a jump.
         if (!seen_trusted_ && trusted_wall_ms_ >= 0) {
-            const std::int64_t apart = wall_ms - trusted_wall_ms_ - static_cast<std::int64_t>(at - trusted_at_ms_);
+            const std::int64_t apart =
+                wall_ms - trusted_wall_ms_ - static_cast<std::int64_t>(at - trusted_at_ms_);
             if (apart > 0) off_ms_ += static_cast<std::uint64_t>(apart);
         }
         seen_trusted_ = trusted_ = true;
@@ -61,8 +64,9 @@ private:
     bool trusted_ = false, seen_trusted_ = false;
 };
 
-/// The wear knob (DESIGN.md section 3): a commit that fills no 16 KiB costs a whole flash page, so small ones
-/// go out at once only while a bucket of tokens lasts: 4 per second in the long run, 60,000 in a burst.
+/// The wear knob (DESIGN.md section 3): a commit that fills no 16 KiB costs a whole flash page, so
+/// small ones go out at once only while a bucket of tokens lasts: 4 per second in the long run,
+/// 60,000 in a burst.
 class Governor {
 public:
     explicit Governor(milliseconds interval) : interval_(interval) {}

@@ -26,12 +26,14 @@ void encode_commit_header(const CommitHeader& header, std::uint32_t salt, std::u
 }
 
 Result<CommitHeader> decode_commit_header(ByteView bytes, std::uint32_t salt) {
-    if (bytes.size() < commit_header_bytes || load_little<std::uint32_t>(bytes.data()) != commit_magic)
+    if (bytes.size() < commit_header_bytes ||
+        load_little<std::uint32_t>(bytes.data()) != commit_magic)
         return fail(Error::corrupt);
     const std::uint8_t* at = bytes.data();
     CommitHeader header;
     header.crc = load_little<std::uint32_t>(at + 4);
-    if (header.crc != crc32c(salt, bytes.subspan(8, commit_header_bytes - 8))) return fail(Error::corrupt);
+    if (header.crc != crc32c(salt, bytes.subspan(8, commit_header_bytes - 8)))
+        return fail(Error::corrupt);
     header.generation = load_little<std::uint64_t>(at + 8);
     header.sequence = load_little<std::uint64_t>(at + 16);
     header.bytes = load_little<std::uint32_t>(at + 24);
@@ -44,7 +46,8 @@ Result<CommitHeader> decode_commit_header(ByteView bytes, std::uint32_t salt) {
     header.kind = static_cast<CommitKind>(at[64]);
     header.flags = at[65];
     header.position = load_little<std::uint32_t>(at + 68);
-    if (header.used < commit_header_bytes || header.used > header.bytes) return fail(Error::corrupt);
+    if (header.used < commit_header_bytes || header.used > header.bytes)
+        return fail(Error::corrupt);
     return header;
 }
 
@@ -64,7 +67,8 @@ void Group::need(std::size_t bytes) {
     memory_.reserve(page_ + round_up(bytes, page_), entries_.empty() ? 0 : page_ + used_);
 }
 
-MutableBytes Group::add(FrameType type, std::uint32_t stream, std::uint32_t body, CommitId id, Instant now) {
+MutableBytes Group::add(FrameType type, std::uint32_t stream, std::uint32_t body, CommitId id,
+                        Instant now) {
     FrameHeader header;
     header.type = type;
     header.stream = stream;
@@ -126,10 +130,11 @@ bool Group::cut_at(std::uint32_t limit, Group& rest) {
         return true;
     }
     const bool batch = header.type == FrameType::append;  // so a batch has two parts at most
-    const std::uint32_t before = limit - entry.at;  // header and body of the part that stays
-    // The first part holds the whole batch header, so that its fields are known where it begins; the rest
-    // must not be only padding.
-    if (!batch || before < frame_header_bytes + batch_header_bytes || before - frame_header_bytes >= header.body_bytes)
+    const std::uint32_t before = limit - entry.at;        // header and body of the part that stays
+    // The first part holds the whole batch header, so that its fields are known where it begins;
+    // the rest must not be only padding.
+    if (!batch || before < frame_header_bytes + batch_header_bytes ||
+        before - frame_header_bytes >= header.body_bytes)
         return false;
     const std::uint32_t stays = before - frame_header_bytes;
     const std::uint32_t goes = header.body_bytes - stays;

@@ -1,8 +1,9 @@
 // Commits (FORMAT.md section 4), and the group that becomes one.
 //
-// A Group collects frames in memory that starts with room for a segment header page and a commit header, so
-// a commit is one aligned write even when it opens a segment. Checksums are made when it is known where the
-// group goes, because they are seeded with the segment's salt: a group whose write failed goes elsewhere.
+// A Group collects frames in memory that starts with room for a segment header page and a commit
+// header, so a commit is one aligned write even when it opens a segment. Checksums are made when it
+// is known where the group goes, because they are seeded with the segment's salt: a group whose
+// write failed goes elsewhere.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ struct CommitHeader {
     std::uint32_t position = 0;
     std::uint64_t age_ms() const { return log_time_ms + off_time_ms; }
 };
-void encode_commit_header(const CommitHeader& header, std::uint32_t salt, std::uint8_t* at);  ///< makes the CRC
+void encode_commit_header(const CommitHeader& header, std::uint32_t salt,
+                          std::uint8_t* at);  ///< makes the CRC
 /// fails: corrupt (magic, CRC under this salt). Where it belongs is for the caller to judge.
 Result<CommitHeader> decode_commit_header(ByteView bytes, std::uint32_t salt);
 
@@ -42,14 +44,22 @@ class AlignedBytes {
 public:
     explicit AlignedBytes(std::uint32_t align = 4096) : align_(align < 4096 ? 4096 : align) {}
     void reserve(std::size_t bytes, std::size_t keep);  ///< keeps the first `keep` bytes
-    void free() { memory_.reset(); capacity_ = 0; }
+    void free() {
+        memory_.reset();
+        capacity_ = 0;
+    }
     std::uint8_t* data() { return memory_.get(); }
     const std::uint8_t* data() const { return memory_.get(); }
     std::size_t capacity() const { return capacity_; }
-    void swap(AlignedBytes& other) { std::swap(memory_, other.memory_); std::swap(capacity_, other.capacity_); }
+    void swap(AlignedBytes& other) {
+        std::swap(memory_, other.memory_);
+        std::swap(capacity_, other.capacity_);
+    }
 
 private:
-    struct Free { void operator()(std::uint8_t* p) const; };
+    struct Free {
+        void operator()(std::uint8_t* p) const;
+    };
     std::unique_ptr<std::uint8_t[], Free> memory_;
     std::size_t capacity_ = 0;
     std::uint32_t align_;
@@ -67,29 +77,35 @@ public:
     };
 
     bool empty() const { return entries_.empty(); }
-    std::uint32_t used() const { return used_; }               ///< commit header and frames
+    std::uint32_t used() const { return used_; }  ///< commit header and frames
     std::uint32_t padded() const { return static_cast<std::uint32_t>(round_up(used_, page_)); }
     const std::vector<Entry>& entries() const { return entries_; }
     Instant first_came() const { return entries_.front().came; }
     CommitId last_id() const { return entries_.back().id; }
-    std::uint32_t payload_bytes() const { return payload_; }   ///< batch bytes
+    std::uint32_t payload_bytes() const { return payload_; }  ///< batch bytes
 
     /// Adds a frame of `body` bytes; returns where the body goes.
-    MutableBytes add(FrameType type, std::uint32_t stream, std::uint32_t body, CommitId id, Instant now);
+    MutableBytes add(FrameType type, std::uint32_t stream, std::uint32_t body, CommitId id,
+                     Instant now);
     /// The frame at `entry`, header first.
-    ByteView frame(const Entry& entry) const { return ByteView(commit() + entry.at, used_ - entry.at); }
+    ByteView frame(const Entry& entry) const {
+        return ByteView(commit() + entry.at, used_ - entry.at);
+    }
 
     /// Moves whole frames from entry `first` on to the front of `rest`, which is empty.
     void move_rest(std::size_t first, Group& rest);
-    /// Cuts at `limit` bytes, inside a batch if need be: the part before stays, the rest becomes `more`.
-    /// false: nothing was cut (no frame can be split there); then whole frames may still be moved.
+    /// Cuts at `limit` bytes, inside a batch if need be: the part before stays, the rest becomes
+    /// `more`. false: nothing was cut (no frame can be split there); then whole frames may still be
+    /// moved.
     bool cut_at(std::uint32_t limit, Group& rest);
-    /// The first frame is a `more` whose earlier part has this body: makes it one whole append again.
+    /// The first frame is a `more` whose earlier part has this body: makes it one whole append
+    /// again.
     void restore_first(ByteView part);
     /// How many entries fit whole into `limit` bytes.
     std::size_t entries_within(std::uint32_t limit) const;
 
-    /// Makes checksums, pads, and encodes the commit header. Returns the bytes from the commit header on.
+    /// Makes checksums, pads, and encodes the commit header. Returns the bytes from the commit
+    /// header on.
     ByteView finish(CommitHeader header, std::uint32_t salt);
     /// The same with a segment header page in front.
     ByteView finish_opening(CommitHeader header, std::uint32_t salt, ByteView segment_header);

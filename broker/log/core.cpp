@@ -8,7 +8,8 @@ std::optional<FrameReplay::Batch> FrameReplay::on_frame(const FrameHeader& heade
     const bool first = first_;
     first_ = false;
     if (header.type == FrameType::more) {
-        if (!part_ || !first || header.stream != part_->batch.stream || header.before_bytes != part_->have) {
+        if (!part_ || !first || header.stream != part_->batch.stream ||
+            header.before_bytes != part_->have) {
             part_.reset();
             return std::nullopt;
         }
@@ -41,10 +42,12 @@ std::optional<FrameReplay::Batch> FrameReplay::on_frame(const FrameHeader& heade
                                 fact->sequence != 0 ? fact->sequence : sequence_);
             return std::nullopt;
         case FrameType::log_start:
-            if (body.size() >= 8) index_->on_log_start(header.stream, load_little<std::int64_t>(body.data()));
+            if (body.size() >= 8)
+                index_->on_log_start(header.stream, load_little<std::int64_t>(body.data()));
             return std::nullopt;
         case FrameType::log_end:
-            if (body.size() >= 8) index_->on_log_end(header.stream, load_little<std::int64_t>(body.data()));
+            if (body.size() >= 8)
+                index_->on_log_end(header.stream, load_little<std::int64_t>(body.data()));
             return std::nullopt;
         case FrameType::dropped:
             index_->on_dropped(header.stream);
@@ -69,7 +72,8 @@ void note_timestamp(Stream& stream, std::int64_t timestamp, Offset offset) {
 
 }  // namespace
 
-void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment, const FrameReplay::Batch& batch) {
+void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment,
+                         const FrameReplay::Batch& batch) {
     Stream* stream = core.streams.find(batch.stream);
     if (stream == nullptr) return;  // dropped while the commit was under way
     StreamInSegment& here = index.streams[batch.stream];
@@ -81,7 +85,8 @@ void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment,
     }
     stream->state.flushed = std::max(stream->state.flushed, batch.fields.end_offset());
     stream->flushed_bytes += batch.fields.total_bytes;
-    note_timestamp(*stream, batch.fields.max_timestamp, batch.fields.base_offset + batch.fields.last_offset_delta);
+    note_timestamp(*stream, batch.fields.max_timestamp,
+                   batch.fields.base_offset + batch.fields.last_offset_delta);
     stream->grow_newest(stream->flushed_max_timestamp);
     here.stream_max_timestamp = stream->flushed_max_timestamp;
 }
@@ -100,7 +105,8 @@ void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment) {
         state.log_start = std::max(state.log_start, here.log_start);
         state.flushed = state.log_end;
         if (!here.holds_batches()) continue;
-        const bool in_anchors = !stream.anchors.empty() && stream.anchors.back().segment == segment &&
+        const bool in_anchors = !stream.anchors.empty() &&
+                                stream.anchors.back().segment == segment &&
                                 stream.anchors.back().first_offset == here.first_offset;
         if (here.ordinal == 0 ? !in_anchors : here.ordinal > stream.ordinal) {
             if (here.ordinal != 0) stream.ordinal = here.ordinal - 1;
@@ -113,15 +119,19 @@ void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment) {
         }
         // The checkpoint may already count a part of this segment: only what is behind it is added.
         const double span = static_cast<double>(here.end_offset - here.first_offset);
-        const double fresh = static_cast<double>(here.end_offset - std::max(here.first_offset, std::min(known_end, here.end_offset)));
-        state.bytes += static_cast<std::int64_t>(static_cast<double>(here.batch_bytes) * (span > 0 ? fresh / span : 0));
+        const double fresh = static_cast<double>(
+            here.end_offset - std::max(here.first_offset, std::min(known_end, here.end_offset)));
+        state.bytes += static_cast<std::int64_t>(static_cast<double>(here.batch_bytes) *
+                                                 (span > 0 ? fresh / span : 0));
         stream.flushed_bytes = state.bytes;
         note_timestamp(stream, here.max_timestamp, here.max_timestamp_offset);
         stream.grow_newest(stream.flushed_max_timestamp);
-        here.stream_max_timestamp = std::max(here.stream_max_timestamp, stream.flushed_max_timestamp);
+        here.stream_max_timestamp =
+            std::max(here.stream_max_timestamp, stream.flushed_max_timestamp);
     }
     for (const auto& [key, producer] : index.producers)
-        if (core.streams.find(key.stream) != nullptr) core.producers.restore(key.stream, key.producer_id, producer);
+        if (core.streams.find(key.stream) != nullptr)
+            core.producers.restore(key.stream, key.producer_id, producer);
     for (const auto& [key, fact] : index.facts) core.facts.restore(key, fact.value, fact.sequence);
 }
 

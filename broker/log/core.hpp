@@ -1,5 +1,5 @@
-// What the parts of the log share: the device, the tables in RAM, time and counters. Plain data; the parts
-// (arrivals, checkpoint writer, reader, upkeep) each own one job on it.
+// What the parts of the log share: the device, the tables in RAM, time and counters. Plain data;
+// the parts (arrivals, checkpoint writer, reader, upkeep) each own one job on it.
 #pragma once
 
 #include <string>
@@ -16,21 +16,31 @@ namespace leat::log {
 
 /// Mistakes that tests switch on to prove that they would be seen. All off in every real log.
 struct SeededFaults {
-    bool stale_accepted = false;        ///< no generation, no sequence, no run, one salt for all
-    bool checksums_ignored = false;     ///< a CRC that covers nothing
-    bool acknowledge_early = false;     ///< flushed_commit moves when the write is submitted
-    bool superblock_first = false;      ///< names a checkpoint before its end record is durable
-    bool recycle_early = false;         ///< frees a segment whose facts are in no newer checkpoint
-    bool log_start_undurable = false;   ///< frees a segment before the log start that allows it is durable
+    bool stale_accepted = false;     ///< no generation, no sequence, no run, one salt for all
+    bool checksums_ignored = false;  ///< a CRC that covers nothing
+    bool acknowledge_early = false;  ///< flushed_commit moves when the write is submitted
+    bool superblock_first = false;   ///< names a checkpoint before its end record is durable
+    bool recycle_early = false;      ///< frees a segment whose facts are in no newer checkpoint
+    bool log_start_undurable =
+        false;  ///< frees a segment before the log start that allows it is durable
     bool predecessor_end_ignored = false;  ///< takes bytes behind a predecessor's valid end
-    bool moved_moves_end = false;       ///< a moved frame advances the log end
+    bool moved_moves_end = false;          ///< a moved frame advances the log end
 };
 
-enum class Owner : std::uint8_t { arrivals = 1, checkpoint = 2, superblock = 3, reads = 4, zeroing = 5 };
+enum class Owner : std::uint8_t {
+    arrivals = 1,
+    checkpoint = 2,
+    superblock = 3,
+    reads = 4,
+    zeroing = 5
+};
 
 struct Core {
     Core(port::Storage& device, port::Entropy& random, LogConfig settings)
-        : storage(device), entropy(random), config(std::move(settings)), producers(config.producers_max),
+        : storage(device),
+          entropy(random),
+          config(std::move(settings)),
+          producers(config.producers_max),
           governor(config.commit_interval) {}
 
     port::Storage& storage;
@@ -51,24 +61,29 @@ struct Core {
     LogCounters counters;
     std::string cut_text;
     bool was_sealed = false, foreign_device = false, read_only = false;
-    bool superblock_broken = false;  ///< a write of it failed: nothing the old checkpoint needs is recycled
+    bool superblock_broken =
+        false;  ///< a write of it failed: nothing the old checkpoint needs is recycled
 
     CommitId next_id = 1, flushed_id = 0;
-    std::uint64_t redo_place = 1;       ///< of the durable checkpoint: segments of the ring before it are not needed to recover
+    std::uint64_t redo_place =
+        1;  ///< of the durable checkpoint: segments of the ring before it are not needed to recover
     std::uint64_t checkpoint_number = 0;  ///< of that checkpoint
     std::uint64_t last_ticket = 0;
 
     std::uint64_t address(std::uint32_t segment, std::uint64_t position) const {
         return super.pool_start + std::uint64_t{segment} * segment_bytes + position;
     }
-    std::uint64_t ticket(Owner owner) { return std::uint64_t{static_cast<std::uint8_t>(owner)} << 56 | ++last_ticket; }
+    std::uint64_t ticket(Owner owner) {
+        return std::uint64_t{static_cast<std::uint8_t>(owner)} << 56 | ++last_ticket;
+    }
     static Owner owner_of(std::uint64_t ticket) { return static_cast<Owner>(ticket >> 56); }
     std::uint64_t next_generation() { return std::uint64_t{run} << 32 | ++opened; }
     std::uint32_t make_salt() {
         if (faults.stale_accepted) return 0x5A17;
         std::uint8_t bytes[4] = {};
         if (!entropy.fill(bytes)) {  // without entropy the generation and the sequence still hold
-            store_little<std::uint32_t>(bytes, static_cast<std::uint32_t>(run * 2654435761u + opened * 40503u));
+            store_little<std::uint32_t>(
+                bytes, static_cast<std::uint32_t>(run * 2654435761u + opened * 40503u));
         }
         return load_little<std::uint32_t>(bytes);
     }
@@ -82,12 +97,14 @@ struct Core {
         return header;
     }
     std::uint32_t group_bytes_max() const {
-        return std::max<std::uint32_t>(16 * KiB, std::min(config.group_bytes_max, segment_bytes / 4));
+        return std::max<std::uint32_t>(16 * KiB,
+                                       std::min(config.group_bytes_max, segment_bytes / 4));
     }
     std::uint32_t max_batch_bytes() const { return segment_bytes / 2; }
 };
 
-/// Turns the frames of commits into a SegmentIndex; the parts of a batch that spans commits come together here.
+/// Turns the frames of commits into a SegmentIndex; the parts of a batch that spans commits come
+/// together here.
 class FrameReplay {
 public:
     struct Batch {
@@ -96,15 +113,26 @@ public:
         std::uint32_t position;
     };
     explicit FrameReplay(SegmentIndex& index) : index_(&index) {}
-    void reset(SegmentIndex& index) { index_ = &index; part_.reset(); }
+    void reset(SegmentIndex& index) {
+        index_ = &index;
+        part_.reset();
+    }
     /// A commit begins: a part that its first frame does not continue is void.
-    void begin_commit(std::uint64_t sequence, std::uint64_t age_ms) { sequence_ = sequence; age_ms_ = age_ms; first_ = true; }
+    void begin_commit(std::uint64_t sequence, std::uint64_t age_ms) {
+        sequence_ = sequence;
+        age_ms_ = age_ms;
+        first_ = true;
+    }
     /// `frame` is checked. Returns a batch when its last byte is in.
-    std::optional<Batch> on_frame(const FrameHeader& header, ByteView frame, std::uint32_t position);
+    std::optional<Batch> on_frame(const FrameHeader& header, ByteView frame,
+                                  std::uint32_t position);
     bool has_part() const { return part_.has_value(); }
 
 private:
-    struct Part { Batch batch; std::uint32_t have; };
+    struct Part {
+        Batch batch;
+        std::uint32_t have;
+    };
     SegmentIndex* index_;
     std::optional<Part> part_;
     std::uint64_t sequence_ = 0, age_ms_ = 0;
@@ -112,7 +140,8 @@ private:
 };
 
 /// A batch of the open segment has become durable.
-void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment, const FrameReplay::Batch& batch);
+void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment,
+                         const FrameReplay::Batch& batch);
 /// Recovery: everything that `segment` tells, from its footer or from its frames.
 void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment);
 /// Takes streams, facts and producers back to what is durable.

@@ -5,7 +5,8 @@
 namespace leat::log {
 
 void encode_fact_body(const FactBody& fact, MutableBytes into) {
-    LEAT_CHECK(into.size() == fact_body_bytes + fact.key.size() + fact.value.size() && fact.key.size() <= 0xFFFF);
+    LEAT_CHECK(into.size() == fact_body_bytes + fact.key.size() + fact.value.size() &&
+               fact.key.size() <= 0xFFFF);
     into[0] = fact.kind;
     into[1] = 0;
     store_little<std::uint16_t>(into.data() + 2, static_cast<std::uint16_t>(fact.key.size()));
@@ -65,7 +66,8 @@ void Facts::put(const std::string& key, std::optional<std::string> value, Commit
         set(key, std::nullopt);
 }
 
-void Facts::restore(const std::string& key, std::optional<std::string> value, std::uint64_t sequence) {
+void Facts::restore(const std::string& key, std::optional<std::string> value,
+                    std::uint64_t sequence) {
     const Fact* before = find(key);
     if (before && before->sequence > sequence) return;
     if (value)
@@ -78,7 +80,8 @@ void Facts::durable(CommitId id, std::uint64_t sequence) {
     std::size_t done = 0;
     for (; done < undo_.size() && undo_[done].id <= id; ++done) {
         const auto found = facts_.find(undo_[done].key);
-        if (found != facts_.end() && found->second.id == undo_[done].id) found->second.sequence = sequence;
+        if (found != facts_.end() && found->second.id == undo_[done].id)
+            found->second.sequence = sequence;
     }
     undo_.erase(undo_.begin(), undo_.begin() + static_cast<std::ptrdiff_t>(done));
 }

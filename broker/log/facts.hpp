@@ -1,5 +1,5 @@
-// Facts: (kind, key) -> value, latest wins, opaque here. All of them live in RAM; on flash they are frames,
-// footers and checkpoints.
+// Facts: (kind, key) -> value, latest wins, opaque here. All of them live in RAM; on flash they are
+// frames, footers and checkpoints.
 #pragma once
 
 #include <functional>

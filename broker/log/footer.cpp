@@ -69,14 +69,16 @@ Result<StreamInSegment> get_stream(ByteView body) {
 
 /// Walks the frames of a footer: visit(header, body) says whether to go on.
 template <class Visit>
-Status walk(ByteView bytes, const CommitHeader& commit, std::uint32_t salt, bool check, Visit visit) {
+Status walk(ByteView bytes, const CommitHeader& commit, std::uint32_t salt, bool check,
+            Visit visit) {
     std::size_t at = commit_header_bytes;
     for (std::uint32_t i = 0; i < commit.frames; ++i) {
         if (at + frame_header_bytes > commit.used) return fail(Error::corrupt);
         const FrameHeader header = decode_frame_header(bytes.data() + at);
         if (header.header_bytes < frame_header_bytes || header.padded_bytes() > commit.used - at)
             return fail(Error::corrupt);
-        if (check && frame_crc(salt, bytes.subspan(at), header) != header.crc) return fail(Error::corrupt);
+        if (check && frame_crc(salt, bytes.subspan(at), header) != header.crc)
+            return fail(Error::corrupt);
         if (!visit(header, bytes.subspan(at + header.header_bytes, header.body_bytes))) return ok();
         at += header.padded_bytes();
     }
@@ -107,7 +109,8 @@ StreamInSegment& SegmentIndex::touch(StreamId stream) {
     return found->second;
 }
 
-void SegmentIndex::on_batch(StreamId id, const BatchFields& fields, std::uint32_t position, std::uint64_t age_ms) {
+void SegmentIndex::on_batch(StreamId id, const BatchFields& fields, std::uint32_t position,
+                            std::uint64_t age_ms) {
     StreamInSegment& stream = touch(id);
     if (stream.first_offset < 0) stream.first_offset = fields.base_offset;
     stream.end_offset = std::max(stream.end_offset, fields.end_offset());
@@ -120,8 +123,9 @@ void SegmentIndex::on_batch(StreamId id, const BatchFields& fields, std::uint32_
     stream.last_age_ms = age_ms;
     ++stream.batches;
     const auto delta = static_cast<std::uint64_t>(fields.base_offset - stream.first_offset);
-    if (delta <= UINT32_MAX && (stream.points.empty() || stream.points.back().position / point_block_bytes !=
-                                                             position / point_block_bytes)) {
+    if (delta <= UINT32_MAX &&
+        (stream.points.empty() ||
+         stream.points.back().position / point_block_bytes != position / point_block_bytes)) {
         stream.points.push_back({static_cast<std::uint32_t>(delta), position});
         footer_bytes_ += 8;
     }
@@ -145,7 +149,8 @@ void SegmentIndex::on_fact(const FactBody& fact, bool erased, std::uint64_t sequ
     found->second.value =
         erased ? std::nullopt : std::optional<std::string>(std::string(text_of(fact.value)));
     found->second.sequence = sequence;
-    footer_bytes_ += frame_cost(fact_body_bytes + fact.key.size() + (erased ? 0 : fact.value.size()));
+    footer_bytes_ +=
+        frame_cost(fact_body_bytes + fact.key.size() + (erased ? 0 : fact.value.size()));
 }
 
 void SegmentIndex::on_log_start(StreamId id, Offset offset) {
@@ -162,7 +167,8 @@ std::uint32_t footer_growth(FrameType type, std::uint32_t body_bytes) {
     switch (type) {
         // A stream, one point, its links, and a producer with one batch more.
         case FrameType::append:
-            return frame_cost(stream_body_bytes) + 8 + static_cast<std::uint32_t>(levels_max * link_bytes) +
+            return frame_cost(stream_body_bytes) + 8 +
+                   static_cast<std::uint32_t>(levels_max * link_bytes) +
                    frame_cost(producer_body_bytes(0)) + 24;
         case FrameType::fact:
         case FrameType::fact_erased:
@@ -172,8 +178,9 @@ std::uint32_t footer_growth(FrameType type, std::uint32_t body_bytes) {
     }
 }
 
-std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader header, std::uint32_t salt,
-                                        std::uint32_t page_bytes, std::uint32_t segment_bytes) {
+std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader header,
+                                        std::uint32_t salt, std::uint32_t page_bytes,
+                                        std::uint32_t segment_bytes) {
     std::vector<std::uint8_t> out(commit_header_bytes), body;
     header.frames = 0;
     const auto add = [&](FrameType type, StreamId stream) {
@@ -207,7 +214,8 @@ std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader 
     }
     header.kind = CommitKind::footer;
     header.used = static_cast<std::uint32_t>(out.size());
-    header.bytes = static_cast<std::uint32_t>(round_up(out.size() + footer_trailer_bytes, page_bytes));
+    header.bytes =
+        static_cast<std::uint32_t>(round_up(out.size() + footer_trailer_bytes, page_bytes));
     if (header.bytes > segment_bytes - page_bytes) return {};
     header.position = segment_bytes - header.bytes;
     for (std::size_t at = commit_header_bytes; at < header.used;) {
@@ -221,20 +229,23 @@ std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader 
     store_little<std::uint64_t>(trailer + 8, header.generation);
     store_little<std::uint32_t>(trailer + 16, header.position);
     store_little<std::uint32_t>(trailer + 20, header.bytes);
-    store_little<std::uint32_t>(trailer + 4, crc32c(salt, ByteView(trailer + 8, footer_trailer_bytes - 8)));
+    store_little<std::uint32_t>(trailer + 4,
+                                crc32c(salt, ByteView(trailer + 8, footer_trailer_bytes - 8)));
     return out;
 }
 
-std::optional<FooterTrailer> decode_trailer(ByteView last, std::uint64_t generation, std::uint32_t salt,
-                                            std::uint32_t segment_bytes) {
+std::optional<FooterTrailer> decode_trailer(ByteView last, std::uint64_t generation,
+                                            std::uint32_t salt, std::uint32_t segment_bytes) {
     LEAT_CHECK(last.size() == footer_trailer_bytes);
     const std::uint8_t* at = last.data();
     if (load_little<std::uint32_t>(at) != trailer_magic ||
         load_little<std::uint32_t>(at + 4) != crc32c(salt, last.subspan(8)) ||
         load_little<std::uint64_t>(at + 8) != generation)
         return std::nullopt;
-    const FooterTrailer trailer{load_little<std::uint32_t>(at + 16), load_little<std::uint32_t>(at + 20)};
-    if (trailer.position >= segment_bytes || trailer.bytes != segment_bytes - trailer.position) return std::nullopt;
+    const FooterTrailer trailer{load_little<std::uint32_t>(at + 16),
+                                load_little<std::uint32_t>(at + 20)};
+    if (trailer.position >= segment_bytes || trailer.bytes != segment_bytes - trailer.position)
+        return std::nullopt;
     return trailer;
 }
 
@@ -245,48 +256,53 @@ Result<SegmentIndex> decode_footer(ByteView bytes, std::uint64_t generation, std
         return fail(Error::corrupt);
     SegmentIndex index;
     bool good = true;
-    const Status walked = walk(bytes, *commit, salt, true, [&](const FrameHeader& header, ByteView body) {
-        if (header.type == FrameType::footer_summary) {
-            LittleReader in(body);
-            index.data_end = in.get<std::uint32_t>();
-            const auto count = in.get<std::uint32_t>();
-            index.last_sequence = in.get<std::uint64_t>();
-            index.last_age_ms = in.get<std::uint64_t>();
-            index.batch_bytes = in.get<std::uint64_t>();
-            for (std::uint32_t i = 0; i < count && i < candidates_max; ++i)
-                index.candidates.push_back(in.get<std::uint32_t>());
-            good = good && in.ok();
-        } else if (header.type == FrameType::footer_stream) {
-            Result<StreamInSegment> stream = get_stream(body);
-            if (stream) index.streams[header.stream] = std::move(*stream);
-            good = good && stream;
-        } else if (header.type == FrameType::footer_producer) {
-            const Result<DecodedProducer> producer = decode_producer(body);
-            if (producer) index.producers[{header.stream, producer->producer_id}] = producer->producer;
-            good = good && producer;
-        } else if (header.type == FrameType::fact || header.type == FrameType::fact_erased) {
-            const Result<FactBody> fact = decode_fact_body(body);
-            if (fact) index.on_fact(*fact, header.type == FrameType::fact_erased, fact->sequence);
-            good = good && fact;
-        }
-        index.forbids_writing = index.forbids_writing || header.forbids_writing();
-        return good;
-    });
+    const Status walked =
+        walk(bytes, *commit, salt, true, [&](const FrameHeader& header, ByteView body) {
+            if (header.type == FrameType::footer_summary) {
+                LittleReader in(body);
+                index.data_end = in.get<std::uint32_t>();
+                const auto count = in.get<std::uint32_t>();
+                index.last_sequence = in.get<std::uint64_t>();
+                index.last_age_ms = in.get<std::uint64_t>();
+                index.batch_bytes = in.get<std::uint64_t>();
+                for (std::uint32_t i = 0; i < count && i < candidates_max; ++i)
+                    index.candidates.push_back(in.get<std::uint32_t>());
+                good = good && in.ok();
+            } else if (header.type == FrameType::footer_stream) {
+                Result<StreamInSegment> stream = get_stream(body);
+                if (stream) index.streams[header.stream] = std::move(*stream);
+                good = good && stream;
+            } else if (header.type == FrameType::footer_producer) {
+                const Result<DecodedProducer> producer = decode_producer(body);
+                if (producer)
+                    index.producers[{header.stream, producer->producer_id}] = producer->producer;
+                good = good && producer;
+            } else if (header.type == FrameType::fact || header.type == FrameType::fact_erased) {
+                const Result<FactBody> fact = decode_fact_body(body);
+                if (fact)
+                    index.on_fact(*fact, header.type == FrameType::fact_erased, fact->sequence);
+                good = good && fact;
+            }
+            index.forbids_writing = index.forbids_writing || header.forbids_writing();
+            return good;
+        });
     if (!walked || !good) return fail(Error::corrupt);
     return index;
 }
 
 Result<StreamInSegment> find_in_footer(ByteView bytes, StreamId stream) {
-    // Checked as a whole when it was read (decode_footer or the cache), so only lengths matter here.
+    // Checked as a whole when it was read (decode_footer or the cache), so only lengths matter
+    // here.
     CommitHeader commit;
     commit.used = load_little<std::uint32_t>(bytes.data() + 28);
     commit.frames = load_little<std::uint32_t>(bytes.data() + 32);
     Result<StreamInSegment> found = fail(Error::not_found);
-    const Status walked = walk(bytes, commit, 0, false, [&](const FrameHeader& header, ByteView body) {
-        if (header.type != FrameType::footer_stream || header.stream != stream) return true;
-        found = get_stream(body);
-        return false;
-    });
+    const Status walked =
+        walk(bytes, commit, 0, false, [&](const FrameHeader& header, ByteView body) {
+            if (header.type != FrameType::footer_stream || header.stream != stream) return true;
+            found = get_stream(body);
+            return false;
+        });
     if (!walked) return fail(Error::corrupt);
     return found;
 }

@@ -1,6 +1,6 @@
 // What one segment holds: the index of an open segment in RAM, the footer of a sealed one on flash
-// (FORMAT.md section 6). Both are the same object: reading the frames of a segment and reading its footer
-// give equal SegmentIndexes, so recovery and reads have one path.
+// (FORMAT.md section 6). Both are the same object: reading the frames of a segment and reading its
+// footer give equal SegmentIndexes, so recovery and reads have one path.
 #pragma once
 
 #include <map>
@@ -17,7 +17,8 @@
 namespace leat::log {
 
 constexpr std::uint32_t footer_trailer_bytes = 32;
-constexpr std::uint32_t point_block_bytes = 16 * 1024;  ///< one point per stream in each block of this size
+constexpr std::uint32_t point_block_bytes =
+    16 * 1024;  ///< one point per stream in each block of this size
 
 struct Point {
     std::uint32_t offset_delta = 0;  ///< from the stream's first offset in this segment
@@ -27,7 +28,7 @@ struct Point {
 struct StreamInSegment {
     Offset first_offset = -1;  ///< -1: no batch of it here
     Offset end_offset = -1;
-    Offset log_start = -1;     ///< -1: not told here
+    Offset log_start = -1;  ///< -1: not told here
     Offset raised_end = -1;
     std::uint64_t batch_bytes = 0;
     std::int64_t max_timestamp = -1;
@@ -57,15 +58,19 @@ struct SegmentIndex {
     bool forbids_writing = false;           ///< a frame of a later program that says so
     std::vector<std::uint32_t> candidates;  ///< filled when the footer is written
 
-    void on_batch(StreamId stream, const BatchFields& fields, std::uint32_t position, std::uint64_t age_ms);
+    void on_batch(StreamId stream, const BatchFields& fields, std::uint32_t position,
+                  std::uint64_t age_ms);
     void on_fact(const FactBody& fact, bool erased, std::uint64_t sequence);
     void on_log_start(StreamId stream, Offset offset);
     void on_log_end(StreamId stream, Offset offset);
     void on_dropped(StreamId stream);
 
-    /// An upper bound of what the footer takes, kept as things are added: the open segment leaves that free.
+    /// An upper bound of what the footer takes, kept as things are added: the open segment leaves
+    /// that free.
     std::uint32_t footer_bytes_bound() const { return footer_bytes_; }
-    void add_links(std::size_t count) { footer_bytes_ += static_cast<std::uint32_t>(count * link_bytes); }
+    void add_links(std::size_t count) {
+        footer_bytes_ += static_cast<std::uint32_t>(count * link_bytes);
+    }
 
 private:
     StreamInSegment& touch(StreamId stream);
@@ -75,16 +80,18 @@ private:
 /// What one more frame may add to a footer at most.
 std::uint32_t footer_growth(FrameType type, std::uint32_t body_bytes);
 
-/// The footer as one commit that ends at the segment's end; `header` has all but lengths and position.
-/// returns  the bytes to write at segment_bytes - size; empty: larger than a segment (only made of damage)
-std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader header, std::uint32_t salt,
-                                        std::uint32_t page_bytes, std::uint32_t segment_bytes);
+/// The footer as one commit that ends at the segment's end; `header` has all but lengths and
+/// position. returns  the bytes to write at segment_bytes - size; empty: larger than a segment
+/// (only made of damage)
+std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader header,
+                                        std::uint32_t salt, std::uint32_t page_bytes,
+                                        std::uint32_t segment_bytes);
 struct FooterTrailer {
     std::uint32_t position = 0, bytes = 0;
 };
 /// `last`: the last 32 bytes of the segment.
-std::optional<FooterTrailer> decode_trailer(ByteView last, std::uint64_t generation, std::uint32_t salt,
-                                            std::uint32_t segment_bytes);
+std::optional<FooterTrailer> decode_trailer(ByteView last, std::uint64_t generation,
+                                            std::uint32_t salt, std::uint32_t segment_bytes);
 /// `bytes`: the whole footer. fails: corrupt
 Result<SegmentIndex> decode_footer(ByteView bytes, std::uint64_t generation, std::uint32_t salt);
 /// Only one stream out of it, without building the rest; not_found if it is not there.

@@ -40,7 +40,8 @@ void seal_frame(std::uint32_t salt, MutableBytes frame) {
     store_little<std::uint32_t>(frame.data() + 4, frame_crc(salt, frame, header));
 }
 
-void put_frame(std::vector<std::uint8_t>& out, FrameType type, std::uint32_t stream, ByteView body) {
+void put_frame(std::vector<std::uint8_t>& out, FrameType type, std::uint32_t stream,
+               ByteView body) {
     FrameHeader header;
     header.type = type;
     header.stream = stream;
@@ -65,16 +66,17 @@ Result<BatchFields> read_batch_fields(ByteView batch) {
     fields.producer_id = load_big<std::int64_t>(at + 43);
     fields.producer_epoch = load_big<std::int16_t>(at + 51);
     fields.base_sequence = load_big<std::int32_t>(at + 53);
-    if (at[16] != 2 || length < static_cast<std::int32_t>(batch_header_bytes - 12) || fields.last_offset_delta < 0 ||
-        fields.base_offset < 0 || fields.base_offset > INT64_MAX - fields.last_offset_delta - 1)
+    if (at[16] != 2 || length < static_cast<std::int32_t>(batch_header_bytes - 12) ||
+        fields.last_offset_delta < 0 || fields.base_offset < 0 ||
+        fields.base_offset > INT64_MAX - fields.last_offset_delta - 1)
         return fail(Error::malformed);
     fields.total_bytes = static_cast<std::uint32_t>(length) + 12;
     return fields;
 }
 
 bool batch_crc_ok(ByteView batch) {
-    return batch.size() >= batch_header_bytes &&
-           crc32c(0, batch.subspan(outside_kafka_crc)) == load_big<std::uint32_t>(batch.data() + 17);
+    return batch.size() >= batch_header_bytes && crc32c(0, batch.subspan(outside_kafka_crc)) ==
+                                                     load_big<std::uint32_t>(batch.data() + 17);
 }
 
 }  // namespace leat::log

@@ -10,35 +10,54 @@
 namespace leat::log {
 
 enum class FrameType : std::uint8_t {
-    padding = 0, append = 1, moved = 2, more = 3, fact = 4, fact_erased = 5, log_start = 6, log_end = 7, dropped = 8,
-    loss = 9, footer_summary = 16, footer_stream = 17, footer_producer = 18, checkpoint_begin = 32,
-    checkpoint_stream = 33, checkpoint_segments = 34, checkpoint_end = 40,
+    padding = 0,
+    append = 1,
+    moved = 2,
+    more = 3,
+    fact = 4,
+    fact_erased = 5,
+    log_start = 6,
+    log_end = 7,
+    dropped = 8,
+    loss = 9,
+    footer_summary = 16,
+    footer_stream = 17,
+    footer_producer = 18,
+    checkpoint_begin = 32,
+    checkpoint_stream = 33,
+    checkpoint_segments = 34,
+    checkpoint_end = 40,
 };
-constexpr std::uint8_t frame_continues = 1;      ///< flag: the body goes on in a `more` frame
-constexpr std::uint8_t frame_must_know = 0x80;   ///< flag: who does not know the type must not write here
+constexpr std::uint8_t frame_continues = 1;  ///< flag: the body goes on in a `more` frame
+constexpr std::uint8_t frame_must_know =
+    0x80;  ///< flag: who does not know the type must not write here
 constexpr std::uint32_t frame_header_bytes = 24;
 constexpr std::uint32_t batch_header_bytes = 61;  ///< RecordBatch v2 (KIP-98)
-constexpr std::uint32_t outside_kafka_crc = 21;   ///< its first bytes, which Kafka's own CRC leaves out
+constexpr std::uint32_t outside_kafka_crc =
+    21;  ///< its first bytes, which Kafka's own CRC leaves out
 
 struct FrameHeader {
     FrameType type = FrameType::padding;
     std::uint8_t flags = 0;
     std::uint16_t header_bytes = frame_header_bytes;
     std::uint32_t crc = 0;
-    std::uint32_t body_bytes = 0;    ///< in this frame
+    std::uint32_t body_bytes = 0;  ///< in this frame
     std::uint32_t stream = 0;
     std::uint32_t total_bytes = 0;   ///< of the whole body
     std::uint32_t before_bytes = 0;  ///< of it before this frame
 
     bool known() const {
         const auto code = static_cast<std::uint8_t>(type);
-        return (code >= 1 && code <= 9) || (code >= 16 && code <= 18) || (code >= 32 && code <= 34) || code == 40;
+        return (code >= 1 && code <= 9) || (code >= 16 && code <= 18) ||
+               (code >= 32 && code <= 34) || code == 40;
     }
     /// Written by a later program that says: who does not know me must keep off this log.
     bool forbids_writing() const { return !known() && (flags & frame_must_know) != 0; }
     bool continues() const { return (flags & frame_continues) != 0; }
     bool holds_batch() const { return type == FrameType::append || type == FrameType::moved; }
-    std::uint64_t padded_bytes() const { return round_up(std::uint64_t{header_bytes} + body_bytes, 8); }
+    std::uint64_t padded_bytes() const {
+        return round_up(std::uint64_t{header_bytes} + body_bytes, 8);
+    }
     /// How many bytes of the body the frame's own CRC covers.
     std::uint32_t covered_bytes() const {
         if (type == FrameType::more) return 0;

@@ -7,7 +7,8 @@
 
 namespace leat::log {
 
-void Stream::enter_segment(std::uint32_t segment, Offset first_offset, std::uint32_t anchors_limit) {
+void Stream::enter_segment(std::uint32_t segment, Offset first_offset,
+                           std::uint32_t anchors_limit) {
     grow_newest(flushed_max_timestamp);
     ++ordinal;
     const Link link{first_offset, flushed_max_timestamp, segment, ordinal};
@@ -22,10 +23,11 @@ void Stream::enter_segment(std::uint32_t segment, Offset first_offset, std::uint
         }
     }
     if (anchors.size() >= anchors_limit) {
-        // Those stay whose ordinals the smallest power of two divides that makes room: they lie evenly, and the
-        // links of each reach its neighbour in log2 steps.
+        // Those stay whose ordinals the smallest power of two divides that makes room: they lie
+        // evenly, and the links of each reach its neighbour in log2 steps.
         for (std::uint32_t stride = 2; anchors.size() > anchors_limit / 4 * 3; stride *= 2)
-            std::erase_if(anchors, [stride](const Link& anchor) { return anchor.ordinal % stride != 0; });
+            std::erase_if(anchors,
+                          [stride](const Link& anchor) { return anchor.ordinal % stride != 0; });
     }
     anchors.push_back(link);
 }
@@ -46,8 +48,9 @@ void Stream::prune_anchors() {
 Located locate(const Stream& stream, Offset target) {
     const auto& anchors = stream.anchors;
     if (anchors.empty()) return {};
-    const auto after = std::upper_bound(anchors.begin(), anchors.end(), target,
-                                        [](Offset offset, const Link& link) { return offset < link.first_offset; });
+    const auto after = std::upper_bound(
+        anchors.begin(), anchors.end(), target,
+        [](Offset offset, const Link& link) { return offset < link.first_offset; });
     if (after == anchors.end()) return {anchors.back(), true, true};
     if (after != anchors.begin() && std::prev(after)->ordinal + 1 == after->ordinal)
         return {*std::prev(after), true, true};
@@ -56,8 +59,9 @@ Located locate(const Stream& stream, Offset target) {
 
 Located locate_time(const Stream& stream, std::int64_t target) {
     const auto& anchors = stream.anchors;
-    const auto at = std::lower_bound(anchors.begin(), anchors.end(), target,
-                                     [](const Link& link, std::int64_t time) { return link.max_timestamp < time; });
+    const auto at = std::lower_bound(
+        anchors.begin(), anchors.end(), target,
+        [](const Link& link, std::int64_t time) { return link.max_timestamp < time; });
     if (at == anchors.end()) return {};
     return {*at, at != anchors.begin() && std::prev(at)->ordinal + 1 == at->ordinal, true};
 }

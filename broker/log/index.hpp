@@ -1,5 +1,6 @@
-// Streams, and how a record is found again: 48 bytes per segment (segment.hpp) and at most 64 anchors per
-// stream in RAM; between two anchors the links in the footers lead to any segment in log2 steps.
+// Streams, and how a record is found again: 48 bytes per segment (segment.hpp) and at most 64
+// anchors per stream in RAM; between two anchors the links in the footers lead to any segment in
+// log2 steps.
 #pragma once
 
 #include <map>
@@ -11,7 +12,8 @@
 namespace leat::log {
 
 constexpr std::size_t anchors_max = 64;
-constexpr std::size_t levels_max = 16;  ///< links of one footer entry; two anchors are never 2^16 segments apart
+constexpr std::size_t levels_max =
+    16;  ///< links of one footer entry; two anchors are never 2^16 segments apart
 
 /// Where a stream goes on: a segment that holds it, the first of its offsets there, and the largest
 /// timestamp of the stream up to the end of that segment (so a search by time can be a binary one).
@@ -30,12 +32,13 @@ struct Stream {
     // What is durable: a write that fails twice takes the stream back to here.
     std::int64_t flushed_bytes = 0, flushed_max_timestamp = -1;
     Offset flushed_max_timestamp_offset = -1;
-    CommitId log_start_id = 0;    ///< the commit that makes state.log_start durable
-    std::uint64_t log_start_checkpoint = 0;  ///< ... or the checkpoint that does, when the ring has no room to say so
-    CommitId log_end_id = 0;      ///< ... and state.log_end
-    std::uint32_t ordinal = 0;    ///< of the newest segment that holds it; 0: none
-    std::vector<Link> levels;     ///< level j: the newest ordinal that 2^j divides
-    std::vector<Link> anchors;    ///< ascending; the newest segment is always the last
+    CommitId log_start_id = 0;  ///< the commit that makes state.log_start durable
+    std::uint64_t log_start_checkpoint =
+        0;  ///< ... or the checkpoint that does, when the ring has no room to say so
+    CommitId log_end_id = 0;         ///< ... and state.log_end
+    std::uint32_t ordinal = 0;       ///< of the newest segment that holds it; 0: none
+    std::vector<Link> levels;        ///< level j: the newest ordinal that 2^j divides
+    std::vector<Link> anchors;       ///< ascending; the newest segment is always the last
     std::vector<Link> newest_links;  ///< what the footer of the newest segment must carry
 
     /// Records that a new segment holds the stream, and makes newest_links.
@@ -46,8 +49,9 @@ struct Stream {
     void prune_anchors();
 };
 
-/// Where a search in RAM ends. `at`: the anchor to start from; going back from it along the links, the wanted
-/// segment is the one with the largest first_offset <= target. `exact`: `at` is that one already.
+/// Where a search in RAM ends. `at`: the anchor to start from; going back from it along the links,
+/// the wanted segment is the one with the largest first_offset <= target. `exact`: `at` is that one
+/// already.
 struct Located {
     Link at;
     bool exact = false;

@@ -14,8 +14,8 @@ namespace {
 
 class LogImpl final : public Log {
 public:
-    LogImpl(port::Storage& storage, port::Entropy& entropy, LogConfig config, RecordTimes record_times,
-            SeededFaults faults = {})
+    LogImpl(port::Storage& storage, port::Entropy& entropy, LogConfig config,
+            RecordTimes record_times, SeededFaults faults = {})
         : core_(storage, entropy, std::move(config)), record_times_(std::move(record_times)) {
         core_.faults = faults;
     }
@@ -23,7 +23,10 @@ public:
     Status open(Instant now, WallTime wall) override;
     const std::string& open_error_text() const override { return error_text_; }
     void close(Instant now, WallTime wall) override;
-    bool closed() const override { return !parts_ || (closing_ && parts_->arrivals.sealed() && !parts_->checkpoints.writing() && core_.segments.zeroing == no_segment); }
+    bool closed() const override {
+        return !parts_ || (closing_ && parts_->arrivals.sealed() &&
+                           !parts_->checkpoints.writing() && core_.segments.zeroing == no_segment);
+    }
 
     void on_storage(Instant now) override;
     void on_deadline(Instant now, WallTime wall) override;
@@ -47,7 +50,8 @@ public:
     Result<CommitId> put_fact(Instant now, FactKind kind, ByteView key, ByteView value) override;
     Result<CommitId> erase_fact(Instant now, FactKind kind, ByteView key) override;
     std::optional<ByteView> find_fact(FactKind kind, ByteView key) const override;
-    void for_each_fact(FactKind kind, const std::function<void(ByteView, ByteView)>& visit) const override;
+    void for_each_fact(FactKind kind,
+                       const std::function<void(ByteView, ByteView)>& visit) const override;
     void flush_soon(Instant now) override;
     CommitId open_commit() const override { return core_.next_id; }
     CommitId flushed_commit() const override { return core_.flushed_id; }
@@ -62,7 +66,9 @@ public:
     void cancel_read(ReadTicket ticket) override {
         if (parts_) parts_->reader.cancel(ticket);
     }
-    std::optional<ReadDone> poll_read() override { return parts_ ? parts_->reader.poll_read() : std::nullopt; }
+    std::optional<ReadDone> poll_read() override {
+        return parts_ ? parts_->reader.poll_read() : std::nullopt;
+    }
     Result<ReadTicket> start_find_time(Instant, StreamId id, std::int64_t target) override {
         if (!parts_) return fail(Error::closed);
         return parts_->reader.start_find_time(id, target);
@@ -81,9 +87,13 @@ public:
 private:
     struct Parts {
         Parts(Core& core, RecordTimes record_times)
-            : arrivals(core), checkpoints(core, arrivals), reader(core, arrivals, std::move(record_times)),
+            : arrivals(core),
+              checkpoints(core, arrivals),
+              reader(core, arrivals, std::move(record_times)),
               retention(core, arrivals, checkpoints, reader.footers()) {
-            arrivals.on_footer = [this](std::uint32_t segment, ByteView footer) { reader.footers().put(segment, footer); };
+            arrivals.on_footer = [this](std::uint32_t segment, ByteView footer) {
+                reader.footers().put(segment, footer);
+            };
         }
         Arrivals arrivals;
         CheckpointWriter checkpoints;
@@ -92,7 +102,8 @@ private:
     };
     Status room_for(FrameType type, std::size_t body, Urgency urgency);
     Result<CommitId> offset_frame(Instant now, FrameType type, StreamId id, Offset offset);
-    Result<CommitId> write_fact(Instant now, FactKind kind, ByteView key, std::optional<ByteView> value);
+    Result<CommitId> write_fact(Instant now, FactKind kind, ByteView key,
+                                std::optional<ByteView> value);
     void pump(Instant now);
 
     Core core_;
@@ -106,14 +117,17 @@ private:
 Status LogImpl::open(Instant now, WallTime wall) {
     now_ = now;
     core_.geometry = core_.storage.geometry();
-    if (core_.geometry.write_size == 0 || core_.config.page_bytes % core_.geometry.write_size != 0) {
+    if (core_.geometry.write_size == 0 ||
+        core_.config.page_bytes % core_.geometry.write_size != 0) {
         error_text_ = "the device writes in units of " + std::to_string(core_.geometry.write_size) +
-                      " bytes, which do not divide the page of " + std::to_string(core_.config.page_bytes);
+                      " bytes, which do not divide the page of " +
+                      std::to_string(core_.config.page_bytes);
         return fail(Error::invalid);
     }
     Result<Recovered> recovered = recover(core_, now, wall, error_text_);
     if (!recovered) {
-        if (error_text_.empty()) error_text_ = std::string("the log cannot be read: ") + error_text(recovered.error());
+        if (error_text_.empty())
+            error_text_ = std::string("the log cannot be read: ") + error_text(recovered.error());
         return fail(recovered.error());
     }
     parts_ = std::make_unique<Parts>(core_, record_times_);
@@ -137,11 +151,21 @@ void LogImpl::on_storage(Instant now) {
     while (const auto done = core_.storage.poll_done()) {
         const bool good = static_cast<bool>(done->status);
         switch (Core::owner_of(done->ticket)) {
-            case Owner::arrivals: parts_->arrivals.on_write_done(now, done->ticket, good); break;
-            case Owner::checkpoint: parts_->checkpoints.on_write_done(now, done->ticket, good); break;
-            case Owner::superblock: parts_->checkpoints.on_superblock_done(now, done->ticket, good); break;
-            case Owner::zeroing: parts_->retention.on_zeroed(good); break;
-            case Owner::reads: parts_->reader.on_read_done(done->ticket, good); break;
+            case Owner::arrivals:
+                parts_->arrivals.on_write_done(now, done->ticket, good);
+                break;
+            case Owner::checkpoint:
+                parts_->checkpoints.on_write_done(now, done->ticket, good);
+                break;
+            case Owner::superblock:
+                parts_->checkpoints.on_superblock_done(now, done->ticket, good);
+                break;
+            case Owner::zeroing:
+                parts_->retention.on_zeroed(good);
+                break;
+            case Owner::reads:
+                parts_->reader.on_read_done(done->ticket, good);
+                break;
         }
     }
     pump(now);
@@ -169,7 +193,8 @@ void LogImpl::close(Instant now, WallTime wall) {
 
 Status LogImpl::declare_stream(StreamId id, StreamPolicy policy) {
     Stream* known = core_.streams.find(id);
-    if (known == nullptr && core_.streams.size() >= core_.config.streams_max) return fail(Error::full);
+    if (known == nullptr && core_.streams.size() >= core_.config.streams_max)
+        return fail(Error::full);
     Stream& stream = known != nullptr ? *known : core_.streams.make(id);
     stream.policy = policy;
     stream.declared = true;
@@ -192,7 +217,8 @@ void LogImpl::set_release(StreamId id, Offset upto) {
     if (stream == nullptr || stream->state.release == upto) return;
     stream->state.release = upto;
     // Only when room is short does a release matter before the next pass.
-    if (parts_ && core_.segments.free_count() <= segments_kept_free + 2) parts_->retention.wake(now_ + milliseconds(50));
+    if (parts_ && core_.segments.free_count() <= segments_kept_free + 2)
+        parts_->retention.wake(now_ + milliseconds(50));
 }
 
 Status LogImpl::room_for(FrameType type, std::size_t body, Urgency urgency) {
@@ -256,22 +282,27 @@ Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest
     const Result<BatchFields> checked = read_batch_fields(request.batch);
     if (!checked || checked->total_bytes != request.batch.size()) return fail(Error::malformed);
     if (request.batch.size() > max_batch_bytes()) return fail(Error::too_large);
-    if (stream->state.log_end > INT64_MAX - checked->last_offset_delta - 2) return fail(Error::too_large);
+    if (stream->state.log_end > INT64_MAX - checked->last_offset_delta - 2)
+        return fail(Error::too_large);
     if (const Status room = room_for(FrameType::append, request.batch.size(), Urgency::data); !room)
         return fail(room.error());
     core_.time.see_wall(now, wall);
 
     Appended appended;
     appended.base_offset = stream->state.log_end;
-    const MutableBytes body = parts_->arrivals.add(now, FrameType::append, request.stream,
-                                                   static_cast<std::uint32_t>(request.batch.size()), appended.commit);
+    const MutableBytes body =
+        parts_->arrivals.add(now, FrameType::append, request.stream,
+                             static_cast<std::uint32_t>(request.batch.size()), appended.commit);
     copy_bytes(request.batch, body);
     store_big<std::int64_t>(body.data(), appended.base_offset);
     store_big<std::int32_t>(body.data() + 12, core_.super.leader_epoch);
     if (request.log_append_time) {
-        store_big<std::int16_t>(body.data() + 21, static_cast<std::int16_t>(checked->attributes | 8));
-        store_big<std::int64_t>(body.data() + 35, request.log_append_time->time_since_epoch().count());
-        store_big<std::uint32_t>(body.data() + 17, crc32c(0, ByteView(body).subspan(outside_kafka_crc)));
+        store_big<std::int16_t>(body.data() + 21,
+                                static_cast<std::int16_t>(checked->attributes | 8));
+        store_big<std::int64_t>(body.data() + 35,
+                                request.log_append_time->time_since_epoch().count());
+        store_big<std::uint32_t>(body.data() + 17,
+                                 crc32c(0, ByteView(body).subspan(outside_kafka_crc)));
     }
     const BatchFields fields = *read_batch_fields(body);
     StreamState& state = stream->state;
@@ -287,7 +318,8 @@ Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest
     return appended;
 }
 
-Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key, std::optional<ByteView> value) {
+Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
+                                     std::optional<ByteView> value) {
     now_ = now;
     if (!parts_ || closing_) return fail(Error::closed);
     const std::size_t body = fact_body_bytes + key.size() + (value ? value->size() : 0);
@@ -298,10 +330,12 @@ Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key, s
     const FrameType type = value ? FrameType::fact : FrameType::fact_erased;
     if (const Status room = room_for(type, body, Urgency::fact); !room) return fail(room.error());
     CommitId commit = 0;
-    const MutableBytes into = parts_->arrivals.add(now, type, 0, static_cast<std::uint32_t>(body), commit);
+    const MutableBytes into =
+        parts_->arrivals.add(now, type, 0, static_cast<std::uint32_t>(body), commit);
     encode_fact_body({static_cast<std::uint8_t>(kind), 0, key, value ? *value : ByteView{}}, into);
     core_.facts.put(Facts::key_of(static_cast<std::uint8_t>(kind), key),
-                    value ? std::optional<std::string>(std::string(text_of(*value))) : std::nullopt, commit);
+                    value ? std::optional<std::string>(std::string(text_of(*value))) : std::nullopt,
+                    commit);
     return commit;
 }
 
@@ -318,7 +352,8 @@ std::optional<ByteView> LogImpl::find_fact(FactKind kind, ByteView key) const {
     return bytes_of(fact->value);
 }
 
-void LogImpl::for_each_fact(FactKind kind, const std::function<void(ByteView, ByteView)>& visit) const {
+void LogImpl::for_each_fact(FactKind kind,
+                            const std::function<void(ByteView, ByteView)>& visit) const {
     const std::string prefix(1, static_cast<char>(kind));
     const auto& all = core_.facts.all();
     for (auto it = all.lower_bound(prefix); it != all.end() && it->first[0] == prefix[0]; ++it)
@@ -350,11 +385,13 @@ LogStatus LogImpl::status() const {
 
 }  // namespace
 
-std::unique_ptr<Log> make_log(port::Storage& storage, port::Entropy& entropy, LogConfig config, RecordTimes record_times) {
+std::unique_ptr<Log> make_log(port::Storage& storage, port::Entropy& entropy, LogConfig config,
+                              RecordTimes record_times) {
     return std::make_unique<LogImpl>(storage, entropy, std::move(config), std::move(record_times));
 }
 
-std::unique_ptr<Log> make_faulty_log(port::Storage& storage, port::Entropy& entropy, LogConfig config, SeededFaults faults) {
+std::unique_ptr<Log> make_faulty_log(port::Storage& storage, port::Entropy& entropy,
+                                     LogConfig config, SeededFaults faults) {
     return std::make_unique<LogImpl>(storage, entropy, std::move(config), RecordTimes{}, faults);
 }
 

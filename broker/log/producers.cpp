@@ -17,9 +17,9 @@ void push_producer_batch(ProducerState& state, std::int16_t epoch, const Produce
 
 ProducerBatch producer_batch_of(const BatchFields& fields, CommitId id) {
     // Sequences wrap from 2^31 - 1 to 0, so the sum is made unsigned and cut.
-    const std::uint32_t last =
-        (static_cast<std::uint32_t>(fields.base_sequence) + static_cast<std::uint32_t>(fields.last_offset_delta)) &
-        0x7FFFFFFFu;
+    const std::uint32_t last = (static_cast<std::uint32_t>(fields.base_sequence) +
+                                static_cast<std::uint32_t>(fields.last_offset_delta)) &
+                               0x7FFFFFFFu;
     return {.first_sequence = fields.base_sequence,
             .last_sequence = static_cast<std::int32_t>(last),
             .base_offset = fields.base_offset,
@@ -27,7 +27,8 @@ ProducerBatch producer_batch_of(const BatchFields& fields, CommitId id) {
             .commit = id};
 }
 
-void encode_producer(std::vector<std::uint8_t>& out, std::int64_t producer_id, const Producer& producer) {
+void encode_producer(std::vector<std::uint8_t>& out, std::int64_t producer_id,
+                     const Producer& producer) {
     LittleWriter to(out);
     to.put<std::int64_t>(producer_id);
     to.put<std::int16_t>(producer.state.epoch);
@@ -85,7 +86,8 @@ void Producers::erase(Map::iterator found) {
     producers_.erase(found);
 }
 
-void Producers::on_batch(StreamId stream, const BatchFields& fields, CommitId id, std::uint64_t age_ms) {
+void Producers::on_batch(StreamId stream, const BatchFields& fields, CommitId id,
+                         std::uint64_t age_ms) {
     Slot& slot = touch({stream, fields.producer_id});
     push_producer_batch(slot.producer.state, fields.producer_epoch, producer_batch_of(fields, id));
     slot.producer.age_ms = age_ms;
@@ -96,7 +98,8 @@ void Producers::restore(StreamId stream, std::int64_t producer_id, const Produce
     for (std::size_t i = 0; i < producer.state.count; ++i) {
         const ProducerBatch& batch = producer.state.last[i];
         // A checkpoint may be newer than the footers that are redone over it.
-        if (state.count > 0 && batch.base_offset <= state.last[state.count - 1].base_offset) continue;
+        if (state.count > 0 && batch.base_offset <= state.last[state.count - 1].base_offset)
+            continue;
         push_producer_batch(state, producer.state.epoch, batch);
     }
     std::uint64_t& age = touch({stream, producer_id}).producer.age_ms;
@@ -112,7 +115,8 @@ void Producers::expire(std::uint64_t before_age_ms) {
 }
 
 void Producers::forget_stream(StreamId stream) {
-    for (auto it = producers_.lower_bound({stream, INT64_MIN}); it != producers_.end() && it->first.stream == stream;)
+    for (auto it = producers_.lower_bound({stream, INT64_MIN});
+         it != producers_.end() && it->first.stream == stream;)
         erase(it++);
 }
 

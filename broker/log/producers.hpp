@@ -1,5 +1,6 @@
-// Idempotent producers: the last five batches of each in each stream (KIP-98, kafka-rules 4.3). Bounded: the
-// one that wrote longest ago goes first, and nobody stays longer than the expiry in age time.
+// Idempotent producers: the last five batches of each in each stream (KIP-98, kafka-rules 4.3).
+// Bounded: the one that wrote longest ago goes first, and nobody stays longer than the expiry in
+// age time.
 #pragma once
 
 #include <list>
@@ -27,7 +28,8 @@ struct Producer {
 };
 
 /// As a frame body (FORMAT.md section 6).
-void encode_producer(std::vector<std::uint8_t>& out, std::int64_t producer_id, const Producer& producer);
+void encode_producer(std::vector<std::uint8_t>& out, std::int64_t producer_id,
+                     const Producer& producer);
 struct DecodedProducer {
     std::int64_t producer_id = -1;
     Producer producer;

@@ -2,24 +2,14 @@
 
 #include <algorithm>
 
-#include "sdk/base/crc32c.hpp"
-
 namespace leat::log {
 
-namespace {
-
-/// As far as the head that was read reaches; a longer frame is judged by its type alone.
-bool frame_crc_ok(std::uint32_t salt, const std::uint8_t* head, const FrameHeader& frame) {
-    const std::uint32_t covered = frame.header_bytes + frame.covered_bytes();
-    if (covered > frame_header_bytes + batch_header_bytes) return true;
-    return frame_crc(salt, {head, frame_header_bytes + batch_header_bytes}, frame) == frame.crc;
-}
-
-}  // namespace
-
 Reader::Reader(Core& core, Arrivals& arrivals, RecordTimes record_times)
-    : core_(core), arrivals_(arrivals), record_times_(std::move(record_times)),
-      blocks_(core, core.config.cache_bytes / 4 * 3), footers_(core, core.config.cache_bytes / 4) {}
+    : core_(core),
+      arrivals_(arrivals),
+      record_times_(std::move(record_times)),
+      blocks_(core, core.config.cache_bytes / 4 * 3),
+      footers_(core, core.config.cache_bytes / 4) {}
 
 Result<ReadTicket> Reader::start_read(const ReadRequest& request, MutableBytes into) {
     if (core_.streams.find(request.stream) == nullptr) return fail(Error::not_found);
@@ -51,7 +41,8 @@ Result<ReadTicket> Reader::start_find_time(StreamId stream, std::int64_t target)
 }
 
 void Reader::cancel(ReadTicket ticket) {
-    const auto found = std::find_if(jobs_.begin(), jobs_.end(), [&](const Job& job) { return job.ticket == ticket; });
+    const auto found = std::find_if(jobs_.begin(), jobs_.end(),
+                                    [&](const Job& job) { return job.ticket == ticket; });
     if (found == jobs_.end()) return;
     // Blocks are ours, `into` is only written while stepping: it is free at once.
     if (!found->by_time) reads_done_.push_back({.ticket = ticket, .bytes = fail(Error::closed)});
@@ -88,11 +79,20 @@ void Reader::step(Job& job) {
     for (;;) {
         Next next = Next::finished;
         switch (job.stage) {
-            case Stage::plan: next = plan(job); break;
-            case Stage::node: next = walk_links(job); break;
-            case Stage::frame: next = at_frame(job); break;
-            case Stage::body: next = at_body(job); break;
-            case Stage::done: return;
+            case Stage::plan:
+                next = plan(job);
+                break;
+            case Stage::node:
+                next = walk_links(job);
+                break;
+            case Stage::frame:
+                next = at_frame(job);
+                break;
+            case Stage::body:
+                next = at_body(job);
+                break;
+            case Stage::done:
+                return;
         }
         if (next == Next::wait) return;
         if (next == Next::finished) {
@@ -114,7 +114,8 @@ Reader::Next Reader::finish(Job& job) {
     } else {
         job.result.ticket = job.ticket;
         job.result.bytes = job.filled;
-        if (job.damaged && job.filled == 0 && job.target > job.request.from) job.result.bytes = fail(Error::corrupt);
+        if (job.damaged && job.filled == 0 && job.target > job.request.from)
+            job.result.bytes = fail(Error::corrupt);
         job.result.next = job.target;
         reads_done_.push_back(job.result);
     }
@@ -122,7 +123,8 @@ Reader::Next Reader::finish(Job& job) {
 }
 
 Reader::Next Reader::fail_with(Job& job, Error error) {
-    if (job.filled > 0) return finish(job);  // what is whole comes first; the next read meets the error
+    if (job.filled > 0)
+        return finish(job);  // what is whole comes first; the next read meets the error
     if (job.by_time) {
         job.time_result.found = fail(error);
         return finish(job);
@@ -138,21 +140,25 @@ Reader::Next Reader::plan(Job& job) {
     const Stream* stream = core_.streams.find(job.request.stream);
     if (stream == nullptr) return fail_with(job, Error::not_found);
     const StreamState& state = stream->state;
-    if (!job.by_time && job.filled == 0 && (job.request.from < state.log_start || job.request.from > state.log_end))
+    if (!job.by_time && job.filled == 0 &&
+        (job.request.from < state.log_start || job.request.from > state.log_end))
         return fail_with(job, Error::not_found);
     job.target = std::max(job.target, state.log_start);
     if (job.target >= end_of_request(job) || ++job.hops > 100'000) return finish(job);
 
     Located at;
     if (job.beyond) {
-        const auto after = std::upper_bound(stream->anchors.begin(), stream->anchors.end(), *job.beyond,
-                                            [](Offset o, const Link& link) { return o < link.first_offset; });
+        const auto after =
+            std::upper_bound(stream->anchors.begin(), stream->anchors.end(), *job.beyond,
+                             [](Offset o, const Link& link) { return o < link.first_offset; });
         if (after == stream->anchors.end()) return finish(job);
         at = {*after, false, true};
     } else if (job.by_time && job.target == state.log_start) {
         at = locate_time(*stream, job.target_time);
-        if (at.found && at.at.first_offset < job.target) at = locate(*stream, job.target);
-        else if (at.found && !at.exact) job.beyond = std::nullopt;
+        if (at.found && at.at.first_offset < job.target)
+            at = locate(*stream, job.target);
+        else if (at.found && !at.exact)
+            job.beyond = std::nullopt;
     } else {
         at = locate(*stream, job.target);
     }
@@ -168,7 +174,8 @@ std::uint32_t Reader::data_end(std::uint32_t segment) const {
     return segment == arrivals_.segment() ? arrivals_.position() : core_.segments[segment].data_end;
 }
 
-const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetched& state, StreamInSegment& memory) {
+const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetched& state,
+                                         StreamInSegment& memory) {
     state = Fetched::failed;
     if (segment >= core_.segments.size()) return nullptr;
     const SegmentEntry& entry = core_.segments[segment];
@@ -196,7 +203,8 @@ Reader::Next Reader::walk_links(Job& job) {
     if (state == Fetched::pending) return Next::wait;
     const Stream* stream = core_.streams.find(job.request.stream);
     if (stream == nullptr) return fail_with(job, Error::not_found);
-    const bool same = here != nullptr && (here->ordinal == job.node.ordinal || here->ordinal == 0) &&
+    const bool same = here != nullptr &&
+                      (here->ordinal == job.node.ordinal || here->ordinal == 0) &&
                       here->first_offset == job.node.first_offset;
     if (!same) {
         // Recycled since it was planned, or a footer that cannot be read.
@@ -219,10 +227,12 @@ Reader::Next Reader::walk_links(Job& job) {
         // The furthest link that is still at or behind what is wanted.
         const Link* jump = nullptr;
         for (const Link& link : here->links) {
-            const bool behind = job.beyond       ? link.first_offset > *job.beyond
-                                : job.by_time && job.target == stream->state.log_start && job.node.first_offset > job.target
-                                    ? link.max_timestamp >= job.target_time && link.first_offset >= job.target
-                                    : link.first_offset > job.target;
+            const bool behind =
+                job.beyond ? link.first_offset > *job.beyond
+                : job.by_time && job.target == stream->state.log_start &&
+                        job.node.first_offset > job.target
+                    ? link.max_timestamp >= job.target_time && link.first_offset >= job.target
+                    : link.first_offset > job.target;
             if (behind) jump = &link;
         }
         if (jump != nullptr && ++job.hops < 100'000) {
@@ -271,196 +281,6 @@ Reader::Next Reader::next_segment(Job& job) {
     }
     job.beyond = job.node.first_offset;
     job.stage = Stage::plan;
-    return Next::go_on;
-}
-
-Reader::Next Reader::copy(Job& job, std::uint32_t position, MutableBytes into, std::size_t& got) {
-    const SegmentEntry& entry = core_.segments[job.node.segment];
-    if (entry.generation != job.generation || entry.state == SegmentState::free) {
-        job.beyond.reset();  // recycled under us: plan again
-        job.stage = Stage::plan;
-        got = 0;
-        return Next::go_on;
-    }
-    const std::uint32_t end = data_end(job.node.segment);
-    const ByteView recent = arrivals_.recent().find(job.node.segment, job.generation, position, into.size());
-    ByteView bytes = recent;
-    if (bytes.empty()) {
-        const BlockCache::Found block = blocks_.get(job.node.segment, job.generation, position, end);
-        if (block.state == Fetched::pending) return Next::wait;
-        if (block.state == Fetched::failed) return damage(job);
-        bytes = block.bytes;
-        job.from_device = true;
-    }
-    got = std::min(bytes.size(), into.size());
-    copy_bytes(bytes.first(got), into);
-    return Next::go_on;
-}
-
-Reader::Next Reader::at_frame(Job& job) {
-    const std::uint32_t end = data_end(job.node.segment);
-    if (job.head_have == 0) {
-        // Blocks that hold no batch of this stream are skipped: a point says where one begins in each that does.
-        if (!job.in_more) {
-            const std::uint32_t block = job.position / point_block_bytes * point_block_bytes;
-            const auto& points = job.here.points;
-            const auto point = std::lower_bound(points.begin(), points.end(), block,
-                                                [](const Point& p, std::uint32_t at) { return p.position < at; });
-            if (point == points.end()) return next_segment(job);
-            job.position = std::max(job.position, point->position);
-        }
-        if (job.position >= end) return next_segment(job);
-    }
-    // The first byte tells what stands here, the rest of the head follows.
-    const bool on_page = job.position % core_.page == 0;
-    const auto want = [&]() -> std::uint32_t {
-        if (job.head_have == 0) return 1;
-        if (on_page && job.head[0] == commit_first_byte) return commit_header_bytes;
-        if (job.head[0] == 0) return 1;
-        return std::min<std::uint32_t>(frame_header_bytes + batch_header_bytes, end - job.position);
-    };
-    while (job.head_have < want()) {
-        std::size_t got = 0;
-        const Stage stage = job.stage;
-        const Next next = copy(job, job.position + job.head_have,
-                               MutableBytes(job.head + job.head_have, want() - job.head_have), got);
-        if (next != Next::go_on || job.stage != stage || got == 0) return next;
-        job.head_have += static_cast<std::uint32_t>(got);
-    }
-    job.head_have = 0;
-    const std::uint32_t salt = core_.segments[job.node.segment].salt;
-    if (on_page && job.head[0] == commit_first_byte) {
-        const Result<CommitHeader> commit = decode_commit_header({job.head, commit_header_bytes}, salt);
-        if (!commit || commit->generation != job.generation) return damage(job);
-        if (commit->kind == CommitKind::footer) return next_segment(job);
-        job.position += commit_header_bytes;
-        return Next::go_on;
-    }
-    if (job.head[0] == 0) {
-        if (on_page) return damage(job);
-        job.in_more = false;  // a commit without frames (a seal) follows: the part before it is void
-        job.position = static_cast<std::uint32_t>(round_up(job.position, core_.page));
-        return Next::go_on;
-    }
-    job.frame = decode_frame_header(job.head);
-    const FrameHeader& frame = job.frame;
-    if (frame.header_bytes < frame_header_bytes || frame.padded_bytes() > end - job.position) return damage(job);
-    if (job.in_more && frame.type != FrameType::more && frame_crc_ok(salt, job.head, frame)) {
-        // The rest of that batch was never acknowledged: a power cut took it, and the next run wrote on here.
-        job.in_more = false;
-    }
-    if (job.in_more) {
-        if (frame.type != FrameType::more || frame.stream != job.request.stream || frame.before_bytes != job.body_have ||
-            frame.body_bytes > job.batch.total_bytes - job.body_have)
-            return damage(job);
-        job.part_left = frame.body_bytes;
-        job.stage = Stage::body;
-        return Next::go_on;
-    }
-    const auto skip = static_cast<std::uint32_t>(frame.padded_bytes());
-    if (frame.type != FrameType::append || frame.stream != job.request.stream) {
-        if (!frame_crc_ok(salt, job.head, frame)) return damage(job);
-        job.position += skip;
-        return Next::go_on;
-    }
-    if (frame.header_bytes != frame_header_bytes || frame.body_bytes < batch_header_bytes ||
-        frame_crc(salt, {job.head, frame_header_bytes + batch_header_bytes}, frame) != frame.crc)
-        return damage(job);
-    const Result<BatchFields> fields = read_batch_fields({job.head + frame_header_bytes, batch_header_bytes});
-    if (!fields || fields->total_bytes != frame.total_bytes || frame.body_bytes > frame.total_bytes) return damage(job);
-    job.batch = *fields;
-    if (job.batch.end_offset() <= job.target ||
-        (job.by_time && job.batch.max_timestamp < job.target_time)) {
-        job.target = std::max(job.target, job.batch.end_offset());
-        job.position += skip;
-        return Next::go_on;
-    }
-    if (job.batch.base_offset >= end_of_request(job)) return finish(job);
-    if (job.damaged && job.batch.base_offset <= job.request.from) job.damaged = false;  // nothing wanted was hit
-    if (job.damaged && job.filled == 0) {  // readable again from here
-        job.target = job.batch.base_offset;
-        return fail_with(job, Error::corrupt);
-    }
-    if (job.by_time) {
-        job.batch_memory.resize(job.batch.total_bytes);
-    } else if (job.batch.total_bytes > job.into.size() - job.filled) {
-        if (job.filled > 0) return finish(job);
-        job.result.needed = job.batch.total_bytes;
-        return fail_with(job, Error::too_large);
-    } else if (job.filled > 0 && job.damaged) {
-        return finish(job);
-    }
-    job.frame_position = job.position;
-    job.body_have = 0;
-    job.part_left = frame.body_bytes;
-    job.from_device = false;
-    job.stage = Stage::body;
-    return Next::go_on;
-}
-
-Reader::Next Reader::at_body(Job& job) {
-    std::uint8_t* to = job.by_time ? job.batch_memory.data() : job.into.data() + job.filled;
-    while (job.part_left > 0) {
-        const std::uint32_t done = job.frame.body_bytes - job.part_left;
-        std::size_t got = 0;
-        const Next next = copy(job, job.position + frame_header_bytes + done, {to + job.body_have, job.part_left}, got);
-        if (next != Next::go_on || job.stage != Stage::body || got == 0) return next;
-        job.body_have += static_cast<std::uint32_t>(got);
-        job.part_left -= static_cast<std::uint32_t>(got);
-    }
-    job.position += static_cast<std::uint32_t>(job.frame.padded_bytes());
-    job.in_more = false;
-    if (job.frame.continues()) {
-        job.in_more = true;
-        job.stage = Stage::frame;
-        return Next::go_on;
-    }
-    return batch_read(job);
-}
-
-Reader::Next Reader::batch_read(Job& job) {
-    const ByteView batch = job.by_time ? ByteView(job.batch_memory)
-                                       : ByteView(job.into).subspan(job.filled, job.batch.total_bytes);
-    if (job.body_have != job.batch.total_bytes ||
-        (job.from_device && !core_.faults.checksums_ignored && !batch_crc_ok(batch))) {
-        job.position = job.frame_position;
-        return damage(job);
-    }
-    job.target = job.batch.end_offset();
-    job.stage = Stage::frame;
-    job.head_have = 0;
-    if (!job.by_time) {
-        job.filled += job.batch.total_bytes;
-        return job.target >= end_of_request(job) ? finish(job) : Next::go_on;
-    }
-    std::optional<TimeDone::Found> found;
-    if (record_times_ && !job.batch.log_append_time()) {
-        found = record_times_(batch, job.target_time);
-    } else {
-        found = TimeDone::Found{job.batch.base_offset, job.batch.max_timestamp};
-    }
-    const Stream* stream = core_.streams.find(job.request.stream);
-    if (!found || stream == nullptr || found->offset < stream->state.log_start) return Next::go_on;
-    job.time_result.found = *found;
-    return finish(job);
-}
-
-/// What stands at job.position cannot be read. Goes on behind it, to say where reading may be resumed.
-Reader::Next Reader::damage(Job& job) {
-    ++core_.counters.damaged_batches;
-    job.damaged = true;
-    job.in_more = false;
-    job.head_have = 0;
-    if (job.filled > 0) return finish(job);
-    // A frame whose header held can be stepped over; else the next block of which a point is known.
-    if (job.stage == Stage::body && job.frame_position == job.position) {
-        job.position += static_cast<std::uint32_t>(frame_header_bytes + round_up(job.frame.body_bytes, 8));
-        job.target = job.batch.end_offset() > job.target ? job.batch.end_offset() : job.target;
-    } else {
-        const std::uint64_t next_block = (std::uint64_t{job.position} / point_block_bytes + 1) * point_block_bytes;
-        job.position = static_cast<std::uint32_t>(std::min<std::uint64_t>(next_block, data_end(job.node.segment)));
-    }
-    job.stage = Stage::frame;
     return Next::go_on;
 }
 

@@ -1,8 +1,8 @@
 // Reads: from memory at once where the bytes are there, else through the caches, a step at a time.
 //
-// A job finds its segment (locate, then links in footers), its frame (points in the footer or the open index)
-// and walks frames from there. It remembers the generation of the segment it reads; if that changed meanwhile
-// the segment was recycled and the job is planned again from its offset.
+// A job finds its segment (locate, then links in footers), its frame (points in the footer or the
+// open index) and walks frames from there. It remembers the generation of the segment it reads; if
+// that changed meanwhile the segment was recycled and the job is planned again from its offset.
 #pragma once
 
 #include <deque>
@@ -36,11 +36,12 @@ private:
         std::int64_t target_time = 0;
 
         Stage stage = Stage::plan;
-        Offset target = 0;                ///< next offset wanted
-        std::optional<Offset> beyond;     ///< planning: the first segment whose first offset is larger than this
-        Link node;                        ///< the segment under the eye
-        bool settled = false;             ///< node is the one to read
-        std::optional<Link> successor;    ///< of node, if the walk came by it
+        Offset target = 0;  ///< next offset wanted
+        std::optional<Offset>
+            beyond;  ///< planning: the first segment whose first offset is larger than this
+        Link node;   ///< the segment under the eye
+        bool settled = false;           ///< node is the one to read
+        std::optional<Link> successor;  ///< of node, if the walk came by it
         std::uint32_t hops = 0;
 
         std::uint64_t generation = 0;
@@ -51,8 +52,8 @@ private:
         FrameHeader frame;
         BatchFields batch;
         std::uint32_t frame_position = 0;
-        std::uint32_t body_have = 0;      ///< of the whole batch
-        std::uint32_t part_left = 0;      ///< of this part
+        std::uint32_t body_have = 0;  ///< of the whole batch
+        std::uint32_t part_left = 0;  ///< of this part
         bool in_more = false, from_device = false;
         std::size_t filled = 0;
         bool damaged = false;
@@ -74,7 +75,8 @@ private:
     Next finish(Job& job);
     Next fail_with(Job& job, Error error);
 
-    const StreamInSegment* stream_in(Job& job, std::uint32_t segment, Fetched& state, StreamInSegment& memory);
+    const StreamInSegment* stream_in(Job& job, std::uint32_t segment, Fetched& state,
+                                     StreamInSegment& memory);
     std::uint32_t data_end(std::uint32_t segment) const;
     /// Copies what is at hand of [position, position + count); 0 and `wait`: not yet.
     Next copy(Job& job, std::uint32_t position, MutableBytes into, std::size_t& got);

@@ -1,5 +1,5 @@
-// The newest durable commits, in memory: live consumers and the uplink never touch flash. And a window onto
-// a segment's bytes, wherever they are.
+// The newest durable commits, in memory: live consumers and the uplink never touch flash. And a
+// window onto a segment's bytes, wherever they are.
 #pragma once
 
 #include <deque>
@@ -13,7 +13,8 @@ class RecentCommits {
 public:
     explicit RecentCommits(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
-    void add(std::uint32_t segment, std::uint64_t generation, std::uint32_t position, ByteView commit) {
+    void add(std::uint32_t segment, std::uint64_t generation, std::uint32_t position,
+             ByteView commit) {
         if (commit.size() > bytes_max_) return;
         while (!commits_.empty() && bytes_ + commit.size() > bytes_max_) {
             bytes_ -= commits_.front().bytes.size();
@@ -23,7 +24,8 @@ public:
         commits_.push_back({segment, generation, position, {commit.begin(), commit.end()}});
     }
     /// Up to `count` bytes from `position` on; empty: not here.
-    ByteView find(std::uint32_t segment, std::uint64_t generation, std::uint32_t position, std::size_t count) const {
+    ByteView find(std::uint32_t segment, std::uint64_t generation, std::uint32_t position,
+                  std::size_t count) const {
         for (auto it = commits_.rbegin(); it != commits_.rend(); ++it) {
             if (it->segment != segment || it->generation != generation) continue;
             if (position < it->position || position >= it->position + it->bytes.size()) continue;

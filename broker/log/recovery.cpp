@@ -1,4 +1,4 @@
-#include "broker/log/recovery.hpp"
+#include "broker/log/recovery_run.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -12,7 +12,8 @@ Result<ByteView> WaitingStorage::read(std::uint64_t at, std::size_t size) {
     if (to < at + size) return fail(Error::truncated);
     memory_.reserve(to - from, 0);
     const std::uint64_t ticket = core_.ticket(Owner::reads);
-    if (!core_.storage.start_read(ticket, from, {memory_.data(), to - from})) return fail(Error::storage);
+    if (!core_.storage.start_read(ticket, from, {memory_.data(), to - from}))
+        return fail(Error::storage);
     core_.counters.read_at_open += to - from;
     if (!wait(ticket)) return fail(Error::storage);
     return ByteView(memory_.data() + (at - from), size);
@@ -22,7 +23,8 @@ Status WaitingStorage::write(std::uint64_t at, ByteView bytes) {
     const std::uint64_t ticket = core_.ticket(Owner::superblock);
     memory_.reserve(bytes.size(), 0);
     copy_bytes(bytes, {memory_.data(), bytes.size()});
-    if (!core_.storage.start_write(ticket, at, {memory_.data(), bytes.size()})) return fail(Error::storage);
+    if (!core_.storage.start_write(ticket, at, {memory_.data(), bytes.size()}))
+        return fail(Error::storage);
     return wait(ticket);
 }
 
@@ -40,57 +42,28 @@ Status WaitingStorage::wait(std::uint64_t ticket) {
 
 namespace {
 
-constexpr std::uint32_t segments_min = 15;  ///< 1 MiB in all, superblock included, at the smallest segment size
+constexpr std::uint32_t segments_min =
+    15;  ///< 1 MiB in all, superblock included, at the smallest segment size
 constexpr std::uint32_t first_candidates = 8;
-
-class Recovery {
-public:
-    Recovery(Core& core, Instant now, WallTime wall, std::string& error_text)
-        : core_(core), io_(core), now_(now), wall_(wall), error_text_(error_text) {}
-    Result<Recovered> run();
-
-private:
-    Status read_superblock();
-    Status create();
-    Status load_checkpoint(const CheckpointPlace& place);
-    Status apply_checkpoint_commit(ByteView bytes, const CommitHeader& header, std::uint32_t salt);
-    Status follow_ring();
-    std::optional<SegmentHeader> header_of(std::uint32_t segment);
-    std::optional<SegmentHeader> successor(const SegmentHeader& header, const std::vector<std::uint32_t>& candidates);
-    bool take_segment(const SegmentHeader& header, std::uint32_t valid_end, bool last);
-    std::vector<SegmentHeader> all_headers();
-    Status start_run();
-    void cut(const std::string& text) { core_.cut_text += (core_.cut_text.empty() ? "" : "; ") + text; }
-
-    Core& core_;
-    WaitingStorage io_;
-    Instant now_;
-    WallTime wall_;
-    std::string& error_text_;
-    Recovered out_;
-    std::optional<Superblock> other_super_;
-    CheckpointBegin begin_;
-    bool have_checkpoint_ = false;
-    bool forbidden_ = false;
-    SegmentIndex tail_index_;
-    std::optional<SegmentHeader> tail_header_;
-    std::vector<std::uint32_t> promised_;
-    std::optional<CommitHeader> last_commit_;
-    std::uint64_t log_time_ms_ = 0, off_time_ms_ = 0;
-    std::int64_t trusted_wall_ms_ = -1;
-    std::uint64_t trusted_at_ms_ = 0;
-};
 
 bool all_zero(ByteView bytes) {
     return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
 std::uint32_t choose_segment_bytes(std::uint64_t budget) {
+    // A batch is at most half a segment, and clients send batches of 1 MB as they come (librdkafka
+    // fails them when they are refused, it does not split): from 128 MiB on, that goes before
+    // having 256 segments.
+    constexpr std::uint64_t common_batch = 2 * MiB, segments_enough = 48;
     std::uint64_t bytes = 4 * MiB;
-    while (bytes > 64 * KiB && budget / bytes < 256) bytes /= 2;
+    while (bytes > 64 * KiB && budget / bytes < 256 &&
+           (bytes > common_batch || budget / bytes < segments_enough))
+        bytes /= 2;
     while (budget / bytes > 16'384) bytes *= 2;
     return static_cast<std::uint32_t>(bytes);
 }
+
+}  // namespace
 
 Status Recovery::create() {
     const LogConfig& config = core_.config;
@@ -98,18 +71,24 @@ Status Recovery::create() {
     super.slot_bytes = std::max<std::uint32_t>(16 * KiB, core_.geometry.erase_size);
     super.pool_start = 2ull * super.slot_bytes;
     super.page_bytes = config.page_bytes;
-    const std::uint64_t usable = core_.geometry.size > super.pool_start ? core_.geometry.size - super.pool_start : 0;
-    const std::uint64_t budget = config.budget_bytes == 0 ? usable : std::min(usable, config.budget_bytes);
-    super.segment_bytes = config.segment_bytes != 0 ? config.segment_bytes : choose_segment_bytes(budget);
+    const std::uint64_t usable =
+        core_.geometry.size > super.pool_start ? core_.geometry.size - super.pool_start : 0;
+    const std::uint64_t budget =
+        config.budget_bytes == 0 ? usable : std::min(usable, config.budget_bytes);
+    super.segment_bytes =
+        config.segment_bytes != 0 ? config.segment_bytes : choose_segment_bytes(budget);
     if (!std::has_single_bit(super.segment_bytes) || super.segment_bytes < 64 * KiB ||
         (super.page_bytes != 4096 && super.page_bytes != 16384)) {
-        error_text_ = "segment size must be a power of two of at least 64 KiB, and the page 4096 or 16384 bytes";
+        error_text_ =
+            "segment size must be a power of two of at least 64 KiB, and the page 4096 or 16384 "
+            "bytes";
         return fail(Error::invalid);
     }
     super.segments = static_cast<std::uint32_t>(budget / super.segment_bytes);
     if (super.segments < segments_min) {
-        error_text_ = "the budget of " + std::to_string(budget) + " bytes is below 16 segments of " +
-                      std::to_string(super.segment_bytes) + " bytes: give the log at least " +
+        error_text_ = "the budget of " + std::to_string(budget) +
+                      " bytes is below 16 segments of " + std::to_string(super.segment_bytes) +
+                      " bytes: give the log at least " +
                       std::to_string(16ull * super.segment_bytes + super.pool_start) + " bytes";
         return fail(Error::too_large);
     }
@@ -117,7 +96,8 @@ Status Recovery::create() {
         error_text_ = "no random bytes: a new log cannot get its id";
         return fail(Error::storage);
     }
-    super.log_id[6] = static_cast<std::uint8_t>((super.log_id[6] & 0x0F) | 0x40);  // a random UUID (RFC 4122)
+    super.log_id[6] =
+        static_cast<std::uint8_t>((super.log_id[6] & 0x0F) | 0x40);  // a random UUID (RFC 4122)
     super.log_id[8] = static_cast<std::uint8_t>((super.log_id[8] & 0x3F) | 0x80);
     super.device_identity = config.device_identity.substr(0, identity_bytes_max);
     core_.super = super;
@@ -144,158 +124,38 @@ Status Recovery::read_superblock() {
             foreign_version = foreign_version || super.error() == Error::unsupported;
     }
     if (foreign_version) {
-        error_text_ = "the log has another format version than this program (" + std::to_string(format_version) +
+        error_text_ = "the log has another format version than this program (" +
+                      std::to_string(format_version) +
                       "): use the program that wrote it, or an empty data folder";
         return fail(Error::unsupported);
     }
     if (!slots[0] && !slots[1]) {
         if (zero[0] || zero[1]) return create();
-        error_text_ = "neither superblock holds, yet the device is not empty: this is no leat log, or it is damaged; "
-                      "nothing was changed";
+        error_text_ =
+            "neither superblock holds, yet the device is not empty: this is no leat log, or it is "
+            "damaged; "
+            "nothing was changed";
         return fail(Error::corrupt);
     }
-    const int newest = !slots[0] ? 1 : !slots[1] ? 0 : slots[0]->sequence > slots[1]->sequence ? 0 : 1;
+    const int newest = !slots[0]                                 ? 1
+                       : !slots[1]                               ? 0
+                       : slots[0]->sequence > slots[1]->sequence ? 0
+                                                                 : 1;
     core_.super = *slots[newest];
     if (slots[1 - newest]) other_super_ = slots[1 - newest];
-    const std::uint64_t needed = core_.super.pool_start + std::uint64_t{core_.super.segments} * core_.super.segment_bytes;
+    const std::uint64_t needed =
+        core_.super.pool_start + std::uint64_t{core_.super.segments} * core_.super.segment_bytes;
     if (needed > core_.geometry.size || core_.super.segments == 0) {
         error_text_ = "the log was made for " + std::to_string(needed) + " bytes, the device has " +
                       std::to_string(core_.geometry.size);
         return fail(Error::corrupt);
     }
     // A larger budget grows the pool: segments beyond the old end are free and empty.
-    const std::uint64_t budget = core_.config.budget_bytes == 0 ? core_.geometry.size : core_.config.budget_bytes;
+    const std::uint64_t budget =
+        core_.config.budget_bytes == 0 ? core_.geometry.size : core_.config.budget_bytes;
     const std::uint64_t usable = std::min(core_.geometry.size - core_.super.pool_start, budget);
-    core_.super.segments = std::max(core_.super.segments, static_cast<std::uint32_t>(usable / core_.super.segment_bytes));
-    return ok();
-}
-
-Status Recovery::apply_checkpoint_commit(ByteView bytes, const CommitHeader& header, std::uint32_t salt) {
-    if (!commit_holds(bytes, header, salt, core_.faults.checksums_ignored)) return fail(Error::corrupt);
-    std::size_t at = commit_header_bytes;
-    for (std::uint32_t i = 0; i < header.frames; ++i) {
-        if (at + frame_header_bytes > header.used) return fail(Error::corrupt);
-        const FrameHeader frame = decode_frame_header(bytes.data() + at);
-        if (frame.header_bytes < frame_header_bytes || frame.padded_bytes() > header.used - at) return fail(Error::corrupt);
-        const ByteView body = bytes.subspan(at + frame.header_bytes, frame.body_bytes);
-        if (frame.type == FrameType::checkpoint_begin) {
-            const auto begin = decode_begin(body);
-            if (!begin) return fail(Error::corrupt);
-            begin_ = *begin;
-        } else if (frame.type == FrameType::checkpoint_stream) {
-            auto stream = decode_stream(body);
-            if (!stream) return fail(Error::corrupt);
-            core_.streams.make(frame.stream) = std::move(*stream);
-        } else if (frame.type == FrameType::footer_producer) {
-            const auto producer = decode_producer(body);
-            if (!producer) return fail(Error::corrupt);
-            core_.producers.restore(frame.stream, producer->producer_id, producer->producer);
-        } else if (frame.type == FrameType::fact) {
-            const auto fact = decode_fact_body(body);
-            if (!fact) return fail(Error::corrupt);
-            core_.facts.restore(Facts::key_of(fact->kind, fact->key), std::string(text_of(fact->value)), fact->sequence);
-        } else if (frame.forbids_writing()) {
-            forbidden_ = true;
-        } else if (frame.type == FrameType::checkpoint_segments) {
-            if (!decode_segments(body, core_.segments)) return fail(Error::corrupt);
-        }
-        at += frame.padded_bytes();
-    }
-    return ok();
-}
-
-Status Recovery::load_checkpoint(const CheckpointPlace& place) {
-    core_.segments.reset(core_.super.segments);
-    core_.streams = {};
-    core_.facts = {};
-    core_.producers = Producers(core_.config.producers_max);
-    begin_ = {};
-    const std::uint32_t segment_bytes = core_.segment_bytes;
-    if (place.segment >= core_.super.segments || place.position % core_.page != 0 || place.bytes == 0 ||
-        place.bytes > segment_bytes || place.position > segment_bytes - place.bytes)
-        return fail(Error::corrupt);
-    const auto check = [&](ByteView bytes, std::uint32_t salt, std::uint64_t generation,
-                           std::uint32_t position) -> Result<CommitHeader> {
-        const Result<CommitHeader> header = decode_commit_header(bytes, salt);
-        if (!header || header->kind != CommitKind::checkpoint || header->position != position ||
-            header->generation != generation || header->bytes > bytes.size() || header->bytes % core_.page != 0)
-            return fail(Error::corrupt);
-        return header;
-    };
-    Result<ByteView> bytes = io_.read(core_.address(place.segment, place.position), place.bytes);
-    if (!bytes) return fail(bytes.error());
-    const Result<CommitHeader> last = check(*bytes, place.salt, place.generation, place.position);
-    if (!last || !commit_holds(*bytes, *last, place.salt, false)) return fail(Error::corrupt);
-    const FrameHeader frame = decode_frame_header(bytes->data() + commit_header_bytes);
-    if (last->frames != 1 || frame.type != FrameType::checkpoint_end) return fail(Error::corrupt);
-    const Result<CheckpointEnd> end = decode_end(bytes->subspan(commit_header_bytes + frame.header_bytes, frame.body_bytes));
-    if (!end) return fail(Error::corrupt);
-    std::uint64_t frames = 0;
-    for (const CheckpointExtent& extent : end->extents) {
-        if (extent.segment >= core_.super.segments || extent.to > segment_bytes || extent.from >= extent.to)
-            return fail(Error::corrupt);
-        for (std::uint32_t at = extent.from; at < extent.to;) {
-            // A commit of a checkpoint is at most 64 KiB and one frame: one read each, two for a larger one.
-            std::uint32_t size = std::min<std::uint32_t>(extent.to - at, 128 * KiB);
-            bytes = io_.read(core_.address(extent.segment, at), size);
-            if (!bytes) return fail(bytes.error());
-            if (bytes->size() < commit_header_bytes) return fail(Error::corrupt);
-            const std::uint32_t told = load_little<std::uint32_t>(bytes->data() + 24);
-            if (told > size && told <= extent.to - at) {
-                bytes = io_.read(core_.address(extent.segment, at), told);
-                if (!bytes) return fail(bytes.error());
-            }
-            std::size_t done = 0;
-            while (done < bytes->size()) {  // as many whole commits as this read holds
-                const ByteView here = bytes->subspan(done);
-                const auto header = check(here, extent.salt, extent.generation, static_cast<std::uint32_t>(at + done));
-                if (!header) {
-                    if (done == 0) return fail(Error::corrupt);
-                    break;
-                }
-                if (const Status applied = apply_checkpoint_commit(here, *header, extent.salt); !applied) return applied;
-                frames += header->frames;
-                done += header->bytes;
-            }
-            at += static_cast<std::uint32_t>(done);
-        }
-    }
-    if (frames != end->frames || begin_.number != end->number) return fail(Error::corrupt);
-
-    // What the table says of survivors is older than the checkpoint itself.
-    for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
-        SegmentEntry& entry = core_.segments[i];
-        if (entry.state == SegmentState::bad || entry.area == Area::survivors) {
-            const std::uint64_t generation = entry.generation;
-            entry = {};
-            entry.generation = generation;
-        }
-    }
-    CheckpointWriter::Tail& tail = out_.checkpoint;
-    tail = {};
-    tail.extents = end->extents;
-    tail.extents.push_back({place.segment, place.salt, place.generation, place.position, place.position + place.bytes});
-    for (const CheckpointExtent& extent : tail.extents) {
-        SegmentEntry& entry = core_.segments[extent.segment];
-        entry = {};
-        entry.generation = extent.generation;
-        entry.salt = extent.salt;
-        entry.area = Area::survivors;
-        entry.state = extent.segment == place.segment ? SegmentState::open : SegmentState::sealed;
-        entry.data_end = extent.to;
-    }
-    tail.segment = place.segment;
-    tail.position = place.position + place.bytes;
-    tail.place = begin_.survivors_place + tail.extents.size();
-    tail.next_sequence = last->sequence + 1;
-    tail.number = end->number;
-    tail.bytes = end->bytes + place.bytes;
-    log_time_ms_ = begin_.log_time_ms;
-    off_time_ms_ = begin_.off_time_ms;
-    trusted_wall_ms_ = begin_.trusted_wall_ms;
-    trusted_at_ms_ = begin_.trusted_at_ms;
-    core_.redo_place = begin_.redo_place;
-    have_checkpoint_ = true;
+    core_.super.segments = std::max(core_.super.segments,
+                                    static_cast<std::uint32_t>(usable / core_.super.segment_bytes));
     return ok();
 }
 
@@ -316,7 +176,8 @@ std::optional<SegmentHeader> Recovery::successor(const SegmentHeader& header,
     for (std::uint32_t candidate : candidates) {
         const auto next = header_of(candidate);
         if (!next || next->area != Area::arrivals || next->place != header.place + 1 ||
-            next->predecessor != header.segment || next->predecessor_generation != header.generation)
+            next->predecessor != header.segment ||
+            next->predecessor_generation != header.generation)
             continue;
         if (!best || next->generation > best->generation) best = next;
     }
@@ -326,13 +187,16 @@ std::optional<SegmentHeader> Recovery::successor(const SegmentHeader& header,
 std::vector<SegmentHeader> Recovery::all_headers() {
     std::vector<SegmentHeader> headers;
     for (std::uint32_t i = 0; i < core_.super.segments; ++i)
-        if (auto header = header_of(i); header && header->area == Area::arrivals && header->place > 0)
+        if (auto header = header_of(i);
+            header && header->area == Area::arrivals && header->place > 0)
             headers.push_back(std::move(*header));
     std::sort(headers.begin(), headers.end(), [](const SegmentHeader& a, const SegmentHeader& b) {
         return a.place != b.place ? a.place < b.place : a.generation > b.generation;
     });
     headers.erase(std::unique(headers.begin(), headers.end(),
-                              [](const SegmentHeader& a, const SegmentHeader& b) { return a.place == b.place; }),
+                              [](const SegmentHeader& a, const SegmentHeader& b) {
+                                  return a.place == b.place;
+                              }),
                   headers.end());
     return headers;
 }
@@ -349,12 +213,16 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
 
     SegmentIndex index;
     bool whole = false;
-    // A footer cannot be of a segment that was closed by its successor's header: it was never acknowledged.
-    if (auto trailer_bytes = io_.read(core_.address(header.segment, core_.segment_bytes - footer_trailer_bytes),
-                                      footer_trailer_bytes)) {
-        const auto trailer = decode_trailer(*trailer_bytes, header.generation, header.salt, core_.segment_bytes);
+    // A footer cannot be of a segment that was closed by its successor's header: it was never
+    // acknowledged.
+    if (auto trailer_bytes =
+            io_.read(core_.address(header.segment, core_.segment_bytes - footer_trailer_bytes),
+                     footer_trailer_bytes)) {
+        const auto trailer =
+            decode_trailer(*trailer_bytes, header.generation, header.salt, core_.segment_bytes);
         if (trailer && trailer->position % core_.page == 0) {
-            const auto bytes = io_.read(core_.address(header.segment, trailer->position), trailer->bytes);
+            const auto bytes =
+                io_.read(core_.address(header.segment, trailer->position), trailer->bytes);
             Result<SegmentIndex> decoded = fail(Error::corrupt);
             if (bytes) decoded = decode_footer(*bytes, header.generation, header.salt);
             if (decoded && decoded->data_end <= valid_end) {
@@ -368,15 +236,20 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
     std::uint32_t data_end = index.data_end;
     std::uint64_t next_sequence = index.last_sequence + 2;
     if (!whole) {
-        // Pieces that grow: a tail that was just begun costs little, a long one is read in few calls.
+        // Pieces that grow: a tail that was just begun costs little, a long one is read in few
+        // calls.
         std::vector<std::uint8_t> have;
         const SegmentBytes bytes_at = [&](std::uint32_t position, std::uint32_t count) -> ByteView {
-            const std::uint64_t want = std::min<std::uint64_t>(std::uint64_t{position} + count, core_.segment_bytes);
+            const std::uint64_t want =
+                std::min<std::uint64_t>(std::uint64_t{position} + count, core_.segment_bytes);
             if (position >= core_.segment_bytes) return {};
             if (want > have.size()) {
                 const std::size_t from = have.size();
                 const std::size_t to = std::min<std::size_t>(
-                    core_.segment_bytes, std::max<std::size_t>(round_up(want, core_.page), from + std::clamp<std::size_t>(from, 64 * KiB, 1024 * KiB)));
+                    core_.segment_bytes,
+                    std::max<std::size_t>(
+                        round_up(want, core_.page),
+                        from + std::clamp<std::size_t>(from, 64 * KiB, 1024 * KiB)));
                 have.resize(to);
                 // 256 KiB at a time, so that one bad sector hides no more than that.
                 for (std::size_t at = from; at < to; at += 256 * KiB) {
@@ -387,10 +260,12 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
             }
             return ByteView(have).subspan(position, want - position);
         };
-        const std::uint32_t limit = core_.faults.predecessor_end_ignored ? core_.segment_bytes : valid_end;
+        const std::uint32_t limit =
+            core_.faults.predecessor_end_ignored ? core_.segment_bytes : valid_end;
         const SegmentScan scan = scan_segment(core_, header, limit, bytes_at, index);
         if (scan.damaged_commits > 0)
-            cut("segment " + std::to_string(header.segment) + ": " + std::to_string(scan.damaged_commits) +
+            cut("segment " + std::to_string(header.segment) + ": " +
+                std::to_string(scan.damaged_commits) +
                 " damaged places between good commits were skipped");
         entry.footer_position = scan.footer_position;
         data_end = scan.data_end;
@@ -401,13 +276,15 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
     forbidden_ = forbidden_ || index.forbids_writing;
     entry.data_end = data_end;
     entry.last_age_ms = index.last_age_ms;
-    entry.batch_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(index.batch_bytes, UINT32_MAX));
+    entry.batch_bytes =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(index.batch_bytes, UINT32_MAX));
     apply_index(core_, index, header.segment);
     if (!last) return true;
     if (!whole) entry.state = SegmentState::open;
     promised_ = header.candidates;
     promised_.insert(promised_.end(), index.candidates.begin(), index.candidates.end());
-    // Who is named here was free then, and nobody has taken it since; a checkpoint's table may be older.
+    // Who is named here was free then, and nobody has taken it since; a checkpoint's table may be
+    // older.
     for (std::uint32_t candidate : promised_) {
         if (candidate >= core_.segments.size() || candidate == header.segment) continue;
         SegmentEntry& named = core_.segments[candidate];
@@ -431,7 +308,8 @@ Status Recovery::follow_ring() {
     std::optional<SegmentHeader> at;
     if (have_checkpoint_) {
         at = header_of(begin_.redo_segment);
-        if (at && (at->generation != begin_.redo_generation || at->place != begin_.redo_place)) at.reset();
+        if (at && (at->generation != begin_.redo_generation || at->place != begin_.redo_place))
+            at.reset();
     } else {
         std::vector<std::uint32_t> first(first_candidates);
         for (std::uint32_t i = 0; i < first_candidates; ++i) first[i] = i;
@@ -444,12 +322,14 @@ Status Recovery::follow_ring() {
         // The chain cannot be entered where it should begin: put all headers in order instead.
         cut("the ring was found again by reading every segment header");
         for (SegmentHeader& header : all_headers())
-            if (!have_checkpoint_ || header.place >= begin_.redo_place) chain.push_back(std::move(header));
+            if (!have_checkpoint_ || header.place >= begin_.redo_place)
+                chain.push_back(std::move(header));
         for (std::size_t i = 0; i < chain.size(); ++i) {
             const bool last = i + 1 == chain.size();
             const bool named = !last && chain[i + 1].place == chain[i].place + 1 &&
                                chain[i + 1].predecessor_generation == chain[i].generation;
-            (void)take_segment(chain[i], named ? chain[i + 1].predecessor_end : core_.segment_bytes, last);
+            (void)take_segment(chain[i], named ? chain[i + 1].predecessor_end : core_.segment_bytes,
+                               last);
         }
         return ok();
     }
@@ -457,14 +337,18 @@ Status Recovery::follow_ring() {
     while (at && ++steps <= core_.super.segments + 1) {
         // Its header names candidates; a footer may name more. Footers are small, so look at both.
         std::vector<std::uint32_t> candidates = at->candidates;
-        if (auto trailer_bytes = io_.read(core_.address(at->segment, core_.segment_bytes - footer_trailer_bytes),
-                                          footer_trailer_bytes)) {
-            const auto trailer = decode_trailer(*trailer_bytes, at->generation, at->salt, core_.segment_bytes);
+        if (auto trailer_bytes =
+                io_.read(core_.address(at->segment, core_.segment_bytes - footer_trailer_bytes),
+                         footer_trailer_bytes)) {
+            const auto trailer =
+                decode_trailer(*trailer_bytes, at->generation, at->salt, core_.segment_bytes);
             if (trailer && trailer->position % core_.page == 0) {
-                const auto bytes = io_.read(core_.address(at->segment, trailer->position), trailer->bytes);
+                const auto bytes =
+                    io_.read(core_.address(at->segment, trailer->position), trailer->bytes);
                 if (bytes)
                     if (const auto index = decode_footer(*bytes, at->generation, at->salt))
-                        candidates.insert(candidates.end(), index->candidates.begin(), index->candidates.end());
+                        candidates.insert(candidates.end(), index->candidates.begin(),
+                                          index->candidates.end());
             }
         }
         const auto next = successor(*at, candidates);
@@ -485,8 +369,10 @@ Status Recovery::start_run() {
     super.trusted_wall_ms = trusted_wall_ms_;
     super.trusted_at_log_time_ms = trusted_at_ms_;
     core_.run = static_cast<std::uint32_t>(super.start_count);
-    std::vector<std::uint8_t> bytes(std::max<std::size_t>(superblock_bytes, core_.geometry.write_size));
-    // A new log writes both slots, so that later one empty slot always means a creation that was cut.
+    std::vector<std::uint8_t> bytes(
+        std::max<std::size_t>(superblock_bytes, core_.geometry.write_size));
+    // A new log writes both slots, so that later one empty slot always means a creation that was
+    // cut.
     for (int copies = out_.fresh ? 2 : 1; copies > 0; --copies) {
         encode_superblock(super, bytes);
         if (!io_.write((super.sequence & 1) * super.slot_bytes, bytes)) {
@@ -518,11 +404,13 @@ Result<Recovered> Recovery::run() {
                 loaded = load_checkpoint(other_super_->checkpoint);
                 if (loaded) {
                     core_.super.checkpoint = other_super_->checkpoint;
-                    ++core_.super.sequence;  // the new superblock goes over the one that misleads, not over the good one
+                    ++core_.super.sequence;  // the new superblock goes over the one that misleads,
+                                             // not over the good one
                 }
             }
             if (!loaded) {
-                cut("no checkpoint holds: what only it knew (facts, offsets of idle streams) is lost");
+                cut("no checkpoint holds: what only it knew (facts, offsets of idle streams) is "
+                    "lost");
                 core_.segments.reset(core_.super.segments);
                 core_.streams = {};
                 core_.facts = {};
@@ -532,32 +420,38 @@ Result<Recovered> Recovery::run() {
         }
         if (const Status ring = follow_ring(); !ring) return fail(ring.error());
         if (forbidden_) {
-            error_text_ = "the log holds records of a newer program that older ones must not write beside: use the newer one";
+            error_text_ =
+                "the log holds records of a newer program that older ones must not write beside: "
+                "use the newer one";
             return fail(Error::unsupported);
         }
         if (last_commit_) {
             log_time_ms_ = std::max(log_time_ms_, last_commit_->log_time_ms);
             off_time_ms_ = std::max(off_time_ms_, last_commit_->off_time_ms);
-            if ((last_commit_->flags & commit_wall_trusted) && last_commit_->wall_ms > trusted_wall_ms_) {
+            if ((last_commit_->flags & commit_wall_trusted) &&
+                last_commit_->wall_ms > trusted_wall_ms_) {
                 trusted_wall_ms_ = last_commit_->wall_ms;
                 trusted_at_ms_ = last_commit_->log_time_ms;
             }
-            out_.sealed = last_commit_->kind == CommitKind::seal && last_commit_->run == core_.super.start_count;
+            out_.sealed = last_commit_->kind == CommitKind::seal &&
+                          last_commit_->run == core_.super.start_count;
         }
         if (!out_.sealed)
-            cut("unclean stop: what was not acknowledged after the last whole commit is cut, acknowledgement unknown");
+            cut("unclean stop: what was not acknowledged after the last whole commit is cut, "
+                "acknowledgement unknown");
     }
     core_.was_sealed = out_.sealed;
-    core_.foreign_device = !out_.fresh && !core_.super.device_identity.empty() && !core_.config.device_identity.empty() &&
-                           core_.super.device_identity != core_.config.device_identity.substr(0, identity_bytes_max);
+    core_.foreign_device =
+        !out_.fresh && !core_.super.device_identity.empty() &&
+        !core_.config.device_identity.empty() &&
+        core_.super.device_identity != core_.config.device_identity.substr(0, identity_bytes_max);
     core_.segments.rebuild(promised_);
     if (const Status started = start_run(); !started) return fail(started.error());
-    core_.time.start(now_, log_time_ms_, off_time_ms_, trusted_wall_ms_, trusted_at_ms_, core_.config.build_date);
+    core_.time.start(now_, log_time_ms_, off_time_ms_, trusted_wall_ms_, trusted_at_ms_,
+                     core_.config.build_date);
     core_.time.see_wall(now_, wall_);
     return std::move(out_);
 }
-
-}  // namespace
 
 Result<Recovered> recover(Core& core, Instant now, WallTime wall, std::string& error_text) {
     return Recovery(core, now, wall, error_text).run();

@@ -1,5 +1,5 @@
-// From a device to a log in RAM (FORMAT.md section 9): superblock, its checkpoint, the footers since, the
-// open tail. The only part that waits for the device; nobody is served yet.
+// From a device to a log in RAM (FORMAT.md section 9): superblock, its checkpoint, the footers
+// since, the open tail. The only part that waits for the device; nobody is served yet.
 #pragma once
 
 #include "broker/log/checkpoint.hpp"
@@ -24,12 +24,12 @@ private:
 struct Recovered {
     Arrivals::Tail arrivals;
     CheckpointWriter::Tail checkpoint;
-    bool fresh = false;        ///< the device was empty: created now
-    bool sealed = false;       ///< the last run stopped cleanly
+    bool fresh = false;   ///< the device was empty: created now
+    bool sealed = false;  ///< the last run stopped cleanly
 };
 
-/// Fills the core's tables, and writes the superblock of the new run. `error_text` says failures for people.
-/// fails: unsupported · corrupt · too_large · storage
+/// Fills the core's tables, and writes the superblock of the new run. `error_text` says failures
+/// for people. fails: unsupported · corrupt · too_large · storage
 Result<Recovered> recover(Core& core, Instant now, WallTime wall, std::string& error_text);
 
 }  // namespace leat::log

@@ -15,14 +15,17 @@ struct OpenPart {
 };
 
 /// Checks every frame. `part` is what the commit before left open, and is left as this one ends.
-bool frames_hold(ByteView bytes, const CommitHeader& commit, std::uint32_t salt, std::optional<OpenPart>& part) {
+bool frames_hold(ByteView bytes, const CommitHeader& commit, std::uint32_t salt,
+                 std::optional<OpenPart>& part) {
     std::size_t at = commit_header_bytes;
     for (std::uint32_t i = 0; i < commit.frames; ++i) {
         if (at + frame_header_bytes > commit.used) return false;
         const ByteView frame = bytes.subspan(at, commit.used - at);
         const FrameHeader header = decode_frame_header(frame.data());
-        if (header.type == FrameType::padding || static_cast<std::uint8_t>(header.type) >= 0x80) return false;
-        if (header.header_bytes < frame_header_bytes || header.padded_bytes() > frame.size()) return false;
+        if (header.type == FrameType::padding || static_cast<std::uint8_t>(header.type) >= 0x80)
+            return false;
+        if (header.header_bytes < frame_header_bytes || header.padded_bytes() > frame.size())
+            return false;
         if (frame_crc(salt, frame, header) != header.crc) return false;
         const ByteView body = frame.subspan(header.header_bytes, header.body_bytes);
         if (header.holds_batch()) {
@@ -47,7 +50,8 @@ bool frames_hold(ByteView bytes, const CommitHeader& commit, std::uint32_t salt,
         at += header.padded_bytes();
     }
     if (part && !(commit.flags & commit_continues)) part.reset();
-    // Readers that come from the middle of a commit take a zero for padding, so torn padding is no padding.
+    // Readers that come from the middle of a commit take a zero for padding, so torn padding is no
+    // padding.
     const ByteView padding = bytes.subspan(commit.used, commit.bytes - commit.used);
     return commit.kind == CommitKind::footer ||
            std::all_of(padding.begin(), padding.end(), [](std::uint8_t byte) { return byte == 0; });
@@ -55,9 +59,11 @@ bool frames_hold(ByteView bytes, const CommitHeader& commit, std::uint32_t salt,
 
 }  // namespace
 
-bool commit_holds(ByteView bytes, const CommitHeader& header, std::uint32_t salt, bool ignore_checksums) {
+bool commit_holds(ByteView bytes, const CommitHeader& header, std::uint32_t salt,
+                  bool ignore_checksums) {
     std::optional<OpenPart> part;
-    return bytes.size() >= header.bytes && (ignore_checksums || frames_hold(bytes, header, salt, part));
+    return bytes.size() >= header.bytes &&
+           (ignore_checksums || frames_hold(bytes, header, salt, part));
 }
 
 SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::uint32_t limit,
@@ -70,7 +76,8 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
     const bool lax = core.faults.stale_accepted;
 
     // The commit at `position`, if it holds and may follow.
-    const auto commit_at = [&](std::uint32_t position, bool exact, std::optional<OpenPart>& parts) -> std::optional<CommitHeader> {
+    const auto commit_at = [&](std::uint32_t position, bool exact,
+                               std::optional<OpenPart>& parts) -> std::optional<CommitHeader> {
         const ByteView front = bytes_at(position, commit_header_bytes);
         if (front.size() < commit_header_bytes) return std::nullopt;
         const Result<CommitHeader> header = decode_commit_header(front, segment.salt);
@@ -78,11 +85,13 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
             header->bytes > limit - position || header->bytes == 0)
             return std::nullopt;
         if (!lax && (header->generation != segment.generation || header->run < run ||
-                     (exact ? header->sequence != scan.next_sequence : header->sequence < scan.next_sequence)))
+                     (exact ? header->sequence != scan.next_sequence
+                            : header->sequence < scan.next_sequence)))
             return std::nullopt;
         const ByteView whole = bytes_at(position, header->bytes);
         if (whole.size() < header->bytes) return std::nullopt;
-        if (!core.faults.checksums_ignored && !frames_hold(whole, *header, segment.salt, parts)) return std::nullopt;
+        if (!core.faults.checksums_ignored && !frames_hold(whole, *header, segment.salt, parts))
+            return std::nullopt;
         return *header;
     };
 
@@ -91,8 +100,11 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
         std::optional<OpenPart> parts = part;
         std::optional<CommitHeader> header = commit_at(at, true, parts);
         if (!header) {
-            // The end, unless a later commit holds: then this is damage, or the unused room before a footer.
-            if (scan.last && scan.last->kind == CommitKind::seal && scan.last->run == core.super.start_count) break;
+            // The end, unless a later commit holds: then this is damage, or the unused room before
+            // a footer.
+            if (scan.last && scan.last->kind == CommitKind::seal &&
+                scan.last->run == core.super.start_count)
+                break;
             std::uint32_t later = at;
             do {
                 later += core.page;
@@ -101,9 +113,11 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
                 header = commit_at(later, false, parts);
             } while (!header);
             if (!header) break;
-            const bool gap = header->kind != CommitKind::footer || header->sequence != scan.next_sequence;
+            const bool gap =
+                header->kind != CommitKind::footer || header->sequence != scan.next_sequence;
             if (gap) ++scan.damaged_commits;
-            if (header->kind != CommitKind::footer) at = later;
+            if (header->kind != CommitKind::footer)
+                at = later;
             else {
                 scan.footer_position = later;
                 scan.last = header;
@@ -121,16 +135,21 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
         const ByteView bytes = bytes_at(at, header->bytes);
         replay.begin_commit(header->sequence, header->age_ms());
         std::size_t frame = commit_header_bytes;
-        for (std::uint32_t i = 0; i < header->frames && frame + frame_header_bytes <= header->used; ++i) {
+        for (std::uint32_t i = 0; i < header->frames && frame + frame_header_bytes <= header->used;
+             ++i) {
             const FrameHeader frame_header = decode_frame_header(bytes.data() + frame);
-            if (frame_header.header_bytes < frame_header_bytes || frame_header.padded_bytes() > header->used - frame) break;
+            if (frame_header.header_bytes < frame_header_bytes ||
+                frame_header.padded_bytes() > header->used - frame)
+                break;
             index.forbids_writing = index.forbids_writing || frame_header.forbids_writing();
             if (core.faults.moved_moves_end && frame_header.type == FrameType::moved) {
                 FrameHeader forged = frame_header;
                 forged.type = FrameType::append;
-                (void)replay.on_frame(forged, bytes.subspan(frame), static_cast<std::uint32_t>(at + frame));
+                (void)replay.on_frame(forged, bytes.subspan(frame),
+                                      static_cast<std::uint32_t>(at + frame));
             } else {
-                (void)replay.on_frame(frame_header, bytes.subspan(frame), static_cast<std::uint32_t>(at + frame));
+                (void)replay.on_frame(frame_header, bytes.subspan(frame),
+                                      static_cast<std::uint32_t>(at + frame));
             }
             frame += frame_header.padded_bytes();
         }

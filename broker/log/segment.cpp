@@ -40,9 +40,11 @@ void encode_segment_header(const SegmentHeader& header, MutableBytes into) {
 }
 
 Result<SegmentHeader> decode_segment_header(ByteView bytes) {
-    if (bytes.size() < segment_header_bytes || std::memcmp(bytes.data(), magic, 8) != 0) return fail(Error::corrupt);
+    if (bytes.size() < segment_header_bytes || std::memcmp(bytes.data(), magic, 8) != 0)
+        return fail(Error::corrupt);
     const std::uint8_t* at = bytes.data();
-    if (load_little<std::uint32_t>(at + 508) != crc32c(0, bytes.first(508))) return fail(Error::corrupt);
+    if (load_little<std::uint32_t>(at + 508) != crc32c(0, bytes.first(508)))
+        return fail(Error::corrupt);
     if (load_little<std::uint32_t>(at + 8) != format_version) return fail(Error::unsupported);
     SegmentHeader header;
     copy_bytes(bytes.subspan(16, 16), header.log_id);
@@ -63,7 +65,8 @@ Result<SegmentHeader> decode_segment_header(ByteView bytes) {
     header.run = load_little<std::uint32_t>(at + 112);
     const std::uint32_t count = load_little<std::uint32_t>(at + 116);
     if (count > candidates_max) return fail(Error::corrupt);
-    for (std::uint32_t i = 0; i < count; ++i) header.candidates.push_back(load_little<std::uint32_t>(at + 120 + 4 * i));
+    for (std::uint32_t i = 0; i < count; ++i)
+        header.candidates.push_back(load_little<std::uint32_t>(at + 120 + 4 * i));
     return header;
 }
 
@@ -79,11 +82,14 @@ void SegmentTable::rebuild(const std::vector<std::uint32_t>& promised) {
             ring_.push_back(i);
     }
     const auto older = [this](std::uint32_t a, std::uint32_t b) {
-        return entries_[a].generation != entries_[b].generation ? entries_[a].generation < entries_[b].generation : a < b;
+        return entries_[a].generation != entries_[b].generation
+                   ? entries_[a].generation < entries_[b].generation
+                   : a < b;
     };
     std::sort(idle.begin(), idle.end(), older);
-    std::sort(ring_.begin(), ring_.end(),
-              [this](std::uint32_t a, std::uint32_t b) { return entries_[a].place < entries_[b].place; });
+    std::sort(ring_.begin(), ring_.end(), [this](std::uint32_t a, std::uint32_t b) {
+        return entries_[a].place < entries_[b].place;
+    });
     for (std::uint32_t candidate : promised) {
         const auto found = std::find(idle.begin(), idle.end(), candidate);
         if (found == idle.end()) continue;
@@ -115,14 +121,15 @@ std::uint32_t SegmentTable::take_promised() {
 
 std::uint32_t SegmentTable::to_be_zeroed() const {
     for (std::size_t i = 1; i < promised_.size(); ++i)
-        if (entries_[promised_[i]].generation == 0 && !entries_[promised_[i]].zeroed) return promised_[i];
+        if (entries_[promised_[i]].generation == 0 && !entries_[promised_[i]].zeroed)
+            return promised_[i];
     return no_segment;
 }
 
 std::uint32_t SegmentTable::take_for_survivors() {
     if (free_.empty()) {
-        // The last resort: without a checkpoint nothing is recycled. A promise at the end of the list may be
-        // broken: a candidate of another area is no successor.
+        // The last resort: without a checkpoint nothing is recycled. A promise at the end of the
+        // list may be broken: a candidate of another area is no successor.
         if (promised_.empty() || promised_.back() == zeroing) return no_segment;
         const std::uint32_t segment = promised_.back();
         promised_.pop_back();
@@ -137,7 +144,8 @@ void SegmentTable::release(std::uint32_t segment) {
     SegmentEntry& entry = entries_[segment];
     const std::uint64_t generation = entry.generation;
     entry = {};
-    entry.generation = generation;  // readers that planned on it see that it moved on: the state is free
+    entry.generation =
+        generation;  // readers that planned on it see that it moved on: the state is free
     std::erase(ring_, segment);
     free_.push_back(segment);
     top_up_promised();

@@ -22,7 +22,7 @@ struct SegmentHeader {
     Area area = Area::arrivals;
     SegmentClass kind = SegmentClass::mixed;
     std::uint64_t generation = 0;
-    std::uint64_t place = 0;           ///< 1, 2, 3 ... in its area
+    std::uint64_t place = 0;  ///< 1, 2, 3 ... in its area
     std::uint64_t first_sequence = 0;
     std::uint32_t salt = 0;
     std::uint32_t page_bytes = 0;
@@ -35,7 +35,7 @@ struct SegmentHeader {
     std::vector<std::uint32_t> candidates;
 };
 void encode_segment_header(const SegmentHeader& header, MutableBytes into);  ///< into: 512 bytes
-Result<SegmentHeader> decode_segment_header(ByteView bytes);                 ///< fails: corrupt, unsupported
+Result<SegmentHeader> decode_segment_header(ByteView bytes);  ///< fails: corrupt, unsupported
 
 enum class SegmentState : std::uint8_t { free = 0, open = 1, sealed = 2, bad = 3 };
 
@@ -43,14 +43,15 @@ enum class SegmentState : std::uint8_t { free = 0, open = 1, sealed = 2, bad = 3
 struct SegmentEntry {
     std::uint64_t generation = 0;
     std::uint64_t place = 0;
-    std::uint64_t last_age_ms = 0;      ///< age time of its newest commit
+    std::uint64_t last_age_ms = 0;  ///< age time of its newest commit
     std::uint32_t salt = 0;
-    std::uint32_t data_end = 0;         ///< commits end here
-    std::uint32_t footer_position = 0;  ///< 0: none (its writes failed); the index is made by reading it
+    std::uint32_t data_end = 0;  ///< commits end here
+    std::uint32_t footer_position =
+        0;  ///< 0: none (its writes failed); the index is made by reading it
     std::uint32_t batch_bytes = 0;
     Area area = Area::none;
     SegmentState state = SegmentState::free;
-    bool zeroed = false;                ///< never written, but zeroed ahead of its first use
+    bool zeroed = false;  ///< never written, but zeroed ahead of its first use
 };
 static_assert(sizeof(SegmentEntry) <= 48);
 
@@ -61,20 +62,23 @@ public:
     SegmentEntry& operator[](std::uint32_t segment) { return entries_[segment]; }
     const SegmentEntry& operator[](std::uint32_t segment) const { return entries_[segment]; }
 
-    /// Makes the free list and the order of the ring anew (recovery). `promised` are the candidates that
-    /// the open segment names: those of them that are free stay at the front, for arrivals only.
+    /// Makes the free list and the order of the ring anew (recovery). `promised` are the candidates
+    /// that the open segment names: those of them that are free stay at the front, for arrivals
+    /// only.
     void rebuild(const std::vector<std::uint32_t>& promised);
 
-    std::uint32_t free_count() const { return static_cast<std::uint32_t>(promised_.size() + free_.size()); }
+    std::uint32_t free_count() const {
+        return static_cast<std::uint32_t>(promised_.size() + free_.size());
+    }
     /// Free segments promised to the ring, in the order they will be taken.
     const std::deque<std::uint32_t>& promised() const { return promised_; }
     void top_up_promised();
     std::uint32_t next_promised() const;  ///< the one that take_promised gives; no_segment: none
     std::uint32_t take_promised();
-    /// One that was never written and should be zeroed ahead of use; the very next one is left alone, so
-    /// that nobody has to wait for it. no_segment: none.
+    /// One that was never written and should be zeroed ahead of use; the very next one is left
+    /// alone, so that nobody has to wait for it. no_segment: none.
     std::uint32_t to_be_zeroed() const;
-    std::uint32_t zeroing = no_segment;   ///< being zeroed now: not to be opened
+    std::uint32_t zeroing = no_segment;  ///< being zeroed now: not to be opened
     std::uint32_t take_for_survivors();  ///< one that is not promised, else the last that is
     void release(std::uint32_t segment);
     /// Sealed and open arrivals, oldest first.

@@ -11,7 +11,8 @@ constexpr char magic[] = "LEATSUPR";
 }
 
 void encode_superblock(const Superblock& super, MutableBytes into) {
-    LEAT_CHECK(into.size() >= superblock_bytes && super.device_identity.size() <= identity_bytes_max);
+    LEAT_CHECK(into.size() >= superblock_bytes &&
+               super.device_identity.size() <= identity_bytes_max);
     std::uint8_t* at = into.data();
     std::fill_n(at, superblock_bytes, std::uint8_t{0});
     std::memcpy(at, magic, 8);
@@ -42,9 +43,11 @@ void encode_superblock(const Superblock& super, MutableBytes into) {
 }
 
 Result<Superblock> decode_superblock(ByteView bytes) {
-    if (bytes.size() < superblock_bytes || std::memcmp(bytes.data(), magic, 8) != 0) return fail(Error::corrupt);
+    if (bytes.size() < superblock_bytes || std::memcmp(bytes.data(), magic, 8) != 0)
+        return fail(Error::corrupt);
     const std::uint8_t* at = bytes.data();
-    if (load_little<std::uint32_t>(at + 508) != crc32c(0, bytes.first(508))) return fail(Error::corrupt);
+    if (load_little<std::uint32_t>(at + 508) != crc32c(0, bytes.first(508)))
+        return fail(Error::corrupt);
     if (load_little<std::uint32_t>(at + 8) != format_version) return fail(Error::unsupported);
     Superblock super;
     super.sequence = load_little<std::uint64_t>(at + 16);
@@ -69,8 +72,9 @@ Result<Superblock> decode_superblock(ByteView bytes) {
     const std::size_t identity = at[152];
     const bool sane = identity <= identity_bytes_max && std::has_single_bit(super.segment_bytes) &&
                       super.segment_bytes >= 64 * KiB && super.segment_bytes <= 1024 * MiB &&
-                      (super.page_bytes == 4096 || super.page_bytes == 16384) && super.segments <= (1u << 24) &&
-                      super.slot_bytes >= 16 * KiB && super.pool_start == 2ull * super.slot_bytes;
+                      (super.page_bytes == 4096 || super.page_bytes == 16384) &&
+                      super.segments <= (1u << 24) && super.slot_bytes >= 16 * KiB &&
+                      super.pool_start == 2ull * super.slot_bytes;
     if (!sane) return fail(Error::corrupt);
     super.device_identity = std::string(text_of(bytes.subspan(153, identity)));
     return super;

@@ -5,6 +5,7 @@
 
 namespace leat::log {
 
-std::unique_ptr<Log> make_faulty_log(port::Storage& storage, port::Entropy& entropy, LogConfig config, SeededFaults faults);
+std::unique_ptr<Log> make_faulty_log(port::Storage& storage, port::Entropy& entropy,
+                                     LogConfig config, SeededFaults faults);
 
 }  // namespace leat::log

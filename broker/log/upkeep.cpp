@@ -5,15 +5,18 @@
 namespace leat::log {
 
 namespace {
-// A pass looks at a bounded number of footers that free nothing and goes on there next time, so that a large
-// log costs an idle gateway next to nothing and a full one a little.
+// A pass looks at a bounded number of footers that free nothing and goes on there next time, so
+// that a large log costs an idle gateway next to nothing and a full one a little.
 constexpr milliseconds pass_every{1000}, pass_every_short{200};
 constexpr std::uint32_t alive_max = 16, alive_max_short = 64;
-}
+}  // namespace
 
-/// The first write into a reserved block costs a journal commit of the file system; a zeroed one costs none.
+/// The first write into a reserved block costs a journal commit of the file system; a zeroed one
+/// costs none.
 void Retention::zero_ahead() {
-    if (core_.segments.zeroing != no_segment || arrivals_.place() == 0 || core_.geometry.erase_size != 0) return;
+    if (core_.segments.zeroing != no_segment || arrivals_.place() == 0 ||
+        core_.geometry.erase_size != 0)
+        return;
     const std::uint32_t segment = core_.segments.to_be_zeroed();
     if (segment == no_segment) return;
     const std::uint64_t ticket = core_.ticket(Owner::zeroing);
@@ -25,7 +28,8 @@ void Retention::zero_ahead() {
 void Retention::on_zeroed(bool good) {
     const std::uint32_t segment = std::exchange(core_.segments.zeroing, no_segment);
     if (segment == no_segment) return;
-    core_.segments[segment].zeroed = true;  // if it failed, it is just not zeroed: that costs wear, no safety
+    core_.segments[segment].zeroed =
+        true;  // if it failed, it is just not zeroed: that costs wear, no safety
     if (!good) ++core_.counters.write_errors;
 }
 
@@ -46,9 +50,12 @@ void Retention::pump(Instant now) {
         if (from_head_) std::swap(resume_, at_);
         at_ = from_head_ ? 0 : resume_;
         dead_behind_redo_ = false;
-        core_.producers.expire(core_.time.age_ms(now) > static_cast<std::uint64_t>(core_.config.producer_expiry.count())
-                                   ? core_.time.age_ms(now) - static_cast<std::uint64_t>(core_.config.producer_expiry.count())
-                                   : 0);
+        core_.producers.expire(
+            core_.time.age_ms(now) >
+                    static_cast<std::uint64_t>(core_.config.producer_expiry.count())
+                ? core_.time.age_ms(now) -
+                      static_cast<std::uint64_t>(core_.config.producer_expiry.count())
+                : 0);
     }
     const std::uint32_t limit = short_of_room() ? alive_max_short : alive_max;
     while (looked_ < core_.segments.ring().size() && alive_ < limit) {
@@ -89,30 +96,40 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     for (const auto& [id, here] : index->streams) {
         if (!here.holds_batches()) continue;
         Stream* stream = core_.streams.find(id);
-        if (stream == nullptr) continue;  // dropped, and what says so is in the ring or in a checkpoint
+        if (stream == nullptr)
+            continue;  // dropped, and what says so is in the ring or in a checkpoint
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
         if (here.end_offset > stream->state.log_start) blocked_.insert(id);
         const bool durable = (stream->log_start_id <= core_.flushed_id &&
-                              stream->log_start_checkpoint <= core_.checkpoint_number) || core_.faults.log_start_undurable;
+                              stream->log_start_checkpoint <= core_.checkpoint_number) ||
+                             core_.faults.log_start_undurable;
         if (here.end_offset > stream->state.log_start || !durable) dead = false;
     }
     return dead ? Seen::dead : Seen::alive;
 }
 
-void Retention::raise_log_start(Instant now, StreamId id, Stream& stream, const StreamInSegment& here) {
-    if (!stream.declared || here.end_offset > stream.state.flushed || here.end_offset > stream.state.release) return;
+void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
+                                const StreamInSegment& here) {
+    if (!stream.declared || here.end_offset > stream.state.flushed ||
+        here.end_offset > stream.state.release)
+        return;
     // Oldest first: what lies before this segment has to be gone already, or to be a gap.
-    if (here.first_offset > stream.state.log_start && (!from_head_ || blocked_.contains(id))) return;
+    if (here.first_offset > stream.state.log_start && (!from_head_ || blocked_.contains(id)))
+        return;
     const StreamPolicy& policy = stream.policy;
-    const std::uint64_t age = core_.time.age_ms(now) - std::min(core_.time.age_ms(now), here.last_age_ms);
-    const bool old = policy.retention.count() >= 0 && age > static_cast<std::uint64_t>(policy.retention.count());
-    const bool many = policy.retention_bytes >= 0 &&
-                      stream.state.bytes - static_cast<std::int64_t>(here.batch_bytes) >= policy.retention_bytes;
+    const std::uint64_t age =
+        core_.time.age_ms(now) - std::min(core_.time.age_ms(now), here.last_age_ms);
+    const bool old =
+        policy.retention.count() >= 0 && age > static_cast<std::uint64_t>(policy.retention.count());
+    const bool many =
+        policy.retention_bytes >= 0 &&
+        stream.state.bytes - static_cast<std::int64_t>(here.batch_bytes) >= policy.retention_bytes;
     const bool delivered = stream.state.release != INT64_MAX && short_of_room();
     if (!old && !many && !delivered) return;
     if (const Status room = arrivals_.room_for(FrameType::log_start, 8, Urgency::upkeep)) {
         CommitId commit = 0;
-        store_little<std::int64_t>(arrivals_.add(now, FrameType::log_start, id, 8, commit).data(), here.end_offset);
+        store_little<std::int64_t>(arrivals_.add(now, FrameType::log_start, id, 8, commit).data(),
+                                   here.end_offset);
         stream.log_start_id = raised_id_ = commit;
     } else if (room.error() == Error::full) {
         stream.log_start_checkpoint = checkpoints_.next_number();
@@ -120,12 +137,15 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream, const 
     } else {
         return;
     }
-    core_.counters.expired_records += static_cast<std::uint64_t>(here.end_offset - stream.state.log_start);
+    core_.counters.expired_records +=
+        static_cast<std::uint64_t>(here.end_offset - stream.state.log_start);
     stream.state.log_start = here.end_offset;
     const auto bytes = static_cast<std::int64_t>(here.batch_bytes);
     const bool empty = stream.state.log_start >= stream.state.log_end;
     stream.state.bytes = empty ? 0 : std::max<std::int64_t>(0, stream.state.bytes - bytes);
-    stream.flushed_bytes = stream.state.log_start >= stream.state.flushed ? 0 : std::max<std::int64_t>(0, stream.flushed_bytes - bytes);
+    stream.flushed_bytes = stream.state.log_start >= stream.state.flushed
+                               ? 0
+                               : std::max<std::int64_t>(0, stream.flushed_bytes - bytes);
     stream.prune_anchors();
 }
 

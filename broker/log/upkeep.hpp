@@ -1,9 +1,10 @@
-// Retention and recycling of the ring, until the cleaner exists: a segment is free again when every record in
-// it is expired, deleted or dropped, that is durable, and a newer checkpoint knows everything else it told.
+// Retention and recycling of the ring, until the cleaner exists: a segment is free again when every
+// record in it is expired, deleted or dropped, that is durable, and a newer checkpoint knows
+// everything else it told.
 //
-// Expired: older than its stream's retention, or beyond its retention.bytes, and released. When free segments
-// run short, also what is released because it was delivered upstream. Never anything else: a log that is full
-// says so.
+// Expired: older than its stream's retention, or beyond its retention.bytes, and released. When
+// free segments run short, also what is released because it was delivered upstream. Never anything
+// else: a log that is full says so.
 #pragma once
 
 #include <set>
@@ -29,7 +30,9 @@ private:
     void zero_ahead();
     Seen look(Instant now, std::uint32_t segment);
     void raise_log_start(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
-    bool short_of_room() const { return core_.segments.free_count() <= segments_kept_free + candidates_wanted / 2; }
+    bool short_of_room() const {
+        return core_.segments.free_count() <= segments_kept_free + candidates_wanted / 2;
+    }
 
     Core& core_;
     Arrivals& arrivals_;
@@ -37,15 +40,16 @@ private:
     FooterCache& footers_;
     Instant wake_at_ = never;
     bool scanning_ = false;
-    std::size_t at_ = 0;            ///< in the ring
-    std::size_t resume_ = 0;        ///< every other pass goes on here, the others begin at the oldest
+    std::size_t at_ = 0;      ///< in the ring
+    std::size_t resume_ = 0;  ///< every other pass goes on here, the others begin at the oldest
     bool from_head_ = false;
-    std::set<StreamId> blocked_;    ///< in this pass: streams with an older segment that must stay
-    std::size_t looked_ = 0;        ///< segments seen in this pass
-    std::uint32_t alive_ = 0;       ///< of them those that could not be freed
-    bool dead_behind_redo_ = false; ///< a newer checkpoint would free something
+    std::set<StreamId> blocked_;     ///< in this pass: streams with an older segment that must stay
+    std::size_t looked_ = 0;         ///< segments seen in this pass
+    std::uint32_t alive_ = 0;        ///< of them those that could not be freed
+    bool dead_behind_redo_ = false;  ///< a newer checkpoint would free something
     std::uint64_t bytes_at_pass_ = 0;
-    CommitId raised_id_ = 0;        ///< the newest log start this wrote; once durable the pass is repeated
+    CommitId raised_id_ =
+        0;  ///< the newest log start this wrote; once durable the pass is repeated
 };
 
 }  // namespace leat::log

@@ -1,12 +1,13 @@
-// Recovery and every reader of flash bytes: whatever stands on the device, opening, reading, writing and
-// closing the log crash nothing and ask for no memory beyond the device's size.
+// Recovery and every reader of flash bytes: whatever stands on the device, opening, reading,
+// writing and closing the log crash nothing and ask for no memory beyond the device's size.
 //
-// The input is a list of changes to a device that a real log wrote. Most random changes die at the first
-// checksum, so a change may be sealed: every checksum on the device is made right again afterwards, and the
-// nonsense goes deeper.
+// The input is a list of changes to a device that a real log wrote. Most random changes die at the
+// first checksum, so a change may be sealed: every checksum on the device is made right again
+// afterwards, and the nonsense goes deeper.
 //
 //   u8 base device (0 blank, 1 begun, 2 turned twice), then 6-byte changes:
-//   u8 what (0 set, 1 fill a sector, 2 copy a page, 3 clear a page, 4 seal everything, 5 cut the device), u24 where, u16 value
+//   u8 what (0 set, 1 fill a sector, 2 copy a page, 3 clear a page, 4 seal everything, 5 cut the
+//   device), u24 where, u16 value
 #include <cstdlib>
 
 #include "broker/log/superblock.hpp"
@@ -20,12 +21,17 @@ namespace {
 
 void write_something(Rig& rig, std::uint32_t batches) {
     for (StreamId id = 1; id <= 3; ++id) {
-        (void)rig.log->declare_stream(id, {.retention = milliseconds(-1), .retention_bytes = 20'000});
+        (void)rig.log->declare_stream(id,
+                                      {.retention = milliseconds(-1), .retention_bytes = 20'000});
         rig.log->set_release(id, INT64_MAX);
     }
     for (std::uint32_t i = 0; i < batches; ++i) {
-        (void)rig.append(1 + i % 3, {.count = 2, .size = 50 + i * 131 % 4'000, .salt = i, .producer_id = i % 3 == 0 ? 5 : -1,
-                                     .epoch = 0, .sequence = static_cast<std::int32_t>(i / 3 * 2)});
+        (void)rig.append(1 + i % 3, {.count = 2,
+                                     .size = 50 + i * 131 % 4'000,
+                                     .salt = i,
+                                     .producer_id = i % 3 == 0 ? 5 : -1,
+                                     .epoch = 0,
+                                     .sequence = static_cast<std::int32_t>(i / 3 * 2)});
         if (i % 5 == 0) {
             const std::string key = "k" + std::to_string(i % 7);
             (void)rig.log->put_fact(rig.at(), FactKind::group, bytes_of(key), bytes_of("value"));
@@ -53,14 +59,17 @@ void seal_commit(SimImage& image, std::uint64_t at, std::uint32_t room, std::uin
     image.read(at, bytes);
     if (load_little<std::uint32_t>(bytes.data()) != commit_magic) return;
     const std::uint32_t used = std::min(load_little<std::uint32_t>(bytes.data() + 28), room);
-    store_little<std::uint32_t>(bytes.data() + 4, crc32c(salt, ByteView(bytes).subspan(8, commit_header_bytes - 8)));
+    store_little<std::uint32_t>(bytes.data() + 4,
+                                crc32c(salt, ByteView(bytes).subspan(8, commit_header_bytes - 8)));
     for (std::size_t frame = commit_header_bytes; frame + frame_header_bytes <= used;) {
         const FrameHeader header = decode_frame_header(bytes.data() + frame);
         if (header.header_bytes < frame_header_bytes || header.padded_bytes() > used - frame) break;
-        if (header.type == FrameType::append && header.body_bytes >= batch_header_bytes && !header.continues())
-            store_big<std::uint32_t>(bytes.data() + frame + header.header_bytes + 17,
-                                     crc32c(0, ByteView(bytes).subspan(frame + header.header_bytes + outside_kafka_crc,
-                                                                       header.body_bytes - outside_kafka_crc)));
+        if (header.type == FrameType::append && header.body_bytes >= batch_header_bytes &&
+            !header.continues())
+            store_big<std::uint32_t>(
+                bytes.data() + frame + header.header_bytes + 17,
+                crc32c(0, ByteView(bytes).subspan(frame + header.header_bytes + outside_kafka_crc,
+                                                  header.body_bytes - outside_kafka_crc)));
         seal_frame(salt, MutableBytes(bytes).subspan(frame));
         frame += header.padded_bytes();
     }
@@ -78,7 +87,8 @@ void seal_everything(SimImage& image) {
     };
     seal_sector(0);
     seal_sector(16 * KiB);
-    for (std::uint64_t segment = 32 * KiB; segment + small_segment <= image.size(); segment += small_segment) {
+    for (std::uint64_t segment = 32 * KiB; segment + small_segment <= image.size();
+         segment += small_segment) {
         if (!seal_sector(segment)) continue;
         const std::uint32_t salt = load_little<std::uint32_t>(sector + 64);
         for (std::uint32_t page = 4096; page < small_segment; page += 4096)
@@ -92,11 +102,14 @@ void seal_everything(SimImage& image) {
 
 void change(SimImage& image, ByteView program) {
     for (int steps = 0; program.size() >= 6 && steps < 200; program = program.subspan(6), ++steps) {
-        const std::uint64_t where = (program[1] | program[2] << 8 | program[3] << 16) % image.size();
+        const std::uint64_t where =
+            (program[1] | program[2] << 8 | program[3] << 16) % image.size();
         const std::uint16_t value = load_little<std::uint16_t>(program.data() + 4);
         std::uint8_t page[4096] = {};
         switch (program[0] % 6) {
-            case 0: image.write(where, program.subspan(4, where + 1 < image.size() ? 2 : 1)); break;
+            case 0:
+                image.write(where, program.subspan(4, where + 1 < image.size() ? 2 : 1));
+                break;
             case 1:
                 std::fill_n(page, 512, static_cast<std::uint8_t>(value));
                 image.write(where / 512 * 512, ByteView(page).first(512));
@@ -105,9 +118,14 @@ void change(SimImage& image, ByteView program) {
                 image.read(where / 4096 * 4096, page);
                 image.write(std::uint64_t{value} * 4096 % (image.size() / 4096 * 4096), page);
                 break;
-            case 3: image.write(where / 4096 * 4096, page); break;
-            case 4: seal_everything(image); break;
-            default: break;
+            case 3:
+                image.write(where / 4096 * 4096, page);
+                break;
+            case 4:
+                seal_everything(image);
+                break;
+            default:
+                break;
         }
     }
 }
@@ -128,7 +146,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         for (StreamId id = 1; id <= 4; ++id) {
             (void)rig.log->declare_stream(id, {});
             const StreamState* state = rig.log->stream(id);
-            if (state == nullptr || state->log_start > state->log_end || state->flushed > state->log_end) std::abort();
+            if (state == nullptr || state->log_start > state->log_end ||
+                state->flushed > state->log_end)
+                std::abort();
             Offset from = state->log_start;
             for (int tries = 0; tries < 20; ++tries) {
                 const auto all = rig.read_all(id, from);
@@ -136,9 +156,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 from = all.next;
             }
             const auto ticket = rig.log->start_find_time(rig.at(), id, 1'000);
-            for (int i = 0; ticket && i < 100 && !rig.log->poll_find_time(); ++i) rig.log->on_storage(rig.at());
+            for (int i = 0; ticket && i < 100 && !rig.log->poll_find_time(); ++i)
+                rig.log->on_storage(rig.at());
         }
-        for (int i = 0; i < 20; ++i) (void)rig.append_durably(1 + i % 3, {.size = 3'000, .salt = 1});
+        for (int i = 0; i < 20; ++i)
+            (void)rig.append_durably(1 + i % 3, {.size = 3'000, .salt = 1});
         rig.pass(2'000);
         rig.close();
         device.power_cycle();

@@ -22,7 +22,9 @@ std::vector<Offset> base_offsets(ByteView bytes) {
 
 }  // namespace
 
-TEST_CASE("commit: while its write is held back nothing is acknowledged or readable, and the next group collects") {
+TEST_CASE(
+    "commit: while its write is held back nothing is acknowledged or readable, and the next group "
+    "collects") {
     SimStorage device({.seed = 1, .size = small_device});
     Rig rig(device);
     REQUIRE(rig.open());
@@ -53,7 +55,9 @@ TEST_CASE("commit: while its write is held back nothing is acknowledged or reada
     CHECK(device.counts().writes == 2 + 2);  // two superblocks at creation, two commits
 }
 
-TEST_CASE("commit: groups end on 16 KiB boundaries while more waits, and a batch that was cut reads back whole") {
+TEST_CASE(
+    "commit: groups end on 16 KiB boundaries while more waits, and a batch that was cut reads back "
+    "whole") {
     SimStorage device({.seed = 1, .size = 32 * KiB + 16 * 1024 * KiB});
     LogConfig config = small_config();
     config.segment_bytes = 1024 * KiB;
@@ -94,7 +98,9 @@ TEST_CASE("commit: groups end on 16 KiB boundaries while more waits, and a batch
     CHECK(rig.log->counters().damaged_batches == 0);
 }
 
-TEST_CASE("commit: auto stretches small commits to 100 ms once the bucket is empty, and never full ones") {
+TEST_CASE(
+    "commit: auto stretches small commits to 100 ms once the bucket is empty, and never full "
+    "ones") {
     SimStorage device({.seed = 1, .size = 32 * KiB + 64 * 4096 * KiB});
     LogConfig config;
     config.commit_interval = milliseconds(-1);
@@ -125,7 +131,9 @@ TEST_CASE("commit: auto stretches small commits to 100 ms once the bucket is emp
     CHECK(rig.log->deadline() <= rig.at());
 }
 
-TEST_CASE("batch: half a segment is the largest, one byte more is refused, and a window too small says what it needs") {
+TEST_CASE(
+    "batch: half a segment is the largest, one byte more is refused, and a window too small says "
+    "what it needs") {
     SimStorage device({.seed = 1, .size = small_device});
     Rig rig(device);
     REQUIRE(rig.open());
@@ -145,7 +153,10 @@ TEST_CASE("batch: half a segment is the largest, one byte more is refused, and a
     CHECK(base_offsets(rig.read_all(1, 0).bytes) == std::vector<Offset>{0, 1});
     std::vector<std::uint8_t> bad = make_batch({});
     bad.pop_back();
-    CHECK(rig.log->append(rig.at(), wall_ms(rig.wall), {.stream = 1, .batch = bad, .log_append_time = {}}).error() == Error::malformed);
+    CHECK(rig.log
+              ->append(rig.at(), wall_ms(rig.wall),
+                       {.stream = 1, .batch = bad, .log_append_time = {}})
+              .error() == Error::malformed);
     CHECK(rig.append(9, {}).error() == Error::not_found);
 }
 
@@ -155,7 +166,8 @@ TEST_CASE("append: LogAppendTime stamps the batch and its CRC holds") {
     REQUIRE(rig.open());
     REQUIRE(rig.log->declare_stream(1, {}));
     const auto batch = make_batch({.timestamp = 5});
-    REQUIRE(rig.log->append(rig.at(), wall_ms(rig.wall), {.stream = 1, .batch = batch, .log_append_time = wall_ms(777)}));
+    REQUIRE(rig.log->append(rig.at(), wall_ms(rig.wall),
+                            {.stream = 1, .batch = batch, .log_append_time = wall_ms(777)}));
     rig.settle();
     const auto all = rig.read_all(1, 0);
     const auto fields = read_batch_fields(all.bytes);
@@ -165,7 +177,8 @@ TEST_CASE("append: LogAppendTime stamps the batch and its CRC holds") {
     CHECK(batch_crc_ok(all.bytes));
 }
 
-TEST_CASE("full: appends are refused with `full`, nothing is lost, and room comes back when it may") {
+TEST_CASE(
+    "full: appends are refused with `full`, nothing is lost, and room comes back when it may") {
     SimStorage device({.seed = 1, .size = small_device});
     Rig rig(device);
     REQUIRE(rig.open());
@@ -174,8 +187,10 @@ TEST_CASE("full: appends are refused with `full`, nothing is lost, and room come
     std::optional<Error> refused;
     for (int i = 0; i < 1'000 && !refused; ++i) {
         const auto appended = rig.append(1, {.size = 3'000, .salt = static_cast<std::uint64_t>(i)});
-        if (!appended) refused = appended.error();
-        else ++taken;
+        if (!appended)
+            refused = appended.error();
+        else
+            ++taken;
         rig.settle();
     }
     REQUIRE(refused == Error::full);
@@ -186,7 +201,8 @@ TEST_CASE("full: appends are refused with `full`, nothing is lost, and room come
     // Facts still find room: what frees the log must be writable when it is full of records.
     REQUIRE(rig.log->put_fact(rig.at(), FactKind::cursor, bytes_of("up"), bytes_of("1")));
     for (int i = 0; i < 20; ++i) rig.pass(1'000);
-    CHECK(rig.append(1, {.size = 3'000}).error() == Error::full);  // not delivered: not freed, however long it takes
+    CHECK(rig.append(1, {.size = 3'000}).error() ==
+          Error::full);  // not delivered: not freed, however long it takes
     CHECK(base_offsets(rig.read_all(1, 0).bytes).size() == static_cast<std::size_t>(taken));
     rig.log->set_release(1, taken / 2);  // delivered upstream up to here
     for (int i = 0; i < 5; ++i) rig.pass(1'000);
@@ -201,12 +217,16 @@ TEST_CASE("full: deletes and facts until nothing goes any more do not wedge the 
     Rig rig(device);
     REQUIRE(rig.open());
     REQUIRE(rig.log->declare_stream(1, {}));
-    for (int i = 0; i < 1'000 && rig.append_durably(1, {.size = 3'000}); ++i) {}
+    for (int i = 0; i < 1'000 && rig.append_durably(1, {.size = 3'000}); ++i) {
+    }
     for (int i = 0; i < 1'000; ++i) {  // each its own commit: pages go fast
-        if (!rig.log->put_fact(rig.at(), FactKind::group, bytes_of("g"), bytes_of(std::to_string(i)))) break;
+        if (!rig.log->put_fact(rig.at(), FactKind::group, bytes_of("g"),
+                               bytes_of(std::to_string(i))))
+            break;
         rig.settle();
     }
-    REQUIRE(rig.log->put_fact(rig.at(), FactKind::group, bytes_of("g"), bytes_of("x")).error() == Error::full);
+    REQUIRE(rig.log->put_fact(rig.at(), FactKind::group, bytes_of("g"), bytes_of("x")).error() ==
+            Error::full);
     rig.log->set_release(1, rig.log->stream(1)->flushed);
     for (int i = 0; i < 5; ++i) rig.pass(1'000);
     CHECK(rig.append_durably(1, {.size = 3'000}));
@@ -216,14 +236,16 @@ TEST_CASE("full: deletes and facts until nothing goes any more do not wedge the 
     CHECK(again.log->status().was_sealed);
 }
 
-TEST_CASE("write errors: one failed write anywhere loses nothing and acknowledges nothing wrongly") {
+TEST_CASE(
+    "write errors: one failed write anywhere loses nothing and acknowledges nothing wrongly") {
     for (std::uint64_t failing = 2;; ++failing) {
         SimStorage device({.seed = failing, .size = small_device, .fail_write_at = failing});
         Rig rig(device);
         REQUIRE(rig.open());
         REQUIRE(rig.log->declare_stream(1, {}));
         INFO("failing write ", failing);
-        for (std::uint64_t i = 0; i < 60; ++i) REQUIRE(rig.append_durably(1, {.size = 2'500 + i * 10, .salt = i}));
+        for (std::uint64_t i = 0; i < 60; ++i)
+            REQUIRE(rig.append_durably(1, {.size = 2'500 + i * 10, .salt = i}));
         CHECK_FALSE(rig.log->status().read_only);
         CHECK_FALSE(rig.log->poll_rolled_back());
         CHECK(base_offsets(rig.read_all(1, 0).bytes).size() == 60);
@@ -241,16 +263,19 @@ TEST_CASE("write errors: one failed write anywhere loses nothing and acknowledge
     }
 }
 
-TEST_CASE("write errors: a second one in a row rolls back, says which commits, and reading goes on") {
+TEST_CASE(
+    "write errors: a second one in a row rolls back, says which commits, and reading goes on") {
     SimStorage device({.seed = 4, .size = small_device});
     Rig rig(device);
     REQUIRE(rig.open());
     REQUIRE(rig.log->declare_stream(1, {}));
     REQUIRE(rig.log->put_fact(rig.at(), FactKind::topic, bytes_of("t"), bytes_of("old")));
-    REQUIRE(rig.append_durably(1, {.count = 5, .salt = 1, .producer_id = 3, .epoch = 0, .sequence = 0}));
+    REQUIRE(rig.append_durably(
+        1, {.count = 5, .salt = 1, .producer_id = 3, .epoch = 0, .sequence = 0}));
     const CommitId good = rig.log->flushed_commit();
     device.fail_next(0, 2);
-    const auto lost = rig.append(1, {.count = 2, .salt = 2, .producer_id = 3, .epoch = 0, .sequence = 5});
+    const auto lost =
+        rig.append(1, {.count = 2, .salt = 2, .producer_id = 3, .epoch = 0, .sequence = 5});
     REQUIRE(lost);
     REQUIRE(rig.log->put_fact(rig.at(), FactKind::topic, bytes_of("t"), bytes_of("new")));
     rig.settle();
@@ -274,17 +299,21 @@ TEST_CASE("write errors: a second one in a row rolls back, says which commits, a
     CHECK(again.append_durably(1, {}));
 }
 
-TEST_CASE("damage: a flipped bit costs its batch, the read says where to go on, everything else is there") {
+TEST_CASE(
+    "damage: a flipped bit costs its batch, the read says where to go on, everything else is "
+    "there") {
     SimStorage device({.seed = 1, .size = small_device});
     {
         Rig rig(device);
         REQUIRE(rig.open());
         REQUIRE(rig.log->declare_stream(1, {}));
-        for (std::uint64_t i = 0; i < 100; ++i) REQUIRE(rig.append_durably(1, {.count = 2, .size = 3'000, .salt = i}));
+        for (std::uint64_t i = 0; i < 100; ++i)
+            REQUIRE(rig.append_durably(1, {.count = 2, .size = 3'000, .salt = i}));
         rig.close();
     }
     std::uint8_t byte = 0;
-    const std::uint64_t at = 32 * KiB + small_segment + 3 * 4096 + 2'000;  // in a batch of the second segment
+    const std::uint64_t at =
+        32 * KiB + small_segment + 3 * 4096 + 2'000;  // in a batch of the second segment
     device.image().read(at, {&byte, 1});
     byte ^= 4;
     device.image().write(at, {&byte, 1});
@@ -315,7 +344,9 @@ TEST_CASE("streams: deleted, dropped and raised ones are so after a power cut to
         Rig rig(device);
         REQUIRE(rig.open());
         for (StreamId id = 1; id <= 4; ++id) REQUIRE(rig.log->declare_stream(id, {}));
-        for (StreamId id = 1; id <= 3; ++id) REQUIRE(rig.append_durably(id, {.count = 10, .producer_id = 9, .epoch = 0, .sequence = 0}));
+        for (StreamId id = 1; id <= 3; ++id)
+            REQUIRE(
+                rig.append_durably(id, {.count = 10, .producer_id = 9, .epoch = 0, .sequence = 0}));
         CHECK(rig.log->set_log_start(rig.at(), 1, 11).error() == Error::invalid);
         REQUIRE(rig.log->set_log_start(rig.at(), 1, 10));
         rig.log->drop_stream(2);
@@ -349,7 +380,8 @@ TEST_CASE("time: the first record at or after a timestamp is found across segmen
     REQUIRE(first.log->declare_stream(1, {}));
     REQUIRE(first.log->declare_stream(2, {}));
     for (int i = 0; i < 60; ++i) {
-        REQUIRE(first.append_durably(1, {.count = 2, .size = 1'500, .salt = 1, .timestamp = 1'000 + i * 10}));
+        REQUIRE(first.append_durably(
+            1, {.count = 2, .size = 1'500, .salt = 1, .timestamp = 1'000 + i * 10}));
         REQUIRE(first.append_durably(2, {.count = 1, .size = 1'000, .salt = 1, .timestamp = 5}));
     }
     first.close();
@@ -359,7 +391,8 @@ TEST_CASE("time: the first record at or after a timestamp is found across segmen
         const auto ticket = rig.log->start_find_time(rig.at(), 1, target);
         REQUIRE(ticket);
         for (int i = 0; i < 1'000; ++i) {
-            if (const auto done = rig.log->poll_find_time()) return done->found ? std::optional(*done->found) : std::nullopt;
+            if (const auto done = rig.log->poll_find_time())
+                return done->found ? std::optional(*done->found) : std::nullopt;
             rig.log->on_storage(rig.at());
         }
         return std::nullopt;
@@ -397,10 +430,11 @@ TEST_CASE("time: a clock at 1970 that jumps by 55 years and back expires nothing
         return rig.log->log_time(rig.at());
     };
     const auto one = run(5'000, 1'800'000'000'000, 60'000);
-    const auto two = run(5'000, 5'000, 60'000);               // a boot without a clock
-    CHECK(two > one);                                         // log time is uptime over all runs
+    const auto two = run(5'000, 5'000, 60'000);  // a boot without a clock
+    CHECK(two > one);                            // log time is uptime over all runs
     CHECK(two - one < milliseconds(70'000));
-    (void)run(1'800'000'100'000, 1'750'000'000'000, 1'000);   // back: before the newest trusted stamp
+    (void)run(1'800'000'100'000, 1'750'000'000'000,
+              1'000);  // back: before the newest trusted stamp
 }
 
 TEST_CASE("time: what lay switched off between two trusted stamps counts as age") {
@@ -438,7 +472,11 @@ TEST_CASE("open: refusals say why, and change nothing") {
     }
     SUBCASE("another format version") {
         SimStorage device({.seed = 1, .size = small_device});
-        { Rig rig(device); REQUIRE(rig.open()); rig.close(); }
+        {
+            Rig rig(device);
+            REQUIRE(rig.open());
+            rig.close();
+        }
         for (std::uint64_t slot : {0ull, 16ull * KiB}) {
             std::uint8_t sector[512];
             device.image().read(slot, sector);
@@ -465,7 +503,10 @@ TEST_CASE("open: refusals say why, and change nothing") {
     SUBCASE("a creation that was cut is done again") {
         for (std::uint64_t cut : {0, 1}) {
             SimStorage device({.seed = cut + 3, .size = small_device, .power_cut_at_write = cut});
-            { Rig rig(device); CHECK_FALSE(rig.open()); }
+            {
+                Rig rig(device);
+                CHECK_FALSE(rig.open());
+            }
             device.power_cycle();
             Rig rig(device);
             CHECK(rig.open());
@@ -478,7 +519,13 @@ TEST_CASE("open: refusals say why, and change nothing") {
         LogConfig here = small_config();
         here.device_identity = "gateway-a";
         std::string id;
-        { Rig rig(device, here); REQUIRE(rig.open()); CHECK_FALSE(rig.log->status().foreign_device); id = rig.log->status().log_id; rig.close(); }
+        {
+            Rig rig(device, here);
+            REQUIRE(rig.open());
+            CHECK_FALSE(rig.log->status().foreign_device);
+            id = rig.log->status().log_id;
+            rig.close();
+        }
         here.device_identity = "gateway-b";
         Rig rig(device, here);
         REQUIRE(rig.open());
@@ -501,7 +548,9 @@ TEST_CASE("epoch: rises at a start after an unclean stop only, and is written in
         const auto all = rig.read_all(1, start);
         REQUIRE(all.bytes.size() > 16);
         CHECK(load_big<std::int32_t>(all.bytes.data() + 12) == epoch);
-        if (start % 2 == 0) rig.close();
-        else ++epoch;
+        if (start % 2 == 0)
+            rig.close();
+        else
+            ++epoch;
     }
 }

@@ -20,10 +20,12 @@ std::uint64_t images_wanted() {
 
 }  // namespace
 
-TEST_CASE("crash: whatever a power cut leaves, every acknowledged record is back and none is invented") {
+TEST_CASE(
+    "crash: whatever a power cut leaves, every acknowledged record is back and none is invented") {
     const std::uint64_t wanted = images_wanted();
     std::unordered_set<std::uint64_t> seen;
-    std::uint64_t by_workload[workloads][leat::test::tears] = {}, images = 0, writes = 0, wraps = 0, full = 0;
+    std::uint64_t by_workload[workloads][leat::test::tears] = {}, images = 0, writes = 0, wraps = 0,
+                  full = 0;
     for (std::uint64_t seed = 1; images < wanted; ++seed) {
         SweepOptions options;
         options.seed = seed;
@@ -39,14 +41,18 @@ TEST_CASE("crash: whatever a power cut leaves, every acknowledged record is back
         for (std::size_t tear = 0; tear < leat::test::tears; ++tear)
             by_workload[seed % workloads][tear] += result.by_tear[tear];
     }
-    std::printf("%llu distinct images at %llu writes, ring turned %llu times, %llu appends met a full log\n%-10s",
-                static_cast<unsigned long long>(images), static_cast<unsigned long long>(writes),
-                static_cast<unsigned long long>(wraps), static_cast<unsigned long long>(full), "");
-    for (const char* tear : {"dropped", "kept", "prefix", "suffix", "subset", "garbage", "1 missing", "1 kept", "page lost"})
+    std::printf(
+        "%llu distinct images at %llu writes, ring turned %llu times, %llu appends met a full "
+        "log\n%-10s",
+        static_cast<unsigned long long>(images), static_cast<unsigned long long>(writes),
+        static_cast<unsigned long long>(wraps), static_cast<unsigned long long>(full), "");
+    for (const char* tear : {"dropped", "kept", "prefix", "suffix", "subset", "garbage",
+                             "1 missing", "1 kept", "page lost"})
         std::printf("%10s", tear);
     for (std::size_t workload = 0; workload < workloads; ++workload) {
         std::printf("\n%-10s", name_of(static_cast<Workload>(workload)));
-        for (const std::uint64_t count : by_workload[workload]) std::printf("%10llu", static_cast<unsigned long long>(count));
+        for (const std::uint64_t count : by_workload[workload])
+            std::printf("%10llu", static_cast<unsigned long long>(count));
     }
     std::printf("\n");
     CHECK(seen.size() >= wanted);
@@ -88,7 +94,8 @@ TEST_CASE("crash: each seeded mistake is seen by the same sweep") {
             failure = result.failure;
             images += result.images;
         }
-        std::printf("%-60s %6llu images: %s\n", mistake.name, static_cast<unsigned long long>(images), failure.c_str());
+        std::printf("%-60s %6llu images: %s\n", mistake.name,
+                    static_cast<unsigned long long>(images), failure.c_str());
         INFO(mistake.name);
         CHECK_FALSE(failure.empty());
     }

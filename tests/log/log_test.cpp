@@ -53,7 +53,8 @@ TEST_CASE("log: what is appended reads back in order, from memory and after a re
     CHECK(read_batch_fields(next_batch(rest))->base_offset == 99);
 }
 
-TEST_CASE("log: a ring of 16 x 64 KiB turned 20 times keeps facts, producers and what is not released") {
+TEST_CASE(
+    "log: a ring of 16 x 64 KiB turned 20 times keeps facts, producers and what is not released") {
     SimStorage device({.seed = 3, .size = small_device});
     std::vector<std::uint8_t> kept;
     Offset end = 0;
@@ -61,20 +62,30 @@ TEST_CASE("log: a ring of 16 x 64 KiB turned 20 times keeps facts, producers and
     {
         Rig rig(device);
         REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {.retention = milliseconds(-1), .retention_bytes = 100'000}));
+        REQUIRE(rig.log->declare_stream(
+            1, {.retention = milliseconds(-1), .retention_bytes = 100'000}));
         REQUIRE(rig.log->declare_stream(2, {}));
         rig.log->set_release(1, INT64_MAX);
-        REQUIRE(rig.log->put_fact(rig.at(), FactKind::topic, bytes_of("sensors"), bytes_of("one partition")));
+        REQUIRE(rig.log->put_fact(rig.at(), FactKind::topic, bytes_of("sensors"),
+                                  bytes_of("one partition")));
         REQUIRE(rig.append_durably(3, {}) == false);
         // Stream 2 is written once, in the first turn, by a producer that then falls silent.
-        REQUIRE(rig.append_durably(2, {.count = 4, .size = 50, .salt = 9, .producer_id = 77, .epoch = 3, .sequence = 12}));
+        REQUIRE(rig.append_durably(
+            2, {.count = 4, .size = 50, .salt = 9, .producer_id = 77, .epoch = 3, .sequence = 12}));
         REQUIRE(rig.log->set_log_start(rig.at(), 2, 4));
         while (device.counts().bytes_written < 20ull * 16 * small_segment) {
-            REQUIRE(rig.append_durably(1, {.count = 2, .size = 3'000, .salt = 1, .producer_id = 78, .epoch = 0, .sequence = sequence}));
+            REQUIRE(rig.append_durably(1, {.count = 2,
+                                           .size = 3'000,
+                                           .salt = 1,
+                                           .producer_id = 78,
+                                           .epoch = 0,
+                                           .sequence = sequence}));
             sequence += 2;
             end += 2;
             const std::string cursor = std::to_string(end);
-            if (end % 50 == 0) REQUIRE(rig.log->put_fact(rig.at(), FactKind::cursor, bytes_of("up"), bytes_of(cursor)));
+            if (end % 50 == 0)
+                REQUIRE(rig.log->put_fact(rig.at(), FactKind::cursor, bytes_of("up"),
+                                          bytes_of(cursor)));
             if (end % 20 == 0) rig.pass(1'000);
         }
         rig.settle();
@@ -90,7 +101,8 @@ TEST_CASE("log: a ring of 16 x 64 KiB turned 20 times keeps facts, producers and
     CHECK(rig.log->status().leader_epoch == 1);
     REQUIRE(rig.log->find_fact(FactKind::topic, bytes_of("sensors")));
     CHECK(text_of(*rig.log->find_fact(FactKind::topic, bytes_of("sensors"))) == "one partition");
-    CHECK(text_of(*rig.log->find_fact(FactKind::cursor, bytes_of("up"))) == std::to_string(end / 50 * 50));
+    CHECK(text_of(*rig.log->find_fact(FactKind::cursor, bytes_of("up"))) ==
+          std::to_string(end / 50 * 50));
     CHECK(rig.log->stream(1)->log_end == end);
     CHECK(rig.log->stream(2)->log_end == 4);
     CHECK(rig.log->stream(2)->log_start == 4);

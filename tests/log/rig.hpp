@@ -32,7 +32,8 @@ struct BatchSpec {
 inline std::vector<std::uint8_t> make_batch(const BatchSpec& spec) {
     std::vector<std::uint8_t> batch(batch_header_bytes + spec.size);
     SimRandom random(spec.salt * 1000 + spec.size);
-    for (std::size_t i = batch_header_bytes; i < batch.size(); ++i) batch[i] = static_cast<std::uint8_t>(random.next());
+    for (std::size_t i = batch_header_bytes; i < batch.size(); ++i)
+        batch[i] = static_cast<std::uint8_t>(random.next());
     store_big<std::int32_t>(batch.data() + 8, static_cast<std::int32_t>(batch.size() - 12));
     batch[16] = 2;
     store_big<std::int32_t>(batch.data() + 23, static_cast<std::int32_t>(spec.count - 1));
@@ -42,7 +43,8 @@ inline std::vector<std::uint8_t> make_batch(const BatchSpec& spec) {
     store_big<std::int16_t>(batch.data() + 51, spec.epoch);
     store_big<std::int32_t>(batch.data() + 53, spec.sequence);
     store_big<std::int32_t>(batch.data() + 57, static_cast<std::int32_t>(spec.count));
-    store_big<std::uint32_t>(batch.data() + 17, crc32c(0, ByteView(batch).subspan(outside_kafka_crc)));
+    store_big<std::uint32_t>(batch.data() + 17,
+                             crc32c(0, ByteView(batch).subspan(outside_kafka_crc)));
     return batch;
 }
 
@@ -67,8 +69,11 @@ struct Rig {
     std::int64_t now = 1'000'000;
     std::int64_t wall = 1'800'000'000'000;
 
-    explicit Rig(SimStorage& storage, LogConfig config = small_config(), SeededFaults faults = {}, std::uint64_t seed = 42)
-        : device(storage), entropy(seed), log(make_faulty_log(storage, entropy, std::move(config), faults)) {}
+    explicit Rig(SimStorage& storage, LogConfig config = small_config(), SeededFaults faults = {},
+                 std::uint64_t seed = 42)
+        : device(storage),
+          entropy(seed),
+          log(make_faulty_log(storage, entropy, std::move(config), faults)) {}
 
     Status open() { return log->open(instant_ms(now), wall_ms(wall)); }
     Instant at() const { return instant_ms(now); }
@@ -79,7 +84,9 @@ struct Rig {
             log->on_storage(at());
             if (log->deadline() <= at()) log->on_deadline(at(), wall_ms(wall));
             const auto& after = device.counts();
-            if (before.writes == after.writes && before.reads == after.reads && log->deadline() > at()) return;
+            if (before.writes == after.writes && before.reads == after.reads &&
+                log->deadline() > at())
+                return;
         }
     }
     void pass(std::int64_t ms) {
@@ -90,7 +97,8 @@ struct Rig {
     }
     Result<Appended> append(StreamId stream, const BatchSpec& spec) {
         const auto batch = make_batch(spec);
-        return log->append(at(), wall_ms(wall), {.stream = stream, .batch = batch, .log_append_time = {}});
+        return log->append(at(), wall_ms(wall),
+                           {.stream = stream, .batch = batch, .log_append_time = {}});
     }
     /// Appends and waits until it is durable; false: refused or given up.
     bool append_durably(StreamId stream, const BatchSpec& spec) {
@@ -110,7 +118,8 @@ struct Rig {
         all.next = from;
         std::vector<std::uint8_t> into(window);
         for (;;) {
-            const auto ticket = log->start_read(at(), {.stream = stream, .from = all.next, .until = INT64_MAX}, into);
+            const auto ticket = log->start_read(
+                at(), {.stream = stream, .from = all.next, .until = INT64_MAX}, into);
             if (!ticket) {
                 all.error = ticket.error();
                 return all;
@@ -134,7 +143,8 @@ struct Rig {
                 all.next = done->next;
                 return all;
             }
-            all.bytes.insert(all.bytes.end(), into.begin(), into.begin() + static_cast<std::ptrdiff_t>(*done->bytes));
+            all.bytes.insert(all.bytes.end(), into.begin(),
+                             into.begin() + static_cast<std::ptrdiff_t>(*done->bytes));
             all.next = done->next;
         }
     }
@@ -144,7 +154,8 @@ struct Rig {
     }
 };
 
-/// A batch as a reader gets it, split off the front of `bytes`; empty at the end or where it makes no sense.
+/// A batch as a reader gets it, split off the front of `bytes`; empty at the end or where it makes
+/// no sense.
 inline ByteView next_batch(ByteView& bytes) {
     const auto fields = read_batch_fields(bytes);
     if (!fields || fields->total_bytes > bytes.size()) return {};

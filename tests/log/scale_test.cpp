@@ -1,4 +1,5 @@
-// What a start and a lookup cost, and what a reader does with frames that only a later program writes.
+// What a start and a lookup cost, and what a reader does with frames that only a later program
+// writes.
 #include <doctest/doctest.h>
 
 #include <cstdio>
@@ -24,9 +25,11 @@ TEST_CASE("recovery: a start on 1 GiB after a power cut reads at most 32 MiB") {
         for (StreamId id = 0; id < 4; ++id) REQUIRE(rig.log->declare_stream(id, {}));
         std::vector<std::uint8_t> batch = make_batch({.count = 100, .size = 200 * KiB});
         std::fill(batch.begin() + batch_header_bytes, batch.end(), std::uint8_t{0});
-        store_big<std::uint32_t>(batch.data() + 17, crc32c(0, ByteView(batch).subspan(outside_kafka_crc)));
+        store_big<std::uint32_t>(batch.data() + 17,
+                                 crc32c(0, ByteView(batch).subspan(outside_kafka_crc)));
         for (StreamId id = 0;; id = (id + 1) % 4) {
-            const auto appended = rig.log->append(rig.at(), wall_ms(rig.wall), {.stream = id, .batch = batch, .log_append_time = {}});
+            const auto appended = rig.log->append(
+                rig.at(), wall_ms(rig.wall), {.stream = id, .batch = batch, .log_append_time = {}});
             if (!appended && appended.error() == Error::full) break;
             if (!appended) {
                 REQUIRE(appended.error() == Error::would_block);
@@ -36,7 +39,8 @@ TEST_CASE("recovery: a start on 1 GiB after a power cut reads at most 32 MiB") {
             ends[id] = appended->base_offset + 100;
             if (ends[id] % 400 == 0) {
                 ++facts;
-                REQUIRE(rig.log->put_fact(rig.at(), FactKind::cursor, bytes_of("up"), bytes_of(std::to_string(facts))));
+                REQUIRE(rig.log->put_fact(rig.at(), FactKind::cursor, bytes_of("up"),
+                                          bytes_of(std::to_string(facts))));
             }
         }
         rig.settle();
@@ -49,7 +53,8 @@ TEST_CASE("recovery: a start on 1 GiB after a power cut reads at most 32 MiB") {
     const std::uint64_t before = device.counts().bytes_read;
     Rig rig(device, config);
     REQUIRE(rig.open());
-    std::printf("start on 1 GiB after a power cut: %.1f MiB read\n", static_cast<double>(device.counts().bytes_read - before) / double(MiB));
+    std::printf("start on 1 GiB after a power cut: %.1f MiB read\n",
+                static_cast<double>(device.counts().bytes_read - before) / double(MiB));
     CHECK(device.counts().bytes_read - before <= 32 * MiB);
     CHECK(rig.log->counters().read_at_open == device.counts().bytes_read - before);
     CHECK_FALSE(rig.log->status().was_sealed);
@@ -59,7 +64,8 @@ TEST_CASE("recovery: a start on 1 GiB after a power cut reads at most 32 MiB") {
     for (Offset at : {Offset{0}, ends[2] / 2, ends[2] - 1}) {
         REQUIRE(rig.log->start_read(rig.at(), {.stream = 2, .from = at, .until = INT64_MAX}, into));
         std::optional<ReadDone> done;
-        for (int i = 0; i < 1'000 && !(done = rig.log->poll_read()); ++i) rig.log->on_storage(rig.at());
+        for (int i = 0; i < 1'000 && !(done = rig.log->poll_read()); ++i)
+            rig.log->on_storage(rig.at());
         REQUIRE(done);
         REQUIRE(done->bytes);
         CHECK(read_batch_fields(into)->base_offset == at / 100 * 100);
@@ -78,7 +84,11 @@ TEST_CASE("index: with far more segments than anchors any record is found within
         REQUIRE(rig.log->declare_stream(1, {}));
         REQUIRE(rig.log->declare_stream(2, {}));
         while (true) {
-            const auto appended = rig.append(1, {.count = 3, .size = 9'000, .salt = 1, .timestamp = 10 * static_cast<std::int64_t>(bases.size())});
+            const auto appended =
+                rig.append(1, {.count = 3,
+                               .size = 9'000,
+                               .salt = 1,
+                               .timestamp = 10 * static_cast<std::int64_t>(bases.size())});
             if (!appended) {
                 if (appended.error() == Error::full) break;
                 rig.settle();
@@ -100,9 +110,11 @@ TEST_CASE("index: with far more segments than anchors any record is found within
     for (int i = 0; i < 400; ++i) {
         const std::size_t which = i == 0 ? 0 : random.below(bases.size());
         std::uint64_t before = device.counts().reads;
-        REQUIRE(rig.log->start_read(rig.at(), {.stream = 1, .from = bases[which] + 1, .until = INT64_MAX}, into));
+        REQUIRE(rig.log->start_read(
+            rig.at(), {.stream = 1, .from = bases[which] + 1, .until = INT64_MAX}, into));
         std::optional<ReadDone> done;
-        for (int k = 0; k < 1'000 && !(done = rig.log->poll_read()); ++k) rig.log->on_storage(rig.at());
+        for (int k = 0; k < 1'000 && !(done = rig.log->poll_read()); ++k)
+            rig.log->on_storage(rig.at());
         REQUIRE(done);
         REQUIRE(done->bytes);
         CHECK(read_batch_fields(into)->base_offset == bases[which]);
@@ -110,14 +122,16 @@ TEST_CASE("index: with far more segments than anchors any record is found within
         before = device.counts().reads;
         REQUIRE(rig.log->start_find_time(rig.at(), 1, 10 * static_cast<std::int64_t>(which) - 5));
         std::optional<TimeDone> found;
-        for (int k = 0; k < 1'000 && !(found = rig.log->poll_find_time()); ++k) rig.log->on_storage(rig.at());
+        for (int k = 0; k < 1'000 && !(found = rig.log->poll_find_time()); ++k)
+            rig.log->on_storage(rig.at());
         REQUIRE(found);
         REQUIRE(found->found);
         CHECK(found->found->offset == bases[which]);
         worst_time = std::max(worst_time, device.counts().reads - before);
     }
     std::printf("lookup in 700 segments: at most %llu reads by offset, %llu by time\n",
-                static_cast<unsigned long long>(worst), static_cast<unsigned long long>(worst_time));
+                static_cast<unsigned long long>(worst),
+                static_cast<unsigned long long>(worst_time));
     CHECK(worst <= 16);
     CHECK(worst_time <= 16);
 }
@@ -125,14 +139,15 @@ TEST_CASE("index: with far more segments than anchors any record is found within
 namespace {
 
 /// Writes one commit by hand behind the last one of the open (first) segment.
-void forge_commit(SimStorage& device, std::uint32_t position, std::uint64_t sequence, FrameType type, ByteView body,
-                  std::uint8_t flags = 0) {
+void forge_commit(SimStorage& device, std::uint32_t position, std::uint64_t sequence,
+                  FrameType type, ByteView body, std::uint8_t flags = 0) {
     std::uint8_t sector[segment_header_bytes];
     device.image().read(32 * KiB, sector);
     const auto header = decode_segment_header(sector);
     REQUIRE(header);
     Group group(4096, 4096);
-    const MutableBytes at = group.add(type, 1, static_cast<std::uint32_t>(body.size()), 1, Instant{});
+    const MutableBytes at =
+        group.add(type, 1, static_cast<std::uint32_t>(body.size()), 1, Instant{});
     copy_bytes(body, at);
     *(at.data() - frame_header_bytes + 1) = flags;
     CommitHeader commit;
@@ -145,13 +160,15 @@ void forge_commit(SimStorage& device, std::uint32_t position, std::uint64_t sequ
 
 }  // namespace
 
-TEST_CASE("frames: `moved` and unknown ones are stepped over, and move neither log end nor producers") {
+TEST_CASE(
+    "frames: `moved` and unknown ones are stepped over, and move neither log end nor producers") {
     SimStorage device({.seed = 1, .size = small_device});
     {
         Rig rig(device);
         REQUIRE(rig.open());
         REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.append_durably(1, {.count = 2, .salt = 1, .producer_id = 4, .epoch = 0, .sequence = 0}));
+        REQUIRE(rig.append_durably(
+            1, {.count = 2, .salt = 1, .producer_id = 4, .epoch = 0, .sequence = 0}));
     }
     auto moved = make_batch({.count = 3, .salt = 2, .producer_id = 4, .epoch = 0, .sequence = 2});
     store_big<std::int64_t>(moved.data(), 2);
@@ -165,7 +182,8 @@ TEST_CASE("frames: `moved` and unknown ones are stepped over, and move neither l
         REQUIRE(rig.log->declare_stream(1, {}));
         CHECK(rig.log->stream(1)->log_end == 2);
         CHECK(rig.log->producer(1, 4)->count == 1);
-        REQUIRE(rig.append_durably(1, {.count = 1, .salt = 3, .producer_id = 4, .epoch = 0, .sequence = 2}));
+        REQUIRE(rig.append_durably(
+            1, {.count = 1, .salt = 3, .producer_id = 4, .epoch = 0, .sequence = 2}));
         const auto all = rig.read_all(1, 0);
         CHECK(!all.error);
         ByteView left = all.bytes;
@@ -181,7 +199,9 @@ TEST_CASE("frames: `moved` and unknown ones are stepped over, and move neither l
     CHECK(rig.log->stream(1)->log_end != 2);
 }
 
-TEST_CASE("frames: an unknown one that forbids older programs to write makes them refuse, and nothing is written") {
+TEST_CASE(
+    "frames: an unknown one that forbids older programs to write makes them refuse, and nothing is "
+    "written") {
     SimStorage device({.seed = 1, .size = small_device});
     {
         Rig rig(device);

@@ -15,8 +15,8 @@ struct SentBatch {
 struct SentStream {
     std::vector<SentBatch> batches;
     Offset end = 0;
-    Offset start_told = 0;        ///< the newest DeleteRecords ...
-    CommitId start_commit = 0;    ///< ... and its commit
+    Offset start_told = 0;      ///< the newest DeleteRecords ...
+    CommitId start_commit = 0;  ///< ... and its commit
     bool producer = false;
     std::int32_t sequence = 0;
 };
@@ -29,7 +29,8 @@ struct FactWrite {
 struct Model {
     std::map<StreamId, SentStream> streams;
     std::map<std::string, std::vector<FactWrite>> facts;
-    CommitId base = 0;  ///< commit ids of a run start anew: everything of earlier runs that survived has 0
+    CommitId base =
+        0;  ///< commit ids of a run start anew: everything of earlier runs that survived has 0
 };
 
 std::string key_name(std::uint64_t i) { return "key-" + std::to_string(i); }
@@ -48,7 +49,10 @@ private:
         return device;
     }
     bool start();
-    enum class Policies : std::uint8_t { expire, keep_all };  ///< a check must not expire what it looks at
+    enum class Policies : std::uint8_t {
+        expire,
+        keep_all
+    };  ///< a check must not expire what it looks at
     void declare(Rig& rig, Policies policies) const;
     void step();
     void append();
@@ -64,11 +68,13 @@ private:
         return starts;
     }
     void check_image(SimImage image, bool deeper);
-    bool check(Rig& rig, const Model& model, CommitId flushed, const std::map<StreamId, Offset>& starts);
+    bool check(Rig& rig, const Model& model, CommitId flushed,
+               const std::map<StreamId, Offset>& starts);
     void fail(const std::string& text) {
         if (result_.failure.empty())
-            result_.failure = "seed " + std::to_string(options_.seed) + " workload " + name_of(options_.workload) +
-                              " write " + std::to_string(result_.writes) + " " + where_ + ": " + text;
+            result_.failure = "seed " + std::to_string(options_.seed) + " workload " +
+                              name_of(options_.workload) + " write " +
+                              std::to_string(result_.writes) + " " + where_ + ": " + text;
     }
     bool done() const { return !result_.failure.empty() || result_.images >= options_.images_max; }
 
@@ -132,7 +138,8 @@ void Sweep::append() {
     SentStream& stream = model_.streams[id];
     BatchSpec spec;
     spec.count = 1 + static_cast<std::uint32_t>(random_.below(5));
-    spec.size = random_.chance(85) ? 20 + random_.below(900) : 2'000 + random_.below(random_.chance(10) ? 30'000 : 7'000);
+    spec.size = random_.chance(85) ? 20 + random_.below(900)
+                                   : 2'000 + random_.below(random_.chance(10) ? 30'000 : 7'000);
     spec.salt = ++serial_;
     spec.timestamp = 1'000'000 + static_cast<std::int64_t>(serial_) * 10;
     if (id % 2 == 0) {
@@ -149,14 +156,18 @@ void Sweep::append() {
         }
         return;
     }
-    if (appended->base_offset != stream.end) fail("offset " + std::to_string(appended->base_offset) + " was given twice or skipped");
+    if (appended->base_offset != stream.end)
+        fail("offset " + std::to_string(appended->base_offset) + " was given twice or skipped");
     stream.sequence += static_cast<std::int32_t>(spec.count);
     const Offset end = appended->base_offset + spec.count;
     stream.batches.push_back({appended->base_offset, end, appended->commit, spec});
     stream.end = end;
     const StreamState* state = rig_->log->stream(id);
-    while (!stream.batches.empty() && stream.batches.front().end <= state->log_start && stream.batches.size() > 300)
-        stream.batches.erase(stream.batches.begin());  // long expired: after a crash the log start may be an older one
+    while (!stream.batches.empty() && stream.batches.front().end <= state->log_start &&
+           stream.batches.size() > 300)
+        stream.batches.erase(
+            stream.batches
+                .begin());  // long expired: after a crash the log start may be an older one
 }
 
 void Sweep::fact() {
@@ -167,8 +178,9 @@ void Sweep::fact() {
         value = std::to_string(++serial_) + ":";
         value->append(random_.below(300), 'v');
     }
-    const auto commit = value ? rig_->log->put_fact(rig_->at(), FactKind::cursor, bytes_of(key), bytes_of(*value))
-                              : rig_->log->erase_fact(rig_->at(), FactKind::cursor, bytes_of(key));
+    const auto commit =
+        value ? rig_->log->put_fact(rig_->at(), FactKind::cursor, bytes_of(key), bytes_of(*value))
+              : rig_->log->erase_fact(rig_->at(), FactKind::cursor, bytes_of(key));
     if (commit) writes.push_back({value, *commit});
 }
 
@@ -179,7 +191,9 @@ void Sweep::recycle_some() {
     if (random_.chance(15)) {
         const StreamId id = streams_first + static_cast<StreamId>(random_.below(streams_count));
         const StreamState* any = rig_->log->stream(id);
-        const Offset to = any->log_start + static_cast<Offset>(random_.below(static_cast<std::uint64_t>(any->flushed - any->log_start) + 1));
+        const Offset to =
+            any->log_start + static_cast<Offset>(random_.below(
+                                 static_cast<std::uint64_t>(any->flushed - any->log_start) + 1));
         const auto commit = rig_->log->set_log_start(rig_->at(), id, to);
         if (commit && to >= model_.streams[id].start_told) {
             model_.streams[id].start_told = to;
@@ -191,23 +205,27 @@ void Sweep::recycle_some() {
 
 void Sweep::reopen() {
     const bool clean = !rig_->log->status().read_only && random_.chance(50);
-    if (clean) rig_->close();
-    else rig_->settle();
+    if (clean)
+        rig_->close();
+    else
+        rig_->settle();
     if (clean && !rig_->log->closed()) fail("does not close");
     const CommitId flushed = rig_->log->flushed_commit();
     starts_ = live_starts();
-    const bool roomy = rig_->log->status().segments_free > 1;  // else there may be no place for the seal
+    const bool roomy =
+        rig_->log->status().segments_free > 1;  // else there may be no place for the seal
     opened_ = false;
     rig_.reset();
     device_.power_cycle();
     device_.fail_next(0, 0);
     where_ = "after reopening";
-    {   // A copy is looked at, which expires nothing meanwhile.
+    {  // A copy is looked at, which expires nothing meanwhile.
         SimStorage copy({.seed = 5}, device_.image());
         Rig rig(copy, small_config(), options_.faults, options_.seed + 79);
         if (!rig.open()) return fail("recovery: " + rig.log->open_error_text());
         declare(rig, Policies::keep_all);
-        if (roomy && clean != rig.log->status().was_sealed) return fail("a clean stop was not told from another");
+        if (roomy && clean != rig.log->status().was_sealed)
+            return fail("a clean stop was not told from another");
         if (!check(rig, model_, flushed, starts_)) return;
         take_what_is_there(rig, flushed);
     }
@@ -236,8 +254,10 @@ void Sweep::take_what_is_there(Rig& rig, CommitId flushed) {
 void Sweep::step() {
     const std::uint64_t burst = 1 + random_.below(options_.workload == Workload::facts ? 3 : 8);
     for (std::uint64_t i = 0; i < burst && !done(); ++i) {
-        if (options_.workload == Workload::facts ? random_.chance(70) : random_.chance(12)) fact();
-        else append();
+        if (options_.workload == Workload::facts ? random_.chance(70) : random_.chance(12))
+            fact();
+        else
+            append();
         if (random_.chance(30)) rig_->log->on_storage(rig_->at());
         if (random_.chance(30)) rig_->log->on_deadline(rig_->at(), wall_ms(rig_->wall));
     }
@@ -252,7 +272,8 @@ void Sweep::step() {
     if (rig_->log->status().read_only && !done()) {
         if (options_.workload != Workload::errors) fail("read only without an error");
         const auto rolled = rig_->log->poll_rolled_back();
-        if (rolled && rolled->first != rig_->log->flushed_commit()) fail("rolled back to something else than the flushed commit");
+        if (rolled && rolled->first != rig_->log->flushed_commit())
+            fail("rolled back to something else than the flushed commit");
         reopen();
     }
 }
@@ -273,7 +294,8 @@ void Sweep::at_write() {
 void Sweep::check_image(SimImage image, bool deeper) {
     SimStorage device({.seed = 5}, std::move(image));
     const std::map<StreamId, Offset> starts = opened_ ? live_starts() : starts_;
-    const CommitId flushed = opened_ ? rig_->log->flushed_commit() : 0;  // what earlier runs made durable has 0
+    const CommitId flushed =
+        opened_ ? rig_->log->flushed_commit() : 0;  // what earlier runs made durable has 0
     std::map<StreamId, Offset> ends;
     std::map<StreamId, std::int32_t> grown;
     {
@@ -284,7 +306,8 @@ void Sweep::check_image(SimImage image, bool deeper) {
         for (const auto& [id, stream] : model_.streams) ends[id] = rig.log->stream(id)->log_end;
         // Work goes on after the crash, and the power fails again.
         for (StreamId id = streams_first; id < streams_first + streams_count; ++id) {
-            if (rig.append_durably(id, {.count = 2, .size = 300, .salt = 900'000 + id})) grown[id] = 2;
+            if (rig.append_durably(id, {.count = 2, .size = 300, .salt = 900'000 + id}))
+                grown[id] = 2;
         }
     }
     SimRandom random(options_.seed);
@@ -296,18 +319,21 @@ void Sweep::check_image(SimImage image, bool deeper) {
     for (const auto& [id, more] : grown) {
         const Offset want = (ends.contains(id) ? ends[id] : 0) + more;
         if (rig.log->stream(id)->log_end != want)
-            return fail("stream " + std::to_string(id) + " ends at " + std::to_string(rig.log->stream(id)->log_end) +
-                        ", not at " + std::to_string(want));
+            return fail("stream " + std::to_string(id) + " ends at " +
+                        std::to_string(rig.log->stream(id)->log_end) + ", not at " +
+                        std::to_string(want));
         auto all = rig.read_all(id, want - more);
         ByteView left = all.bytes;
-        std::vector<std::uint8_t> expect = make_batch({.count = 2, .size = 300, .salt = 900'000 + id});
+        std::vector<std::uint8_t> expect =
+            make_batch({.count = 2, .size = 300, .salt = 900'000 + id});
         const ByteView got = next_batch(left);
         if (got.size() != expect.size() || !equal(got.subspan(16), ByteView(expect).subspan(16)))
             return fail("what was appended after the first crash is not there");
     }
 }
 
-bool Sweep::check(Rig& rig, const Model& model, CommitId flushed, const std::map<StreamId, Offset>& starts) {
+bool Sweep::check(Rig& rig, const Model& model, CommitId flushed,
+                  const std::map<StreamId, Offset>& starts) {
     for (const auto& [id, stream] : model.streams) {
         const std::string name = "stream " + std::to_string(id);
         const StreamState state = *rig.log->stream(id);
@@ -315,33 +341,44 @@ bool Sweep::check(Rig& rig, const Model& model, CommitId flushed, const std::map
         for (const SentBatch& batch : stream.batches)
             if (batch.commit <= flushed) acked = std::max(acked, batch.end);
         if (state.log_end < acked)
-            return fail(name + " ends at " + std::to_string(state.log_end) + ", acknowledged up to " + std::to_string(acked)), false;
+            return fail(name + " ends at " + std::to_string(state.log_end) +
+                        ", acknowledged up to " + std::to_string(acked)),
+                   false;
         if (state.log_end > stream.end) return fail(name + " has invented records"), false;
         const auto live = starts.find(id);
-        if (live != starts.end() && state.log_start > live->second) return fail(name + " lost its oldest records"), false;
+        if (live != starts.end() && state.log_start > live->second)
+            return fail(name + " lost its oldest records"), false;
         if (stream.start_commit <= flushed && state.log_start < stream.start_told)
             return fail(name + " has deleted records again"), false;
         const auto all = rig.read_all(id, state.log_start);
         if (all.error)
-            return fail(name + " reads " + std::string(error_text(*all.error)) + " at " + std::to_string(all.next)), false;
+            return fail(name + " reads " + std::string(error_text(*all.error)) + " at " +
+                        std::to_string(all.next)),
+                   false;
         // Every batch from log start to log end, byte-equal and in order.
         ByteView left = all.bytes;
         Offset at = state.log_start;
-        auto sent = std::lower_bound(stream.batches.begin(), stream.batches.end(), at,
-                                     [](const SentBatch& batch, Offset offset) { return batch.end <= offset; });
+        auto sent = std::lower_bound(
+            stream.batches.begin(), stream.batches.end(), at,
+            [](const SentBatch& batch, Offset offset) { return batch.end <= offset; });
         while (!left.empty()) {
             const ByteView got = next_batch(left);
-            if (got.empty() || sent == stream.batches.end()) return fail(name + " reads bytes that were never sent"), false;
+            if (got.empty() || sent == stream.batches.end())
+                return fail(name + " reads bytes that were never sent"), false;
             std::vector<std::uint8_t> expect = make_batch(sent->spec);
             store_big<std::int64_t>(expect.data(), sent->base);
             if (got.size() != expect.size() || !equal(got.first(12), ByteView(expect).first(12)) ||
                 !equal(got.subspan(16), ByteView(expect).subspan(16)))
-                return fail(name + " batch at " + std::to_string(sent->base) + " is not what was sent"), false;
+                return fail(name + " batch at " + std::to_string(sent->base) +
+                            " is not what was sent"),
+                       false;
             at = sent->end;
             ++sent;
         }
         if (at != state.log_end && state.log_start < state.log_end)
-            return fail(name + " reads only up to " + std::to_string(at) + " of " + std::to_string(state.log_end)), false;
+            return fail(name + " reads only up to " + std::to_string(at) + " of " +
+                        std::to_string(state.log_end)),
+                   false;
         // The producer's last five are those of the records that are there.
         if (id % 2 == 0) {
             std::vector<const SentBatch*> kept;
@@ -351,10 +388,13 @@ bool Sweep::check(Rig& rig, const Model& model, CommitId flushed, const std::map
             const ProducerState* producer = rig.log->producer(id, 7000 + id);
             if (want > 0 && producer == nullptr) return fail(name + " forgot its producer"), false;
             if (want > 0 && producer->count < want)
-                return fail(name + " remembers " + std::to_string(producer->count) + " batches of its producer, not " + std::to_string(want)), false;
+                return fail(name + " remembers " + std::to_string(producer->count) +
+                            " batches of its producer, not " + std::to_string(want)),
+                       false;
             for (std::size_t i = 0; i < want; ++i) {
                 const ProducerBatch& batch = producer->last[producer->count - 1 - i];
-                if (batch.base_offset != kept[kept.size() - 1 - i]->base || batch.first_sequence != kept[kept.size() - 1 - i]->spec.sequence)
+                if (batch.base_offset != kept[kept.size() - 1 - i]->base ||
+                    batch.first_sequence != kept[kept.size() - 1 - i]->spec.sequence)
                     return fail(name + " remembers another batch of its producer"), false;
             }
         }
@@ -375,8 +415,12 @@ bool Sweep::check(Rig& rig, const Model& model, CommitId flushed, const std::map
         const auto it = found.find(key);
         bool right = !acked && it == found.end();
         for (std::size_t i = first; i < writes.size() && !right; ++i)
-            right = writes[i].value ? it != found.end() && it->second == *writes[i].value : it == found.end();
-        if (!right) return fail("fact " + key + (it == found.end() ? " is missing" : " is older than acknowledged")), false;
+            right = writes[i].value ? it != found.end() && it->second == *writes[i].value
+                                    : it == found.end();
+        if (!right)
+            return fail("fact " + key +
+                        (it == found.end() ? " is missing" : " is older than acknowledged")),
+                   false;
         if (it != found.end()) found.erase(it);
     }
     if (!found.empty()) return fail("fact " + found.begin()->first + " was invented"), false;

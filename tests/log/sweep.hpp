@@ -1,5 +1,6 @@
-// The crash sweep: a random workload on a small log; at every write the device as a power cut could leave it,
-// in many states; each distinct state is recovered and held against a model of what was promised.
+// The crash sweep: a random workload on a small log; at every write the device as a power cut could
+// leave it, in many states; each distinct state is recovered and held against a model of what was
+// promised.
 #pragma once
 
 #include <unordered_set>
@@ -20,7 +21,7 @@ struct SweepOptions {
     Workload workload = Workload::produce;
     std::uint64_t images_max = UINT64_MAX;  ///< distinct ones; then it stops
     std::uint32_t steps = 400;
-    std::uint32_t variants = 4;             ///< crash states tried per write
+    std::uint32_t variants = 4;  ///< crash states tried per write
     SeededFaults faults;
     std::uint64_t lies_for_writes = 0;
 };
@@ -31,7 +32,8 @@ struct SweepResult {
     std::string failure;  ///< empty: everything held
 };
 
-/// Runs one workload. `seen` keeps the hashes of all images, so that several sweeps count distinct ones.
+/// Runs one workload. `seen` keeps the hashes of all images, so that several sweeps count distinct
+/// ones.
 SweepResult run_sweep(const SweepOptions& options, std::unordered_set<std::uint64_t>& seen);
 
 }  // namespace leat::log::test

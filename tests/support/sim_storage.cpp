@@ -24,8 +24,9 @@ void SimImage::write(std::uint64_t at, std::span<const std::uint8_t> bytes) {
         const std::size_t inside = at % page_bytes;
         const std::size_t count = std::min(bytes.size(), page_bytes - inside);
         auto& page = pages_[at / page_bytes];
-        const bool zeros = count == page_bytes && std::all_of(bytes.begin(), bytes.begin() + page_bytes,
-                                                              [](std::uint8_t byte) { return byte == 0; });
+        const bool zeros =
+            count == page_bytes && std::all_of(bytes.begin(), bytes.begin() + page_bytes,
+                                               [](std::uint8_t byte) { return byte == 0; });
         if (zeros) {  // costs nothing: a gigabyte of them can be tested
             page.reset();
             bytes = bytes.subspan(count);
@@ -60,7 +61,8 @@ std::uint64_t SimImage::hash() const {
             }
             page->hash = zero ? 1 : (h | 2);
         }
-        if (page->hash != 1) sum += (page->hash ^ (i * 0xD6E8FEB86659FD93ull)) * 0xFF51AFD7ED558CCDull;
+        if (page->hash != 1)
+            sum += (page->hash ^ (i * 0xD6E8FEB86659FD93ull)) * 0xFF51AFD7ED558CCDull;
     }
     return sum;
 }
@@ -72,7 +74,8 @@ port::StorageGeometry SimStorage::geometry() const {
     return {.size = image_.size(), .write_size = options_.write_size, .erase_size = 0, .align = 1};
 }
 
-Status SimStorage::start_write(std::uint64_t ticket, std::uint64_t at, std::span<const std::uint8_t> bytes) {
+Status SimStorage::start_write(std::uint64_t ticket, std::uint64_t at,
+                               std::span<const std::uint8_t> bytes) {
     if (bytes.empty() || at % options_.write_size != 0 || bytes.size() % options_.write_size != 0 ||
         at > image_.size() || bytes.size() > image_.size() - at)
         return fail(Error::invalid);
@@ -81,29 +84,32 @@ Status SimStorage::start_write(std::uint64_t ticket, std::uint64_t at, std::span
         LEAT_CHECK(at >= erase.at + erase.size || at + bytes.size() <= erase.at);
     const std::uint64_t number = counts_.writes++;
     counts_.bytes_written += bytes.size();
-    const bool fails = number >= options_.fail_write_at && number - options_.fail_write_at < options_.fail_writes;
+    const bool fails =
+        number >= options_.fail_write_at && number - options_.fail_write_at < options_.fail_writes;
     writes_.push_back({ticket, at, {bytes.begin(), bytes.end()}, fails});
     if (number >= options_.power_cut_at_write) cut_ = true;
     if (on_write) on_write();
     return ok();
 }
 
-Status SimStorage::start_read(std::uint64_t ticket, std::uint64_t at, std::span<std::uint8_t> into) {
+Status SimStorage::start_read(std::uint64_t ticket, std::uint64_t at,
+                              std::span<std::uint8_t> into) {
     if (at > image_.size() || into.size() > image_.size() - at) return fail(Error::invalid);
     const std::uint64_t number = counts_.reads++;
     counts_.bytes_read += into.size();
     image_.read(at, into);
     for (const Write& write : volatile_) {  // a device that lies still reads its own cache
         for (std::size_t i = 0; i < write.bytes.size(); ++i)
-            if (write.at + i >= at && write.at + i < at + into.size()) into[write.at + i - at] = write.bytes[i];
+            if (write.at + i >= at && write.at + i < at + into.size())
+                into[write.at + i - at] = write.bytes[i];
     }
     done_.push_back({ticket, number != options_.fail_read_at});
     return ok();
 }
 
 Status SimStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) {
-    if (size == 0 || at % options_.write_size != 0 || size % options_.write_size != 0 || at > image_.size() ||
-        size > image_.size() - at)
+    if (size == 0 || at % options_.write_size != 0 || size % options_.write_size != 0 ||
+        at > image_.size() || size > image_.size() - at)
         return fail(Error::invalid);
     ++counts_.erases;
     erases_.push_back({ticket, at, size});
@@ -129,7 +135,8 @@ void SimStorage::finish(Write write) {
 }
 
 void SimStorage::settle() {
-    // An erase is slow: it finishes after the writes that came while it ran, or when there are none.
+    // An erase is slow: it finishes after the writes that came while it ran, or when there are
+    // none.
     if (!cut_ && !erases_.empty() && (writes_.empty() || random_.chance(20))) {
         const Erase erase = erases_.front();
         erases_.pop_front();
@@ -174,15 +181,33 @@ void SimStorage::tear(SimImage& image, const Write& write, Tear tear, SimRandom&
         bool keep = false;
         bool garbage = false;
         switch (tear) {
-            case Tear::dropped: break;
-            case Tear::kept: keep = true; break;
-            case Tear::prefix: keep = i < one; break;
-            case Tear::suffix: keep = i >= one; break;
-            case Tear::subset: keep = random.chance(50); break;
-            case Tear::garbage: keep = random.chance(70); garbage = i == one; break;
-            case Tear::one_missing: keep = i != one; break;
-            case Tear::one_kept: keep = i == one; break;
-            case Tear::page_lost: keep = i / page != one / page; break;
+            case Tear::dropped:
+                break;
+            case Tear::kept:
+                keep = true;
+                break;
+            case Tear::prefix:
+                keep = i < one;
+                break;
+            case Tear::suffix:
+                keep = i >= one;
+                break;
+            case Tear::subset:
+                keep = random.chance(50);
+                break;
+            case Tear::garbage:
+                keep = random.chance(70);
+                garbage = i == one;
+                break;
+            case Tear::one_missing:
+                keep = i != one;
+                break;
+            case Tear::one_kept:
+                keep = i == one;
+                break;
+            case Tear::page_lost:
+                keep = i / page != one / page;
+                break;
         }
         const std::size_t size = std::min(sector, write.bytes.size() - i * sector);
         if (garbage) {

@@ -1,0 +1,50 @@
+// One start, step by step; recovery.cpp holds the steps of superblock and ring,
+// recovery_checkpoint.cpp that of the checkpoint.
+#pragma once
+
+#include "broker/log/recovery.hpp"
+
+namespace leat::log {
+
+class Recovery {
+public:
+    Recovery(Core& core, Instant now, WallTime wall, std::string& error_text)
+        : core_(core), io_(core), now_(now), wall_(wall), error_text_(error_text) {}
+    Result<Recovered> run();
+
+private:
+    Status read_superblock();
+    Status create();
+    Status load_checkpoint(const CheckpointPlace& place);
+    Status apply_checkpoint_commit(ByteView bytes, const CommitHeader& header, std::uint32_t salt);
+    Status follow_ring();
+    std::optional<SegmentHeader> header_of(std::uint32_t segment);
+    std::optional<SegmentHeader> successor(const SegmentHeader& header,
+                                           const std::vector<std::uint32_t>& candidates);
+    bool take_segment(const SegmentHeader& header, std::uint32_t valid_end, bool last);
+    std::vector<SegmentHeader> all_headers();
+    Status start_run();
+    void cut(const std::string& text) {
+        core_.cut_text += (core_.cut_text.empty() ? "" : "; ") + text;
+    }
+
+    Core& core_;
+    WaitingStorage io_;
+    Instant now_;
+    WallTime wall_;
+    std::string& error_text_;
+    Recovered out_;
+    std::optional<Superblock> other_super_;
+    CheckpointBegin begin_;
+    bool have_checkpoint_ = false;
+    bool forbidden_ = false;
+    SegmentIndex tail_index_;
+    std::optional<SegmentHeader> tail_header_;
+    std::vector<std::uint32_t> promised_;
+    std::optional<CommitHeader> last_commit_;
+    std::uint64_t log_time_ms_ = 0, off_time_ms_ = 0;
+    std::int64_t trusted_wall_ms_ = -1;
+    std::uint64_t trusted_at_ms_ = 0;
+};
+
+}  // namespace leat::log
