@@ -25,6 +25,14 @@ struct Shared {
 };
 constexpr std::size_t events_max = 256;  ///< above it the oldest are dropped
 
+/// Names of problems: each is told when it begins and when it ends.
+inline std::string lane_key(const Lane& lane) {
+    return "lane " + lane.topic() + "-" + std::to_string(lane.partition());
+}
+inline std::string topic_key(const std::string& topic) { return "topic " + topic; }
+constexpr const char* link_key = "link";
+constexpr const char* producer_key = "producer";
+
 class Runner final : private LaneOwner {
 public:
     Runner(Shared shared, config::Route route, RouteIndex index, std::uint32_t seed);

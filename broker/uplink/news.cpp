@@ -1,0 +1,148 @@
+// The Runner's news: what its Router says, what is told to people, and what its status is.
+#include <algorithm>
+
+#include "broker/uplink/runner.hpp"
+#include "broker/uplink/texts.hpp"
+
+namespace leat::uplink {
+
+// ---- what the router says
+
+void Runner::drain_events(Instant now) {
+    using Kind = cluster::RouterEvent::Kind;
+    bool look = false;  // once, however many topics an answer speaks of
+    while (const std::optional<cluster::RouterEvent> event = router_.poll_event()) {
+        switch (event->kind) {
+            case Kind::connected:
+                connect_failed_ = false;
+                solved(link_key, "connected to " + cluster::text_of(event->endpoint));
+                make_all_hungry();
+                break;
+            case Kind::disconnected:
+                problem(link_key, Event::Level::warn,
+                        disconnected_text(event->endpoint, event->why));
+                break;
+            case Kind::connect_failed:
+                connect_failed_ = true;
+                problem(link_key, Event::Level::warn,
+                        connect_failed_text(event->endpoint, event->why));
+                break;
+            case Kind::metadata_changed:
+            case Kind::topic_error:
+                look = true;
+                break;
+            case Kind::producer_refused:
+                problem(producer_key, Event::Level::error, producer_refused_text(event->error));
+                break;
+            case Kind::queue_returned:
+                leaving_.erase(event->queue);
+                break;
+            case Kind::fetch:
+                break;
+        }
+    }
+    if (look) look_at_metadata(now);
+    if (router_.identity().producer_id >= 0)
+        solved(producer_key, "the upstream gave a producer id");
+}
+
+void Runner::look_at_metadata(Instant now) {
+    const cluster::Metadata& metadata = router_.metadata();
+    look_again_ = never;
+    for (auto& [name, target] : targets_) {
+        const cluster::TopicInfo* topic = metadata.find(name);
+        if (topic == nullptr) continue;  // not asked yet
+        const std::string key = topic_key(name);
+        const auto there = static_cast<std::int32_t>(topic->partitions.size());
+        if (topic->error == wire::ErrorCode::unknown_topic_or_partition && route_.create_topics) {
+            maker_.want(name, target.partitions_wanted);
+            continue;
+        }
+        if (topic->error != wire::ErrorCode::none && there == 0) {
+            if (!wire::retriable(topic->error)) look_again_ = now + route_.backoff_max;
+            if (topic->error != wire::ErrorCode::leader_not_available)
+                problem(key, Event::Level::error, topic_text(name, topic->error, ""));
+            continue;
+        }
+        maker_.forget(name);
+        target.refused = false;
+        const bool too_few = route_.mapping != config::Route::Mapping::by_key && there > 0 &&
+                             there < target.partitions_wanted;
+        if (too_few) {
+            look_again_ = now + route_.backoff_max;
+            problem(
+                key, Event::Level::error,
+                "upstream topic " + name + " has " + std::to_string(there) +
+                    " partitions, this route needs " + std::to_string(target.partitions_wanted) +
+                    ": add partitions upstream, or map by key; what has no partition waits here");
+        } else if (there > 0) {
+            solved(key, "upstream topic " + name + " is there");
+        }
+    }
+    make_all_hungry();
+}
+
+void Runner::on_created(Instant now, const std::string& topic, wire::ErrorCode error,
+                        std::string text) {
+    if (error == wire::ErrorCode::none) {
+        tell(Event::Level::info, "upstream topic " + topic + " was created");
+        router_.refresh_metadata(now);
+        return;
+    }
+    problem(topic_key(topic), Event::Level::error, topic_text(topic, error, text));
+}
+
+// ---- problems
+
+void Runner::tell(Event::Level level, std::string text) {
+    if (shared_.events.size() >= events_max) shared_.events.pop_front();
+    shared_.events.push_back({.level = level, .route = route_.name, .text = std::move(text)});
+}
+
+void Runner::problem(const std::string& key, Event::Level level, std::string text) {
+    std::string& known = problems_[key];
+    if (known == text) return;
+    known = text;
+    counts_.last_error = text;
+    tell(level, std::move(text));
+}
+
+void Runner::solved(const std::string& key, const std::string& text) {
+    if (problems_.erase(key) == 0) {
+        if (key == link_key) tell(Event::Level::info, text);
+        return;
+    }
+    tell(Event::Level::info, text);
+    counts_.last_error = problems_.empty() ? std::string() : problems_.begin()->second;
+}
+
+// ---- status
+
+RouteStatus Runner::status(Instant now) const {
+    RouteStatus status = counts_;
+    status.cluster_id = router_.metadata().cluster_id();
+    status.partitions = static_cast<std::uint32_t>(taps_.size());
+    status.in_flight_bytes = memory_;
+    for (const auto& [key, lane] : lanes_) status.stalled += lane->failures() > 0;
+    if (router_.connected_count() > 0)
+        status.link = LinkState::connected;
+    else if (taps_.empty())
+        status.link = LinkState::idle;
+    else
+        status.link = connect_failed_ ? LinkState::waiting : LinkState::connecting;
+    for (const auto& [stream, tap] : taps_) {
+        const log::StreamState* state = shared_.log.stream(stream);
+        if (state == nullptr || state->flushed <= tap->cursor()) continue;
+        const auto behind = static_cast<std::uint64_t>(state->flushed - tap->cursor());
+        const auto all =
+            static_cast<std::uint64_t>(std::max<log::Offset>(state->log_end - state->log_start, 1));
+        status.backlog_records += behind;
+        status.backlog_bytes +=
+            static_cast<std::uint64_t>(static_cast<double>(state->bytes) *
+                                       static_cast<double>(behind) / static_cast<double>(all));
+        status.backlog_age = std::max(status.backlog_age, tap->age(now));
+    }
+    return status;
+}
+
+}  // namespace leat::uplink
