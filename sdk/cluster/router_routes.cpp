@@ -275,11 +275,16 @@ void Router::ask_metadata(Instant now) {
     MetadataAsk ask;
     metadata_.fill(ask);
     const std::int16_t version = link->connection.version(wire::ApiKey::metadata, -1);
+    if (version < 0) {
+        // It says that it does not know who leads what: no broker, or a garbled first answer.
+        // Another one is asked, and this one again after its back-off.
+        link->connection.on_disconnected(now, Error::unsupported);
+        return drain(now, *link);
+    }
     client::RequestOptions options;
     options.owner = owner_metadata;
     options.timeout = config_.request_timeout;
-    const Status sent = version < 0 ? Status(fail(Error::unsupported))
-                                    : link->connection.send(now, ask.request, version, options);
+    const Status sent = link->connection.send(now, ask.request, version, options);
     if (sent) {
         ask_waits_ = false;
         metadata_.on_asked();
@@ -335,8 +340,9 @@ void Router::pump(Instant now) {
         std::vector<Link*> links;
         for (const auto& [node, link] : links_) links.push_back(link.get());
         for (Link* link : links) {
+            // Without a connection, too: what waits there shall be seen to expire.
+            if (link->sender) link->sender->pump(now);
             if (link->is_ready()) {
-                if (link->sender) link->sender->pump(now);
                 if (link->fetcher) link->fetcher->pump(now);
                 drain(now, *link);
             }

@@ -44,6 +44,7 @@ public:
     /// Called when nothing more can happen without time passing; true: it did something, look
     /// again.
     std::function<bool()> on_idle;
+    std::function<void(Bytes&)> spoil;  ///< changes an answer on its way
     std::vector<cluster::RouterEvent> events;
 
     /// Everything that can happen now happens.
@@ -141,6 +142,7 @@ private:
             std::optional<Bytes> answer = cluster.handle(node, frame);
             if (fails(Break::after_request)) return lose(id);
             if (!answer) continue;
+            if (spoil) spoil(*answer);
             if (fails(Break::half_answer)) {
                 answer->resize(answer->size() / 2);
                 router.link_received(now, id, *answer);

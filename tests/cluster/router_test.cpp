@@ -253,6 +253,25 @@ TEST_CASE("router: an unrouted queue comes back, with nothing in flight") {
     CHECK(cluster.store.at("t", 0).values() == expected_values(0, 2));
 }
 
+TEST_CASE("router: records sent while their leader is unreachable expire, too") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    cluster::RouterConfig config = test_config();
+    config.sender.delivery_timeout = milliseconds{5000};
+    Rig rig(cluster, config);
+    TestProducer producer(rig, "t", 3);
+    for (std::int32_t p = 0; p < 3; ++p) REQUIRE(producer.send(p, "before"));
+    REQUIRE(rig.run([&] { return producer.is_done(); }));
+    rig.kill(2);
+    rig.run([] { return false; }, milliseconds{20'000});
+    const Instant sent = rig.now;
+    REQUIRE(producer.send(2, "too late"));
+    REQUIRE(rig.run([&] { return producer.is_done(); }, milliseconds{20'000}));
+    CHECK(producer.failed == 1);
+    CHECK(rig.now - sent >= milliseconds{5000});
+    CHECK(rig.now - sent <= milliseconds{5100});
+}
+
 TEST_CASE("router: without a leader records expire after their delivery timeout") {
     ModelCluster cluster;
     three_brokers(cluster);
@@ -324,4 +343,37 @@ TEST_CASE("router: answers longer than the receive memory make it grow, within i
     rig.router.pump(rig.now);
     CHECK(!rig.run([&] { return rig.router.metadata().version() > 0; }, milliseconds{20'000}));
     CHECK(cluster.asked[wire::ApiKey::metadata] < 100);  // refused again and again, not in a storm
+}
+
+TEST_CASE("router: spoiled answers never stop it, and once they end everything is told") {
+    int whole = 0;
+    for (std::uint32_t seed = 1; seed <= 300; ++seed) {
+        INFO("seed=", seed);
+        ModelCluster cluster;
+        three_brokers(cluster);
+        cluster::RouterConfig config = test_config();
+        config.sender.delivery_timeout =
+            milliseconds{10'000};  // a lie may cost a record, not a wait
+        Rig rig(cluster, config);
+        client::Jitter random(seed);
+        int spoiled = 0;
+        rig.spoil = [&](Bytes& answer) {
+            if (spoiled >= 20 || random.next() % 2 == 0) return;
+            ++spoiled;
+            if (random.next() % 8 == 0) answer.resize(random.next() % answer.size());
+            for (std::uint32_t i = random.next() % 4; i-- > 0 && !answer.empty();)
+                answer[random.next() % answer.size()] = static_cast<std::uint8_t>(random.next());
+        };
+        TestProducer producer(rig, "t", 4);
+        for (int i = 0; i < 4; ++i)
+            for (std::int32_t p = 0; p < 4; ++p)
+                REQUIRE(producer.send(p, std::to_string(p) + "/" + std::to_string(i)));
+        REQUIRE(rig.run([&] { return producer.is_done(); }, milliseconds{60'000}));
+        // Every record is told one way or the other, while answers lie and after they stopped.
+        spoiled = 20;
+        for (std::int32_t p = 0; p < 4; ++p) REQUIRE(producer.send(p, "after"));
+        REQUIRE(rig.run([&] { return producer.is_done(); }, milliseconds{60'000}));
+        whole += producer.failed == 0;
+    }
+    CHECK(whole > 150);  // most lies cost time only
 }
