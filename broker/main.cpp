@@ -117,7 +117,9 @@ public:
         driver_->accept_on(std::move(acceptor_));
         driver_->start();
         io_.run();
-        return exit_code_;
+        // All is sealed. A look-up cannot be interrupted, and tearing down would wait for its end.
+        if (driver_->resolving()) ::_exit(exit_ok);
+        return exit_ok;
     }
 
 private:
@@ -275,7 +277,6 @@ private:
     std::optional<net::Driver> driver_;
     std::optional<ops::HttpServer> http_;
     bool stopping_ = false;
-    int exit_code_ = exit_ok;
 };
 
 int run(int argc, char** argv) {

@@ -46,6 +46,8 @@ public:
     /// `flush_max` to leave. Then `done` is called, once.
     void stop(std::function<void()> done);
 
+    /// See Links::resolving: destroying this, or the io_context, would wait for the name server.
+    bool resolving() const { return links_.resolving(); }
     std::size_t connections() const { return peers_.size(); }
     const DriverCounters& counters() const { return counters_; }
 

@@ -58,9 +58,11 @@ void Links::connect(node::LinkId id, const std::string& host, std::uint16_t port
         return;
     }
     be_patient(id, link);
+    ++resolving_;
     resolver_.async_resolve(
         host, std::to_string(port),
         [this, id](const std::error_code& failure, const tcp::resolver::results_type& found) {
+            --resolving_;
             Link* waiting = find(id);
             if (!waiting || waiting->open || !waiting->endpoints.empty()) return;
             for (const auto& entry : found) waiting->endpoints.push_back(entry.endpoint());

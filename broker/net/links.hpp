@@ -23,6 +23,8 @@ public:
     /// Does one thing the node wants of a link; false: nothing to do.
     bool pump_one();
     std::size_t size() const { return links_.size(); }
+    /// A name is being looked up, on a thread of Asio's that cannot be interrupted.
+    bool resolving() const { return resolving_ > 0; }
 
 private:
     struct Link {
@@ -55,6 +57,7 @@ private:
     port::Clock& clock_;
     std::function<void()> changed_;
     asio::ip::tcp::resolver resolver_;
+    int resolving_ = 0;
     std::unordered_map<node::LinkId, std::unique_ptr<Link>> links_;
     std::unique_ptr<std::uint8_t[]>
         received_;  ///< shared by all links: the node copies what it keeps

@@ -40,6 +40,7 @@ class Leatd:
     def __init__(self, folder, *flags, env=None, listen="127.0.0.1:0", budget="64MiB"):
         self.budget = budget
         self.folder, self.flags, self.env, self.listen = folder, list(flags), env or {}, listen
+        self.wrap = []  # what starts leatd, if not we ourselves
         self.limits = None  # (soft, hard) of open files
         self.data = os.path.join(folder, "data")
         self.process, self.port, self.http, self.starts = None, 0, 0, 0
@@ -47,7 +48,7 @@ class Leatd:
     def spawn(self, *more):
         self.starts += 1
         self.log_path = os.path.join(self.folder, "leatd.%d.log" % self.starts)
-        command = [LEATD, "--data", self.data, "--listen", self.listen, "--budget", self.budget] + self.flags + list(more)
+        command = self.wrap + [LEATD, "--data", self.data, "--listen", self.listen, "--budget", self.budget] + self.flags + list(more)
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                             env=dict(os.environ, **self.env), preexec_fn=self.set_limits if self.limits else None)

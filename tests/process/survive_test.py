@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from harness import PATIENCE, Case, answer, api_versions, connect, kcat_consume, kcat_produce, request, wait_for
+from harness import PATIENCE, Case, answer, api_versions, connect, kcat_consume, kcat_produce, na, request, wait_for
 
 
 class Kill(Case):
@@ -183,11 +183,10 @@ class Upstream(Case):
         print("CPU with this upstream: %.1f %%" % (share * 100))
         self.assertLess(share, 0.1)
 
-    def works(self, leatd, told=True):
+    def works(self, leatd):
         kcat_produce(leatd.port, "t", ["a", "b"])
         self.assertEqual(kcat_consume(leatd.port, "t"), ["a", "b"])
-        if told:
-            wait_for(lambda: "center" in leatd.log(), "a line about the upstream")
+        wait_for(lambda: "center" in leatd.log(), "a line about the upstream")
         self.tame(leatd)
         leatd.kill()
         leatd.start()
@@ -227,7 +226,35 @@ class Upstream(Case):
             silent.bind(("127.0.0.1", 0))
             silent.listen()
             path = self.route(silent.getsockname()[1], '"request.timeout.ms": "1s",')
-            self.works(self.leatd("--http", "off", "--config", path).start(), told=False)  # silence is told after half a minute
+            self.works(self.leatd("--http", "off", "--config", path).start())
+
+
+    def test_a_name_server_that_never_answers_holds_up_neither_clients_nor_the_stop(self):
+        silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(silent.close)
+        silent.settimeout(20)
+        try:
+            silent.bind(("127.0.0.77", 53))
+        except OSError as error:
+            return na("a silent name server: cannot bind port 53 (%s)" % error)
+        resolv, config = os.path.join(self.folder, "resolv.conf"), os.path.join(self.folder, "route.json")
+        with open(resolv, "w") as file:
+            file.write("nameserver 127.0.0.77\n")
+        with open(config, "w") as file:
+            file.write('{"routes": [{"name": "center", "bootstrap.servers": "center.example:9092", "topics": ["*"]}]}')
+        leatd = self.leatd("--http", "off", "--config", config)
+        leatd.wrap = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolv]
+        try:
+            leatd.start()
+        except AssertionError:
+            return na("a silent name server: " + leatd.log().strip())
+        kcat_produce(leatd.port, "t", ["a"])
+        self.assertTrue(silent.recv(512))  # it is being asked
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["a"])
+        begin = time.monotonic()
+        self.assertEqual(leatd.stop(), 0, leatd.log())
+        self.assertLess(time.monotonic() - begin, 3)
+        self.assertTrue(leatd.log().endswith("stopped\n"), leatd.log())
 
 
 class Clock(Case):
