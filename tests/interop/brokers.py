@@ -53,7 +53,7 @@ class Leatd:
         raise SystemExit("leatd does not start:\n" + self.tail())
 
     def _launch(self):
-        command = [self.program, "--data", self.data, "--listen", self.bootstrap, "--budget", "1GiB"] + self.flags
+        command = [self.program, "--data", self.data, "--listen", self.bootstrap, "--budget", "256MiB"] + self.flags
         if self.config:
             command += ["--config", self.config]
         with open(self.log, "ab") as log:

@@ -23,7 +23,7 @@ def produce(lane, topic, records, *more):
 def read_binary(lane):
     """Whole files as values: bytes that no line tool could have made."""
     make, paths = random.Random(5), []
-    for i, size in enumerate([1, 4096, 300_000]):
+    for i, size in enumerate([1, 4096, 900_000]):
         paths.append(os.path.join(lane.work, "blob%d" % i))
         with open(paths[-1], "wb") as file:
             file.write(make.randbytes(size))
