@@ -113,7 +113,7 @@ def memory(options, folder):
         stripped = os.path.join(folder, "leatd.stripped")
         sh("strip", "-o", stripped, options.leatd)
         figures["binary_stripped_bytes"] = os.path.getsize(stripped)
-        broker = brokers.Leatd(options.leatd, disk.mount, flags=["--budget", "2GiB"])
+        broker = brokers.Leatd(options.leatd, disk.mount, budget="2GiB")
         broker.start()
         server = Server("leatd", broker, disk)
         broker.stop()
@@ -177,7 +177,7 @@ def main():
     disks, running = [], []
     try:
         disks += [Disk(folder, "leatd-disk", 6), Disk(folder, "kafka-disk", 6)]
-        leatd = brokers.Leatd(options.leatd, disks[0].mount, flags=["--budget", "4GiB"])
+        leatd = brokers.Leatd(options.leatd, disks[0].mount, budget="4GiB")
         kafka = brokers.Kafka(os.path.join(disks[1].mount, "kafka"))
         for broker in (leatd, kafka):
             broker.start()

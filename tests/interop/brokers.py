@@ -33,8 +33,9 @@ class Leatd:
 
     name = "leatd"
 
-    def __init__(self, program, folder, config=None, flags=()):
-        self.program, self.folder, self.config, self.flags = program, folder, config, list(flags)
+    def __init__(self, program, folder, config=None, flags=(), budget="256MiB"):
+        self.program, self.folder, self.config = program, folder, config
+        self.flags = ["--budget", budget, *flags]
         self.data = os.path.join(folder, "data")
         self.log = os.path.join(folder, "leatd.log")
         self.process = None
@@ -53,7 +54,7 @@ class Leatd:
         raise SystemExit("leatd does not start:\n" + self.tail())
 
     def _launch(self):
-        command = [self.program, "--data", self.data, "--listen", self.bootstrap, "--budget", "256MiB"] + self.flags
+        command = [self.program, "--data", self.data, "--listen", self.bootstrap] + self.flags
         if self.config:
             command += ["--config", self.config]
         with open(self.log, "ab") as log:
