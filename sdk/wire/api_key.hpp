@@ -27,12 +27,26 @@ enum class ApiKey : std::int16_t {
     delete_records = 21,
     init_producer_id = 22,
     offset_for_leader_epoch = 23,
+    describe_acls = 29,
+    create_acls = 30,
+    delete_acls = 31,
     describe_configs = 32,
+    alter_configs = 33,
+    describe_log_dirs = 35,
     sasl_authenticate = 36,
     create_partitions = 37,
     delete_groups = 42,
     incremental_alter_configs = 44,
+    list_partition_reassignments = 46,
+    describe_client_quotas = 48,
+    alter_client_quotas = 49,
+    describe_user_scram_credentials = 50,
+    describe_quorum = 55,
+    update_features = 57,
     describe_cluster = 60,
+    describe_producers = 61,
+    list_config_resources = 74,
+    describe_topic_partitions = 75,
 };
 
 /// `flexible` is the first version with compact lengths and tagged fields (KIP-482).
@@ -50,8 +64,22 @@ struct Versions {
 /// constant and firmware does not carry the table below.
 constexpr std::int16_t flexible_since(ApiKey key) {
     switch (key) {
+        case ApiKey::list_partition_reassignments:
+        case ApiKey::describe_user_scram_credentials:
+        case ApiKey::describe_quorum:
+        case ApiKey::update_features:
+        case ApiKey::describe_producers:
+        case ApiKey::list_config_resources:
+        case ApiKey::describe_topic_partitions:
         case ApiKey::describe_cluster: return 0;
+        case ApiKey::describe_client_quotas:
+        case ApiKey::alter_client_quotas:
         case ApiKey::incremental_alter_configs: return 1;
+        case ApiKey::describe_acls:
+        case ApiKey::create_acls:
+        case ApiKey::delete_acls:
+        case ApiKey::alter_configs:
+        case ApiKey::describe_log_dirs:
         case ApiKey::delete_records:
         case ApiKey::init_producer_id:
         case ApiKey::sasl_authenticate:

@@ -24,6 +24,7 @@ public:
         else if constexpr (std::is_enum_v<T>) field = static_cast<T>(i16());
         else if constexpr (std::is_same_v<T, std::int8_t>) field = i8();
         else if constexpr (std::is_same_v<T, std::int16_t>) field = i16();
+        else if constexpr (std::is_same_v<T, std::uint16_t>) field = static_cast<T>(i16());
         else if constexpr (std::is_same_v<T, std::int32_t>) field = i32();
         else if constexpr (std::is_same_v<T, std::int64_t>) field = i64();
         else if constexpr (std::is_same_v<T, double>) field = f64();

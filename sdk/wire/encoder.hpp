@@ -25,6 +25,7 @@ public:
         else if constexpr (std::is_enum_v<T>) i16(static_cast<std::int16_t>(field));
         else if constexpr (std::is_same_v<T, std::int8_t>) i8(field);
         else if constexpr (std::is_same_v<T, std::int16_t>) i16(field);
+        else if constexpr (std::is_same_v<T, std::uint16_t>) i16(static_cast<std::int16_t>(field));
         else if constexpr (std::is_same_v<T, std::int32_t>) i32(field);
         else if constexpr (std::is_same_v<T, std::int64_t>) i64(field);
         else if constexpr (std::is_same_v<T, double>) f64(field);

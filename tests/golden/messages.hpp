@@ -24,12 +24,26 @@
 #include "sdk/wire/api/21_delete_records.hpp"
 #include "sdk/wire/api/22_init_producer_id.hpp"
 #include "sdk/wire/api/23_offset_for_leader_epoch.hpp"
+#include "sdk/wire/api/29_describe_acls.hpp"
+#include "sdk/wire/api/30_create_acls.hpp"
+#include "sdk/wire/api/31_delete_acls.hpp"
 #include "sdk/wire/api/32_describe_configs.hpp"
+#include "sdk/wire/api/33_alter_configs.hpp"
+#include "sdk/wire/api/35_describe_log_dirs.hpp"
 #include "sdk/wire/api/36_sasl_authenticate.hpp"
 #include "sdk/wire/api/37_create_partitions.hpp"
 #include "sdk/wire/api/42_delete_groups.hpp"
 #include "sdk/wire/api/44_incremental_alter_configs.hpp"
+#include "sdk/wire/api/46_list_partition_reassignments.hpp"
+#include "sdk/wire/api/48_describe_client_quotas.hpp"
+#include "sdk/wire/api/49_alter_client_quotas.hpp"
+#include "sdk/wire/api/50_describe_user_scram_credentials.hpp"
+#include "sdk/wire/api/55_describe_quorum.hpp"
+#include "sdk/wire/api/57_update_features.hpp"
 #include "sdk/wire/api/60_describe_cluster.hpp"
+#include "sdk/wire/api/61_describe_producers.hpp"
+#include "sdk/wire/api/74_list_config_resources.hpp"
+#include "sdk/wire/api/75_describe_topic_partitions.hpp"
 #include "sdk/wire/api/consumer_protocol.hpp"
 
 namespace leat::wire::golden {
@@ -107,12 +121,26 @@ inline constexpr std::array<Kind, 2> kind_pairs[] = {
     LEAT_BOTH(DeleteRecords),
     LEAT_BOTH(InitProducerId),
     LEAT_BOTH(OffsetForLeaderEpoch),
+    LEAT_BOTH(DescribeAcls),
+    LEAT_BOTH(CreateAcls),
+    LEAT_BOTH(DeleteAcls),
     LEAT_BOTH(DescribeConfigs),
+    LEAT_BOTH(AlterConfigs),
+    LEAT_BOTH(DescribeLogDirs),
     LEAT_BOTH(SaslAuthenticate),
     LEAT_BOTH(CreatePartitions),
     LEAT_BOTH(DeleteGroups),
     LEAT_BOTH(IncrementalAlterConfigs),
+    LEAT_BOTH(ListPartitionReassignments),
+    LEAT_BOTH(DescribeClientQuotas),
+    LEAT_BOTH(AlterClientQuotas),
+    LEAT_BOTH(DescribeUserScramCredentials),
+    LEAT_BOTH(DescribeQuorum),
+    LEAT_BOTH(UpdateFeatures),
     LEAT_BOTH(DescribeCluster),
+    LEAT_BOTH(DescribeProducers),
+    LEAT_BOTH(ListConfigResources),
+    LEAT_BOTH(DescribeTopicPartitions),
     both<ConsumerProtocolSubscription, ConsumerProtocolAssignment>(
         consumer_protocol_key, "ConsumerProtocolSubscription", "ConsumerProtocolAssignment"),
 };
