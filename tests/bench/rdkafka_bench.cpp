@@ -75,25 +75,50 @@ void send(rd_kafka_t* client, int partition, std::string_view value) {
     }
 }
 
+void know_topic(rd_kafka_t* client, rd_kafka_topic_t* handle) {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    if (const auto error = rd_kafka_metadata(client, 0, handle, &metadata, 10'000)) die(rd_kafka_err2str(error));
+    rd_kafka_metadata_destroy(metadata);
+}
+
+/// Brings a client to where nothing but its work is left: connected, the topic's partitions known, one record delivered
+/// to each that it will use. Not doing so measures librdkafka's timers: a topic that is first named after the connection
+/// stands is looked up by a scan that runs once a second, so whoever answers the connection sooner waits longer.
+void make_ready(rd_kafka_t* client, const std::vector<int>& partitions, Deliveries& deliveries) {
+    rd_kafka_topic_t* handle = rd_kafka_topic_new(client, topic.c_str(), nullptr);
+    know_topic(client, handle);
+    rd_kafka_topic_destroy(handle);
+    const long before = deliveries.good;
+    for (const int partition : partitions) send(client, partition, "ready");
+    rd_kafka_flush(client, 10'000);
+    if (deliveries.good - before != long(partitions.size())) die("the first records were not delivered");
+}
+
 int produce(long records, std::size_t bytes, int connections) {
     const auto values = make_values(bytes);
     Deliveries deliveries;
+    std::vector<rd_kafka_t*> clients;
+    for (int partition = 0; partition < connections; ++partition) {
+        clients.push_back(open(RD_KAFKA_PRODUCER, {{"acks", "all"}, {"linger.ms", "5"}, {"batch.num.messages", "10000"},
+                                                   {"queue.buffering.max.messages", "200000"}}, &deliveries));
+        make_ready(clients.back(), {partition}, deliveries);
+    }
+    deliveries.good = 0;
     const auto start = Clock::now();
     std::vector<std::thread> threads;
     for (int partition = 0; partition < connections; ++partition) {
         threads.emplace_back([&, partition] {
-            rd_kafka_t* client = open(RD_KAFKA_PRODUCER, {{"acks", "all"}, {"linger.ms", "5"}, {"batch.num.messages", "10000"},
-                                                          {"queue.buffering.max.messages", "200000"}}, &deliveries);
+            rd_kafka_t* client = clients[std::size_t(partition)];
             for (long i = partition; i < records; i += connections) {
                 send(client, partition, values[std::size_t(i) % values.size()]);
                 if (i % 64 == 0) rd_kafka_poll(client, 0);
             }
             rd_kafka_flush(client, 120'000);
-            rd_kafka_destroy(client);
         });
     }
     for (std::thread& thread : threads) thread.join();
     const double seconds = seconds_since(start);
+    for (rd_kafka_t* client : clients) rd_kafka_destroy(client);
     if (deliveries.good != records) die(std::to_string(deliveries.good) + " of " + std::to_string(records) + " delivered");
     std::printf("{\"records\": %ld, \"seconds\": %.4f, \"records_per_s\": %.0f}\n", records, seconds, double(records) / seconds);
     return 0;
@@ -103,6 +128,7 @@ int consume(long records) {
     rd_kafka_t* client = open(RD_KAFKA_CONSUMER, {{"queued.max.messages.kbytes", "65536"}});
     rd_kafka_topic_t* handle = rd_kafka_topic_new(client, topic.c_str(), nullptr);
     rd_kafka_queue_t* queue = rd_kafka_queue_new(client);
+    know_topic(client, handle);
     const auto start = Clock::now();
     if (rd_kafka_consume_start_queue(handle, 0, RD_KAFKA_OFFSET_BEGINNING, queue)) die("consume_start");
     long seen = 0;
@@ -126,14 +152,16 @@ int consume(long records) {
 
 int latency(double seconds, double rate) {
     const auto now_ns = [] { return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count(); };
-    std::atomic<bool> sending{true};
+    std::atomic<bool> sending{true}, reading{false};
     std::vector<double> latencies_ms;
     long sent = 0;
     std::thread reader([&] {
         rd_kafka_t* client = open(RD_KAFKA_CONSUMER, {{"fetch.wait.max.ms", "500"}, {"fetch.min.bytes", "1"}});
         rd_kafka_topic_t* handle = rd_kafka_topic_new(client, topic.c_str(), nullptr);
+        know_topic(client, handle);
         if (rd_kafka_consume_start(handle, 0, RD_KAFKA_OFFSET_BEGINNING)) die("consume_start");
         while (rd_kafka_message_t* message = rd_kafka_consume(handle, 0, sending ? 10'000 : 1'000)) {
+            reading = true;  // from here on it waits at the end of the partition
             if (!message->err && message->len >= 8) {
                 std::int64_t stamp = 0;
                 std::memcpy(&stamp, message->payload, 8);
@@ -148,6 +176,8 @@ int latency(double seconds, double rate) {
     });
     Deliveries deliveries;
     rd_kafka_t* client = open(RD_KAFKA_PRODUCER, {{"acks", "all"}, {"linger.ms", "0"}}, &deliveries);
+    make_ready(client, {0}, deliveries);  // too short to carry a stamp
+    while (!reading) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     std::string value(200, 's');
     const auto start = Clock::now();
     while (seconds_since(start) < seconds) {
@@ -175,6 +205,8 @@ int trickle(double seconds, int connections) {
     std::vector<rd_kafka_t*> clients;
     for (int i = 0; i < connections; ++i)
         clients.push_back(open(RD_KAFKA_PRODUCER, {{"acks", "all"}, {"linger.ms", "5"}}, &deliveries));
+    for (int i = 0; i < connections; ++i) make_ready(clients[std::size_t(i)], {i}, deliveries);
+    deliveries.good = 0;
     const std::string value(200, 's');
     const auto start = Clock::now();
     long sent = 0;
