@@ -13,10 +13,10 @@ deep_step() {  # NAME COMMAND...: goes on after a failure, so that one run tells
     fi
 }
 
-sanitized() {  # PRESET: everything but what measures size and symbols, or drives a real Kafka
+sanitized() {  # PRESET [SKIP]: everything but what measures size and symbols, or drives a real Kafka
     make_build "$build/$1" "$1" all &&
         (cd "$build/$1" && ctest -j "$cores" --output-on-failure --no-label-summary -LE 'interop|footprint|firmware' \
-            -E '^(tidy.*|fuzz_.*|package.*)$' 8>&- </dev/null)
+            -E "^(tidy.*|fuzz_.*|package.*${2:+|$2})\$" 8>&- </dev/null)
 }
 long_fuzz() {
     for fuzzer in "$build"/fuzz/tests/fuzz/*_fuzz; do
@@ -32,7 +32,7 @@ long_fuzz() {
 leatd=$(find "$build/release" -type f -name leatd -perm -u+x | head -n 1)
 
 deep_step asan sanitized asan
-deep_step tsan sanitized tsan
+deep_step tsan sanitized tsan log_crash_test  # one thread and 30,000 images: nothing to race, 20 minutes
 deep_step fuzz long_fuzz
 deep_step kills "$LEAT_PYTHON" -B "$root/tests/interop/kills.py" --leatd "$leatd" --work "$build/deep" --kills 1000
 if [ "$(id -u)" = 0 ]; then

@@ -148,8 +148,9 @@ TEST_CASE(
     CHECK(refused(storage->start_erase(1, page, 4 * MiB)) == Error::invalid);
     if (storage->is_direct())
         CHECK(refused(storage->start_write(1, 0, bytes.subspan(8, page))) == Error::invalid);
+    Pages read(2);
     REQUIRE(storage->start_write(1, 0, bytes));
-    REQUIRE(storage->start_read(2, 4 * page, bytes));
+    REQUIRE(storage->start_read(2, 4 * page, read.all()));
     CHECK(refused(storage->start_erase(3, 0, page)) == Error::full);
     wait_for(*storage);
     CHECK(storage->start_erase(3, 0, page));
