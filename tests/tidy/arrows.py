@@ -27,6 +27,7 @@ PLACES = {
     "broker/config/": "config",
     "broker/log/": "log",
     "broker/topics/": "topics",
+    "broker/groups/": "groups",
     "broker/api/": "api",
     "broker/session/": "session",
     "broker/uplink/": "uplink",
@@ -57,7 +58,8 @@ ARROWS = {
     # A session calls whoever handles its requests through an interface of its own, and api completes the session's
     # replies: so api knows session, not the other way round.
     "session": ["wire"],
-    "api": ["topics", "session"],
+    "groups": ["topics"],
+    "api": ["groups", "session"],
     "uplink": ["topics", "cluster"],
     "node": ["api", "uplink"],
     "net": ["session", "node", "host"],

@@ -1,0 +1,194 @@
+#include "broker/groups/group_fact.hpp"
+
+#include <algorithm>
+
+#include "sdk/base/bytes.hpp"
+
+namespace leat::groups {
+namespace {
+
+constexpr std::uint8_t format = 1;
+constexpr std::size_t part_head_bytes = 11;
+
+class Writer {
+public:
+    template <class T>
+    void number(T value) {
+        bytes.resize(bytes.size() + sizeof(T));
+        store_big(bytes.data() + bytes.size() - sizeof(T), value);
+    }
+    void raw(ByteView value) { bytes.insert(bytes.end(), value.begin(), value.end()); }
+    void name(std::string_view value) {
+        number(static_cast<std::uint16_t>(value.size()));
+        raw(bytes_of(value));
+    }
+    void blob(std::string_view value) {
+        number(static_cast<std::uint32_t>(value.size()));
+        raw(bytes_of(value));
+    }
+    std::vector<std::uint8_t> bytes;
+};
+
+/// Sticky: after an overrun everything reads as zero and ok is false.
+class Reader {
+public:
+    explicit Reader(ByteView from) : left(from) {}
+    template <class T>
+    T number() {
+        const ByteView bytes = take(sizeof(T));
+        return bytes.empty() ? T{} : load_big<T>(bytes.data());
+    }
+    ByteView take(std::size_t size) {
+        if (left.size() < size) {
+            ok = false;
+            left = {};
+            return {};
+        }
+        const ByteView bytes = left.first(size);
+        left = left.subspan(size);
+        return bytes;
+    }
+    std::string_view name() { return text_of(take(number<std::uint16_t>())); }
+    std::string_view blob() { return text_of(take(number<std::uint32_t>())); }
+    ByteView left;
+    bool ok = true;
+};
+
+std::vector<std::uint8_t> group_body(const Group& group) {
+    Writer out;
+    out.number(group.generation);
+    out.number(group.empty_since_ms);
+    out.name(group.protocol_type);
+    out.name(group.protocol);
+    out.name(group.leader);
+    out.number(static_cast<std::uint32_t>(group.members.size()));
+    for (const auto& [id, member] : group.members) {
+        out.name(id);
+        out.number(std::uint8_t{member->instance.has_value()});
+        if (member->instance) out.name(*member->instance);
+        out.name(member->client_id);
+        out.name(member->client_host);
+        out.number(static_cast<std::int64_t>(member->session_timeout.count()));
+        out.number(static_cast<std::int64_t>(member->rebalance_timeout.count()));
+        const std::string* metadata = member->metadata(group.protocol);
+        out.blob(metadata != nullptr ? std::string_view(*metadata) : std::string_view());
+        out.blob(member->assignment);
+    }
+    return std::move(out.bytes);
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> offset_key(std::string_view group, std::string_view topic,
+                                     std::int32_t partition) {
+    Writer out;
+    out.number(static_cast<std::uint8_t>('o'));
+    out.name(group);
+    out.name(topic);
+    out.number(partition);
+    return std::move(out.bytes);
+}
+
+std::vector<std::uint8_t> offset_value(const topics::TopicId& topic, const Committed& committed) {
+    Writer out;
+    out.number(format);
+    out.raw(topic);
+    out.number(committed.offset);
+    out.number(committed.leader_epoch);
+    out.number(committed.stamp_ms);
+    out.number(committed.expire_ms);
+    out.blob(committed.metadata);
+    return std::move(out.bytes);
+}
+
+Result<OffsetFact> decode_offset(ByteView key, ByteView value) {
+    OffsetFact fact;
+    Reader in_key(key);
+    in_key.number<std::uint8_t>();
+    fact.group = in_key.name();
+    fact.topic = in_key.name();
+    fact.partition = in_key.number<std::int32_t>();
+    Reader in(value);
+    if (in.number<std::uint8_t>() != format) return fail(Error::unsupported);
+    const ByteView id = in.take(fact.topic_id.size());
+    std::copy(id.begin(), id.end(), fact.topic_id.begin());
+    fact.committed.offset = in.number<std::int64_t>();
+    fact.committed.leader_epoch = in.number<std::int32_t>();
+    fact.committed.stamp_ms = in.number<std::int64_t>();
+    fact.committed.expire_ms = in.number<std::int64_t>();
+    fact.committed.metadata = in.blob();
+    if (!in_key.ok || !in.ok) return fail(Error::truncated);
+    return fact;
+}
+
+bool is_offset_key(ByteView key) { return !key.empty() && key[0] == 'o'; }
+bool is_group_key(ByteView key) { return !key.empty() && key[0] == 'g'; }
+
+std::vector<std::uint8_t> group_key(std::string_view group, std::uint16_t part) {
+    Writer out;
+    out.number(static_cast<std::uint8_t>('g'));
+    out.name(group);
+    out.number(part);
+    return std::move(out.bytes);
+}
+
+std::vector<std::vector<std::uint8_t>> group_values(const Group& group, std::uint32_t save) {
+    const std::vector<std::uint8_t> body = group_body(group);
+    const std::size_t parts = (body.size() + group_part_bytes - 1) / group_part_bytes;
+    std::vector<std::vector<std::uint8_t>> values;
+    if (parts > UINT16_MAX) return values;
+    for (std::size_t i = 0; i < parts; ++i) {
+        Writer out;
+        out.number(format);
+        out.number(save);
+        out.number(group.generation);
+        out.number(static_cast<std::uint16_t>(parts));
+        const std::size_t from = i * group_part_bytes;
+        out.raw(ByteView(body).subspan(from, std::min(group_part_bytes, body.size() - from)));
+        values.push_back(std::move(out.bytes));
+    }
+    return values;
+}
+
+Result<GroupPart> decode_group_part(ByteView key, ByteView value) {
+    GroupPart part;
+    Reader in_key(key);
+    in_key.number<std::uint8_t>();
+    part.group = in_key.name();
+    part.part = in_key.number<std::uint16_t>();
+    Reader in(value);
+    if (in.number<std::uint8_t>() != format) return fail(Error::unsupported);
+    part.save = in.number<std::uint32_t>();
+    part.generation = in.number<std::int32_t>();
+    part.parts = in.number<std::uint16_t>();
+    if (!in_key.ok || !in.ok) return fail(Error::truncated);
+    part.piece = value.subspan(part_head_bytes);
+    return part;
+}
+
+Status decode_group(ByteView body, Group& group) {
+    Reader in(body);
+    group.generation = in.number<std::int32_t>();
+    group.empty_since_ms = in.number<std::int64_t>();
+    group.protocol_type = in.name();
+    group.protocol = in.name();
+    group.leader = in.name();
+    const std::uint32_t count = in.number<std::uint32_t>();
+    for (std::uint32_t i = 0; i < count && in.ok; ++i) {
+        auto member = std::make_unique<Member>(&group);
+        member->id = in.name();
+        if (in.number<std::uint8_t>() != 0) member->instance = in.name();
+        member->client_id = in.name();
+        member->client_host = in.name();
+        member->session_timeout = milliseconds(in.number<std::int64_t>());
+        member->rebalance_timeout = milliseconds(in.number<std::int64_t>());
+        member->protocols.push_back({group.protocol, std::string(in.blob())});
+        member->assignment = in.blob();
+        if (!in.ok) break;
+        if (member->instance) group.static_members[*member->instance] = member->id;
+        group.members[member->id] = std::move(member);
+    }
+    return in.ok ? ok() : fail(Error::truncated);
+}
+
+}  // namespace leat::groups

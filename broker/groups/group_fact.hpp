@@ -1,0 +1,54 @@
+// A group and a committed offset as facts of the log.
+//
+// Offset:  key 'o' group topic u32 partition (names behind u16 lengths)
+//          value u8 format 1, topic id, i64 offset, i32 leader epoch, i64 stamp, i64 expire, metadata
+// Group:   key 'g' u16 part, group. One group is cut into parts, because a fact is bounded and a
+//          group is not: each part says which save it belongs to and how many parts that has.
+//          value u8 format 1, u32 save, i32 generation, u16 parts, then its piece of the body
+// body:    generation, empty since, protocol type and protocol, leader, members (id, instance, client
+//          id and host, timeouts, metadata of the chosen protocol, assignment)
+//
+// A power cut in the middle of a save leaves parts of two saves: such a group comes back without
+// members, under a generation that was never less than any it gave out durably; its members join
+// again. Nobody was told of that save, because it is told when all of it is durable.
+#pragma once
+
+#include <vector>
+
+#include "broker/groups/group.hpp"
+
+namespace leat::groups {
+
+constexpr std::size_t group_part_bytes = 6 * 1024;
+
+std::vector<std::uint8_t> offset_key(std::string_view group, std::string_view topic,
+                                     std::int32_t partition);
+std::vector<std::uint8_t> offset_value(const topics::TopicId& topic, const Committed& committed);
+
+struct OffsetFact {
+    std::string_view group, topic;
+    std::int32_t partition = 0;
+    topics::TopicId topic_id{};
+    Committed committed;
+};
+Result<OffsetFact> decode_offset(ByteView key, ByteView value);
+
+bool is_offset_key(ByteView key);
+bool is_group_key(ByteView key);
+
+std::vector<std::uint8_t> group_key(std::string_view group, std::uint16_t part);
+/// The values of all parts, in order; at least one.
+std::vector<std::vector<std::uint8_t>> group_values(const Group& group, std::uint32_t save);
+
+struct GroupPart {
+    std::string_view group;
+    std::uint16_t part = 0, parts = 0;
+    std::uint32_t save = 0;
+    std::int32_t generation = 0;
+    ByteView piece;
+};
+Result<GroupPart> decode_group_part(ByteView key, ByteView value);
+/// Fills an empty group from its whole body. On failure it is left half filled.
+Status decode_group(ByteView body, Group& group);
+
+}  // namespace leat::groups

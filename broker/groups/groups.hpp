@@ -1,0 +1,192 @@
+// The room's door: consumer groups of the classic protocol and their committed offsets.
+//
+// Every request that may wait brings a ticket; its answer comes out of poll_joined or poll_synced,
+// often at once. The state machine is Kafka's (GroupMetadataManager, ClassicGroup 4.3):
+//
+//   empty -> preparing_rebalance -> completing_rebalance -> stable
+//   preparing: joins wait until all members have joined again or the rebalance timeout is over
+//   completing: followers wait for the leader's assignment; that is saved first and told afterwards
+//
+// What is told is durable: an assignment is handed out, and a commit acknowledged and readable, when
+// the log has flushed it. So after a power cut each group is as its members know it.
+//
+// A member that closes its connection stays until its session times out. Protocol metadata and
+// assignments are opaque bytes; only topic names of type "consumer" are looked at (retention,
+// OffsetDelete). Ages are measured in log time, never by a wall clock.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/groups/group.hpp"
+#include "broker/groups/words.hpp"
+#include "leat/port/entropy.hpp"
+
+namespace leat::groups {
+
+struct GroupsCounters {
+    std::uint64_t joins = 0, rebalances = 0, members_timed_out = 0, commits = 0,
+                  commits_unchanged = 0, offsets_expired = 0;
+};
+
+class Groups {
+public:
+    Groups(log::Log& log, topics::Registry& registry, port::Entropy& entropy, GroupsConfig config)
+        : log_(log), registry_(registry), entropy_(entropy), config_(config) {}
+
+    /// After log.open() and registry.load(). Members' sessions start anew. Facts that cannot be
+    /// read are counted in unreadable() and left alone.
+    void load(Instant now);
+    std::size_t unreadable() const { return unreadable_; }
+
+    // -- members ----------------------------------------------------------------------------------
+    void join(Instant now, Ticket ticket, JoinRequest request);
+    void sync(Instant now, Ticket ticket, const SyncRequest& request);
+    ErrorCode heartbeat(Instant now, const Identity& who);
+    /// One error per leaving member, in order; `group_error` is set if there is no such group.
+    std::vector<ErrorCode> leave(Instant now, std::string_view group,
+                                 const std::vector<Leaving>& members, ErrorCode& group_error);
+    std::optional<JoinAnswer> poll_joined();
+    std::optional<SyncAnswer> poll_synced();
+
+    // -- offsets ----------------------------------------------------------------------------------
+    struct Written {
+        ErrorCode error = ErrorCode::none;  ///< of the group: nothing was written
+        bool again = false;  ///< the log takes no more before its next commit: ask once more then
+        log::CommitId commit = 0;  ///< acknowledged when this is durable
+        std::vector<ErrorCode> each;
+    };
+    Written commit(Instant now, const Identity& who, const std::vector<Commit>& commits);
+    /// The durable position. Unknown group, topic or partition: offset -1.
+    Fetched fetch(std::string_view group, std::string_view topic, std::int32_t partition) const;
+    using OffsetVisitor =
+        std::function<void(std::string_view topic, std::int32_t partition, const Fetched&)>;
+    void fetch_all(std::string_view group, const OffsetVisitor& visit) const;
+    struct PartitionName {
+        std::string_view topic;
+        std::int32_t partition = 0;
+    };
+    Written delete_offsets(Instant now, std::string_view group,
+                           const std::vector<PartitionName>& partitions);
+
+    // -- tools ------------------------------------------------------------------------------------
+    Written delete_group(Instant now, std::string_view group);
+    Description describe(std::string_view group) const;
+    using GroupVisitor = std::function<void(const Group&)>;
+    void for_each(const GroupVisitor& visit) const;
+
+    // -- time and the log -------------------------------------------------------------------------
+    /// After anything the log may have finished.
+    void settle(Instant now);
+    void rolled_back(Instant now, log::CommitId first, log::CommitId last);
+    void on_deadline(Instant now);
+    Instant deadline() const { return earlier(timers_.next(), retention_due_); }
+
+    const GroupsCounters& counters() const { return counters_; }
+    std::size_t size() const { return groups_.size(); }
+    std::size_t members() const { return member_count_; }
+
+private:
+    struct PendingWrite {  // of an offset; in commit order
+        log::CommitId commit;
+        std::string group, topic;
+        std::int32_t partition;
+        topics::TopicId topic_id;
+        Committed value;  ///< offset -1: erased
+    };
+    struct PendingSave {
+        log::CommitId commit;
+        std::string group;
+        std::uint32_t save;
+    };
+
+    // groups.cpp
+    Group* find(std::string_view group) const;
+    Group& create(std::string_view group);
+    void erase_if_nothing(Group& group);
+    void answer(JoinAnswer answer);
+    void answer(SyncAnswer answer);
+    void refuse_join(Ticket ticket, ErrorCode error, std::string_view member = {});
+    void refuse_sync(Ticket ticket, ErrorCode error);
+    std::int64_t log_now(Instant now) const { return log_.log_time(now).count(); }
+
+    // join.cpp
+    ErrorCode check_join(const Group* group, const JoinRequest& request) const;
+    bool accepts(const Group& group, std::string_view member) const;
+    void join_new(Instant now, Ticket ticket, Group& group, JoinRequest request);
+    void join_known(Instant now, Ticket ticket, Group& group, JoinRequest request);
+    void replace_static(Instant now, Ticket ticket, Group& group, JoinRequest request);
+    void add_member(Instant now, Ticket ticket, Group& group, std::string id, JoinRequest request);
+    void update_member(Instant now, Ticket ticket, Group& group, Member& member,
+                       JoinRequest request);
+    void fill(Member& member, JoinRequest& request);
+    Result<std::string> make_member_id(std::string_view stem);
+    JoinAnswer joined(const Group& group, const Member& member, bool with_members) const;
+    void park_join(Group& group, Member& member, Ticket ticket);
+    Ticket unpark_join(Group& group, Member& member);
+    void end_join(Group& group, Member& member, ErrorCode error);
+    void end_sync(Member& member, ErrorCode error);
+
+    // rebalance.cpp
+    void touch(Instant now, Member& member);
+    void rebalance_or_complete(Instant now, Group& group);
+    void prepare_rebalance(Instant now, Group& group);
+    void maybe_complete_join(Instant now, Group& group);
+    void complete_join(Instant now, Group& group);
+    bool elect_leader(Group& group);
+    void become_empty(Instant now, Group& group);
+    void drop_syncs(Group& group, ErrorCode error);
+    void remove_member(Group& group, Member& member, ErrorCode error);
+    void remove_and_update(Instant now, Group& group, Member& member);
+    void on_timer(Instant now, Timer& timer);
+    void on_join_timer(Instant now, Group& group);
+    void on_sync_timer(Instant now, Group& group);
+
+    // sync.cpp
+    void take_assignment(Instant now, Group& group, const SyncRequest& request);
+    SyncAnswer synced(const Group& group, const Member& member) const;
+    void became_stable(Instant now, Group& group);
+
+    // save.cpp
+    /// Begins to write the group as it is now, as group.save_number. false: the log does not take it.
+    bool save(Instant now, Group& group);
+    bool try_save(Instant now, Group& group);
+    void saved(Instant now, const PendingSave& done);
+    void save_failed(Instant now, Group& group);
+    struct LoadingGroup;
+    void load_group(Instant now, const std::string& id, const LoadingGroup& loading);
+
+    // offsets.cpp
+    ErrorCode check_commit(Instant now, Group* group, const Identity& who);
+    ErrorCode write_offset(Instant now, Group& group, const Commit& commit,
+                           const topics::Topic& topic, Written& written);
+    Result<log::CommitId> erase_offset(Instant now, Group& group, std::string_view topic,
+                                       TopicOffsets& offsets, std::int32_t partition);
+    void apply(const PendingWrite& write);
+    bool expired(const Group& group, const std::string& topic, const OffsetEntry& entry,
+                 std::int64_t log_now) const;
+    void check_retention(Instant now);
+
+    log::Log& log_;
+    topics::Registry& registry_;
+    port::Entropy& entropy_;
+    GroupsConfig config_;
+    Timers timers_;  // before the groups: their timers leave it
+    std::map<std::string, std::unique_ptr<Group>, std::less<>> groups_;
+    std::deque<JoinAnswer> joined_;
+    std::deque<SyncAnswer> synced_;
+    std::deque<PendingWrite> writes_;
+    std::deque<PendingSave> saves_;
+    std::vector<std::string> unsaved_;   // groups whose save waits for the log
+    std::vector<std::string> deleting_;  // dead groups
+    std::size_t member_bytes_ = 0, member_count_ = 0;
+    Instant retention_due_ = never;
+    std::size_t unreadable_ = 0;
+    GroupsCounters counters_;
+};
+
+}  // namespace leat::groups

@@ -1,0 +1,189 @@
+// Groups on flash and back.
+#include <algorithm>
+
+#include "broker/groups/group_fact.hpp"
+#include "broker/groups/groups.hpp"
+
+namespace leat::groups {
+
+bool Groups::save(Instant now, Group& group) {
+    ++group.save_number;
+    group.save_wanted = true;
+    return try_save(now, group);
+}
+
+bool Groups::try_save(Instant now, Group& group) {
+    const auto values = group_values(group, group.save_number);
+    Result<log::CommitId> commit = fail(Error::too_large);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const auto part = static_cast<std::uint16_t>(i);
+        commit = log_.put_fact(now, log::FactKind::group, group_key(group.id, part), values[i]);
+        if (!commit) break;
+        group.chunks_saved =
+            std::max(group.chunks_saved, static_cast<std::uint16_t>(part + 1));
+    }
+    // Parts of an earlier, longer save. If they stay for now, the count in part 0 tells.
+    while (commit && group.chunks_saved > values.size()) {
+        commit = log_.erase_fact(now, log::FactKind::group,
+                                 group_key(group.id, group.chunks_saved - 1));
+        if (commit) --group.chunks_saved;
+    }
+    if (!commit && commit.error() == Error::would_block) {
+        if (std::find(unsaved_.begin(), unsaved_.end(), group.id) == unsaved_.end())
+            unsaved_.push_back(group.id);
+        return true;
+    }
+    group.save_wanted = false;
+    if (!commit) return false;
+    saves_.push_back({.commit = *commit, .group = group.id, .save = group.save_number});
+    log_.flush_soon(now);
+    return true;
+}
+
+void Groups::saved(Instant now, const PendingSave& done) {
+    Group* group = find(done.group);
+    if (group == nullptr) return;
+    while (!group->held.empty() && group->held.front().first <= done.save) {
+        answer(std::move(group->held.front().second));
+        group->held.erase(group->held.begin());
+    }
+    if (group->state == State::completing_rebalance && group->assigned_by_save == done.save)
+        became_stable(now, *group);
+}
+
+// What waited for it is told to come again; an assignment that could not be kept does not count.
+void Groups::save_failed(Instant now, Group& group) {
+    for (auto& [save, told] : group.held)
+        refuse_join(told.ticket, ErrorCode::coordinator_not_available, told.member);
+    group.held.clear();
+    if (group.state != State::completing_rebalance) return;
+    drop_syncs(group, ErrorCode::coordinator_not_available);
+    prepare_rebalance(now, group);
+}
+
+void Groups::settle(Instant now) {
+    const log::CommitId flushed = log_.flushed_commit();
+    for (; !writes_.empty() && writes_.front().commit <= flushed; writes_.pop_front())
+        apply(writes_.front());
+    while (!saves_.empty() && saves_.front().commit <= flushed) {
+        const PendingSave done = std::move(saves_.front());
+        saves_.pop_front();
+        saved(now, done);
+    }
+    std::erase_if(deleting_, [&](const std::string& id) {
+        const auto at = groups_.find(id);
+        if (at == groups_.end() || at->second->state != State::dead) return true;
+        if (at->second->deleted_in > flushed) return false;
+        groups_.erase(at);
+        return true;
+    });
+    for (std::vector<std::string> again = std::exchange(unsaved_, {}); const std::string& id : again)
+        if (Group* group = find(id); group != nullptr && group->save_wanted)
+            if (!try_save(now, *group)) save_failed(now, *group);
+}
+
+void Groups::rolled_back(Instant now, log::CommitId first, log::CommitId last) {
+    const auto lost = [=](const auto& entry) { return entry.commit > first && entry.commit <= last; };
+    settle(now);
+    std::vector<PendingWrite> gone;
+    for (const PendingWrite& write : writes_)
+        if (lost(write)) gone.push_back(write);
+    std::erase_if(writes_, lost);
+    for (const PendingWrite& write : gone) {
+        Group* group = find(write.group);
+        if (group == nullptr) continue;
+        const auto topic = group->offsets.find(write.topic);
+        if (topic == group->offsets.end()) continue;
+        const auto at = topic->second.partitions.find(write.partition);
+        if (at == topic->second.partitions.end() || at->second.pending == 0) continue;
+        // Later writes than the lost ones do not exist: a rollback takes everything not flushed.
+        at->second.latest.reset();
+        at->second.pending = 0;
+        at->second.commit = 0;
+        if (at->second.durable.offset < 0) topic->second.partitions.erase(at);
+        if (topic->second.partitions.empty()) group->offsets.erase(topic);
+    }
+    for (const std::string& id : deleting_)
+        if (Group* group = find(id); group != nullptr && group->deleted_in > first) {
+            group->state = State::empty;  // the log has its facts again
+            (void)save(now, *group);
+        }
+    std::vector<PendingSave> unsaved;
+    for (const PendingSave& one : saves_)
+        if (lost(one)) unsaved.push_back(one);
+    std::erase_if(saves_, lost);
+    for (const PendingSave& one : unsaved)
+        if (Group* group = find(one.group)) save_failed(now, *group);
+}
+
+struct Groups::LoadingGroup {
+    std::map<std::uint16_t, std::pair<std::uint32_t, std::vector<std::uint8_t>>> pieces;
+    std::uint32_t save = 0;
+    std::uint16_t parts = 0;
+    std::int32_t generation = 0;
+};
+
+void Groups::load(Instant now) {
+    std::map<std::string, LoadingGroup, std::less<>> loading;
+    log_.for_each_fact(log::FactKind::group, [&](ByteView key, ByteView value) {
+        if (is_group_key(key)) {
+            const auto part = decode_group_part(key, value);
+            if (!part) return void(++unreadable_);
+            LoadingGroup& one = loading[std::string(part->group)];
+            one.save = std::max(one.save, part->save);
+            one.generation = std::max(one.generation, part->generation);
+            if (part->part == 0) one.parts = part->parts;
+            one.pieces[part->part] = {part->save, {part->piece.begin(), part->piece.end()}};
+        } else if (is_offset_key(key)) {
+            auto fact = decode_offset(key, value);
+            if (!fact) return void(++unreadable_);
+            Group& group = create(fact->group);
+            TopicOffsets& offsets = group.offsets[std::string(fact->topic)];
+            const topics::Topic* topic = registry_.find(fact->topic);
+            if (offsets.partitions.empty() || (topic != nullptr && fact->topic_id == topic->id))
+                offsets.id = fact->topic_id;
+            OffsetEntry& entry = offsets.partitions[fact->partition];
+            entry.touched_ms = fact->committed.stamp_ms;
+            entry.durable = std::move(fact->committed);
+        } else {
+            ++unreadable_;
+        }
+    });
+    for (const auto& [id, one] : loading) load_group(now, id, one);
+    retention_due_ = now + config_.retention_check;
+}
+
+void Groups::load_group(Instant now, const std::string& id, const LoadingGroup& loading) {
+    Group& group = create(id);
+    std::vector<std::uint8_t> body;
+    bool whole = loading.parts > 0;
+    for (std::uint16_t i = 0; i < loading.parts && whole; ++i) {
+        const auto piece = loading.pieces.find(i);
+        whole = piece != loading.pieces.end() &&
+                piece->second.first == loading.pieces.begin()->second.first;
+        if (whole)
+            body.insert(body.end(), piece->second.second.begin(), piece->second.second.end());
+    }
+    if (!whole || !decode_group(body, group)) {
+        // Torn in the middle of a save: its members find out and join again.
+        if (whole) ++unreadable_;
+        group.members.clear();
+        group.static_members.clear();
+        group.protocol.clear();
+        group.leader.clear();
+        group.empty_since_ms = log_now(now);
+    }
+    group.generation = std::max(group.generation, loading.generation);
+    group.save_number = loading.save;
+    group.chunks_saved = static_cast<std::uint16_t>(loading.pieces.rbegin()->first + 1);
+    group.state = group.previous = group.members.empty() ? State::empty : State::stable;
+    member_count_ += group.members.size();
+    for (auto& [name, member] : group.members) {
+        member->synced = true;
+        member_bytes_ += member->bytes();
+        touch(now, *member);
+    }
+    group.learn_subscriptions();
+}
+
+}  // namespace leat::groups
