@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "broker/log/ledger.hpp"
 #include "broker/log/recovery.hpp"
 #include "broker/log/testing.hpp"
 #include "broker/log/upkeep.hpp"
@@ -47,6 +48,14 @@ public:
     const ProducerState* producer(StreamId id, std::int64_t producer_id) const override {
         return core_.producers.find(id, producer_id);
     }
+    void for_each_producer(
+        StreamId id,
+        const std::function<void(std::int64_t, const ProducerState&)>& visit) const override {
+        const auto& all = core_.producers.all();
+        for (auto at = all.lower_bound({id, INT64_MIN}); at != all.end() && at->first.stream == id;
+             ++at)
+            visit(at->first.producer_id, at->second.producer.state);
+    }
     Result<CommitId> put_fact(Instant now, FactKind kind, ByteView key, ByteView value) override;
     Result<CommitId> erase_fact(Instant now, FactKind kind, ByteView key) override;
     std::optional<ByteView> find_fact(FactKind kind, ByteView key) const override;
@@ -77,6 +86,9 @@ public:
         return parts_ ? parts_->reader.poll_find_time() : std::nullopt;
     }
 
+    Books books(StreamId id) const override {
+        return parts_ ? parts_->ledger.books(id) : Books{};
+    }
     LogStatus status() const override;
     const LogCounters& counters() const override { return core_.counters; }
     milliseconds log_time(Instant now) const override {
@@ -90,7 +102,8 @@ private:
             : arrivals(core),
               checkpoints(core, arrivals),
               reader(core, arrivals, std::move(record_times)),
-              retention(core, arrivals, checkpoints, reader.footers()) {
+              ledger(core, arrivals),
+              retention(core, arrivals, checkpoints, ledger, reader.footers()) {
             arrivals.on_footer = [this](std::uint32_t segment, ByteView footer) {
                 reader.footers().put(segment, footer);
             };
@@ -98,6 +111,7 @@ private:
         Arrivals arrivals;
         CheckpointWriter checkpoints;
         Reader reader;
+        Ledger ledger;
         Retention retention;
     };
     Status room_for(FrameType type, std::size_t body, Urgency urgency);
@@ -134,12 +148,16 @@ Status LogImpl::open(Instant now, WallTime wall) {
     parts_->arrivals.resume(std::move(recovered->arrivals));
     parts_->checkpoints.resume(std::move(recovered->checkpoint));
     for (auto& [id, stream] : core_.streams.all()) stream.prune_anchors();
+    parts_->ledger.load();
+    if (!recovered->fresh && !recovered->sealed) parts_->ledger.cut(now);
+    parts_->ledger.pump(now);  // before the first append: a clipped entry must not come back
     parts_->retention.wake(now);
     return ok();
 }
 
 void LogImpl::pump(Instant now) {
     if (!parts_) return;
+    if (!core_.read_only && !closing_) parts_->ledger.pump(now);
     parts_->retention.pump(now);
     parts_->checkpoints.pump(now);
     parts_->arrivals.pump(now);
@@ -209,6 +227,7 @@ void LogImpl::drop_stream(StreamId id) {
     CommitId commit = 0;
     if (parts_->arrivals.room_for(FrameType::dropped, 0, Urgency::upkeep))
         (void)parts_->arrivals.add(now_, FrameType::dropped, id, 0, commit);
+    parts_->ledger.forget(now_, id);
     parts_->retention.wake(now_);
 }
 
@@ -245,10 +264,15 @@ Result<CommitId> LogImpl::set_log_start(Instant now, StreamId id, Offset offset)
     if (stream == nullptr) return fail(Error::not_found);
     if (offset > stream->state.flushed) return fail(Error::invalid);
     if (offset <= stream->state.log_start) return stream->log_start_id;
-    const Result<CommitId> commit = offset_frame(now, FrameType::log_start, id, offset);
+    if (!parts_) return fail(Error::closed);
+    // Batches it ends inside of stay whole on flash: bytes in proportion.
+    const auto span = static_cast<double>(stream->state.log_end - stream->state.log_start);
+    const auto bytes = static_cast<std::uint64_t>(
+        static_cast<double>(stream->state.bytes) *
+        (static_cast<double>(offset - stream->state.log_start) / span));
+    const Result<CommitId> commit = parts_->ledger.raise_log_start(
+        now, id, *stream, offset, bytes, Freed::deleted, std::nullopt, Urgency::fact);
     if (!commit) return commit;
-    stream->state.log_start = offset;
-    stream->log_start_id = *commit;
     if (offset >= stream->state.log_end) stream->state.bytes = stream->flushed_bytes = 0;
     stream->prune_anchors();
     parts_->retention.wake(now);
@@ -260,17 +284,18 @@ Result<CommitId> LogImpl::raise_log_end(Instant now, StreamId id, Offset offset)
     Stream* stream = core_.streams.find(id);
     if (stream == nullptr) return fail(Error::not_found);
     if (offset <= stream->state.log_end) return stream->log_end_id;
-    const bool empty = stream->state.log_start == stream->state.log_end;
+    const Offset old_end = stream->state.log_end;
+    const bool empty = stream->state.log_start == old_end;
     const Result<CommitId> commit = offset_frame(now, FrameType::log_end, id, offset);
     if (!commit) return commit;
     stream->state.log_end = offset;
     stream->log_end_id = *commit;
+    parts_->ledger.lost(now, id, LossReason::raised, old_end, offset, 0);
     if (!empty) return commit;
-    const Result<CommitId> start = offset_frame(now, FrameType::log_start, id, offset);
-    if (!start) return commit;  // the start stays behind a gap, which readers step over
-    stream->state.log_start = offset;
-    stream->log_start_id = *start;
-    return start;
+    // Without room the start stays behind a gap, which readers step over.
+    const Result<CommitId> start = parts_->ledger.raise_log_start(
+        now, id, *stream, offset, 0, Freed::deleted, std::nullopt, Urgency::fact);
+    return start ? start : commit;
 }
 
 Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest& request) {

@@ -109,6 +109,38 @@ struct TimeDone {
     Result<Found> found = fail(Error::not_found);
 };
 
+/// What became of offsets that are gone, and of some that are not (DESIGN.md, idea 5).
+enum class Freed : std::uint8_t { delivered = 0, expired = 1, deleted = 2, superseded = 3 };
+constexpr std::size_t freed_kinds = 4;
+enum class LossReason : std::uint8_t { no_room = 1, expired = 2, cut = 3, damaged = 4, raised = 5 };
+struct Loss {
+    Offset from = 0, to = 0;
+    std::uint64_t records = 0;  ///< at most to - from
+    std::uint64_t bytes = 0;    ///< batch bytes, as far as known
+    LossReason reason = LossReason::no_room;
+    std::uint32_t events = 1;   ///< how often it happened: merged entries
+    std::uint64_t first_age_ms = 0, last_age_ms = 0;  ///< age time (FORMAT.md section 8)
+    std::int64_t wall_ms = -1;  ///< of the last event; -1: the clock was not trusted
+};
+/// The books of one stream: all counts are offsets; they add up to log_end exactly.
+struct Books {
+    struct Count {
+        std::uint64_t records = 0, bytes = 0;
+    };
+    Offset log_start = 0, log_end = 0;
+    Count freed[freed_kinds] = {};
+    std::uint64_t kept_delivered = 0, kept_buffered = 0;  ///< between log_start and log_end, without losses
+    std::vector<Loss> losses;
+    std::uint64_t sum() const {
+        std::uint64_t all = kept_delivered + kept_buffered;
+        for (const Count& count : freed) all += count.records;
+        for (const Loss& loss : losses) all += loss.records;
+        return all;
+    }
+    bool balanced() const { return sum() == static_cast<std::uint64_t>(log_end); }
+};
+constexpr StreamId no_stream = 0;  ///< its books hold what belongs to no stream: cuts
+
 /// Facts: what the rooms above want to find again, opaque here. Latest per (kind, key) wins.
 enum class FactKind : std::uint8_t { topic = 1, config = 2, group = 3, transaction = 4, cursor = 5, node = 6 };
 
@@ -117,6 +149,8 @@ struct LogCounters {  // bytes unless said; all since open()
                   written_checkpoint = 0, written_other = 0, written_zeros = 0 /* once, ahead of a segment's first use */, read = 0, read_at_open = 0;
     std::uint64_t commits = 0, segments_recycled = 0, write_errors = 0, damaged_batches = 0, expired_records = 0;
     std::uint64_t append_rejected_full = 0;
+    std::uint64_t lost_records = 0;  ///< entered in the ledger
+    std::uint64_t unexplained_records = 0;  ///< at open: below a log start that no book explains (logs of older programs)
 };
 
 struct LogStatus {
@@ -171,6 +205,8 @@ public:
     virtual Result<Appended> append(Instant now, WallTime wall, const AppendRequest& request) = 0;
     virtual std::uint32_t max_batch_bytes() const = 0;
     virtual const ProducerState* producer(StreamId stream, std::int64_t producer_id) const = 0;
+    /// All that are remembered for `stream`, by rising producer id.
+    virtual void for_each_producer(StreamId stream, const std::function<void(std::int64_t producer_id, const ProducerState&)>& visit) const = 0;
 
     virtual Result<CommitId> put_fact(Instant now, FactKind kind, ByteView key, ByteView value) = 0;
     virtual Result<CommitId> erase_fact(Instant now, FactKind kind, ByteView key) = 0;
@@ -196,6 +232,8 @@ public:
     virtual std::optional<TimeDone> poll_find_time() = 0;
 
     // -- ask --------------------------------------------------------------------------------------
+    /// What became of every record of the stream; no_stream: cuts whose extent is not known.
+    virtual Books books(StreamId stream) const = 0;
     virtual LogStatus status() const = 0;
     virtual const LogCounters& counters() const = 0;
     virtual milliseconds log_time(Instant now) const = 0;  ///< uptime summed over all runs

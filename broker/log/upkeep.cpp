@@ -126,20 +126,22 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
         stream.state.bytes - static_cast<std::int64_t>(here.batch_bytes) >= policy.retention_bytes;
     const bool delivered = stream.state.release != INT64_MAX && short_of_room();
     if (!old && !many && !delivered) return;
-    if (const Status room = arrivals_.room_for(FrameType::log_start, 8, Urgency::upkeep)) {
-        CommitId commit = 0;
-        store_little<std::int64_t>(arrivals_.add(now, FrameType::log_start, id, 8, commit).data(),
-                                   here.end_offset);
-        stream.log_start_id = raised_id_ = commit;
-    } else if (room.error() == Error::full) {
+    const Freed how = old || many ? Freed::expired : Freed::delivered;
+    const Offset before = stream.state.log_start;
+    const Result<CommitId> raised =
+        ledger_.raise_log_start(now, id, stream, here.end_offset, here.batch_bytes, how,
+                                std::nullopt, Urgency::upkeep);
+    if (raised) {
+        raised_id_ = *raised;
+    } else if (raised.error() == Error::full) {
         stream.log_start_checkpoint = checkpoints_.next_number();
+        ledger_.raise_in_checkpoint(now, id, stream, here.end_offset, here.batch_bytes, how,
+                                    std::nullopt);
         checkpoints_.request();
     } else {
         return;
     }
-    core_.counters.expired_records +=
-        static_cast<std::uint64_t>(here.end_offset - stream.state.log_start);
-    stream.state.log_start = here.end_offset;
+    core_.counters.expired_records += static_cast<std::uint64_t>(here.end_offset - before);
     const auto bytes = static_cast<std::int64_t>(here.batch_bytes);
     const bool empty = stream.state.log_start >= stream.state.log_end;
     stream.state.bytes = empty ? 0 : std::max<std::int64_t>(0, stream.state.bytes - bytes);

@@ -10,14 +10,20 @@
 #include <set>
 
 #include "broker/log/checkpoint.hpp"
+#include "broker/log/ledger.hpp"
 #include "broker/log/read.hpp"
 
 namespace leat::log {
 
 class Retention {
 public:
-    Retention(Core& core, Arrivals& arrivals, CheckpointWriter& checkpoints, FooterCache& footers)
-        : core_(core), arrivals_(arrivals), checkpoints_(checkpoints), footers_(footers) {}
+    Retention(Core& core, Arrivals& arrivals, CheckpointWriter& checkpoints, Ledger& ledger,
+              FooterCache& footers)
+        : core_(core),
+          arrivals_(arrivals),
+          checkpoints_(checkpoints),
+          ledger_(ledger),
+          footers_(footers) {}
 
     /// Something changed that may free segments (release, policy, delete, time).
     void wake(Instant now) { wake_at_ = earlier(wake_at_, now); }
@@ -37,6 +43,7 @@ private:
     Core& core_;
     Arrivals& arrivals_;
     CheckpointWriter& checkpoints_;
+    Ledger& ledger_;
     FooterCache& footers_;
     Instant wake_at_ = never;
     bool scanning_ = false;

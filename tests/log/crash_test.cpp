@@ -76,6 +76,7 @@ TEST_CASE("crash: each seeded mistake is seen by the same sweep") {
         {"superblock before the checkpoint's end record", {.superblock_first = true}},
         {"recycled before its facts are in a checkpoint", {.recycle_early = true}},
         {"recycled before the log start is durable", {.log_start_undurable = true}},
+        {"a log start that is durable before its book", {.book_late = true}},
         {"bytes behind a predecessor's valid end taken", {.predecessor_end_ignored = true}},
         {"a device that reports a write done one write early", {}, 1},
     };

@@ -35,6 +35,22 @@ struct Model {
 
 std::string key_name(std::uint64_t i) { return "key-" + std::to_string(i); }
 
+/// The books add up to the log end, agree with the log start, and nothing was lost: this workload
+/// has no policy that allows it.
+std::string books_problem(const Log& log, StreamId id) {
+    const Books books = log.books(id);
+    const StreamState& state = *log.stream(id);
+    if (!books.balanced() || books.log_end != state.log_end)
+        return "has books of " + std::to_string(books.sum()) + " records, and ends at " +
+               std::to_string(state.log_end);
+    if (books.log_start != state.log_start)
+        return "starts at " + std::to_string(state.log_start) + ", its books at " +
+               std::to_string(books.log_start);
+    if (!books.losses.empty()) return "has an entry in the ledger";
+    if (log.counters().unexplained_records != 0) return "lost records that no book explains";
+    return {};
+}
+
 class Sweep {
 public:
     Sweep(const SweepOptions& options, std::unordered_set<std::uint64_t>& seen)
@@ -269,6 +285,9 @@ void Sweep::step() {
     if (options_.workload == Workload::reopen && random_.chance(6) && !done()) reopen();
     if (options_.workload == Workload::errors && random_.chance(8))
         device_.fail_next(random_.below(6), random_.chance(70) ? 1 : 1 + random_.below(3));
+    for (const auto& [id, stream] : model_.streams)
+        if (const std::string wrong = books_problem(*rig_->log, id); !wrong.empty() && !done())
+            fail("live: stream " + std::to_string(id) + " " + wrong);
     if (rig_->log->status().read_only && !done()) {
         if (options_.workload != Workload::errors) fail("read only without an error");
         const auto rolled = rig_->log->poll_rolled_back();
@@ -355,6 +374,8 @@ bool Sweep::check(Rig& rig, const Model& model, CommitId flushed,
             return fail(name + " reads " + std::string(error_text(*all.error)) + " at " +
                         std::to_string(all.next)),
                    false;
+        if (const std::string wrong = books_problem(*rig.log, id); !wrong.empty())
+            return fail(name + " " + wrong), false;
         // Every batch from log start to log end, byte-equal and in order.
         ByteView left = all.bytes;
         Offset at = state.log_start;

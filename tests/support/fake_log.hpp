@@ -140,6 +140,14 @@ public:
         return found == at->second.producers.end() ? nullptr : &found->second;
     }
 
+    void for_each_producer(
+        log::StreamId id,
+        const std::function<void(std::int64_t, const log::ProducerState&)>& visit) const override {
+        const auto at = streams_.find(id);
+        if (at == streams_.end()) return;
+        for (const auto& [producer_id, state] : at->second.producers) visit(producer_id, state);
+    }
+
     Result<log::CommitId> put_fact(Instant, log::FactKind kind, ByteView key,
                                    ByteView value) override {
         if (is_read_only) return fail(Error::storage);
@@ -240,6 +248,7 @@ public:
         return done;
     }
 
+    log::Books books(log::StreamId) const override { return {}; }
     log::LogStatus status() const override { return {}; }
     const log::LogCounters& counters() const override { return counters_; }
     milliseconds log_time(Instant now) const override { return now.time_since_epoch(); }

@@ -1,0 +1,59 @@
+// The books of one stream: what became of every offset it ever had (DESIGN.md, idea 5).
+//
+// Below log_start an offset is in exactly one of: freed after delivery, expired after delivery,
+// deleted on request, superseded, or a loss. Above it: kept, or a loss (a gap, damage). So
+//   freed + expired + deleted + superseded + losses + kept = log end
+// holds at all times; the totals are kept, not computed, so that a mistake shows.
+//
+// Losses are entries: range, how many records of it, bytes, why, when. Neighbours of one reason
+// merge; above eight the two oldest merge, whatever their reasons, under the newer one's: then
+// `records` is smaller than the range is long. Such an entry is read as if its losses came first.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/log/log.hpp"
+
+namespace leat::log {
+
+constexpr std::size_t losses_max = 8;
+
+class StreamBook {
+public:
+    /// What happened, and when.
+    struct Stamp {
+        std::uint64_t age_ms = 0;
+        std::int64_t wall_ms = -1;  ///< -1: not trusted then
+    };
+
+    /// Offsets in [log_start(), to) are freed for a reason that is no loss.
+    void freed(Freed how, Offset to, std::uint64_t bytes);
+    /// Offsets in [from, to) are lost. Those that are an entry already are not counted again.
+    /// `from` below log_start() means log_start().
+    void lost(LossReason why, Offset from, Offset to, std::uint64_t bytes, Stamp when);
+    /// Offsets [log_start(), to) are dropped for `why`: lost, and the log start moves.
+    void dropped(LossReason why, Offset to, std::uint64_t bytes, Stamp when);
+    /// Something of unknown extent was cut: an entry without records.
+    void cut(Stamp when);
+    /// Offsets at and after `end` do not exist: a crash took the raise, not the entry.
+    bool clip(Offset end);
+
+    Offset log_start() const { return log_start_; }
+    /// Losses among the offsets below `to`.
+    std::uint64_t lost_below(Offset to) const;
+    Books view(Offset log_end, Offset release) const;
+    bool empty() const { return log_start_ == 0 && losses_.empty(); }
+
+    std::string encode() const;
+    static Result<StreamBook> decode(ByteView value);
+
+private:
+    void merge();
+    Offset log_start_ = 0;
+    Books::Count freed_[freed_kinds] = {};
+    std::vector<Loss> losses_;  ///< by range
+};
+
+}  // namespace leat::log

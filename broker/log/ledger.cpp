@@ -1,0 +1,160 @@
+#include "broker/log/ledger.hpp"
+
+namespace leat::log {
+
+namespace {
+// What the frames beside the book itself may take, in the commit and in the footer.
+constexpr std::size_t beside_bytes = 192;
+}  // namespace
+
+std::string Ledger::key_of(StreamId id) {
+    std::uint8_t key[4];
+    store_big<std::uint32_t>(key, id);
+    return Facts::key_of(ledger_fact_kind, key);
+}
+
+void Ledger::load() {
+    const std::string prefix(1, static_cast<char>(ledger_fact_kind));
+    std::vector<std::string> orphans;
+    for (auto it = core_.facts.all().lower_bound(prefix);
+         it != core_.facts.all().end() && it->first[0] == prefix[0]; ++it) {
+        if (it->first.size() != 5) continue;
+        const auto id =
+            load_big<std::uint32_t>(reinterpret_cast<const std::uint8_t*>(it->first.data()) + 1);
+        Result<StreamBook> book = StreamBook::decode(bytes_of(it->second.value));
+        if (!book) continue;  // its records count as unexplained below
+        Stream* stream = core_.streams.find(id);
+        if (stream == nullptr && id != no_stream) {
+            orphans.push_back(it->first);  // dropped, and the power failed before its book was
+            continue;
+        }
+        if (stream != nullptr) {
+            if (book->clip(stream->state.log_end)) unwritten_.insert(id);
+            if (book->log_start() > stream->state.log_start) {
+                stream->state.log_start = book->log_start();
+                stream->prune_anchors();
+            }
+        }
+        books_.emplace(id, *std::move(book));
+    }
+    for (const std::string& key : orphans) core_.facts.restore(key, std::nullopt, UINT64_MAX);
+    for (const auto& [id, stream] : core_.streams.all()) {
+        const Offset start = stream.state.log_start;
+        const auto found = books_.find(id);
+        const Offset booked = found == books_.end() ? 0 : found->second.log_start();
+        if (start <= booked) continue;
+        core_.counters.unexplained_records += static_cast<std::uint64_t>(start - booked);
+        books_[id].freed(Freed::expired, start, 0);
+        unwritten_.insert(id);
+    }
+}
+
+StreamBook Ledger::moved(Instant now, StreamId id, Offset to, std::uint64_t bytes, Freed how,
+                         std::optional<LossReason> reason) const {
+    const auto found = books_.find(id);
+    StreamBook book = found == books_.end() ? StreamBook{} : found->second;
+    if (reason)
+        book.dropped(*reason, to, bytes, stamp(now));
+    else
+        book.freed(how, to, bytes);
+    return book;
+}
+
+void Ledger::keep(StreamId id, StreamBook book) {
+    const auto known = books_.find(id);
+    const std::uint64_t before =
+        known == books_.end() ? 0 : known->second.lost_below(INT64_MAX);
+    core_.counters.lost_records += book.lost_below(INT64_MAX) - before;
+    books_.insert_or_assign(id, std::move(book));
+}
+
+CommitId Ledger::put(Instant now, StreamId id, const std::optional<std::string>& value) {
+    const std::string key = key_of(id);
+    const ByteView name = bytes_of(key).subspan(1);
+    const ByteView bytes = value ? bytes_of(*value) : ByteView{};
+    const auto body = static_cast<std::uint32_t>(fact_body_bytes + name.size() + bytes.size());
+    CommitId commit = 0;
+    const MutableBytes into = arrivals_.add(
+        now, value ? FrameType::fact : FrameType::fact_erased, 0, body, commit);
+    encode_fact_body({ledger_fact_kind, 0, name, bytes}, into);
+    core_.facts.put(key, value, commit);
+    return commit;
+}
+
+Result<CommitId> Ledger::raise_log_start(Instant now, StreamId id, Stream& stream, Offset to,
+                                         std::uint64_t bytes, Freed how,
+                                         std::optional<LossReason> reason, Urgency urgency) {
+    StreamBook book = moved(now, id, to, bytes, how, reason);
+    const std::string value = book.encode();
+    const auto wanted =
+        static_cast<std::uint32_t>(fact_body_bytes + 4 + value.size() + beside_bytes);
+    if (const Status room = arrivals_.room_for(FrameType::fact, wanted, urgency); !room)
+        return fail(room.error());
+    if (core_.faults.book_late) {
+        unwritten_.insert(id);
+    } else {
+        (void)put(now, id, value);
+        unwritten_.erase(id);
+    }
+    keep(id, std::move(book));
+    CommitId commit = 0;
+    store_little<std::int64_t>(arrivals_.add(now, FrameType::log_start, id, 8, commit).data(), to);
+    stream.state.log_start = to;
+    stream.log_start_id = commit;
+    return commit;
+}
+
+void Ledger::raise_in_checkpoint(Instant now, StreamId id, Stream& stream, Offset to,
+                                 std::uint64_t bytes, Freed how,
+                                 std::optional<LossReason> reason) {
+    StreamBook book = moved(now, id, to, bytes, how, reason);
+    core_.facts.restore(key_of(id), book.encode(), arrivals_.next_sequence());
+    keep(id, std::move(book));
+    unwritten_.insert(id);
+    stream.state.log_start = to;
+}
+
+void Ledger::lost(Instant now, StreamId id, LossReason why, Offset from, Offset to,
+                  std::uint64_t bytes) {
+    const auto found = books_.find(id);
+    StreamBook book = found == books_.end() ? StreamBook{} : found->second;
+    const std::uint64_t before = book.lost_below(INT64_MAX);
+    book.lost(why, from, to, bytes, stamp(now));
+    if (book.lost_below(INT64_MAX) == before) return;  // known already
+    keep(id, std::move(book));
+    unwritten_.insert(id);
+}
+
+void Ledger::cut(Instant now) {
+    books_[no_stream].cut(stamp(now));
+    unwritten_.insert(no_stream);
+}
+
+void Ledger::forget(Instant now, StreamId id) {
+    unwritten_.erase(id);
+    if (books_.erase(id) == 0) return;
+    if (arrivals_.room_for(FrameType::fact_erased, fact_body_bytes + 4, Urgency::upkeep))
+        (void)put(now, id, std::nullopt);
+    // Without room it is an orphan, which the next start forgets.
+}
+
+void Ledger::pump(Instant now) {
+    while (!unwritten_.empty()) {
+        const StreamId id = *unwritten_.begin();
+        const std::string value = books_[id].encode();
+        const auto wanted = static_cast<std::uint32_t>(fact_body_bytes + 4 + value.size());
+        if (!arrivals_.room_for(FrameType::fact, wanted, Urgency::upkeep)) return;
+        (void)put(now, id, value);
+        unwritten_.erase(id);
+    }
+}
+
+Books Ledger::books(StreamId id) const {
+    const auto found = books_.find(id);
+    const StreamBook book = found == books_.end() ? StreamBook{} : found->second;
+    const Stream* stream = core_.streams.find(id);
+    if (stream == nullptr) return book.view(0, 0);
+    return book.view(stream->state.log_end, stream->state.release);
+}
+
+}  // namespace leat::log

@@ -1,0 +1,129 @@
+// The books: every offset in exactly one place, whatever happened, and after every restart.
+#include <doctest/doctest.h>
+
+#include "broker/log/books.hpp"
+#include "tests/log/rig.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+TEST_CASE("books: random histories add up, before and after being written, and entries stay few") {
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        SimRandom random(seed);
+        StreamBook book;
+        Offset end = 0;
+        for (int step = 0; step < 120; ++step) {
+            const auto some = static_cast<Offset>(1 + random.below(30));
+            const auto inside = [&] {
+                return book.log_start() + static_cast<Offset>(random.below(static_cast<std::uint64_t>(
+                                              end - book.log_start() + 1)));
+            };
+            const StreamBook::Stamp when{static_cast<std::uint64_t>(step), -1};
+            switch (random.below(6)) {
+                case 0:
+                    book.lost(LossReason::raised, end, end + some, 0, when);
+                    end += some;
+                    break;
+                case 1:
+                    book.freed(static_cast<Freed>(random.below(3)), inside(), 10);
+                    break;
+                case 2:
+                    book.dropped(random.chance(50) ? LossReason::no_room : LossReason::expired,
+                                 inside(), 10, when);
+                    break;
+                case 3: {
+                    const Offset from = inside();
+                    book.lost(LossReason::damaged, from, std::min(end, from + some), 10, when);
+                    break;
+                }
+                default:
+                    end += some;
+            }
+            const Offset release = inside();
+            const Books books = book.view(end, release);
+            INFO("seed=", seed, " step=", step, " sum=", books.sum(), " end=", end);
+            REQUIRE(books.balanced());
+            REQUIRE(books.losses.size() <= losses_max);
+            for (std::size_t i = 0; i + 1 < books.losses.size(); ++i)
+                REQUIRE(books.losses[i].to <= books.losses[i + 1].from);
+            for (const Loss& loss : books.losses)
+                REQUIRE(loss.records <= static_cast<std::uint64_t>(loss.to - loss.from));
+            const std::string bytes = book.encode();
+            const auto again = StreamBook::decode(bytes_of(bytes));
+            REQUIRE(again);
+            REQUIRE(again->encode() == bytes);
+            REQUIRE(again->view(end, release).sum() == books.sum());
+        }
+    }
+}
+
+TEST_CASE("books: neighbours of one reason merge, others do not") {
+    StreamBook book;
+    book.dropped(LossReason::no_room, 10, 100, {1, 5});
+    book.dropped(LossReason::no_room, 30, 200, {2, 6});
+    book.dropped(LossReason::expired, 31, 1, {3, 7});
+    const Books books = book.view(40, 0);
+    REQUIRE(books.losses.size() == 2);
+    CHECK(books.losses[0].from == 0);
+    CHECK(books.losses[0].to == 30);
+    CHECK(books.losses[0].records == 30);
+    CHECK(books.losses[0].bytes == 300);
+    CHECK(books.losses[0].events == 2);
+    CHECK(books.losses[0].first_age_ms == 1);
+    CHECK(books.losses[0].wall_ms == 6);
+    CHECK(books.losses[1].reason == LossReason::expired);
+    CHECK(books.kept_buffered == 9);
+}
+
+TEST_CASE("books: damaged bytes of a book are refused, never believed") {
+    StreamBook book;
+    book.dropped(LossReason::no_room, 10, 100, {1, 5});
+    std::string bytes = book.encode();
+    for (std::size_t cut = 0; cut < bytes.size(); ++cut)
+        CHECK_FALSE(StreamBook::decode(bytes_of(bytes).first(cut)));
+    bytes[1] = 9;  // more entries than there may be
+    CHECK_FALSE(StreamBook::decode(bytes_of(bytes)));
+}
+
+TEST_CASE("ledger: deletes, a raised end and an unclean stop are in the books after a restart") {
+    SimStorage device({.seed = 1, .size = small_device});
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (std::uint64_t i = 0; i < 10; ++i)
+            REQUIRE(rig.append_durably(1, {.count = 10, .salt = i}));
+        REQUIRE(rig.log->set_log_start(rig.at(), 1, 25));
+        REQUIRE(rig.log->raise_log_end(rig.at(), 1, 130));
+        REQUIRE(rig.append_durably(1, {.count = 5, .salt = 99}));
+        rig.log->set_release(1, 60);
+        const Books books = rig.log->books(1);
+        CHECK(books.balanced());
+        CHECK(books.kept_delivered == 35);
+    }
+    device.power_cycle();
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    const Books books = rig.log->books(1);
+    CHECK(books.balanced());
+    CHECK(books.log_end == 135);
+    CHECK(books.log_start == 25);
+    CHECK(books.freed[static_cast<std::size_t>(Freed::deleted)].records == 25);
+    REQUIRE(books.losses.size() == 1);
+    CHECK(books.losses[0].reason == LossReason::raised);
+    CHECK(books.losses[0].from == 100);
+    CHECK(books.losses[0].to == 130);
+    CHECK(books.losses[0].records == 30);
+    CHECK(books.kept_buffered == 80);
+    CHECK(rig.log->counters().unexplained_records == 0);
+    const Books cuts = rig.log->books(no_stream);
+    REQUIRE(cuts.losses.size() == 1);
+    CHECK(cuts.losses[0].reason == LossReason::cut);
+    rig.close();
+    Rig third(device);  // a clean stop adds no cut
+    REQUIRE(third.open());
+    REQUIRE(third.log->books(no_stream).losses.size() == 1);
+    CHECK(third.log->books(no_stream).losses[0].events == 1);
+}
