@@ -131,6 +131,17 @@ class Start(Case):
         self.assertNotIn("cut", leatd.log())
         self.assertEqual(kcat_consume(leatd.port, "t"), ["a"])
 
+    def test_a_second_signal_leaves_at_once_with_1_and_loses_nothing_acknowledged(self):
+        leatd = self.leatd("--http", "off").start()
+        kcat_produce(leatd.port, "t", ["a"])
+        # Both are pending before the process runs on, so the second one always comes in the middle of the stop.
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+            leatd.process.send_signal(number)
+        self.assertEqual(leatd.process.wait(11), 1, leatd.log())
+        self.assertFalse(leatd.log().endswith("stopped\n"), leatd.log())
+        leatd.start()
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["a"])
+
     def test_few_descriptors_are_said_and_refuse_at_the_door(self):
         leatd = self.leatd("--http", "off")
         leatd.limits = (90, 90)
