@@ -1,4 +1,5 @@
 """leatd on a file system of its own (loop-mounted ext4): power cuts, a disk that fills up, warnings. Needs root."""
+import ctypes
 import fcntl
 import os
 import subprocess
@@ -10,9 +11,24 @@ from harness import PATIENCE, Case, kcat_consume, kcat_produce, na, wait_for
 
 SHUTDOWN_IOCTL, NO_LOG_FLUSH = 0x8004587D, b"\x02\x00\x00\x00"
 IMAGE_BYTES = 160 << 20
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
+
+
+def own_mounts():
+    """Mounts of this process and its children only. In the common namespace a process that unshares meanwhile (a container
+    or chroot that starts) takes a copy of our mount along: umount then leaves the file system alive there, and the next
+    mount of the image gets that very one, shut down as it is."""
+    libc = ctypes.CDLL(None)
+    if libc.unshare(CLONE_NEWNS) == 0:  # else mount is not allowed either, and attach() says so
+        assert libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None) == 0
 
 
 class Device(Case):
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() == 0:
+            own_mounts()
+
     def disk(self, *features):
         """A fresh ext4 on a loop device; None (and a line) where this machine cannot."""
         self.image, self.mount = os.path.join(self.folder, "image"), os.path.join(self.folder, "mount")
