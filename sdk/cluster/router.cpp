@@ -142,7 +142,7 @@ Router::Link* Router::link_to(std::int32_t broker) {
 Router::Link* Router::pick_ready() {
     Link* best = nullptr;
     for (const auto& [node, link] : links_)
-        if (link->is_ready() &&
+        if (link->is_ready() && !is_coordinator(node) &&
             (!best || link->connection.in_flight_count() < best->connection.in_flight_count()))
             best = link.get();
     return best;
@@ -154,7 +154,7 @@ Router::Link* Router::pick_ready() {
 Router::Link* Router::pick_any(Instant now) {
     if (Link* ready = pick_ready()) return ready;
     for (const auto& [node, link] : links_)
-        if (link->state != Link::State::down) return link.get();
+        if (link->state != Link::State::down && !is_coordinator(node)) return link.get();
     std::vector<Link*> able;
     for (const auto& [node, endpoint] : metadata_.brokers()) {
         Link& link = make_link(node, endpoint);
@@ -193,7 +193,7 @@ void Router::on_link_down(Instant now, Link& link, Error why) {
     RouterEvent event;
     event.kind =
         link.was_ready ? RouterEvent::Kind::disconnected : RouterEvent::Kind::connect_failed;
-    event.broker = is_bootstrap(link.node) ? no_broker : link.node;
+    event.broker = broker_of(link.node);
     event.endpoint = link.endpoint;
     event.why = why;
     link.id = 0;
@@ -221,7 +221,7 @@ void Router::dispatch(Instant now, Link& link, const client::Event& event) {
             link.was_ready = true;
             RouterEvent told;
             told.kind = RouterEvent::Kind::connected;
-            told.broker = is_bootstrap(link.node) ? no_broker : link.node;
+            told.broker = broker_of(link.node);
             told.endpoint = link.endpoint;
             tell(std::move(told));
             if (link.sender) link.sender->on_event(now, event);
@@ -291,7 +291,7 @@ void Router::adopt_bootstrap() {
 void Router::tidy_links(Instant now) {
     for (auto at = links_.begin(); at != links_.end();) {
         Link& link = *at->second;
-        const Endpoint* endpoint = metadata_.broker(link.node);
+        const Endpoint* endpoint = metadata_.broker(broker_of(link.node));
         // A bootstrap address that does not answer keeps its place, and with it its back-off.
         const bool is_idle = link.connection.in_flight_count() == 0 && !is_needed(now, link) &&
                              (!is_bootstrap(link.node) || link.is_ready());

@@ -16,6 +16,7 @@
 //   poll_event() until empty
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -97,10 +98,18 @@ struct ByPlace {
 
 /// Whom a request is for.
 struct Target {
-    enum class Kind : std::uint8_t { any, controller, broker, leader } kind = Kind::any;
+    enum class Kind : std::uint8_t {
+        any,
+        controller,
+        broker,
+        leader,
+        coordinator,  ///< `broker`, over a connection of its own: JoinGroup waits for minutes there,
+                      ///< and what is asked behind it on the same connection waits, too
+    } kind = Kind::any;
     std::int32_t broker = no_broker;
     std::string_view topic{};  ///< leader: of this topic (Metadata must know it: see want)
     std::int32_t partition = 0;
+    std::int16_t version_max = INT16_MAX;  ///< of the request
 };
 
 struct RouterEvent {
@@ -176,8 +185,9 @@ public:
                 const M& message, milliseconds timeout = milliseconds{0}) {
         Result<client::Connection*> connection = reach(now, target);
         if (!connection) return fail(connection.error());
-        const std::int16_t version = (*connection)->version(M::api_key, -1);
+        std::int16_t version = (*connection)->version(M::api_key, -1);
         if (version < 0) return fail(Error::unsupported);
+        version = std::min(version, target.version_max);
         const client::RequestOptions options = open_letter(from, context, timeout);
         const Status sent = (*connection)->send(now, message, version, options);
         if (!sent) drop_letter(options);

@@ -11,7 +11,14 @@ namespace leat::cluster {
 constexpr std::int32_t bootstrap_node(std::size_t i) {
     return -1000 - static_cast<std::int32_t>(i);
 }
-constexpr bool is_bootstrap(std::int32_t node) { return node <= -1000; }
+/// The second connection to a broker, for the group that it coordinates.
+constexpr std::int32_t coordinator_node(std::int32_t broker) { return INT32_MIN + broker; }
+constexpr bool is_coordinator(std::int32_t node) { return node < INT32_MIN / 2; }
+constexpr bool is_bootstrap(std::int32_t node) { return node <= -1000 && !is_coordinator(node); }
+/// The broker's id behind a link's.
+constexpr std::int32_t broker_of(std::int32_t node) {
+    return is_coordinator(node) ? node - INT32_MIN : is_bootstrap(node) ? no_broker : node;
+}
 
 struct Router::Link {
     enum class State : std::uint8_t { down, connecting, open };
@@ -20,7 +27,8 @@ struct Router::Link {
         : node(its_node),
           endpoint(its_endpoint),
           receive(config.receive_bytes),
-          send(config.send_bytes),
+          // The leader of a group sends everybody's assignment in one request.
+          send(is_coordinator(its_node) ? 4 * std::size_t{config.send_bytes} : config.send_bytes),
           pieces(2 * std::size_t{config.sender.request_batches_max} * 5 + 32),
           in_flight(config.requests_in_flight_max),
           handshake(config.connect_timeout),

@@ -17,6 +17,12 @@ Result<client::Connection*> Router::reach(Instant now, const Target& target) {
             link = link_to(target.broker);
             if (!link && metadata_.version() > 0) return fail(Error::not_found);
             break;
+        case Target::Kind::coordinator:
+            if (const Endpoint* endpoint = metadata_.broker(target.broker))
+                link = &make_link(coordinator_node(target.broker), *endpoint);
+            else if (metadata_.version() > 0)
+                return fail(Error::not_found);
+            break;
         case Target::Kind::leader:
             link = link_to(metadata_.leader(target.topic, target.partition));
             break;

@@ -39,6 +39,8 @@ public:
     bool auto_create = false;
     std::map<wire::ApiKey, int> asked;                         ///< requests by key
     std::vector<std::pair<std::int32_t, wire::ApiKey>> trace;  ///< who was asked what
+    /// Requests of groups, answered instead of the store.
+    std::function<std::optional<Bytes>(std::int32_t node, const wire::Request&)> on_group;
     milliseconds wait{0};  ///< the last answer is due after this: a long poll
 
     void add_broker(std::int32_t node) {
@@ -80,6 +82,9 @@ public:
             case wire::ApiKey::describe_configs:
                 return configs(*request);
             default:
+                if (on_group && request->header.api_key >= wire::ApiKey::offset_commit &&
+                    request->header.api_key <= wire::ApiKey::list_groups)
+                    return on_group(node, *request);
                 return store.handle(frame);
         }
     }

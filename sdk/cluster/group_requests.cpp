@@ -1,0 +1,303 @@
+// A member's requests to its coordinator, and what the answers mean.
+#include <algorithm>
+
+#include "sdk/cluster/group_member.hpp"
+#include "sdk/wire/api/10_find_coordinator.hpp"
+#include "sdk/wire/api/11_join_group.hpp"
+#include "sdk/wire/api/12_heartbeat.hpp"
+#include "sdk/wire/api/13_leave_group.hpp"
+#include "sdk/wire/api/14_sync_group.hpp"
+
+namespace leat::cluster {
+namespace {
+
+constexpr const char* protocol_type = "consumer";
+constexpr milliseconds metadata_wait{5'000};  // of a leader, for topics it had not heard of
+
+wire::StringView instance_of(const GroupConfig& config) {
+    return config.instance_id ? wire::StringView(*config.instance_id) : wire::StringView(nullptr);
+}
+
+template <class M>
+std::optional<M> decoded(const client::Event& event) {
+    if (event.kind != client::Event::Kind::response) return std::nullopt;
+    Result<M> message = wire::decode<M>(event.body, event.api_version);
+    if (!message) return std::nullopt;
+    return *std::move(message);
+}
+
+std::int32_t as_ms(milliseconds time) {
+    return static_cast<std::int32_t>(std::min<std::int64_t>(time.count(), INT32_MAX));
+}
+
+}  // namespace
+
+Target GroupMember::coordinator(std::int16_t version_max) const {
+    Target target;
+    target.kind = Target::Kind::coordinator;
+    target.broker = coordinator_;
+    target.version_max = version_max;
+    return target;
+}
+
+/// would_block: the connection is being made, and the next pump tries again.
+void GroupMember::sent_or_not(Instant now, const Status& sent, bool& flag) {
+    flag = bool(sent);
+    if (sent) blocked_since_.reset();
+    if (!sent && !blocked_since_ && coordinator_ != no_broker) blocked_since_ = now;
+    if (sent || sent.error() == Error::would_block || sent.error() == Error::disconnected) return;
+    if (sent.error() == Error::not_found) {  // it left the cluster, or Metadata is older than it
+        router_.refresh_metadata(now);
+        lose_coordinator();
+        back_off(now);
+        return;
+    }
+    fail_for_good(sent.error() == Error::unsupported ? wire::ErrorCode::unsupported_version
+                                                     : wire::ErrorCode::invalid_request);
+}
+
+void GroupMember::send_find(Instant now) {
+    const wire::StringView key(config_.group_id);
+    wire::FindCoordinatorRequest request;
+    request.key = key;
+    request.coordinator_keys = std::span(&key, 1);
+    sent_or_not(now,
+                router_.send(now, *this, static_cast<std::uint64_t>(What::find),
+                             {.kind = Target::Kind::any}, request, config_.request_timeout),
+                finding_);
+}
+
+void GroupMember::send_join(Instant now) {
+    using Request = wire::JoinGroupRequest;
+    std::vector<OwnedBytes> metadata;
+    const Partitions owned(owned_.begin(), owned_.end());
+    for (Assignor assignor : config_.assignors)
+        metadata.push_back(encode_subscription(
+            assignor, topics_, owned, previous_,
+            assignor == Assignor::sticky ? previous_generation_ : generation_));
+    std::vector<Request::JoinGroupRequestProtocol> protocols;
+    for (std::size_t i = 0; i < metadata.size(); ++i) {
+        auto& protocol = protocols.emplace_back();
+        protocol.name = name_of(config_.assignors[i]);
+        protocol.metadata = metadata[i];
+    }
+    Request request;
+    request.group_id = config_.group_id;
+    request.session_timeout_ms = as_ms(config_.session_timeout);
+    request.rebalance_timeout_ms = as_ms(config_.max_poll_interval);
+    request.member_id = member_id_;
+    request.group_instance_id = instance_of(config_);
+    request.protocol_type = protocol_type;
+    request.protocols = protocols;
+    // The answer comes when everybody has joined.
+    const milliseconds timeout =
+        std::max(config_.request_timeout, config_.max_poll_interval + milliseconds{5000});
+    rejoin_wanted_ = false;
+    sent_or_not(now,
+                router_.send(now, *this, context(What::join), coordinator(), request, timeout),
+                join_sent_);
+}
+
+void GroupMember::send_sync(Instant now) {
+    using Request = wire::SyncGroupRequest;
+    std::vector<Request::SyncGroupRequestAssignment> assignments;
+    for (const auto& [id, bytes] : assignments_) {
+        auto& assignment = assignments.emplace_back();
+        assignment.member_id = id;
+        assignment.assignment = bytes;
+    }
+    Request request;
+    request.group_id = config_.group_id;
+    request.generation_id = generation_;
+    request.member_id = member_id_;
+    request.group_instance_id = instance_of(config_);
+    request.protocol_type = protocol_type;
+    request.protocol_name = protocol_;
+    request.assignments = assignments;
+    const milliseconds timeout =
+        std::max(config_.request_timeout, config_.max_poll_interval + milliseconds{5000});
+    sent_or_not(now,
+                router_.send(now, *this, context(What::sync), coordinator(), request, timeout),
+                sync_sent_);
+}
+
+void GroupMember::send_heartbeat(Instant now) {
+    wire::HeartbeatRequest request;
+    request.group_id = config_.group_id;
+    request.generation_id = generation_;
+    request.member_id = member_id_;
+    request.group_instance_id = instance_of(config_);
+    sent_or_not(now,
+                router_.send(now, *this, context(What::heartbeat), coordinator(), request,
+                             config_.request_timeout),
+                beating_);
+}
+
+void GroupMember::send_leave(Instant now) {
+    wire::LeaveGroupRequest::MemberIdentity identity;
+    identity.member_id = member_id_;
+    wire::LeaveGroupRequest request;
+    request.group_id = config_.group_id;
+    request.member_id = member_id_;
+    request.members = std::span(&identity, 1);
+    sent_or_not(now,
+                router_.send(now, *this, context(What::leave), coordinator(), request,
+                             config_.request_timeout),
+                leave_sent_);
+}
+
+void GroupMember::on_answer(Instant now, Router& router, const client::Event& event,
+                            std::uint64_t its_context) {
+    const auto what = static_cast<What>(its_context & 15);
+    if (what == What::find) {
+        on_find(now, event);
+    } else if (what == What::offsets) {
+        offering_sent_ = false;
+        on_offsets(now, event);
+    } else if (what == What::leave) {
+        // Whatever was answered: there is nothing more that could be done.
+        leave_sent_ = leaving_ = false;
+        forget_membership();
+    } else if (its_context >> 4 == attempt_) {
+        if (what == What::join) on_join(now, event);
+        if (what == What::sync) on_sync(now, event);
+        if (what == What::heartbeat) on_heartbeat(now, event);
+    }
+    pump(now, router);
+}
+
+void GroupMember::on_find(Instant now, const client::Event& event) {
+    finding_ = false;
+    const auto answer = decoded<wire::FindCoordinatorResponse>(event);
+    if (!answer) return back_off(now);
+    wire::ErrorCode error = answer->error_code;
+    std::int32_t node = answer->node_id;
+    if (event.api_version >= 4) {
+        error = wire::ErrorCode::coordinator_not_available;
+        for (const auto& found : answer->coordinators) {
+            if (found.key.view() != config_.group_id) continue;
+            error = found.error_code;
+            node = found.node_id;
+        }
+    }
+    if (error != wire::ErrorCode::none) {
+        if (!wire::retriable(error)) {
+            while (!offerings_.empty()) {
+                offerings_.front().answer.error = error;
+                end_offering(fail(Error::refused));
+            }
+            if (state_ != State::idle) return fail_for_good(error);
+        }
+        return back_off(now);
+    }
+    coordinator_ = node;
+    if (!router_.metadata().broker(node)) router_.refresh_metadata(now);
+}
+
+void GroupMember::on_join(Instant now, const client::Event& event) {
+    join_sent_ = false;
+    const auto answer = decoded<wire::JoinGroupResponse>(event);
+    if (!answer) {
+        lose_coordinator();
+        return back_off(now);
+    }
+    if (answer->error_code == wire::ErrorCode::member_id_required) {
+        member_id_ = answer->member_id.view();
+        return;  // joins again at once, with its new name
+    }
+    if (answer->error_code == wire::ErrorCode::rebalance_in_progress) return back_off(now);
+    if (answer->error_code != wire::ErrorCode::none) return judge(now, answer->error_code);
+    failures_ = 0;
+    member_id_ = answer->member_id.view();
+    generation_ = answer->generation_id;
+    protocol_ = answer->protocol_name.view();
+    is_leader_ = answer->leader.view() == member_id_;
+    beat_at_ = now + config_.heartbeat_interval;
+    session_ends_ = now + config_.session_timeout;
+    members_.clear();
+    assignments_.clear();
+    state_ = State::syncing;
+    if (!is_leader_) {
+        set_wanted(now, {topics_.begin(), topics_.end()});
+        return;
+    }
+    const auto assignor = assignor_named(protocol_);
+    if (!assignor) return fail_for_good(wire::ErrorCode::inconsistent_group_protocol);
+    std::set<std::string> all(topics_.begin(), topics_.end());
+    for (const auto& from : answer->members) {
+        Result<Subscriber> member = decode_subscription(*assignor, from.metadata.view());
+        if (!member) member = Subscriber{};  // it gets nothing, and the others go on
+        member->member_id = from.member_id.view();
+        if (!from.group_instance_id.is_null())
+            member->instance_id = std::string(from.group_instance_id.view());
+        all.insert(member->topics.begin(), member->topics.end());
+        members_.push_back(*std::move(member));
+    }
+    set_wanted(now, std::move(all));
+    if (answer->skip_assignment) {  // a static leader that came back: the assignment stands
+        assigned_counts_ = count_partitions();
+        return;
+    }
+    state_ = State::assigning;
+    known_by_ = now + metadata_wait;
+}
+
+void GroupMember::on_sync(Instant now, const client::Event& event) {
+    sync_sent_ = false;
+    const auto answer = decoded<wire::SyncGroupResponse>(event);
+    if (!answer) {
+        lose_coordinator();
+        state_ = State::joining;
+        return back_off(now);
+    }
+    if (answer->error_code != wire::ErrorCode::none) {
+        state_ = State::joining;
+        return judge(now, answer->error_code);
+    }
+    const auto partitions = decode_assignment(answer->assignment.view());
+    if (!partitions) return fail_for_good(wire::ErrorCode::inconsistent_group_protocol);
+    failures_ = 0;
+    beat_at_ = now + config_.heartbeat_interval;
+    session_ends_ = now + config_.session_timeout;
+    take_assignment(now, *partitions);
+}
+
+void GroupMember::take_assignment(Instant, Partitions partitions) {
+    std::sort(partitions.begin(), partitions.end());
+    previous_ = partitions;
+    previous_generation_ = generation_;
+    const std::set<TopicPartition> now_mine(partitions.begin(), partitions.end());
+    Partitions added, revoked;
+    std::set_difference(now_mine.begin(), now_mine.end(), owned_.begin(), owned_.end(),
+                        std::back_inserter(added));
+    std::set_difference(owned_.begin(), owned_.end(), now_mine.begin(), now_mine.end(),
+                        std::back_inserter(revoked));
+    owned_ = now_mine;
+    state_ = State::stable;
+    if (!revoked.empty()) {
+        tell(GroupEvent::Kind::revoked, std::move(revoked));
+        want_rejoin();  // so that its next owner can have it
+    }
+    tell(GroupEvent::Kind::assigned, std::move(added));
+}
+
+void GroupMember::on_heartbeat(Instant now, const client::Event& event) {
+    beating_ = false;
+    beat_at_ = now + config_.heartbeat_interval;
+    const auto answer = decoded<wire::HeartbeatResponse>(event);
+    if (!answer) {
+        beat_at_ = now + config_.retry.min;
+        lose_coordinator();
+        return;
+    }
+    if (answer->error_code == wire::ErrorCode::none ||
+        answer->error_code == wire::ErrorCode::rebalance_in_progress)
+        session_ends_ = now + config_.session_timeout;
+    if (answer->error_code == wire::ErrorCode::none) failures_ = 0;
+    if (answer->error_code != wire::ErrorCode::none &&
+        answer->error_code != wire::ErrorCode::rebalance_in_progress)
+        beat_at_ = now + config_.retry.min;
+    judge(now, answer->error_code);
+}
+
+}  // namespace leat::cluster
