@@ -82,7 +82,11 @@ void describe_configs(Context& context, Call call) {
             if (request->include_documentation) one.documentation = entry.documentation;
             if (request->include_synonyms) {
                 auto& names = synonyms.emplace_back();
-                names.push_back({entry.name, entry.value, one.config_source});
+                if (entry.synonyms.empty())
+                    names.push_back({entry.name, entry.value, one.config_source});
+                for (const ConfigEntry::Synonym& synonym : entry.synonyms)
+                    names.push_back(
+                        {synonym.name, synonym.value, static_cast<std::int8_t>(synonym.source)});
                 one.synonyms = names;
             }
             list.push_back(one);

@@ -1,6 +1,27 @@
 #include "broker/api/config_entries.hpp"
 
 namespace leat::api {
+namespace {
+
+// The broker's name for a topic's default; empty: it has none.
+std::string_view broker_name(std::string_view topic_setting) {
+    constexpr std::pair<std::string_view, std::string_view> names[] = {
+        {"cleanup.policy", "log.cleanup.policy"},
+        {"compression.type", "compression.type"},
+        {"max.message.bytes", "message.max.bytes"},
+        {"message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms"},
+        {"message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms"},
+        {"message.timestamp.type", "log.message.timestamp.type"},
+        {"min.insync.replicas", "min.insync.replicas"},
+        {"retention.bytes", "log.retention.bytes"},
+        {"retention.ms", "log.retention.ms"},
+    };
+    for (const auto& [topic, broker] : names)
+        if (topic == topic_setting) return broker;
+    return {};
+}
+
+}  // namespace
 
 std::vector<ConfigEntry> topic_config_entries(const topics::TopicConfig& config,
                                               std::uint32_t bytes_max) {
@@ -10,8 +31,18 @@ std::vector<ConfigEntry> topic_config_entries(const topics::TopicConfig& config,
         entry.name = setting.name;
         entry.value =
             setting.name == "max.message.bytes" ? std::to_string(bytes_max) : config.value(setting);
-        // A setting without a fallback of Kafka's has the broker's configuration behind it.
-        if (config.is_override(setting.name)) entry.source = ConfigSource::topic;
+        const std::string_view behind = broker_name(setting.name);
+        // Kafka's own default, and above it the broker's configuration where it says otherwise.
+        if (config.is_override(setting.name))
+            entry.synonyms.push_back({entry.name, config.value(setting), ConfigSource::topic});
+        if (!behind.empty() && config.default_is_configured(setting))
+            entry.synonyms.push_back(
+                {std::string(behind), config.default_value(setting), ConfigSource::static_broker});
+        if (!behind.empty())
+            entry.synonyms.push_back({std::string(behind),
+                                      topics::TopicConfig().default_value(setting),
+                                      ConfigSource::fallback});
+        if (!entry.synonyms.empty()) entry.source = entry.synonyms.front().source;
         entry.type = setting.type;
         entry.documentation = setting.documentation;
     }
@@ -33,7 +64,8 @@ std::vector<ConfigEntry> broker_config_entries(const Settings& settings,
                            .source = ConfigSource::static_broker,
                            .read_only = true,
                            .type = type,
-                           .documentation = text};
+                           .documentation = text,
+                           .synonyms = {}};
     };
     return {
         entry("advertised.listeners", listener, SettingType::string,

@@ -7,6 +7,15 @@
 
 namespace leat::api {
 
+/// Resource types of DescribeConfigs, AlterConfigs and ListConfigResources.
+enum class ConfigResource : std::int8_t {
+    topic = 2,
+    broker = 4,
+    logger = 8,
+    metrics = 16,
+    group = 32
+};
+
 /// Where a value comes from, as DescribeConfigs numbers it.
 enum class ConfigSource : std::int8_t { topic = 1, static_broker = 4, fallback = 5 };
 
@@ -16,6 +25,12 @@ struct ConfigEntry {
     bool read_only = false;
     topics::SettingType type = topics::SettingType::string;
     std::string_view documentation;
+    /// From the nearest source to the farthest; the first is the value in force.
+    struct Synonym {
+        std::string name, value;
+        ConfigSource source;
+    };
+    std::vector<Synonym> synonyms;
 };
 
 /// Every known topic setting with the value in force.

@@ -24,6 +24,7 @@ struct Settings {
     std::uint32_t partitions_per_topic_max = 10'000;
     std::uint32_t response_bytes_max =
         1024 * 1024;  ///< of records in one Fetch answer; one batch at least
+    std::string log_dir = "leat";  ///< as DescribeLogDirs names it
     std::uint32_t message_bytes_max = 1024 * 1024;  ///< shown as the broker's message.max.bytes
 };
 

@@ -12,9 +12,24 @@ void metadata(Context& context, Call call);          // 03_metadata.cpp
 void api_versions(Context& context, Call call);      // 18_api_versions.cpp
 void create_topics(Context& context, Call call);     // 19_create_topics.cpp
 void delete_topics(Context& context, Call call);     // 20_delete_topics.cpp
+void delete_records(Context& context, Call call);  // 21_delete_records.cpp
 void init_producer_id(Context& context, Call call);  // 22_init_producer_id.cpp
+void describe_acls(Context& context, Call call);  // 29_describe_acls.cpp
+void create_acls(Context& context, Call call);  // 30_create_acls.cpp
+void delete_acls(Context& context, Call call);  // 31_delete_acls.cpp
 void describe_configs(Context& context, Call call);  // 32_describe_configs.cpp
+void alter_configs(Context& context, Call call);  // 33_alter_configs.cpp
+void describe_log_dirs(Context& context, Call call);  // 35_describe_log_dirs.cpp
+void create_partitions(Context& context, Call call);  // 37_create_partitions.cpp
+void incremental_alter_configs(Context& context, Call call);  // 44_incremental_alter_configs.cpp
+void list_partition_reassignments(Context& context, Call call);  // 46_list_partition_reassignments.cpp
+void describe_user_scram_credentials(Context& context, Call call);  // 50_describe_user_scram_credentials.cpp
+void describe_quorum(Context& context, Call call);  // 55_describe_quorum.cpp
+void update_features(Context& context, Call call);  // 57_update_features.cpp
 void describe_cluster(Context& context, Call call);  // 60_describe_cluster.cpp
+void describe_producers(Context& context, Call call);  // 61_describe_producers.cpp
+void list_config_resources(Context& context, Call call);  // 74_list_config_resources.cpp
+void describe_topic_partitions(Context& context, Call call);  // 75_describe_topic_partitions.cpp
 
 /// What this broker serves, and says so in ApiVersions. Which versions: wire::Api::accepted.
 struct Served {

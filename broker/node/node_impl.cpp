@@ -47,6 +47,7 @@ api::Settings api_settings(const config::Config& config) {
     settings.num_partitions = config.num_partitions;
     settings.accept_replication_factor = config.accept_replication_factor;
     settings.message_bytes_max = config.message_bytes_max;
+    settings.log_dir = config.data_dir;
     return settings;
 }
 

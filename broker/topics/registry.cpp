@@ -130,6 +130,60 @@ Result<const Topic*> Registry::create(Instant now, std::string_view name, std::i
     return created;
 }
 
+Result<log::CommitId> Registry::change(Instant now, Topic& topic, Before before) {
+    std::erase_if(unflushed_,
+                  [this](const Before& done) { return done.commit <= log_.flushed_commit(); });
+    Result<log::CommitId> commit = fail(Error::full);
+    if (const Status declared = declare(topic); !declared)
+        commit = fail(declared.error());
+    else
+        commit = persist(now, topic);
+    if (!commit) {
+        restore(topic, before);
+        return commit;
+    }
+    ++changes_;
+    before.commit = *commit;
+    unflushed_.push_back(std::move(before));
+    return commit;
+}
+
+void Registry::restore(Topic& topic, const Before& before) {
+    for (; topic.partitions.size() > before.partitions; topic.partitions.pop_back()) {
+        by_stream_.erase(topic.partitions.back());
+        log_.drop_stream(topic.partitions.back());
+    }
+    topic.config = before.config;
+    (void)declare(topic);  // they are declared: only their policy changes back
+    ++changes_;
+}
+
+log::CommitId Registry::durable_at(const Topic& topic) const {
+    log::CommitId last = topic.created;
+    for (const Before& before : unflushed_)
+        if (before.id == topic.id) last = std::max(last, before.commit);
+    return last;
+}
+
+Result<log::CommitId> Registry::alter(Instant now, const Topic& topic, TopicConfig config) {
+    Topic& mine = *by_id_.at(topic.id);
+    Before before{0, mine.id, mine.config, mine.partitions.size()};
+    mine.config = std::move(config);
+    return change(now, mine, std::move(before));
+}
+
+Result<log::CommitId> Registry::add_partitions(Instant now, const Topic& topic,
+                                               std::int32_t count) {
+    Topic& mine = *by_id_.at(topic.id);
+    Before before{0, mine.id, mine.config, mine.partitions.size()};
+    for (; count > 0; --count) {
+        by_stream_[next_stream_] = {.topic = &mine,
+                                    .partition = static_cast<std::int32_t>(mine.partitions.size())};
+        mine.partitions.push_back(next_stream_++);
+    }
+    return change(now, mine, std::move(before));
+}
+
 Result<log::CommitId> Registry::remove(Instant now, const Topic& topic) {
     auto commit = log_.erase_fact(now, log::FactKind::topic, topic.id);
     if (!commit) return commit;
@@ -138,6 +192,10 @@ Result<log::CommitId> Registry::remove(Instant now, const Topic& topic) {
 }
 
 void Registry::rolled_back(log::CommitId first, log::CommitId last) {
+    for (; !unflushed_.empty() && unflushed_.back().commit > first; unflushed_.pop_back())
+        if (const Before& before = unflushed_.back(); before.commit <= last)
+            if (const auto at = by_id_.find(before.id); at != by_id_.end())
+                restore(*at->second, before);
     std::vector<const Topic*> undone;
     for (const auto& [name, topic] : by_name_)
         if (topic->created > first && topic->created <= last) undone.push_back(topic.get());

@@ -69,12 +69,30 @@ public:
     /// source says
     Result<const Topic*> create(Instant now, std::string_view name, std::int32_t partitions,
                                 TopicConfig config);
+    /// New settings, in force at once; also for records that are there already (retention).
+    /// fails: too_large (the fact), storage
+    Result<log::CommitId> alter(Instant now, const Topic& topic, TopicConfig config);
+    /// The commit at which the topic as it is now is durable.
+    log::CommitId durable_at(const Topic& topic) const;
+    /// `count` more partitions behind the last.
+    /// fails: as create
+    Result<log::CommitId> add_partitions(Instant now, const Topic& topic, std::int32_t count);
     /// The topic's records are dead at once; the topic pointer is invalid afterwards.
     Result<log::CommitId> remove(Instant now, const Topic& topic);
-    /// Commits in (first, last] never became durable: topics made in them are gone again.
+    /// Commits in (first, last] never became durable: topics made in them are gone again, and so
+    /// are changes of others.
     void rolled_back(log::CommitId first, log::CommitId last);
 
 private:
+    /// How a topic was before a change that is not durable yet.
+    struct Before {
+        log::CommitId commit;
+        TopicId id;
+        TopicConfig config;
+        std::size_t partitions;
+    };
+    Result<log::CommitId> change(Instant now, Topic& topic, Before before);
+    void restore(Topic& topic, const Before& before);
     const Topic* insert(std::unique_ptr<Topic> topic);
     void forget(const Topic& topic);
     Status declare(const Topic& topic);
@@ -87,6 +105,8 @@ private:
     std::map<TopicId, Topic*> by_id_;
     std::unordered_map<std::string, Topic*> by_collision_;
     std::unordered_map<log::StreamId, Place> by_stream_;
+    std::vector<Before>
+        unflushed_;  // in commit order; those that are durable go with the next change
     log::StreamId next_stream_ = 1;
     std::uint64_t changes_ = 1;
     std::string load_problem_;

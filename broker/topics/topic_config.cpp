@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <vector>
 
 namespace leat::topics {
 namespace {
@@ -179,8 +180,42 @@ std::string TopicConfig::set(std::string_view name, std::optional<std::string_vi
     return {};
 }
 
+std::string TopicConfig::change_list(std::string_view name, std::string_view words,
+                                     ListChange change) {
+    const Setting* setting = find_setting(name);
+    if (setting == nullptr) return "Unknown topic config name: " + std::string(name);
+    const char* verb = change == ListChange::append ? "append" : "subtract";
+    if (setting->type != Type::list)
+        return std::string("Can't ") + verb + " to key " + std::string(name) +
+               " because its type is not LIST.";
+    std::vector<std::string> list;
+    const auto add = [&](std::string_view word) {
+        if (!word.empty() && std::find(list.begin(), list.end(), word) == list.end())
+            list.emplace_back(word);
+        return true;
+    };
+    const std::string before = value(*setting);
+    all_parts(before, ',', add);
+    all_parts(words, ',', [&](std::string_view word) {
+        if (change == ListChange::append) return add(word);
+        std::erase(list, word);
+        return true;
+    });
+    std::string joined;
+    for (const std::string& word : list) joined += (joined.empty() ? "" : ",") + word;
+    return set(name, joined);
+}
+
 std::string TopicConfig::value(const Setting& setting) const {
     if (const auto at = overrides_.find(setting.name); at != overrides_.end()) return at->second;
+    return default_value(setting);
+}
+
+bool TopicConfig::default_is_configured(const Setting& setting) const {
+    return default_value(setting) != TopicConfig().default_value(setting);
+}
+
+std::string TopicConfig::default_value(const Setting& setting) const {
     const auto unbounded = [](milliseconds value) {
         return std::to_string(value.count() < 0 ? long_max : value.count());
     };
@@ -198,9 +233,9 @@ void TopicConfig::apply() {
     const auto text = [this](std::string_view name) { return value(*find_setting(name)); };
     const std::string policy = text("cleanup.policy");
     compacted_ = policy.find("compact") != std::string::npos;
-    const bool deletes = policy.find("delete") != std::string::npos;
-    retention_ = deletes ? milliseconds(*number(text("retention.ms"))) : milliseconds(-1);
-    retention_bytes_ = deletes ? *number(text("retention.bytes")) : -1;
+    deletes_ = policy.find("delete") != std::string::npos;
+    retention_ = deletes_ ? milliseconds(*number(text("retention.ms"))) : milliseconds(-1);
+    retention_bytes_ = deletes_ ? *number(text("retention.bytes")) : -1;
     message_bytes_max_ = static_cast<std::uint32_t>(*number(text("max.message.bytes")));
     log_append_time_ = text("message.timestamp.type") == "LogAppendTime";
     before_max_ = bound(text("message.timestamp.before.max.ms"));

@@ -53,9 +53,19 @@ public:
     /// returns  an empty string, else why it is refused
     std::string set(std::string_view name, std::optional<std::string_view> value);
 
+    /// Adds words to a list, or takes them away (KIP-339); words that are there, or are not, are no
+    /// error.
+    /// returns  an empty string, else why it is refused
+    enum class ListChange : std::uint8_t { append, subtract };
+    std::string change_list(std::string_view name, std::string_view words, ListChange change);
+
     /// The value in force as text, as DescribeConfigs tells it.
     std::string value(const Setting& setting) const;
     const std::map<std::string, std::string, std::less<>>& overrides() const { return overrides_; }
+    /// The value without an override, and whether the broker's configuration made it another than
+    /// Kafka's default.
+    std::string default_value(const Setting& setting) const;
+    bool default_is_configured(const Setting& setting) const;
     bool is_override(std::string_view name) const { return overrides_.contains(name); }
 
     milliseconds retention() const {
@@ -65,6 +75,7 @@ public:
     std::uint32_t message_bytes_max() const { return message_bytes_max_; }
     bool log_append_time() const { return log_append_time_; }
     bool compacted() const { return compacted_; }
+    bool deletes() const { return deletes_; }  ///< cleanup.policy has `delete`
     milliseconds timestamp_before_max() const { return before_max_; }
     milliseconds timestamp_after_max() const { return after_max_; }
 
@@ -76,7 +87,7 @@ private:
     milliseconds retention_{}, before_max_{}, after_max_{};
     std::int64_t retention_bytes_ = -1;
     std::uint32_t message_bytes_max_ = 0;
-    bool log_append_time_ = false, compacted_ = false;
+    bool log_append_time_ = false, compacted_ = false, deletes_ = true;
 };
 
 }  // namespace leat::topics

@@ -75,6 +75,7 @@ public:
     }
     Result<log::CommitId> set_log_start(Instant, log::StreamId id, log::Offset offset) override {
         Stream& stream = streams_.at(id);
+        if (offset <= stream.state.log_start) return published_;
         stream.state.log_start = offset;
         touched_ = true;
         return open_;

@@ -1,0 +1,99 @@
+// IncrementalAlterConfigs (key 44, KIP-339): set, delete, append, subtract; all of a resource's
+// changes or none.
+#include "sdk/wire/api/44_incremental_alter_configs.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+
+#include "broker/api/answer.hpp"
+#include "broker/api/config_changes.hpp"
+#include "broker/api/handlers.hpp"
+
+namespace leat::api {
+namespace {
+
+using wire::ErrorCode;
+using Request = wire::IncrementalAlterConfigsRequest;
+using Response = wire::IncrementalAlterConfigsResponse;
+
+constexpr std::int8_t operation_set = 0, operation_delete = 1, operation_append = 2,
+                      operation_subtract = 3;
+
+std::string apply(topics::TopicConfig& config, const Request::AlterableConfig& change) {
+    using ListChange = topics::TopicConfig::ListChange;
+    const std::string_view name = change.name.view();
+    switch (change.config_operation) {
+        case operation_set:
+            return config.set(name, change.value.view());
+        case operation_delete:
+            return config.set(name, std::nullopt);
+        case operation_append:
+            return config.change_list(name, change.value.view(), ListChange::append);
+        case operation_subtract:
+            return config.change_list(name, change.value.view(), ListChange::subtract);
+    }
+    return "operation " + std::to_string(change.config_operation) + " is not known";
+}
+
+// What is wrong with the request for this resource, whatever its settings are.
+const char* malformed(const Request::AlterConfigsResource& resource) {
+    std::set<std::string_view> names;
+    for (const auto& change : resource.configs) {
+        if (!names.insert(change.name.view()).second) return "Error due to duplicate config keys";
+        if (change.config_operation < operation_set || change.config_operation > operation_subtract)
+            return "Unknown operation";
+        if (change.config_operation != operation_delete && change.value.is_null())
+            return "Null value not supported";
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+void incremental_alter_configs(Context& context, Call call) {
+    const auto request = wire::decode_front<Request>(call.body, call.version);
+    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    ConfigChanges changes(context, request->validate_only);
+    std::map<std::pair<std::int8_t, std::string_view>, int> times;
+    for (const auto& resource : request->resources)
+        ++times[{resource.resource_type, resource.resource_name.view()}];
+    for (const auto& resource : request->resources) {
+        const std::string_view name = resource.resource_name.view();
+        int& count = times[{resource.resource_type, name}];
+        if (count == 0) continue;
+        if (std::exchange(count, 0) > 1) {
+            changes.refuse(resource.resource_type, name, ErrorCode::invalid_request,
+                           "Each resource must appear at most once.");
+            continue;
+        }
+        if (const char* problem = malformed(resource)) {
+            changes.refuse(resource.resource_type, name, ErrorCode::invalid_request, problem);
+            continue;
+        }
+        changes.change(resource.resource_type, name, resource.configs.size(),
+                       [&](topics::TopicConfig& config) -> std::string {
+                           for (const auto& change : resource.configs)
+                               if (std::string problem = apply(config, change); !problem.empty())
+                                   return problem;
+                           return {};
+                       });
+    }
+    // Shared, because a std::function is copyable: in the end the function is the only owner.
+    auto address = std::make_shared<Address>(address_of(call));
+    changes.finish([&context, address](const std::vector<ConfigOutcome>& outcomes) {
+        std::vector<Response::AlterConfigsResourceResponse> results;
+        for (const ConfigOutcome& outcome : outcomes) {
+            auto& one = results.emplace_back();
+            one.error_code = outcome.error;
+            if (!outcome.message.empty()) one.error_message = outcome.message;
+            one.resource_type = outcome.type;
+            one.resource_name = outcome.name;
+        }
+        Response response;
+        response.responses = results;
+        answer(context, *address, response);
+    });
+}
+
+}  // namespace leat::api

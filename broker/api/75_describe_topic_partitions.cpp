@@ -1,0 +1,83 @@
+// DescribeTopicPartitions (key 75, KIP-966): topics by name, so many partitions a page, and a
+// cursor for the rest. Never creates a topic.
+#include "sdk/wire/api/75_describe_topic_partitions.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "broker/api/answer.hpp"
+#include "broker/api/handlers.hpp"
+#include "broker/topics/topic_name.hpp"
+
+namespace leat::api {
+namespace {
+
+constexpr std::int32_t page_partitions_max = 2000;  // Kafka's max.request.partition.size.limit
+
+}  // namespace
+
+void describe_topic_partitions(Context& context, Call call) {
+    using wire::ErrorCode;
+    using Response = wire::DescribeTopicPartitionsResponse;
+    using Topic = Response::DescribeTopicPartitionsResponseTopic;
+    const auto request =
+        wire::decode_front<wire::DescribeTopicPartitionsRequest>(call.body, call.version);
+    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const topics::Registry& registry = context.topics.registry;
+    const bool continues = request->cursor_mark >= 0;
+    if (continues && request->cursor.partition_index < 0)
+        return call.reply.close(session::CloseReason::malformed_request);  // v0 has no error code
+    std::set<std::string, std::less<>> names;
+    for (const auto& asked : request->topics) names.emplace(asked.name.view());
+    if (request->topics.empty())
+        for (const auto& [name, topic] : registry.all()) names.insert(name);
+
+    std::size_t left = static_cast<std::size_t>(
+        std::clamp(request->response_partition_limit, 1, page_partitions_max));
+    std::vector<Topic> topics;
+    std::vector<std::vector<Topic::DescribeTopicPartitionsResponsePartition>> partitions;
+    partitions.reserve(names.size());
+    Response response;
+    const std::int32_t node = context.settings.node_id;
+    auto at = continues ? names.lower_bound(request->cursor.topic_name.view()) : names.begin();
+    for (; at != names.end(); ++at) {
+        const topics::Topic* topic = registry.find(*at);
+        std::size_t first = 0;
+        if (continues && *at == request->cursor.topic_name.view())
+            first = static_cast<std::size_t>(request->cursor.partition_index);
+        if (topic != nullptr && left == 0) {
+            response.next_cursor_mark = 1;
+            response.next_cursor = {*at, 0};
+            break;
+        }
+        Topic& one = topics.emplace_back();
+        one.name = *at;
+        if (topic == nullptr) {
+            one.error_code = topics::topic_name_problem(*at) != nullptr
+                                 ? ErrorCode::invalid_topic_exception
+                                 : ErrorCode::unknown_topic_or_partition;
+            continue;
+        }
+        one.topic_id = {topic->id};
+        one.is_internal = topic->internal;
+        auto& list = partitions.emplace_back();
+        std::size_t index = first;
+        for (; index < topic->partitions.size() && left > 0; ++index, --left) {
+            auto& to = list.emplace_back();
+            to.partition_index = static_cast<std::int32_t>(index);
+            to.leader_id = node;
+            to.replica_nodes = std::span(&context.settings.node_id, 1);
+            to.isr_nodes = std::span(&context.settings.node_id, 1);
+        }
+        one.partitions = list;
+        if (index < topic->partitions.size()) {
+            response.next_cursor_mark = 1;
+            response.next_cursor = {*at, static_cast<std::int32_t>(index)};
+            break;
+        }
+    }
+    response.topics = topics;
+    answer(context, call, response);
+}
+
+}  // namespace leat::api

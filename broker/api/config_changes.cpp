@@ -1,0 +1,83 @@
+#include "broker/api/config_changes.hpp"
+
+#include <algorithm>
+#include <memory>
+
+#include "broker/api/commits.hpp"
+#include "broker/api/config_entries.hpp"
+#include "broker/topics/topic_name.hpp"
+
+namespace leat::api {
+
+using wire::ErrorCode;
+
+void ConfigChanges::refuse(std::int8_t type, std::string_view name, ErrorCode error,
+                           std::string message) {
+    outcomes_.push_back({type, std::string(name), error, std::move(message)});
+}
+
+void ConfigChanges::change(std::int8_t type, std::string_view name, std::size_t settings,
+                           const Edit& edit) {
+    const auto is = [type](ConfigResource resource) {
+        return type == static_cast<std::int8_t>(resource);
+    };
+    if (is(ConfigResource::broker)) {
+        if (!name.empty() && name != std::to_string(context_.settings.node_id))
+            return refuse(type, name, ErrorCode::invalid_request,
+                          "Unexpected broker id, expected " +
+                              std::to_string(context_.settings.node_id) + " or empty");
+        if (settings > 0)
+            return refuse(type, name, ErrorCode::invalid_request,
+                          "Cannot update the broker's settings dynamically: they come from its "
+                          "configuration file");
+        return refuse(type, name, ErrorCode::none, {});
+    }
+    if (!is(ConfigResource::topic))
+        return refuse(type, name, ErrorCode::invalid_request,
+                      "Unsupported resource type: only topics (2) have settings to change here");
+    if (topics::topic_name_problem(name) != nullptr)
+        return refuse(type, name, ErrorCode::invalid_topic_exception, "Topic name is invalid");
+    topics::Registry& registry = context_.topics.registry;
+    const topics::Topic* topic = registry.find(name);
+    if (topic == nullptr)
+        return refuse(type, name, ErrorCode::unknown_topic_or_partition,
+                      "The topic '" + std::string(name) + "' does not exist.");
+    topics::TopicConfig config = topic->config;
+    if (std::string problem = edit(config); !problem.empty())
+        return refuse(type, name, ErrorCode::invalid_config, std::move(problem));
+    ConfigOutcome& outcome = outcomes_.emplace_back();
+    outcome.type = type;
+    outcome.name = name;
+    if (validate_only_) return;
+    // What changes nothing is not written: tools set the same again and again. It may still wait
+    // for the write that made it so.
+    if (config.overrides() == topic->config.overrides()) {
+        last_ = std::max(last_, registry.durable_at(*topic));
+        return;
+    }
+    const auto commit = registry.alter(context_.now, *topic, std::move(config));
+    if (commit) {
+        last_ = std::max(last_, *commit);
+    } else {
+        outcome.error = commit.error() == Error::too_large ? ErrorCode::invalid_config
+                                                           : ErrorCode::kafka_storage_error;
+        outcome.message = std::string("the log: ") + error_text(commit.error());
+    }
+}
+
+void ConfigChanges::finish(Then then) {
+    if (last_ <= context_.log.flushed_commit()) return then(outcomes_);
+    context_.log.flush_soon(context_.now);
+    context_.commits.when(last_, [outcomes = std::move(outcomes_), then = std::move(then)](
+                                     Instant, WallTime, Commits::End end) mutable {
+        if (end == Commits::End::given_up)
+            for (ConfigOutcome& outcome : outcomes)
+                if (outcome.error == ErrorCode::none) {
+                    outcome.error = ErrorCode::kafka_storage_error;
+                    outcome.message = "the log could not write";
+                }
+        then(outcomes);
+    });
+}
+
+}  // namespace leat::api

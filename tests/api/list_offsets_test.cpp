@@ -1,0 +1,64 @@
+#include "sdk/wire/api/02_list_offsets.hpp"
+
+#include "tests/api/fetch_bench.hpp"
+
+using namespace leat;
+using namespace leat::test;
+
+TEST_CASE("list offsets: names and timestamps, per version") {
+    FetchBench bench;
+    bench.append(0, {.timestamp = 1'700'000'000'100});
+    bench.append(0, {.timestamp = 1'700'000'000'300});
+    bench.flush();
+    struct Case {
+        std::int64_t target, offset, timestamp;
+    };
+    for (std::int16_t version = 1; version <= 7; ++version)
+        for (const Case& one :
+             {Case{-1, 2, -1}, Case{-2, 0, -1}, Case{1'700'000'000'200, 1, 1'700'000'000'300},
+              Case{1'700'000'000'301, -1, -1}, Case{0, 0, 1'700'000'000'100},
+              Case{-3, 1, 1'700'000'000'300}}) {
+            CAPTURE(version);
+            CAPTURE(one.target);
+            wire::ListOffsetsRequest::ListOffsetsPartition partition;
+            partition.timestamp = one.target;
+            wire::ListOffsetsRequest::ListOffsetsTopic topic;
+            topic.name = "t";
+            topic.partitions = std::span(&partition, 1);
+            wire::ListOffsetsRequest request;
+            request.topics = std::span(&topic, 1);
+            const auto id = bench.open();
+            bench.send(id, request_frame(request, version));
+            const auto response = bench.answer<wire::ListOffsetsResponse>(id, version);
+            const auto answered = response.topics.front();
+            const auto got = answered.partitions.front();
+            if (one.target == -3 && version < 7) {
+                CHECK(got.error_code == ErrorCode::unsupported_version);
+                continue;
+            }
+            CHECK(got.error_code == ErrorCode::none);
+            CHECK(got.offset == one.offset);
+            CHECK(got.timestamp == one.timestamp);
+            CHECK(got.leader_epoch == -1);
+        }
+}
+
+TEST_CASE("list offsets: the largest timestamp waits for its commit") {
+    FetchBench bench;
+    bench.log.auto_flush = false;
+    bench.append(0, {.timestamp = 1'700'000'000'100});
+    wire::ListOffsetsRequest::ListOffsetsPartition partition;
+    partition.timestamp = -3;
+    wire::ListOffsetsRequest::ListOffsetsTopic topic;
+    topic.name = "t";
+    topic.partitions = std::span(&partition, 1);
+    wire::ListOffsetsRequest request;
+    request.topics = std::span(&topic, 1);
+    const auto id = bench.open();
+    bench.send(id, request_frame(request, 7));
+    CHECK(bench.take(id).empty());
+    bench.flush();
+    const auto response = bench.answer<wire::ListOffsetsResponse>(id, 7);
+    const auto answered = response.topics.front();
+    CHECK(answered.partitions.front().offset == 0);
+}
