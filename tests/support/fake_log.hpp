@@ -12,7 +12,7 @@
 
 namespace leat::test {
 
-class FakeLog final : public log::Log {
+class FakeLog : public log::Log {
 public:
     // -- the test's handles -----------------------------------------------------------------------
     bool auto_flush = true;  ///< every group is durable as soon as on_storage is called
