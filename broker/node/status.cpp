@@ -30,6 +30,7 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .count("written_footer_bytes_total", counters.written_footer)
         .count("written_checkpoint_bytes_total", counters.written_checkpoint)
         .count("written_other_bytes_total", counters.written_other)
+        .count("written_zeros_bytes_total", counters.written_zeros)
         .count("read_bytes_total", counters.read)
         .count("read_at_open_bytes", counters.read_at_open)
         .count("commits_total", counters.commits)
@@ -39,6 +40,61 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .count("expired_records_total", counters.expired_records)
         .count("append_rejected_full_total", counters.append_rejected_full)
         .end_object();
+}
+
+const char* text_of(log::LossReason reason) {
+    switch (reason) {
+        case log::LossReason::no_room:
+            return "dropped for room";
+        case log::LossReason::expired:
+            return "expired undelivered";
+        case log::LossReason::cut:
+            return "cut, acknowledgement unknown";
+        case log::LossReason::damaged:
+            return "damaged";
+        case log::LossReason::raised:
+            return "raised";
+    }
+    return "unknown";
+}
+
+void write_losses(Json& json, const std::vector<log::Loss>& losses) {
+    json.array("losses");
+    std::uint64_t id = 0;  // as metrics two entries of one reason need different labels
+    for (const log::Loss& loss : losses)
+        json.object()
+            .count("id", id++)
+            .text("reason", text_of(loss.reason))
+            .number("from", loss.from)
+            .number("to", loss.to)
+            .count("records", loss.records)
+            .count("bytes", loss.bytes)
+            .count("events", loss.events)
+            .count("first_age_ms", loss.first_age_ms)
+            .count("last_age_ms", loss.last_age_ms)
+            .number("wall_ms", loss.wall_ms)
+            .end_object();
+    json.end_array();
+}
+
+/// The counts add up to log_end: "balanced" says so.
+void write_books(Json& json, const log::Books& books) {
+    const auto freed = [&](log::Freed how) {
+        return books.freed[static_cast<std::size_t>(how)].records;
+    };
+    std::uint64_t lost = 0;
+    for (const log::Loss& loss : books.losses) lost += loss.records;
+    json.object("books")
+        .count("kept_delivered", books.kept_delivered)
+        .count("kept_buffered", books.kept_buffered)
+        .count("freed_delivered", freed(log::Freed::delivered))
+        .count("expired", freed(log::Freed::expired))
+        .count("deleted", freed(log::Freed::deleted))
+        .count("superseded", freed(log::Freed::superseded))
+        .count("lost", lost)
+        .truth("balanced", books.balanced());
+    write_losses(json, books.losses);
+    json.end_object();
 }
 
 const char* text_of(uplink::LinkState state) {
@@ -87,6 +143,9 @@ std::string NodeImpl::status_json(Instant now) const {
         .number("node_id", config_.node_id)
         .truth("stopping", stopping_);
     write_log(json, log_->status(), log_->counters());
+    json.object("ledger").count("lost_records_total", log_->counters().lost_records);
+    write_losses(json, log_->books(log::no_stream).losses);  // of no one partition: cuts
+    json.end_object();
 
     json.array("topics");
     for (const auto& [name, topic] : topics_.registry.all()) {
@@ -101,8 +160,9 @@ std::string NodeImpl::status_json(Instant now) const {
                 .number("log_end", state->log_end)
                 .number("uplinked_offset",
                         uplink_ ? uplink_->uplinked_offset(topic->partitions[i]) : state->flushed)
-                .number("bytes", state->bytes)
-                .end_object();
+                .number("bytes", state->bytes);
+            write_books(json, log_->books(topic->partitions[i]));
+            json.end_object();
         }
         json.end_array().end_object();
     }

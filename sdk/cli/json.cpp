@@ -282,4 +282,39 @@ std::optional<std::string> status_for_people(const std::string& text) {
     return to;
 }
 
+std::optional<std::string> ledger_for_people(const std::string& text) {
+    const Json status = Json::parse(text, nullptr, false);
+    if (!status.is_object()) return std::nullopt;
+    std::string to;
+    double lost = 0, cuts = 0;
+    bool balanced = true;
+    const auto each = [](const Json& parent, const char* name, const auto& visit) {
+        const Json* list = member(parent, name);
+        if (list == nullptr || !list->is_array()) return;
+        for (const Json& item : *list)
+            if (item.is_object()) visit(item);
+    };
+    each(status, "topics", [&](const Json& topic) {
+        each(topic, "partitions", [&](const Json& partition) {
+            const Json* books = member(partition, "books");
+            if (books == nullptr || !books->is_object()) return;
+            lost += number(*books, "lost");
+            const Json* sum = member(*books, "balanced");
+            balanced = balanced && sum != nullptr && *sum == true;
+            each(*books, "losses", [&](const Json& loss) {
+                add_line(to, "%s-%.0f  offsets %.0f to %.0f, %.0f records, %s: %s",
+                         words(topic, "name").c_str(), number(partition, "partition"),
+                         number(loss, "from"), number(loss, "to") - 1, number(loss, "records"),
+                         size_text(number(loss, "bytes")).c_str(), words(loss, "reason").c_str());
+            });
+        });
+    });
+    if (const Json* ledger = member(status, "ledger"))
+        each(*ledger, "losses", [&](const Json& loss) { cuts += number(loss, "events"); });
+    if (cuts > 0) add_line(to, "%.0f unclean stops: what nobody acknowledged was cut", cuts);
+    add_line(to, "%.0f records lost; the books %s", lost,
+             balanced ? "add up" : "DO NOT ADD UP: please report this");
+    return to;
+}
+
 }  // namespace leat::cli

@@ -31,7 +31,9 @@ std::string json_of(const ProduceSummary& summary);
 
 /// The status document for people. Nothing: `text` is not a JSON object.
 std::optional<std::string> status_for_people(const std::string& text);
-/// The same on one line. Nothing: as above.
+/// Only what was lost, one entry a line, and whether the books add up. Nothing: as above.
+std::optional<std::string> ledger_for_people(const std::string& text);
+/// The status document on one line. Nothing: as above.
 std::optional<std::string> status_line(const std::string& text);
 
 }  // namespace leat::cli

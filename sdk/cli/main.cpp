@@ -21,6 +21,7 @@ static Exit run(const Options& options) {
         case Command::consume:
             return consume(options);
         case Command::status:
+        case Command::ledger:
             return show_status(options);
         case Command::none:
             break;

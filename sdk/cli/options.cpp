@@ -17,6 +17,7 @@ const char* const footer =
     "  echo 'boiler:81.5' | leat produce temperature -K :\n"
     "  leat consume temperature --from-beginning --json\n"
     "  leat consume temperature --time -15m --follow\n"
+    "  leat consume temperature --group dashboards --follow\n"
     "  leat status 127.0.0.1:9092\n"
     "\n"
     "LEAT_BOOTSTRAP may hold the server's address.";
@@ -101,6 +102,11 @@ void add_consume(CLI::App& app, Options& options) {
     start->add_option("--time", options.time,
                       "2024-05-01T12:00:00Z, milliseconds, or -15m before now");
     start->require_option(0, 1);
+    consume->add_option("-g,--group", options.group,
+                        "read as a member of this group, from its committed offsets")
+        ->excludes("--partition")
+        ->excludes("--offset")
+        ->excludes("--time");
     consume->add_flag("-f,--follow", options.follow, "wait for more at the end");
     consume->add_option("-n,--count", options.count_max, "stop after so many records");
     consume->add_option("-K,--key-separator", options.key_separator,
@@ -118,6 +124,13 @@ void add_status(CLI::App& app, Options& options) {
     status->add_option("--http", options.http,
                        "its status address (default: the broker's host, port + 1)");
     status->callback([&] { options.command = Command::status; });
+
+    CLI::App* ledger = app.add_subcommand("ledger", "what a leatd gateway had to drop, and why");
+    ledger->add_option("BROKER", options.topics, "HOST:PORT of the broker (default: --bootstrap)")
+        ->expected(0, 1);
+    ledger->add_option("--http", options.http,
+                       "its status address (default: the broker's host, port + 1)");
+    ledger->callback([&] { options.command = Command::ledger; });
 }
 
 }  // namespace

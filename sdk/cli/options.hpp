@@ -27,6 +27,7 @@ enum class Command : std::uint8_t {
     produce,
     consume,
     status,
+    ledger,
 };
 
 struct Options {
@@ -62,6 +63,7 @@ struct Options {
     std::string time;                    ///< see parse_time
     bool follow = false;
     std::uint64_t count_max = 0;  ///< 0: no bound
+    std::string group;            ///< empty: no group
     bool with_headers = false;
     bool read_committed = false;
 

@@ -32,7 +32,9 @@ Exit show_status(const Options& options) {
                  std::to_string(answer->status));
         return Exit::failed;
     }
-    const auto text = options.json ? status_line(answer->body) : status_for_people(answer->body);
+    const auto text = options.json                         ? status_line(answer->body)
+                      : options.command == Command::ledger ? ledger_for_people(answer->body)
+                                                           : status_for_people(answer->body);
     if (!text) {
         complain("http://" + cluster::text_of(at) + "/status is not leatd's");
         return Exit::failed;

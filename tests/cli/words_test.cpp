@@ -114,3 +114,21 @@ TEST_CASE("status: people see what is held and what waits; other documents are r
     CHECK(status_for_people("{}"));
     CHECK(*status_line("{ \"a\": 1 }") == "{\"a\":1}");
 }
+
+TEST_CASE("ledger: entries, unclean stops and whether the books add up; other documents are refused") {
+    const std::string books =
+        R"({"ledger":{"losses":[{"id":0,"reason":"cut, acknowledgement unknown","events":2}]},"topics":[{"name":"pumps","partitions":[)"
+        R"({"partition":3,"books":{"lost":30,"balanced":true,"losses":[{"id":0,"reason":"dropped for room","from":10,"to":40,"records":30,"bytes":2048}]}}]}]})";
+    const auto text = ledger_for_people(books);
+    REQUIRE(text);
+    for (const char* part : {"pumps-3  offsets 10 to 39, 30 records, 2.0 KiB: dropped for room",
+                             "2 unclean stops", "30 records lost; the books add up"}) {
+        INFO(*text, part);
+        CHECK(text->find(part) != std::string::npos);
+    }
+    std::string wrong = books;
+    wrong.replace(wrong.find("true"), 4, "false");
+    CHECK(ledger_for_people(wrong)->find("DO NOT ADD UP") != std::string::npos);
+    CHECK(!ledger_for_people("<html>"));
+    CHECK(ledger_for_people("{}"));
+}
