@@ -37,8 +37,7 @@ extern "C" [[noreturn]] void run() {
     Sample next{.run = run_id};
     std::uint32_t due_ms = 0;
     for (;;) {
-        const auto now_ms =
-            static_cast<std::uint32_t>(ticks.monotonic().time_since_epoch().count());
+        const std::uint32_t now_ms = ticks.uptime_ms();
         if (now_ms - due_ms < 0x80000000) {
             due_ms += sample_ms;
             next.uptime_ms = now_ms;

@@ -22,7 +22,7 @@ void on_uart0();
 
 /// A fault, or an interrupt that nobody asked for: start again. The gateway recognises what it has
 /// already.
-[[noreturn]] void on_fault() {
+[[noreturn, gnu::noinline]] void on_fault() {
     board::reg(0xE000ED0C) = 0x05FA0004;  // AIRCR: system reset
     for (;;) {
     }

@@ -34,10 +34,15 @@ void Accumulator::add_buffers(std::span<Buffer> buffers, MutableBytes memory) {
         buffer.memory = memory.first(size);
         memory = memory.subspan(size);
         buffer.size_class = found;
-        buffer.next = classes_[found].free;
-        classes_[found].free = &buffer;
-        ++free_count_;
+        give_back(buffer);
     }
+}
+
+void Accumulator::give_back(Buffer& buffer) {
+    Class& its = classes_[classes_max > 1 ? buffer.size_class : 0];
+    buffer.next = its.free;
+    its.free = &buffer;
+    ++free_count_;
 }
 
 // ---- records in
@@ -74,7 +79,7 @@ Result<std::uint64_t> Accumulator::append(std::uint16_t slot, Instant now,
     Buffer* buffer = s.last;
     if (buffer == nullptr || !buffer->open || !put(*buffer, record)) {
         if (buffer != nullptr && buffer->open) {
-            s.want_bytes = config_.batch_bytes;
+            if constexpr (classes_max > 1) s.want_bytes = config_.batch_bytes;
             close(*buffer);
             wake(slot);
         }
@@ -83,10 +88,10 @@ Result<std::uint64_t> Accumulator::append(std::uint16_t slot, Instant now,
             return fail(Error::too_large);
         buffer = begin(s, now, bytes);
         if (buffer == nullptr) return fail(Error::full);
-        buffer->slot = slot;
         (void)put(*buffer, record);
     }
-    if (!buffer->linger.is_linked() && buffer == s.untaken) wake(slot);
+    if (buffer == s.untaken && !(profile.lingers && buffer->linger.is_linked())) wake(slot);
+    if constexpr (!profile.numbers_records) return 0;
     return s.record_count++;
 }
 
@@ -94,26 +99,28 @@ Accumulator::Buffer* Accumulator::begin(Slot& s, Instant now, std::size_t bytes)
     Buffer* found = allocate(bytes, s.want_bytes);
     if (found == nullptr) return nullptr;
     Buffer& buffer = *found;
-    buffer.first_record = s.record_count;
-    buffer.created = now;
+    if constexpr (profile.numbers_records) buffer.first_record = s.record_count;
+    if constexpr (profile.expires) buffer.created = now;
     buffer.used = 0;
     buffer.record_count = 0;
-    buffer.attributes = 0;
+    if constexpr (profile.compresses) buffer.attributes = 0;
     buffer.next = nullptr;
     buffer.open = true;
     (s.last != nullptr ? s.last->next : s.first) = &buffer;
     s.last = &buffer;
     if (s.untaken == nullptr) s.untaken = &buffer;
     ++unsettled_;
-    buffer.linger.queue = s.queue;
-    if (config_.linger.count() > 0) lingers_.insert(buffer.linger, now + config_.linger);
+    if constexpr (profile.lingers) {
+        buffer.linger.queue = s.queue;
+        if (config_.linger.count() > 0) lingers_.insert(buffer.linger, now + config_.linger);
+    }
     return &buffer;
 }
 
 /// The smallest free buffer of at least `wanted` bytes, else the largest that holds the record.
 Accumulator::Buffer* Accumulator::allocate(std::size_t bytes, std::size_t wanted) {
     Class* best = nullptr;
-    for (std::uint8_t i = 0; i < class_count_; ++i) {
+    for (std::uint8_t i = 0; i < (classes_max > 1 ? class_count_ : 1); ++i) {
         Class& candidate = classes_[i];
         if (candidate.free == nullptr || candidate.size < bytes) continue;
         best = &candidate;
@@ -129,9 +136,9 @@ Accumulator::Buffer* Accumulator::allocate(std::size_t bytes, std::size_t wanted
 // ---- batches out
 
 void Accumulator::close(Buffer& buffer) {
-    buffer.linger.unlink();
+    if constexpr (profile.lingers) buffer.linger.unlink();
     buffer.open = false;
-    if (compressor_ == nullptr) return;
+    if (!profile.compresses || compressor_ == nullptr) return;
     const ByteView records = ByteView(buffer.memory).first(buffer.used);
     Result<std::size_t> size = compressor_->compress(records, compress_room_);
     if (!size || *size >= records.size()) return;
@@ -144,12 +151,14 @@ void Accumulator::wake(std::uint16_t slot) {
     if (slots_[slot].queue != nullptr) slots_[slot].queue->wake();
 }
 
-void Accumulator::on_deadline(Instant now) {
+void Accumulator::end_lingers(Instant until) {
     // The batch stays open: while the Sender is busy with others it goes on taking records.
-    for (DueLink* link; (link = lingers_.first()) != nullptr && link->due <= now;) {
-        link->unlink();
-        if (link->queue != nullptr) link->queue->wake();
-    }
+    if constexpr (profile.lingers)
+        for (many::DueLink* link; (link = lingers_.first()) != nullptr;) {
+            if (until != never && link->due > until) return;
+            link->unlink();
+            if (link->queue != nullptr) link->queue->wake();
+        }
 }
 
 Peek Accumulator::peek(std::uint16_t slot, Instant now, SourceBatch& out) {
@@ -157,18 +166,19 @@ Peek Accumulator::peek(std::uint16_t slot, Instant now, SourceBatch& out) {
     Buffer* buffer = s.untaken;
     if (buffer == nullptr) return Peek::empty;
     if (buffer->open) {
-        if (buffer->linger.is_linked() && now < buffer->linger.due) return Peek::pending;
-        s.want_bytes = buffer->used;
+        if constexpr (profile.lingers)
+            if (buffer->linger.is_linked() && now < buffer->linger.due) return Peek::pending;
+        if constexpr (classes_max > 1) s.want_bytes = buffer->used;
         close(*buffer);
     }
     out.ticket = ticket_of(*buffer);
     out.records = ByteView(buffer->memory).first(buffer->used);
-    out.attributes = buffer->attributes;
+    if constexpr (profile.compresses) out.attributes = buffer->attributes;
     out.last_offset_delta = buffer->record_count - 1;
     out.base_timestamp = buffer->base_timestamp;
     out.max_timestamp = buffer->max_timestamp;
     out.record_count = buffer->record_count;
-    out.created = buffer->created;
+    if constexpr (profile.expires) out.created = buffer->created;
     return Peek::batch;
 }
 
@@ -182,18 +192,15 @@ void Accumulator::settle(std::uint16_t slot, std::uint64_t ticket, const Outcome
     Slot& s = slots_[slot];
     Buffer* buffer = s.first;
     LEAT_CHECK(buffer != nullptr && buffer != s.untaken && ticket_of(*buffer) == ticket);
-    const DeliveryReport report{.slot = slot,
-                                .first_record = buffer->first_record,
-                                .record_count = buffer->record_count,
-                                .error = outcome.error,
-                                .base_offset = outcome.base_offset,
-                                .log_append_time = outcome.log_append_time};
+    DeliveryReport report{.slot = slot, .record_count = buffer->record_count, .error = outcome.error};
+    if constexpr (profile.numbers_records) {
+        report.first_record = buffer->first_record;
+        report.base_offset = outcome.base_offset;
+        report.log_append_time = outcome.log_append_time;
+    }
     s.first = buffer->next;
     if (s.first == nullptr) s.last = nullptr;
-    Class& size_class = classes_[buffer->size_class];
-    buffer->next = size_class.free;
-    size_class.free = buffer;
-    ++free_count_;
+    give_back(*buffer);
     --unsettled_;
     if (deliveries_ != nullptr) deliveries_->delivered(report);
 }

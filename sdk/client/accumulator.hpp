@@ -57,12 +57,11 @@ public:
         std::int64_t max_timestamp = 0;
         std::uint64_t first_record = 0;
         Instant created{};
-        DueLink linger{};        ///< linked while it waits for more records
+        many::DueLink linger{};  ///< linked while it waits for more records
         Buffer* next = nullptr;  ///< in the free list, or the slot's next younger batch
         std::uint32_t used = 0;  ///< bytes of records
         std::int32_t record_count = 0;
         std::int16_t attributes = 0;  ///< the codec, if it was compressed
-        std::uint16_t slot = 0;
         std::uint8_t size_class = 0;
         bool open = false;  ///< takes records
     };
@@ -98,7 +97,7 @@ public:
     Instant deadline() const { return lingers_.due(); }  ///< the next linger that ends
 
     // tell
-    void on_deadline(Instant now);
+    void on_deadline(Instant now) { end_lingers(now); }
 
     // want
     /// Copies one record in. Returns its number in the slot (see DeliveryReport).
@@ -106,7 +105,7 @@ public:
     /// that long)
     Result<std::uint64_t> append(std::uint16_t slot, Instant now, const wire::RecordInput& record);
     /// All open batches are closed now, without waiting for their linger.
-    void flush(Instant) { on_deadline(never); }
+    void flush(Instant) { end_lingers(never); }
 
     // BatchSource, for the Sender
     Peek peek(std::uint16_t slot, Instant now, SourceBatch& out) override;
@@ -115,14 +114,16 @@ public:
     Instant oldest(std::uint16_t slot) const override;
 
 private:
+    void give_back(Buffer& buffer);
     Buffer* allocate(std::size_t bytes, std::size_t wanted);
     Buffer* begin(Slot& slot, Instant now, std::size_t bytes);
+    void end_lingers(Instant until);
     bool put(Buffer& buffer, const wire::RecordInput& record);
     std::size_t room(const Buffer& buffer) const;
     void close(Buffer& buffer);
     void wake(std::uint16_t slot);
 
-    static constexpr std::size_t classes_max = 4;
+    static constexpr std::size_t classes_max = profile.several_queues ? 4 : 1;
     struct Class {
         Buffer* free = nullptr;
         std::uint32_t size = 0;
@@ -133,7 +134,7 @@ private:
     BatchCompressor* compressor_;
     MutableBytes compress_room_;
     Class classes_[classes_max];
-    DueList lingers_;
+    std::conditional_t<profile.lingers, many::DueList, NoDueList> lingers_{};
     std::uint8_t class_count_ = 0;
     std::uint32_t free_count_ = 0;
     std::uint32_t unsettled_ = 0;

@@ -55,4 +55,8 @@ protected:
     ~BatchSource() = default;
 };
 
+class Accumulator;
+/// What a queue takes its batches from: any source, or (Profile) the one in RAM without a vtable.
+using Source = std::conditional_t<profile.any_source, BatchSource, Accumulator>;
+
 }  // namespace leat::client

@@ -30,7 +30,7 @@ void Connection::on_connected(Instant now) {
     received_ = answered_ = skip_ = 0;
     ready_told_ = false;
     state_ = State::ready;
-    if (!can_negotiate() || handshake_ == nullptr) return;
+    if (!profile.negotiates || handshake_ == nullptr) return;
     state_ = State::handshake;
     in_handshake_ = true;
     run_handshake(handshake_->start(now, *this));
@@ -77,7 +77,9 @@ void Connection::on_written(Instant, std::size_t bytes) {
 }
 
 void Connection::on_deadline(Instant now) {
-    if (deadline() <= now && state_ != State::closing) close(Error::timed_out);
+    if (state_ == State::closing) return;
+    for (const InFlight& request : in_flight_.first(in_flight_count_))
+        if (request.deadline <= now) return close(Error::timed_out);
 }
 
 Instant Connection::deadline() const {
@@ -154,8 +156,10 @@ void Connection::seal_request(Instant now, const RequestOptions& options) {
     request.deadline = now + options.timeout;
     request.context = options.context;
     request.owner = options.owner;
-    request.answer = options.answer;
-    request.written_at = sealed_bytes_;
+    if constexpr (profile.any_acks) {
+        request.answer = options.answer;
+        request.written_at = sealed_bytes_;
+    }
     pieces_sealed_ = pieces_end_;
     next_correlation_ = (next_correlation_ + 1) & 0x7fffffff;
 }
@@ -186,7 +190,7 @@ bool Connection::poll_event(Instant now, Event& out) {
                 return true;
             }
             end_front(out, Event::Kind::failed, why_closed_);
-            if (can_negotiate() && out.owner == owner_handshake) continue;
+            if (profile.negotiates && out.owner == owner_handshake) continue;
             return true;
         }
         if (state_ == State::idle) return false;
@@ -195,7 +199,7 @@ bool Connection::poll_event(Instant now, Event& out) {
             out.kind = Event::Kind::ready;
             return true;
         }
-        if (in_flight_count_ > 0 && in_flight_[0].answer == Answer::none &&
+        if (profile.any_acks && in_flight_count_ > 0 && in_flight_[0].answer == Answer::none &&
             static_cast<std::int32_t>(written_bytes_ - in_flight_[0].written_at) >= 0)
             return end_front(out, Event::Kind::written, Error{});
         const State before = state_;
@@ -223,7 +227,7 @@ bool Connection::next_answer(Instant now, Event& out) {
             static_cast<std::uint32_t>(waited ? front.correlation_id : next_correlation_);
         const bool is_it = id == expected;
         if (length < frame_head - length_size || length > 0x7fffffff || id > expected ||
-            (is_it && (!waited || front.answer == Answer::none))) {
+            (is_it && (!waited || (profile.any_acks && front.answer == Answer::none)))) {
             close(Error::malformed);
             return false;
         }
@@ -242,7 +246,7 @@ bool Connection::next_answer(Instant now, Event& out) {
         }
         end_front(out, Event::Kind::response, Error{});
         out.body = scan.rest();
-        if (!can_negotiate() || out.owner != owner_handshake) return true;
+        if (!profile.negotiates || out.owner != owner_handshake) return true;
         in_handshake_ = true;
         if (run_handshake(handshake_->on_response(now, *this, out))) return false;
     }

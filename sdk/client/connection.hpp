@@ -29,10 +29,6 @@ namespace leat::client {
 
 class Connection;
 
-/// A Connection may be given a Handshake. The build decides (produce_codec.hpp); where it may not,
-/// link-time optimisation drops what would serve one.
-bool can_negotiate();
-
 /// Who asked, so that the driver hands each event to the right object. The numbers are the driver's
 /// own.
 using Owner = std::uint8_t;
@@ -95,7 +91,7 @@ public:
         std::uint32_t written_at = 0;  ///< the count of bytes written when its last one is
         std::int16_t api_key = 0;
         std::int8_t api_version = 0;
-        std::uint8_t response_header = 4;
+        std::uint8_t response_header = 0;
         Owner owner = 0;
         Answer answer{};
     };
@@ -119,7 +115,7 @@ public:
     /// What to speak: from the handshake, or `pinned` without one. -1: the peer does not know this
     /// API.
     std::int16_t version(wire::ApiKey key, std::int16_t pinned) const {
-        return can_negotiate() && handshake_ ? handshake_->version(key) : pinned;
+        return profile.negotiates && handshake_ ? handshake_->version(key) : pinned;
     }
     std::string_view client_id() const { return client_id_; }
     std::size_t in_flight_count() const { return in_flight_count_; }

@@ -1,6 +1,6 @@
 #include "sdk/client/due_list.hpp"
 
-namespace leat::client {
+namespace leat::client::many {
 
 void DueLink::unlink() {
     if (after == nullptr) return;
@@ -20,4 +20,4 @@ void DueList::insert(DueLink& link, Instant due) {
     place->after = &link;
 }
 
-}  // namespace leat::client
+}  // namespace leat::client::many

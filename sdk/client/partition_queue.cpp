@@ -1,5 +1,6 @@
 #include "sdk/client/partition_queue.hpp"
 
+#include "sdk/client/accumulator.hpp"
 #include "sdk/client/sender.hpp"
 #include "sdk/wire/record_batch.hpp"
 
@@ -11,11 +12,12 @@ using State = TakenBatch::State;
 constexpr std::int16_t epoch_max = 32767;
 }  // namespace
 
-PartitionQueue::PartitionQueue(std::string_view topic, std::int32_t partition, BatchSource& source,
+PartitionQueue::PartitionQueue(std::string_view topic, std::int32_t partition, Source& source,
                                std::uint16_t slot, std::span<TakenBatch> window)
     : topic_(topic), source_(source), window_(window), partition_(partition), slot_(slot) {
     LEAT_CHECK(!window.empty() && window.size() <= in_flight_max);
-    ready_.queue = retry_.queue = expiry_.queue = this;
+    ready_.queue = retry_.queue = this;
+    if constexpr (profile.expires) expiry_.queue = this;
 }
 
 void PartitionQueue::wake() {
@@ -40,7 +42,7 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
             return Next::blocked;  // sent now, it would arrive behind its successor
         }
     }
-    if (identity != nullptr) {
+    if (!profile.any_acks || identity != nullptr) {
         if (needs_bump_ && !doubtful) {
             if (in_flight_ > 0) return Next::blocked;
             if (!bump(*identity)) return Next::needs_producer_id;
@@ -58,7 +60,7 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
     const Peek peek = take_next(now);
     if (peek != Peek::batch) return peek == Peek::pending ? Next::pending : Next::empty;
     TakenBatch& batch = at(count_ - 1u);
-    if (identity != nullptr) {
+    if (!profile.any_acks || identity != nullptr) {
         batch.base_sequence = state_.next_sequence;
         state_.next_sequence = wire::next_sequence(state_.next_sequence, batch.source.record_count);
     }
@@ -69,7 +71,7 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
 /// The source's next batch into the window, which has room.
 Peek PartitionQueue::take_next(Instant now) {
     TakenBatch& batch = at(count_);
-    batch.source = {};
+    if constexpr (profile.any_source) batch.source = {};
     const Peek peek = source_.peek(slot_, now, batch.source);
     if (peek != Peek::batch) return peek;
     source_.take(slot_, batch.source.ticket);
@@ -128,7 +130,7 @@ PartitionQueue::Verdict PartitionQueue::on_answer(TakenBatch& batch, const Outco
         case ErrorCode::out_of_order_sequence_number:
         case ErrorCode::unknown_producer_id:
         case ErrorCode::invalid_producer_epoch: {
-            if (batch.base_sequence < 0) break;
+            if (profile.any_acks && batch.base_sequence < 0) break;
             batch.doubtful = false;
             // Behind a batch that has to be sent again this is what was to be expected. In front,
             // sending it again cannot help: the broker waits for a sequence that we do not have any
@@ -145,10 +147,11 @@ PartitionQueue::Verdict PartitionQueue::on_answer(TakenBatch& batch, const Outco
             batch.doubtful = true;
             return Verdict::retry;
         default:
-            if (wire::stale_metadata(outcome.error)) return Verdict::retry_new_leader;
+            if (profile.several_queues && wire::stale_metadata(outcome.error))
+                return Verdict::retry_new_leader;
             if (wire::retriable(outcome.error)) return Verdict::retry;
     }
-    if (batch.base_sequence >= 0) needs_bump_ = true;
+    if (!profile.any_acks || batch.base_sequence >= 0) needs_bump_ = true;
     settle(batch, outcome);
     return Verdict::done;
 }
@@ -169,7 +172,7 @@ void PartitionQueue::settle_front() {
 }
 
 Instant PartitionQueue::expire(Instant now, milliseconds delivery_timeout) {
-    if (delivery_timeout.count() == 0) return never;
+    if (!profile.expires || delivery_timeout.count() == 0) return never;
     for (;;) {
         Instant begun = count_ > 0 ? at(0).source.created : source_.oldest(slot_);
         // In flight: the answer or the request's own time-out comes first.

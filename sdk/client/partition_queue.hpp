@@ -52,7 +52,7 @@ struct ProducerIdentity {
 struct TakenBatch {
     enum class State : std::uint8_t { waiting, in_flight, settled };
     SourceBatch source{};
-    Outcome outcome{};  ///< once settled: kept until all before it are
+    Outcome outcome{.base_offset = 0, .log_append_time = 0};  ///< once settled: kept until all before it are
     PartitionQueue* queue = nullptr;
     TakenBatch* next_in_request = nullptr;
     std::int32_t base_sequence = 0;  ///< -1: not idempotent
@@ -72,7 +72,7 @@ public:
     /// topic   borrowed for the queue's life
     /// slot    the source's own name for this partition
     /// window  1 to in_flight_max entries; its size is the in-flight window
-    PartitionQueue(std::string_view topic, std::int32_t partition, BatchSource& source,
+    PartitionQueue(std::string_view topic, std::int32_t partition, Source& source,
                    std::uint16_t slot, std::span<TakenBatch> window);
     PartitionQueue(const PartitionQueue&) = delete;
     PartitionQueue& operator=(const PartitionQueue&) = delete;
@@ -123,10 +123,12 @@ private:
         i += first_;
         return window_[i < window_.size() ? i : i - window_.size()];
     }
+    bool is_recalled() const { return profile.several_queues && recalled_; }
+    bool is_told() const { return profile.several_queues && told_; }
     Peek take_next(Instant now);
 
     std::string_view topic_;
-    BatchSource& source_;
+    Source& source_;
     std::span<TakenBatch> window_;  // a ring: batches stay where they are until they are settled
     DueLink ready_;                 // in the Sender's ready or told list
     DueLink retry_;                 // in its retry list while a back-off runs

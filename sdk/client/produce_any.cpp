@@ -7,14 +7,13 @@ constexpr std::size_t batches_max = 64;  // the arrays of one request lie on the
 }
 
 std::size_t produce_batches_max() { return batches_max; }
-bool can_negotiate() { return true; }
 
 Status append_produce(Connection& connection, const ProduceHead& head, TakenBatch* first) {
     return append_produce_as<batches_max>(connection, head, head.version, first);
 }
 
-Result<std::int32_t> read_produced(const Event& answer, OnPartition told, void* user) {
-    return read_produced_as(answer.body, answer.api_version, told, user);
+Result<std::int32_t> read_produced(const Event& answer, Produced& to) {
+    return read_produced_as(answer.body, answer.api_version, to);
 }
 
 Status send_init_producer_id(Connection& connection, Instant now, std::int16_t version,

@@ -25,12 +25,29 @@ struct ProduceHead {
 /// bytes (in `connection`'s send memory) and the source's records (borrowed).
 Status append_produce(Connection& connection, const ProduceHead& head, TakenBatch* first);
 
-/// Told for each partition in an answer. `topic` or `topic_id` names it, as the version has it.
-using OnPartition = void (*)(void* user, std::string_view topic, const wire::Uuid& topic_id,
-                             std::int32_t index, const Outcome& outcome);
+/// An answer on its way to the Sender. One class and no callback, so that a device's only call is
+/// inlined.
+struct Produced {
+    Sender& sender;
+    Instant now;
+    TakenBatch* unanswered;
+    /// For each partition. `topic` or `topic_id` names it, as the version has it.
+    void told(std::string_view topic, const wire::Uuid& topic_id, std::int32_t index,
+              const Outcome& outcome);
+};
 /// Returns the answer's throttle time in milliseconds. fails: as wire::decode, and nothing was told
 /// then.
-Result<std::int32_t> read_produced(const Event& answer, OnPartition told, void* user);
+Result<std::int32_t> read_produced(const Event& answer, Produced& to);
+
+/// What the pinned version's answer says: produce_pinned.cpp only.
+struct ProducedAnswer {
+    std::string_view topic;
+    std::int32_t index = 0;
+    Outcome outcome{};
+    std::int32_t throttle_ms = 0;
+};
+/// fails: malformed
+Status read_produced(const Event& answer, ProducedAnswer& out);
 
 struct ProducerIdAnswer {
     std::int32_t throttle_ms = 0;

@@ -82,13 +82,12 @@ Status append_produce_as(Connection& connection, const ProduceHead& head, Versio
 }
 
 template <class Version>
-Result<std::int32_t> read_produced_as(ByteView body, Version version, OnPartition told,
-                                      void* user) {
+Result<std::int32_t> read_produced_as(ByteView body, Version version, Produced& to) {
     Result<wire::ProduceResponse> answer = wire::decode<wire::ProduceResponse>(body, version);
     if (!answer) return fail(answer.error());
     for (const auto& topic : answer->responses)
         for (const auto& partition : topic.partition_responses)
-            told(user, topic.name, topic.topic_id, partition.index,
+            to.told(topic.name, topic.topic_id, partition.index,
                  {partition.error_code, partition.base_offset, partition.log_append_time_ms});
     return answer->throttle_time_ms;
 }

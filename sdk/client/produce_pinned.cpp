@@ -15,7 +15,6 @@
 namespace leat::client {
 
 std::size_t produce_batches_max() { return 1; }
-bool can_negotiate() { return false; }
 
 namespace {
 
@@ -76,16 +75,15 @@ Status append_produce(Connection& connection, const ProduceHead& head, TakenBatc
     return ok();
 }
 
-Result<std::int32_t> read_produced(const Event& answer, OnPartition told, void* user) {
+Status read_produced(const Event& answer, ProducedAnswer& out) {
     Scan scan(answer.body);
     const std::uint32_t topics = scan.uvarint();
-    const std::string_view topic = text_of(scan.compact());
+    out.topic = text_of(scan.compact());
     const std::uint32_t partitions = scan.uvarint();
-    const auto index = static_cast<std::int32_t>(scan.u32());
-    Outcome outcome;
-    outcome.error = static_cast<wire::ErrorCode>(scan.u16());
-    outcome.base_offset = scan.i64();
-    outcome.log_append_time = scan.i64();
+    out.index = static_cast<std::int32_t>(scan.u32());
+    out.outcome.error = static_cast<wire::ErrorCode>(scan.u16());
+    out.outcome.base_offset = scan.i64();
+    out.outcome.log_append_time = scan.i64();
     scan.bytes(8);
     const std::uint32_t errors = scan.uvarint();
     for (std::uint32_t i = errors; i > 1 && !scan.is_bad(); --i) {
@@ -96,14 +94,20 @@ Result<std::int32_t> read_produced(const Event& answer, OnPartition told, void* 
     scan.compact();
     scan.skip_tags();
     scan.skip_tags();
-    const auto throttle_ms = static_cast<std::int32_t>(scan.u32());
+    out.throttle_ms = static_cast<std::int32_t>(scan.u32());
     scan.skip_tags();
     // One topic and one partition were asked for; each count is one more than what it counts.
     // Nothing is told before the last byte has made sense.
     const bool shape = topics == 2 && partitions == 2 && errors > 0;
     if (!shape || scan.is_bad() || !scan.rest().empty()) return fail(Error::malformed);
-    told(user, topic, {}, index, outcome);
-    return throttle_ms;
+    return ok();
+}
+
+Result<std::int32_t> read_produced(const Event& event, Produced& to) {
+    ProducedAnswer answer;
+    if (!read_produced(event, answer)) return fail(Error::malformed);
+    to.told(answer.topic, {}, answer.index, answer.outcome);
+    return answer.throttle_ms;
 }
 
 Status send_init_producer_id(Connection& connection, Instant now, std::int16_t version,

@@ -87,8 +87,9 @@ private:
 std::size_t record_bytes_max(const wire::RecordInput& record) {
     constexpr std::size_t words = 1 + 10 + 5 * length_bytes_max;
     std::size_t size = words + record.key.size() + record.value.size();
-    for (const wire::RecordHeader& header : record.headers)
-        size += 2 * length_bytes_max + header.key.size() + header.value.size();
+    if constexpr (profile.record_headers)
+        for (const wire::RecordHeader& header : record.headers)
+            size += 2 * length_bytes_max + header.key.size() + header.value.size();
     return size;
 }
 
@@ -102,10 +103,15 @@ std::size_t write_record(MutableBytes out, const wire::RecordInput& record,
     body.varint(offset_delta);
     body.bytes(record.key);
     body.bytes(record.value);
-    body.varint(static_cast<std::int64_t>(record.headers.size()));
-    for (const wire::RecordHeader& header : record.headers) {
-        body.bytes(bytes_of(header.key.view()));
-        body.bytes(header.value);
+    if constexpr (profile.record_headers) {
+        body.varint(static_cast<std::int64_t>(record.headers.size()));
+        for (const wire::RecordHeader& header : record.headers) {
+            body.bytes(bytes_of(header.key.view()));
+            body.bytes(header.value);
+        }
+    } else {
+        LEAT_CHECK(record.headers.empty());
+        body.varint(0);
     }
     if (body.used() > out.size()) return 0;
     const std::size_t size = body.used() - length_bytes_max;

@@ -5,6 +5,7 @@
 
 #include <bit>
 
+#include "leat/profile.hpp"
 #include "sdk/base/bytes.hpp"
 #include "sdk/wire/record_batch.hpp"
 

@@ -1,5 +1,6 @@
 #include "sdk/client/sender.hpp"
 
+#include "sdk/client/accumulator.hpp"
 #include "sdk/client/produce_codec.hpp"
 #include "sdk/wire/record_batch.hpp"
 
@@ -28,13 +29,15 @@ Sender::Sender(Connection& connection, ProducerIdentity& identity, const SenderC
                Owner owner, std::uint32_t seed)
     : connection_(connection), identity_(identity), config_(config), jitter_(seed), owner_(owner) {
     LEAT_CHECK(!config.idempotent || config.acks == Acks::all);
-    if (config_.request_batches_max > produce_batches_max())
+    LEAT_CHECK(profile.any_acks || config.idempotent);
+    LEAT_CHECK(profile.expires || config.delivery_timeout.count() == 0);
+    if (profile.several_queues && config_.request_batches_max > produce_batches_max())
         config_.request_batches_max = static_cast<std::uint16_t>(produce_batches_max());
 }
 
 Instant Sender::deadline() const {
     Instant due = earlier(retry_.due(), expiry_.due());
-    if (paused_until_ != Instant{} && has_ready()) due = earlier(due, paused_until_);
+    if (paused_ && has_ready()) due = earlier(due, paused_until_);
     return due;
 }
 
@@ -43,14 +46,14 @@ Instant Sender::deadline() const {
 void Sender::lend(Instant now, PartitionQueue& queue) {
     LEAT_CHECK(queue.sender_ == nullptr && queue.in_flight_ == 0);
     queue.sender_ = this;
-    queue.recalled_ = false;
+    if constexpr (profile.several_queues) queue.recalled_ = false;
     queue.failures_ = 0;
-    ready_.insert(queue.ready_, Instant{});
+    ready_.insert(queue.ready_);
     watch_expiry(now, queue);
 }
 
 void Sender::recall(PartitionQueue& queue) {
-    LEAT_CHECK(queue.sender_ == this);
+    LEAT_CHECK(profile.several_queues && queue.sender_ == this);
     queue.recalled_ = true;
     queue.ready_.unlink();
     queue.retry_.unlink();
@@ -59,16 +62,17 @@ void Sender::recall(PartitionQueue& queue) {
 }
 
 void Sender::make_ready(PartitionQueue& queue) {
-    if (queue.recalled_ || queue.retry_.is_linked()) return;
-    if (queue.ready_.is_linked() && !queue.told_) return;
-    queue.told_ = false;
-    ready_.insert(queue.ready_, Instant{});
+    if (queue.is_recalled() || queue.retry_.is_linked()) return;
+    if (queue.ready_.is_linked() && !queue.is_told()) return;
+    if constexpr (profile.several_queues) queue.told_ = false;
+    ready_.insert(queue.ready_);
 }
 
 void Sender::tell(PartitionQueue& queue, ErrorCode error) {
+    if constexpr (!profile.several_queues) return;
     queue.tell_error_ = error;
     queue.told_ = true;
-    told_.insert(queue.ready_, Instant{});
+    told_.insert(queue.ready_);
 }
 
 std::optional<SenderEvent> Sender::poll_event() {
@@ -91,22 +95,23 @@ std::optional<SenderEvent> Sender::poll_event() {
 // ---- time
 
 void Sender::on_deadline(Instant now) {
-    while (retry_.due() <= now) {
+    while (retry_.is_due(now)) {
         PartitionQueue& queue = *retry_.first()->queue;
         queue.retry_.unlink();
         make_ready(queue);
     }
-    while (expiry_.due() <= now) {
+    while (profile.expires && expiry_.is_due(now)) {
         PartitionQueue& queue = *expiry_.first()->queue;
         queue.expiry_.unlink();
         watch_expiry(now, queue);
         make_ready(queue);
     }
-    if (paused_until_ <= now) paused_until_ = {};
+    if (paused_until_ <= now) paused_ = false;
     pump(now);
 }
 
 void Sender::watch_expiry(Instant now, PartitionQueue& queue) {
+    if constexpr (!profile.expires) return;
     const Instant due = queue.expire(now, config_.delivery_timeout);
     if (due == never)
         queue.expiry_.unlink();
@@ -115,15 +120,17 @@ void Sender::watch_expiry(Instant now, PartitionQueue& queue) {
 }
 
 void Sender::retry_later(Instant now, PartitionQueue& queue) {
-    if (queue.retry_.is_linked() || queue.recalled_) return;
+    if (queue.retry_.is_linked() || queue.is_recalled()) return;
     if (queue.failures_ < 0xffff) ++queue.failures_;
     queue.ready_.unlink();
-    queue.told_ = false;
+    if constexpr (profile.several_queues) queue.told_ = false;
     retry_.insert(queue.retry_, now + backoff_delay(config_.retry, queue.failures_, jitter_));
 }
 
 void Sender::pause(Instant now, milliseconds time) {
-    if (time.count() > 0) paused_until_ = now + time;
+    if (time.count() <= 0) return;
+    paused_ = true;
+    paused_until_ = now + time;
 }
 
 // ---- requests
@@ -131,13 +138,13 @@ void Sender::pause(Instant now, milliseconds time) {
 void Sender::pump(Instant now) {
     // New in the list since the last time: whatever happens to the connection, their batches shall
     // expire.
-    for (DueLink* link = ready_.last(); link != nullptr && !link->queue->expiry_.is_linked();) {
+    for (DueLink* link = profile.expires ? ready_.last() : nullptr; link != nullptr && !link->queue->expiry_.is_linked();) {
         PartitionQueue& queue = *link->queue;
         link = ready_.before(*link);
         watch_expiry(now, queue);
     }
     if (!connection_.is_ready()) return;
-    while (paused_until_ <= now && send_one(now)) {
+    while (!paused_ && send_one(now)) {
     }
 }
 
@@ -164,22 +171,24 @@ TakenBatch* Sender::pick(Instant now) {
     std::size_t bytes = 0;
     std::uint16_t count = 0;
     DueLink* const last = ready_.last();
-    for (DueLink* link = ready_.first(); link != nullptr && count < config_.request_batches_max;) {
+    for (DueLink* link = ready_.first(); link != nullptr && (!profile.several_queues || count < config_.request_batches_max);) {
         PartitionQueue& queue = *link->queue;
         const std::size_t head = head_bytes(queue);
-        if (room < head || pieces < 3 || bytes >= config_.request_bytes_max) break;
+        if (room < head || pieces < 3 || 
+            (profile.several_queues && bytes >= config_.request_bytes_max))
+            break;
         TakenBatch* batch = nullptr;
-        const auto next = queue.next(now, config_.idempotent ? &identity_ : nullptr, batch);
+        const auto next = queue.next(now, !profile.any_acks || config_.idempotent ? &identity_ : nullptr, batch);
         if (next == PartitionQueue::Next::needs_producer_id) {
             ask_producer_id(now);
             break;
         }
         const bool was_last = link == last;
         if (next == PartitionQueue::Next::batch) {
-            ready_.insert(queue.ready_, Instant{});  // to the back: others come first next time
+            ready_.insert(queue.ready_);  // to the back: others come first next time
             queue.mark_sent(*batch);
             TakenBatch** place = &first;
-            if (produce_batches_max() > 1) {  // beside its topic's others
+            if (profile.several_queues) {  // beside its topic's others
                 const std::string_view topic = queue.topic();
                 while (*place != nullptr && (*place)->queue->topic() != topic)
                     place = &(*place)->next_in_request;
@@ -188,7 +197,7 @@ TakenBatch* Sender::pick(Instant now) {
             }
             batch->next_in_request = *place;
             *place = batch;
-            if (produce_batches_max() == 1) break;
+            if (!profile.several_queues) break;
             room -= head;
             pieces -= 2;
             bytes += batch->source.records.size();
@@ -205,7 +214,7 @@ TakenBatch* Sender::pick(Instant now) {
 void Sender::write_request(Instant now, TakenBatch* first) {
     const std::int16_t version = connection_.version(wire::ApiKey::produce, produce_pinned);
     RequestOptions options{.owner = owner_, .context = first, .timeout = config_.request_timeout};
-    if (config_.acks == Acks::none) options.answer = Answer::none;
+    if (profile.any_acks && config_.acks == Acks::none) options.answer = Answer::none;
     const ProduceHead head{version, static_cast<std::int16_t>(config_.acks),
                            static_cast<std::int32_t>(config_.request_timeout.count())};
     ++unanswered_;
@@ -243,6 +252,7 @@ void Sender::on_event(Instant now, const Event& event) {
                 on_produced(now, event);
             break;
         case Event::Kind::written: {
+            if constexpr (!profile.any_acks) break;
             auto* batch = static_cast<TakenBatch*>(event.context);
             --unanswered_;
             while (batch != nullptr) {
@@ -263,7 +273,7 @@ void Sender::on_event(Instant now, const Event& event) {
             break;
         case Event::Kind::closed:
         case Event::Kind::ready:
-            paused_until_ = {};
+            paused_ = false;
     }
     pump(now);
 }
@@ -290,26 +300,20 @@ void Sender::on_producer_id(Instant now, const Event& event) {
 }
 
 void Sender::on_produced(Instant now, const Event& event) {
-    struct Told {
-        Sender* sender;
-        Instant now;
-        TakenBatch* unanswered;
-    } told{this, now, static_cast<TakenBatch*>(event.context)};
-    Result<std::int32_t> throttled = read_produced(
-        event,
-        [](void* user, std::string_view topic, const wire::Uuid& id, std::int32_t partition,
-           const Outcome& outcome) {
-            auto& answer = *static_cast<Told*>(user);
-            TakenBatch* batch = take_from(answer.unanswered, topic, id, partition);
-            if (batch != nullptr) answer.sender->on_outcome(answer.now, *batch, outcome);
-        },
-        &told);
+    Produced told{*this, now, static_cast<TakenBatch*>(event.context)};
+    Result<std::int32_t> throttled = read_produced(event, told);
     if (throttled) pause(now, milliseconds{*throttled});
     // What an answer leaves out, or an answer that makes no sense, tells nothing about our batches.
     if (told.unanswered != nullptr)
         on_lost(now, told.unanswered, true);
     else
         --unanswered_;
+}
+
+void Produced::told(std::string_view topic, const wire::Uuid& id, std::int32_t partition,
+                    const Outcome& outcome) {
+    TakenBatch* batch = take_from(unanswered, topic, id, partition);
+    if (batch != nullptr) sender.on_outcome(now, *batch, outcome);
 }
 
 void Sender::on_lost(Instant now, TakenBatch* batch, bool and_wait) {
@@ -329,7 +333,7 @@ void Sender::on_outcome(Instant now, TakenBatch& batch, const Outcome& outcome) 
     const auto verdict = queue.on_answer(batch, outcome);
     if (verdict != PartitionQueue::Verdict::done) {
         retry_later(now, queue);
-        if (verdict == PartitionQueue::Verdict::retry_new_leader && !queue.recalled_)
+        if (verdict == PartitionQueue::Verdict::retry_new_leader && !queue.is_recalled())
             tell(queue, outcome.error);
     } else if (outcome.error == ErrorCode::none) {
         queue.failures_ = 0;
@@ -338,7 +342,7 @@ void Sender::on_outcome(Instant now, TakenBatch& batch, const Outcome& outcome) 
 }
 
 void Sender::after_answer(Instant now, PartitionQueue& queue) {
-    if (queue.recalled_) {
+    if (queue.is_recalled()) {
         if (queue.in_flight_ == 0) tell(queue, ErrorCode::none);
         return;
     }

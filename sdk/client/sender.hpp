@@ -25,7 +25,7 @@ struct SenderConfig {
     /// From SourceBatch::created to giving up with REQUEST_TIMED_OUT. A batch in flight is given up
     /// only when its answer is known or its request timed out, so the bound is this plus
     /// request_timeout. zero: never.
-    milliseconds delivery_timeout{120000};
+    milliseconds delivery_timeout{profile.expires ? 120000 : 0};
     BackoffConfig retry{};
     std::uint32_t request_bytes_max =
         1024 * 1024;  ///< a request that has reached this takes no further batch
@@ -80,6 +80,7 @@ public:
 
 private:
     friend class PartitionQueue;
+    friend struct Produced;
 
     void make_ready(PartitionQueue& queue);
     bool send_one(Instant now);
@@ -104,7 +105,8 @@ private:
     DueList told_;
     DueList retry_;
     DueList expiry_;
-    Instant paused_until_{};  // throttled, or InitProducerId was refused
+    Instant paused_until_{};
+    bool paused_ = false;  // throttled, or InitProducerId was refused
     Jitter jitter_;
     std::uint16_t unanswered_ = 0;
     std::uint16_t ask_failures_ = 0;

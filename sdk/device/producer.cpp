@@ -24,7 +24,8 @@ Producer::Producer(const Memory& memory, port::Clock& clock, port::Transport& tr
       answer_gap_max_(config.answer_gap_max) {
     accumulator_.add_buffers(memory.buffers, memory.batches);
     accumulator_.attach(0, queue_);
-    sender_.lend(clock.monotonic(), queue_);
+    connect_at_ = clock.monotonic();
+    sender_.lend(connect_at_, queue_);
 }
 
 void Producer::Counts::delivered(const client::DeliveryReport& report) {

@@ -5,7 +5,7 @@
 
 namespace leat::device {
 
-/// `on_tick` runs in the interrupt; the rest in the one thread beside it. 64 bits, so it never
+/// `on_tick` runs in the interrupt; the rest in the one thread beside it. 64 bits, so the wall clock never
 /// wraps.
 class TickClock final : public port::Clock {
 public:
@@ -17,25 +17,32 @@ public:
         if (low_ < before) high_ = high_ + 1;
     }
     Instant monotonic() override {
+        if constexpr (!profile.wide_time) return instant_ms(low_);
+        return instant_ms(ticks());
+    }
+    /// 1970 plus uptime until somebody who knows the time calls set_wall.
+    WallTime wall() override { return wall_ms(ticks() + wall_offset_ms_); }
+    void set_wall(WallTime now) {
+        wall_offset_ms_ = now.time_since_epoch().count() - ticks();
+    }
+
+    /// Milliseconds since the start, modulo 2^32.
+    std::uint32_t uptime_ms() const { return low_; }
+
+private:
+    std::int64_t ticks() const {
         std::uint32_t high, low;
         do {  // an interrupt between the two reads shows in the high half
             high = high_;
             low = low_;
         } while (high != high_);
-        return instant_ms(
-            static_cast<std::int64_t>((static_cast<std::uint64_t>(high) << 32) | low));
-    }
-    /// 1970 plus uptime until somebody who knows the time calls set_wall.
-    WallTime wall() override { return WallTime{monotonic().time_since_epoch() + wall_offset_}; }
-    void set_wall(WallTime now) {
-        wall_offset_ = now.time_since_epoch() - monotonic().time_since_epoch();
+        return static_cast<std::int64_t>((static_cast<std::uint64_t>(high) << 32) | low);
     }
 
-private:
     volatile std::uint32_t low_ = 0;
     volatile std::uint32_t high_ = 0;
     std::uint32_t step_;
-    milliseconds wall_offset_{0};
+    std::int64_t wall_offset_ms_ = 0;
 };
 
 }  // namespace leat::device

@@ -90,35 +90,20 @@ TEST_CASE("pinned: answers are read to the last tag, cut ones are refused at eve
     Bytes body(512);
     body.resize(*wire::encode(response, std::int16_t{9}, body));
 
-    struct Told {
-        int count = 0;
-        std::string topic;
-        std::int32_t index = 0;
-        Outcome outcome{};
-    } told;
-    auto tell = [](void* user, std::string_view name, const wire::Uuid&, std::int32_t index,
-                   const Outcome& outcome) {
-        auto& t = *static_cast<Told*>(user);
-        ++t.count;
-        t.topic = name;
-        t.index = index;
-        t.outcome = outcome;
-    };
     Event event;
     event.body = body;
-    auto throttled = read_produced(event, tell, &told);
-    REQUIRE(throttled);
-    CHECK(*throttled == 1234);
-    CHECK(told.count == 1);
-    CHECK(told.topic == "topic");
-    CHECK(told.index == 7);
-    CHECK(told.outcome.error == wire::ErrorCode::invalid_record);
-    CHECK(told.outcome.base_offset == 0x1122334455667788);
-    CHECK(told.outcome.log_append_time == 99);
+    ProducedAnswer answer;
+    REQUIRE(read_produced(event, answer));
+    CHECK(answer.throttle_ms == 1234);
+    CHECK(answer.topic == "topic");
+    CHECK(answer.index == 7);
+    CHECK(answer.outcome.error == wire::ErrorCode::invalid_record);
+    CHECK(answer.outcome.base_offset == 0x1122334455667788);
+    CHECK(answer.outcome.log_append_time == 99);
     for (std::size_t cut = 0; cut < body.size(); ++cut) {
         const Bytes part(body.begin(), body.begin() + static_cast<std::ptrdiff_t>(cut));
         event.body = part;
-        CHECK(!read_produced(event, tell, &told));
+        CHECK(!read_produced(event, answer));
     }
 }
 

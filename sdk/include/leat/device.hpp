@@ -31,7 +31,7 @@ struct ProducerConfig {
     std::int32_t partition = 0;
     milliseconds linger{0};              ///< wait that long for more records before a batch is sent
     milliseconds request_timeout{5000};  ///< without an answer that long the pipe is taken for dead
-    milliseconds delivery_timeout{120000};  ///< then a batch is given up and counted; zero: never
+    milliseconds delivery_timeout{profile.expires ? 120000 : 0};  ///< then a batch is given up and counted; zero: never
     /// An answer that pauses longer in its middle is taken for the halves of two: a UART knows no
     /// disconnect, and Kafka's answers have no checksum, so another answer's bytes could pass for
     /// the rest of this one's, and acknowledge what was refused.
