@@ -57,8 +57,8 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
     return free >= keep + (opens ? 1 : 0) ? ok() : Status(fail(Error::full));
 }
 
-MutableBytes Arrivals::add(Instant now, FrameType type, StreamId stream, std::uint32_t body,
-                           CommitId& id) {
+MutableBytes Arrivals::add_at(Instant now, Instant came, FrameType type, StreamId stream,
+                              std::uint32_t body, CommitId& id) {
     const auto frame = static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
     if (!open_->empty() && open_->used() + frame > core_.group_bytes_max()) {
         due_now_ = true;
@@ -67,7 +67,7 @@ MutableBytes Arrivals::add(Instant now, FrameType type, StreamId stream, std::ui
     id = core_.next_id++;
     if (writing_ != Writing::nothing) waited_ = true;
     open_growth_ += footer_growth(type, body);
-    return open_->add(type, stream, body, id, now);
+    return open_->add(type, stream, body, id, came);
 }
 
 bool Arrivals::due(Instant now) const {
@@ -77,7 +77,10 @@ bool Arrivals::due(Instant now) const {
 }
 
 Instant Arrivals::deadline(Instant now) const {
-    if (writing_ != Writing::nothing || open_->empty() || stuck_ || core_.read_only) return never;
+    if (writing_ != Writing::nothing) return never;
+    if (core_.read_only) return seal_ == Seal::no ? probe_at_ : never;
+    if (open_->empty() || stuck_) return never;
+    if (zeros_in_the_way(std::uint64_t{position_} + open_->padded())) return never;
     if (due_now_ || open_->used() >= cut_bytes) return now;
     return core_.governor.due(open_->first_came(), now);
 }
@@ -107,11 +110,17 @@ std::size_t Arrivals::fitting(const Group& group, std::uint32_t space) const {
 }
 
 void Arrivals::pump(Instant now) {
-    if (writing_ != Writing::nothing || core_.read_only) return;
+    if (writing_ != Writing::nothing) return;
+    if (core_.read_only) {
+        if (probe_at_ <= now && seal_ == Seal::no) probe(now);
+        return;
+    }
+    // At most one small piece of zeros; when it is done this is called again.
+    if (zeros_in_the_way(std::uint64_t{position_} + open_->padded())) return;
     if (!due(now)) {
         if (seal_ != Seal::wanted || !open_->empty()) return;
         if (segment_ != no_segment && room() < core_.page) {
-            write_footer(now);
+            if (!zeros_in_the_way(core_.segment_bytes)) write_footer(now);
             return;
         }
         if (segment_ == no_segment && !may_open()) {
@@ -142,7 +151,7 @@ bool Arrivals::prepare(Instant now) {
     const bool starts_with_more =
         decode_frame_header(open_->frame(open_->entries().front()).data()).type == FrameType::more;
     if (fits == 0 && segment_ != no_segment && !starts_with_more) {
-        write_footer(now);
+        if (!zeros_in_the_way(core_.segment_bytes)) write_footer(now);
         return false;
     }
     if (fits == 0) fits = 1;  // a lone large batch in a fresh segment
@@ -188,6 +197,8 @@ bool Arrivals::open_segment(Instant now) {
     header_.run = core_.run;
     header_.candidates.assign(core_.segments.promised().begin(), core_.segments.promised().end());
     SegmentEntry& entry = core_.segments[segment];
+    opens_first_life_ = entry.generation == 0;
+    opens_zeroed_to_ = entry.zeroed ? zeroed_ahead_bytes(core_.segment_bytes) : 0;
     entry = {};
     entry.generation = header_.generation;
     entry.place = header_.place;
@@ -281,6 +292,12 @@ void Arrivals::on_write_done(Instant now, std::uint64_t ticket, bool good) {
     if (!good) ++core_.counters.write_errors;
     if (what == Writing::footer) {
         close_segment(good);
+    } else if (probing_ && !good) {
+        probing_ = false;
+        if (header_.segment != no_segment)
+            core_.segments[header_.segment].state = SegmentState::bad;
+        probe_wait_ = std::min(probe_wait_ * 2, probe_wait_max);
+        probe_at_ = now + probe_wait_;
     } else if (good) {
         group_durable(now);
     } else {
@@ -296,6 +313,8 @@ void Arrivals::group_durable(Instant now) {
         place_ = header_.place;
         announced_ = header_.candidates;
         core_.segments.push_ring(segment_);
+        first_life_ = opens_first_life_;
+        zeroed_to_ = opens_zeroed_to_;
         core_.counters.written_other += core_.page;
         index_ = {};
         replay_.reset(index_);
@@ -336,6 +355,12 @@ void Arrivals::group_durable(Instant now) {
     entry.batch_bytes =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(index_.batch_bytes, UINT32_MAX));
     retried_ = false;
+    if (std::exchange(probing_, false)) {
+        core_.read_only = false;
+        probe_wait_ = probe_wait;
+        probe_at_ = never;
+    }
+    usual_bytes_ = (usual_bytes_ * 7 + commit_bytes) / 8;
     part_.clear();
     if (flight_->continues()) {
         const ByteView frame = flight_->frame(flight_->entries().back());
@@ -360,7 +385,7 @@ void Arrivals::group_failed(Instant now) {
         close_segment(false);
     }
     if (retried_) {
-        give_up();
+        give_up(now);
         return;
     }
     retried_ = true;
@@ -373,15 +398,32 @@ void Arrivals::group_failed(Instant now) {
               flight_);  // the failed group is to be written; what came meanwhile waits in *flight_
     if (segment_ == no_segment && !may_open()) {
         std::swap(open_, flight_);
-        give_up();
+        give_up(now);
         return;
     }
     // write_group swaps back: the failed group flies again, the collecting one stays open.
     write_group(now);
 }
 
-void Arrivals::give_up() {
+/// Asks the device with a commit that promises nothing: it opens the next segment, so what the
+/// failed writes may have left of that place is void by its older generation.
+void Arrivals::probe(Instant now) {
+    probe_at_ = now + probe_wait_;
+    if (segment_ != no_segment) close_segment(false);
+    const std::uint32_t next = core_.segments.next_promised();
+    if (!may_open() ||
+        (place_ != 0 && std::find(announced_.begin(), announced_.end(), next) == announced_.end()))
+        return;  // no successor that a restart would find: only a restart helps
+    probing_ = true;
+    flight_is_seal_ = false;
+    write_group(now);
+}
+
+void Arrivals::give_up(Instant now) {
     core_.read_only = true;
+    retried_ = false;
+    part_.clear();
+    probe_at_ = now + probe_wait_;
     const CommitId last = core_.next_id - 1;
     if (last > core_.flushed_id) rolled_back_ = Log::RolledBack{core_.flushed_id, last};
     roll_back(core_);

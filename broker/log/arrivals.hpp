@@ -22,6 +22,14 @@ namespace leat::log {
 enum class Urgency : std::uint8_t { data, fact, upkeep };
 constexpr std::uint32_t segments_kept_free = 4;
 constexpr std::uint32_t segments_kept_for_checkpoint = 1;
+/// How much is zeroed at a time in a segment's first life (zeroing.hpp).
+constexpr std::uint32_t zeroed_ahead_bytes(std::uint32_t segment_bytes) {
+    return segment_bytes / 4 < 128 * 1024 ? segment_bytes / 4 : 128 * 1024;
+}
+/// A fact that is in no hurry rides with the next commit; alone it waits so long.
+constexpr milliseconds lazy_wait{1000};
+/// After two failed writes in a row: when the device is tried again, doubled up to the maximum.
+constexpr milliseconds probe_wait{1000}, probe_wait_max{60'000};
 
 class Arrivals {
 public:
@@ -32,7 +40,14 @@ public:
     /// Adds a frame (room_for said yes); the body is to be filled in before anything else is
     /// called.
     MutableBytes add(Instant now, FrameType type, StreamId stream, std::uint32_t body,
-                     CommitId& id);
+                     CommitId& id) {
+        return add_at(now, now, type, stream, body, id);
+    }
+    /// The same, but it makes no commit due before `came`.
+    MutableBytes add_at(Instant now, Instant came, FrameType type, StreamId stream,
+                        std::uint32_t body, CommitId& id);
+    /// What waits lazily is wanted now.
+    void hasten(Instant now) { open_->hasten(now); }
     /// Nothing is written for a while: the group buffers go back to the heap.
     void give_back_memory();
     void flush_soon() { due_now_ = true; }
@@ -74,6 +89,18 @@ public:
     const RecentCommits& recent() const { return recent_; }
     std::uint64_t bytes_written() const { return bytes_written_; }
 
+    // For zeroing: the open segment was never written before, up to where it is zeroed, and up to
+    // where a write is under way.
+    bool first_life() const { return first_life_; }
+    std::uint32_t zeroed_to() const { return zeroed_to_; }
+    void zeroed(std::uint32_t upto) { zeroed_to_ = std::max(zeroed_to_, upto); }
+    std::uint32_t write_end() const {
+        if (writing_ == Writing::footer) return core_.segment_bytes;
+        const bool flying = writing_ == Writing::group && !opening_;
+        return position_ + (flying ? static_cast<std::uint32_t>(flight_bytes_) : 0);
+    }
+    bool commits_are_small() const { return usual_bytes_ < cut_bytes; }
+
     /// A segment got its footer: the reader keeps the bytes instead of reading them back.
     std::function<void(std::uint32_t segment, ByteView footer)> on_footer;
 
@@ -96,7 +123,13 @@ private:
     void close_segment(bool with_footer);
     void group_durable(Instant now);
     void group_failed(Instant now);
-    void give_up();
+    void give_up(Instant now);
+    void probe(Instant now);
+    /// Zeros are being written where the next write would go.
+    bool zeros_in_the_way(std::uint64_t end) const {
+        return segment_ != no_segment && core_.segments.zeroing == segment_ &&
+               end > core_.segments.zeroing_from;
+    }
 
     Core& core_;
     Group first_, second_;
@@ -111,6 +144,12 @@ private:
     bool retried_ = false;  ///< the group under way failed once already
     bool flight_is_seal_ = false;
     bool stuck_ = false;              ///< no segment to go on in
+    bool probing_ = false;            ///< the write under way only asks whether the device works
+    Instant probe_at_ = never;
+    milliseconds probe_wait_ = probe_wait;
+    bool first_life_ = false, opens_first_life_ = false;
+    std::uint32_t zeroed_to_ = 0, opens_zeroed_to_ = 0;
+    std::uint64_t usual_bytes_ = 0;  ///< of a commit, lately
     std::vector<std::uint8_t> part_;  ///< body of the part that the last durable commit ends with
 
     std::uint32_t segment_ = no_segment;  ///< open; no_segment: the next group opens one

@@ -116,8 +116,13 @@ bool CheckpointWriter::collect(Instant) {
 }
 
 void CheckpointWriter::pump(Instant now) {
-    if (core_.read_only || core_.superblock_broken || writing_ || super_writing_) {
-        if (core_.read_only && !writing_ && !super_writing_ && phase_ != Phase::idle) abandon(now);
+    if (writing_ || super_writing_) return;
+    if (phase_ == Phase::superblock) {
+        if (super_failed_ && now >= retry_at_) write_superblock(now);
+        return;
+    }
+    if (core_.read_only) {
+        if (phase_ != Phase::idle) abandon(now);
         return;
     }
     if (phase_ == Phase::idle) {
@@ -269,17 +274,37 @@ void CheckpointWriter::write_superblock(Instant now) {
 void CheckpointWriter::on_superblock_done(Instant now, std::uint64_t ticket, bool good) {
     if (ticket != super_ticket_ || !super_writing_) return;
     super_writing_ = false;
-    if (!good) {
-        // Which of the two checkpoints a restart will find is not known any more, so both stay, for
-        // ever.
-        ++core_.counters.write_errors;
-        core_.superblock_broken = true;
-        phase_ = Phase::idle;
+    if (good && super_failed_ && !super_verifying_) {
+        // A device that failed may say yes while it holds the old bytes: only what it gives back
+        // counts.
+        const std::size_t size = std::max<std::size_t>(superblock_bytes, core_.geometry.write_size);
+        std::fill_n(super_memory_.data(), size, std::uint8_t{0});
+        super_ticket_ = core_.ticket(Owner::superblock);
+        super_writing_ = super_verifying_ = true;
+        const std::uint64_t at = (core_.super.sequence & 1) * core_.super.slot_bytes;
+        if (!core_.storage.start_read(super_ticket_, at, {super_memory_.data(), size}))
+            on_superblock_done(now, super_ticket_, false);
         return;
     }
+    if (std::exchange(super_verifying_, false)) {
+        const auto found = decode_superblock({super_memory_.data(), superblock_bytes});
+        good = good && found && found->sequence == core_.super.sequence;
+    }
+    if (!good) {
+        // Which of the two checkpoints a restart would find is not known now, so both stay and
+        // nothing is recycled, until the same slot (the other one is known to hold) is written
+        // again.
+        ++core_.counters.write_errors;
+        super_failed_ = true;
+        ++core_.super.sequence;
+        retry_at_ = now + super_wait_;
+        super_wait_ = std::min(super_wait_ * 2, milliseconds(60'000));
+        return;
+    }
+    super_failed_ = false;
+    super_wait_ = milliseconds(1000);
     core_.counters.written_other += superblock_bytes;
     if (phase_ == Phase::superblock) finish();
-    (void)now;
 }
 
 void CheckpointWriter::finish() {

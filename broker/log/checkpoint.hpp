@@ -96,6 +96,9 @@ private:
     AlignedBytes super_memory_;
     Phase phase_ = Phase::idle;
     bool wanted_ = false, writing_ = false, super_writing_ = false;
+    bool super_failed_ = false;     ///< its slot is written again, and read back, until it holds
+    bool super_verifying_ = false;
+    milliseconds super_wait_{1000};
     std::uint64_t ticket_ = 0, super_ticket_ = 0;
     std::uint64_t begun_at_bytes_ = 0;
     Instant retry_at_{Instant::min()};

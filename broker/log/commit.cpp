@@ -79,6 +79,7 @@ MutableBytes Group::add(FrameType type, std::uint32_t stream, std::uint32_t body
     encode_frame_header(header, at);
     std::fill(at + frame_header_bytes + body, at + size, std::uint8_t{0});
     entries_.push_back({used_, id, now});
+    came_ = std::min(came_, now);
     used_ += size;
     if (type == FrameType::append) payload_ += body;
     return {at + frame_header_bytes, body};
@@ -113,6 +114,13 @@ void Group::move_rest(std::size_t first, Group& rest) {
     }
     entries_.resize(first);
     used_ = from;
+    find_came();
+    rest.find_came();
+}
+
+void Group::find_came() {
+    came_ = never;
+    for (const Entry& entry : entries_) came_ = std::min(came_, entry.came);
 }
 
 bool Group::cut_at(std::uint32_t limit, Group& rest) {
@@ -169,6 +177,8 @@ bool Group::cut_at(std::uint32_t limit, Group& rest) {
     encode_frame_header(header, commit() + entry.at);
     entries_.resize(split + 1);
     used_ = limit;
+    find_came();
+    rest.find_came();
     return true;
 }
 
@@ -218,6 +228,7 @@ ByteView Group::finish_opening(CommitHeader header, std::uint32_t salt, ByteView
 
 void Group::clear(std::size_t keep_bytes) {
     entries_.clear();
+    came_ = never;
     used_ = commit_header_bytes;
     payload_ = 0;
     if (memory_.capacity() > keep_bytes) memory_.free();

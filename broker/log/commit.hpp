@@ -80,7 +80,10 @@ public:
     std::uint32_t used() const { return used_; }  ///< commit header and frames
     std::uint32_t padded() const { return static_cast<std::uint32_t>(round_up(used_, page_)); }
     const std::vector<Entry>& entries() const { return entries_; }
-    Instant first_came() const { return entries_.front().came; }
+    Instant first_came() const { return came_; }  ///< of the one that waits longest
+    void hasten(Instant now) {
+        if (!entries_.empty()) came_ = std::min(came_, now);
+    }
     CommitId last_id() const { return entries_.back().id; }
     std::uint32_t payload_bytes() const { return payload_; }  ///< batch bytes
 
@@ -124,7 +127,9 @@ private:
     AlignedBytes memory_;
     std::uint32_t used_ = commit_header_bytes;
     std::uint32_t payload_ = 0;
+    void find_came();
     std::vector<Entry> entries_;
+    Instant came_ = never;
 };
 
 }  // namespace leat::log

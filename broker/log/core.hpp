@@ -62,8 +62,6 @@ struct Core {
     LogCounters counters;
     std::string cut_text;
     bool was_sealed = false, foreign_device = false, read_only = false;
-    bool superblock_broken =
-        false;  ///< a write of it failed: nothing the old checkpoint needs is recycled
 
     CommitId next_id = 1, flushed_id = 0;
     std::uint64_t redo_place =

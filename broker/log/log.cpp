@@ -7,6 +7,7 @@
 #include "broker/log/recovery.hpp"
 #include "broker/log/testing.hpp"
 #include "broker/log/upkeep.hpp"
+#include "broker/log/zeroing.hpp"
 #include "sdk/base/crc32c.hpp"
 
 namespace leat::log {
@@ -57,6 +58,8 @@ public:
             visit(at->first.producer_id, at->second.producer.state);
     }
     Result<CommitId> put_fact(Instant now, FactKind kind, ByteView key, ByteView value) override;
+    Result<CommitId> put_fact_lazily(Instant now, FactKind kind, ByteView key,
+                                     ByteView value) override;
     Result<CommitId> erase_fact(Instant now, FactKind kind, ByteView key) override;
     std::optional<ByteView> find_fact(FactKind kind, ByteView key) const override;
     void for_each_fact(FactKind kind,
@@ -103,7 +106,8 @@ private:
               checkpoints(core, arrivals),
               reader(core, arrivals, std::move(record_times)),
               ledger(core, arrivals),
-              retention(core, arrivals, checkpoints, ledger, reader.footers()) {
+              retention(core, arrivals, checkpoints, ledger, reader.footers()),
+              zeroing(core, arrivals) {
             arrivals.on_footer = [this](std::uint32_t segment, ByteView footer) {
                 reader.footers().put(segment, footer);
             };
@@ -113,11 +117,12 @@ private:
         Reader reader;
         Ledger ledger;
         Retention retention;
+        Zeroing zeroing;
     };
     Status room_for(FrameType type, std::size_t body, Urgency urgency);
     Result<CommitId> offset_frame(Instant now, FrameType type, StreamId id, Offset offset);
     Result<CommitId> write_fact(Instant now, FactKind kind, ByteView key,
-                                std::optional<ByteView> value);
+                                std::optional<ByteView> value, milliseconds may_wait);
     void pump(Instant now);
 
     Core core_;
@@ -161,6 +166,7 @@ void LogImpl::pump(Instant now) {
     parts_->retention.pump(now);
     parts_->checkpoints.pump(now);
     parts_->arrivals.pump(now);
+    if (!closing_) parts_->zeroing.pump();
 }
 
 void LogImpl::on_storage(Instant now) {
@@ -179,7 +185,7 @@ void LogImpl::on_storage(Instant now) {
                 parts_->checkpoints.on_superblock_done(now, done->ticket, good);
                 break;
             case Owner::zeroing:
-                parts_->retention.on_zeroed(good);
+                parts_->zeroing.on_done(good);
                 break;
             case Owner::reads:
                 parts_->reader.on_read_done(done->ticket, good);
@@ -344,9 +350,16 @@ Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest
 }
 
 Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
-                                     std::optional<ByteView> value) {
+                                     std::optional<ByteView> value, milliseconds may_wait) {
     now_ = now;
     if (!parts_ || closing_) return fail(Error::closed);
+    if (core_.read_only) return fail(Error::storage);
+    const Fact* old = core_.facts.find(Facts::key_of(static_cast<std::uint8_t>(kind), key));
+    if (value && old != nullptr && equal(bytes_of(old->value), *value)) {
+        if (may_wait == milliseconds(0) && old->id > core_.flushed_id)
+            parts_->arrivals.hasten(now);
+        return old->id;
+    }
     const std::size_t body = fact_body_bytes + key.size() + (value ? value->size() : 0);
     // All facts live in RAM and in every checkpoint, so they are bounded, each and together.
     if (key.size() > 4096 || body > core_.segment_bytes / 8) return fail(Error::too_large);
@@ -356,7 +369,8 @@ Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
     if (const Status room = room_for(type, body, Urgency::fact); !room) return fail(room.error());
     CommitId commit = 0;
     const MutableBytes into =
-        parts_->arrivals.add(now, type, 0, static_cast<std::uint32_t>(body), commit);
+        parts_->arrivals.add_at(now, now + may_wait, type, 0,
+                                                        static_cast<std::uint32_t>(body), commit);
     encode_fact_body({static_cast<std::uint8_t>(kind), 0, key, value ? *value : ByteView{}}, into);
     core_.facts.put(Facts::key_of(static_cast<std::uint8_t>(kind), key),
                     value ? std::optional<std::string>(std::string(text_of(*value))) : std::nullopt,
@@ -365,10 +379,14 @@ Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
 }
 
 Result<CommitId> LogImpl::put_fact(Instant now, FactKind kind, ByteView key, ByteView value) {
-    return write_fact(now, kind, key, value);
+    return write_fact(now, kind, key, value, milliseconds(0));
+}
+Result<CommitId> LogImpl::put_fact_lazily(Instant now, FactKind kind, ByteView key,
+                                          ByteView value) {
+    return write_fact(now, kind, key, value, lazy_wait);
 }
 Result<CommitId> LogImpl::erase_fact(Instant now, FactKind kind, ByteView key) {
-    return write_fact(now, kind, key, std::nullopt);
+    return write_fact(now, kind, key, std::nullopt, milliseconds(0));
 }
 
 std::optional<ByteView> LogImpl::find_fact(FactKind kind, ByteView key) const {

@@ -160,7 +160,7 @@ struct LogStatus {
     std::int32_t leader_epoch = 0;  ///< rises at every unsealed start
     bool was_sealed = false;        ///< the last run ended with a clean stop
     bool foreign_device = false;    ///< device_identity differs: a copied card
-    bool read_only = false;         ///< two writes in a row failed; appends answer `storage`
+    bool read_only = false;         ///< two writes in a row failed; appends answer `storage` until a try of the device succeeds
     std::uint32_t segment_bytes = 0, segments = 0, segments_free = 0;
     std::uint64_t budget_bytes = 0, used_bytes = 0;
     std::string cut_text;           ///< what recovery cut or quarantined, for the log line; empty: nothing
@@ -209,6 +209,11 @@ public:
     virtual void for_each_producer(StreamId stream, const std::function<void(std::int64_t producer_id, const ProducerState&)>& visit) const = 0;
 
     virtual Result<CommitId> put_fact(Instant now, FactKind kind, ByteView key, ByteView value) = 0;
+    /// For what may be redone (the uplink cursor): makes no commit due, it rides with the next one; alone it
+    /// waits a second at most. A value that is there already is not written again, by neither of the two.
+    virtual Result<CommitId> put_fact_lazily(Instant now, FactKind kind, ByteView key, ByteView value) {
+        return put_fact(now, kind, key, value);
+    }
     virtual Result<CommitId> erase_fact(Instant now, FactKind kind, ByteView key) = 0;
     virtual std::optional<ByteView> find_fact(FactKind kind, ByteView key) const = 0;
     virtual void for_each_fact(FactKind kind, const std::function<void(ByteView key, ByteView value)>& visit) const = 0;

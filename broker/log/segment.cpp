@@ -119,13 +119,6 @@ std::uint32_t SegmentTable::take_promised() {
     return segment;
 }
 
-std::uint32_t SegmentTable::to_be_zeroed() const {
-    for (std::size_t i = 1; i < promised_.size(); ++i)
-        if (entries_[promised_[i]].generation == 0 && !entries_[promised_[i]].zeroed)
-            return promised_[i];
-    return no_segment;
-}
-
 std::uint32_t SegmentTable::take_for_survivors() {
     if (free_.empty()) {
         // The last resort: without a checkpoint nothing is recycled. A promise at the end of the
@@ -136,6 +129,7 @@ std::uint32_t SegmentTable::take_for_survivors() {
         return segment;
     }
     const std::uint32_t segment = free_.front();
+    if (segment == zeroing) return no_segment;
     free_.pop_front();
     return segment;
 }

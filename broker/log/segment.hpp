@@ -51,7 +51,7 @@ struct SegmentEntry {
     std::uint32_t batch_bytes = 0;
     Area area = Area::none;
     SegmentState state = SegmentState::free;
-    bool zeroed = false;  ///< never written, but zeroed ahead of its first use
+    bool zeroed = false;  ///< never written, but its front is zeroed ahead of its first use
 };
 static_assert(sizeof(SegmentEntry) <= 48);
 
@@ -75,10 +75,8 @@ public:
     void top_up_promised();
     std::uint32_t next_promised() const;  ///< the one that take_promised gives; no_segment: none
     std::uint32_t take_promised();
-    /// One that was never written and should be zeroed ahead of use; the very next one is left
-    /// alone, so that nobody has to wait for it. no_segment: none.
-    std::uint32_t to_be_zeroed() const;
-    std::uint32_t zeroing = no_segment;  ///< being zeroed now: not to be opened
+    std::uint32_t zeroing = no_segment;  ///< a part of it is being zeroed: not to be opened
+    std::uint32_t zeroing_from = 0;      ///< ... from here on: not to be written
     std::uint32_t take_for_survivors();  ///< one that is not promised, else the last that is
     void release(std::uint32_t segment);
     /// Sealed and open arrivals, oldest first.

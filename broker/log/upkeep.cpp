@@ -11,31 +11,8 @@ constexpr milliseconds pass_every{1000}, pass_every_short{200};
 constexpr std::uint32_t alive_max = 16, alive_max_short = 64;
 }  // namespace
 
-/// The first write into a reserved block costs a journal commit of the file system; a zeroed one
-/// costs none.
-void Retention::zero_ahead() {
-    if (core_.segments.zeroing != no_segment || arrivals_.place() == 0 ||
-        core_.geometry.erase_size != 0)
-        return;
-    const std::uint32_t segment = core_.segments.to_be_zeroed();
-    if (segment == no_segment) return;
-    const std::uint64_t ticket = core_.ticket(Owner::zeroing);
-    if (!core_.storage.start_erase(ticket, core_.address(segment, 0), core_.segment_bytes)) return;
-    core_.segments.zeroing = segment;
-    core_.counters.written_zeros += core_.segment_bytes;
-}
-
-void Retention::on_zeroed(bool good) {
-    const std::uint32_t segment = std::exchange(core_.segments.zeroing, no_segment);
-    if (segment == no_segment) return;
-    core_.segments[segment].zeroed =
-        true;  // if it failed, it is just not zeroed: that costs wear, no safety
-    if (!good) ++core_.counters.write_errors;
-}
-
 void Retention::pump(Instant now) {
     if (core_.read_only) return;
-    zero_ahead();
     if (!scanning_) {
         const bool raised = raised_id_ != 0 && raised_id_ <= core_.flushed_id;
         if (now < wake_at_ && !raised) return;

@@ -28,12 +28,10 @@ public:
     /// Something changed that may free segments (release, policy, delete, time).
     void wake(Instant now) { wake_at_ = earlier(wake_at_, now); }
     void pump(Instant now);
-    void on_zeroed(bool good);
     Instant deadline() const { return scanning_ ? never : wake_at_; }
 
 private:
     enum class Seen : std::uint8_t { dead, alive, pending };
-    void zero_ahead();
     Seen look(Instant now, std::uint32_t segment);
     void raise_log_start(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
     bool short_of_room() const {

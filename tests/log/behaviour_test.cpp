@@ -290,11 +290,21 @@ TEST_CASE(
     CHECK(rig.log->producer(1, 3)->count == 1);
     CHECK(rig.append(1, {}).error() == Error::storage);
     CHECK(base_offsets(rig.read_all(1, 0).bytes) == std::vector<Offset>{0});
-    rig.close();
-    CHECK(rig.log->closed());
+    // The device is tried again by itself, with a commit that promises nothing.
+    device.fail_next(0, 1);
+    rig.pass(1'000);
+    CHECK(rig.log->status().read_only);
+    rig.pass(1'999);
+    CHECK(rig.log->status().read_only);
+    rig.pass(1);
+    CHECK_FALSE(rig.log->status().read_only);
+    CHECK(rig.append_durably(
+        1, {.count = 2, .salt = 2, .producer_id = 3, .epoch = 0, .sequence = 5}));
+    CHECK(base_offsets(rig.read_all(1, 0).bytes) == std::vector<Offset>{0, 5});
+    device.power_cycle();
     Rig again(device);
     REQUIRE(again.open());
-    CHECK(again.log->stream(1)->log_end >= 5);
+    CHECK(again.log->stream(1)->log_end == 7);
     REQUIRE(again.log->declare_stream(1, {}));
     CHECK(again.append_durably(1, {}));
 }

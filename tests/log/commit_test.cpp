@@ -1,0 +1,59 @@
+// When a commit is made, and what it costs beside the records.
+#include <doctest/doctest.h>
+
+#include "tests/log/rig.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+TEST_CASE("facts: a lazy one makes no commit due for a second, and rides with whatever comes") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    REQUIRE(rig.append_durably(1, {}));
+    const auto put = [&](std::string_view value) {
+        return *rig.log->put_fact_lazily(rig.at(), FactKind::cursor, bytes_of("up"),
+                                         bytes_of(value));
+    };
+    const CommitId alone = put("1");
+    rig.pass(999);
+    CHECK(rig.log->flushed_commit() < alone);
+    rig.pass(1);
+    CHECK(rig.log->flushed_commit() == alone);
+
+    const std::uint64_t commits = rig.log->counters().commits;
+    const CommitId rides = put("2");
+    REQUIRE(rig.append_durably(1, {}));
+    CHECK(rig.log->flushed_commit() > rides);
+    CHECK(rig.log->counters().commits == commits + 1);
+
+    // The same value again is no write; wanted at once, it hurries the one that waits.
+    CHECK(put("2") == rides);
+    const CommitId waits = put("3");
+    CHECK(*rig.log->put_fact(rig.at(), FactKind::cursor, bytes_of("up"), bytes_of("3")) == waits);
+    rig.settle();
+    CHECK(rig.log->flushed_commit() == waits);
+    CHECK(rig.log->counters().commits == commits + 2);
+}
+
+TEST_CASE("zeros: little more than the records need is zeroed ahead, and nothing for large commits") {
+    for (const std::size_t size : {std::size_t{500}, std::size_t{200'000}}) {
+        SimStorage device({.seed = 1, .size = 32 * KiB + 16 * 4 * MiB});
+        LogConfig config = small_config();
+        config.segment_bytes = 4 * MiB;
+        Rig rig(device, config);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (std::uint64_t i = 0; i < 200; ++i)
+            REQUIRE(rig.append_durably(1, {.size = size, .salt = i}));
+        const LogCounters& counters = rig.log->counters();
+        if (size < 16 * KiB) {
+            CHECK(counters.written_zeros >= 200 * 4096);
+            CHECK(counters.written_zeros <= 200 * 4096 + 256 * KiB);
+        } else {
+            CHECK(counters.written_zeros <= 512 * KiB);
+        }
+    }
+}
