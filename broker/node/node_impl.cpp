@@ -286,8 +286,8 @@ void NodeImpl::collect_events() {
         told_write_errors_ = counters.write_errors;
         const bool over = log_->status().read_only;
         say(Event::Level::error, "log",
-            over ? "two writes in a row failed: nothing is taken any more, reads go on; look at "
-                   "the device, then restart"
+            over ? "two writes in a row failed: nothing is taken, reads go on; the device is tried "
+                   "again from time to time; look at it"
                  : "a write failed: its group goes to another segment; look at the device");
     }
     if (counters.damaged_batches != told_damaged_) {

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <map>
@@ -153,6 +155,10 @@ private:
                     complain("partition " + std::to_string(event->partition) +
                              ": that offset is not in the log");
                     return Exit::failed;
+                case ConsumerEvent::Kind::group_failed:
+                    complain(event->text);
+                    return Exit::failed;
+                case ConsumerEvent::Kind::commit_failed:
                 case ConsumerEvent::Kind::topic_error:
                 case ConsumerEvent::Kind::corrupt:
                 case ConsumerEvent::Kind::refused:
@@ -176,6 +182,53 @@ private:
     bool is_connected_ = true;
 };
 
+std::atomic<bool> stopped{false};
+
+/// Every partition that the group gave us is read to its end of now.
+bool has_read_all(const Consumer& consumer) {
+    const std::vector<TopicPartition> mine = consumer.assignment();
+    return !mine.empty() &&
+           std::all_of(mine.begin(), mine.end(), [&consumer](const TopicPartition& partition) {
+               const auto position = consumer.position(partition);
+               const auto end = consumer.high_watermark(partition);
+               return position && end && *position >= *end;
+           });
+}
+
+Exit consume_as_member(const Options& options, Consumer& consumer) {
+    // Who is stopped commits and leaves, so that the others need not wait for the session's end.
+    std::signal(SIGINT, [](int) { stopped = true; });
+    std::signal(SIGTERM, [](int) { stopped = true; });
+    if (const Status subscribed = consumer.subscribe(options.topics); !subscribed)
+        return complain("subscribe", subscribed.error());
+    const std::string separator = unescaped(options.key_separator);
+    std::uint64_t printed = 0;
+    std::int64_t quiet_since_ms = now_ms();
+    Exit exit = Exit::ok;
+    while (!stopped && exit == Exit::ok && (options.count_max == 0 || printed < options.count_max)) {
+        const std::uint64_t left =
+            options.count_max == 0 ? 1000 : std::min<std::uint64_t>(1000, options.count_max - printed);
+        const Records records = consumer.poll(milliseconds(200), static_cast<std::size_t>(left));
+        for (const ConsumerRecord& record : records) print(record, options, separator);
+        printed += records.size();
+        if (std::fflush(stdout) != 0) break;
+        while (const std::optional<ConsumerEvent> event = consumer.poll_event()) {
+            if (event->kind == ConsumerEvent::Kind::group_failed) exit = Exit::failed;
+            if (event->kind == ConsumerEvent::Kind::connected) quiet_since_ms = now_ms();
+            if (event->kind != ConsumerEvent::Kind::connected) complain(event->text);
+        }
+        if (!consumer.assignment().empty() || !records.empty()) quiet_since_ms = now_ms();
+        if (options.follow) continue;
+        if (has_read_all(consumer)) break;
+        if (now_ms() - quiet_since_ms > timeout_of(options).count())
+            exit = complain("consume as member of " + options.group, Error::timed_out,
+                            "the group gave this member nothing");
+    }
+    if (const Status left = consumer.close(timeout_of(options)); !left && exit == Exit::ok)
+        exit = complain("leaving " + options.group, left.error());
+    return exit;
+}
+
 }  // namespace
 
 Exit consume(const Options& options) {
@@ -186,11 +239,17 @@ Exit consume(const Options& options) {
     config.reset = ConsumerConfig::Reset::none;
     config.read_committed = options.read_committed;
     config.allow_auto_topic_creation = false;  // looking must not make topics
+    if (!options.group.empty()) {
+        config.group_id = options.group;
+        config.reset = options.follow && !options.from_beginning ? ConsumerConfig::Reset::end
+                                                                 : ConsumerConfig::Reset::beginning;
+    }
     Result<Consumer> consumer = Consumer::open(loop, config);
     if (!consumer) {
         complain("--bootstrap " + options.bootstrap + " is no HOST:PORT");
         return Exit::usage;
     }
+    if (!options.group.empty()) return consume_as_member(options, *consumer);
     return Reading(options, loop, *consumer).run();
 }
 

@@ -91,6 +91,12 @@ public:
     const std::set<TopicPartition>& owned() const { return owned_; }
     const GroupConfig& config() const { return config_; }
     bool has_left() const { return !leaving_; }
+    /// An event or an answer waits, or a rebalance waits for on_poll.
+    bool has_news() const {
+        return !events_.empty() || !answers_.empty() ||
+               (rejoin_wanted_ && unhandled_ == 0 &&
+                (state_ == State::stable || (state_ == State::idle && !matches_)));
+    }
 
     // want
     /// Takes part from the next on_poll() on. Replaces an earlier subscription.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <regex>
 
 #include "sdk/host/consumer_core.hpp"
 
@@ -61,7 +62,10 @@ Result<Consumer> Consumer::open(Loop& loop, ConsumerConfig settings) {
                     : settings.reset == Reset::end     ? client::OffsetReset::latest
                                                        : client::OffsetReset::none;
     config->prefetch_bytes = std::max(settings.prefetch_bytes, settings.fetch_bytes_max);
-    return Consumer(Impl::make(loop.impl(), *std::move(config)));
+    if (settings.assignors.empty()) return fail(Error::invalid);
+    std::shared_ptr<Impl> impl = Impl::make(loop.impl(), *std::move(config));
+    impl->use_group(settings);
+    return Consumer(std::move(impl));
 }
 
 Consumer::Consumer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -83,6 +87,42 @@ Result<std::int32_t> Consumer::partition_count(std::string_view topic, milliseco
 
 Status Consumer::assign(const std::vector<TopicPartition>& partitions, StartAt start) {
     return impl_->assign(partitions, start);
+}
+
+Status Consumer::subscribe(std::vector<std::string> topics, RebalanceCallbacks callbacks) {
+    return impl_->subscribe(std::move(topics), nullptr, std::move(callbacks));
+}
+
+Status Consumer::subscribe_matching(const std::string& regex, RebalanceCallbacks callbacks) {
+    try {
+        const std::regex pattern(regex);
+        return impl_->subscribe(
+            {},
+            [pattern](std::string_view name) {
+                return std::regex_match(name.begin(), name.end(), pattern);
+            },
+            std::move(callbacks));
+    } catch (const std::regex_error&) {
+        return fail(Error::invalid);
+    }
+}
+
+std::vector<TopicPartition> Consumer::assignment() const { return impl_->assignment(); }
+GroupMetadata Consumer::group_metadata() const { return impl_->group_metadata(); }
+Status Consumer::commit(milliseconds timeout) { return impl_->commit(std::nullopt, timeout); }
+Status Consumer::commit(Offsets offsets, milliseconds timeout) {
+    return impl_->commit(std::move(offsets), timeout);
+}
+Status Consumer::commit_async() { return impl_->commit(std::nullopt, std::nullopt); }
+Result<Offsets> Consumer::committed(const std::vector<TopicPartition>& partitions,
+                                    milliseconds timeout) {
+    return impl_->committed(partitions, timeout);
+}
+
+Status Consumer::close(milliseconds timeout) {
+    const Status left = impl_->leave(timeout);
+    impl_->close();
+    return left;
 }
 
 Status Consumer::seek(const TopicPartition& partition, std::int64_t offset) {

@@ -48,6 +48,7 @@ Status Consumer::Impl::assign(const std::vector<TopicPartition>& partitions, Sta
     for (const TopicPartition& partition : partitions)
         if (partition.topic.empty() || partition.partition < 0) return fail(Error::invalid);
     const std::lock_guard lock(loop_.mutex);
+    if (group_) group_->unsubscribe(now());
     for (auto at = assigned_.begin(); at != assigned_.end();) {
         const TopicPartition known{at->first.first, at->first.second};
         if (std::find(partitions.begin(), partitions.end(), known) != partitions.end()) {
@@ -61,19 +62,25 @@ Status Consumer::Impl::assign(const std::vector<TopicPartition>& partitions, Sta
     for (const TopicPartition& partition : partitions) {
         std::unique_ptr<Assigned>& assigned = assigned_[{partition.topic, partition.partition}];
         if (assigned) continue;
-        while (by_slot_.contains(next_slot_)) ++next_slot_;
-        assigned = std::make_unique<Assigned>();
-        assigned->topic = std::make_shared<const std::string>(partition.topic);
-        assigned->fetch.topic = *assigned->topic;
-        assigned->fetch.partition = partition.partition;
-        assigned->fetch.slot = next_slot_;
+        assigned = make_assigned(partition);
         assigned->fetch.lookup =
             start == StartAt::beginning ? client::timestamp_earliest : client::timestamp_latest;
-        by_slot_[next_slot_++] = assigned.get();
         router_.route(now(), assigned->fetch);
     }
     wake();
     return ok();
+}
+
+std::unique_ptr<Consumer::Impl::Assigned> Consumer::Impl::make_assigned(
+    const TopicPartition& partition) {
+    while (by_slot_.contains(next_slot_)) ++next_slot_;
+    auto assigned = std::make_unique<Assigned>();
+    assigned->topic = std::make_shared<const std::string>(partition.topic);
+    assigned->fetch.topic = *assigned->topic;
+    assigned->fetch.partition = partition.partition;
+    assigned->fetch.slot = next_slot_;
+    by_slot_[next_slot_++] = assigned.get();
+    return assigned;
 }
 
 Consumer::Impl::Assigned* Consumer::Impl::find(const TopicPartition& partition) {
@@ -127,17 +134,23 @@ Result<std::int64_t> Consumer::Impl::high_watermark(const TopicPartition& partit
 
 void Consumer::Impl::poll(milliseconds timeout, std::size_t records_max, Take take, void* user) {
     std::unique_lock lock(loop_.mutex);
+    const Instant until = now() + timeout;
     std::size_t taken = 0;
-    loop_.wait(lock, now() + timeout, [&] {
-        while (taken < records_max) {
-            const std::optional<client::FetchedRecord> record = router_.next_record(now());
-            if (!record) break;
-            const auto from = by_slot_.find(record->from->slot);
-            if (from != by_slot_.end()) take(user, *record, from->second->topic);
-            ++taken;
-        }
-        return taken > 0;
-    });
+    do {
+        // What earlier polls returned has been worked on: only now may it be committed or given up.
+        if (group_) work_for_group(lock, until);
+        loop_.wait(lock, until, [&] {
+            if (group_ && taken == 0 && group_->has_news()) return true;
+            while (taken < records_max) {
+                const std::optional<client::FetchedRecord> record = router_.next_record(now());
+                if (!record) break;
+                const auto from = by_slot_.find(record->from->slot);
+                if (from != by_slot_.end()) take(user, *record, from->second->topic);
+                ++taken;
+            }
+            return taken > 0;
+        });
+    } while (group_ && taken == 0 && now() < until && !loop_.is_in_callback());
     wake();  // what was read has made room for more, and a corrupt batch has news
 }
 

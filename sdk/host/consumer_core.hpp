@@ -29,6 +29,15 @@ public:
     std::optional<ConsumerEvent> poll_event();
     void close();
 
+    void use_group(const ConsumerConfig& settings);
+    Status subscribe(std::vector<std::string> topics,
+                     std::function<bool(std::string_view)> matches, RebalanceCallbacks callbacks);
+    std::vector<TopicPartition> assignment();
+    GroupMetadata group_metadata();
+    Status commit(std::optional<Offsets> offsets, std::optional<milliseconds> timeout);
+    Result<Offsets> committed(const std::vector<TopicPartition>& partitions, milliseconds timeout);
+    Status leave(milliseconds timeout);
+
     using Take = void (*)(void* user, const client::FetchedRecord& record,
                           const std::shared_ptr<const std::string>& topic);
     /// Hands out up to `records_max` records; waits up to `timeout` for the first.
@@ -41,6 +50,15 @@ private:
     };
     using Key = std::pair<std::string, std::int32_t>;
 
+    void take_answers();
+    void work_for_group(std::unique_lock<std::mutex>& lock, Instant until);
+    void on_group_event(std::unique_lock<std::mutex>& lock, const cluster::GroupEvent& event);
+    Offsets positions_of(const cluster::Partitions& partitions) const;
+    void auto_commit();
+    void start_reading(const Offsets& offsets);
+    void ask_for_offsets();
+    std::unique_ptr<Assigned> make_assigned(const TopicPartition& partition);
+    void drop(const TopicPartition& partition);
     Assigned* find(const TopicPartition& partition);
     void on_router_event(const cluster::RouterEvent& event) override;
 
@@ -51,6 +69,18 @@ private:
     std::map<std::uint16_t, Assigned*> by_slot_;
     std::uint16_t next_slot_ = 0;
     std::deque<ConsumerEvent> events_;
+
+    std::unique_ptr<cluster::GroupMember> group_;
+    RebalanceCallbacks callbacks_;
+    std::map<cluster::GroupRequestId, cluster::GroupAnswer> answers_;  // for threads that wait
+    std::set<cluster::GroupRequestId> awaited_;
+    std::set<TopicPartition> unplaced_;  // given by the group; where to start is being asked
+    cluster::GroupRequestId asked_ = 0;
+    bool auto_commit_ = true;
+    milliseconds auto_commit_interval_{5000};
+    Instant auto_commit_at_{};
+    Offsets committed_;  // by this object, so that what stands still is not committed again
+    ConsumerConfig::Reset reset_ = ConsumerConfig::Reset::end;
 };
 
 }  // namespace leat

@@ -7,6 +7,8 @@
 //     use(record.value);
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,15 +19,14 @@
 #include "leat/producer.hpp"
 #include "leat/result.hpp"
 #include "leat/time.hpp"
+#include "sdk/cluster/group_member.hpp"
 
 namespace leat {
 
-struct TopicPartition {
-    std::string topic;
-    std::int32_t partition = 0;
-
-    friend bool operator==(const TopicPartition&, const TopicPartition&) = default;
-};
+using cluster::Assignor;
+using cluster::CommittedOffset;
+using cluster::TopicPartition;
+using Offsets = cluster::Offsets;
 
 enum class StartAt : std::uint8_t { beginning, end };
 
@@ -48,6 +49,29 @@ struct ConsumerConfig {
     milliseconds reconnect_backoff{50}, reconnect_backoff_max{1000};
     milliseconds metadata_age_max{300'000};
     bool allow_auto_topic_creation = true;
+
+    // Groups. Without a group_id there is no subscribe, commit or committed.
+    std::string group_id{};
+    std::optional<std::string> group_instance_id{};  ///< a static member (KIP-345)
+    milliseconds session_timeout{45'000}, heartbeat_interval{3'000};
+    milliseconds max_poll_interval{300'000};  ///< without a poll for longer: out of the group
+    std::vector<Assignor> assignors{Assignor::range, Assignor::cooperative_sticky};
+    bool auto_commit = true;  ///< what polls returned, at a later poll and before it is given up
+    milliseconds auto_commit_interval{5'000};
+};
+
+/// Run on the thread that polls, from within poll. They may commit, seek and pause; not poll.
+struct RebalanceCallbacks {
+    using Call = std::function<void(const std::vector<TopicPartition>&)>;
+    Call assigned{};  ///< these are read from now on, from their committed offsets
+    Call revoked{};   ///< these go to somebody else as soon as this returns: commit now
+    Call lost{};      ///< these went to somebody else already; empty: `revoked` is called
+};
+
+struct GroupMetadata {
+    std::string group_id;
+    std::string member_id;         ///< empty: not joined
+    std::int32_t generation = -1;  ///< -1: not joined
 };
 
 struct ConsumerRecord {
@@ -91,6 +115,8 @@ struct ConsumerEvent {
         offset_out_of_range,  ///< Reset::none only: the partition waits for a seek
         corrupt,              ///< a batch failed its checks; it is fetched again
         refused,              ///< the broker answered a fetch with `error`; tried again
+        group_failed,  ///< out of the group for good: `error`. subscribe starts over
+        commit_failed,  ///< an automatic or asynchronous commit was refused: `error`
         too_large,  ///< a batch is longer than this consumer ever takes: the partition stands still
     };
     Kind kind{};
@@ -114,6 +140,29 @@ public:
     /// Reads exactly these from now on; those that were assigned before and are again keep their
     /// positions.
     Status assign(const std::vector<TopicPartition>& partitions, StartAt start = StartAt::end);
+
+    /// Reads what the group gives this member, from the next poll on. Who has assigned by hand
+    /// before loses that. fails: invalid (no group_id in the settings, no topic)
+    Status subscribe(std::vector<std::string> topics, RebalanceCallbacks callbacks = {});
+    /// All topics whose whole name matches (ECMAScript), those to come, too. fails: invalid (also:
+    /// no regular expression)
+    Status subscribe_matching(const std::string& regex, RebalanceCallbacks callbacks = {});
+    std::vector<TopicPartition> assignment() const;
+    GroupMetadata group_metadata() const;
+
+    // Committed offsets. Each is the offset of the next record to be read.
+    // fails: invalid (no group_id) · timed_out · refused (the group went on without this member, or
+    // the server said no: poll_event tells `commit_failed` with the error)
+    /// The positions of all assigned partitions.
+    Status commit(milliseconds timeout);
+    Status commit(Offsets offsets, milliseconds timeout);
+    /// The same without waiting; in order with all other commits.
+    Status commit_async();
+    /// offset -1: none is committed.
+    Result<Offsets> committed(const std::vector<TopicPartition>& partitions, milliseconds timeout);
+    /// Commits if auto_commit says so, leaves the group (static members stay), and ends reading.
+    /// fails: timed_out (the group learns of it when the session ends)
+    Status close(milliseconds timeout);
 
     // Of an assigned partition. fails: not_found (not assigned)
     Status seek(const TopicPartition& partition, std::int64_t offset);

@@ -1,0 +1,268 @@
+// The consumer as a member of a group: what happens in poll, and committed offsets.
+#include <algorithm>
+
+#include "sdk/host/consumer_core.hpp"
+
+namespace leat {
+namespace {
+
+constexpr milliseconds commit_wait{5'000};  // before partitions are given up
+constexpr milliseconds request_wait{60'000};
+
+}  // namespace
+
+void Consumer::Impl::use_group(const ConsumerConfig& settings) {
+    auto_commit_ = settings.auto_commit;
+    auto_commit_interval_ = settings.auto_commit_interval;
+    reset_ = settings.reset;
+    if (settings.group_id.empty()) return;
+    cluster::GroupConfig config;
+    config.group_id = settings.group_id;
+    config.instance_id = settings.group_instance_id;
+    config.session_timeout = settings.session_timeout;
+    config.heartbeat_interval = settings.heartbeat_interval;
+    config.max_poll_interval = settings.max_poll_interval;
+    config.request_timeout = settings.request_timeout;
+    config.assignors = settings.assignors;
+    config.retry = {settings.retry_backoff, settings.retry_backoff_max};
+    config.seed = host::any_seed();
+    const std::lock_guard lock(loop_.mutex);
+    group_ = std::make_unique<cluster::GroupMember>(router_, std::move(config));
+}
+
+Status Consumer::Impl::subscribe(std::vector<std::string> topics,
+                                 std::function<bool(std::string_view)> matches,
+                                 RebalanceCallbacks callbacks) {
+    const std::lock_guard lock(loop_.mutex);
+    if (!group_ || (topics.empty() && !matches)) return fail(Error::invalid);
+    // Partitions that were assigned by hand are not the group's.
+    std::vector<TopicPartition> by_hand;
+    for (const auto& [key, assigned] : assigned_)
+        if (!group_->owned().contains({key.first, key.second}))
+            by_hand.push_back({key.first, key.second});
+    for (const TopicPartition& partition : by_hand) drop(partition);
+    callbacks_ = std::move(callbacks);
+    if (matches)
+        group_->subscribe_matching(now(), std::move(matches));
+    else
+        group_->subscribe(now(), std::move(topics));
+    wake();
+    return ok();
+}
+
+std::vector<TopicPartition> Consumer::Impl::assignment() {
+    const std::lock_guard lock(loop_.mutex);
+    std::vector<TopicPartition> list(unplaced_.begin(), unplaced_.end());
+    for (const auto& [key, assigned] : assigned_) list.push_back({key.first, key.second});
+    std::sort(list.begin(), list.end());
+    return list;
+}
+
+GroupMetadata Consumer::Impl::group_metadata() {
+    const std::lock_guard lock(loop_.mutex);
+    if (!group_) return {};
+    return {group_->config().group_id, group_->member_id(), group_->generation()};
+}
+
+void Consumer::Impl::drop(const TopicPartition& partition) {
+    unplaced_.erase(partition);
+    committed_.erase(partition);
+    const auto found = assigned_.find({partition.topic, partition.partition});
+    if (found == assigned_.end()) return;
+    router_.unroute(found->second->fetch);
+    by_slot_.erase(found->second->fetch.slot);
+    assigned_.erase(found);
+}
+
+// ---- in poll
+
+void Consumer::Impl::work_for_group(std::unique_lock<std::mutex>& lock, Instant until) {
+    auto_commit();
+    group_->on_poll(now());
+    take_answers();
+    // Callbacks cost time, but a rebalance that has begun is worth finishing.
+    while (std::optional<cluster::GroupEvent> event = group_->poll_event()) {
+        on_group_event(lock, *event);
+        take_answers();
+        if (now() >= until) break;
+    }
+    ask_for_offsets();
+    wake();
+}
+
+void Consumer::Impl::on_group_event(std::unique_lock<std::mutex>& lock,
+                                    const cluster::GroupEvent& event) {
+    using Kind = cluster::GroupEvent::Kind;
+    const auto call = [&](const RebalanceCallbacks::Call& callback) {
+        if (!callback) return;
+        lock.unlock();
+        callback(event.partitions);
+        lock.lock();
+    };
+    if (event.kind == Kind::failed) {
+        ConsumerEvent told;
+        told.kind = ConsumerEvent::Kind::group_failed;
+        told.error = event.error;
+        told.text = "group " + group_->config().group_id + ": " + wire::name(event.error);
+        events_.push_back(std::move(told));
+        return;
+    }
+    if (event.kind == Kind::assigned) {
+        unplaced_.insert(event.partitions.begin(), event.partitions.end());
+        call(callbacks_.assigned);
+    } else {
+        if (event.kind == Kind::revoked && auto_commit_) {
+            Offsets offsets = positions_of(event.partitions);
+            if (!offsets.empty()) {
+                const auto id = group_->commit(now(), std::move(offsets), commit_wait);
+                awaited_.insert(id);
+                wake();
+                loop_.wait(lock, now() + commit_wait, [&] {
+                    take_answers();
+                    return answers_.contains(id);
+                });
+                answers_.erase(id);
+                awaited_.erase(id);
+            }
+        }
+        call(event.kind == Kind::lost && callbacks_.lost ? callbacks_.lost : callbacks_.revoked);
+        for (const TopicPartition& partition : event.partitions) drop(partition);
+    }
+    group_->handled(now());
+}
+
+void Consumer::Impl::auto_commit() {
+    if (!auto_commit_ || group_->generation() < 0 || now() < auto_commit_at_) return;
+    auto_commit_at_ = now() + auto_commit_interval_;
+    const std::set<TopicPartition>& owned = group_->owned();
+    Offsets offsets = positions_of({owned.begin(), owned.end()});
+    std::erase_if(offsets, [this](const auto& entry) {
+        const auto known = committed_.find(entry.first);
+        return known != committed_.end() && known->second == entry.second;
+    });
+    if (offsets.empty()) return;
+    for (const auto& [partition, offset] : offsets) committed_[partition] = offset;
+    (void)group_->commit(now(), std::move(offsets), request_wait);
+}
+
+Offsets Consumer::Impl::positions_of(const cluster::Partitions& partitions) const {
+    Offsets offsets;
+    for (const TopicPartition& partition : partitions) {
+        const auto found = assigned_.find({partition.topic, partition.partition});
+        if (found != assigned_.end() && found->second->fetch.position >= 0)
+            offsets[partition].offset = found->second->fetch.position;
+    }
+    return offsets;
+}
+
+void Consumer::Impl::ask_for_offsets() {
+    if (unplaced_.empty() || asked_ != 0) return;
+    asked_ = group_->fetch_committed(now(), {unplaced_.begin(), unplaced_.end()}, request_wait);
+}
+
+void Consumer::Impl::take_answers() {
+    while (std::optional<cluster::GroupAnswer> answer = group_->poll_answer()) {
+        if (answer->id == asked_) {
+            asked_ = 0;
+            if (answer->status) start_reading(answer->offsets);
+            continue;  // else it is asked again at the next poll
+        }
+        if (!answer->status) {
+            for (const auto& [partition, error] : answer->refused) committed_.erase(partition);
+            ConsumerEvent told;
+            told.kind = ConsumerEvent::Kind::commit_failed;
+            told.error = answer->error;
+            told.text = std::string("commit: ") + (answer->error == ErrorCode::none
+                                                       ? error_text(answer->status.error())
+                                                       : wire::name(answer->error));
+            if (events_.size() == events_max) events_.pop_front();
+            events_.push_back(std::move(told));
+        }
+        if (awaited_.contains(answer->id)) answers_[answer->id] = *std::move(answer);
+    }
+}
+
+void Consumer::Impl::start_reading(const Offsets& offsets) {
+    for (const auto& [partition, committed] : offsets) {
+        if (unplaced_.erase(partition) == 0) continue;  // taken away meanwhile
+        std::unique_ptr<Assigned> assigned = make_assigned(partition);
+        client::FetchPartition& fetch = assigned->fetch;
+        if (committed.offset >= 0) {
+            fetch.position = fetch.fetch_offset = committed.offset;
+            committed_[partition] = CommittedOffset{committed.offset, -1, {}};
+        } else if (reset_ == ConsumerConfig::Reset::none) {
+            fetch.not_before = never;  // stands still until a seek
+            ConsumerEvent told;
+            told.kind = ConsumerEvent::Kind::offset_out_of_range;
+            told.topic = partition.topic;
+            told.partition = partition.partition;
+            told.text = partition.topic + ": no offset is committed";
+            events_.push_back(std::move(told));
+        } else {
+            fetch.lookup = reset_ == ConsumerConfig::Reset::beginning ? client::timestamp_earliest
+                                                                      : client::timestamp_latest;
+        }
+        router_.route(now(), fetch);
+        assigned_[{partition.topic, partition.partition}] = std::move(assigned);
+    }
+}
+
+// ---- committed offsets
+
+Status Consumer::Impl::commit(std::optional<Offsets> offsets,
+                              std::optional<milliseconds> timeout) {
+    std::unique_lock lock(loop_.mutex);
+    if (!group_) return fail(Error::invalid);
+    if (!offsets) {
+        cluster::Partitions all;
+        for (const auto& [key, assigned] : assigned_) all.push_back({key.first, key.second});
+        offsets = positions_of(all);
+    }
+    if (offsets->empty()) return ok();
+    const auto id = group_->commit(now(), *std::move(offsets), timeout.value_or(request_wait));
+    wake();
+    if (!timeout) return ok();
+    awaited_.insert(id);
+    loop_.wait(lock, now() + *timeout + milliseconds{100}, [&] {
+        take_answers();
+        return answers_.contains(id);
+    });
+    awaited_.erase(id);
+    const auto found = answers_.find(id);
+    if (found == answers_.end()) return fail(Error::timed_out);
+    const Status status = found->second.status;
+    answers_.erase(found);
+    return status;
+}
+
+Result<Offsets> Consumer::Impl::committed(const std::vector<TopicPartition>& partitions,
+                                          milliseconds timeout) {
+    std::unique_lock lock(loop_.mutex);
+    if (!group_) return fail(Error::invalid);
+    const auto id = group_->fetch_committed(now(), partitions, timeout);
+    awaited_.insert(id);
+    wake();
+    loop_.wait(lock, now() + timeout + milliseconds{100}, [&] {
+        take_answers();
+        return answers_.contains(id);
+    });
+    awaited_.erase(id);
+    const auto found = answers_.find(id);
+    if (found == answers_.end()) return fail(Error::timed_out);
+    const cluster::GroupAnswer answer = std::move(found->second);
+    answers_.erase(found);
+    if (!answer.status) return fail(answer.status.error());
+    return answer.offsets;
+}
+
+Status Consumer::Impl::leave(milliseconds timeout) {
+    if (group_ && auto_commit_) (void)commit(std::nullopt, timeout);
+    std::unique_lock lock(loop_.mutex);
+    if (!group_ || is_shut()) return ok();
+    group_->leave(now());
+    wake();
+    const bool left = loop_.wait(lock, now() + timeout, [&] { return group_->has_left(); });
+    return left ? ok() : fail(Error::timed_out);
+}
+
+}  // namespace leat
