@@ -57,3 +57,25 @@ TEST_CASE("zeros: little more than the records need is zeroed ahead, and nothing
         }
     }
 }
+
+TEST_CASE("write errors: whichever write fails, the ring goes on turning without a restart") {
+    std::uint64_t worst_errors = 0;
+    for (std::uint64_t failing = 2; failing < 260; ++failing) {
+        SimStorage device({.seed = failing, .size = small_device, .fail_write_at = failing});
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {.retention_bytes = 100'000}));
+        rig.log->set_release(1, INT64_MAX);
+        INFO("failing write ", failing);
+        std::uint32_t refused = 0;
+        for (std::uint64_t i = 0; i < 500; ++i) {
+            while (!rig.append_durably(1, {.size = 7'000, .salt = i}) && ++refused < 100)
+                rig.pass(500);
+            if (i % 10 == 0) rig.pass(200);
+        }
+        CHECK(refused < 100);
+        CHECK(rig.log->counters().segments_recycled > 16);
+        worst_errors = std::max(worst_errors, rig.log->counters().write_errors);
+    }
+    CHECK(worst_errors == 1);
+}
