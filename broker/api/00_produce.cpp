@@ -28,6 +28,9 @@ topics::Append append_one(Context& context, const Produced& produced, const topi
     if (topic == nullptr || data.index < 0 ||
         static_cast<std::size_t>(data.index) >= topic->partitions.size())
         return refused(ErrorCode::unknown_topic_or_partition, "no such topic or partition");
+    if (topic->internal)
+        return refused(ErrorCode::invalid_topic_exception, "the topic is internal: only this "
+                                                           "broker writes to it");
     return context.topics.append(context.now, context.wall, *topic, data.index, data.records.view(),
                                  produced.address.version);
 }

@@ -4,6 +4,7 @@
 #include "broker/api/commits.hpp"
 #include "broker/api/context.hpp"
 #include "broker/api/parked_fetches.hpp"
+#include "broker/api/parked_groups.hpp"
 #include "broker/api/parked_lookups.hpp"
 #include "broker/api/parked_produces.hpp"
 
@@ -11,7 +12,8 @@ namespace leat::api {
 
 class Api final : public session::Handler {
 public:
-    Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool);
+    Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool,
+        groups::Groups& groups);
     Api(const Api&) = delete;
     Api& operator=(const Api&) = delete;
 
@@ -33,7 +35,10 @@ public:
     bool on_found(Instant now, WallTime wall, const log::TimeDone& done);
     void on_memory(Instant now, WallTime wall);  ///< the byte pool has room again
     void on_deadline(Instant now, WallTime wall);
-    Instant deadline() const { return earlier(produces_.deadline(), fetches_.deadline()); }
+    Instant deadline() const { 
+        return earlier(context_.groups.deadline(),
+                       earlier(produces_.deadline(), fetches_.deadline()));
+    }
 
     /// The broker stops: whoever waits for records or room is answered now. Appended batches keep
     /// waiting for their commit, which the log's last flush brings.
@@ -56,6 +61,7 @@ private:
     ParkedProduces produces_;
     ParkedFetches fetches_;
     ParkedLookups lookups_;
+    ParkedGroups parked_groups_;
     Context context_;
 };
 

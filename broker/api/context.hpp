@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "broker/groups/groups.hpp"
 #include "broker/log/log.hpp"
 #include "broker/session/sessions.hpp"
 #include "broker/topics/topics.hpp"
@@ -32,6 +33,7 @@ class ParkedProduces;
 class ParkedFetches;
 class ParkedLookups;
 class Commits;
+class ParkedGroups;
 
 struct Context {
     Instant now;
@@ -44,6 +46,8 @@ struct Context {
     ParkedProduces& produces;
     ParkedFetches& fetches;
     ParkedLookups& lookups;
+    groups::Groups& groups;
+    ParkedGroups& parked_groups;
 };
 
 /// How an answer is addressed: the request's version and correlation id, and the slot it goes to.

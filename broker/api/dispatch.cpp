@@ -13,6 +13,15 @@ constexpr Served table[] = {
     {wire::ApiKey::fetch, fetch},
     {wire::ApiKey::list_offsets, list_offsets},
     {wire::ApiKey::metadata, metadata},
+    {wire::ApiKey::offset_commit, offset_commit},
+    {wire::ApiKey::offset_fetch, offset_fetch},
+    {wire::ApiKey::find_coordinator, find_coordinator},
+    {wire::ApiKey::join_group, join_group},
+    {wire::ApiKey::heartbeat, heartbeat},
+    {wire::ApiKey::leave_group, leave_group},
+    {wire::ApiKey::sync_group, sync_group},
+    {wire::ApiKey::describe_groups, describe_groups},
+    {wire::ApiKey::list_groups, list_groups},
     {wire::ApiKey::api_versions, api_versions},
     {wire::ApiKey::create_topics, create_topics},
     {wire::ApiKey::delete_topics, delete_topics},
@@ -30,6 +39,8 @@ constexpr Served table[] = {
     {wire::ApiKey::describe_user_scram_credentials, describe_user_scram_credentials},
     {wire::ApiKey::describe_quorum, describe_quorum},
     {wire::ApiKey::update_features, update_features},
+    {wire::ApiKey::delete_groups, delete_groups},
+    {wire::ApiKey::offset_delete, offset_delete},
     {wire::ApiKey::describe_cluster, describe_cluster},
     {wire::ApiKey::describe_producers, describe_producers},
     {wire::ApiKey::list_config_resources, list_config_resources},
@@ -47,7 +58,8 @@ const Served* find_served(std::int16_t key) {
 
 std::span<const Served> served() { return table; }
 
-Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool)
+Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool,
+         groups::Groups& groups)
     : settings_(settings),
       context_{.now = {},
                .wall = {},
@@ -58,7 +70,9 @@ Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, sessio
                .commits = commits_,
                .produces = produces_,
                .fetches = fetches_,
-               .lookups = lookups_} {}
+               .lookups = lookups_,
+               .groups = groups,
+               .parked_groups = parked_groups_} {}
 
 void Api::handle(Instant now, WallTime wall, session::Request request, session::Reply reply) {
     tell(now, wall);
@@ -94,9 +108,12 @@ void Api::on_log(Instant now, WallTime wall) {
     while (const auto lost = context_.log.poll_rolled_back()) {
         context_.topics.rolled_back(lost->first, lost->last);
         produces_.rolled_back(context_, lost->first, lost->last);
+        context_.groups.rolled_back(now, lost->first, lost->last);
         commits_.rolled_back(now, wall, lost->first, lost->last);
     }
     produces_.settle(context_);
+    context_.groups.settle(now);
+    parked_groups_.drain(context_);
     commits_.settle(now, wall, context_.log.flushed_commit());
 }
 
@@ -124,6 +141,8 @@ void Api::on_deadline(Instant now, WallTime wall) {
     tell(now, wall);
     produces_.on_deadline(context_);
     fetches_.on_deadline(context_);
+    if (context_.groups.deadline() <= now) context_.groups.on_deadline(now);
+    parked_groups_.drain(context_);
 }
 
 void Api::stop(Instant now, WallTime wall) {

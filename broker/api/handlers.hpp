@@ -9,6 +9,17 @@ void produce(Context& context, Call call);           // 00_produce.cpp
 void fetch(Context& context, Call call);             // 01_fetch.cpp
 void list_offsets(Context& context, Call call);      // 02_list_offsets.cpp
 void metadata(Context& context, Call call);          // 03_metadata.cpp
+void offset_commit(Context& context, Call call);  // 08_offset_commit.cpp
+void offset_fetch(Context& context, Call call);  // 09_offset_fetch.cpp
+void find_coordinator(Context& context, Call call);  // 10_find_coordinator.cpp
+void join_group(Context& context, Call call);  // 11_join_group.cpp
+void heartbeat(Context& context, Call call);  // 12_heartbeat.cpp
+void leave_group(Context& context, Call call);  // 13_leave_group.cpp
+void sync_group(Context& context, Call call);  // 14_sync_group.cpp
+void describe_groups(Context& context, Call call);  // 15_describe_groups.cpp
+void list_groups(Context& context, Call call);  // 16_list_groups.cpp
+void delete_groups(Context& context, Call call);  // 42_delete_groups.cpp
+void offset_delete(Context& context, Call call);  // 47_offset_delete.cpp
 void api_versions(Context& context, Call call);      // 18_api_versions.cpp
 void create_topics(Context& context, Call call);     // 19_create_topics.cpp
 void delete_topics(Context& context, Call call);     // 20_delete_topics.cpp

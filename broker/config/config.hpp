@@ -65,6 +65,13 @@ struct Config {
     std::int64_t retention_bytes = -1;
     milliseconds timestamp_before_max{-1}, timestamp_after_max{3'600'000};  ///< -1: no bound
 
+    // groups
+    milliseconds initial_rebalance_delay{3'000};
+    milliseconds session_timeout_min{6'000}, session_timeout_max{1'800'000};
+    std::uint32_t group_size_max = 2'147'483'647;
+    milliseconds offsets_retention{std::int64_t{7} * 24 * 3600 * 1000};
+    std::uint32_t offset_metadata_bytes_max = 4096;
+
     // memory and connections
     std::uint32_t connections_max = 12'000;
     std::uint32_t request_bytes_max = 8 * 1024 * 1024;  ///< a larger frame closes the connection

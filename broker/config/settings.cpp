@@ -6,7 +6,7 @@
 namespace leat::config {
 namespace {
 
-constexpr std::array<Setting<Config>, 27> config_table{{
+constexpr std::array<Setting<Config>, 33> config_table{{
     {"data.dir", "a folder, e.g. \"/var/lib/leat\"", word<&Config::data_dir, 4096>},
     {"listeners", "one \"host:port\", e.g. \"127.0.0.1:9092\"", address<&Config::listen>},
     {"advertised.listeners",
@@ -63,6 +63,23 @@ constexpr std::array<Setting<Config>, 27> config_table{{
      duration<&Config::timestamp_before_max, -1, 1000 * year_ms>},
     {"log.message.timestamp.after.max.ms", "a duration, e.g. \"1h\", or -1 for no bound",
      duration<&Config::timestamp_after_max, -1, 1000 * year_ms>},
+    {"group.initial.rebalance.delay.ms", "a duration up to \"1h\", e.g. \"3s\"",
+     duration<&Config::initial_rebalance_delay, 0, 3'600'000>},
+    {"group.min.session.timeout.ms", "a duration, e.g. \"6s\"",
+     duration<&Config::session_timeout_min, 1, year_ms>},
+    {"group.max.session.timeout.ms", "a duration, e.g. \"30min\"",
+     duration<&Config::session_timeout_max, 1, year_ms>},
+    {"group.max.size", "a whole number from 1 to 2147483647",
+     number<&Config::group_size_max, 1, 2147483647>},
+    {"offsets.retention.minutes", "minutes from 1 to 525600000, e.g. 10080",
+     [](const JsonValue& value, Config& config) {
+         if (value.kind != Kind::integer || value.integer < 1 || value.integer > 525'600'000)
+             return false;
+         config.offsets_retention = milliseconds{value.integer * 60'000};
+         return true;
+     }},
+    {"offset.metadata.max.bytes", "a size up to \"64KiB\", e.g. 4096",
+     size<&Config::offset_metadata_bytes_max, 0, 64 * kib>},
     {"max.connections", "a whole number from 1 to 1000000",
      number<&Config::connections_max, 1, 1'000'000>},
     {"socket.request.max.bytes", "a size from \"64KiB\" to \"64MiB\", e.g. \"8MiB\"",

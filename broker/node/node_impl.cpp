@@ -38,6 +38,17 @@ session::Limits session_limits(const config::Config& config) {
     return limits;
 }
 
+groups::GroupsConfig groups_config(const config::Config& config) {
+    groups::GroupsConfig groups;
+    groups.initial_rebalance_delay = config.initial_rebalance_delay;
+    groups.session_timeout_min = config.session_timeout_min;
+    groups.session_timeout_max = config.session_timeout_max;
+    groups.group_size_max = config.group_size_max;
+    groups.offsets_retention = config.offsets_retention;
+    groups.offset_metadata_bytes_max = config.offset_metadata_bytes_max;
+    return groups;
+}
+
 api::Settings api_settings(const config::Config& config) {
     api::Settings settings;
     settings.node_id = config.node_id;
@@ -61,8 +72,9 @@ NodeImpl::NodeImpl(const config::Config& config, Ports ports, std::unique_ptr<lo
                                topics::find_record_time)),
       pool_(config.byte_pool_bytes),
       topics_(*log_, ports.entropy, topic_defaults(config)),
+      groups_(*log_, topics_.registry, ports.entropy, groups_config(config)),
       sessions_(session_limits(config), pool_, api_),
-      api_(api_settings(config), topics_, *log_, pool_) {}
+      api_(api_settings(config), topics_, *log_, pool_, groups_) {}
 
 Status NodeImpl::refuse_start(Error error, std::string text) {
     start_error_ = std::move(text);
@@ -76,6 +88,11 @@ Status NodeImpl::start(Instant now, WallTime wall) {
         return refuse_start(opened.error(), log_->open_error_text());
     if (const Status loaded = topics_.registry.load(); !loaded)
         return refuse_start(loaded.error(), topics_.registry.load_problem());
+    groups_.load(now);
+    if (groups_.unreadable() > 0)
+        say(Event::Level::warn, "groups",
+            std::to_string(groups_.unreadable()) +
+                " facts of groups cannot be read and are left alone: written by a newer version?");
     auto id = cluster_id_of(config_.cluster_id, *log_, ports_.entropy, now);
     if (!id)
         return refuse_start(id.error(), std::string("the cluster id cannot be made or kept: ") +

@@ -60,6 +60,7 @@ private:
     std::unique_ptr<log::Log> log_;
     session::BytePool pool_;
     topics::Topics topics_;
+    groups::Groups groups_;
     session::Sessions sessions_;
     api::Api api_;  // after the sessions: the replies it holds must end before they do
     std::unique_ptr<uplink::Uplink> uplink_;  // from start() on

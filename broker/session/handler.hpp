@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 #include "broker/session/buffer.hpp"
@@ -42,6 +43,7 @@ public:
     bool alive() const;  ///< the session is still there and the slot unanswered
     explicit operator bool() const { return sessions_ != nullptr; }
     SessionId session() const { return session_; }
+    std::string_view peer() const;  ///< as the driver named it; empty once the session is gone
 
     void send(Buffer frame);         ///< a whole frame, length included
     void none();                     ///< acks=0: nothing is sent

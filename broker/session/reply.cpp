@@ -18,6 +18,10 @@ Reply::~Reply() {
 
 bool Reply::alive() const { return sessions_ != nullptr && sessions_->slot_open(session_, slot_); }
 
+std::string_view Reply::peer() const {
+    return sessions_ != nullptr ? sessions_->peer_of(session_) : std::string_view();
+}
+
 void Reply::send(Buffer frame) {
     if (sessions_ == nullptr) return;
     release_session();

@@ -45,6 +45,11 @@ Sessions::Session* Sessions::find(SessionId id) const {
     return sessions_[index].get();
 }
 
+std::string_view Sessions::peer_of(SessionId id) const {
+    const Session* session = find(id);
+    return session != nullptr ? std::string_view(session->peer) : std::string_view();
+}
+
 Result<SessionId> Sessions::open(Instant now, std::string peer) {
     now_ = now;
     if (counters_.now_open >= limits_.connections_max) {

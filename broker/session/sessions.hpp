@@ -80,6 +80,7 @@ public:
 
     // ask
     const Counters& counters() const { return counters_; }
+    std::string_view peer_of(SessionId session) const;  ///< empty: there is no such session
     bool exists(SessionId session) const { return find(session) != nullptr; }
     bool has_unsent() const;  ///< any session still has bytes to send or answers to come
 

@@ -38,6 +38,7 @@ enum class ApiKey : std::int16_t {
     delete_groups = 42,
     incremental_alter_configs = 44,
     list_partition_reassignments = 46,
+    offset_delete = 47,
     describe_client_quotas = 48,
     alter_client_quotas = 49,
     describe_user_scram_credentials = 50,
@@ -103,6 +104,7 @@ constexpr std::int16_t flexible_since(ApiKey key) {
         case ApiKey::produce:
         case ApiKey::metadata: return 9;
         case ApiKey::fetch: return 12;
+        case ApiKey::offset_delete:
         case ApiKey::sasl_handshake: break;
     }
     return Versions::never;

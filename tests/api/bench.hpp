@@ -60,8 +60,9 @@ public:
     explicit ApiBench(api::Settings settings = default_settings(), std::size_t pool_bytes = 4 * MiB)
         : pool(pool_bytes),
           topics(log, entropy, {}),
+          groups(log, topics.registry, entropy, {.initial_rebalance_delay = milliseconds(0)}),
           sessions({}, pool, api),
-          api(std::move(settings), topics, log, pool) {}
+          api(std::move(settings), topics, log, pool, groups) {}
 
     static api::Settings default_settings() {
         api::Settings settings;
@@ -172,6 +173,7 @@ public:
     TestEntropy entropy;
     session::BytePool pool;
     topics::Topics topics;
+    groups::Groups groups;
     session::Sessions sessions;
     api::Api api;
 

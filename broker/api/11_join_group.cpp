@@ -1,0 +1,41 @@
+// JoinGroup (key 11): parked until the group has all its members.
+#include "sdk/wire/api/11_join_group.hpp"
+
+#include "broker/api/group_words.hpp"
+#include "broker/api/handlers.hpp"
+
+namespace leat::api {
+namespace {
+
+// "127.0.0.1:50312" -> "/127.0.0.1", as Kafka's tools show a client.
+std::string host_of(std::string_view peer) {
+    const std::size_t colon = peer.rfind(':');
+    return "/" + std::string(peer.substr(0, colon));
+}
+
+}  // namespace
+
+void join_group(Context& context, Call call) {
+    const auto from = wire::decode_front<wire::JoinGroupRequest>(call.body, call.version);
+    if (!from) return call.reply.close(session::CloseReason::malformed_request);
+    groups::JoinRequest request;
+    request.group = from->group_id.view();
+    request.member = from->member_id.view();
+    if (!from->group_instance_id.is_null()) request.instance = from->group_instance_id.view();
+    request.client_id = view_or_empty(call.client_id);
+    request.client_host = host_of(call.reply.peer());
+    request.session_timeout = milliseconds(from->session_timeout_ms);
+    request.rebalance_timeout =
+        milliseconds(call.version == 0 ? from->session_timeout_ms : from->rebalance_timeout_ms);
+    request.protocol_type = from->protocol_type.view();
+    for (const auto& protocol : from->protocols)
+        request.protocols.push_back(
+            {std::string(protocol.name.view()), std::string(text_of(protocol.metadata.view()))});
+    request.requires_known_member = call.version >= 4;
+    request.can_skip_assignment = call.version >= 9;
+    const groups::Ticket ticket = context.parked_groups.park(address_of(call));
+    context.groups.join(context.now, ticket, std::move(request));
+    context.parked_groups.drain(context);
+}
+
+}  // namespace leat::api

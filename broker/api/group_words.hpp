@@ -1,0 +1,63 @@
+// Small things that the handlers of the group requests share.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "broker/api/answer.hpp"
+#include "broker/api/commits.hpp"
+#include "broker/api/parked_groups.hpp"
+
+namespace leat::api {
+
+inline std::optional<std::string_view> optional_view(const wire::StringView& text) {
+    if (text.is_null()) return std::nullopt;
+    return text.view();
+}
+inline std::string_view view_or_empty(const wire::StringView& text) {
+    return text.is_null() ? std::string_view() : text.view();
+}
+
+/// A request that writes facts of groups: it runs, and its answer waits for the commit. When the
+/// log takes no more before its next commit it runs once more after that: what it has written by
+/// then is found unchanged.
+///
+/// run: (Context&, ByteView body) -> groups::Groups::Written, and keeps what the answer needs;
+/// send: (Context&, Address&, bool durable).
+template <class Run, class Send>
+void write_groups(Context& context, std::shared_ptr<Address> address,
+                  std::shared_ptr<session::Buffer> kept, ByteView body, Run run, Send send) {
+    const groups::Groups::Written written = run(context, body);
+    if (written.again) {
+        context.log.flush_soon(context.now);
+        return context.commits.when(
+            context.log.open_commit(),
+            [&context, address, kept, body, run, send](Instant now, WallTime wall, Commits::End) {
+                context.now = now;
+                context.wall = wall;
+                write_groups(context, address, kept, body, run, send);
+            });
+    }
+    if (written.commit <= context.log.flushed_commit()) return send(context, *address, true);
+    context.commits.when(written.commit, [&context, address, send](Instant now, WallTime wall,
+                                                                   Commits::End end) {
+        context.now = now;
+        context.wall = wall;
+        send(context, *address, end == Commits::End::durable);
+    });
+}
+
+/// Keeps the frame, so that the body's views outlive the call.
+template <class Run, class Send>
+void write_groups(Context& context, Call call, Run run, Send send) {
+    const std::size_t head =
+        static_cast<std::size_t>(call.body.data() - call.request.frame().data());
+    const std::size_t size = call.body.size();
+    // Shared with the copyable functions that wait; in the end they are the only owners.
+    auto kept = std::make_shared<session::Buffer>(call.request.keep());
+    const ByteView body = call.request.frame().subspan(head, size);
+    write_groups(context, std::make_shared<Address>(address_of(call)), kept, body, run, send);
+}
+
+}  // namespace leat::api

@@ -1,0 +1,59 @@
+#include "broker/api/parked_groups.hpp"
+
+#include "broker/api/answer.hpp"
+#include "sdk/wire/api/11_join_group.hpp"
+#include "sdk/wire/api/14_sync_group.hpp"
+
+namespace leat::api {
+namespace {
+
+template <class View>
+View nullable(const std::optional<std::string>& text) {
+    return text ? View(*text) : View(nullptr);
+}
+
+void send_joined(Context& context, Address& address, const groups::JoinAnswer& from) {
+    std::vector<wire::JoinGroupResponse::JoinGroupResponseMember> members;
+    members.reserve(from.members.size());
+    for (const groups::JoinedMember& one : from.members) {
+        auto& to = members.emplace_back();
+        to.member_id = one.id;
+        to.group_instance_id = nullable<wire::StringView>(one.instance);
+        to.metadata = bytes_of(one.metadata);
+    }
+    wire::JoinGroupResponse response;
+    response.error_code = from.error;
+    response.generation_id = from.generation;
+    response.protocol_type = nullable<wire::StringView>(from.protocol_type);
+    if (from.protocol)
+        response.protocol_name = *from.protocol;
+    else if (address.version >= 7)
+        response.protocol_name = nullptr;
+    response.leader = from.leader;
+    response.skip_assignment = from.skip_assignment;
+    response.member_id = from.member;
+    response.members = members;
+    answer(context, address, response);
+}
+
+void send_synced(Context& context, Address& address, const groups::SyncAnswer& from) {
+    wire::SyncGroupResponse response;
+    response.error_code = from.error;
+    response.protocol_type = nullable<wire::StringView>(from.protocol_type);
+    response.protocol_name = nullable<wire::StringView>(from.protocol);
+    response.assignment = bytes_of(from.assignment);
+    answer(context, address, response);
+}
+
+}  // namespace
+
+void ParkedGroups::drain(Context& context) {
+    while (auto joined = context.groups.poll_joined())
+        if (auto slot = waiting_.extract(joined->ticket); slot && slot.mapped().reply.alive())
+            send_joined(context, slot.mapped(), *joined);
+    while (auto synced = context.groups.poll_synced())
+        if (auto slot = waiting_.extract(synced->ticket); slot && slot.mapped().reply.alive())
+            send_synced(context, slot.mapped(), *synced);
+}
+
+}  // namespace leat::api

@@ -1,0 +1,28 @@
+// Who waits for a group: JoinGroup and SyncGroup requests until the group has decided.
+#pragma once
+
+#include <unordered_map>
+
+#include "broker/api/context.hpp"
+#include "broker/groups/groups.hpp"
+
+namespace leat::api {
+
+class ParkedGroups {
+public:
+    /// A ticket for an answer to `address`. A session that closes leaves it behind, harmless, until
+    /// the group answers: Kafka keeps such a member, too, until it times out.
+    groups::Ticket park(Address address) {
+        waiting_.emplace(++last_, std::move(address));
+        return last_;
+    }
+    /// Sends what the groups have decided.
+    void drain(Context& context);
+    std::size_t size() const { return waiting_.size(); }
+
+private:
+    std::unordered_map<groups::Ticket, Address> waiting_;
+    groups::Ticket last_ = 0;
+};
+
+}  // namespace leat::api
