@@ -21,6 +21,7 @@
 #include "broker/config/load.hpp"
 #include "broker/config/text.hpp"
 #include "broker/config/version.hpp"
+#include "broker/log_tool.hpp"
 #include "broker/net/bind.hpp"
 #include "broker/net/driver.hpp"
 #include "broker/net/system.hpp"
@@ -281,6 +282,7 @@ private:
 
 int run(int argc, char** argv) {
     occupy_standard_descriptors();
+    if (argc > 1 && std::string_view(argv[1]) == "log") return run_log_tool(argc - 1, argv + 1);
     const config::ParsedFlags parsed = config::parse_flags(argc, argv);
     if (parsed.exit_code) {
         print(*parsed.exit_code == exit_ok ? STDOUT_FILENO : STDERR_FILENO, parsed.text);

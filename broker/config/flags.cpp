@@ -24,6 +24,7 @@ constexpr const char* footer =
     "  leatd                                        a broker for this machine\n"
     "  leatd --data /var/lib/leat --listen 0.0.0.0:9092 --advertised gateway.local:9092\n"
     "  leatd --config /etc/leat/leatd.json --check-config\n"
+    "  leatd log verify /var/lib/leat   also dump and stats: looks, changes nothing\n"
     "\n"
     "Signals: SIGTERM or SIGINT stops cleanly within 10 s; a second one stops at once.\n"
     "Exit codes: 0 stopped as asked or check passed; 1 failed while running; 2 wrong flags or "
