@@ -48,6 +48,7 @@ Status Consumer::Impl::assign(const std::vector<TopicPartition>& partitions, Sta
     for (const TopicPartition& partition : partitions)
         if (partition.topic.empty() || partition.partition < 0) return fail(Error::invalid);
     const std::lock_guard lock(loop_.mutex);
+    if (is_shut()) return fail(Error::closed);
     if (group_) group_->unsubscribe(now());
     for (auto at = assigned_.begin(); at != assigned_.end();) {
         const TopicPartition known{at->first.first, at->first.second};
@@ -134,6 +135,7 @@ Result<std::int64_t> Consumer::Impl::high_watermark(const TopicPartition& partit
 
 void Consumer::Impl::poll(milliseconds timeout, std::size_t records_max, Take take, void* user) {
     std::unique_lock lock(loop_.mutex);
+    if (is_shut()) return;
     const Instant until = now() + timeout;
     std::size_t taken = 0;
     do {

@@ -35,6 +35,7 @@ Status Consumer::Impl::subscribe(std::vector<std::string> topics,
                                  RebalanceCallbacks callbacks) {
     const std::lock_guard lock(loop_.mutex);
     if (!group_ || (topics.empty() && !matches)) return fail(Error::invalid);
+    if (is_shut()) return fail(Error::closed);
     // Partitions that were assigned by hand are not the group's.
     std::vector<TopicPartition> by_hand;
     for (const auto& [key, assigned] : assigned_)
@@ -213,6 +214,7 @@ Status Consumer::Impl::commit(std::optional<Offsets> offsets,
                               std::optional<milliseconds> timeout) {
     std::unique_lock lock(loop_.mutex);
     if (!group_) return fail(Error::invalid);
+    if (is_shut()) return fail(Error::closed);
     if (!offsets) {
         cluster::Partitions all;
         for (const auto& [key, assigned] : assigned_) all.push_back({key.first, key.second});
@@ -239,6 +241,7 @@ Result<Offsets> Consumer::Impl::committed(const std::vector<TopicPartition>& par
                                           milliseconds timeout) {
     std::unique_lock lock(loop_.mutex);
     if (!group_) return fail(Error::invalid);
+    if (is_shut()) return fail(Error::closed);
     const auto id = group_->fetch_committed(now(), partitions, timeout);
     awaited_.insert(id);
     wake();

@@ -132,6 +132,8 @@ public:
     static Result<Consumer> open(Loop& loop, ConsumerConfig config);
     Consumer(Consumer&&) noexcept;
     Consumer& operator=(Consumer&&) noexcept;
+    /// Without close() before: nothing is committed and nobody is told. What was read since the last
+    /// commit is read once more, by whom the group gives it to when this member's session has ended.
     ~Consumer();
 
     /// How many partitions the topic has. fails: timed_out · not_found (and the server creates
@@ -160,7 +162,8 @@ public:
     Status commit_async();
     /// offset -1: none is committed.
     Result<Offsets> committed(const std::vector<TopicPartition>& partitions, milliseconds timeout);
-    /// Commits if auto_commit says so, leaves the group (static members stay), and ends reading.
+    /// Commits if auto_commit says so, leaves the group (static members stay), and ends reading; no
+    /// callback is run. Afterwards poll returns nothing, and what needs a broker fails with closed.
     /// fails: timed_out (the group learns of it when the session ends)
     Status close(milliseconds timeout);
 

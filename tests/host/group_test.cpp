@@ -1,0 +1,250 @@
+// Consumer groups of the hosted SDK against a real leatd process.
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <set>
+
+#include "doctest/doctest.h"
+#include "leat/admin.hpp"
+#include "leat/consumer.hpp"
+#include "leat/producer.hpp"
+#include "tests/host/leatd_process.hpp"
+
+using namespace leat;
+using leat::testing::LeatdProcess;
+
+namespace {
+
+constexpr milliseconds patience{60'000};
+constexpr std::int32_t partitions = 4;
+
+/// A member with a diary.
+struct Member {
+    Consumer consumer;
+    std::vector<std::string> values{};
+    std::vector<TopicPartition> assigned{}, revoked{}, lost{};
+    std::vector<ConsumerEvent> events{};
+
+    static std::unique_ptr<Member> open(Loop& loop, ConsumerConfig config) {
+        Result<Consumer> consumer = Consumer::open(loop, std::move(config));
+        REQUIRE(consumer);
+        auto member = std::make_unique<Member>(Member{*std::move(consumer)});
+        const auto note = [](std::vector<TopicPartition>& list) {
+            return [&list](const std::vector<TopicPartition>& these) {
+                list.insert(list.end(), these.begin(), these.end());
+            };
+        };
+        REQUIRE(member->consumer.subscribe({"t"}, {.assigned = note(member->assigned),
+                                                   .revoked = note(member->revoked),
+                                                   .lost = note(member->lost)}));
+        return member;
+    }
+    void poll() {
+        for (const ConsumerRecord& record : consumer.poll(milliseconds(20)))
+            values.emplace_back(record.value.value_or(""));
+        while (auto event = consumer.poll_event()) events.push_back(*std::move(event));
+    }
+    std::size_t count() const { return consumer.assignment().size(); }
+};
+
+ConsumerConfig member_config(const LeatdProcess& leatd) {
+    ConsumerConfig config;
+    config.bootstrap = leatd.bootstrap();
+    config.group_id = "g";
+    config.reset = ConsumerConfig::Reset::beginning;
+    config.heartbeat_interval = milliseconds(100);
+    config.session_timeout = milliseconds(10'000);
+    config.auto_commit = false;
+    return config;
+}
+
+template <class Condition>
+bool poll_until(std::vector<Member*> members, Condition is_true, milliseconds wait = patience) {
+    const auto end = std::chrono::steady_clock::now() + wait;
+    while (!is_true()) {
+        if (std::chrono::steady_clock::now() >= end) return false;
+        for (Member* member : members) member->poll();
+    }
+    return true;
+}
+
+void make_topic(Loop& loop, const LeatdProcess& leatd) {
+    auto admin = Admin::open(loop, {.bootstrap = leatd.bootstrap()});
+    REQUIRE(admin);
+    const auto made = admin->create_topics({{.name = "t", .partitions = partitions, .configs = {}}});
+    REQUIRE(made);
+    REQUIRE(made->front().error == ErrorCode::none);
+}
+
+void send(Producer& producer, int from, int to) {
+    for (int i = from; i < to; ++i) {
+        const std::string value = std::to_string(i);
+        REQUIRE(producer.send({.topic = "t", .value = value, .partition = i % partitions}));
+    }
+}
+
+std::multiset<std::string> all_values(std::initializer_list<const Member*> members) {
+    std::multiset<std::string> all;
+    for (const Member* member : members) all.insert(member->values.begin(), member->values.end());
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("group: two members share, a rebalance tells both, commits are where reading goes on") {
+    LeatdProcess leatd(LEATD_PROGRAM);
+    Loop loop;
+    make_topic(loop, leatd);
+    auto producer = Producer::open(loop, {.bootstrap = leatd.bootstrap()});
+    REQUIRE(producer);
+
+    auto a = Member::open(loop, member_config(leatd));
+    REQUIRE(poll_until({a.get()}, [&] { return a->count() == 4; }));
+    CHECK(a->assigned.size() == 4);
+    CHECK(a->consumer.group_metadata().group_id == "g");
+    CHECK(!a->consumer.group_metadata().member_id.empty());
+    const std::int32_t generation = a->consumer.group_metadata().generation;
+
+    auto b = Member::open(loop, member_config(leatd));
+    REQUIRE(poll_until({a.get(), b.get()}, [&] { return a->count() == 2 && b->count() == 2; }));
+    CHECK(a->revoked.size() == 4);  // eager: everything is given up, then two come back
+    CHECK(a->assigned.size() == 6);
+    CHECK(b->assigned.size() == 2);
+    CHECK(a->consumer.group_metadata().generation > generation);
+    CHECK(a->consumer.group_metadata().generation == b->consumer.group_metadata().generation);
+    std::set<TopicPartition> owned;
+    for (const Member* member : {a.get(), b.get()})
+        for (const TopicPartition& partition : member->consumer.assignment())
+            CHECK(owned.insert(partition).second);
+    CHECK(owned.size() == 4);
+
+    send(*producer, 0, 400);
+    REQUIRE(producer->flush(patience));
+    REQUIRE(poll_until({a.get(), b.get()},
+                       [&] { return a->values.size() + b->values.size() >= 400; }));
+    const auto all = all_values({a.get(), b.get()});
+    CHECK(all.size() == 400);
+    CHECK(std::set<std::string>(all.begin(), all.end()).size() == 400);
+
+    REQUIRE(a->consumer.commit(patience));
+    REQUIRE(b->consumer.commit_async());
+    // Somebody who is no member sees both.
+    ConsumerConfig outside_config = member_config(leatd);
+    auto outside = Consumer::open(loop, outside_config);
+    REQUIRE(outside);
+    const std::vector<TopicPartition> every(owned.begin(), owned.end());
+    REQUIRE(poll_until({a.get(), b.get()}, [&] {
+        const Result<Offsets> committed = outside->committed(every, patience);
+        if (!committed) return false;
+        return std::all_of(every.begin(), every.end(), [&](const TopicPartition& partition) {
+            return committed->at(partition).offset == 100;
+        });
+    }));
+    // A commit from outside a group that has members is refused, and changes nothing.
+    CHECK(outside->commit({{{"t", 0}, {.offset = 7, .metadata = ""}}}, patience).error() == Error::refused);
+    CHECK(outside->committed({{"t", 0}}, patience)->at({"t", 0}).offset == 100);
+    const auto refused = outside->poll_event();
+    REQUIRE(refused);
+
+    // Metadata of a commit is kept with it.
+    REQUIRE(a->consumer.commit(
+        {{a->consumer.assignment().front(), {.offset = 100, .metadata = "a note"}}}, patience));
+    CHECK(outside->committed(every, patience)->at(a->consumer.assignment().front()).metadata ==
+          "a note");
+
+    REQUIRE(b->consumer.close(patience));
+    CHECK(b->consumer.commit(milliseconds(500)).error() == Error::closed);
+    CHECK(b->consumer.poll(milliseconds(10)).empty());
+    CHECK(b->consumer.close(patience));  // again: nothing to do
+    REQUIRE(poll_until({a.get()}, [&] { return a->count() == 4; }));
+    a->values.clear();
+    send(*producer, 1000, 1004);
+    REQUIRE(producer->flush(patience));
+    REQUIRE(poll_until({a.get()}, [&] { return a->values.size() >= 4; }));
+    CHECK(all_values({a.get()}) ==
+          std::multiset<std::string>{"1000", "1001", "1002", "1003"});
+    CHECK(a->lost.empty());
+    CHECK(b->lost.empty());
+    REQUIRE(a->consumer.close(patience));
+}
+
+TEST_CASE("group: a static member comes back and nothing moves; a second one of its name is fenced") {
+    LeatdProcess leatd(LEATD_PROGRAM);
+    Loop loop;
+    make_topic(loop, leatd);
+    ConsumerConfig named = member_config(leatd);
+    named.group_instance_id = "pump house";
+    auto a = Member::open(loop, named);
+    auto b = Member::open(loop, member_config(leatd));
+    REQUIRE(poll_until({a.get(), b.get()}, [&] { return a->count() == 2 && b->count() == 2; }));
+    const auto had = a->consumer.assignment();
+    const std::size_t revoked = b->revoked.size();
+    const std::string old_id = a->consumer.group_metadata().member_id;
+    const std::int32_t generation = b->consumer.group_metadata().generation;
+    a.reset();
+
+    a = Member::open(loop, named);
+    REQUIRE(poll_until({a.get(), b.get()}, [&] { return a->count() == 2; }));
+    CHECK(a->consumer.assignment() == had);
+    CHECK(a->consumer.group_metadata().member_id != old_id);
+    REQUIRE(!poll_until({a.get(), b.get()}, [] { return false; }, milliseconds(300)));
+    CHECK(b->revoked.size() == revoked);
+    CHECK(b->consumer.group_metadata().generation == generation);
+
+    // The same name once more: the newest has it, the older one hears of it and stands still.
+    auto c = Member::open(loop, named);
+    REQUIRE(poll_until({a.get(), b.get(), c.get()}, [&] {
+        return c->count() == 2 && std::any_of(a->events.begin(), a->events.end(), [](auto& event) {
+                   return event.kind == ConsumerEvent::Kind::group_failed &&
+                          event.error == ErrorCode::fenced_instance_id;
+               });
+    }));
+    CHECK(c->consumer.assignment() == had);
+    CHECK(a->count() == 0);
+    CHECK(a->lost == had);
+    CHECK(b->revoked.size() == revoked);
+}
+
+TEST_CASE("group: leatd is killed twice under load, members stay, and every record is read") {
+    LeatdProcess leatd(LEATD_PROGRAM);
+    Loop loop;
+    make_topic(loop, leatd);
+    auto producer =
+        Producer::open(loop, {.bootstrap = leatd.bootstrap(), .linger = milliseconds(1)});
+    REQUIRE(producer);
+    ConsumerConfig config = member_config(leatd);
+    config.auto_commit = true;
+    config.auto_commit_interval = milliseconds(50);
+    auto a = Member::open(loop, config);
+    auto b = Member::open(loop, config);
+    REQUIRE(poll_until({a.get(), b.get()}, [&] { return a->count() == 2 && b->count() == 2; }));
+    constexpr int count = 3000;
+    for (int round = 0; round < 3; ++round) {
+        send(*producer, round * count, (round + 1) * count);
+        if (round < 2) {
+            const auto half = static_cast<std::size_t>(round * count + count / 3);
+            REQUIRE(poll_until({a.get(), b.get()},
+                               [&] { return a->values.size() + b->values.size() >= half; }));
+            leatd.kill();
+            REQUIRE(leatd.start());
+        }
+    }
+    REQUIRE(poll_until({a.get(), b.get()}, [&] {
+        const auto all = all_values({a.get(), b.get()});
+        return std::set<std::string>(all.begin(), all.end()).size() == 3 * count;
+    }));
+    REQUIRE(producer->flush(patience));
+    CHECK(a->count() + b->count() == 4);
+    REQUIRE(a->consumer.close(patience));
+    REQUIRE(b->consumer.close(patience));
+
+    // Who closed has committed: the next one reads nothing again, and everything new.
+    auto next = Member::open(loop, config);
+    REQUIRE(poll_until({next.get()}, [&] { return next->count() == 4; }));
+    send(*producer, 100'000, 100'004);
+    REQUIRE(producer->flush(patience));
+    REQUIRE(poll_until({next.get()}, [&] { return next->values.size() >= 4; }));
+    CHECK(all_values({next.get()}) ==
+          std::multiset<std::string>{"100000", "100001", "100002", "100003"});
+    REQUIRE(next->consumer.close(patience));
+}
