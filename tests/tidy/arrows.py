@@ -10,6 +10,7 @@ PLACES = {
     "sdk/include/leat/port/": "port",
     "sdk/include/leat/check.hpp": "port",
     "sdk/include/leat/result.hpp": "port",
+    "sdk/include/leat/profile.hpp": "port",
     "sdk/include/leat/time.hpp": "port",
     "sdk/include/leat/record.hpp": "words",
     "sdk/include/leat/config.hpp": "device door",
