@@ -157,7 +157,7 @@ bool Arrivals::prepare(Instant now) {
     if (fits == 0) fits = 1;  // a lone large batch in a fresh segment
     if (fits < open_->entries().size()) {
         open_->move_rest(fits, *flight_);
-    } else if (waited_ && segment_ != no_segment) {
+    } else if (waited_ && segment_ != no_segment && open_->used() < cut_below_bytes) {
         // More is coming while we write: end on a 16 KiB boundary and leave the rest to the next
         // commit.
         const std::uint64_t end =

@@ -128,7 +128,8 @@ void CheckpointWriter::pump(Instant now) {
     if (phase_ == Phase::idle) {
         const std::uint64_t written = arrivals_.bytes_written();
         const std::uint64_t gap =
-            std::max<std::uint64_t>(checkpoint_gap_factor * last_bytes_, core_.segment_bytes);
+            std::max(checkpoint_gap_factor * last_bytes_,
+                     checkpoint_gap_min(core_.segments.size(), core_.segment_bytes));
         const bool due = written >= begun_at_bytes_ + gap;
         if ((!wanted_ && !due) || now < retry_at_ || arrivals_.place() == 0) return;
         begin(now);

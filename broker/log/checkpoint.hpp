@@ -14,6 +14,14 @@ namespace leat::log {
 constexpr std::uint32_t checkpoint_gap_factor =
     33;  ///< the next one comes after so many times its bytes
 
+/// And not before so many bytes: a checkpoint is five writes, each with a flush, so one per segment
+/// would take more of the device's time than the records. A start reads a footer for each segment
+/// in between, 16 at most.
+constexpr std::uint64_t checkpoint_gap_min(std::uint32_t segments, std::uint32_t segment_bytes) {
+    const std::uint32_t count = segments / 32;
+    return std::uint64_t{count < 1 ? 1 : count > 16 ? 16 : count} * segment_bytes;
+}
+
 struct CheckpointExtent {
     std::uint32_t segment = 0, salt = 0;
     std::uint64_t generation = 0;
