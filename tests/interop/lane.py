@@ -1,6 +1,7 @@
 """What every lane shares: made-up records, steps with results, client processes, the kill in the middle."""
 import base64
 import collections
+import contextlib
 import json
 import os
 import random
@@ -109,13 +110,17 @@ class Lane:
 
     def converse(self, client, command):
         """Drives a client program that runs its steps itself. It prints, a line each: `step NAME ok` or `step NAME why
-        not`, and `kill`, upon which the broker is killed and started again while the program goes on."""
+        not`, and `kill`, upon which the broker is killed and started again while the program goes on; it may read
+        `killed` from its stdin when the broker is back."""
         process = self.spawn(command)
         try:
             for line in process.stdout:
                 words = line.decode(errors="replace").strip().split(" ", 2)
                 if words[0] == "kill":
                     self.kill_and_restart()
+                    with contextlib.suppress(BrokenPipeError):
+                        process.stdin.write(b"killed\n")
+                        process.stdin.flush()
                 elif words[0] == "step" and len(words) == 3:
                     self.record(client, words[1], words[2])
                 else:

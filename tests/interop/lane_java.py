@@ -15,8 +15,8 @@ def tool(lane, name, *words, feed=None):
     return lane.run(["sh", KAFKA_SH, "run", TOOLS + name, "--bootstrap-server", lane.broker.bootstrap, *words], feed=feed)
 
 
-def make_topic(lane, topic):
-    tool(lane, "TopicCommand", "--create", "--topic", topic, "--partitions", "1", "--replication-factor", "1")
+def make_topic(lane, topic, partitions=1):
+    tool(lane, "TopicCommand", "--create", "--topic", topic, "--partitions", str(partitions), "--replication-factor", "1")
 
 
 def console_producer(lane, topic, codec, *settings):

@@ -6,7 +6,8 @@ import json
 import os
 import sys
 
-STEPS = ["topic", "none", "gzip", "snappy", "lz4", "zstd", "idempotent", "read-back", "sigkill", "go-on"]
+STEPS = ["topic", "none", "gzip", "snappy", "lz4", "zstd", "idempotent", "read-back", "sigkill", "go-on", "group", "resume",
+         "admin"]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -19,11 +20,14 @@ def load(path=os.path.join(HERE, "matrix.txt")):
             if not line:
                 continue
             words = line.split(None, 2)
-            if len(words) != 3 or words[1] not in STEPS or not (words[2] == "must" or words[2].startswith("n/a: ")):
-                raise SystemExit("matrix.txt:%d: expected `client step must` or `client step n/a: reason`" % number)
-            if (words[0], words[1]) in table:
-                raise SystemExit("matrix.txt:%d: %s %s stands twice" % (number, words[0], words[1]))
-            table[words[0], words[1]] = words[2]
+            if len(words) != 3 or not (words[2] == "must" or words[2].startswith("n/a: ")):
+                raise SystemExit("matrix.txt:%d: expected `client steps must` or `client steps n/a: reason`" % number)
+            client, word, want = words
+            steps = [s for s in STEPS if (client, s) not in table] if word == "rest" else word.split(",")
+            for step in steps:
+                if step not in STEPS or (client, step) in table:
+                    raise SystemExit("matrix.txt:%d: %s %s is no step or stands twice" % (number, client, step))
+                table[client, step] = want
     for client in {c for c, _ in table}:
         for step in STEPS:
             if (client, step) not in table:

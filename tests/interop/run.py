@@ -6,6 +6,7 @@ Exit code 0 only if each step that the lane took is ok; what it had to take stan
 `--target kafka` runs the same lane against a real Kafka: so a failure can be told from a fault of the harness.
 """
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -15,13 +16,22 @@ import brokers
 import lane as lanes
 import lane_confluent
 import lane_java
+import lane_java_groups
 import lane_kcat
 import lane_leat_on_kafka
 import lane_librdkafka
 import lane_uplink_to_kafka
 
 LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "confluent": lane_confluent, "java": lane_java,
-         "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
+         "java_groups": lane_java_groups, "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
+
+
+def settings(work, lane):
+    """A configuration in which a new group does not wait three seconds for further members; kcat cannot ask for partitions."""
+    path = os.path.join(work, "leatd.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"group.initial.rebalance.delay.ms": "0s", "num.partitions": 4 if lane == "kcat" else 1}, file)
+    return path
 
 
 def main():
@@ -41,9 +51,9 @@ def main():
 
     module = LANES[options.lane]
     if getattr(module, "TARGET", options.target) == "kafka":
-        broker = brokers.Kafka(os.path.join(options.work, "kafka"))
+        broker = brokers.Kafka(os.path.join(options.work, "kafka"), ["num.partitions=4"] if options.lane == "kcat" else [])
     else:
-        broker = brokers.Leatd(options.leatd, os.path.join(options.work, "leatd"))
+        broker = brokers.Leatd(options.leatd, os.path.join(options.work, "leatd"), config=settings(options.work, options.lane))
     lane = lanes.Lane(options.lane, broker, options.work)
     results = options.results and os.path.join(options.results, options.lane + ".json")
     if results and os.path.exists(results):

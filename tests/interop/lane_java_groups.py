@@ -1,0 +1,182 @@
+"""Consumer groups and administration by Kafka's own Java tools 4.3.1."""
+import json
+import os
+import signal
+import threading
+
+from group_steps import until
+from lane import Failed
+from lane_java import KAFKA_SH, TOOLS, make_topic, tool
+
+MEMBER_SECONDS_MAX = 60
+
+
+class Member:
+    """A kafka-verifiable-consumer, which tells what it owns and reads as lines of JSON."""
+
+    def __init__(self, lane, group, topic, instance=None):
+        command = ["sh", KAFKA_SH, "run", TOOLS + "VerifiableConsumer", "--bootstrap-server", lane.broker.bootstrap,
+                   "--topic", topic, "--group-id", group, "--session-timeout", "10000", "--reset-policy", "earliest"]
+        config = os.path.join(lane.work, "member.properties")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("heartbeat.interval.ms=300\nmetadata.max.age.ms=2000\nreconnect.backoff.max.ms=500\n")
+        self.process = lane.spawn(command + ["--command-config", config] +
+                                  (["--group-instance-id", instance] if instance else []))
+        self.owned, self.ranges, self.changes, self.committed = None, {}, 0, {}
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            if not line.startswith(b"{"):
+                continue
+            event = json.loads(line)
+            if event["name"] == "partitions_assigned":
+                self.owned, self.changes = {p["partition"] for p in event["partitions"]}, self.changes + 1
+            elif event["name"] == "partitions_revoked":
+                self.owned = set()
+            elif event["name"] == "records_consumed":
+                for part in event["partitions"]:
+                    self.ranges.setdefault(part["partition"], []).append((part["minOffset"], part["maxOffset"]))
+            elif event["name"] == "offsets_committed" and event["success"]:
+                self.committed.update((p["partition"], p["offset"]) for p in event["offsets"])
+
+    def read_to(self, partition):
+        """(first, end) of what it read without a gap and without reading twice."""
+        ranges = self.ranges.get(partition, [])
+        for (_, last), (first, _) in zip(ranges, ranges[1:]):
+            if first != last + 1:
+                raise Failed("partition %d: it read %r" % (partition, ranges))
+        return (ranges[0][0], ranges[-1][1] + 1) if ranges else None
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+
+def send(lane, topic, count, partitions=(0, 1, 2, 3)):
+    for partition in partitions:
+        lane.run(["kcat", "-P", "-b", lane.broker.bootstrap, "-t", topic, "-p", str(partition)],
+                 feed=b"".join(b"%d-%d\n" % (partition, i) for i in range(count)))
+
+
+def groups(lane, *words):
+    return tool(lane, "consumer.group.ConsumerGroupCommand", *words).decode()
+
+
+def owns(*members):
+    return sorted(p for m in members for p in m.owned or ()) == [0, 1, 2, 3] and all(m.owned for m in members)
+
+
+def verifiable_consumer(lane):
+    members = []
+
+    def member(*words):
+        members.append(Member(lane, *words))
+        return members[-1]
+
+    with lane.step("kafka-verifiable-consumer", "group"):
+        make_topic(lane, "g-pair", 4)
+        send(lane, "g-pair", 50)
+        fixed, other = member("g-pair", "g-pair", "static-1"), member("g-pair", "g-pair")
+        until(lambda: owns(fixed, other) and len(fixed.owned) == 2, "split in halves", MEMBER_SECONDS_MAX)
+        until(lambda: sum(m.committed.get(p) == 50 for m in members for p in range(4)) >= 4, "commit of all that is read")
+        before, changes = fixed.owned, other.changes
+        fixed.end()
+        again = member("g-pair", "g-pair", "static-1")
+        until(lambda: owns(again, other), "return of the static member", MEMBER_SECONDS_MAX)
+        if again.owned != before or other.changes != changes or again.ranges:
+            raise Failed("static member: %r, then %r; the other's rebalances: %d, then %d; read again: %r" % (
+                before, again.owned, changes, other.changes, again.ranges))
+        told = groups(lane, "--describe", "--group", "g-pair")
+        if told.count("g-pair ") < 4 or "static-1" not in groups(lane, "--describe", "--group", "g-pair", "--members"):
+            raise Failed("the group is described as\n" + told)
+        other.end()
+        until(lambda: owns(again), "inheritance of the one that left", MEMBER_SECONDS_MAX)
+        again.end()
+    with lane.step("kafka-verifiable-consumer", "resume"):
+        make_topic(lane, "g-resume", 4)
+        send(lane, "g-resume", 40)
+        living = member("g-resume", "g-resume")
+        until(lambda: [living.committed.get(p) for p in range(4)] == [40] * 4, "commit of the first reading", MEMBER_SECONDS_MAX)
+        lane.kill_and_restart()
+        until(lambda: "g-resume" in groups(lane, "--list"), "group after the kill")
+        send(lane, "g-resume", 40)
+        until(lambda: [living.committed.get(p) for p in range(4)] == [80] * 4, "commit after the kill", MEMBER_SECONDS_MAX)
+        if [living.read_to(p) for p in range(4)] != [(0, 80)] * 4:
+            raise Failed("read: %r" % living.ranges)
+        living.end()
+        send(lane, "g-resume", 10)
+        new = member("g-resume", "g-resume")
+        until(lambda: [new.read_to(p) for p in range(4)] == [(80, 90)] * 4, "reading where the commit stands", MEMBER_SECONDS_MAX)
+        new.end()
+    for left in members:
+        left.process.kill()
+
+
+def console_consumer(lane):
+    def read(count):
+        return tool(lane, "consumer.ConsoleConsumer", "--topic", "g-console", "--group", "g-console", "--max-messages", str(count),
+                    "--timeout-ms", "60000", "--command-property", "auto.offset.reset=earliest").split(b"\n")[:-1]
+
+    with lane.step("kafka-console-consumer", "resume"):
+        send(lane, "g-console", 100, [0])
+        first = read(60)
+        lane.kill_and_restart(0.2)
+        if first + read(40) != [b"0-%d" % i for i in range(100)]:
+            raise Failed("read before the kill: %r" % first)
+
+
+def wants(told, *parts):
+    for part in parts:
+        if part not in told:
+            raise Failed("%r is not in\n%s" % (part, told))
+
+
+def administration(lane):
+    with lane.step("kafka-consumer-groups", "admin"):
+        wants(groups(lane, "--list", "--state"), "g-resume", "Empty")
+        words = ["--group", "g-resume", "--topic", "g-resume"]
+        wants(groups(lane, "--reset-offsets", *words, "--to-offset", "20", "--execute"), "20")
+        lag = [line.split() for line in groups(lane, "--describe", "--group", "g-resume").splitlines() if " g-resume " in line]
+        if len(lag) != 4 or any(line[3:6] != ["20", "90", "70"] for line in lag):
+            raise Failed("offset, end and lag after the reset: %r" % lag)
+        wants(groups(lane, "--delete-offsets", *words), "Successful")
+        if " g-resume " in groups(lane, "--describe", "--group", "g-resume"):
+            raise Failed("deleted offsets are still described")
+        wants(groups(lane, "--delete", "--group", "g-console"), "successful")
+        if "g-console" in groups(lane, "--list"):
+            raise Failed("a deleted group is still listed")
+    with lane.step("kafka-topics", "admin"):
+        make_topic(lane, "g-alter", 1)
+        tool(lane, "TopicCommand", "--alter", "--topic", "g-alter", "--partitions", "3")
+        wants(tool(lane, "TopicCommand", "--describe", "--topic", "g-alter").decode(), "PartitionCount: 3")
+    with lane.step("kafka-configs", "admin"):
+        def configs(*words):
+            return lane.run(["sh", KAFKA_SH, "run", "kafka.admin.ConfigCommand", "--bootstrap-server", lane.broker.bootstrap,
+                             "--entity-type", "topics", "--entity-name", "g-alter", *words]).decode()
+        configs("--alter", "--add-config", "retention.ms=7200000")
+        wants(configs("--describe"), "retention.ms=7200000")
+        configs("--alter", "--delete-config", "retention.ms")
+        if "retention.ms=" in configs("--describe"):
+            raise Failed("a removed setting is still described")
+        wants(configs("--describe", "--all"), "cleanup.policy=delete", "DEFAULT_CONFIG")
+    with lane.step("kafka-get-offsets", "admin"):
+        wants(tool(lane, "GetOffsetShell", "--topic", "g-pair").decode(), "g-pair:3:50")
+        wants(tool(lane, "GetOffsetShell", "--topic", "g-pair", "--time", "earliest").decode(), "g-pair:3:0")
+        wants(tool(lane, "GetOffsetShell", "--topic", "g-pair", "--time", "max-timestamp").decode(), "g-pair:3:")
+    with lane.step("kafka-delete-records", "admin"):
+        path = os.path.join(lane.work, "delete.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"partitions": [{"topic": "g-pair", "partition": 3, "offset": 30}], "version": 1}, file)
+        wants(tool(lane, "DeleteRecordsCommand", "--offset-json-file", path).decode(), "low_watermark: 30")
+        wants(tool(lane, "GetOffsetShell", "--topic", "g-pair", "--time", "earliest").decode(), "g-pair:3:30")
+    with lane.step("kafka-log-dirs", "admin"):
+        wants(tool(lane, "LogDirsCommand", "--describe", "--topic-list", "g-pair").decode(), '"g-pair-0"', '"error":null')
+    with lane.step("kafka-broker-api-versions", "admin"):
+        wants(tool(lane, "BrokerApiVersionsCommand").decode(), "Produce(0)", "OffsetDelete(47)", "usable")
+
+
+def run(lane, options):
+    verifiable_consumer(lane)
+    console_consumer(lane)
+    administration(lane)
