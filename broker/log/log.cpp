@@ -150,6 +150,9 @@ Status LogImpl::open(Instant now, WallTime wall) {
         return fail(recovered.error());
     }
     parts_ = std::make_unique<Parts>(core_, record_times_);
+    parts_->reader.on_damaged = [this](StreamId id, Offset from, Offset to, std::uint64_t bytes) {
+        parts_->ledger.lost(now_, id, LossReason::damaged, from, to, bytes);
+    };
     parts_->arrivals.resume(std::move(recovered->arrivals));
     parts_->checkpoints.resume(std::move(recovered->checkpoint));
     for (auto& [id, stream] : core_.streams.all()) stream.prune_anchors();

@@ -114,8 +114,10 @@ Reader::Next Reader::finish(Job& job) {
     } else {
         job.result.ticket = job.ticket;
         job.result.bytes = job.filled;
-        if (job.damaged && job.filled == 0 && job.target > job.request.from)
+        if (job.damaged && job.filled == 0 && job.target > job.request.from) {
             job.result.bytes = fail(Error::corrupt);
+            tell_damaged(job);
+        }
         job.result.next = job.target;
         reads_done_.push_back(job.result);
     }
@@ -129,11 +131,17 @@ Reader::Next Reader::fail_with(Job& job, Error error) {
         job.time_result.found = fail(error);
         return finish(job);
     }
+    if (error == Error::corrupt) tell_damaged(job);
     job.result.ticket = job.ticket;
     job.result.bytes = fail(error);
     job.result.next = job.target;
     reads_done_.push_back(job.result);
     return Next::finished;
+}
+
+void Reader::tell_damaged(const Job& job) const {
+    if (on_damaged && job.target > job.request.from)
+        on_damaged(job.request.stream, job.request.from, job.target, job.damaged_bytes);
 }
 
 Reader::Next Reader::plan(Job& job) {
@@ -265,7 +273,7 @@ Reader::Next Reader::enter(Job& job) {
     }
     if (distance < 0 && !job.here.points.empty()) job.position = job.here.points.front().position;
     job.head_have = 0;
-    job.in_more = false;
+    job.in_more = job.resync = false;
     job.stage = Stage::frame;
     return Next::go_on;
 }

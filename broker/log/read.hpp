@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <list>
 
 #include "broker/log/arrivals.hpp"
@@ -25,6 +26,8 @@ public:
     void on_read_done(std::uint64_t ticket, bool good);  ///< a storage ticket
     void step_all();
     FooterCache& footers() { return footers_; }
+    /// Told of offsets that a reader wanted and that cannot be read; `bytes` as far as known.
+    std::function<void(StreamId, Offset from, Offset to, std::uint64_t bytes)> on_damaged;
 
 private:
     enum class Stage : std::uint8_t { plan, node, frame, body, done };
@@ -57,6 +60,8 @@ private:
         bool in_more = false, from_device = false;
         std::size_t filled = 0;
         bool damaged = false;
+        bool resync = false;  ///< behind damage: only what proves itself counts
+        std::uint64_t damaged_bytes = 0;
         std::vector<std::uint8_t> batch_memory;  ///< by_time only
         ReadDone result;
         TimeDone time_result;
@@ -70,7 +75,9 @@ private:
     Next at_frame(Job& job);
     Next at_body(Job& job);
     Next next_segment(Job& job);
-    Next damage(Job& job);
+    enum class Damaged : std::uint8_t { bytes, block };
+    Next damage(Job& job, Damaged what = Damaged::bytes);
+    void tell_damaged(const Job& job) const;
     Next batch_read(Job& job);
     Next finish(Job& job);
     Next fail_with(Job& job, Error error);

@@ -15,6 +15,15 @@ bool frame_crc_ok(std::uint32_t salt, const std::uint8_t* head, const FrameHeade
     return frame_crc(salt, {head, frame_header_bytes + batch_header_bytes}, frame) == frame.crc;
 }
 
+/// Behind damage only what proves itself counts: the checksum is seeded, no payload looks like it.
+bool frame_proven(std::uint32_t salt, const std::uint8_t* head, std::uint32_t room) {
+    const FrameHeader frame = decode_frame_header(head);
+    return frame.known() && frame.header_bytes == frame_header_bytes &&
+           frame.padded_bytes() <= room &&
+           frame.header_bytes + frame.covered_bytes() <= frame_header_bytes + batch_header_bytes &&
+           frame_crc_ok(salt, head, frame);
+}
+
 }  // namespace
 
 Reader::Next Reader::copy(Job& job, std::uint32_t position, MutableBytes into, std::size_t& got) {
@@ -33,7 +42,7 @@ Reader::Next Reader::copy(Job& job, std::uint32_t position, MutableBytes into, s
         const BlockCache::Found block =
             blocks_.get(job.node.segment, job.generation, position, end);
         if (block.state == Fetched::pending) return Next::wait;
-        if (block.state == Fetched::failed) return damage(job);
+        if (block.state == Fetched::failed) return damage(job, Damaged::block);
         bytes = block.bytes;
         job.from_device = true;
     }
@@ -54,6 +63,7 @@ Reader::Next Reader::at_frame(Job& job) {
                 std::lower_bound(points.begin(), points.end(), block,
                                  [](const Point& p, std::uint32_t at) { return p.position < at; });
             if (point == points.end()) return next_segment(job);
+            if (point->position >= job.position) job.resync = false;
             job.position = std::max(job.position, point->position);
         }
         if (job.position >= end) return next_segment(job);
@@ -63,7 +73,8 @@ Reader::Next Reader::at_frame(Job& job) {
     const auto want = [&]() -> std::uint32_t {
         if (job.head_have == 0) return 1;
         if (on_page && job.head[0] == commit_first_byte) return commit_header_bytes;
-        if (job.head[0] == 0) return 1;
+        if (job.head[0] == 0 && !job.resync)
+            return std::min(frame_header_bytes, core_.page - job.position % core_.page);
         return std::min<std::uint32_t>(frame_header_bytes + batch_header_bytes, end - job.position);
     };
     while (job.head_have < want()) {
@@ -74,8 +85,18 @@ Reader::Next Reader::at_frame(Job& job) {
         if (next != Next::go_on || job.stage != stage || got == 0) return next;
         job.head_have += static_cast<std::uint32_t>(got);
     }
-    job.head_have = 0;
+    const std::uint32_t have = std::exchange(job.head_have, 0);
     const std::uint32_t salt = core_.segments[job.node.segment].salt;
+    if (job.resync) {
+        const bool commit = on_page && have >= commit_header_bytes &&
+                            decode_commit_header({job.head, commit_header_bytes}, salt);
+        if (!commit && (have < frame_header_bytes + batch_header_bytes ||
+                        !frame_proven(salt, job.head, end - job.position))) {
+            job.position += 8;
+            return Next::go_on;
+        }
+        job.resync = false;
+    }
     if (on_page && job.head[0] == commit_first_byte) {
         const Result<CommitHeader> commit =
             decode_commit_header({job.head, commit_header_bytes}, salt);
@@ -85,7 +106,9 @@ Reader::Next Reader::at_frame(Job& job) {
         return Next::go_on;
     }
     if (job.head[0] == 0) {
-        if (on_page) return damage(job);
+        // Padding is zero; a frame that lost its type is not.
+        if (on_page || std::any_of(job.head, job.head + have, [](auto byte) { return byte != 0; }))
+            return damage(job);
         job.in_more =
             false;  // a commit without frames (a seal) follows: the part before it is void
         job.position = static_cast<std::uint32_t>(round_up(job.position, core_.page));
@@ -125,7 +148,9 @@ Reader::Next Reader::at_frame(Job& job) {
     job.batch = *fields;
     if (job.batch.end_offset() <= job.target ||
         (job.by_time && job.batch.max_timestamp < job.target_time)) {
-        job.target = std::max(job.target, job.batch.end_offset());
+        // Not summed yet: never further than the index says.
+        job.target =
+            std::max(job.target, std::min(job.batch.end_offset(), job.here.end_offset));
         job.position += skip;
         return Next::go_on;
     }
@@ -135,6 +160,14 @@ Reader::Next Reader::at_frame(Job& job) {
     if (job.damaged && job.filled == 0) {  // readable again from here
         job.target = job.batch.base_offset;
         return fail_with(job, Error::corrupt);
+    }
+    if (job.batch.base_offset > job.target && !job.by_time && job.request.from == job.target &&
+        job.filled == 0) {
+        // Nothing wrote down that these are gone unless an end was raised, which the ledger knows.
+        job.target = job.batch.base_offset;
+        tell_damaged(job);
+    } else if (job.batch.base_offset > job.target && !job.by_time && job.filled > 0) {
+        return finish(job);  // the gap is met by the next read
     }
     if (job.by_time) {
         job.batch_memory.resize(job.batch.total_bytes);
@@ -204,18 +237,24 @@ Reader::Next Reader::batch_read(Job& job) {
 
 /// What stands at job.position cannot be read. Goes on behind it, to say where reading may be
 /// resumed.
-Reader::Next Reader::damage(Job& job) {
+Reader::Next Reader::damage(Job& job, Damaged what) {
     ++core_.counters.damaged_batches;
     job.damaged = true;
     job.in_more = false;
     job.head_have = 0;
     if (job.filled > 0) return finish(job);
-    // A frame whose header held can be stepped over; else the next block of which a point is known.
+    // A frame whose header held can be stepped over; else the next one that holds is looked for,
+    // and behind a block that the device does not give the next point.
     if (job.stage == Stage::body && job.frame_position == job.position) {
         job.position +=
             static_cast<std::uint32_t>(frame_header_bytes + round_up(job.frame.body_bytes, 8));
-        job.target = job.batch.end_offset() > job.target ? job.batch.end_offset() : job.target;
+        // Its last offset is as doubtful as the rest: the next batch, or the index, says how far.
+        job.damaged_bytes += job.batch.total_bytes;
+    } else if (what == Damaged::bytes) {
+        job.position += 8;
+        job.resync = true;
     } else {
+        job.resync = true;
         const std::uint64_t next_block =
             (std::uint64_t{job.position} / point_block_bytes + 1) * point_block_bytes;
         job.position = static_cast<std::uint32_t>(

@@ -57,6 +57,38 @@ bool frames_hold(ByteView bytes, const CommitHeader& commit, std::uint32_t salt,
            std::all_of(padding.begin(), padding.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
+/// A commit that does not hold, between others that do: it was durable once, so each of its frames
+/// that proves itself counts. The salt keeps out whatever stood here in an earlier life.
+void salvage(const Core& core, const SegmentHeader& segment, std::uint32_t position,
+             ByteView bytes, std::uint64_t sequence, std::uint64_t age_ms, FrameReplay& replay) {
+    replay.begin_commit(sequence, age_ms);
+    for (std::size_t at = 0; at + frame_header_bytes <= bytes.size();) {
+        const ByteView here = bytes.subspan(at);
+        if (at % core.page == 0 && here.size() >= commit_header_bytes) {
+            const auto commit = decode_commit_header(here, segment.salt);
+            if (commit && commit->generation == segment.generation &&
+                commit->sequence >= sequence) {
+                replay.begin_commit(commit->sequence, commit->age_ms());
+                at += commit_header_bytes;
+                continue;
+            }
+        }
+        const FrameHeader header = decode_frame_header(here.data());
+        const bool whole = header.type != FrameType::more && !header.continues();
+        const bool holds = header.known() && whole && header.header_bytes == frame_header_bytes &&
+                           header.padded_bytes() <= here.size() &&
+                           frame_crc(segment.salt, here, header) == header.crc;
+        if (!holds) {
+            at += 8;
+            continue;
+        }
+        if (!header.holds_batch() ||
+            batch_crc_ok(here.subspan(header.header_bytes, header.body_bytes)))
+            (void)replay.on_frame(header, here, static_cast<std::uint32_t>(position + at));
+        at += header.padded_bytes();
+    }
+}
+
 }  // namespace
 
 bool commit_holds(ByteView bytes, const CommitHeader& header, std::uint32_t salt,
@@ -115,7 +147,13 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
             if (!header) break;
             const bool gap =
                 header->kind != CommitKind::footer || header->sequence != scan.next_sequence;
-            if (gap) ++scan.damaged_commits;
+            if (gap) {
+                ++scan.damaged_commits;
+                const ByteView stretch = bytes_at(at, later - at);
+                if (!lax && !core.faults.checksums_ignored && stretch.size() >= later - at)
+                    salvage(core, segment, at, stretch.first(later - at), scan.next_sequence,
+                            index.last_age_ms, replay);
+            }
             if (header->kind != CommitKind::footer)
                 at = later;
             else {

@@ -59,6 +59,15 @@ class LogTool(harness.Case):
         hit = [b for b in batches if b["from"] == damage[0]["from"]]
         self.assertEqual((hit[0]["segment"], hit[0]["position"]), (damage[0]["segment"], damage[0]["position"]))
 
+        # The broker serves everything else, and has the batch in its ledger.
+        broker.start()
+        lines = harness.kcat_consume(broker.port, "t")
+        lost = damage[0]["to"] - damage[0]["from"]
+        self.assertEqual(len(lines), 501 - lost)
+        self.assertNotIn("line 0250", lines)
+        self.assertEqual(lines[-1], "more")
+        self.assertIn('"damaged"', broker.get("/status"))
+
     def test_what_is_no_log(self):
         self.assertEqual(log_tool("verify", self.folder)[0], 3)
         with open(os.path.join(self.folder, "leat.log"), "wb") as log:
