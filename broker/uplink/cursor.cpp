@@ -6,9 +6,11 @@
 namespace leat::uplink {
 namespace {
 
-constexpr std::uint8_t cursor_format = 0;
+constexpr std::uint8_t format_plain = 0;
+constexpr std::uint8_t format_named = 1;
 constexpr std::size_t stream_size = 4;
-constexpr std::size_t value_size = 9;
+constexpr std::size_t plain_size = 9;
+constexpr std::size_t named_size = plain_size + 8 + 2 + 4 + 4 + 8;
 constexpr milliseconds pause_per_fact{25};
 constexpr int pause_factor_max = 20;
 
@@ -24,14 +26,23 @@ std::vector<std::uint8_t> Cursors::key_of(RouteIndex route, log::StreamId stream
 
 void Cursors::load() {
     log_.for_each_fact(log::FactKind::cursor, [this](ByteView key, ByteView value) {
-        if (key.size() < 1 + stream_size || value.size() != value_size || value[0] != cursor_format)
-            return;
+        if (key.size() < 1 + stream_size || value.empty()) return;
+        const bool named = value[0] == format_named && value.size() == named_size;
+        if (!named && (value[0] != format_plain || value.size() != plain_size)) return;
         const std::string_view name = text_of(key.first(key.size() - 1 - stream_size));
         const auto found = std::find(names_.begin(), names_.end(), name);
         if (found == names_.end()) return;  // a route that was taken out: kept, it may come back
         const auto stream = load_big<log::StreamId>(key.data() + key.size() - stream_size);
         const auto route = static_cast<RouteIndex>(found - names_.begin());
-        cursors_[{stream, route}].offset = load_big<log::Offset>(value.data() + 1);
+        Cursor& cursor = cursors_[{stream, route}];
+        cursor.offset = cursor.written = load_big<log::Offset>(value.data() + 1);
+        if (!named) return;
+        const std::uint8_t* at = value.data() + plain_size;
+        cursor.as.producer = {.producer_id = load_big<std::int64_t>(at),
+                              .producer_epoch = load_big<std::int16_t>(at + 8),
+                              .next_sequence = load_big<std::int32_t>(at + 10)};
+        cursor.as.place = load_big<std::uint32_t>(at + 14);
+        cursor.as.until = load_big<log::Offset>(at + 18);
     });
 }
 
@@ -63,13 +74,56 @@ void Cursors::erase_others(Instant now, const std::set<log::StreamId>& there) {
     for (const log::StreamId stream : gone) erase(now, stream);
 }
 
-void Cursors::move(Instant now, RouteIndex route, log::StreamId stream, log::Offset offset) {
+void Cursors::move(Instant now, RouteIndex route, log::StreamId stream, log::Offset offset,
+                   const SentAs& as) {
     const auto found = cursors_.find({stream, route});
     if (found == cursors_.end() || offset <= found->second.offset) return;
     found->second.offset = offset;
+    found->second.as = as;
     if (dirty_.empty() && write_at_ < now) write_at_ = now + interval_;
     dirty_.insert(found->first);
+}
+
+SentAs Cursors::sent_as(RouteIndex route, log::StreamId stream) const {
+    const auto found = cursors_.find({stream, route});
+    return found == cursors_.end() ? SentAs{} : found->second.as;
+}
+
+void Cursors::set_name(Instant now, RouteIndex route, log::StreamId stream, const SentAs& as) {
+    const auto found = cursors_.find({stream, route});
+    if (found == cursors_.end()) return;
+    found->second.as = as;
+    if (put(now, found->first, Put::soon)) return;
+    if (dirty_.empty() && write_at_ < now) write_at_ = now + interval_;
+    dirty_.insert(found->first);
+}
+
+bool Cursors::put(Instant now, Place place, Put how) {
+    const auto [stream, route] = place;
+    Cursor& cursor = cursors_[place];
+    const client::ProducerState& producer = cursor.as.producer;
+    std::uint8_t value[named_size] = {format_plain};
+    store_big(value + 1, cursor.offset);
+    std::size_t size = plain_size;
+    if (producer.producer_id >= 0) {
+        value[0] = format_named;
+        size = named_size;
+        store_big(value + plain_size, producer.producer_id);
+        store_big(value + plain_size + 8, producer.producer_epoch);
+        store_big(value + plain_size + 10, producer.next_sequence);
+        store_big(value + plain_size + 14, cursor.as.place);
+        store_big(value + plain_size + 18, cursor.as.until);
+    }
+    const std::vector<std::uint8_t> key = key_of(route, stream);
+    const ByteView fact(value, size);
+    const Result<log::CommitId> commit =
+        how == Put::soon ? log_.put_fact(now, log::FactKind::cursor, key, fact)
+                         : log_.put_fact_lazily(now, log::FactKind::cursor, key, fact);
+    // A full log takes no fact; room is made nevertheless, or it would stay full for ever.
+    cursor.written = cursor.offset;
     release(stream);
+    if (commit) dirty_.erase(place);
+    return static_cast<bool>(commit);
 }
 
 std::optional<log::Offset> Cursors::least(log::StreamId stream) const {
@@ -82,22 +136,24 @@ std::optional<log::Offset> Cursors::least(log::StreamId stream) const {
 }
 
 void Cursors::release(log::StreamId stream) const {
-    log_.set_release(stream, least(stream).value_or(std::numeric_limits<log::Offset>::max()));
+    log::Offset upto = std::numeric_limits<log::Offset>::max();
+    for (auto at = cursors_.lower_bound({stream, 0});
+         at != cursors_.end() && at->first.first == stream; ++at)
+        if (at->second.attached) upto = std::min(upto, at->second.written);
+    log_.set_release(stream, upto);
 }
 
 void Cursors::write_due(Instant now) {
-    if (!dirty_.empty() && write_at_ <= now) write_all(now);
+    if (!dirty_.empty() && write_at_ <= now) write_dirty(now, Put::lazily);
 }
 
-void Cursors::write_all(Instant now) {
+void Cursors::write_all(Instant now) { write_dirty(now, Put::soon); }
+
+void Cursors::write_dirty(Instant now, Put how) {
     std::size_t count = 0;
     write_at_ = now + interval_;
     while (!dirty_.empty()) {
-        const auto [stream, route] = *dirty_.begin();
-        std::uint8_t value[value_size] = {cursor_format};
-        store_big(value + 1, cursors_[{stream, route}].offset);
-        if (!log_.put_fact(now, log::FactKind::cursor, key_of(route, stream), value)) return;
-        dirty_.erase(dirty_.begin());
+        if (!put(now, *dirty_.begin(), how)) return;
         ++count;
     }
     // Ten thousand cursors four times a second would be more bytes than many a gateway's records.

@@ -1,11 +1,16 @@
 // How far each route has delivered each stream, kept as facts of the log.
 //
-// A fact: kind cursor, key = route name, 0, stream (u32, big-endian); value = format (u8, 0),
-// offset (i64, big-endian). A cursor only moves forward, so an older value, which is what a power
-// cut may leave, means sending again, never skipping. The fact is not waited for and makes no
-// commit due: it rides with others.
+// A fact: kind cursor, key = route name, 0, stream (u32); value = format (u8), offset (i64) and, in
+// format 1, the name under which the records from `offset` on were sent: producer id (i64), epoch
+// (i16), sequence of the record at `offset` (i32), fingerprint of the place (u32), and the offset
+// from which on nothing was sent under this name (i64). All big-endian.
+// A cursor only moves forward, so an older value, which is what a power cut may leave, means
+// sending again, never skipping; sent again under the same numbers, the upstream sees what it has
+// already. Nothing waits for a fact: a name whose fact the power cut took is not found again, and
+// what went under it goes twice.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <set>
 #include <string>
@@ -14,10 +19,21 @@
 #include <vector>
 
 #include "broker/log/log.hpp"
+#include "sdk/client/partition_queue.hpp"
 
 namespace leat::uplink {
 
 using RouteIndex = std::size_t;
+
+/// Under which name a stream's records are sent. producer.next_sequence belongs to the record at
+/// the cursor.
+struct SentAs {
+    client::ProducerState producer{};  ///< producer_id -1: not known, or not the same for all
+    std::uint32_t place = 0;           ///< another cluster or topic: the numbers mean nothing there
+    /// A device that lost what it had called durable gives its offsets to other records. They must
+    /// not go under numbers that the upstream has seen, so a name ends where its life's log ended.
+    log::Offset until = std::numeric_limits<log::Offset>::max();
+};
 
 class Cursors {
 public:
@@ -34,24 +50,37 @@ public:
     /// The same for every stream that is not in `there`: deleted, and the power cut before we were
     /// told.
     void erase_others(Instant now, const std::set<log::StreamId>& there);
-    void move(Instant now, RouteIndex route, log::StreamId stream, log::Offset offset);
+    void move(Instant now, RouteIndex route, log::StreamId stream, log::Offset offset,
+              const SentAs& as = {});
+    /// The name that belongs to the offset that attach returned.
+    SentAs sent_as(RouteIndex route, log::StreamId stream) const;
+    /// From the cursor on this name is used. Written at once, and so before whatever is appended
+    /// later; if the log is full, with the next write.
+    void set_name(Instant now, RouteIndex route, log::StreamId stream, const SentAs& as);
 
-    /// Tells the log what it may free of this stream.
+    /// Tells the log what it may free of this stream: what lies before a cursor that was given to
+    /// it. What is freed and what the fact says must not part, or a restart would not find the
+    /// records that it has to send again.
     void release(log::StreamId stream) const;
     /// The least cursor of the attached routes; nothing if there is none.
     std::optional<log::Offset> least(log::StreamId stream) const;
 
     /// Writes what moved, if it is time. A log that is full is asked again later.
     void write_due(Instant now);
-    void write_all(Instant now);
+    void write_all(Instant now);  ///< soon durable: before the log is closed
     Instant deadline() const { return dirty_.empty() ? never : write_at_; }
 
 private:
     using Place = std::pair<log::StreamId, RouteIndex>;
     struct Cursor {
         log::Offset offset = 0;
+        log::Offset written = 0;  ///< what the log was given
+        SentAs as{};
         bool attached = false;
     };
+    enum class Put : std::uint8_t { soon, lazily };
+    bool put(Instant now, Place place, Put how);
+    void write_dirty(Instant now, Put how);
     std::vector<std::uint8_t> key_of(RouteIndex route, log::StreamId stream) const;
 
     log::Log& log_;

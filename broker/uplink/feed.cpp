@@ -125,7 +125,7 @@ void Runner::take_read(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chun
     if (count > 0)
         hand_out(now, tap, chunk, ByteView(chunk->bytes).first(count));
     else if (done.next > before)
-        pass_over(now, tap, done.next);  // offsets that hold nothing
+        pass_over_hole(now, tap, done.next);  // offsets that hold nothing
     // Whatever the log meant by it, asking again at once would be a loop.
     if (tap.read_from() == before) read_later(now, tap);
 }
@@ -145,7 +145,7 @@ void Runner::read_failed(Instant now, Tap& tap, const log::ReadDone& done) {
                 tell(Event::Level::warn, where + ": records " + std::to_string(tap.read_from()) +
                                              " to " + std::to_string(state->log_start - 1) +
                                              " were deleted before they were delivered");
-                pass_over(now, tap, state->log_start);
+                pass_over_hole(now, tap, state->log_start);
                 return;
             }
             break;
@@ -155,7 +155,7 @@ void Runner::read_failed(Instant now, Tap& tap, const log::ReadDone& done) {
                 tell(Event::Level::error, where + ": records " + std::to_string(tap.read_from()) +
                                               " to " + std::to_string(done.next - 1) +
                                               " are damaged on the device and cannot be delivered");
-                pass_over(now, tap, done.next);
+                pass_over_hole(now, tap, done.next);
                 return;
             }
             break;
@@ -205,7 +205,14 @@ void Runner::hand_out(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk
 /// Nothing up to `next` is for anybody upstream.
 void Runner::pass_over(Instant now, Tap& tap, log::Offset next) {
     if (tap.part_done(tap.add_pending(next, 0, 0)))
-        shared_.cursors.move(now, index_, tap.stream(), tap.cursor());
+        shared_.cursors.move(now, index_, tap.stream(), tap.cursor(),
+                             shared_.cursors.sent_as(index_, tap.stream()));
+}
+
+/// The earlier life may have found records there, and have counted them.
+void Runner::pass_over_hole(Instant now, Tap& tap, log::Offset next) {
+    if (tap.lane != nullptr) tap.lane->limit_doubt(tap.read_from());
+    pass_over(now, tap, next);
 }
 
 void Runner::send(Instant now, Tap& tap, std::span<const wire::BatchView> run,
@@ -239,6 +246,8 @@ void Runner::send_whole(Instant now, Tap& tap, const wire::BatchView& batch,
                   .created = now};
     out.memory = chunk;
     out.tap = &tap;
+    out.base = header.base_offset;
+    out.next = header.next_offset();
     out.pending = tap.add_pending(header.next_offset(), 1, batch.whole().size());
     Lane& lane = tap.lane != nullptr
                      ? *tap.lane
@@ -288,6 +297,8 @@ void Runner::send_parts(Instant now, Tap& tap, std::span<const wire::BatchView> 
         out.memory = std::move(memory);
         out.tap = &tap;
         out.pending = pending;
+        out.base = run.front().header().base_offset;
+        if (&part == &parts->back()) out.next = run.back().header().next_offset();
         lane_to(now, name, part.partition).add(std::move(out));
     }
 }

@@ -2,8 +2,16 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace leat::uplink {
+namespace {
+
+// A broker that has forgotten a producer takes any sequence of it as the first, and so proves
+// nothing about those before. It forgets after hours; what was passed is proved within this.
+constexpr milliseconds proof_within{60'000};
+
+}  // namespace
 
 void Lane::add(Outgoing batch) {
     if (state_ == State::leaving) return;
@@ -12,9 +20,58 @@ void Lane::add(Outgoing batch) {
     if (state_ == State::flowing) queue_.wake();
 }
 
+void Lane::set_exact(Tap& tap) {
+    exact_ = true;
+    tap_ = &tap;
+}
+
+void Lane::doubt(const client::ProducerState& as, log::Offset until) {
+    queue_.restore_in_doubt(as);
+    doubt_until_ = until;
+}
+
+void Lane::limit_doubt(log::Offset until) {
+    if (is_in_doubt()) doubt_until_ = std::min(doubt_until_, until);
+}
+
+void Lane::trust(std::uint32_t place) {
+    trusted_ = true;
+    place_ = place;
+    queue_.wake();
+}
+
+void Lane::end_doubt() {
+    LEAT_CHECK(passed_.empty());
+    doubt_until_ = -1;
+    lost_doubt_ = false;
+    queue_.renew();
+    queue_.wake();
+}
+
+void Lane::name(const client::ProducerState& as, std::uint32_t place) {
+    named_ = as;
+    place_ = place;
+    queue_.wake();
+}
+
+bool Lane::may_send(const Outgoing& batch) const {
+    if (!exact_) return true;
+    if (is_in_doubt()) return trusted_ && batch.base < doubt_until_;
+    const client::ProducerState& as = queue_.sending_as();
+    return as.producer_id == named_.producer_id && as.producer_epoch == named_.producer_epoch;
+}
+
+void Lane::ask_for_name() {
+    if (!std::exchange(asked_for_name_, true)) owner_.wants_name(*this);
+}
+
 client::Peek Lane::peek(std::uint16_t, Instant now, client::SourceBatch& out) {
     now_ = now;
     if (state_ != State::flowing || waiting_.empty()) return client::Peek::empty;
+    if (!may_send(waiting_.front())) {
+        ask_for_name();
+        return client::Peek::empty;
+    }
     out = waiting_.front().source;
     return client::Peek::batch;
 }
@@ -27,18 +84,60 @@ void Lane::take(std::uint16_t, std::uint64_t ticket) {
 
 void Lane::settle(std::uint16_t, std::uint64_t ticket, const client::Outcome& outcome) {
     LEAT_CHECK(!taken_.empty() && taken_.front().source.ticket == ticket);
-    const Outgoing batch = std::move(taken_.front());
+    Outgoing batch = std::move(taken_.front());
     taken_.pop_front();
     if (state_ == State::leaving) return;
+    if (exact_) {
+        std::uint32_t after = static_cast<std::uint32_t>(queue_.sending_as().next_sequence);
+        for (const Outgoing& behind : taken_)
+            after -= static_cast<std::uint32_t>(behind.source.record_count);
+        batch.sequence_after = static_cast<std::int32_t>(after & 0x7fffffffu);
+    }
     if (outcome.error == wire::ErrorCode::none) {
         failures_ = 0;
+        if (!passed_.empty() && now_ - passed_since_ > proof_within) {
+            returned_.push_back(std::move(batch));
+            lose_doubt(wire::ErrorCode::out_of_order_sequence_number);
+            return;
+        }
+        if (exact_ && !is_in_doubt()) named_ = queue_.sending_as();
+        for (const Outgoing& earlier : std::exchange(passed_, {})) owner_.delivered(*this, earlier);
         owner_.delivered(*this, batch);
         return;
     }
-    returned_.push_back(batch);
+    if (state_ == State::flowing && is_in_doubt() && settle_doubtful(batch, outcome.error)) return;
+    returned_.push_back(std::move(batch));
     if (state_ == State::failing) return;
+    begin_failing(outcome.error);
+}
+
+/// true: passed.
+bool Lane::settle_doubtful(Outgoing& batch, wire::ErrorCode error) {
+    if (queue_.is_established()) return false;  // the doubt is over up to here; refused as any
+    // The last one that an earlier life can have sent is among the last five, if it arrived.
+    const bool last = batch.next >= doubt_until_;
+    if (error != wire::ErrorCode::out_of_order_sequence_number || last) {
+        lost_doubt_ = true;
+        return false;
+    }
+    owner_.passed(*this, batch);
+    ask_for_name();  // it may be that nothing comes behind it
+    if (passed_.empty()) passed_since_ = now_;
+    batch.memory = nullptr;
+    batch.source.records = {};
+    passed_.push_back(std::move(batch));
+    return true;
+}
+
+void Lane::lose_doubt(wire::ErrorCode error) {
+    if (state_ != State::flowing) return;
+    lost_doubt_ = true;
+    begin_failing(error);
+}
+
+void Lane::begin_failing(wire::ErrorCode error) {
     state_ = State::failing;
-    error_ = outcome.error;
+    error_ = error;
     ++failures_;
     // At once, and not when the owner comes: what waits in the queue behind this batch would be
     // sent right after this answer, under a new epoch, and so arrive before it.
@@ -53,6 +152,9 @@ bool Lane::finish_failing(Instant now) {
     waiting_.insert(waiting_.begin(), std::make_move_iterator(returned_.begin()),
                     std::make_move_iterator(returned_.end()));
     returned_.clear();
+    waiting_.insert(waiting_.begin(), std::make_move_iterator(passed_.begin()),
+                    std::make_move_iterator(passed_.end()));
+    passed_.clear();
     state_ = State::stalled;
     return true;
 }
@@ -70,12 +172,15 @@ void Lane::leave() {
     state_ = State::leaving;
     waiting_.clear();
     returned_.clear();
+    passed_.clear();
 }
 
 void Lane::forget(const Tap& tap) {
+    if (tap_ == &tap) tap_ = nullptr;
     const auto is_its = [&](const Outgoing& batch) { return batch.tap == &tap; };
     std::erase_if(waiting_, is_its);
     std::erase_if(returned_, is_its);
+    std::erase_if(passed_, is_its);
     for (Outgoing& batch : taken_)
         if (is_its(batch)) batch.tap = nullptr;
 }

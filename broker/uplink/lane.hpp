@@ -5,6 +5,17 @@
 // after a back-off.
 //
 //   flowing --refused--> failing --nothing in flight--> stalled --back-off over--> flowing
+//
+// An exact lane has one stream, whose batches always come in the same cuts. So a batch's sequence
+// follows from its offset and the fact that says under which name, and from which offset on, the
+// stream was sent (cursor.hpp). After a restart the records from the cursor to the then end of the
+// log are in doubt, and are sent again under their old numbers, one at a time:
+//   - taken: it is there now, or it was among the last five already
+//   - OUT_OF_ORDER_SEQUENCE: older than the last five, or the upstream lost what is before it. Only
+//     a later batch that is taken proves the first: until then it is passed, not delivered.
+//   - none was taken, or the upstream does not know the numbers: everything from the cursor on is
+//     sent again under a new name. This alone can make a duplicate.
+// What is behind the doubt goes under this run's own name.
 #pragma once
 
 #include <array>
@@ -45,13 +56,20 @@ private:
 struct Outgoing {
     client::SourceBatch source;
     std::shared_ptr<const Chunk> memory;
-    Tap* tap = nullptr;         ///< null: its topic was deleted, nobody waits for it
-    std::uint64_t pending = 0;  ///< the tap's name for the local batch
+    Tap* tap = nullptr;                ///< null: its topic was deleted, nobody waits for it
+    std::uint64_t pending = 0;         ///< the tap's name for the local batch
+    log::Offset base = 0;              ///< of the local batch
+    log::Offset next = -1;             ///< its end; -1: another part of it comes behind
+    std::int32_t sequence_after = -1;  ///< of the next record on this lane, once settled
 };
 
 class LaneOwner {
 public:
     virtual void delivered(Lane& lane, const Outgoing& batch) = 0;
+    /// In doubt: it may be there already, and waits for a later one to prove it.
+    virtual void passed(Lane& lane, const Outgoing& batch) = 0;
+    /// The next batch may not go under the queue's present name. Told once, until name_is_tended.
+    virtual void wants_name(Lane& lane) = 0;
     /// The lane has begun to fail; the owner calls finish_failing until it is true.
     virtual void lane_failing(Lane& lane) = 0;
 
@@ -73,9 +91,40 @@ public:
     std::int32_t partition() const { return partition_; }
     State state() const { return state_; }
     client::PartitionQueue& queue() { return queue_; }
+    const client::PartitionQueue& queue() const { return queue_; }
     wire::ErrorCode error() const { return error_; }  ///< why it fails or is stalled
     unsigned failures() const { return failures_; }   ///< in a row
     Instant retry_at() const { return retry_at_; }    ///< while stalled
+
+    // exact
+    bool is_exact() const { return exact_; }
+    Tap* tap() const { return tap_; }  ///< its only one; null if not exact, or gone
+    void set_exact(Tap& tap);
+    std::uint32_t place() const { return place_; }  ///< as SentAs
+    bool is_in_doubt() const { return doubt_until_ >= 0; }
+    /// Records before this were perhaps sent by an earlier life.
+    log::Offset doubt_until() const { return doubt_until_; }
+    /// Before the first batch.
+    void doubt(const client::ProducerState& as, log::Offset until);
+    /// From here on the records are not those of the earlier life, or not all of them.
+    void limit_doubt(log::Offset until);
+    /// The numbers mean the same where they are sent to now.
+    void trust(std::uint32_t place);
+    /// Nothing is taken: a new name comes next. Nothing may be passed.
+    void end_doubt();
+    bool has_passed() const { return !passed_.empty(); }
+    bool is_trusted() const { return trusted_; }
+    bool has_lost_doubt() const { return lost_doubt_; }  ///< why it fails or is stalled
+    /// Gives up to prove what was passed: the lane fails, and what it held is sent again.
+    void lose_doubt(wire::ErrorCode error);
+    bool is_empty() const { return waiting_.empty(); }
+    bool has_doubtful_waiting() const {
+        return !waiting_.empty() && waiting_.front().base < doubt_until_;
+    }
+    /// The fact about this name was given to the log.
+    void name(const client::ProducerState& as, std::uint32_t place);
+    void ask_for_name();
+    void name_is_tended() { asked_for_name_ = false; }
 
     void add(Outgoing batch);
     /// Gives up what is not in flight. true: nothing is any more, and the lane is stalled until
@@ -98,6 +147,10 @@ public:
     }  // nothing of the log expires here
 
 private:
+    bool may_send(const Outgoing& batch) const;
+    bool settle_doubtful(Outgoing& batch, wire::ErrorCode error);
+    void begin_failing(wire::ErrorCode error);
+
     LaneOwner& owner_;
     std::string topic_;
     std::int32_t partition_;
@@ -106,6 +159,16 @@ private:
     std::deque<Outgoing> waiting_;
     std::deque<Outgoing> taken_;
     std::deque<Outgoing> returned_;  // while failing
+    std::deque<Outgoing> passed_;    // in doubt; without memory
+    client::ProducerState named_{};  // what may be sent under, by id and epoch
+    Tap* tap_ = nullptr;
+    log::Offset doubt_until_ = -1;
+    std::uint32_t place_ = 0;
+    Instant passed_since_{};  // the oldest of them
+    bool exact_ = false;
+    bool asked_for_name_ = false;
+    bool trusted_ = false;  // the doubt's numbers mean the same here
+    bool lost_doubt_ = false;
     std::uint64_t next_ticket_ = 1;
     Instant now_{};
     Instant retry_at_ = never;

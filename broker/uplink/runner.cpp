@@ -58,6 +58,16 @@ void Runner::topics_changed(Instant now, const ForEachTopic& topics) {
     if (stopped_) return;
     std::set<log::StreamId> there;
     topics([&](const LocalTopic& topic) {
+        if (matches(route_, topic.name, topic.internal) &&
+            is_legal_topic(upstream_name(route_, topic.name)))
+            there.insert(topic.partitions.begin(), topic.partitions.end());
+    });
+    // First: a topic that was deleted and made again must not meet the lane of its past.
+    std::vector<log::StreamId> gone;
+    for (const auto& [stream, tap] : taps_)
+        if (!there.contains(stream)) gone.push_back(stream);
+    for (const log::StreamId stream : gone) remove_tap(now, stream);
+    topics([&](const LocalTopic& topic) {
         if (!matches(route_, topic.name, topic.internal)) return;
         const std::string name = upstream_name(route_, topic.name);
         if (!is_legal_topic(name)) {
@@ -69,15 +79,10 @@ void Runner::topics_changed(Instant now, const ForEachTopic& topics) {
             return;
         }
         for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
-            there.insert(topic.partitions[i]);
             if (!taps_.contains(topic.partitions[i]))
                 add_tap(now, topic, static_cast<std::int32_t>(i));
         }
     });
-    std::vector<log::StreamId> gone;
-    for (const auto& [stream, tap] : taps_)
-        if (!there.contains(stream)) gone.push_back(stream);
-    for (const log::StreamId stream : gone) remove_tap(now, stream);
     look_at_metadata(now);
     pump(now);
 }
@@ -87,6 +92,7 @@ void Runner::add_tap(Instant now, const LocalTopic& topic, std::int32_t partitio
     const log::StreamState* state = shared_.log.stream(stream);
     if (state == nullptr) return;
     log::Offset cursor = shared_.cursors.attach(index_, stream);
+    const log::Offset kept = cursor;
     if (cursor > state->log_end) {
         // The device lost what it had called durable. Its offsets are upstream already and must not
         // be given to other records.
@@ -114,6 +120,7 @@ void Runner::add_tap(Instant now, const LocalTopic& topic, std::int32_t partitio
         case Route::Mapping::same_partition:
             target.partitions_wanted = std::max(target.partitions_wanted, partition + 1);
             tap.lane = &lane_to(now, name, partition);
+            begin_lane(now, tap, cursor == kept && kept <= state->log_end);
             break;
         case Route::Mapping::pinned:
             target.partitions_wanted =
@@ -163,6 +170,12 @@ Lane& Runner::lane_to(Instant now, const std::string& topic, std::int32_t partit
     if (!lane) {
         LaneOwner& self = *this;  // a private base: nobody else may call it
         lane = std::make_unique<Lane>(self, topic, partition);
+        // This run's numbers were used for this partition. From 0 on the upstream would take the
+        // first records for those that it has; a new epoch is a new count.
+        if (const auto left = left_.find({topic, partition}); left != left_.end()) {
+            lane->queue().start_after(left->second);
+            left_.erase(left);
+        }
         router_.route(now, lane->queue());
     }
     return *lane;
@@ -172,6 +185,9 @@ void Runner::drop_lane(Instant now, Lane& lane) {
     problems_.erase(lane_key(lane));
     std::erase(failing_, &lane);
     std::erase(stalled_, &lane);
+    std::erase(naming_, &lane);
+    if (const client::ProducerState& as = lane.queue().sending_as(); as.producer_id >= 0)
+        left_[{lane.topic(), lane.partition()}] = as;
     lane.leave();
     const auto found = lanes_.find({lane.topic(), lane.partition()});
     leaving_.emplace(&lane.queue(), std::move(found->second));
@@ -201,15 +217,17 @@ void Runner::delivered(Lane& lane, const Outgoing& batch) {
                lane.topic() + "-" + std::to_string(lane.partition()) + " is delivered again");
     if (batch.tap == nullptr) return;
     if (batch.tap->part_done(batch.pending))
-        shared_.cursors.move(now_, index_, batch.tap->stream(), batch.tap->cursor());
+        shared_.cursors.move(now_, index_, batch.tap->stream(), batch.tap->cursor(),
+                             sent_as(lane, batch));
     make_hungry(*batch.tap);
 }
 
 void Runner::lane_failing(Lane& lane) {
+    failing_.push_back(&lane);
+    if (lane.has_lost_doubt()) return;
     ++counts_.refused_batches;
     problem(lane_key(lane), Event::Level::error,
             refused_text(lane.topic(), lane.partition(), lane.error()));
-    failing_.push_back(&lane);
 }
 
 void Runner::tend_lanes(Instant now) {
@@ -236,6 +254,11 @@ void Runner::tend_lanes(Instant now) {
             if (tap->lane == &lane && tap->reading_into) feeders.insert(tap.get());
         lane.held().clear();
         for (Tap* tap : feeders) tap->rewind();
+        if (lane.has_lost_doubt()) {
+            tell(Event::Level::warn, doubt_lost_text(lane.topic(), lane.partition(), lane.error()));
+            ++counts_.doubts_lost;
+            lane.end_doubt();
+        }
     }
     for (std::size_t i = 0; i < stalled_.size();) {
         Lane& lane = *stalled_[i];
@@ -264,10 +287,12 @@ void Runner::pump(Instant now) {
     now_ = now;
     if (pumping_ || stopped_) return;
     pumping_ = true;
-    tend_lanes(now);
-    router_.pump(now);
-    drain_events(now);
-    tend_lanes(now);
+    do {
+        tend_lanes(now);
+        router_.pump(now);
+        drain_events(now);
+        tend_lanes(now);
+    } while (tend_names(now));
     feed(now);
     pumping_ = false;
 }

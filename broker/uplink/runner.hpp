@@ -82,6 +82,7 @@ private:
     void send(Instant now, Tap& tap, std::span<const wire::BatchView> run,
               const std::shared_ptr<Chunk>& chunk);
     void pass_over(Instant now, Tap& tap, log::Offset next);
+    void pass_over_hole(Instant now, Tap& tap, log::Offset next);
     void take_read(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk,
                    const log::ReadDone& done);
     void read_failed(Instant now, Tap& tap, const log::ReadDone& done);
@@ -89,8 +90,19 @@ private:
 
     // LaneOwner
     void delivered(Lane& lane, const Outgoing& batch) override;
+    void passed(Lane& lane, const Outgoing& batch) override;
+    void wants_name(Lane& lane) override;
     void lane_failing(Lane& lane) override;
     void tend_lanes(Instant now);
+
+    // names: under which producer id and sequence an exact lane sends (names.cpp)
+    bool is_exact() const;
+    std::uint32_t place_of(const Lane& lane) const;
+    void begin_lane(Instant now, Tap& tap, bool cursor_is_as_kept);
+    SentAs sent_as(const Lane& lane, const Outgoing& batch) const;
+    bool tend_names(Instant now);
+    bool tend_name(Instant now, Lane& lane, bool& moved);
+    bool tend_doubt(Lane& lane, bool& moved);
 
     // what the router says
     void drain_events(Instant now);
@@ -112,13 +124,15 @@ private:
     std::map<log::StreamId, std::unique_ptr<Tap>> taps_;
     std::map<LaneKey, std::unique_ptr<Lane>> lanes_;
     std::map<client::PartitionQueue*, std::unique_ptr<Lane>> leaving_;  // until queue_returned
-    std::map<std::string, Target> targets_;                             // by upstream topic
+    std::map<LaneKey, client::ProducerState> left_;  // what a lane that is gone had sent under
+    std::map<std::string, Target> targets_;          // by upstream topic
     std::map<log::ReadTicket, Tap*> reads_;
     std::map<log::ReadTicket, std::shared_ptr<Chunk>>
         orphans_;  // memory that the log still writes to
     std::deque<Tap*> hungry_;
     std::vector<Lane*> failing_;
     std::vector<Lane*> stalled_;
+    std::vector<Lane*> naming_;  // lanes that may not send under their present name yet
     std::map<std::string, std::string> problems_;  // key -> text
     std::size_t memory_ = 0;                       // of chunks
     std::size_t behind_ = 1;                       // taps with a backlog, at the last feed

@@ -21,6 +21,11 @@ bool Tap::part_done(std::uint64_t pending) {
     return cursor_ != before;
 }
 
+void Tap::part_waits(std::uint64_t pending) {
+    if (pending < first_pending_ || pending - first_pending_ >= pending_.size()) return;
+    outstanding_bytes_ -= std::exchange(pending_[pending - first_pending_].bytes, 0);
+}
+
 void Tap::move_cursor() {
     while (!pending_.empty() && pending_.front().parts_left == 0) {
         cursor_ = pending_.front().next;

@@ -34,6 +34,8 @@ public:
     std::uint64_t add_pending(log::Offset next, std::uint32_t parts, std::size_t bytes);
     /// returns  whether the cursor moved
     bool part_done(std::uint64_t pending);
+    /// It waits for others, and holds no memory meanwhile.
+    void part_waits(std::uint64_t pending);
     /// Everything from the cursor on is read again.
     void rewind();
     /// What is before `offset` cannot be had any more.

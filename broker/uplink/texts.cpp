@@ -98,6 +98,12 @@ std::string refused_text(std::string_view topic, std::int32_t partition, ErrorCo
     return text + ". Nothing is skipped: this partition waits, and it is tried again by itself";
 }
 
+std::string doubt_lost_text(std::string_view topic, std::int32_t partition, ErrorCode error) {
+    return "the upstream does not know any more what it took of " + std::string(topic) + "-" +
+           std::to_string(partition) + " before this start (" + code_text(error) +
+           "): what was not confirmed then is sent again, some of it perhaps twice";
+}
+
 std::string producer_refused_text(ErrorCode error) {
     return "upstream refuses a producer id with " + code_text(error) +
            ": grant IdempotentWrite on the cluster (Kafka before 2.8), or WRITE on the topics" +

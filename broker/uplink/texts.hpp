@@ -16,6 +16,8 @@ std::string disconnected_text(const cluster::Endpoint& endpoint, Error why);
 std::string topic_text(std::string_view topic, wire::ErrorCode error, std::string_view detail);
 /// Produce said no.
 std::string refused_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
+/// After a restart it could not be found out what had arrived before it.
+std::string doubt_lost_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
 std::string producer_refused_text(wire::ErrorCode error);
 /// Kafka's name of the code, or its number.
 std::string code_text(wire::ErrorCode error);

@@ -11,8 +11,8 @@
 //
 // The cursor of a stream on a route is the end of what that route's upstream has acknowledged. It
 // is a fact of the log, written at most once per cursor_interval and never waited for: after a
-// power cut up to so much is sent again. Records from uplinked_offset on are never freed
-// (Log::set_release).
+// power cut up to so much is sent again, under the numbers that it had, where a route allows it
+// (lane.hpp). Records from uplinked_offset on are never freed (Log::set_release).
 //
 // Sans-IO, one thread. Every call may start reads: the caller polls Log::poll_read afterwards and
 // hands the tickets that it does not know to on_read.
@@ -83,6 +83,8 @@ struct RouteStatus {
     std::uint64_t refused_batches = 0;  ///< answers that refused a batch; each is tried again
     std::uint64_t lost_records =
         0;  ///< damaged or gone from the log before they were delivered, in this run
+    std::uint64_t doubts_lost = 0;  ///< starts after which a partition's last records went twice
+                                    ///< perhaps: the upstream did not know what it had
     std::uint64_t in_flight_bytes = 0;  ///< memory of batches between log and acknowledgement
     std::string last_error;             ///< empty while all is well
 };

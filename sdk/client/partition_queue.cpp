@@ -29,6 +29,24 @@ void PartitionQueue::restore(const ProducerState& state) {
     state_ = state;
 }
 
+void PartitionQueue::restore_in_doubt(const ProducerState& state) {
+    restore(state);
+    in_doubt_ = state.producer_id >= 0;
+    needs_bump_ = established_ = false;
+}
+
+void PartitionQueue::renew() {
+    LEAT_CHECK(count_ == 0);
+    state_ = {};
+    in_doubt_ = needs_bump_ = established_ = false;
+}
+
+void PartitionQueue::start_after(const ProducerState& state) {
+    LEAT_CHECK(count_ == 0);
+    state_ = state;
+    needs_bump_ = true;
+}
+
 PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identity,
                                           TakenBatch*& out) {
     TakenBatch* waiting = nullptr;
@@ -46,7 +64,7 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
         if (needs_bump_ && !doubtful) {
             if (in_flight_ > 0) return Next::blocked;
             if (!bump(*identity)) return Next::needs_producer_id;
-        } else if (count_ == 0 && state_.producer_id != identity->producer_id) {
+        } else if (count_ == 0 && !is_in_doubt() && state_.producer_id != identity->producer_id) {
             state_ = {identity->producer_id, identity->producer_epoch, 0};
             established_ = false;
         }
@@ -132,6 +150,10 @@ PartitionQueue::Verdict PartitionQueue::on_answer(TakenBatch& batch, const Outco
         case ErrorCode::invalid_producer_epoch: {
             if (profile.any_acks && batch.base_sequence < 0) break;
             batch.doubtful = false;
+            if (is_in_doubt() && !established_) {
+                settle(batch, outcome);
+                return Verdict::done;
+            }
             // Behind a batch that has to be sent again this is what was to be expected. In front,
             // sending it again cannot help: the broker waits for a sequence that we do not have any
             // more.

@@ -97,6 +97,19 @@ public:
     void wake();
     /// Continues under an earlier life's numbers. Before the first batch is taken.
     void restore(const ProducerState& state);
+    /// The same, for a source that sends again what an earlier life had in doubt. Keeps the numbers
+    /// until renew(), whatever the shared identity says. While nothing was acknowledged under them,
+    /// an answer that they are wrong (OUT_OF_ORDER_SEQUENCE, UNKNOWN_PRODUCER_ID,
+    /// INVALID_PRODUCER_EPOCH) settles its batch with that error and the next batch goes on behind
+    /// it: only the source can tell "older than the last five" from "never arrived".
+    void restore_in_doubt(const ProducerState& state);
+    /// The next batch starts under the shared identity, at sequence 0. Nothing is taken.
+    void renew();
+    /// Another queue sent to this partition under `state`: begins in the next epoch. Before the
+    /// first batch is taken.
+    void start_after(const ProducerState& state);
+    /// A batch was acknowledged under sending_as().
+    bool is_established() const { return established_; }
     /// Gives up what is older than `delivery_timeout` and not in flight. For a queue that is lent
     /// to nobody (no leader known); a Sender does it for the lent ones. Returns when to come again.
     Instant expire(Instant now, milliseconds delivery_timeout);
@@ -123,6 +136,7 @@ private:
         i += first_;
         return window_[i < window_.size() ? i : i - window_.size()];
     }
+    bool is_in_doubt() const { return profile.several_queues && in_doubt_; }
     bool is_recalled() const { return profile.several_queues && recalled_; }
     bool is_told() const { return profile.several_queues && told_; }
     Peek take_next(Instant now);
@@ -143,6 +157,7 @@ private:
     std::uint8_t in_flight_ = 0;
     bool needs_bump_ = false;
     bool established_ = false;  // the broker has acknowledged a batch under state_'s id and epoch
+    bool in_doubt_ = false;     // restore_in_doubt, until renew
     bool recalled_ = false;
     bool told_ = false;  // ready_ stands in the told list
     wire::ErrorCode tell_error_{};

@@ -30,6 +30,8 @@ TEST_CASE("uplink: whole batches arrive, bytes 61 to the end identical, with eve
         CHECK(batches[i].header.max_timestamp == 1'700'000'000'049);
     }
     CHECK(rig.values("t") == numbers(0, 250));
+    CHECK(rig.log.stream(rig.stream("t"))->release == 0);  // it comes with the written cursor
+    rig.pass(250);
     CHECK(rig.log.stream(rig.stream("t"))->release == 250);
     CHECK(rig.uplink->uplinked_offset(rig.stream("t")) == 250);
     const RouteStatus status = rig.status();
@@ -87,9 +89,10 @@ TEST_CASE("uplink: a connection cut at any step loses nothing, repeats nothing, 
     }
 }
 
-TEST_CASE("uplink: killed at any step it goes on from its cursor, at least once and in order") {
+TEST_CASE("uplink: killed at any step it goes on from its cursor, once and in order") {
     for (int kill_after = 0; kill_after < 14; ++kill_after) {
         Rig rig;
+        INFO("kill_after=" << kill_after);
         rig.make_topic("t", 1);
         rig.upstream.make_topic("t", 1);
         rig.start();
@@ -102,10 +105,8 @@ TEST_CASE("uplink: killed at any step it goes on from its cursor, at least once 
             }
         }
         rig.pass(60'000);
-        INFO("kill_after=" << kill_after);
-        CHECK(first_arrivals(rig.values("t")) == numbers(0, 42));
-        // The cursor is at most one interval old, and a batch comes every 300 ms.
-        CHECK(rig.values("t").size() <= 42 + 2 * 3);
+        CHECK(rig.values("t") == numbers(0, 42));
+        CHECK(rig.status().doubts_lost == 0);
     }
 }
 
@@ -384,18 +385,19 @@ TEST_CASE("uplink: a log that answers a read with nothing is asked again later, 
     rig.append("t", {.count = 3});
     rig.run();
     // Offsets that hold no batch and still are not before the log's start.
-    rig.log.drop_stream(rig.stream("t"));
-    REQUIRE(rig.log.declare_stream(rig.stream("t"), {}));
-    REQUIRE(rig.log.raise_log_end(rig.now, rig.stream("t"), 10));
-    REQUIRE(rig.log.set_log_start(rig.now, rig.stream("t"), 3));
+    rig.tamper = [](log::ReadDone& done) {
+        done.bytes = std::size_t{0};
+        done.next = 3;
+    };
     const std::size_t before = rig.log.reads_started;
+    rig.append("t", {.count = 2, .first = 3});
     rig.pass(10'000);  // run() fails when something spins
     CHECK(rig.log.reads_started - before >= 5);
     CHECK(rig.log.reads_started - before <= 20);
-    rig.append("t", {.count = 2, .first = 3});
+    rig.tamper = nullptr;
     rig.pass(2'000);
     CHECK(rig.values("t") == numbers(0, 5));
-    CHECK(rig.log.stream(rig.stream("t"))->release == 12);
+    CHECK(rig.log.stream(rig.stream("t"))->release == 5);
 }
 
 TEST_CASE("uplink: a read that the device fails is told, and tried again until it works") {

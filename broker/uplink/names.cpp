@@ -1,0 +1,106 @@
+// The Runner's names: under which producer id, epoch and sequence an exact lane sends, so that a
+// restart sends the same records under the same numbers, and the upstream sees what it has already.
+// The rules stand in lane.hpp; what is kept, in cursor.hpp.
+#include <algorithm>
+#include <utility>
+
+#include "broker/uplink/runner.hpp"
+#include "sdk/base/crc32c.hpp"
+
+namespace leat::uplink {
+
+/// Where the cuts are the same at every start. Merged runs depend on what had arrived when they
+/// were made, and lanes with several streams on who came first.
+bool Runner::is_exact() const {
+    return route_.mapping == config::Route::Mapping::same_partition && route_.merge_bytes == 0 &&
+           route_.upstream_topic.find("{topic}") != std::string::npos;
+}
+
+/// The numbers of another cluster, another topic or other cuts are worse than none: the upstream
+/// might take a record for one that it has.
+std::uint32_t Runner::place_of(const Lane& lane) const {
+    const std::string text = router_.metadata().cluster_id() + '\n' + lane.topic() + '\n' +
+                             (route_.headers ? "headers" : "whole");
+    return crc32c(0, bytes_of(text));
+}
+
+void Runner::begin_lane(Instant now, Tap& tap, bool cursor_is_as_kept) {
+    if (!is_exact()) return;
+    tap.lane->set_exact(tap);
+    SentAs as = shared_.cursors.sent_as(index_, tap.stream());
+    if (!cursor_is_as_kept || as.producer.producer_id < 0) return;
+    if (tap.lane->queue().sending_as().producer_id >= 0) return;  // a past in this run comes first
+    as.until = std::min(as.until, shared_.log.stream(tap.stream())->flushed);
+    if (tap.cursor() >= as.until) return;
+    tap.lane->doubt(as.producer, as.until);
+    shared_.cursors.set_name(now, index_, tap.stream(), as);
+}
+
+SentAs Runner::sent_as(const Lane& lane, const Outgoing& batch) const {
+    if (!lane.is_exact()) return {};
+    const client::ProducerState& as = lane.queue().sending_as();
+    SentAs sent{.producer = {.producer_id = as.producer_id,
+                             .producer_epoch = as.producer_epoch,
+                             .next_sequence = batch.sequence_after},
+                .place = lane.place()};
+    if (lane.is_in_doubt()) sent.until = lane.doubt_until();
+    return sent;
+}
+
+void Runner::passed(Lane&, const Outgoing& batch) {
+    if (batch.tap == nullptr) return;
+    batch.tap->part_waits(batch.pending);
+    make_hungry(*batch.tap);
+}
+
+void Runner::wants_name(Lane& lane) { naming_.push_back(&lane); }
+
+/// true: something may be sent now that could not before.
+bool Runner::tend_names(Instant now) {
+    bool moved = false;
+    std::vector<Lane*> later;
+    for (Lane* lane : std::exchange(naming_, {})) {
+        lane->name_is_tended();
+        // Nobody waits for a lane without a tap; one that fails asks again when it flows.
+        if (lane->state() != Lane::State::flowing || lane->tap() == nullptr) continue;
+        if (!tend_name(now, *lane, moved)) later.push_back(lane);
+    }
+    for (Lane* lane : later) lane->ask_for_name();
+    return moved;
+}
+
+/// false: not yet.
+bool Runner::tend_name(Instant now, Lane& lane, bool& moved) {
+    if (lane.queue().unsettled_count() > 0) return false;
+    if (lane.is_in_doubt()) return tend_doubt(lane, moved);
+    const client::ProducerState as = lane.queue().sending_as();
+    if (as.producer_id < 0) return true;  // it asks again when it has one
+    const std::uint32_t place = place_of(lane);
+    shared_.cursors.set_name(now, index_, lane.tap()->stream(), {.producer = as, .place = place});
+    lane.name(as, place);
+    moved = true;
+    return true;
+}
+
+bool Runner::tend_doubt(Lane& lane, bool& moved) {
+    const Tap& tap = *lane.tap();
+    if (!lane.is_trusted()) {
+        moved = true;
+        const std::uint32_t place = place_of(lane);
+        if (shared_.cursors.sent_as(index_, tap.stream()).place == place)
+            lane.trust(place);
+        else
+            lane.end_doubt();
+        return true;
+    }
+    if (lane.has_doubtful_waiting()) return true;
+    if (lane.is_empty() && tap.read_from() < lane.doubt_until()) return !lane.has_passed();
+    moved = true;
+    if (lane.has_passed())
+        lane.lose_doubt(wire::ErrorCode::out_of_order_sequence_number);
+    else
+        lane.end_doubt();
+    return true;
+}
+
+}  // namespace leat::uplink
