@@ -10,14 +10,26 @@ Exit list_topics(const Options& options);
 Exit create_topics(const Options& options);
 Exit delete_topics(const Options& options);
 Exit describe_topics(const Options& options);
+Exit alter_topic(const Options& options);
+Exit get_configs(const Options& options);
+Exit change_configs(const Options& options);
+Exit list_groups(const Options& options);
+Exit describe_groups(const Options& options);
+Exit reset_offsets(const Options& options);
+Exit delete_groups(const Options& options);
 Exit produce(const Options& options);
 Exit consume(const Options& options);
 Exit show_status(const Options& options);
+/// Again and again until interrupted, or count_max times. Exit code of the last look.
+Exit watch_status(const Options& options);
 
 /// "leat: <text>" on standard error.
 void complain(const std::string& text);
 /// Complains about an error of an SDK call and picks the exit code.
 Exit complain(const std::string& what, Error error, const std::string& detail = {});
+/// fails: invalid (then bad_bootstrap says it)
+Result<Admin> open_admin(Loop& loop, const Options& options);
+Exit bad_bootstrap(const Options& options);
 milliseconds timeout_of(const Options& options);
 
 }  // namespace leat::cli

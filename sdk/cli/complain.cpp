@@ -22,6 +22,17 @@ Exit complain(const std::string& what, Error error, const std::string& detail) {
     }
 }
 
+Result<Admin> open_admin(Loop& loop, const Options& options) {
+    return Admin::open(
+        loop,
+        {.bootstrap = options.bootstrap, .client_id = "leat-cli", .timeout = timeout_of(options)});
+}
+
+Exit bad_bootstrap(const Options& options) {
+    complain("--bootstrap " + options.bootstrap + " is no HOST:PORT");
+    return Exit::usage;
+}
+
 milliseconds timeout_of(const Options& options) {
     return milliseconds(static_cast<std::int64_t>(options.timeout_seconds * 1000));
 }

@@ -199,15 +199,29 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
     // Who is stopped commits and leaves, so that the others need not wait for the session's end.
     std::signal(SIGINT, [](int) { stopped = true; });
     std::signal(SIGTERM, [](int) { stopped = true; });
-    if (const Status subscribed = consumer.subscribe(options.topics); !subscribed)
+    const auto telling = [&options](const char* what) -> RebalanceCallbacks::Call {
+        if (!options.verbose) return nullptr;
+        return [what](const std::vector<TopicPartition>& partitions) {
+            std::string text = what;
+            for (const TopicPartition& place : partitions)
+                text += " " + place.topic + "-" + std::to_string(place.partition);
+            complain(text);
+        };
+    };
+    if (const Status subscribed = consumer.subscribe(options.topics, {telling("assigned"),
+                                                                      telling("revoked"),
+                                                                      telling("lost")});
+        !subscribed)
         return complain("subscribe", subscribed.error());
     const std::string separator = unescaped(options.key_separator);
     std::uint64_t printed = 0;
     std::int64_t quiet_since_ms = now_ms();
     Exit exit = Exit::ok;
-    while (!stopped && exit == Exit::ok && (options.count_max == 0 || printed < options.count_max)) {
-        const std::uint64_t left =
-            options.count_max == 0 ? 1000 : std::min<std::uint64_t>(1000, options.count_max - printed);
+    while (!stopped && exit == Exit::ok &&
+           (options.count_max == 0 || printed < options.count_max)) {
+        const std::uint64_t left = options.count_max == 0
+                                       ? 1000
+                                       : std::min<std::uint64_t>(1000, options.count_max - printed);
         const Records records = consumer.poll(milliseconds(200), static_cast<std::size_t>(left));
         for (const ConsumerRecord& record : records) print(record, options, separator);
         printed += records.size();
@@ -241,6 +255,7 @@ Exit consume(const Options& options) {
     config.allow_auto_topic_creation = false;  // looking must not make topics
     if (!options.group.empty()) {
         config.group_id = options.group;
+        if (!options.group_instance.empty()) config.group_instance_id = options.group_instance;
         config.reset = options.follow && !options.from_beginning ? ConsumerConfig::Reset::end
                                                                  : ConsumerConfig::Reset::beginning;
     }

@@ -1,4 +1,4 @@
-// The only file that includes nlohmann/json.
+// Records, topics and status as JSON. Beside json_groups.cpp the only file that includes nlohmann/json.
 #include "sdk/cli/json.hpp"
 
 #include <algorithm>
@@ -178,10 +178,14 @@ void add_uplink(std::string& to, const Json& status) {
 std::string json_of(const std::vector<std::string>& names) { return line_of(Json(names)); }
 
 std::string json_of(const std::vector<TopicOutcome>& outcomes) {
+    return json_of("topic", outcomes);
+}
+
+std::string json_of(const char* kind, const std::vector<TopicOutcome>& outcomes) {
     Json list = Json::array();
     for (const TopicOutcome& topic : outcomes) {
         Json& one = list.emplace_back();
-        one["topic"] = topic.name;
+        one[kind] = topic.name;
         one["error"] = wire::name(topic.error);
         if (!topic.message.empty()) one["message"] = topic.message;
         if (topic.partitions > 0) one["partitions"] = topic.partitions;

@@ -1,4 +1,4 @@
-// JSON out, and the status document in: nlohmann/json stays in json.cpp.
+// JSON out, and the status document in: nlohmann/json stays in json.cpp and json_groups.cpp.
 #pragma once
 
 #include <optional>
@@ -18,6 +18,35 @@ struct TopicReport {
     std::vector<ConfigEntry> configs;
 };
 
+/// A partition as `groups describe` shows it. -1: not known.
+struct LagRow {
+    TopicPartition place;
+    std::int64_t committed = -1, end = -1;
+    std::string member;  ///< its owner; empty: none
+    std::int64_t lag() const {
+        return committed < 0 || end < 0 ? -1 : end > committed ? end - committed : 0;
+    }
+};
+
+struct GroupReport {
+    GroupPicture group;
+    std::vector<LagRow> rows;
+};
+
+/// What `groups reset-offsets` does, or would do.
+struct ResetRow {
+    TopicPartition place;
+    std::int64_t from = -1;  ///< -1: nothing was committed
+    std::int64_t to = -1;
+    ErrorCode error = ErrorCode::none;
+};
+
+std::string json_of(const std::vector<ListedGroup>& groups);
+std::string json_of(const std::vector<GroupReport>& reports);
+std::string json_of(const std::vector<ResetRow>& rows, bool executed);
+std::string json_of(const std::vector<ConfigEntry>& configs);
+/// Of groups, brokers or topics: `kind` is the name of the name.
+std::string json_of(const char* kind, const std::vector<TopicOutcome>& outcomes);
 std::string json_of(const std::vector<std::string>& names);
 std::string json_of(const std::vector<TopicOutcome>& outcomes);
 std::string json_of(const std::vector<TopicReport>& reports);

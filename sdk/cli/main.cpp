@@ -16,13 +16,27 @@ static Exit run(const Options& options) {
             return delete_topics(options);
         case Command::topics_describe:
             return describe_topics(options);
+        case Command::topics_alter:
+            return alter_topic(options);
+        case Command::configs_get:
+            return get_configs(options);
+        case Command::configs_change:
+            return change_configs(options);
+        case Command::groups_list:
+            return list_groups(options);
+        case Command::groups_describe:
+            return describe_groups(options);
+        case Command::groups_reset:
+            return reset_offsets(options);
+        case Command::groups_delete:
+            return delete_groups(options);
         case Command::produce:
             return produce(options);
         case Command::consume:
             return consume(options);
         case Command::status:
         case Command::ledger:
-            return show_status(options);
+            return options.watch ? watch_status(options) : show_status(options);
         case Command::none:
             break;
     }

@@ -10,7 +10,7 @@ namespace {
 
 const char* const footer =
     "Exit codes: 0 done · 1 refused, or not delivered · 2 wrong command line · 3 nobody answered · "
-    "4 no such topic\n"
+    "4 no such topic, partition, group or setting\n"
     "\n"
     "Examples:\n"
     "  leat topics create temperature -p 4 -c retention.ms=86400000\n"
@@ -18,7 +18,10 @@ const char* const footer =
     "  leat consume temperature --from-beginning --json\n"
     "  leat consume temperature --time -15m --follow\n"
     "  leat consume temperature --group dashboards --follow\n"
-    "  leat status 127.0.0.1:9092\n"
+    "  leat groups describe dashboards\n"
+    "  leat groups reset-offsets dashboards --topic temperature --to-time -1h --execute\n"
+    "  leat configs set temperature retention.ms=3600000\n"
+    "  leat status 127.0.0.1:9092 --watch\n"
     "\n"
     "LEAT_BOOTSTRAP may hold the server's address.";
 
@@ -56,11 +59,111 @@ void add_topics(CLI::App& app, Options& options) {
     remove->add_option("NAME", options.topics, "their names")->required();
     remove->callback([&] { options.command = Command::topics_delete; });
 
+    CLI::App* alter = topics->add_subcommand("alter", "more partitions, other settings");
+    alter->add_option("NAME", options.topics, "the topic")->required()->expected(1);
+    alter->add_option("-p,--partitions", options.partitions, "how many there shall be")
+        ->check(CLI::Range(1, 1'000'000));
+    alter->add_option("-c,--config", options.configs, "setting, name=value")->take_all();
+    alter->add_option("--unset", options.unset, "setting that shall be the default again")
+        ->take_all();
+    alter->callback([&] { options.command = Command::topics_alter; });
+
     CLI::App* describe =
         topics->add_subcommand("describe", "partitions, leaders, offsets and settings");
     describe->add_option("NAME", options.topics, "default: all");
     describe->add_flag("--all-configs", options.all_configs, "settings that are defaults, too");
     describe->callback([&] { options.command = Command::topics_describe; });
+}
+
+/// TOPIC and then words; with --broker ID all are words.
+void add_place(CLI::App& app, Options& options, std::vector<std::string>& words,
+               const char* what) {
+    app.add_option("--broker", options.broker, "settings of this broker (its id), not of a topic")
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("TOPIC", options.topics,
+                   std::string("the topic (left out with --broker), then ") + what);
+    app.parse_complete_callback([&options, &words] {
+        if (options.broker.empty() && options.topics.empty())
+            throw CLI::RequiredError("TOPIC or --broker");
+        const auto first = options.topics.begin() + (options.broker.empty() ? 1 : 0);
+        words.assign(first, options.topics.end());
+        options.topics.erase(first, options.topics.end());
+    });
+}
+
+void add_configs(CLI::App& app, Options& options) {
+    CLI::App* configs = app.add_subcommand("configs", "settings of topics and brokers");
+    configs->require_subcommand(1);
+    configs->footer(
+        "Examples:\n"
+        "  leat configs get temperature\n"
+        "  leat configs get temperature retention.ms --json\n"
+        "  leat configs get --broker 0\n"
+        "  leat configs set temperature retention.ms=3600000 cleanup.policy=compact\n"
+        "  leat configs unset temperature retention.ms");
+
+    CLI::App* get = configs->add_subcommand("get", "shows settings, their values and sources");
+    add_place(*get, options, options.configs, "names of settings (default: all)");
+    get->callback([&] { options.command = Command::configs_get; });
+
+    const auto some = [](const std::vector<std::string>& words, const char* what) {
+        if (words.empty()) throw CLI::RequiredError(what);
+    };
+    CLI::App* set = configs->add_subcommand("set", "changes settings, all of them or none");
+    add_place(*set, options, options.configs, "name=value");
+    set->callback([&options, some] {
+        some(options.configs, "name=value");
+        options.command = Command::configs_change;
+    });
+
+    CLI::App* unset = configs->add_subcommand("unset", "makes settings the defaults again");
+    add_place(*unset, options, options.unset, "names of settings");
+    unset->callback([&options, some] {
+        some(options.unset, "SETTING");
+        options.command = Command::configs_change;
+    });
+}
+
+void add_groups(CLI::App& app, Options& options) {
+    CLI::App* groups =
+        app.add_subcommand("groups", "list, describe, reset and delete consumer groups");
+    groups->require_subcommand(1);
+    groups->footer(
+        "Examples:\n"
+        "  leat groups list\n"
+        "  leat groups describe dashboards --json\n"
+        "  leat groups reset-offsets dashboards --to-earliest                  shows what it would do\n"
+        "  leat groups reset-offsets dashboards -t temperature --shift-by -100 --execute\n"
+        "  leat groups delete dashboards");
+
+    CLI::App* list = groups->add_subcommand("list", "all groups of the cluster, one a line");
+    list->callback([&] { options.command = Command::groups_list; });
+
+    CLI::App* describe =
+        groups->add_subcommand("describe", "members, committed offsets, and how far it is behind");
+    describe->add_option("GROUP", options.groups, "their names")->required();
+    describe->callback([&] { options.command = Command::groups_describe; });
+
+    CLI::App* reset = groups->add_subcommand(
+        "reset-offsets", "where a group without members goes on; changes nothing without --execute");
+    reset->add_option("GROUP", options.groups, "its name")->required()->expected(1);
+    reset->add_option("-t,--topic", options.topics, "only these (default: all that it has read)")
+        ->take_all();
+    auto* to = reset->add_option_group("to", "where to");
+    to->add_flag("--to-earliest", options.to_earliest, "the first record");
+    to->add_flag("--to-latest", options.to_latest, "the end");
+    to->add_option("--to-offset", options.offset, "this offset")->check(CLI::NonNegativeNumber);
+    to->add_option("--to-time", options.time,
+                   "2024-05-01T12:00:00Z, milliseconds, or -15m before now");
+    to->add_option("--shift-by", options.shift_by, "so many records on; -N: back");
+    to->require_option(1);
+    reset->add_flag("--execute", options.execute, "do it");
+    reset->callback([&] { options.command = Command::groups_reset; });
+
+    CLI::App* remove =
+        groups->add_subcommand("delete", "forgets groups without members, and their offsets");
+    remove->add_option("GROUP", options.groups, "their names")->required();
+    remove->callback([&] { options.command = Command::groups_delete; });
 }
 
 void add_produce(CLI::App& app, Options& options) {
@@ -107,6 +210,10 @@ void add_consume(CLI::App& app, Options& options) {
         ->excludes("--partition")
         ->excludes("--offset")
         ->excludes("--time");
+    consume->add_option("--group-instance", options.group_instance,
+                        "static member of this name: a restart moves no partitions")
+        ->needs("--group");
+    consume->add_flag("-v,--verbose", options.verbose, "tell of rebalances on standard error");
     consume->add_flag("-f,--follow", options.follow, "wait for more at the end");
     consume->add_option("-n,--count", options.count_max, "stop after so many records");
     consume->add_option("-K,--key-separator", options.key_separator,
@@ -123,6 +230,11 @@ void add_status(CLI::App& app, Options& options) {
         ->expected(0, 1);
     status->add_option("--http", options.http,
                        "its status address (default: the broker's host, port + 1)");
+    status->add_flag("-w,--watch", options.watch, "again and again, until interrupted");
+    status->add_option("--interval", options.interval_seconds, "seconds between two looks")
+        ->check(CLI::Range(0.1, 86400.0))
+        ->capture_default_str();
+    status->add_option("-n,--count", options.count_max, "stop after so many looks");
     status->callback([&] { options.command = Command::status; });
 
     CLI::App* ledger = app.add_subcommand("ledger", "what a leatd gateway had to drop, and why");
@@ -145,6 +257,8 @@ Parsed parse_command_line(int count, const char* const* words) {
     app.fallthrough();  // common flags may stand behind the command
     add_common(app, parsed.options);
     add_topics(app, parsed.options);
+    add_configs(app, parsed.options);
+    add_groups(app, parsed.options);
     add_produce(app, parsed.options);
     add_consume(app, parsed.options);
     add_status(app, parsed.options);

@@ -15,7 +15,7 @@ enum class Exit : int {
     failed = 1,       ///< the server refused, or something was not delivered
     usage = 2,        ///< the command line is wrong
     unreachable = 3,  ///< nobody answered in time
-    not_found = 4,    ///< no such topic or partition
+    not_found = 4,    ///< no such topic, partition, group or setting
 };
 
 enum class Command : std::uint8_t {
@@ -24,6 +24,13 @@ enum class Command : std::uint8_t {
     topics_create,
     topics_delete,
     topics_describe,
+    topics_alter,
+    configs_get,
+    configs_change,
+    groups_list,
+    groups_describe,
+    groups_reset,
+    groups_delete,
     produce,
     consume,
     status,
@@ -41,7 +48,9 @@ struct Options {
     bool internal = false;
     std::int32_t partitions = -1;
     std::int16_t replication_factor = -1;
-    std::vector<std::string> configs;  ///< name=value
+    std::vector<std::string> configs;  ///< name=value; configs get: names
+    std::vector<std::string> unset;    ///< names of settings that shall be defaults again
+    std::string broker;                ///< id; empty: settings of a topic
     bool if_not_exists = false;
     bool all_configs = false;
 
@@ -64,10 +73,20 @@ struct Options {
     bool follow = false;
     std::uint64_t count_max = 0;  ///< 0: no bound
     std::string group;            ///< empty: no group
+    std::string group_instance;   ///< a static member; empty: none
+    bool verbose = false;         ///< tell of rebalances on standard error
     bool with_headers = false;
     bool read_committed = false;
 
-    // status
+    // groups; reset-offsets has one, and also `offset`, `time` and `topics`
+    std::vector<std::string> groups;
+    bool to_earliest = false, to_latest = false;
+    std::optional<std::int64_t> shift_by;
+    bool execute = false;
+
+    // status; count_max: so many times
+    bool watch = false;
+    double interval_seconds = 2;
     std::string http;  ///< HOST:PORT; empty: the broker's host and port + 1
 };
 

@@ -1,6 +1,10 @@
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
+#include <thread>
 
 #include "sdk/cli/commands.hpp"
 #include "sdk/cli/json.hpp"
@@ -42,6 +46,27 @@ Exit show_status(const Options& options) {
     std::fputs(text->c_str(), stdout);
     if (options.json) std::fputc('\n', stdout);
     return Exit::ok;
+}
+
+Exit watch_status(const Options& options) {
+    static std::atomic<bool> stopped{false};
+    std::signal(SIGINT, [](int) { stopped = true; });
+    std::signal(SIGTERM, [](int) { stopped = true; });
+    const bool is_screen = !options.json && ::isatty(STDOUT_FILENO) != 0;
+    const auto interval = std::chrono::duration<double>(options.interval_seconds);
+    Exit exit = Exit::ok;
+    for (std::uint64_t round = 1;; ++round) {
+        if (is_screen) std::fputs("\x1b[H\x1b[2J", stdout);
+        exit = show_status(options);  // a gateway that is away may come back: go on
+        // A reader that went away ends us quietly.
+        if (std::fflush(stdout) != 0 || round == options.count_max) break;
+        const auto until = std::chrono::steady_clock::now() + interval;
+        while (!stopped && std::chrono::steady_clock::now() < until)
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        if (stopped) break;
+        if (!options.json && !is_screen) std::fputc('\n', stdout);
+    }
+    return exit;
 }
 
 }  // namespace leat::cli

@@ -7,17 +7,6 @@
 namespace leat::cli {
 namespace {
 
-Result<Admin> open_admin(Loop& loop, const Options& options) {
-    return Admin::open(
-        loop,
-        {.bootstrap = options.bootstrap, .client_id = "leat-cli", .timeout = timeout_of(options)});
-}
-
-Exit bad_bootstrap(const Options& options) {
-    complain("--bootstrap " + options.bootstrap + " is no HOST:PORT");
-    return Exit::usage;
-}
-
 Exit report(const Options& options, const std::vector<TopicOutcome>& outcomes, const char* done,
             ErrorCode also_fine) {
     Exit exit = Exit::ok;

@@ -45,6 +45,37 @@ AdminId Admin::list_offsets(Instant now, std::string topic, std::vector<std::int
                  options);
 }
 
+AdminId Admin::alter_configs(Instant now, ConfigResource kind, std::string name,
+                             std::vector<ConfigChange> changes, const Options& options) {
+    return start(now, make_alter_configs(kind, std::move(name), std::move(changes), options),
+                 options);
+}
+AdminId Admin::create_partitions(Instant now, std::string topic, std::int32_t total,
+                                 const Options& options) {
+    return start(now, make_create_partitions(std::move(topic), total, options), options);
+}
+AdminId Admin::list_groups(Instant now, const Options& options) {
+    router_.refresh_metadata(now);  // which brokers there are
+    return start(now, make_list_groups(), options);
+}
+AdminId Admin::describe_group(Instant now, std::string group, const Options& options) {
+    return start(now, make_describe_group(std::move(group)), options);
+}
+AdminId Admin::delete_group(Instant now, std::string group, const Options& options) {
+    return start(now, make_delete_group(std::move(group)), options);
+}
+AdminId Admin::group_offsets(Instant now, std::string group, const Options& options) {
+    return start(now, make_group_offsets(std::move(group)), options);
+}
+AdminId Admin::alter_group_offsets(Instant now, std::string group, Offsets offsets,
+                                   const Options& options) {
+    return start(now, make_alter_group_offsets(std::move(group), std::move(offsets)), options);
+}
+AdminId Admin::delete_group_offsets(Instant now, std::string group, Partitions partitions,
+                                    const Options& options) {
+    return start(now, make_delete_group_offsets(std::move(group), std::move(partitions)), options);
+}
+
 void Admin::pump(Instant now, Router& router) {
     std::vector<AdminId> ended;
     for (const auto& [id, operation] : operations_) {
@@ -75,7 +106,9 @@ void Admin::on_answer(Instant now, Router& router, const client::Event& event,
     const Operation::Verdict verdict = event.kind == client::Event::Kind::response
                                            ? operation.read(event)
                                            : Operation::Verdict::again;
-    if (verdict == Operation::Verdict::done) return finish(context);
+    if (verdict == Operation::Verdict::done ||
+        (verdict == Operation::Verdict::waiting && operation.is_complete(router)))
+        return finish(context);
     if (verdict == Operation::Verdict::again) {
         router.refresh_metadata(now);  // the controller or a leader may be another one
         operation.not_before = now + backoff_delay(retry_, ++operation.failures, jitter_);

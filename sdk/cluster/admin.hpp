@@ -1,4 +1,4 @@
-// Looking after a cluster: topics, settings, offsets. A state machine that sends through a Router
+// Looking after a cluster: topics, settings, offsets, groups. A state machine that sends through a Router
 // and tries again where Kafka's own admin client does, until its deadline.
 #pragma once
 
@@ -26,7 +26,7 @@ public:
     // want: each answers once, at the latest at its deadline
     struct Options {
         milliseconds timeout{30'000};
-        bool validate_only = false;  ///< create_topics: only check
+        bool validate_only = false;  ///< create_topics, alter_configs, create_partitions: only check
     };
     AdminId create_topics(Instant now, std::vector<NewTopic> topics, const Options& options);
     AdminId delete_topics(Instant now, std::vector<std::string> names, const Options& options);
@@ -39,6 +39,24 @@ public:
     /// offset.
     AdminId list_offsets(Instant now, std::string topic, std::vector<std::int32_t> partitions,
                          std::int64_t timestamp, const Options& options);
+
+    AdminId alter_configs(Instant now, ConfigResource kind, std::string name,
+                          std::vector<ConfigChange> changes, const Options& options);
+    /// `total`: how many there shall be afterwards.
+    AdminId create_partitions(Instant now, std::string topic, std::int32_t total,
+                              const Options& options);
+    /// Of every broker.
+    AdminId list_groups(Instant now, const Options& options);
+
+    // Of one group, at its coordinator.
+    AdminId describe_group(Instant now, std::string group, const Options& options);
+    AdminId delete_group(Instant now, std::string group, const Options& options);
+    AdminId group_offsets(Instant now, std::string group, const Options& options);
+    /// Refused while the group has members.
+    AdminId alter_group_offsets(Instant now, std::string group, Offsets offsets,
+                                const Options& options);
+    AdminId delete_group_offsets(Instant now, std::string group, Partitions partitions,
+                                 const Options& options);
 
     // Requester, for the Router
     void pump(Instant now, Router& router) override;

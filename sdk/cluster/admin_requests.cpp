@@ -14,32 +14,6 @@ namespace {
 
 using Verdict = Admin::Operation::Verdict;
 
-std::string owned(const wire::StringView& text) { return std::string(text.view()); }
-
-/// Try again: the wrong broker was asked, or the right one was not ready.
-bool is_worth_a_retry(wire::ErrorCode error) {
-    return error == wire::ErrorCode::not_controller ||
-           error == wire::ErrorCode::request_timed_out ||
-           error == wire::ErrorCode::coordinator_load_in_progress;
-}
-
-template <class M>
-Status send_one(Admin::Operation& operation, Instant now, Router& router, Admin& admin,
-                const Target& target, const M& message) {
-    const milliseconds left = operation.deadline - now;
-    const Status sent = router.send(now, admin, operation.answer.id, target, message, left);
-    if (sent) ++operation.in_flight;
-    return sent;
-}
-
-template <class M>
-std::optional<M> decoded(Admin::Operation& operation, const client::Event& event) {
-    Result<M> message = wire::decode<M>(event.body, event.api_version);
-    if (message) return *std::move(message);
-    operation.answer.status = fail(message.error());
-    return std::nullopt;
-}
-
 Verdict judge_topics(AdminAnswer& answer) {
     const bool again =
         std::any_of(answer.topics.begin(), answer.topics.end(),

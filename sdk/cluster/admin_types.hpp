@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "leat/result.hpp"
+#include "sdk/cluster/topic_partition.hpp"
 #include "sdk/cluster/topology.hpp"
 
 namespace leat::cluster {
@@ -45,6 +46,35 @@ struct ConfigEntry {
 
 enum class ConfigResource : std::int8_t { topic = 2, broker = 4 };
 
+struct ConfigChange {
+    /// append and subtract are of settings that are lists.
+    enum class Kind : std::int8_t { set = 0, unset = 1, append = 2, subtract = 3 } kind{};
+    std::string name;
+    std::string value;
+};
+
+struct ListedGroup {
+    std::string group_id;
+    std::string protocol_type;  ///< "consumer", "connect"; empty: it only commits
+    std::string state;          ///< empty: the broker is too old to tell
+    std::string type;           ///< "Classic", "Consumer"; empty: too old to tell
+};
+
+struct GroupPicture {
+    std::string group_id;
+    std::string state;  ///< "Dead": there is no such group
+    std::string protocol_type;
+    std::string protocol;  ///< the assignor
+    std::int32_t coordinator = no_broker;
+    struct Member {
+        std::string member_id;
+        std::optional<std::string> instance_id;
+        std::string client_id, client_host;
+        Partitions assignment;  ///< empty also: not a consumer's
+    };
+    std::vector<Member> members;
+};
+
 struct PartitionOffset {
     std::int32_t partition = 0;
     wire::ErrorCode error = wire::ErrorCode::none;
@@ -65,6 +95,10 @@ struct AdminAnswer {
     ClusterPicture cluster;
     std::vector<ConfigEntry> configs;
     std::vector<PartitionOffset> offsets;
+    std::vector<ListedGroup> groups;
+    GroupPicture group;
+    Offsets group_offsets;
+    std::map<TopicPartition, wire::ErrorCode> refused;  ///< of offsets that were to be changed
 };
 
 }  // namespace leat::cluster

@@ -55,15 +55,6 @@ struct GroupEvent {
     wire::ErrorCode error = wire::ErrorCode::none;
 };
 
-struct CommittedOffset {
-    std::int64_t offset = -1;  ///< the next record to be read; -1: nothing is committed
-    std::int32_t leader_epoch = -1;
-    std::string metadata;
-
-    friend bool operator==(const CommittedOffset&, const CommittedOffset&) = default;
-};
-using Offsets = std::map<TopicPartition, CommittedOffset>;
-
 using GroupRequestId = std::uint64_t;
 
 /// The end of a commit or of a question for committed offsets.

@@ -36,6 +36,19 @@ public:
         if (!answer.status) return fail(answer.status.error());
         return answer;
     }
+    /// The same where an error of the whole leaves nothing to return.
+    template <class Start>
+    Result<cluster::AdminAnswer> ask_or_refuse(Start start) {
+        Result<cluster::AdminAnswer> answer = ask(start);
+        if (!answer || answer->error == ErrorCode::none) return answer;
+        const std::lock_guard lock(loop_.mutex);
+        refusal_ = answer->error;
+        return fail(Error::refused);
+    }
+    ErrorCode refusal() {
+        const std::lock_guard lock(loop_.mutex);
+        return refusal_;
+    }
     std::string problem() {
         const std::lock_guard lock(loop_.mutex);
         return last_problem();
@@ -50,6 +63,7 @@ private:
 
     cluster::Admin machine_;
     milliseconds timeout_;
+    ErrorCode refusal_ = ErrorCode::none;
     std::map<cluster::AdminId, cluster::AdminAnswer> answers_;  // for the threads that wait
 };
 
@@ -131,6 +145,77 @@ Result<std::vector<PartitionOffset>> Admin::list_offsets(std::string topic,
     return std::move(answer->offsets);
 }
 
+Result<Admin::Outcome> Admin::alter_configs(ConfigResource kind, std::string name,
+                                            std::vector<ConfigChange> changes,
+                                            bool validate_only) {
+    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, auto options) {
+        options.validate_only = validate_only;
+        return machine.alter_configs(now, kind, std::move(name), std::move(changes), options);
+    });
+    if (!answer) return fail(answer.error());
+    return Outcome{answer->error, std::move(answer->message)};
+}
+
+Result<Admin::Outcome> Admin::create_partitions(std::string topic, std::int32_t total,
+                                                bool validate_only) {
+    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, auto options) {
+        options.validate_only = validate_only;
+        return machine.create_partitions(now, std::move(topic), total, options);
+    });
+    if (!answer) return fail(answer.error());
+    return Outcome{answer->error, std::move(answer->message)};
+}
+
+Result<std::vector<ListedGroup>> Admin::list_groups() {
+    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+        return machine.list_groups(now, options);
+    });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->groups);
+}
+
+Result<GroupPicture> Admin::describe_group(std::string group) {
+    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+        return machine.describe_group(now, std::move(group), options);
+    });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->group);
+}
+
+Result<Admin::Outcome> Admin::delete_group(std::string group) {
+    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, const auto& options) {
+        return machine.delete_group(now, std::move(group), options);
+    });
+    if (!answer) return fail(answer.error());
+    return Outcome{answer->error, std::move(answer->message)};
+}
+
+Result<Offsets> Admin::group_offsets(std::string group) {
+    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+        return machine.group_offsets(now, std::move(group), options);
+    });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->group_offsets);
+}
+
+Result<Admin::Refusals> Admin::alter_group_offsets(std::string group, Offsets offsets) {
+    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+        return machine.alter_group_offsets(now, std::move(group), std::move(offsets), options);
+    });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->refused);
+}
+
+Result<Admin::Refusals> Admin::delete_group_offsets(std::string group,
+                                                     std::vector<TopicPartition> partitions) {
+    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+        return machine.delete_group_offsets(now, std::move(group), std::move(partitions), options);
+    });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->refused);
+}
+
+ErrorCode Admin::last_refusal() const { return impl_->refusal(); }
 std::string Admin::last_problem() const { return impl_->problem(); }
 
 }  // namespace leat

@@ -70,6 +70,33 @@ TEST_CASE("command line: common flags may stand on either side; mistakes are exi
     CHECK(parse({"nonsense"}).exit == 2);
 }
 
+TEST_CASE("command line: configs take a topic or a broker, reset-offsets exactly one place") {
+    const Parsed of_topic = parse({"configs", "set", "t", "a=1", "b=2", "--json"});
+    REQUIRE(!of_topic.exit);
+    CHECK(of_topic.options.command == Command::configs_change);
+    CHECK(of_topic.options.topics == std::vector<std::string>{"t"});
+    CHECK(of_topic.options.configs == std::vector<std::string>{"a=1", "b=2"});
+    const Parsed of_broker = parse({"configs", "unset", "--broker", "0", "a"});
+    REQUIRE(!of_broker.exit);
+    CHECK(of_broker.options.broker == "0");
+    CHECK(of_broker.options.topics.empty());
+    CHECK(of_broker.options.unset == std::vector<std::string>{"a"});
+    CHECK(parse({"configs", "get"}).exit == 2);
+    CHECK(parse({"configs", "set", "t"}).exit == 2);
+    CHECK(parse({"configs", "unset", "t"}).exit == 2);
+    const Parsed reset =
+        parse({"groups", "reset-offsets", "g", "-t", "a", "-t", "b", "--shift-by", "-5"});
+    REQUIRE(!reset.exit);
+    CHECK(reset.options.groups == std::vector<std::string>{"g"});
+    CHECK(reset.options.topics.size() == 2);
+    CHECK(reset.options.shift_by == -5);
+    CHECK(!reset.options.execute);
+    CHECK(parse({"groups", "reset-offsets", "g"}).exit == 2);
+    CHECK(parse({"groups", "reset-offsets", "g", "--to-latest", "--to-earliest"}).exit == 2);
+    CHECK(parse({"groups", "describe"}).exit == 2);
+    CHECK(parse({"consume", "t", "--group-instance", "a"}).exit == 2);
+}
+
 TEST_CASE("json: bytes that are no text come as base64") {
     ConsumerRecord record;
     record.topic = "t";

@@ -1,10 +1,11 @@
-// Looks after topics of any Kafka-protocol server. Every call waits for its answer.
+// Looks after topics, settings and groups of any Kafka-protocol server. Every call waits for its answer.
 //
 //     leat::Loop loop;
 //     auto admin = leat::Admin::open(loop, {.bootstrap = "127.0.0.1:9092"});
 //     auto made = admin->create_topics({{.name = "temperature", .partitions = 4}});
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,11 +18,18 @@
 namespace leat {
 
 using cluster::ClusterPicture;
+using cluster::CommittedOffset;
+using cluster::ConfigChange;
 using cluster::ConfigEntry;
 using cluster::ConfigResource;
+using cluster::GroupPicture;
+using cluster::ListedGroup;
 using cluster::NewTopic;
 using cluster::PartitionOffset;
+using cluster::Offsets;
 using cluster::TopicOutcome;
+using cluster::TopicPartition;
+using wire::ErrorCode;
 
 struct AdminConfig {
     std::string bootstrap;
@@ -58,6 +66,33 @@ public:
                                                       std::vector<std::int32_t> partitions,
                                                       std::int64_t timestamp);
 
+    /// How the server judged a change as a whole.
+    struct Outcome {
+        wire::ErrorCode error = wire::ErrorCode::none;
+        std::string message;  ///< the server's own words, often empty
+    };
+    /// All of them or none. validate_only: only checks.
+    Result<Outcome> alter_configs(ConfigResource kind, std::string name,
+                                  std::vector<ConfigChange> changes, bool validate_only = false);
+    /// `total`: how many there shall be; never fewer than before.
+    Result<Outcome> create_partitions(std::string topic, std::int32_t total,
+                                      bool validate_only = false);
+
+    // Groups. fail also: refused (the server said no: last_refusal says what)
+    Result<std::vector<ListedGroup>> list_groups();
+    /// State "Dead": there is no such group.
+    Result<GroupPicture> describe_group(std::string group);
+    /// Only a group without members can be deleted; its committed offsets go, too.
+    Result<Outcome> delete_group(std::string group);
+    /// All that are committed.
+    Result<Offsets> group_offsets(std::string group);
+    using Refusals = std::map<TopicPartition, wire::ErrorCode>;
+    /// Only of a group without members. Returns those that were not changed, and why.
+    Result<Refusals> alter_group_offsets(std::string group, Offsets offsets);
+    /// Only of topics that no member reads. Returns those that stand as before, and why.
+    Result<Refusals> delete_group_offsets(std::string group, std::vector<TopicPartition> partitions);
+
+    wire::ErrorCode last_refusal() const;
     /// One line for people about the last connection that failed; empty if none did.
     std::string last_problem() const;
 
