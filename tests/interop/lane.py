@@ -84,7 +84,8 @@ class Lane:
     def spawn(self, command, **how):
         self.stderr_path = os.path.join(self.work, "client.err")
         with open(self.stderr_path, "ab") as err:
-            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=how.get("stdout", subprocess.PIPE), stderr=err,
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=how.get("stdout", subprocess.PIPE),
+                                    stderr=how.get("stderr", err),
                                     preexec_fn=dies_with_parent)
 
     def finish(self, process, seconds=PROCESS_SECONDS_MAX):

@@ -2,6 +2,7 @@
 import json
 import time
 
+import leat_groups
 from lane import CODECS, Failed, lines_of, text_records, want_equal
 
 TARGET = "kafka"
@@ -75,3 +76,4 @@ def run(lane, options):
         for topic, records in wrote.items():
             want_equal(records, consume(lane, options, topic))
             want_equal(records, by_kcat(lane, topic))
+    leat_groups.run(lane, options, "leat")

@@ -19,12 +19,13 @@ import lane_java
 import lane_java_groups
 import lane_kcat
 import lane_leat_on_kafka
+import lane_leat_on_leatd
 import lane_librdkafka
 import lane_python
 import lane_uplink_to_kafka
 
 LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "confluent": lane_confluent, "java": lane_java,
-         "java_groups": lane_java_groups, "python": lane_python,
+         "java_groups": lane_java_groups, "python": lane_python, "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
 
 

@@ -1,0 +1,6 @@
+"""Our own client's groups and administration against leatd. Producing and reading are the other lanes' matter."""
+import leat_groups
+
+
+def run(lane, options):
+    leat_groups.run(lane, options, "leat-on-leatd")
