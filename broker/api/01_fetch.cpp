@@ -14,6 +14,15 @@ namespace {
 // A longer wait is answered empty after this and asked again: nobody is parked for days.
 constexpr milliseconds wait_max{60'000};
 
+// Waits that end empty end together, on a grid and never late: a thousand consumers that wait half
+// a second each then wake the gateway 40 times a second instead of 2,000 times.
+constexpr milliseconds grid{25}, grid_from{500};
+
+Instant give_up_at(Instant now, milliseconds wait) {
+    const Instant end = now + wait;
+    return wait < grid_from ? end : end - end.time_since_epoch() % grid;
+}
+
 }  // namespace
 
 void fetch(Context& context, Call call) {
@@ -32,8 +41,8 @@ void fetch(Context& context, Call call) {
     // Never more than may come back: else such a poll would always wait its whole time.
     fetching->bytes_min = std::min<std::uint64_t>(
         static_cast<std::uint64_t>(std::max(request->min_bytes, 0)), fetching->bytes_max);
-    fetching->give_up =
-        context.now + std::clamp(milliseconds(request->max_wait_ms), milliseconds(0), wait_max);
+    fetching->give_up = give_up_at(
+        context.now, std::clamp(milliseconds(request->max_wait_ms), milliseconds(0), wait_max));
     for (const auto& topic : request->topics) {
         const topics::Topic* found = context.topics.registry.find(topic.topic.view());
         FetchedTopic& mine = fetching->topics.emplace_back();

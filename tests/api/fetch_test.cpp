@@ -281,6 +281,25 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("fetch: waits of half a second end together, never late and at most 25 ms early") {
+    FetchBench bench;
+    std::vector<std::pair<session::SessionId, Instant>> waiting;
+    for (int i = 0; i < 100; ++i) {
+        waiting.emplace_back(bench.open(), bench.now + milliseconds(500));
+        bench.send(waiting.back().first, fetch_frame({.partitions = {{0, 0}}, .wait_ms = 500}));
+        bench.advance(1);
+    }
+    int wakes = 0;
+    for (std::size_t answered = 0; answered < waiting.size(); ++wakes) {
+        REQUIRE(bench.api.deadline() >= waiting[answered].second - milliseconds(25));
+        REQUIRE(bench.api.deadline() <= waiting[answered].second);
+        bench.advance((bench.api.deadline() - bench.now).count());
+        while (answered < waiting.size() && !bench.take(waiting[answered].first).empty())
+            ++answered;
+    }
+    CHECK(wakes <= 5);
+}
+
 TEST_CASE("fetch: a thousand long polls cost nothing while nothing comes") {
     FetchBench bench;
     std::vector<session::SessionId> ids;
