@@ -4,6 +4,8 @@
 //   rdkafka_bench consume BOOTSTRAP TOPIC RECORDS                     partition 0 from its start
 //   rdkafka_bench latency BOOTSTRAP TOPIC SECONDS RATE                produced until read by a waiting consumer
 //   rdkafka_bench trickle BOOTSTRAP TOPIC SECONDS CONNECTIONS         ten records a second on each connection
+//   rdkafka_bench create BOOTSTRAP TOPIC PARTITIONS [NAME=VALUE]      a topic, with one setting at most
+//   rdkafka_bench delete BOOTSTRAP TOPIC 0
 //
 // Prints one JSON object. acks=all everywhere.
 #include <librdkafka/rdkafka.h>
@@ -226,6 +228,42 @@ int trickle(double seconds, int connections) {
     return 0;
 }
 
+/// Creates the topic with so many partitions, or deletes it (0); waits until the broker has done so.
+int change_topic(int partitions, std::string setting) {
+    rd_kafka_t* client = open(RD_KAFKA_PRODUCER, {});
+    rd_kafka_queue_t* queue = rd_kafka_queue_new(client);
+    rd_kafka_AdminOptions_t* options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_ANY);
+    char text[512];
+    if (rd_kafka_AdminOptions_set_operation_timeout(options, 20'000, text, sizeof text)) die(text);
+    if (partitions > 0) {
+        rd_kafka_NewTopic_t* wanted = rd_kafka_NewTopic_new(topic.c_str(), partitions, 1, text, sizeof text);
+        if (!wanted) die(text);
+        if (const auto at = setting.find('='); at != std::string::npos)
+            rd_kafka_NewTopic_set_config(wanted, setting.substr(0, at).c_str(), setting.substr(at + 1).c_str());
+        rd_kafka_CreateTopics(client, &wanted, 1, options, queue);
+        rd_kafka_NewTopic_destroy(wanted);
+    } else {
+        rd_kafka_DeleteTopic_t* unwanted = rd_kafka_DeleteTopic_new(topic.c_str());
+        rd_kafka_DeleteTopics(client, &unwanted, 1, options, queue);
+        rd_kafka_DeleteTopic_destroy(unwanted);
+    }
+    rd_kafka_event_t* event = rd_kafka_queue_poll(queue, 30'000);
+    if (!event) die("no answer to the change of a topic");
+    if (rd_kafka_event_error(event)) die(rd_kafka_event_error_string(event));
+    std::size_t count = 0;
+    const rd_kafka_topic_result_t** results =
+        partitions > 0 ? rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
+                       : rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+    for (std::size_t i = 0; i < count; ++i)
+        if (const auto error = rd_kafka_topic_result_error(results[i])) die(rd_kafka_err2str(error));
+    rd_kafka_event_destroy(event);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(client);
+    std::printf("{}\n");
+    return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -240,6 +278,7 @@ int main(int argc, char** argv) {
     if (verb == "produce") return produce(number(4), std::size_t(number(5)), int(number(6)));
     if (verb == "consume") return consume(number(4));
     if (verb == "latency") return latency(double(number(4)), double(number(5)));
+    if (verb == "create" || verb == "delete") return change_topic(int(number(4)), argc > 5 ? argv[5] : "");
     if (verb == "trickle") return trickle(double(number(4)), int(number(5)));
     return 2;
 }

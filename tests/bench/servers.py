@@ -1,4 +1,5 @@
 """The two servers of the bench, each on a loop-mounted, journaled ext4 of its own, and what the kernel counts about them."""
+import mmap
 import os
 import re
 import subprocess
@@ -20,16 +21,21 @@ def sh(*words, check=True):
 
 
 class Disk:
-    """An ext4 with its journal on a loop device; counts sectors written and flushes."""
+    """An ext4 with its journal on a loop device; counts sectors written and flushes.
 
-    def __init__(self, folder, name, gib):
+    `written`: every block of the image exists, as on a flash device. With holes the file system below would have to find
+    room at each flush, which only a server that flushes would pay."""
+
+    def __init__(self, folder, name, gib, written=True):
         self.image = os.path.join(folder, name + ".img")
         self.mount = os.path.join(folder, name)
         self.tear_down()
         os.makedirs(self.mount, exist_ok=True)
         with open(self.image, "wb") as file:
             file.truncate(gib << 30)
-        sh("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.image)
+        if written:
+            sh("dd", "if=/dev/zero", "of=" + self.image, "bs=4M", "count=%d" % (gib << 8), "conv=notrunc,fsync")
+        sh("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", self.image)
         self.device = sh("losetup", "-f", "--show", self.image)
         sh("mount", "-t", "ext4", self.device, self.mount)
 
@@ -37,6 +43,24 @@ class Disk:
         with open("/sys/block/%s/stat" % os.path.basename(self.device), encoding="ascii") as file:
             fields = [int(word) for word in file.read().split()]
         return {"bytes": fields[6] * 512, "flushes": fields[15] if len(fields) > 15 else 0}
+
+    def durable_bytes_per_s(self):
+        """What the disk does with 256 KiB after 256 KiB, each durable before the next: no server that promises durability
+        is faster than about that."""
+        size, count = 256 << 10, 64
+        path, memory = os.path.join(self.mount, "probe"), mmap.mmap(-1, size)
+        memory.write(b"p" * size)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_DIRECT | os.O_DSYNC)
+        try:
+            if os.fstat(fd).st_size < size * count:
+                for i in range(count):
+                    os.pwrite(fd, memory, i * size)
+            begin = time.monotonic()
+            for i in range(count):
+                os.pwrite(fd, memory, i * size)
+            return size * count / (time.monotonic() - begin)
+        finally:
+            os.close(fd)
 
     def tear_down(self):
         if os.path.ismount(self.mount):
@@ -50,10 +74,10 @@ class Disk:
 
 
 class Server:
-    """A broker with its disk. `topic_settings` is what makes Kafka durable, or nothing."""
+    """A broker with its disk. `client` is the rdkafka_bench program; `topic_settings` is what makes Kafka durable, or nothing."""
 
-    def __init__(self, name, broker, disk, topic_settings=(), must_flush=True):
-        self.name, self.broker, self.disk = name, broker, disk
+    def __init__(self, name, broker, disk, client, topic_settings=(), must_flush=True):
+        self.name, self.broker, self.disk, self.client = name, broker, disk, client
         self.topic_settings, self.must_flush = list(topic_settings), must_flush
 
     @property
@@ -75,16 +99,11 @@ class Server:
         with open("/proc/%d/status" % self.pid(), encoding="ascii") as file:
             return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
 
-    def _topics(self, *words):
-        return sh("sh", os.path.join(HERE, "..", "interop", "kafka", "kafka.sh"), "run", "org.apache.kafka.tools.TopicCommand",
-                  "--bootstrap-server", self.bootstrap, *words)
-
     def make_topic(self, topic, partitions):
-        settings = [word for setting in self.topic_settings for word in ("--config", setting)]
-        self._topics("--create", "--topic", topic, "--partitions", str(partitions), "--replication-factor", "1", *settings)
+        sh(self.client, "create", self.bootstrap, topic, str(partitions), *self.topic_settings)
 
     def drop_topic(self, topic):
-        self._topics("--delete", "--topic", topic)
+        sh(self.client, "delete", self.bootstrap, topic, "0")
         time.sleep(0.5)
 
     def measured(self, action):

@@ -1,7 +1,8 @@
 """Many plain connections to a broker: idle ones, and consumers that wait at the end of a partition.
 
     sockets.py idle BOOTSTRAP COUNT SECONDS               each has asked ApiVersions once, then is silent
-    sockets.py poll BOOTSTRAP COUNT SECONDS TOPIC OFFSET  each has a Fetch open that waits up to five seconds
+    sockets.py poll BOOTSTRAP COUNT SECONDS TOPIC OFFSET  each has a Fetch open that waits up to half a second, which is
+                                                          what librdkafka and Java ask for unless told otherwise
 
 Prints `ready` once all stand, then holds them.
 """
@@ -12,7 +13,7 @@ import struct
 import sys
 import time
 
-FETCH_WAIT_MS = 5000
+FETCH_WAIT_MS = 500
 
 
 def string(text):
@@ -60,6 +61,8 @@ def main():
     ask = fetch(sys.argv[5], int(sys.argv[6])) if verb == "poll" else b""
     selector = selectors.DefaultSelector()
     for one in held:
+        if ask:
+            time.sleep(FETCH_WAIT_MS / 1e3 / len(held))  # consumers do not wait in step
         one.sendall(ask)
         one.setblocking(False)
         selector.register(one, selectors.EVENT_READ)
