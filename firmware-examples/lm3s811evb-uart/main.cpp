@@ -4,6 +4,7 @@
 #include "board.hpp"
 #include "leat/device.hpp"
 #include "sample_text.hpp"
+#include "sdk/device/producer_of.hpp"
 #include "sdk/device/tick_clock.hpp"
 #include "sdk/device/uart_transport.hpp"
 
@@ -18,14 +19,10 @@ constexpr std::uint32_t sample_ms = 100;
 /// this board.
 constexpr std::uint32_t run_id = 1;
 
-leat::device::TickClock ticks;
-leat::device::UartTransport<board::Uart0, 64> transport;
-leat::device::ProducerMemory<2 /*in flight*/, 224 /*batch*/, 3 /*buffers*/, 128 /*receive*/,
-                             176 /*send*/>
-    memory;
-leat::device::Producer producer(
-    memory, ticks, transport,
-    {.client_id = device, .topic = topic, .request_timeout = 2000ms, .delivery_timeout = 0ms});
+using Transport = leat::device::UartTransport<board::Uart0, 64>;
+constinit leat::device::TickClock ticks;
+constinit Transport transport;
+constinit leat::device::ProducerOf<leat::device::TickClock, Transport> producer;
 
 }  // namespace
 
@@ -34,6 +31,9 @@ extern "C" void on_uart0() { transport.on_interrupt(); }
 
 extern "C" [[noreturn]] void run() {
     board::start(sample_ms);
+    producer.start(
+        ticks, transport,
+        {.client_id = device, .topic = topic, .request_timeout = 2000ms, .delivery_timeout = 0ms});
     Sample next{.run = run_id};
     std::uint32_t due_ms = 0;
     for (;;) {

@@ -5,19 +5,37 @@
 namespace leat::client {
 
 namespace {
-std::uint64_t ticket_of(const Accumulator::Buffer& buffer) {
+Ticket ticket_of(const Accumulator::Buffer& buffer) {
     return reinterpret_cast<std::uintptr_t>(&buffer);
 }
 }  // namespace
 
 Accumulator::Accumulator(std::span<Slot> slots, const AccumulatorConfig& config,
-                         Deliveries* deliveries, BatchCompressor* compressor,
+                         Reports* deliveries, BatchCompressor* compressor,
                          MutableBytes compress_room)
     : slots_(slots),
       config_(config),
       deliveries_(deliveries),
       compressor_(compressor),
       compress_room_(compress_room) {}
+
+void DeliveryCounts::delivered(const DeliveryReport& report) {
+    const auto count = static_cast<std::uint32_t>(report.record_count);
+    if (report.error == wire::ErrorCode::none) {
+        records_delivered += count;
+    } else {
+        records_failed += count;
+        last_error = report.error;
+    }
+}
+
+void Accumulator::start(Reports& reports, PartitionQueue& queue) {
+    deliveries_ = &reports;
+    attach(0, queue);
+    class_count_ = 1;
+    classes_[0].size = static_cast<std::uint32_t>(profile.memory.batch_bytes);
+    for (std::size_t i = 0; i < buffers_.size(); ++i) give_back(buffers_[i]);
+}
 
 void Accumulator::add_buffers(std::span<Buffer> buffers, MutableBytes memory) {
     LEAT_CHECK(!buffers.empty());
@@ -31,7 +49,7 @@ void Accumulator::add_buffers(std::span<Buffer> buffers, MutableBytes memory) {
         classes_[class_count_++].size = size;
     }
     for (Buffer& buffer : buffers) {
-        buffer.memory = memory.first(size);
+        buffer.memory = Room<std::uint8_t, profile.memory.batch_bytes>(memory.first(size));
         memory = memory.subspan(size);
         buffer.size_class = found;
         give_back(buffer);
@@ -84,15 +102,16 @@ Result<std::uint64_t> Accumulator::append(std::uint16_t slot, Instant now,
             wake(slot);
         }
         const std::size_t bytes = record_bytes_max(record);
-        if (class_count_ == 0 || classes_[class_count_ - 1].size < bytes)
-            return fail(Error::too_large);
+        if (bytes > buffer_bytes_max()) return fail(Error::too_large);
         buffer = begin(s, now, bytes);
         if (buffer == nullptr) return fail(Error::full);
         (void)put(*buffer, record);
     }
     if (buffer == s.untaken && !(profile.lingers && buffer->linger.is_linked())) wake(slot);
     if constexpr (!profile.numbers_records) return 0;
-    return s.record_count++;
+    const std::uint64_t number = s.record_count;
+    s.record_count = number + 1;
+    return number;
 }
 
 Accumulator::Buffer* Accumulator::begin(Slot& s, Instant now, std::size_t bytes) {
@@ -117,12 +136,19 @@ Accumulator::Buffer* Accumulator::begin(Slot& s, Instant now, std::size_t bytes)
     return &buffer;
 }
 
+std::size_t Accumulator::buffer_bytes_max() const {
+    if constexpr (profile.memory.is_fixed()) return profile.memory.batch_bytes;
+    return class_count_ == 0 ? 0 : classes_[class_count_ - 1].size;
+}
+
 /// The smallest free buffer of at least `wanted` bytes, else the largest that holds the record.
 Accumulator::Buffer* Accumulator::allocate(std::size_t bytes, std::size_t wanted) {
     Class* best = nullptr;
     for (std::uint8_t i = 0; i < (classes_max > 1 ? class_count_ : 1); ++i) {
         Class& candidate = classes_[i];
-        if (candidate.free == nullptr || candidate.size < bytes) continue;
+        if (candidate.free == nullptr || buffer_bytes_max() < bytes ||
+            (classes_max > 1 && candidate.size < bytes))
+            continue;
         best = &candidate;
         if (candidate.size >= wanted) break;
     }
@@ -139,10 +165,10 @@ void Accumulator::close(Buffer& buffer) {
     if constexpr (profile.lingers) buffer.linger.unlink();
     buffer.open = false;
     if (!profile.compresses || compressor_ == nullptr) return;
-    const ByteView records = ByteView(buffer.memory).first(buffer.used);
+    const ByteView records = buffer.memory.first(buffer.used);
     Result<std::size_t> size = compressor_->compress(records, compress_room_);
     if (!size || *size >= records.size()) return;
-    copy_bytes(compress_room_.first(*size), buffer.memory);
+    copy_bytes(compress_room_.first(*size), buffer.memory.first(*size));
     buffer.used = static_cast<std::uint32_t>(*size);
     buffer.attributes = static_cast<std::int16_t>(compressor_->codec());
 }
@@ -172,7 +198,7 @@ Peek Accumulator::peek(std::uint16_t slot, Instant now, SourceBatch& out) {
         close(*buffer);
     }
     out.ticket = ticket_of(*buffer);
-    out.records = ByteView(buffer->memory).first(buffer->used);
+    out.records = buffer->memory.first(buffer->used);
     if constexpr (profile.compresses) out.attributes = buffer->attributes;
     out.last_offset_delta = buffer->record_count - 1;
     out.base_timestamp = buffer->base_timestamp;
@@ -182,17 +208,19 @@ Peek Accumulator::peek(std::uint16_t slot, Instant now, SourceBatch& out) {
     return Peek::batch;
 }
 
-void Accumulator::take(std::uint16_t slot, std::uint64_t ticket) {
+void Accumulator::take(std::uint16_t slot, Ticket ticket) {
     Slot& s = slots_[slot];
-    LEAT_CHECK(s.untaken != nullptr && ticket_of(*s.untaken) == ticket);
+    LEAT_CHECK(!profile.any_source || (s.untaken != nullptr && ticket_of(*s.untaken) == ticket));
     s.untaken = s.untaken->next;
 }
 
-void Accumulator::settle(std::uint16_t slot, std::uint64_t ticket, const Outcome& outcome) {
+void Accumulator::settle(std::uint16_t slot, Ticket ticket, const Outcome& outcome) {
     Slot& s = slots_[slot];
     Buffer* buffer = s.first;
-    LEAT_CHECK(buffer != nullptr && buffer != s.untaken && ticket_of(*buffer) == ticket);
-    DeliveryReport report{.slot = slot, .record_count = buffer->record_count, .error = outcome.error};
+    LEAT_CHECK(!profile.any_source ||
+               (buffer != nullptr && buffer != s.untaken && ticket_of(*buffer) == ticket));
+    DeliveryReport report{
+        .slot = slot, .record_count = buffer->record_count, .error = outcome.error};
     if constexpr (profile.numbers_records) {
         report.first_record = buffer->first_record;
         report.base_offset = outcome.base_offset;
@@ -207,7 +235,7 @@ void Accumulator::settle(std::uint16_t slot, std::uint64_t ticket, const Outcome
 
 Instant Accumulator::oldest(std::uint16_t slot) const {
     const Buffer* untaken = slots_[slot].untaken;
-    return untaken != nullptr ? untaken->created : never;
+    return untaken != nullptr ? Instant{untaken->created} : never;
 }
 
 }  // namespace leat::client

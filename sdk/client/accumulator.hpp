@@ -30,6 +30,16 @@ protected:
     ~Deliveries() = default;
 };
 
+/// Counts records and keeps nothing.
+struct DeliveryCounts final : std::conditional_t<profile.any_source, Deliveries, NoBase> {
+    void delivered(const DeliveryReport& report);
+    std::uint32_t records_delivered = 0;
+    std::uint32_t records_failed = 0;
+    wire::ErrorCode last_error = wire::ErrorCode::none;
+};
+/// Who is told: anybody, or (Profile) the counts without a vtable.
+using Reports = std::conditional_t<profile.any_source, Deliveries, DeliveryCounts>;
+
 /// Shrinks a batch's records before they are sent; hosted programs bring one (compression is not
 /// core).
 class BatchCompressor {
@@ -48,37 +58,45 @@ struct AccumulatorConfig {
         16384;  ///< a batch is closed at this size; a longer record gets a buffer of its own
 };
 
-class Accumulator final : public BatchSource {
+/// Without a vtable where there is no other source.
+class Accumulator final : public std::conditional_t<profile.any_source, BatchSource, NoBase> {
 public:
     /// A buffer and what is in it. Size classes are made by handing in buffers of several sizes.
     struct Buffer {
-        MutableBytes memory{};  ///< the records; the batch's header is the Sender's
         std::int64_t base_timestamp = 0;
         std::int64_t max_timestamp = 0;
-        std::uint64_t first_record = 0;
-        Instant created{};
+        [[no_unique_address]] If<profile.numbers_records, std::uint64_t> first_record{};
+        [[no_unique_address]] If<profile.expires, Instant> created{};
         many::DueLink linger{};  ///< linked while it waits for more records
         Buffer* next = nullptr;  ///< in the free list, or the slot's next younger batch
         std::uint32_t used = 0;  ///< bytes of records
         std::int32_t record_count = 0;
-        std::int16_t attributes = 0;  ///< the codec, if it was compressed
+        /// The codec, if it was compressed.
+        [[no_unique_address]] If<profile.compresses, std::int16_t> attributes{};
         std::uint8_t size_class = 0;
         bool open = false;  ///< takes records
+        /// The records; the batch's header is the Sender's.
+        Room<std::uint8_t, profile.memory.batch_bytes> memory{};
     };
     struct Slot {
         PartitionQueue* queue = nullptr;  ///< woken when a batch is ready
         Buffer* first = nullptr;          ///< oldest unsettled
         Buffer* untaken = nullptr;        ///< oldest that the Sender has not taken
         Buffer* last = nullptr;
-        std::uint64_t record_count = 0;  ///< ever appended
-        std::uint32_t want_bytes = 0;    ///< what the last batch came to: the buffer to ask for
+        /// Ever appended.
+        [[no_unique_address]] If<profile.numbers_records, std::uint64_t> record_count{};
+        std::uint32_t want_bytes = 0;  ///< what the last batch came to: the buffer to ask for
     };
 
     Accumulator(std::span<Slot> slots, const AccumulatorConfig& config,
-                Deliveries* deliveries = nullptr, BatchCompressor* compressor = nullptr,
+                Reports* deliveries = nullptr, BatchCompressor* compressor = nullptr,
                 MutableBytes compress_room = {});
     Accumulator(const Accumulator&) = delete;
     Accumulator& operator=(const Accumulator&) = delete;
+
+    /// With buffers and a slot of its own (Profile::memory). All zero, and start() comes first.
+    constexpr Accumulator() = default;
+    void start(Reports& reports, PartitionQueue& queue);
 
     /// Hands in buffers of one size: memory is cut into buffers.size() equal parts. Any time;
     /// smaller sizes first means that a slow partition holds a small one.
@@ -107,13 +125,14 @@ public:
     /// All open batches are closed now, without waiting for their linger.
     void flush(Instant) { end_lingers(never); }
 
-    // BatchSource, for the Sender
-    Peek peek(std::uint16_t slot, Instant now, SourceBatch& out) override;
-    void take(std::uint16_t slot, std::uint64_t ticket) override;
-    void settle(std::uint16_t slot, std::uint64_t ticket, const Outcome& outcome) override;
-    Instant oldest(std::uint16_t slot) const override;
+    // BatchSource, for the Sender (it overrides, where that is a base)
+    Peek peek(std::uint16_t slot, Instant now, SourceBatch& out);
+    void take(std::uint16_t slot, Ticket ticket);
+    void settle(std::uint16_t slot, Ticket ticket, const Outcome& outcome);
+    Instant oldest(std::uint16_t slot) const;
 
 private:
+    std::size_t buffer_bytes_max() const;
     void give_back(Buffer& buffer);
     Buffer* allocate(std::size_t bytes, std::size_t wanted);
     Buffer* begin(Slot& slot, Instant now, std::size_t bytes);
@@ -128,16 +147,25 @@ private:
         Buffer* free = nullptr;
         std::uint32_t size = 0;
     };
-    std::span<Slot> slots_;
-    AccumulatorConfig config_;
-    Deliveries* deliveries_;
-    BatchCompressor* compressor_;
-    MutableBytes compress_room_;
-    Class classes_[classes_max];
+    /// What is asked for of the configuration.
+    struct Fixed {
+        static constexpr milliseconds linger{0};
+        static constexpr std::uint32_t batch_bytes = profile.memory.batch_bytes;
+        constexpr Fixed() = default;
+        constexpr explicit Fixed(const AccumulatorConfig&) {}
+    };
+    static constexpr std::size_t own_slots = profile.memory.is_fixed() ? 1 : 0;
+    Room<Slot, own_slots> slots_{};
+    std::conditional_t<profile.memory.is_fixed(), Fixed, AccumulatorConfig> config_{};
+    Reports* deliveries_ = nullptr;
+    BatchCompressor* compressor_ = nullptr;
+    MutableBytes compress_room_{};
+    Class classes_[classes_max]{};
     std::conditional_t<profile.lingers, many::DueList, NoDueList> lingers_{};
     std::uint8_t class_count_ = 0;
     std::uint32_t free_count_ = 0;
     std::uint32_t unsettled_ = 0;
+    Room<Buffer, profile.memory.batches> buffers_{};
 };
 
 }  // namespace leat::client

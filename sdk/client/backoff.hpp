@@ -17,6 +17,12 @@ struct BackoffConfig {
 class Jitter {
 public:
     constexpr explicit Jitter(std::uint32_t seed = 1) : state_(seed ? seed : 1) {}
+    /// All zero, and not to be used before another one is assigned.
+    static constexpr Jitter unseeded() {
+        Jitter jitter;
+        jitter.state_ = 0;
+        return jitter;
+    }
     std::uint32_t next() {
         state_ ^= state_ << 13;
         state_ ^= state_ >> 17;

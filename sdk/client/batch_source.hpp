@@ -11,17 +11,23 @@
 
 namespace leat::client {
 
+/// A source's own name for a batch.
+using Ticket = std::conditional_t<profile.any_source, std::uint64_t, std::uintptr_t>;
+
 /// What a source says about a batch; the Sender adds producer id, epoch and sequence and makes
 /// header and CRC in memory of its own. The source's bytes are never written.
 struct SourceBatch {
-    std::uint64_t ticket = 0;     ///< the source's own name for it, unique while unsettled
-    ByteView records;             ///< RecordBatch bytes 61 to end; borrowed until settle(ticket)
-    std::int16_t attributes = 0;  ///< codec and timestamp type; the Sender sets the rest
-    std::int32_t last_offset_delta = 0;
+    Ticket ticket = 0;  ///< the source's own name for it, unique while unsettled
+    ByteView records;   ///< RecordBatch bytes 61 to end; borrowed until settle(ticket)
+    /// Codec and timestamp type; the Sender sets the rest.
+    [[no_unique_address]] If<profile.any_source, std::int16_t> attributes = std::int16_t{0};
+    /// record_count - 1 where the profile has no other source than the Accumulator.
+    [[no_unique_address]] If<profile.any_source, std::int32_t> last_offset_delta = 0;
     std::int64_t base_timestamp = 0;
     std::int64_t max_timestamp = 0;
     std::int32_t record_count = 0;
-    Instant created{};  ///< the delivery timeout counts from here; a source may switch it off
+    /// The delivery timeout counts from here; a source may switch it off.
+    [[no_unique_address]] If<profile.expires, Instant> created{};
 };
 
 enum class Peek : std::uint8_t {
@@ -33,8 +39,10 @@ enum class Peek : std::uint8_t {
 
 struct Outcome {
     wire::ErrorCode error = wire::ErrorCode::none;  ///< none: delivered
-    std::int64_t base_offset = -1;                  ///< -1 for acks=0 or a duplicate without offset
-    std::int64_t log_append_time = -1;
+    /// -1 for acks=0 or a duplicate without offset.
+    [[no_unique_address]] If<profile.numbers_records, std::int64_t> base_offset = std::int64_t{-1};
+    [[no_unique_address]] If<profile.numbers_records, std::int64_t, 1> log_append_time =
+        std::int64_t{-1};
 };
 
 class BatchSource {
@@ -43,9 +51,9 @@ public:
     /// same one.
     virtual Peek peek(std::uint16_t partition, Instant now, SourceBatch& out) = 0;
     /// The peeked batch is now the Sender's: it stays readable until settle.
-    virtual void take(std::uint16_t partition, std::uint64_t ticket) = 0;
+    virtual void take(std::uint16_t partition, Ticket ticket) = 0;
     /// Exactly once per taken batch, in the partition's order.
-    virtual void settle(std::uint16_t partition, std::uint64_t ticket, const Outcome& outcome) = 0;
+    virtual void settle(std::uint16_t partition, Ticket ticket, const Outcome& outcome) = 0;
     /// When the oldest batch that was not taken yet was begun, whether peek would give it already
     /// or not; `never` if there is none, or if nothing of this source expires. What the delivery
     /// timeout is counted from while nobody peeks (no connection).

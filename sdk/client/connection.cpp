@@ -10,12 +10,12 @@ constexpr std::size_t frame_head = 8;  // length and correlation id
 }  // namespace
 
 Connection::Connection(const Memory& memory, std::string_view client_id, Handshake* handshake)
-    : receive_(memory.receive),
+    : client_id_(client_id),
+      handshake_(handshake),
+      receive_(memory.receive),
       send_(memory.send),
       pieces_(memory.pieces),
-      in_flight_(memory.in_flight),
-      client_id_(client_id),
-      handshake_(handshake) {
+      in_flight_(memory.in_flight) {
     LEAT_CHECK(receive_.size() > frame_head && !pieces_.empty() && !memory.in_flight.empty());
 }
 
@@ -239,7 +239,7 @@ bool Connection::next_answer(Instant now, Event& out) {
         if (here < size) return false;
         answered_ += size;
         Scan scan({bytes + frame_head, size - frame_head});
-        if (front.response_header > 4) scan.skip_tags();
+        if (!any_api || front.response_header > 4) scan.skip_tags();
         if (scan.is_bad()) {
             close(Error::malformed);
             return false;
@@ -267,7 +267,7 @@ bool Connection::end_front(Event& out, Event::Kind kind, Error error) {
     out.kind = kind;
     out.owner = front.owner;
     out.error = error;
-    out.api_key = static_cast<wire::ApiKey>(front.api_key);
+    out.api_key = static_cast<wire::ApiKey>(std::int16_t{front.api_key});
     out.api_version = front.api_version;
     out.context = front.context;
     --in_flight_count_;
@@ -276,7 +276,7 @@ bool Connection::end_front(Event& out, Event::Kind kind, Error error) {
     return true;
 }
 
-void Connection::close(Error why) {
+[[gnu::noinline]] void Connection::close(Error why) {
     state_ = State::closing;
     why_closed_ = why;
     in_handshake_ = open_ = false;

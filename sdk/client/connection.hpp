@@ -21,6 +21,7 @@
 #include "leat/result.hpp"
 #include "leat/time.hpp"
 #include "sdk/base/bytes.hpp"
+#include "sdk/base/room.hpp"
 #include "sdk/wire/api_key.hpp"
 #include "sdk/wire/codec.hpp"
 #include "sdk/wire/header.hpp"
@@ -84,16 +85,19 @@ protected:
 
 class Connection {
 public:
+    /// Else only the Sender's two pinned requests, whose answers both have tags in their header.
+    static constexpr bool any_api = !profile.memory.is_fixed();
     struct InFlight {
         Instant deadline{};
         void* context = nullptr;
         std::int32_t correlation_id = 0;
-        std::uint32_t written_at = 0;  ///< the count of bytes written when its last one is
-        std::int16_t api_key = 0;
-        std::int8_t api_version = 0;
-        std::uint8_t response_header = 0;
-        Owner owner = 0;
-        Answer answer{};
+        /// The count of bytes written when its last one is.
+        [[no_unique_address]] If<profile.any_acks, std::uint32_t> written_at{};
+        [[no_unique_address]] If<any_api, std::int16_t> api_key{};
+        [[no_unique_address]] If<any_api, std::int8_t> api_version{};
+        [[no_unique_address]] If<any_api, std::uint8_t> response_header{};
+        [[no_unique_address]] If<any_api, Owner, 1> owner{};
+        [[no_unique_address]] If<profile.any_acks, Answer> answer{};
     };
     /// All the memory there is. The caller keeps it alive as long as the connection.
     struct Memory {
@@ -107,6 +111,9 @@ public:
     /// client_id is borrowed for the connection's life. No handshake: versions are pinned by who
     /// sends.
     Connection(const Memory& memory, std::string_view client_id, Handshake* handshake = nullptr);
+    /// With memory of its own (Profile::memory). All zero, and start() comes first.
+    constexpr Connection() = default;
+    void start(std::string_view client_id) { client_id_ = client_id; }
 
     // ask
     enum class State : std::uint8_t { idle, handshake, ready, closing };
@@ -201,13 +208,9 @@ private:
     bool end_front(Event& out, Event::Kind kind, Error error);
     void close(Error why);
 
-    MutableBytes receive_;
-    MutableBytes send_;
-    std::span<ByteView> pieces_;
-    std::span<InFlight> in_flight_;  // oldest first; few enough to move up
     std::size_t in_flight_count_ = 0;
-    std::string_view client_id_;
-    Handshake* handshake_;
+    std::string_view client_id_{};
+    Handshake* handshake_ = nullptr;
     std::size_t received_ = 0;  // bytes in receive_
     std::size_t answered_ = 0;  // its front that was looked at; the last event's body may lie there
     std::size_t skip_ = 0;      // bytes of an answer that nobody wants, still to come
@@ -226,6 +229,11 @@ private:
     bool ready_told_ = false;
     bool in_handshake_ = false;  // only the handshake may send before `ready`
     bool open_ = false;
+    // Last, as what is near the front of an object is reached by shorter instructions.
+    Room<std::uint8_t, profile.memory.receive_bytes> receive_{};
+    Room<std::uint8_t, profile.memory.send_bytes> send_{};
+    Room<ByteView, 3 * profile.memory.in_flight> pieces_{};
+    Room<InFlight, profile.memory.in_flight> in_flight_{};  // oldest first; few: they move up
 };
 
 }  // namespace leat::client

@@ -27,6 +27,7 @@
 #include <string_view>
 
 #include "leat/time.hpp"
+#include "sdk/base/room.hpp"
 #include "sdk/client/batch_source.hpp"
 #include "sdk/client/due_list.hpp"
 #include "sdk/wire/types.hpp"
@@ -40,10 +41,13 @@ class Sender;
 /// further back.
 constexpr std::size_t in_flight_max = 5;
 
+/// -1; where start() sets it, objects are all zero before.
+constexpr std::int8_t unknown_id = profile.memory.is_fixed() ? 0 : -1;
+
 /// The producer's name for its brokers, shared by all its queues and Senders. producer_id -1: not
 /// known yet.
 struct ProducerIdentity {
-    std::int64_t producer_id = -1;
+    std::int64_t producer_id = unknown_id;
     std::int16_t producer_epoch = 0;  ///< where a partition's epoch starts
     const Sender* asking = nullptr;   ///< the one Sender that has InitProducerId in flight
 };
@@ -52,7 +56,8 @@ struct ProducerIdentity {
 struct TakenBatch {
     enum class State : std::uint8_t { waiting, in_flight, settled };
     SourceBatch source{};
-    Outcome outcome{.base_offset = 0, .log_append_time = 0};  ///< once settled: kept until all before it are
+    /// Once settled: kept until all before it are.
+    Outcome outcome{.base_offset = 0, .log_append_time = 0};
     PartitionQueue* queue = nullptr;
     TakenBatch* next_in_request = nullptr;
     std::int32_t base_sequence = 0;  ///< -1: not idempotent
@@ -74,6 +79,9 @@ public:
     /// window  1 to in_flight_max entries; its size is the in-flight window
     PartitionQueue(std::string_view topic, std::int32_t partition, Source& source,
                    std::uint16_t slot, std::span<TakenBatch> window);
+    /// With a window of its own (Profile::memory). All zero, and start() comes first.
+    constexpr PartitionQueue() = default;
+    void start(std::string_view topic, std::int32_t partition, Source& source);
     PartitionQueue(const PartitionQueue&) = delete;
     PartitionQueue& operator=(const PartitionQueue&) = delete;
 
@@ -81,9 +89,7 @@ public:
     std::string_view topic() const { return topic_; }
     std::int32_t partition() const { return partition_; }
     std::uint16_t slot() const { return slot_; }
-    const wire::Uuid& topic_id() const {
-        return topic_id_;
-    }  ///< zero: unknown, Produce stays <= 12
+    wire::Uuid topic_id() const { return topic_id_; }  ///< zero: unknown, Produce stays <= 12
     void set_topic_id(const wire::Uuid& id) { topic_id_ = id; }
     Sender* lent_to() const { return sender_; }
     std::size_t in_flight_count() const { return in_flight_; }
@@ -134,6 +140,8 @@ private:
     bool bump(ProducerIdentity& identity);
     TakenBatch& at(std::size_t i) {
         i += first_;
+        constexpr std::size_t own = profile.memory.in_flight;
+        if constexpr (own > 0 && (own & (own - 1)) == 0) return window_[i & (own - 1)];
         return window_[i < window_.size() ? i : i - window_.size()];
     }
     bool is_in_doubt() const { return profile.several_queues && in_doubt_; }
@@ -141,16 +149,15 @@ private:
     bool is_told() const { return profile.several_queues && told_; }
     Peek take_next(Instant now);
 
-    std::string_view topic_;
-    Source& source_;
-    std::span<TakenBatch> window_;  // a ring: batches stay where they are until they are settled
-    DueLink ready_;                 // in the Sender's ready or told list
-    DueLink retry_;                 // in its retry list while a back-off runs
-    DueLink expiry_;                // in its expiry list while something may expire
+    std::string_view topic_{};
+    Source* source_ = nullptr;
+    DueLink ready_;   // in the Sender's ready or told list
+    DueLink retry_;   // in its retry list while a back-off runs
+    DueLink expiry_;  // in its expiry list while something may expire
     Sender* sender_ = nullptr;
-    ProducerState state_{};
-    std::int32_t partition_;
-    std::uint16_t slot_;
+    ProducerState state_{.producer_id = unknown_id, .producer_epoch = unknown_id};
+    std::int32_t partition_ = 0;
+    std::uint16_t slot_ = 0;
     std::uint16_t failures_ = 0;  // in a row; chooses the back-off
     std::uint8_t first_ = 0;      // of the window, and how many of it are used, and in flight
     std::uint8_t count_ = 0;
@@ -161,7 +168,10 @@ private:
     bool recalled_ = false;
     bool told_ = false;  // ready_ stands in the told list
     wire::ErrorCode tell_error_{};
-    wire::Uuid topic_id_{};
+    [[no_unique_address]] If<profile.negotiates, wire::Uuid> topic_id_{};
+    // A ring: batches stay where they are until they are settled. Last, as what is near the front
+    // of an object is reached by shorter instructions.
+    Room<TakenBatch, profile.memory.in_flight> window_{};
 };
 
 }  // namespace leat::client

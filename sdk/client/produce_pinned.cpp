@@ -34,8 +34,10 @@ void write_header(const TakenBatch& batch, std::uint8_t* at) {
     at = put32(0xffffffff, at);  // partition_leader_epoch
     *at++ = 2;                   // magic
     std::uint8_t* const crc_at = at;
-    at = put16(static_cast<std::uint16_t>(source.attributes), at + 4);
-    at = put32(static_cast<std::uint32_t>(source.last_offset_delta), at);
+    at = put16(static_cast<std::uint16_t>(std::int16_t{source.attributes}), at + 4);
+    const std::int32_t last =
+        profile.any_source ? std::int32_t{source.last_offset_delta} : source.record_count - 1;
+    at = put32(static_cast<std::uint32_t>(last), at);
     at = put64(source.base_timestamp, at);
     at = put64(source.max_timestamp, at);
     at = put64(who.producer_id, at);
@@ -117,8 +119,8 @@ Status send_init_producer_id(Connection& connection, Instant now, std::int16_t v
     if (!room) return fail(room.error());
     if (room->size() < size) return connection.give_back_request(Error::full);
     // No transactional id, so no time-out; no id yet, nor epoch; no tags.
-    constexpr std::uint8_t body[size] = {0,    0,    0,    0,    0,    0xff, 0xff, 0xff,
-                                         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0};
+    static constexpr std::uint8_t body[size] = {0,    0,    0,    0,    0,    0xff, 0xff, 0xff,
+                                                0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0};
     std::memcpy(room->data(), body, size);
     connection.append_own(size);
     connection.seal_request(now, options);

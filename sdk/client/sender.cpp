@@ -17,22 +17,39 @@ TakenBatch* take_from(TakenBatch*& list, std::string_view topic, const wire::Uui
         TakenBatch* batch = *link;
         const PartitionQueue& queue = *batch->queue;
         if (queue.partition() != partition) continue;
-        if (topic.empty() ? !(queue.topic_id() == id) : queue.topic() != topic) continue;
+        if (profile.negotiates && topic.empty() ? !(queue.topic_id() == id)
+                                                : queue.topic() != topic)
+            continue;
         *link = batch->next_in_request;
         return batch;
     }
     return nullptr;
 }
+
+template <class Config>
+void limit_batches(Config& config) {
+    if constexpr (std::is_same_v<Config, SenderConfig>)
+        if (config.request_batches_max > produce_batches_max())
+            config.request_batches_max = static_cast<std::uint16_t>(produce_batches_max());
+}
 }  // namespace
 
 Sender::Sender(Connection& connection, ProducerIdentity& identity, const SenderConfig& config,
-               Owner owner, std::uint32_t seed)
-    : connection_(connection), identity_(identity), config_(config), jitter_(seed), owner_(owner) {
+               Owner owner, std::uint32_t seed) {
+    start(connection, identity, config, owner, seed);
+}
+
+void Sender::start(Connection& connection, ProducerIdentity& identity, const SenderConfig& config,
+                   Owner owner, std::uint32_t seed) {
+    connection_ = &connection;
+    identity_ = &identity;
+    jitter_ = Jitter(seed);
+    owner_ = owner;
     LEAT_CHECK(!config.idempotent || config.acks == Acks::all);
     LEAT_CHECK(profile.any_acks || config.idempotent);
     LEAT_CHECK(profile.expires || config.delivery_timeout.count() == 0);
-    if (profile.several_queues && config_.request_batches_max > produce_batches_max())
-        config_.request_batches_max = static_cast<std::uint16_t>(produce_batches_max());
+    config_ = Config(config);
+    limit_batches(config_);
 }
 
 Instant Sender::deadline() const {
@@ -138,12 +155,13 @@ void Sender::pause(Instant now, milliseconds time) {
 void Sender::pump(Instant now) {
     // New in the list since the last time: whatever happens to the connection, their batches shall
     // expire.
-    for (DueLink* link = profile.expires ? ready_.last() : nullptr; link != nullptr && !link->queue->expiry_.is_linked();) {
+    for (DueLink* link = profile.expires ? ready_.last() : nullptr;
+         link != nullptr && !link->queue->expiry_.is_linked();) {
         PartitionQueue& queue = *link->queue;
         link = ready_.before(*link);
         watch_expiry(now, queue);
     }
-    if (!connection_.is_ready()) return;
+    if (!connection_->is_ready()) return;
     while (!paused_ && send_one(now)) {
     }
 }
@@ -160,25 +178,27 @@ bool Sender::send_one(Instant now) {
 std::size_t Sender::head_bytes(const PartitionQueue& queue) const {
     constexpr std::size_t words =
         48;  // lengths, counts, index, tags, topic id; acks, time-out, frame head
-    return words + wire::batch_header_size + queue.topic().size() + connection_.client_id().size();
+    return words + wire::batch_header_size + queue.topic().size() + connection_->client_id().size();
 }
 
 /// One batch each from as many ready queues as a request takes, batches of one topic side by side.
 TakenBatch* Sender::pick(Instant now) {
     TakenBatch* first = nullptr;
-    std::size_t room = connection_.can_send(0) ? connection_.send_room() : 0;
-    std::size_t pieces = connection_.pieces_room();
+    std::size_t room = connection_->can_send(0) ? connection_->send_room() : 0;
+    std::size_t pieces = connection_->pieces_room();
     std::size_t bytes = 0;
     std::uint16_t count = 0;
     DueLink* const last = ready_.last();
-    for (DueLink* link = ready_.first(); link != nullptr && (!profile.several_queues || count < config_.request_batches_max);) {
+    for (DueLink* link = ready_.first();
+         link != nullptr && (!profile.several_queues || count < config_.request_batches_max);) {
         PartitionQueue& queue = *link->queue;
         const std::size_t head = head_bytes(queue);
-        if (room < head || pieces < 3 || 
+        if (room < head || pieces < 3 ||
             (profile.several_queues && bytes >= config_.request_bytes_max))
             break;
         TakenBatch* batch = nullptr;
-        const auto next = queue.next(now, !profile.any_acks || config_.idempotent ? &identity_ : nullptr, batch);
+        ProducerIdentity* const who = !profile.any_acks || config_.idempotent ? identity_ : nullptr;
+        const auto next = queue.next(now, who, batch);
         if (next == PartitionQueue::Next::needs_producer_id) {
             ask_producer_id(now);
             break;
@@ -212,31 +232,31 @@ TakenBatch* Sender::pick(Instant now) {
 }
 
 void Sender::write_request(Instant now, TakenBatch* first) {
-    const std::int16_t version = connection_.version(wire::ApiKey::produce, produce_pinned);
+    const std::int16_t version = connection_->version(wire::ApiKey::produce, produce_pinned);
     RequestOptions options{.owner = owner_, .context = first, .timeout = config_.request_timeout};
     if (profile.any_acks && config_.acks == Acks::none) options.answer = Answer::none;
     const ProduceHead head{version, static_cast<std::int16_t>(config_.acks),
                            static_cast<std::int32_t>(config_.request_timeout.count())};
     ++unanswered_;
-    Result<MutableBytes> room = connection_.open_request(wire::ApiKey::produce, version);
+    Result<MutableBytes> room = connection_->open_request(wire::ApiKey::produce, version);
     if (room) {
-        if (append_produce(connection_, head, first)) {
-            connection_.seal_request(now, options);
+        if (append_produce(*connection_, head, first)) {
+            connection_->seal_request(now, options);
             return;
         }
-        connection_.abandon_request();
+        connection_->abandon_request();
     }
     // The peer does not speak Produce, or a name is too long for the send memory: nothing was sent.
     on_lost(now, first, true);
 }
 
 void Sender::ask_producer_id(Instant now) {
-    if (identity_.asking != nullptr) return;
+    if (identity_->asking != nullptr) return;
     const std::int16_t version =
-        connection_.version(wire::ApiKey::init_producer_id, init_producer_id_pinned);
-    if (send_init_producer_id(connection_, now, version,
+        connection_->version(wire::ApiKey::init_producer_id, init_producer_id_pinned);
+    if (send_init_producer_id(*connection_, now, version,
                               {.owner = owner_, .timeout = config_.request_timeout}))
-        identity_.asking = this;
+        identity_->asking = this;
     else
         pause(now, config_.retry.max);
 }
@@ -246,7 +266,7 @@ void Sender::ask_producer_id(Instant now) {
 void Sender::on_event(Instant now, const Event& event) {
     switch (event.kind) {
         case Event::Kind::response:
-            if (event.api_key == wire::ApiKey::init_producer_id)
+            if (event.context == nullptr)
                 on_producer_id(now, event);
             else
                 on_produced(now, event);
@@ -266,7 +286,7 @@ void Sender::on_event(Instant now, const Event& event) {
             // too_large: the answer came, so the connection is fine and only a pause keeps us from
             // asking for the same answer in a loop.
             if (event.context == nullptr)
-                identity_.asking = nullptr;
+                identity_->asking = nullptr;
             else
                 on_lost(now, static_cast<TakenBatch*>(event.context),
                         event.error == Error::too_large);
@@ -279,15 +299,15 @@ void Sender::on_event(Instant now, const Event& event) {
 }
 
 void Sender::on_producer_id(Instant now, const Event& event) {
-    identity_.asking = nullptr;
+    identity_->asking = nullptr;
     Result<ProducerIdAnswer> answer = read_producer_id(event);
     ErrorCode error = answer ? answer->error : ErrorCode::unknown_server_error;
     if (answer && answer->producer_id < 0 && error == ErrorCode::none)
         error = ErrorCode::unknown_server_error;
     if (answer) pause(now, milliseconds{answer->throttle_ms});
     if (error == ErrorCode::none) {
-        identity_.producer_id = answer->producer_id;
-        identity_.producer_epoch = answer->producer_epoch;
+        identity_->producer_id = answer->producer_id;
+        identity_->producer_epoch = answer->producer_epoch;
         ask_failures_ = 0;
         return;
     }

@@ -53,6 +53,10 @@ public:
     /// closed seed      for the jitter of back-offs; any number, best another one on each device
     Sender(Connection& connection, ProducerIdentity& identity, const SenderConfig& config,
            Owner owner, std::uint32_t seed);
+    /// All zero, and start() comes first. For what has no constructor to run (Profile::memory).
+    Sender() = default;
+    void start(Connection& connection, ProducerIdentity& identity, const SenderConfig& config,
+               Owner owner, std::uint32_t seed);
     Sender(const Sender&) = delete;
     Sender& operator=(const Sender&) = delete;
 
@@ -81,7 +85,6 @@ public:
 private:
     friend class PartitionQueue;
     friend struct Produced;
-
     void make_ready(PartitionQueue& queue);
     bool send_one(Instant now);
     TakenBatch* pick(Instant now);
@@ -98,19 +101,34 @@ private:
     [[gnu::noinline]] void pause(Instant now, milliseconds time);
     std::size_t head_bytes(const PartitionQueue& queue) const;
 
-    Connection& connection_;
-    ProducerIdentity& identity_;
-    SenderConfig config_;
+    /// What is asked for of the configuration after start().
+    struct Fixed {
+        static constexpr Acks acks = Acks::all;
+        static constexpr bool idempotent = true;
+        static constexpr milliseconds delivery_timeout{0};
+        static constexpr std::uint32_t request_bytes_max = 1;
+        static constexpr std::uint16_t request_batches_max = 1;
+        milliseconds request_timeout{};
+        BackoffConfig retry{milliseconds{}, milliseconds{}};
+        constexpr Fixed() = default;
+        constexpr explicit Fixed(const SenderConfig& config)
+            : request_timeout(config.request_timeout), retry(config.retry) {}
+    };
+    using Config = std::conditional_t<profile.memory.is_fixed(), Fixed, SenderConfig>;
+
+    Connection* connection_ = nullptr;
+    ProducerIdentity* identity_ = nullptr;
+    Config config_{};
     DueList ready_;
     DueList told_;
     DueList retry_;
     DueList expiry_;
     Instant paused_until_{};
     bool paused_ = false;  // throttled, or InitProducerId was refused
-    Jitter jitter_;
+    Jitter jitter_ = Jitter::unseeded();
     std::uint16_t unanswered_ = 0;
     std::uint16_t ask_failures_ = 0;
-    Owner owner_;
+    Owner owner_ = 0;
     wire::ErrorCode refused_{};
 };
 

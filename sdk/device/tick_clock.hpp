@@ -5,26 +5,24 @@
 
 namespace leat::device {
 
-/// `on_tick` runs in the interrupt; the rest in the one thread beside it. 64 bits, so the wall clock never
-/// wraps.
-class TickClock final : public port::Clock {
+/// `on_tick` runs in the interrupt; the rest in the one thread beside it. 64 bits, so the wall
+/// clock never wraps.
+class TickClock final : public std::conditional_t<profile.any_port, port::Clock, NoBase> {
 public:
-    explicit TickClock(std::uint32_t ms_per_tick = 1) : step_(ms_per_tick) {}
+    constexpr explicit TickClock(std::uint32_t ms_per_tick = 1) : more_(ms_per_tick - 1) {}
 
     void on_tick() {
         const std::uint32_t before = low_;
-        low_ = before + step_;
+        low_ = before + 1 + more_;
         if (low_ < before) high_ = high_ + 1;
     }
-    Instant monotonic() override {
+    Instant monotonic() {
         if constexpr (!profile.wide_time) return instant_ms(low_);
         return instant_ms(ticks());
     }
     /// 1970 plus uptime until somebody who knows the time calls set_wall.
-    WallTime wall() override { return wall_ms(ticks() + wall_offset_ms_); }
-    void set_wall(WallTime now) {
-        wall_offset_ms_ = now.time_since_epoch().count() - ticks();
-    }
+    WallTime wall() { return wall_ms(ticks() + wall_offset_ms_); }
+    void set_wall(WallTime now) { wall_offset_ms_ = now.time_since_epoch().count() - ticks(); }
 
     /// Milliseconds since the start, modulo 2^32.
     std::uint32_t uptime_ms() const { return low_; }
@@ -41,7 +39,7 @@ private:
 
     volatile std::uint32_t low_ = 0;
     volatile std::uint32_t high_ = 0;
-    std::uint32_t step_;
+    std::uint32_t more_;  // than one: so the usual clock is all zero at first
     std::int64_t wall_offset_ms_ = 0;
 };
 

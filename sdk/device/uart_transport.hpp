@@ -15,11 +15,11 @@ namespace leat::device {
 /// frame
 ///       that lacks them makes no sense, and the connection starts anew.
 template <class Uart, std::size_t Size>
-class UartTransport final : public port::Transport {
+class UartTransport final : public std::conditional_t<profile.any_port, port::Transport, NoBase> {
     static_assert(Size >= 2 && (Size & (Size - 1)) == 0);
 
 public:
-    explicit UartTransport(Uart uart = {}) : uart_(uart) {}
+    constexpr explicit UartTransport(Uart uart = {}) : uart_(uart) {}
 
     /// In the receive interrupt.
     void on_interrupt() {
@@ -31,7 +31,7 @@ public:
         end_ = end;
     }
 
-    Result<std::size_t> read(std::span<std::uint8_t> into) override {
+    Result<std::size_t> read(std::span<std::uint8_t> into) {
         std::size_t count = 0;
         std::uint32_t begin = begin_;
         for (const std::uint32_t end = end_; begin != end && count < into.size(); ++begin)
@@ -39,18 +39,18 @@ public:
         begin_ = begin;
         return count;
     }
-    Result<std::size_t> write(std::span<const std::uint8_t> bytes) override {
+    Result<std::size_t> write(std::span<const std::uint8_t> bytes) {
         std::size_t count = 0;
         while (count < bytes.size() && uart_.can_write()) uart_.write(bytes[count++]);
         return count;
     }
-    void restart() override { begin_ = end_; }
+    void restart() { begin_ = end_; }
 
 private:
     Uart uart_;
     volatile std::uint32_t begin_ = 0;  // moved by the thread
     volatile std::uint32_t end_ = 0;    // moved by the interrupt
-    std::uint8_t ring_[Size];
+    std::uint8_t ring_[Size]{};
 };
 
 }  // namespace leat::device

@@ -31,7 +31,8 @@ struct ProducerConfig {
     std::int32_t partition = 0;
     milliseconds linger{0};              ///< wait that long for more records before a batch is sent
     milliseconds request_timeout{5000};  ///< without an answer that long the pipe is taken for dead
-    milliseconds delivery_timeout{profile.expires ? 120000 : 0};  ///< then a batch is given up and counted; zero: never
+    /// Then a batch is given up and counted; zero: never.
+    milliseconds delivery_timeout{profile.expires ? 120000 : 0};
     /// An answer that pauses longer in its middle is taken for the halves of two: a UART knows no
     /// disconnect, and Kafka's answers have no checksum, so another answer's bytes could pass for
     /// the rest of this one's, and acknowledge what was refused.
@@ -51,31 +52,51 @@ struct ProducerConfig {
 /// - SendBytes: heads of requests, about 115 bytes and client_id and topic
 template <std::size_t InFlight, std::size_t BatchBytes, std::size_t Batches = InFlight + 1,
           std::size_t ReceiveBytes = 256, std::size_t SendBytes = 256>
-struct ProducerMemory {
+struct BroughtMemory {
     static_assert(InFlight >= 1 && InFlight <= client::in_flight_max && Batches >= 1);
     alignas(8) std::uint8_t batches[Batches][BatchBytes];
     std::uint8_t receive[ReceiveBytes];
     std::uint8_t send[SendBytes];
+    client::Accumulator::Slot slots[1];
     client::Accumulator::Buffer buffers[Batches];
     client::TakenBatch window[InFlight];
     client::Connection::InFlight in_flight[InFlight];
     ByteView pieces[3 * InFlight];
 };
+/// Where the profile says what there is (Profile::memory), it is a part of the Producer.
+struct OwnMemory {};
+template <std::size_t InFlight, std::size_t BatchBytes, std::size_t Batches = InFlight + 1,
+          std::size_t ReceiveBytes = 256, std::size_t SendBytes = 256>
+using ProducerMemory =
+    std::conditional_t<profile.memory.is_fixed(), OwnMemory,
+                       BroughtMemory<InFlight, BatchBytes, Batches, ReceiveBytes, SendBytes>>;
 
-class Producer {
+/// Clock and Transport are the ports (leat/port), or final classes of the program's own, which are
+/// called without a vtable: include sdk/device/producer_of.hpp for them.
+template <class Clock, class Transport>
+class ProducerOf {
 public:
-    template <std::size_t F, std::size_t B, std::size_t N, std::size_t R, std::size_t S>
-    Producer(ProducerMemory<F, B, N, R, S>& memory, port::Clock& clock, port::Transport& transport,
-             const ProducerConfig& config)
-        : Producer(
-              Memory{.connection = {memory.receive, memory.send, memory.pieces, memory.in_flight},
-                     .buffers = memory.buffers,
-                     .batches = {&memory.batches[0][0], N * B},
-                     .window = memory.window,
-                     .batch_bytes = B},
-              clock, transport, config) {}
-    Producer(const Producer&) = delete;
-    Producer& operator=(const Producer&) = delete;
+    template <class Memory>
+    ProducerOf(Memory& memory, Clock& clock, Transport& transport, const ProducerConfig& config)
+        : accumulator_(memory.slots,
+                       {.linger = config.linger, .batch_bytes = sizeof memory.batches[0]},
+                       &counts_),
+          connection_({memory.receive, memory.send, memory.pieces, memory.in_flight},
+                      config.client_id),
+          queue_(config.topic, config.partition, accumulator_, 0, memory.window) {
+        accumulator_.add_buffers(memory.buffers, {&memory.batches[0][0], sizeof memory.batches});
+        accumulator_.attach(0, queue_);
+        start(clock, transport, config);
+    }
+    ProducerOf(OwnMemory&, Clock& clock, Transport& transport, const ProducerConfig& config) {
+        start(clock, transport, config);
+    }
+    /// A producer with memory of its own is all zero before start(), so that a static one takes no
+    /// constructor and no flash.
+    constexpr ProducerOf() requires(profile.memory.is_fixed()) = default;
+    void start(Clock& clock, Transport& transport, const ProducerConfig& config);
+    ProducerOf(const ProducerOf&) = delete;
+    ProducerOf& operator=(const ProducerOf&) = delete;
 
     /// Copies one record in; poll() sends it.
     /// fails: full (nothing free until something is acknowledged), too_large (longer than a batch)
@@ -84,7 +105,7 @@ public:
     /// at deadline().
     void poll();
     /// Sends what lingers without waiting for its linger.
-    void flush() { accumulator_.flush(clock_.monotonic()); }
+    void flush() { accumulator_.flush(clock_->monotonic()); }
     /// When poll() is needed at the latest if nothing else happens. `never` if only the pipe can
     /// wake it.
     Instant deadline() const;
@@ -98,41 +119,29 @@ public:
     wire::ErrorCode last_error() const { return counts_.last_error; }
 
 private:
-    struct Memory {
-        client::Connection::Memory connection;
-        std::span<client::Accumulator::Buffer> buffers;
-        MutableBytes batches;
-        std::span<client::TakenBatch> window;
-        std::uint32_t batch_bytes;
-    };
-    struct Counts final : client::Deliveries {
-        void delivered(const client::DeliveryReport& report) override;
-        std::uint32_t records_delivered = 0;
-        std::uint32_t records_failed = 0;
-        wire::ErrorCode last_error = wire::ErrorCode::none;
-    };
-    Producer(const Memory& memory, port::Clock& clock, port::Transport& transport,
-             const ProducerConfig& config);
+    static constexpr client::Owner owner_sender = 1;
     void receive(Instant now);
     void drain_events(Instant now);
     void transmit(Instant now);
     void rest(Instant now);
 
-    port::Clock& clock_;
-    port::Transport& transport_;
-    Counts counts_;
-    client::Accumulator::Slot slot_;
-    client::Accumulator accumulator_;
-    client::Connection connection_;
-    client::ProducerIdentity identity_;
-    client::PartitionQueue queue_;
-    client::Sender sender_;
-    client::Jitter jitter_;
-    BackoffConfig retry_;
-    milliseconds answer_gap_max_;
+    Clock* clock_ = nullptr;
+    Transport* transport_ = nullptr;
+    client::DeliveryCounts counts_{};
+    client::Accumulator accumulator_{};
+    client::Connection connection_{};
+    client::ProducerIdentity identity_{};
+    client::PartitionQueue queue_{};
+    client::Sender sender_{};
+    client::Jitter jitter_ = client::Jitter::unseeded();
+    BackoffConfig retry_{milliseconds{}, milliseconds{}};
+    milliseconds answer_gap_max_{};
     Instant heard_at_{};
     Instant connect_at_{};
     unsigned failures_ = 0;
 };
+
+/// Over any Clock and Transport.
+using Producer = ProducerOf<port::Clock, port::Transport>;
 
 }  // namespace leat::device
