@@ -175,6 +175,7 @@ bool Arrivals::prepare(Instant now) {
 bool Arrivals::open_segment(Instant now) {
     header_ = {};
     header_.segment = no_segment;
+    if (place_ != 0) core_.segments.prefer_promised(announced_);
     const std::uint32_t segment = core_.segments.next_promised();
     const bool told =
         place_ == 0 || std::find(announced_.begin(), announced_.end(), segment) != announced_.end();
@@ -199,7 +200,9 @@ bool Arrivals::open_segment(Instant now) {
     SegmentEntry& entry = core_.segments[segment];
     opens_first_life_ = entry.generation == 0;
     opens_zeroed_to_ = entry.zeroed ? zeroed_ahead_bytes(core_.segment_bytes) : 0;
+    const std::uint8_t failures = entry.failures;
     entry = {};
+    entry.failures = failures;
     entry.generation = header_.generation;
     entry.place = header_.place;
     entry.salt = header_.salt;
@@ -295,7 +298,7 @@ void Arrivals::on_write_done(Instant now, std::uint64_t ticket, bool good) {
     } else if (probing_ && !good) {
         probing_ = false;
         if (header_.segment != no_segment)
-            core_.segments[header_.segment].state = SegmentState::bad;
+            core_.segments.opening_failed(header_.segment, false);
         probe_wait_ = std::min(probe_wait_ * 2, probe_wait_max);
         probe_at_ = now + probe_wait_;
     } else if (good) {
@@ -313,6 +316,7 @@ void Arrivals::group_durable(Instant now) {
         place_ = header_.place;
         announced_ = header_.candidates;
         core_.segments.push_ring(segment_);
+        core_.segments[segment_].failures = 0;
         first_life_ = opens_first_life_;
         zeroed_to_ = opens_zeroed_to_;
         core_.counters.written_other += core_.page;
@@ -343,6 +347,7 @@ void Arrivals::group_durable(Instant now) {
     if (!flight_->empty()) {
         const CommitId last = flight_->continues() ? flight_->last_id() - 1 : flight_->last_id();
         core_.facts.durable(last, next_sequence_);
+        core_.producers.durable(last);
         core_.flushed_id = std::max(core_.flushed_id, last);
         const ByteView commit(
             flight_->frame(flight_->entries().front()).data() - commit_header_bytes, commit_bytes);
@@ -380,7 +385,7 @@ void Arrivals::group_failed(Instant now) {
     if (opening_) {
         if (header_.segment != no_segment &&
             core_.segments[header_.segment].generation == header_.generation)
-            core_.segments[header_.segment].state = SegmentState::bad;
+            core_.segments.opening_failed(header_.segment, !retried_);
     } else {
         close_segment(false);
     }
@@ -410,10 +415,12 @@ void Arrivals::group_failed(Instant now) {
 void Arrivals::probe(Instant now) {
     probe_at_ = now + probe_wait_;
     if (segment_ != no_segment) close_segment(false);
+    if (place_ != 0) core_.segments.prefer_promised(announced_);
     const std::uint32_t next = core_.segments.next_promised();
     if (!may_open() ||
         (place_ != 0 && std::find(announced_.begin(), announced_.end(), next) == announced_.end()))
-        return;  // no successor that a restart would find: only a restart helps
+        return;  // no successor that a restart would find: zeros are being written there, or only
+                 // a restart helps
     probing_ = true;
     flight_is_seal_ = false;
     write_group(now);
@@ -427,6 +434,7 @@ void Arrivals::give_up(Instant now) {
     const CommitId last = core_.next_id - 1;
     if (last > core_.flushed_id) rolled_back_ = Log::RolledBack{core_.flushed_id, last};
     roll_back(core_);
+    if (on_rolled_back) on_rolled_back();
     first_.clear(0);
     second_.clear(0);
     open_growth_ = 0;

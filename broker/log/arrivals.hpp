@@ -103,6 +103,8 @@ public:
 
     /// A segment got its footer: the reader keeps the bytes instead of reading them back.
     std::function<void(std::uint32_t segment, ByteView footer)> on_footer;
+    /// What was not durable was given up, and the core's tables were taken back.
+    std::function<void()> on_rolled_back;
 
 private:
     enum class Writing : std::uint8_t { nothing, group, footer };

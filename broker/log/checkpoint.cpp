@@ -28,6 +28,7 @@ void CheckpointWriter::resume(Tail tail) {
 void CheckpointWriter::begin(Instant now) {
     wanted_ = false;
     begun_at_bytes_ = arrivals_.bytes_written();
+    begun_at_rollback_ = core_.rollbacks;
     const std::uint32_t redo = arrivals_.newest_segment();
     begin_ = {};
     begin_.number = ++number_;
@@ -121,6 +122,9 @@ void CheckpointWriter::pump(Instant now) {
         if (super_failed_ && now >= retry_at_) write_superblock(now);
         return;
     }
+    // What was taken back may stand in it already.
+    if (phase_ != Phase::idle && phase_ < Phase::end && core_.rollbacks != begun_at_rollback_)
+        abandon(now);
     if (core_.read_only) {
         if (phase_ != Phase::idle) abandon(now);
         return;
@@ -178,7 +182,9 @@ bool CheckpointWriter::write(Instant now) {
         header_.wall_ms = core_.time.wall_ms();
         header_.run = core_.run;
         SegmentEntry& entry = core_.segments[segment];
+        const std::uint8_t failures = entry.failures;
         entry = {};
+        entry.failures = failures;
         entry.generation = header_.generation;
         entry.place = header_.place;
         entry.salt = header_.salt;
@@ -221,7 +227,10 @@ void CheckpointWriter::on_write_done(Instant now, std::uint64_t ticket, bool goo
     if (!good) {
         // The segment is not written again; what of the old checkpoint lies in it stays readable.
         ++core_.counters.write_errors;
-        core_.segments[segment_].state = opening_ ? SegmentState::bad : SegmentState::sealed;
+        if (opening_)
+            core_.segments.opening_failed(segment_, true);
+        else
+            core_.segments[segment_].state = SegmentState::sealed;
         segment_ = no_segment;
         abandon(now);
         return;
@@ -237,6 +246,7 @@ void CheckpointWriter::on_write_done(Instant now, std::uint64_t ticket, bool goo
         extents.push_back({segment_, entry.salt, entry.generation, flight_position_,
                            flight_position_ + flight_bytes_});
     position_ = flight_position_ + flight_bytes_;
+    core_.segments[segment_].failures = 0;
     core_.segments[segment_].data_end = position_;
     core_.segments[segment_].last_age_ms = core_.time.age_ms(now);
     ++sequence_;

@@ -136,6 +136,7 @@ void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment) {
 }
 
 void roll_back(Core& core) {
+    ++core.rollbacks;
     for (auto& [id, stream] : core.streams.all()) {
         StreamState& state = stream.state;
         state.log_end = state.flushed;

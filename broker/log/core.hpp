@@ -64,6 +64,7 @@ struct Core {
     bool was_sealed = false, foreign_device = false, read_only = false;
 
     CommitId next_id = 1, flushed_id = 0;
+    std::uint64_t rollbacks = 0;  ///< a checkpoint that was begun before one of them is void
     std::uint64_t redo_place =
         1;  ///< of the durable checkpoint: segments of the ring before it are not needed to recover
     std::uint64_t checkpoint_number = 0;  ///< of that checkpoint

@@ -25,6 +25,8 @@ struct Link {
 };
 constexpr std::size_t link_bytes = 24;
 
+constexpr CommitId not_durable = UINT64_MAX;  ///< its commit was given up, the next is not made yet
+
 struct Stream {
     StreamState state;
     StreamPolicy policy;
@@ -32,7 +34,7 @@ struct Stream {
     // What is durable: a write that fails twice takes the stream back to here.
     std::int64_t flushed_bytes = 0, flushed_max_timestamp = -1;
     Offset flushed_max_timestamp_offset = -1;
-    CommitId log_start_id = 0;  ///< the commit that makes state.log_start durable
+    CommitId log_start_id = 0;  ///< the commit that makes state.log_start durable, or not_durable
     std::uint64_t log_start_checkpoint =
         0;  ///< ... or the checkpoint that does, when the ring has no room to say so
     CommitId log_end_id = 0;         ///< ... and state.log_end

@@ -138,14 +138,32 @@ void Ledger::forget(Instant now, StreamId id) {
     // Without room it is an orphan, which the next start forgets.
 }
 
+void Ledger::rolled_back() {
+    for (auto& [id, book] : books_) {
+        if (Stream* stream = core_.streams.find(id)) {
+            (void)book.clip(stream->state.log_end);
+            // It stays raised here, so it has to become durable: a book alone does that.
+            if (stream->log_start_id > core_.flushed_id) {
+                stream->log_start_id = not_durable;
+                unwritten_.insert(id);
+            }
+        }
+        const Fact* written = core_.facts.find(key_of(id));
+        if (written == nullptr || written->value != book.encode()) unwritten_.insert(id);
+    }
+}
+
 void Ledger::pump(Instant now) {
     while (!unwritten_.empty()) {
         const StreamId id = *unwritten_.begin();
         const std::string value = books_[id].encode();
         const auto wanted = static_cast<std::uint32_t>(fact_body_bytes + 4 + value.size());
         if (!arrivals_.room_for(FrameType::fact, wanted, Urgency::upkeep)) return;
-        (void)put(now, id, value);
+        const CommitId commit = put(now, id, value);
         unwritten_.erase(id);
+        if (Stream* stream = core_.streams.find(id);
+            stream != nullptr && stream->log_start_id == not_durable)
+            stream->log_start_id = commit;
     }
 }
 

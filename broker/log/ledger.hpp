@@ -36,6 +36,8 @@ public:
               std::uint64_t bytes);
     void cut(Instant now);
     void forget(Instant now, StreamId id);
+    /// After a rollback: books and log starts whose commits were given up are written again.
+    void rolled_back();
     /// Writes books that changed outside of a raise, when there is room.
     void pump(Instant now);
 

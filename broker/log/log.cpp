@@ -111,6 +111,7 @@ private:
             arrivals.on_footer = [this](std::uint32_t segment, ByteView footer) {
                 reader.footers().put(segment, footer);
             };
+            arrivals.on_rolled_back = [this] { ledger.rolled_back(); };
         }
         Arrivals arrivals;
         CheckpointWriter checkpoints;
@@ -272,8 +273,11 @@ Result<CommitId> LogImpl::set_log_start(Instant now, StreamId id, Offset offset)
     Stream* stream = core_.streams.find(id);
     if (stream == nullptr) return fail(Error::not_found);
     if (offset > stream->state.flushed) return fail(Error::invalid);
-    if (offset <= stream->state.log_start) return stream->log_start_id;
     if (!parts_) return fail(Error::closed);
+    if (offset <= stream->state.log_start) {
+        if (stream->log_start_id == not_durable) return fail(Error::storage);
+        return stream->log_start_id;
+    }
     // Batches it ends inside of stay whole on flash: bytes in proportion.
     const auto span = static_cast<double>(stream->state.log_end - stream->state.log_start);
     const auto bytes = static_cast<std::uint64_t>(

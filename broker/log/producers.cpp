@@ -89,6 +89,7 @@ void Producers::erase(Map::iterator found) {
 void Producers::on_batch(StreamId stream, const BatchFields& fields, CommitId id,
                          std::uint64_t age_ms) {
     Slot& slot = touch({stream, fields.producer_id});
+    undo_.push_back({id, {stream, fields.producer_id}, slot.producer.state});
     push_producer_batch(slot.producer.state, fields.producer_epoch, producer_batch_of(fields, id));
     slot.producer.age_ms = age_ms;
 }
@@ -120,13 +121,18 @@ void Producers::forget_stream(StreamId stream) {
         erase(it++);
 }
 
+void Producers::durable(CommitId flushed) {
+    while (!undo_.empty() && undo_.front().id <= flushed) undo_.pop_front();
+}
+
 void Producers::roll_back(CommitId flushed) {
-    for (auto it = producers_.begin(); it != producers_.end();) {
-        ProducerState& state = it->second.producer.state;
-        while (state.count > 0 && state.last[state.count - 1].commit > flushed) --state.count;
-        const auto here = it++;
-        if (state.count == 0) erase(here);
+    for (; !undo_.empty() && undo_.back().id > flushed; undo_.pop_back()) {
+        const auto found = producers_.find(undo_.back().key);
+        if (found == producers_.end()) continue;  // pushed out or dropped meanwhile
+        found->second.producer.state = undo_.back().before;
+        if (undo_.back().before.count == 0) erase(found);
     }
+    undo_.clear();
 }
 
 }  // namespace leat::log

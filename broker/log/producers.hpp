@@ -3,6 +3,7 @@
 // age time.
 #pragma once
 
+#include <deque>
 #include <list>
 #include <map>
 
@@ -46,7 +47,9 @@ public:
     void restore(StreamId stream, std::int64_t producer_id, const Producer& producer);
     void expire(std::uint64_t before_age_ms);
     void forget_stream(StreamId stream);
-    /// Takes back every batch whose commit is after `flushed`.
+    /// Commits up to `flushed` will not be taken back.
+    void durable(CommitId flushed);
+    /// Takes back every batch whose commit is after `flushed`: what it pushed out is there again.
     void roll_back(CommitId flushed);
 
     struct Slot {
@@ -62,6 +65,12 @@ private:
     Map producers_;
     std::list<ProducerKey> order_;  ///< longest unused first
     std::uint32_t count_max_;
+    struct Undo {
+        CommitId id;
+        ProducerKey key;
+        ProducerState before;
+    };
+    std::deque<Undo> undo_;  ///< of what is not durable
 };
 
 }  // namespace leat::log

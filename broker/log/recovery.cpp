@@ -368,6 +368,10 @@ Status Recovery::start_run() {
     super.off_time_ms = off_time_ms_;
     super.trusted_wall_ms = trusted_wall_ms_;
     super.trusted_at_log_time_ms = trusted_at_ms_;
+    const Arrivals::Tail& tail = out_.arrivals;
+    const bool goes_on = tail.segment != no_segment && !tail.closed;
+    super.void_generation = goes_on ? core_.segments[tail.segment].generation : 0;
+    super.void_from = goes_on ? tail.position : 0;
     core_.run = static_cast<std::uint32_t>(super.start_count);
     std::vector<std::uint8_t> bytes(
         std::max<std::size_t>(superblock_bytes, core_.geometry.write_size));

@@ -120,6 +120,10 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
                      (exact ? header->sequence != scan.next_sequence
                             : header->sequence < scan.next_sequence)))
             return std::nullopt;
+        // What an earlier run left torn here, and a torn write of this one may have made whole.
+        if (segment.generation == core.super.void_generation && position >= core.super.void_from &&
+            header->run < core.super.start_count)
+            return std::nullopt;
         const ByteView whole = bytes_at(position, header->bytes);
         if (whole.size() < header->bytes) return std::nullopt;
         if (!core.faults.checksums_ignored && !frames_hold(whole, *header, segment.salt, parts))

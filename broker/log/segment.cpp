@@ -119,6 +119,30 @@ std::uint32_t SegmentTable::take_promised() {
     return segment;
 }
 
+void SegmentTable::prefer_promised(const std::vector<std::uint32_t>& told) {
+    for (auto it = promised_.begin(); it != promised_.end(); ++it) {
+        if (*it == zeroing || std::find(told.begin(), told.end(), *it) == told.end()) continue;
+        std::rotate(promised_.begin(), it, std::next(it));
+        return;
+    }
+}
+
+void SegmentTable::opening_failed(std::uint32_t segment, bool counted) {
+    SegmentEntry& entry = entries_[segment];
+    const bool arrivals = entry.area == Area::arrivals;
+    const std::uint64_t generation = entry.generation;
+    const auto failures = static_cast<std::uint8_t>(entry.failures + (counted ? 1 : 0));
+    entry = {};
+    entry.generation = generation;
+    entry.failures = failures;
+    if (failures >= failures_max)
+        entry.state = SegmentState::bad;
+    else if (arrivals && promised_.size() < candidates_max)
+        promised_.push_back(segment);
+    else
+        free_.push_back(segment);
+}
+
 std::uint32_t SegmentTable::take_for_survivors() {
     if (free_.empty()) {
         // The last resort: without a checkpoint nothing is recycled. A promise at the end of the

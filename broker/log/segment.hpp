@@ -15,6 +15,7 @@ enum class SegmentClass : std::uint8_t { mixed = 0, facts = 1, compacted = 2, re
 constexpr std::uint32_t segment_header_bytes = 512;
 constexpr std::uint32_t candidates_max = 8;     ///< in a header or footer
 constexpr std::uint32_t candidates_wanted = 4;  ///< how many the writer keeps promised to the ring
+constexpr std::uint8_t failures_max = 3;  ///< so many failed openings in a row and it is left alone
 
 struct SegmentHeader {
     LogId log_id{};
@@ -52,6 +53,7 @@ struct SegmentEntry {
     Area area = Area::none;
     SegmentState state = SegmentState::free;
     bool zeroed = false;  ///< never written, but its front is zeroed ahead of its first use
+    std::uint8_t failures = 0;  ///< openings in a row that failed while the device worked elsewhere
 };
 static_assert(sizeof(SegmentEntry) <= 48);
 
@@ -75,6 +77,11 @@ public:
     void top_up_promised();
     std::uint32_t next_promised() const;  ///< the one that take_promised gives; no_segment: none
     std::uint32_t take_promised();
+    /// Puts one of `told` first, if any of them is promised.
+    void prefer_promised(const std::vector<std::uint32_t>& told);
+    /// Its first write failed, so nothing was promised in it: it is free again, as the last
+    /// choice. `counted`: against it, not against the device.
+    void opening_failed(std::uint32_t segment, bool counted);
     std::uint32_t zeroing = no_segment;  ///< a part of it is being zeroed: not to be opened
     std::uint32_t zeroing_from = 0;      ///< ... from here on: not to be written
     std::uint32_t take_for_survivors();  ///< one that is not promised, else the last that is

@@ -39,6 +39,8 @@ void encode_superblock(const Superblock& super, MutableBytes into) {
     store_little<std::uint64_t>(at + 144, super.checkpoint.generation);
     at[152] = static_cast<std::uint8_t>(super.device_identity.size());
     copy_bytes(bytes_of(super.device_identity), into.subspan(153));
+    store_little<std::uint32_t>(at + 220, super.void_from);
+    store_little<std::uint64_t>(at + 224, super.void_generation);
     store_little<std::uint32_t>(at + 508, crc32c(0, into.first(508)));
 }
 
@@ -77,6 +79,8 @@ Result<Superblock> decode_superblock(ByteView bytes) {
                       super.pool_start == 2ull * super.slot_bytes;
     if (!sane) return fail(Error::corrupt);
     super.device_identity = std::string(text_of(bytes.subspan(153, identity)));
+    super.void_from = load_little<std::uint32_t>(at + 220);
+    super.void_generation = load_little<std::uint64_t>(at + 224);
     return super;
 }
 

@@ -38,6 +38,10 @@ struct Superblock {
     std::uint64_t trusted_at_log_time_ms = 0;
     CheckpointPlace checkpoint;
     std::string device_identity;  ///< at most 64 bytes
+    /// The tail that this run found: commits of earlier runs from `void_from` on are none, whatever
+    /// a torn write of this run may complete.
+    std::uint32_t void_from = 0;
+    std::uint64_t void_generation = 0;  ///< 0: nothing is void
 };
 
 void encode_superblock(const Superblock& super, MutableBytes into);  ///< into: 512 bytes

@@ -1,114 +1,6 @@
-#include "tests/log/sweep.hpp"
-
-#include <set>
+#include "tests/log/sweep_run.hpp"
 
 namespace leat::log::test {
-
-namespace {
-
-/// One batch that the log took: its bytes as it must come back.
-struct SentBatch {
-    Offset base = 0, end = 0;
-    CommitId commit = 0;
-    BatchSpec spec;
-};
-struct SentStream {
-    std::vector<SentBatch> batches;
-    Offset end = 0;
-    Offset start_told = 0;      ///< the newest DeleteRecords ...
-    CommitId start_commit = 0;  ///< ... and its commit
-    bool producer = false;
-    std::int32_t sequence = 0;
-};
-struct FactWrite {
-    std::optional<std::string> value;
-    CommitId commit = 0;
-};
-
-/// What was done, and so what may and must be found.
-struct Model {
-    std::map<StreamId, SentStream> streams;
-    std::map<std::string, std::vector<FactWrite>> facts;
-    CommitId base =
-        0;  ///< commit ids of a run start anew: everything of earlier runs that survived has 0
-};
-
-std::string key_name(std::uint64_t i) { return "key-" + std::to_string(i); }
-
-/// The books add up to the log end, agree with the log start, and nothing was lost: this workload
-/// has no policy that allows it.
-std::string books_problem(const Log& log, StreamId id) {
-    const Books books = log.books(id);
-    const StreamState& state = *log.stream(id);
-    if (!books.balanced() || books.log_end != state.log_end)
-        return "has books of " + std::to_string(books.sum()) + " records, and ends at " +
-               std::to_string(state.log_end);
-    if (books.log_start != state.log_start)
-        return "starts at " + std::to_string(state.log_start) + ", its books at " +
-               std::to_string(books.log_start);
-    if (!books.losses.empty()) return "has an entry in the ledger";
-    if (log.counters().unexplained_records != 0) return "lost records that no book explains";
-    return {};
-}
-
-class Sweep {
-public:
-    Sweep(const SweepOptions& options, std::unordered_set<std::uint64_t>& seen)
-        : options_(options), seen_(seen), random_(options.seed), device_(device_options()) {}
-    SweepResult run();
-
-private:
-    SimStorageOptions device_options() const {
-        SimStorageOptions device{.seed = options_.seed, .size = small_device};
-        device.shuffle = options_.seed % 2 == 1;
-        device.lies_for_writes = options_.lies_for_writes;
-        return device;
-    }
-    bool start();
-    enum class Policies : std::uint8_t {
-        expire,
-        keep_all
-    };  ///< a check must not expire what it looks at
-    void declare(Rig& rig, Policies policies) const;
-    void step();
-    void append();
-    void fact();
-    void recycle_some();
-    void reopen();
-    void take_what_is_there(Rig& rig, CommitId flushed);
-    void at_write();
-    std::map<StreamId, Offset> live_starts() const {
-        std::map<StreamId, Offset> starts;
-        for (const auto& [id, stream] : model_.streams)
-            if (const StreamState* state = rig_->log->stream(id)) starts[id] = state->log_start;
-        return starts;
-    }
-    void check_image(SimImage image, bool deeper);
-    bool check(Rig& rig, const Model& model, CommitId flushed,
-               const std::map<StreamId, Offset>& starts);
-    void fail(const std::string& text) {
-        if (result_.failure.empty())
-            result_.failure = "seed " + std::to_string(options_.seed) + " workload " +
-                              name_of(options_.workload) + " write " +
-                              std::to_string(result_.writes) + " " + where_ + ": " + text;
-    }
-    bool done() const { return !result_.failure.empty() || result_.images >= options_.images_max; }
-
-    SweepOptions options_;
-    std::unordered_set<std::uint64_t>& seen_;
-    SimRandom random_;
-    SimStorage device_;
-    std::unique_ptr<Rig> rig_;
-    Model model_;
-    SweepResult result_;
-    std::string where_;
-    std::map<StreamId, Offset> starts_;  ///< log starts when the last run ended
-    bool opened_ = false;
-    std::uint64_t serial_ = 0, runs_ = 0;
-};
-
-constexpr StreamId streams_first = 1;
-constexpr StreamId streams_count = 4;
 
 void Sweep::declare(Rig& rig, Policies policies) const {
     for (StreamId id = streams_first; id < streams_first + streams_count; ++id) {
@@ -150,6 +42,7 @@ SweepResult Sweep::run() {
 }
 
 void Sweep::append() {
+    follow_rollback();
     const StreamId id = streams_first + static_cast<StreamId>(random_.below(streams_count));
     SentStream& stream = model_.streams[id];
     BatchSpec spec;
@@ -176,7 +69,10 @@ void Sweep::append() {
         fail("offset " + std::to_string(appended->base_offset) + " was given twice or skipped");
     stream.sequence += static_cast<std::int32_t>(spec.count);
     const Offset end = appended->base_offset + spec.count;
-    stream.batches.push_back({appended->base_offset, end, appended->commit, spec});
+    std::vector<std::uint8_t> bytes = make_batch(spec);
+    store_big<std::int64_t>(bytes.data(), appended->base_offset);
+    stream.batches.push_back({appended->base_offset, end, appended->commit, spec.count,
+                              spec.sequence, std::move(bytes)});
     stream.end = end;
     const StreamState* state = rig_->log->stream(id);
     while (!stream.batches.empty() && stream.batches.front().end <= state->log_start &&
@@ -187,6 +83,7 @@ void Sweep::append() {
 }
 
 void Sweep::fact() {
+    follow_rollback();
     const std::string key = key_name(random_.below(12));
     std::vector<FactWrite>& writes = model_.facts[key];
     std::optional<std::string> value;
@@ -201,6 +98,7 @@ void Sweep::fact() {
 }
 
 void Sweep::recycle_some() {
+    follow_rollback();
     // Stream 4 is "routed": what upstream has may go when room is short.
     const StreamState* state = rig_->log->stream(4);
     if (random_.chance(60)) rig_->log->set_release(4, state->flushed);
@@ -231,6 +129,7 @@ void Sweep::reopen() {
     const bool roomy =
         rig_->log->status().segments_free > 1;  // else there may be no place for the seal
     opened_ = false;
+    given_up_.reset();
     rig_.reset();
     device_.power_cycle();
     device_.fail_next(0, 0);
@@ -253,7 +152,7 @@ void Sweep::take_what_is_there(Rig& rig, CommitId flushed) {
     for (auto& [id, stream] : model_.streams) {
         const Offset end = rig.log->stream(id)->log_end;
         while (!stream.batches.empty() && stream.batches.back().end > end) {
-            stream.sequence -= static_cast<std::int32_t>(stream.batches.back().spec.count);
+            stream.sequence -= static_cast<std::int32_t>(stream.batches.back().count);
             stream.batches.pop_back();
         }
         stream.end = end;
@@ -284,171 +183,57 @@ void Sweep::step() {
     if (random_.chance(options_.workload == Workload::recycle ? 40 : 15)) recycle_some();
     if (options_.workload == Workload::reopen && random_.chance(6) && !done()) reopen();
     if (options_.workload == Workload::errors && random_.chance(8))
-        device_.fail_next(random_.below(6), random_.chance(70) ? 1 : 1 + random_.below(3));
+        device_.fail_next(random_.below(6), random_.chance(60) ? 1 : 1 + random_.below(3));
+    if (done()) return;  // after a reopening that failed there is no log
+    follow_rollback();
     for (const auto& [id, stream] : model_.streams)
-        if (const std::string wrong = books_problem(*rig_->log, id); !wrong.empty() && !done())
-            fail("live: stream " + std::to_string(id) + " " + wrong);
-    if (rig_->log->status().read_only && !done()) {
-        if (options_.workload != Workload::errors) fail("read only without an error");
-        const auto rolled = rig_->log->poll_rolled_back();
-        if (rolled && rolled->first != rig_->log->flushed_commit())
+        if (const std::string wrong = books_problem(*rig_->log, id); !wrong.empty())
+            return fail("live: stream " + std::to_string(id) + " " + wrong);
+    if (!rig_->log->status().read_only) return;
+    if (options_.workload != Workload::errors) return fail("read only without an error");
+    if (random_.chance(60)) recover_by_itself();
+    if (!done() && rig_->log->status().read_only) reopen();
+}
+
+/// The device works again some time later, and so does the log, without a restart.
+void Sweep::recover_by_itself() {
+    device_.fail_next(random_.below(2), random_.below(12));
+    std::int64_t wait = 1'000;
+    for (int i = 0; i < 40 && rig_->log->status().read_only && !done(); ++i) {
+        rig_->pass(wait);
+        wait = std::min<std::int64_t>(wait * 2, 60'000);
+    }
+    if (done()) return;
+    follow_rollback();
+    if (!rig_->log->status().read_only)
+        ++result_.self_recoveries;
+    else if (rig_->log->status().segments_free > 2)
+        fail("does not recover by itself");
+}
+
+/// What was given up may come back while nothing was written since; from the first commit after it
+/// on it must not.
+void Sweep::follow_rollback() {
+    if (!opened_) return;
+    while (const auto rolled = rig_->log->poll_rolled_back()) {
+        if (rolled->first != rig_->log->flushed_commit())
             fail("rolled back to something else than the flushed commit");
-        reopen();
+        given_up_ = {given_up_ ? given_up_->first : rolled->first, rolled->last};
     }
-}
-
-void Sweep::at_write() {
-    ++result_.writes;
-    for (std::uint32_t i = 0; i < options_.variants && !done(); ++i) {
-        const auto tear = static_cast<Tear>(random_.below(leat::test::tears));
-        SimImage image = device_.crash_image(tear, random_);
-        if (!seen_.insert(image.hash()).second) continue;
-        ++result_.images;
-        ++result_.by_tear[static_cast<std::size_t>(tear)];
-        where_ = "tear " + std::to_string(static_cast<int>(tear));
-        check_image(std::move(image), result_.images % 16 == 0);
-    }
-}
-
-void Sweep::check_image(SimImage image, bool deeper) {
-    SimStorage device({.seed = 5}, std::move(image));
-    const std::map<StreamId, Offset> starts = opened_ ? live_starts() : starts_;
-    const CommitId flushed =
-        opened_ ? rig_->log->flushed_commit() : 0;  // what earlier runs made durable has 0
-    std::map<StreamId, Offset> ends;
-    std::map<StreamId, std::int32_t> grown;
-    {
-        Rig rig(device, small_config(), options_.faults, options_.seed + 77);
-        if (!rig.open()) return fail("recovery: " + rig.log->open_error_text());
-        declare(rig, Policies::keep_all);
-        if (!check(rig, model_, flushed, starts) || !deeper) return;
-        for (const auto& [id, stream] : model_.streams) ends[id] = rig.log->stream(id)->log_end;
-        // Work goes on after the crash, and the power fails again.
-        for (StreamId id = streams_first; id < streams_first + streams_count; ++id) {
-            if (rig.append_durably(id, {.count = 2, .size = 300, .salt = 900'000 + id}))
-                grown[id] = 2;
+    if (!given_up_ || rig_->log->status().read_only) return;
+    const auto [first, last] = *std::exchange(given_up_, std::nullopt);
+    const auto gone = [first = first, last = last](CommitId id) { return id > first && id <= last; };
+    for (auto& [id, stream] : model_.streams) {
+        while (!stream.batches.empty() && gone(stream.batches.back().commit)) {
+            stream.sequence -= static_cast<std::int32_t>(stream.batches.back().count);
+            stream.batches.pop_back();
         }
+        stream.end = rig_->log->stream(id)->log_end;
+        if (gone(stream.start_commit)) stream.start_told = 0, stream.start_commit = 0;
     }
-    SimRandom random(options_.seed);
-    SimStorage again({.seed = 6}, device.crash_image(Tear::dropped, random));
-    Rig rig(again, small_config(), options_.faults, options_.seed + 78);
-    where_ += ", second crash";
-    if (!rig.open()) return fail("recovery: " + rig.log->open_error_text());
-    declare(rig, Policies::keep_all);
-    for (const auto& [id, more] : grown) {
-        const Offset want = (ends.contains(id) ? ends[id] : 0) + more;
-        if (rig.log->stream(id)->log_end != want)
-            return fail("stream " + std::to_string(id) + " ends at " +
-                        std::to_string(rig.log->stream(id)->log_end) + ", not at " +
-                        std::to_string(want));
-        auto all = rig.read_all(id, want - more);
-        ByteView left = all.bytes;
-        std::vector<std::uint8_t> expect =
-            make_batch({.count = 2, .size = 300, .salt = 900'000 + id});
-        const ByteView got = next_batch(left);
-        if (got.size() != expect.size() || !equal(got.subspan(16), ByteView(expect).subspan(16)))
-            return fail("what was appended after the first crash is not there");
-    }
+    for (auto& [key, writes] : model_.facts)
+        std::erase_if(writes, [&](const FactWrite& write) { return gone(write.commit); });
 }
-
-bool Sweep::check(Rig& rig, const Model& model, CommitId flushed,
-                  const std::map<StreamId, Offset>& starts) {
-    for (const auto& [id, stream] : model.streams) {
-        const std::string name = "stream " + std::to_string(id);
-        const StreamState state = *rig.log->stream(id);
-        Offset acked = 0;
-        for (const SentBatch& batch : stream.batches)
-            if (batch.commit <= flushed) acked = std::max(acked, batch.end);
-        if (state.log_end < acked)
-            return fail(name + " ends at " + std::to_string(state.log_end) +
-                        ", acknowledged up to " + std::to_string(acked)),
-                   false;
-        if (state.log_end > stream.end) return fail(name + " has invented records"), false;
-        const auto live = starts.find(id);
-        if (live != starts.end() && state.log_start > live->second)
-            return fail(name + " lost its oldest records"), false;
-        if (stream.start_commit <= flushed && state.log_start < stream.start_told)
-            return fail(name + " has deleted records again"), false;
-        const auto all = rig.read_all(id, state.log_start);
-        if (all.error)
-            return fail(name + " reads " + std::string(error_text(*all.error)) + " at " +
-                        std::to_string(all.next)),
-                   false;
-        if (const std::string wrong = books_problem(*rig.log, id); !wrong.empty())
-            return fail(name + " " + wrong), false;
-        // Every batch from log start to log end, byte-equal and in order.
-        ByteView left = all.bytes;
-        Offset at = state.log_start;
-        auto sent = std::lower_bound(
-            stream.batches.begin(), stream.batches.end(), at,
-            [](const SentBatch& batch, Offset offset) { return batch.end <= offset; });
-        while (!left.empty()) {
-            const ByteView got = next_batch(left);
-            if (got.empty() || sent == stream.batches.end())
-                return fail(name + " reads bytes that were never sent"), false;
-            std::vector<std::uint8_t> expect = make_batch(sent->spec);
-            store_big<std::int64_t>(expect.data(), sent->base);
-            if (got.size() != expect.size() || !equal(got.first(12), ByteView(expect).first(12)) ||
-                !equal(got.subspan(16), ByteView(expect).subspan(16)))
-                return fail(name + " batch at " + std::to_string(sent->base) +
-                            " is not what was sent"),
-                       false;
-            at = sent->end;
-            ++sent;
-        }
-        if (at != state.log_end && state.log_start < state.log_end)
-            return fail(name + " reads only up to " + std::to_string(at) + " of " +
-                        std::to_string(state.log_end)),
-                   false;
-        // The producer's last five are those of the records that are there.
-        if (id % 2 == 0) {
-            std::vector<const SentBatch*> kept;
-            for (const SentBatch& batch : stream.batches)
-                if (batch.end <= state.log_end) kept.push_back(&batch);
-            const std::size_t want = std::min<std::size_t>(5, kept.size());
-            const ProducerState* producer = rig.log->producer(id, 7000 + id);
-            if (want > 0 && producer == nullptr) return fail(name + " forgot its producer"), false;
-            if (want > 0 && producer->count < want)
-                return fail(name + " remembers " + std::to_string(producer->count) +
-                            " batches of its producer, not " + std::to_string(want)),
-                       false;
-            for (std::size_t i = 0; i < want; ++i) {
-                const ProducerBatch& batch = producer->last[producer->count - 1 - i];
-                if (batch.base_offset != kept[kept.size() - 1 - i]->base ||
-                    batch.first_sequence != kept[kept.size() - 1 - i]->spec.sequence)
-                    return fail(name + " remembers another batch of its producer"), false;
-            }
-        }
-    }
-    std::map<std::string, std::string> found;
-    rig.log->for_each_fact(FactKind::cursor, [&](ByteView key, ByteView value) {
-        found[std::string(text_of(key))] = std::string(text_of(value));
-    });
-    for (const auto& [key, writes] : model.facts) {
-        // Any write from the newest acknowledged one on is right; without one also nothing.
-        std::size_t first = 0;
-        bool acked = false;
-        for (std::size_t i = 0; i < writes.size(); ++i)
-            if (writes[i].commit <= flushed) {
-                first = i;
-                acked = true;
-            }
-        const auto it = found.find(key);
-        bool right = !acked && it == found.end();
-        for (std::size_t i = first; i < writes.size() && !right; ++i)
-            right = writes[i].value ? it != found.end() && it->second == *writes[i].value
-                                    : it == found.end();
-        if (!right)
-            return fail("fact " + key +
-                        (it == found.end() ? " is missing" : " is older than acknowledged")),
-                   false;
-        if (it != found.end()) found.erase(it);
-    }
-    if (!found.empty()) return fail("fact " + found.begin()->first + " was invented"), false;
-    return true;
-}
-
-}  // namespace
 
 SweepResult run_sweep(const SweepOptions& options, std::unordered_set<std::uint64_t>& seen) {
     return Sweep(options, seen).run();

@@ -27,7 +27,7 @@ struct SweepOptions {
 };
 
 struct SweepResult {
-    std::uint64_t images = 0, writes = 0, wraps = 0, full = 0;
+    std::uint64_t images = 0, writes = 0, wraps = 0, full = 0, self_recoveries = 0;
     std::uint64_t by_tear[leat::test::tears] = {};
     std::string failure;  ///< empty: everything held
 };

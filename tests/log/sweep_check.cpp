@@ -1,0 +1,181 @@
+// Images of the device against the model of what was promised.
+#include "tests/log/sweep_run.hpp"
+
+namespace leat::log::test {
+
+// The books add up to the log end, agree with the log start, and nothing was lost: this workload
+// has no policy that allows it.
+std::string books_problem(const Log& log, StreamId id) {
+    const Books books = log.books(id);
+    const StreamState& state = *log.stream(id);
+    if (!books.balanced() || books.log_end != state.log_end)
+        return "has books of " + std::to_string(books.sum()) + " records, and ends at " +
+               std::to_string(state.log_end);
+    if (books.log_start != state.log_start)
+        return "starts at " + std::to_string(state.log_start) + ", its books at " +
+               std::to_string(books.log_start);
+    if (!books.losses.empty()) return "has an entry in the ledger";
+    if (log.counters().unexplained_records != 0) return "lost records that no book explains";
+    return {};
+}
+
+void Sweep::at_write() {
+    ++result_.writes;
+    follow_rollback();
+    for (std::uint32_t i = 0; i < options_.variants && !done(); ++i) {
+        const Tear tear = choose_tear();
+        SimImage image = device_.crash_image(tear, random_);
+        if (!seen_.insert(image.hash()).second) continue;
+        ++result_.images;
+        ++result_.by_tear[static_cast<std::size_t>(tear)];
+        where_ = "tear " + std::to_string(static_cast<int>(tear));
+        check_image(std::move(image), result_.images % 16 == 0);
+    }
+}
+
+/// Half of them those that were seen least: every class gets its share.
+Tear Sweep::choose_tear() {
+    const std::uint64_t any = random_.below(leat::test::tears);
+    if (random_.chance(50)) return static_cast<Tear>(any);
+    const auto* least = std::min_element(std::begin(result_.by_tear), std::end(result_.by_tear));
+    return static_cast<Tear>(least - std::begin(result_.by_tear));
+}
+
+void Sweep::check_image(SimImage image, bool deeper) {
+    SimStorage device({.seed = 5}, std::move(image));
+    const std::map<StreamId, Offset> starts = opened_ ? live_starts() : starts_;
+    const CommitId flushed =
+        opened_ ? rig_->log->flushed_commit() : 0;  // what earlier runs made durable has 0
+    std::map<StreamId, Offset> ends;
+    std::map<StreamId, std::int32_t> grown;
+    {
+        Rig rig(device, small_config(), options_.faults, options_.seed + 77);
+        if (!rig.open()) return fail("recovery: " + rig.log->open_error_text());
+        declare(rig, Policies::keep_all);
+        if (!check(rig, model_, flushed, starts) || !deeper) return;
+        for (const auto& [id, stream] : model_.streams) ends[id] = rig.log->stream(id)->log_end;
+        // Work goes on after the crash, and the power fails again.
+        for (StreamId id = streams_first; id < streams_first + streams_count; ++id) {
+            if (rig.append_durably(id, {.count = 2, .size = 300, .salt = 900'000 + id}))
+                grown[id] = 2;
+        }
+    }
+    SimRandom random(options_.seed);
+    SimStorage again({.seed = 6}, device.crash_image(Tear::dropped, random));
+    Rig rig(again, small_config(), options_.faults, options_.seed + 78);
+    where_ += ", second crash";
+    if (!rig.open()) return fail("recovery: " + rig.log->open_error_text());
+    declare(rig, Policies::keep_all);
+    for (const auto& [id, more] : grown) {
+        const Offset want = (ends.contains(id) ? ends[id] : 0) + more;
+        if (rig.log->stream(id)->log_end != want)
+            return fail("stream " + std::to_string(id) + " ends at " +
+                        std::to_string(rig.log->stream(id)->log_end) + ", not at " +
+                        std::to_string(want));
+        auto all = rig.read_all(id, want - more);
+        ByteView left = all.bytes;
+        std::vector<std::uint8_t> expect =
+            make_batch({.count = 2, .size = 300, .salt = 900'000 + id});
+        const ByteView got = next_batch(left);
+        if (got.size() != expect.size() || !equal(got.subspan(16), ByteView(expect).subspan(16)))
+            return fail("what was appended after the first crash is not there");
+    }
+}
+
+bool Sweep::check(Rig& rig, const Model& model, CommitId flushed,
+                  const std::map<StreamId, Offset>& starts) {
+    for (const auto& [id, stream] : model.streams) {
+        const std::string name = "stream " + std::to_string(id);
+        const StreamState state = *rig.log->stream(id);
+        Offset acked = 0;
+        for (const SentBatch& batch : stream.batches)
+            if (batch.commit <= flushed) acked = std::max(acked, batch.end);
+        if (state.log_end < acked)
+            return fail(name + " ends at " + std::to_string(state.log_end) +
+                        ", acknowledged up to " + std::to_string(acked)),
+                   false;
+        if (state.log_end > stream.end) return fail(name + " has invented records"), false;
+        const auto live = starts.find(id);
+        if (live != starts.end() && state.log_start > live->second)
+            return fail(name + " lost its oldest records"), false;
+        if (stream.start_commit <= flushed && state.log_start < stream.start_told)
+            return fail(name + " has deleted records again"), false;
+        const auto all = rig.read_all(id, state.log_start);
+        if (all.error)
+            return fail(name + " reads " + std::string(error_text(*all.error)) + " at " +
+                        std::to_string(all.next)),
+                   false;
+        if (const std::string wrong = books_problem(*rig.log, id); !wrong.empty())
+            return fail(name + " " + wrong), false;
+        // Every batch from log start to log end, byte-equal and in order.
+        ByteView left = all.bytes;
+        Offset at = state.log_start;
+        auto sent = std::lower_bound(
+            stream.batches.begin(), stream.batches.end(), at,
+            [](const SentBatch& batch, Offset offset) { return batch.end <= offset; });
+        while (!left.empty()) {
+            const ByteView got = next_batch(left);
+            if (got.empty() || sent == stream.batches.end())
+                return fail(name + " reads bytes that were never sent"), false;
+            const ByteView expect = sent->bytes;
+            if (got.size() != expect.size() || !equal(got.first(12), expect.first(12)) ||
+                !equal(got.subspan(16), expect.subspan(16)))
+                return fail(name + " batch at " + std::to_string(sent->base) +
+                            " is not what was sent"),
+                       false;
+            at = sent->end;
+            ++sent;
+        }
+        if (at != state.log_end && state.log_start < state.log_end)
+            return fail(name + " reads only up to " + std::to_string(at) + " of " +
+                        std::to_string(state.log_end)),
+                   false;
+        // The producer's last five are those of the records that are there.
+        if (id % 2 == 0) {
+            std::vector<const SentBatch*> kept;
+            for (const SentBatch& batch : stream.batches)
+                if (batch.end <= state.log_end) kept.push_back(&batch);
+            const std::size_t want = std::min<std::size_t>(5, kept.size());
+            const ProducerState* producer = rig.log->producer(id, 7000 + id);
+            if (want > 0 && producer == nullptr) return fail(name + " forgot its producer"), false;
+            if (want > 0 && producer->count < want)
+                return fail(name + " remembers " + std::to_string(producer->count) +
+                            " batches of its producer, not " + std::to_string(want)),
+                       false;
+            for (std::size_t i = 0; i < want; ++i) {
+                const ProducerBatch& batch = producer->last[producer->count - 1 - i];
+                if (batch.base_offset != kept[kept.size() - 1 - i]->base ||
+                    batch.first_sequence != kept[kept.size() - 1 - i]->sequence)
+                    return fail(name + " remembers another batch of its producer"), false;
+            }
+        }
+    }
+    std::map<std::string, std::string> found;
+    rig.log->for_each_fact(FactKind::cursor, [&](ByteView key, ByteView value) {
+        found[std::string(text_of(key))] = std::string(text_of(value));
+    });
+    for (const auto& [key, writes] : model.facts) {
+        // Any write from the newest acknowledged one on is right; without one also nothing.
+        std::size_t first = 0;
+        bool acked = false;
+        for (std::size_t i = 0; i < writes.size(); ++i)
+            if (writes[i].commit <= flushed) {
+                first = i;
+                acked = true;
+            }
+        const auto it = found.find(key);
+        bool right = !acked && it == found.end();
+        for (std::size_t i = first; i < writes.size() && !right; ++i)
+            right = writes[i].value ? it != found.end() && it->second == *writes[i].value
+                                    : it == found.end();
+        if (!right)
+            return fail("fact " + key +
+                        (it == found.end() ? " is missing" : " is older than acknowledged")),
+                   false;
+        if (it != found.end()) found.erase(it);
+    }
+    if (!found.empty()) return fail("fact " + found.begin()->first + " was invented"), false;
+    return true;
+}
+
+}  // namespace leat::log::test

@@ -1,0 +1,105 @@
+// One sweep: the model of what was promised, and the run that keeps it (sweep.cpp: the workload,
+// sweep_check.cpp: an image against the model).
+#pragma once
+
+#include "tests/log/sweep.hpp"
+
+namespace leat::log::test {
+
+/// One batch that the log took: its bytes as it must come back.
+struct SentBatch {
+    Offset base = 0, end = 0;
+    CommitId commit = 0;
+    std::uint32_t count = 0;
+    std::int32_t sequence = -1;
+    std::vector<std::uint8_t> bytes;
+};
+struct SentStream {
+    std::vector<SentBatch> batches;
+    Offset end = 0;
+    Offset start_told = 0;      ///< the newest DeleteRecords ...
+    CommitId start_commit = 0;  ///< ... and its commit
+    bool producer = false;
+    std::int32_t sequence = 0;
+};
+struct FactWrite {
+    std::optional<std::string> value;
+    CommitId commit = 0;
+};
+
+/// What was done, and so what may and must be found.
+struct Model {
+    std::map<StreamId, SentStream> streams;
+    std::map<std::string, std::vector<FactWrite>> facts;
+    // Commit ids of a run start anew: everything of earlier runs that survived has 0.
+};
+
+inline std::string key_name(std::uint64_t i) { return "key-" + std::to_string(i); }
+
+/// What does not add up in the books of a stream; this workload has no policy that allows a loss.
+std::string books_problem(const Log& log, StreamId id);
+
+constexpr StreamId streams_first = 1;
+constexpr StreamId streams_count = 4;
+
+class Sweep {
+public:
+    Sweep(const SweepOptions& options, std::unordered_set<std::uint64_t>& seen)
+        : options_(options), seen_(seen), random_(options.seed), device_(device_options()) {}
+    SweepResult run();
+
+private:
+    SimStorageOptions device_options() const {
+        SimStorageOptions device{.seed = options_.seed, .size = small_device};
+        device.shuffle = options_.seed % 2 == 1;
+        device.lies_for_writes = options_.lies_for_writes;
+        return device;
+    }
+    bool start();
+    enum class Policies : std::uint8_t {
+        expire,
+        keep_all
+    };  ///< a check must not expire what it looks at
+    void declare(Rig& rig, Policies policies) const;
+    void step();
+    void append();
+    void fact();
+    void recycle_some();
+    void reopen();
+    void recover_by_itself();
+    void follow_rollback();
+    Tear choose_tear();
+    void take_what_is_there(Rig& rig, CommitId flushed);
+    void at_write();
+    std::map<StreamId, Offset> live_starts() const {
+        std::map<StreamId, Offset> starts;
+        for (const auto& [id, stream] : model_.streams)
+            if (const StreamState* state = rig_->log->stream(id)) starts[id] = state->log_start;
+        return starts;
+    }
+    void check_image(SimImage image, bool deeper);
+    bool check(Rig& rig, const Model& model, CommitId flushed,
+               const std::map<StreamId, Offset>& starts);
+    void fail(const std::string& text) {
+        if (result_.failure.empty())
+            result_.failure = "seed " + std::to_string(options_.seed) + " workload " +
+                              name_of(options_.workload) + " write " +
+                              std::to_string(result_.writes) + " " + where_ + ": " + text;
+    }
+    bool done() const { return !result_.failure.empty() || result_.images >= options_.images_max; }
+
+    SweepOptions options_;
+    std::unordered_set<std::uint64_t>& seen_;
+    SimRandom random_;
+    SimStorage device_;
+    std::unique_ptr<Rig> rig_;
+    Model model_;
+    SweepResult result_;
+    std::string where_;
+    std::map<StreamId, Offset> starts_;  ///< log starts when the last run ended
+    bool opened_ = false;
+    std::optional<Log::RolledBack> given_up_;  ///< may still be found until the log writes again
+    std::uint64_t serial_ = 0, runs_ = 0;
+};
+
+}  // namespace leat::log::test
