@@ -111,7 +111,7 @@ public:
         driver_.emplace(io_, *node_, clock_, [this](const node::Event& event) {
             tell_notices();
             lines_.write(clock_.monotonic(), clock_.wall(), event);
-        });
+        }, config_.worker_threads);
         driver_->watch_storage(storage_->wake_fd());
         if (!serve_http(why)) return refuse(exit_address, "net", why);
         say_ready();

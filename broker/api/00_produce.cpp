@@ -1,8 +1,11 @@
 // Produce (key 0). Batches are appended partition by partition in the order of the request.
 #include "sdk/wire/api/00_produce.hpp"
 
+#include <algorithm>
+
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/judging.hpp"
 #include "broker/api/parked_produces.hpp"
 
 namespace leat::api {
@@ -18,7 +21,7 @@ topics::Append refused(ErrorCode error, const char* message) {
     return append;
 }
 
-topics::Append append_one(Context& context, const Produced& produced, const topics::Topic* topic,
+topics::Append append_one(Context& context, Produced& produced, const topics::Topic* topic,
                           const wire::ProduceRequest::PartitionProduceData& data) {
     if (produced.timed_out)
         return refused(ErrorCode::request_timed_out,
@@ -29,8 +32,15 @@ topics::Append append_one(Context& context, const Produced& produced, const topi
         static_cast<std::size_t>(data.index) >= topic->partitions.size())
         return refused(ErrorCode::unknown_topic_or_partition, "no such topic or partition");
     if (topic->internal)
-        return refused(ErrorCode::invalid_topic_exception, "the topic is internal: only this "
-                                                           "broker writes to it");
+        return refused(ErrorCode::invalid_topic_exception,
+                       "the topic is internal: only this "
+                       "broker writes to it");
+    const auto verdict =
+        std::find_if(produced.verdicts.begin(), produced.verdicts.end(),
+                     [&](const Verdict& one) { return one.position == produced.appended; });
+    if (verdict != produced.verdicts.end())
+        return context.topics.append_judged(context.now, context.wall, *topic, data.index,
+                                            data.records.view(), verdict->validated);
     return context.topics.append(context.now, context.wall, *topic, data.index, data.records.view(),
                                  produced.address.version);
 }
@@ -129,12 +139,23 @@ void produce(Context& context, Call call) {
     produced->acks = request->acks;
     produced->give_up = context.now + milliseconds(std::max(request->timeout_ms, 0));
     const std::size_t body_at = call.request.frame().size() - call.body.size();
+    const bool judged_elsewhere = context.judging.concerns(context, *request);
     produced->address = address_of(call);
-    if (context.produces.waiting_for_room() || !append_rest(context, *produced, call.body)) {
+    if (judged_elsewhere || context.produces.waiting_for_room() ||
+        !append_rest(context, *produced, call.body)) {
         produced->body = call.request.keep();
         produced->body_at = body_at;
+        if (judged_elsewhere) return context.judging.add(context, std::move(produced));
         return context.produces.wait_for_room(std::move(produced));
     }
+    finish_produce(context, std::move(produced));
+}
+
+void append_parked(Context& context, std::unique_ptr<Produced> produced) {
+    if (context.produces.waiting_for_room() ||
+        !append_rest(context, *produced, produced->body.bytes().subspan(produced->body_at)))
+        return context.produces.wait_for_room(std::move(produced));
+    produced->body = session::Buffer();
     finish_produce(context, std::move(produced));
 }
 

@@ -3,6 +3,7 @@
 
 #include "broker/api/commits.hpp"
 #include "broker/api/context.hpp"
+#include "broker/api/judging.hpp"
 #include "broker/api/parked_fetches.hpp"
 #include "broker/api/parked_groups.hpp"
 #include "broker/api/parked_lookups.hpp"
@@ -33,6 +34,9 @@ public:
     /// (the uplink has its own).
     bool on_read(Instant now, WallTime wall, const log::ReadDone& done);
     bool on_found(Instant now, WallTime wall, const log::TimeDone& done);
+    /// Work to be run elsewhere; work_done() when it was. Whatever is never run is never answered.
+    std::optional<Work> poll_work() { return judging_.poll_work(); }
+    void work_done(Instant now, WallTime wall, WorkId id);
     void on_memory(Instant now, WallTime wall);  ///< the byte pool has room again
     void on_deadline(Instant now, WallTime wall);
     Instant deadline() const { 
@@ -47,7 +51,7 @@ public:
     struct Parked {
         std::size_t produces, fetches, lookups;
     };
-    Parked parked() const { return {produces_.size(), fetches_.size(), lookups_.size()}; }
+    Parked parked() const { return {judging_.size() + produces_.size(), fetches_.size(), lookups_.size()}; }
 
 private:
     void tell(Instant now, WallTime wall) {
@@ -58,6 +62,7 @@ private:
     Settings settings_;
     bool stopping_ = false;
     Commits commits_;
+    Judging judging_;
     ParkedProduces produces_;
     ParkedFetches fetches_;
     ParkedLookups lookups_;

@@ -29,6 +29,7 @@ struct Settings {
     std::uint32_t message_bytes_max = 1024 * 1024;  ///< shown as the broker's message.max.bytes
 };
 
+class Judging;
 class ParkedProduces;
 class ParkedFetches;
 class ParkedLookups;
@@ -43,6 +44,7 @@ struct Context {
     log::Log& log;
     session::BytePool& pool;
     Commits& commits;
+    Judging& judging;
     ParkedProduces& produces;
     ParkedFetches& fetches;
     ParkedLookups& lookups;

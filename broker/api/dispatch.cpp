@@ -68,6 +68,7 @@ Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, sessio
                .log = log,
                .pool = pool,
                .commits = commits_,
+               .judging = judging_,
                .produces = produces_,
                .fetches = fetches_,
                .lookups = lookups_,
@@ -137,6 +138,11 @@ void Api::on_memory(Instant now, WallTime wall) {
     fetches_.on_memory(context_);
 }
 
+void Api::work_done(Instant now, WallTime wall, WorkId id) {
+    tell(now, wall);
+    judging_.done(context_, id);
+}
+
 void Api::on_deadline(Instant now, WallTime wall) {
     tell(now, wall);
     produces_.on_deadline(context_);
@@ -150,6 +156,7 @@ void Api::stop(Instant now, WallTime wall) {
     stopping_ = true;
     fetches_.give_up_all(context_);
     produces_.give_up_room(context_);
+    judging_.give_up_all(context_);  // after those who stand before it
 }
 
 }  // namespace leat::api

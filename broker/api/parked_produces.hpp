@@ -30,14 +30,20 @@ struct ProducedTopic {
     std::string name;
     std::vector<ProducedPartition> partitions;
 };
+/// What validation said of a batch before its turn to be appended came (see judging.hpp).
+struct Verdict {
+    std::size_t position = 0;  ///< among the partitions of the request
+    topics::Validated validated;
+};
 struct Produced {
     Address address;
     std::int16_t acks = 0;
     Instant give_up = never;
-    session::Buffer body;               ///< only while it waits for room
+    session::Buffer body;               ///< only while it waits for a verdict or for room
     std::size_t body_at = 0;            ///< where the message starts in it
     std::vector<ProducedTopic> topics;  ///< as far as appended
     std::size_t appended = 0;           ///< partitions done, in the order of the request
+    std::vector<Verdict> verdicts;      ///< of the compressed batches, by position
     bool timed_out = false;             ///< the rest is refused
 };
 
@@ -69,6 +75,8 @@ private:
 /// Appends from produced.appended on; false: must wait for room (the rest stays as it is).
 /// 00_produce.cpp.
 bool append_rest(Context& context, Produced& produced, ByteView body);
+/// The request's turn has come: appends, finishes or waits for room. 00_produce.cpp.
+void append_parked(Context& context, std::unique_ptr<Produced> produced);
 /// All partitions are appended or refused: answers, or parks until durable. 00_produce.cpp.
 void finish_produce(Context& context, std::unique_ptr<Produced> produced);
 void answer_produce(Context& context, Produced& produced);

@@ -78,6 +78,7 @@ struct Config {
     std::uint32_t byte_pool_bytes = 4 * 1024 * 1024;    ///< requests and responses together
     std::uint32_t pipelined_requests_max = 64;          ///< per connection
     milliseconds idle_connection{600'000};
+    std::uint32_t worker_threads = 1;  ///< that validate compressed batches; 0: the loop does it
 
     // log lines
     std::string log_level = "info";

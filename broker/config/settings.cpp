@@ -6,7 +6,7 @@
 namespace leat::config {
 namespace {
 
-constexpr std::array<Setting<Config>, 33> config_table{{
+constexpr std::array<Setting<Config>, 34> config_table{{
     {"data.dir", "a folder, e.g. \"/var/lib/leat\"", word<&Config::data_dir, 4096>},
     {"listeners", "one \"host:port\", e.g. \"127.0.0.1:9092\"", address<&Config::listen>},
     {"advertised.listeners",
@@ -90,6 +90,8 @@ constexpr std::array<Setting<Config>, 33> config_table{{
      number<&Config::pipelined_requests_max, 1, 10'000>},
     {"connections.max.idle.ms", "a duration from \"1s\", e.g. \"10min\"",
      duration<&Config::idle_connection, 1000, year_ms>},
+    {"worker.threads", "a whole number from 0 (none: all on one thread) to 16",
+     number<&Config::worker_threads, 0, 16>},
     {"log.level", "\"debug\", \"info\", \"warn\" or \"error\"",
      [](const JsonValue& value, Config& config) {
          if (value.kind != Kind::string) return false;

@@ -1,6 +1,7 @@
 #include "broker/net/driver.hpp"
 
 #include <unistd.h>
+#include <asio/post.hpp>
 #include <asio/socket_base.hpp>
 #include <asio/write.hpp>
 
@@ -20,7 +21,8 @@ constexpr milliseconds flush_max{1000};
 
 }  // namespace
 
-Driver::Driver(asio::io_context& io, node::Node& node, port::Clock& clock, EventSink on_event)
+Driver::Driver(asio::io_context& io, node::Node& node, port::Clock& clock, EventSink on_event,
+               unsigned worker_threads)
     : io_(io),
       node_(node),
       clock_(clock),
@@ -30,7 +32,8 @@ Driver::Driver(asio::io_context& io, node::Node& node, port::Clock& clock, Event
       timer_(io),
       flush_timer_(io),
       storage_(io),
-      links_(io, node, clock, [this] { settle(); }) {}
+      links_(io, node, clock, [this] { settle(); }),
+      workers_(worker_threads, [this] { asio::post(io_, [this] { collect_work(); }); }) {}
 
 Driver::~Driver() {
     if (storage_.is_open()) storage_.release();  // the eventfd is its owner's to close
@@ -222,14 +225,34 @@ void Driver::await_storage() {
 void Driver::settle() {
     if (settling_) return;
     settling_ = true;
-    while (const auto session = node_.session_ready()) pump(*session);
-    while (links_.pump_one()) {
+    do {
         while (const auto session = node_.session_ready()) pump(*session);
-    }
+        while (links_.pump_one()) {
+            while (const auto session = node_.session_ready()) pump(*session);
+        }
+    } while (give_out_work());
     while (const auto event = node_.poll_event()) on_event_(*event);
     settling_ = false;
     set_timer();
     if (on_stopped_ && node_.stopped()) finish_stop();
+}
+
+/// true: some of it was done here and now, so the node may have become ready for more.
+bool Driver::give_out_work() {
+    bool done_here = false;
+    while (auto work = node_.poll_work()) {
+        if (workers_.take(*work)) continue;
+        work->run();
+        node_.work_done(clock_.monotonic(), clock_.wall(), work->id);
+        done_here = true;
+    }
+    return done_here;
+}
+
+void Driver::collect_work() {
+    for (const node::WorkId id : workers_.collect())
+        node_.work_done(clock_.monotonic(), clock_.wall(), id);
+    settle();
 }
 
 // Rearmed only when the deadline came nearer: one that moved away lets the timer fire once for

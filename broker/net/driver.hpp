@@ -4,6 +4,8 @@
 // Sockets are awaited for readiness only: bytes are read straight into the node's receive window
 // and written straight from its responses, so a connection at rest owns no buffer, here or there.
 //
+// What the node wants computed runs on the threads of Workers; the loop is woken by a post.
+//
 // A session whose window is empty is not awaited for reading: the kernel's buffer fills and TCP
 // slows the peer down. The node names the session again when it may be read.
 #pragma once
@@ -17,6 +19,7 @@
 #include <unordered_map>
 
 #include "broker/net/links.hpp"
+#include "broker/net/workers.hpp"
 #include "broker/node/node.hpp"
 #include "leat/port/clock.hpp"
 
@@ -31,8 +34,10 @@ public:
     using EventSink = std::function<void(const node::Event&)>;
 
     /// All borrowed, and outliving it. `on_event` gets the node's events and the driver's own.
-    Driver(asio::io_context& io, node::Node& node, port::Clock& clock, EventSink on_event);
-    ~Driver();
+    /// `worker_threads`: at most so many, begun when first needed; 0: work is run by the loop.
+    Driver(asio::io_context& io, node::Node& node, port::Clock& clock, EventSink on_event,
+           unsigned worker_threads = 0);
+    ~Driver();  ///< waits for the work that was begun
     Driver(const Driver&) = delete;
     Driver& operator=(const Driver&) = delete;
 
@@ -72,6 +77,9 @@ private:
     bool read_some(node::SessionId id, Peer& peer);
     void drop(node::SessionId id);
 
+    bool give_out_work();
+    void collect_work();
+
     void await_storage();
     void settle();
     void set_timer();
@@ -94,6 +102,7 @@ private:
     std::function<void()> on_stopped_;
     bool flushing_ = false;
     DriverCounters counters_;
+    Workers workers_;  // last: joined before anything else ends
 };
 
 }  // namespace leat::net

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/api/work.hpp"
 #include "broker/config/config.hpp"
 #include "broker/log/log.hpp"
 #include "leat/port/entropy.hpp"
@@ -26,6 +27,10 @@ struct LinkAction {
     std::string host;
     std::uint16_t port = 0;
 };
+
+/// Processor time that the driver finds: on a thread of its own, later, or at once. See poll_work.
+using WorkId = api::WorkId;
+using Work = api::Work;
 
 /// Something worth a log line or a metric. Typed where a program reads it, text where a person
 /// does.
@@ -72,6 +77,12 @@ public:
     virtual void link_closed(Instant now, LinkId link,
                              Error why) = 0;  ///< also: could not be opened
     virtual std::optional<LinkId> link_ready() = 0;
+
+    // -- work for other threads ------------------------------------------------------------------
+    /// Ask after every other call. `run` may be called on any thread and in any order, several at a
+    /// time; work_done says that it returned. A run that was begun must end before the node does.
+    virtual std::optional<Work> poll_work() = 0;
+    virtual void work_done(Instant now, WallTime wall, WorkId work) = 0;
 
     // -- time and device --------------------------------------------------------------------------
     virtual void on_storage(Instant now, WallTime wall) = 0;

@@ -167,6 +167,12 @@ void NodeImpl::session_closed(Instant now, SessionId session) {
     settle(now);
 }
 
+void NodeImpl::work_done(Instant now, WallTime wall, WorkId work) {
+    wall_ = wall;
+    api_.work_done(now, wall, work);
+    settle(now);
+}
+
 void NodeImpl::on_storage(Instant now, WallTime wall) {
     wall_ = wall;
     log_->on_storage(now);

@@ -41,6 +41,9 @@ public:
     void link_closed(Instant now, LinkId link, Error why) override;
     std::optional<LinkId> link_ready() override;
 
+    std::optional<Work> poll_work() override { return api_.poll_work(); }
+    void work_done(Instant now, WallTime wall, WorkId work) override;
+
     void on_storage(Instant now, WallTime wall) override;
     void on_deadline(Instant now, WallTime wall) override;
     Instant deadline() const override;

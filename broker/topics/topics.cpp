@@ -41,20 +41,28 @@ std::uint32_t Topics::message_bytes_max(const Topic& topic) const {
     return std::min(topic.config.message_bytes_max(), log_.max_batch_bytes());
 }
 
+BatchRules Topics::rules(WallTime wall, const Topic& topic, std::int16_t version) const {
+    return {.produce_version = version,
+            .bytes_max = message_bytes_max(topic),
+            .compacted = topic.config.compacted(),
+            .now = wall,
+            .check_times = log_.wall_trusted() && !topic.config.log_append_time(),
+            .before_max = topic.config.timestamp_before_max(),
+            .after_max = topic.config.timestamp_after_max()};
+}
+
 Append Topics::append(Instant now, WallTime wall, const Topic& topic, std::int32_t partition,
                       ByteView records, std::int16_t version) {
+    Validated judged = validate(records, rules(wall, topic, version));
+    return append_judged(now, wall, topic, partition, records, judged);
+}
+
+Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std::int32_t partition,
+                             ByteView records, Validated& batch) {
     const log::StreamId stream = topic.partitions[static_cast<std::size_t>(partition)];
     Append result;
     if (const log::StreamState* state = log_.stream(stream)) result.log_start = state->log_start;
 
-    Validated batch = validate(
-        records, BatchRules{.produce_version = version,
-                            .bytes_max = message_bytes_max(topic),
-                            .compacted = topic.config.compacted(),
-                            .now = wall,
-                            .check_times = log_.wall_trusted() && !topic.config.log_append_time(),
-                            .before_max = topic.config.timestamp_before_max(),
-                            .after_max = topic.config.timestamp_after_max()});
     if (batch.error != ErrorCode::none) {
         ++counters_.refused;
         result.error = batch.error;

@@ -54,6 +54,11 @@ public:
     /// `partition` is inside the topic. The bytes are borrowed for the call.
     Append append(Instant now, WallTime wall, const Topic& topic, std::int32_t partition,
                   ByteView records, std::int16_t version);
+    /// The same in two halves: `judged` is what validate(records, rules(...)) said, elsewhere or
+    /// earlier. Its texts are moved from when the batch is refused; with `again` it stays whole.
+    BatchRules rules(WallTime wall, const Topic& topic, std::int16_t version) const;
+    Append append_judged(Instant now, WallTime wall, const Topic& topic, std::int32_t partition,
+                         ByteView records, Validated& judged);
 
     struct OffsetAnswer {
         log::Offset offset = -1;

@@ -146,6 +146,11 @@ Validated refuse_compressed(Codec codec, Error error, const BatchRules& rules) {
 
 }  // namespace
 
+bool is_compressed(ByteView records) {
+    const Result<BatchView> batch = BatchView::parse(records);
+    return batch && batch->codec() != Codec::none;
+}
+
 Validated validate(ByteView records, const BatchRules& rules) {
     if (records.empty()) return refuse(ErrorCode::invalid_record, "there is no record batch");
     const Result<BatchView> batch = BatchView::parse(records);

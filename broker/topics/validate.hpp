@@ -59,4 +59,8 @@ struct Validated {
 ///         pieces of 64 KiB, so a batch that expands costs no memory for it
 Validated validate(ByteView records, const BatchRules& rules);
 
+/// Does validate() have to decompress, and so cost more than a walk over the bytes? Looks at the
+/// header only. false for what is no batch: that is refused at once.
+bool is_compressed(ByteView records);
+
 }  // namespace leat::topics

@@ -81,9 +81,21 @@ public:
             while (const auto done = log.poll_read()) again = api.on_read(now, wall, *done);
             while (const auto done = log.poll_find_time()) again = api.on_found(now, wall, *done);
             api.on_memory(now, wall);
+            while (auto work = api.poll_work()) {
+                works.push_back(std::move(*work));
+                if (!hold_work) finish_work(0);
+                again = true;
+            }
             again |= sessions.needs_pump();
             sessions.pump(now, wall);
         }
+    }
+    /// One that was handed out ends now, whichever came before it.
+    void finish_work(std::size_t index) {
+        const api::Work work = std::move(works.at(index));
+        works.erase(works.begin() + static_cast<std::ptrdiff_t>(index));
+        work.run();
+        api.work_done(now, wall, work.id);
     }
     void flush() {
         const bool was = std::exchange(log.auto_flush, true);
@@ -176,6 +188,8 @@ public:
     groups::Groups groups;
     session::Sessions sessions;
     api::Api api;
+    bool hold_work = false;  ///< work waits in `works` for finish_work
+    std::vector<api::Work> works;
 
 private:
     void deliver() {

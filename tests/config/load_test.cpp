@@ -38,7 +38,7 @@ TEST_CASE("a whole file is taken, comments and all") {
         "message.max.bytes": "512KiB", "log.retention.ms": "2d", "log.retention.bytes": -1,
         "log.message.timestamp.before.max.ms": -1, "log.message.timestamp.after.max.ms": "1h",
         "max.connections": 100, "socket.request.max.bytes": "1MiB", "byte.pool.bytes": "1MiB",
-        "max.pipelined.requests": 5, "connections.max.idle.ms": "1min", "log.level": "debug", "log.format": "json",
+        "max.pipelined.requests": 5, "connections.max.idle.ms": "1min", "worker.threads": 4, "log.level": "debug", "log.format": "json",
         "routes": [ { "name": "center", "bootstrap.servers": "a:1, b:2", "topics": ["s.*", "t"], "upstream.topic": "x.{topic}",
                       "mapping": "by-key", "headers": true, "create.topics": true, "in.flight.bytes": "2MiB", "merge.bytes": "32KiB",
                       "request.timeout.ms": "5s", "retry.backoff.ms": 10, "retry.backoff.max.ms": 20 } ]
@@ -56,6 +56,7 @@ TEST_CASE("a whole file is taken, comments and all") {
     CHECK_FALSE(config.auto_create_topics);
     CHECK(config.retention == milliseconds(172'800'000));
     CHECK(config.retention_bytes == -1);
+    CHECK(config.worker_threads == 4);
     CHECK(config.log_json);
     REQUIRE(config.routes.size() == 1);
     CHECK(config.routes[0].bootstrap == std::vector<HostPort>{{"a", 1}, {"b", 2}});

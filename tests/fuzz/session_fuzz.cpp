@@ -40,6 +40,11 @@ struct Broker {
             while (const auto done = log.poll_find_time())
                 again = api.on_found(now, wall, *done) || again;
             api.on_memory(now, wall);
+            while (const auto work = api.poll_work()) {
+                again = true;
+                work->run();
+                api.work_done(now, wall, work->id);
+            }
             again |= sessions.needs_pump();
             sessions.pump(now, wall);
         }

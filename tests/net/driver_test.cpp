@@ -6,8 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <asio/read.hpp>
 #include <asio/write.hpp>
+#include <future>
+#include <thread>
 
 #include "broker/net/bind.hpp"
 #include "broker/net/system.hpp"
@@ -19,8 +22,10 @@ using asio::ip::tcp;
 namespace {
 
 struct Bench {
-    Bench()
-        : driver(io, node, clock, [this](const node::Event& event) { events.push_back(event); }) {
+    explicit Bench(unsigned worker_threads = 0)
+        : driver(
+              io, node, clock, [this](const node::Event& event) { events.push_back(event); },
+              worker_threads) {
         tcp::acceptor acceptor(io);
         std::string why;
         REQUIRE(net::bind_to(acceptor, at, why));
@@ -256,4 +261,45 @@ TEST_CASE("the node's events come out in order") {
     bench.driver.start();
     REQUIRE(bench.events.size() == 2);
     CHECK(bench.events[1].text == "two");
+}
+
+TEST_CASE("work runs beside the loop, or on it, and is told on it, once") {
+    for (const unsigned threads : {0u, 2u}) {
+        CAPTURE(threads);
+        Bench bench(threads);
+        const std::thread::id loop = std::this_thread::get_id();
+        static constexpr std::size_t count = 200;
+        std::vector<std::thread::id> ran_on(count);
+        bool told_on_loop = true;
+        bench.node.on_work_done = [&](node::WorkId id) {
+            told_on_loop &= std::this_thread::get_id() == loop;
+            if (id < count / 2)  // an end may bring more
+                bench.node.works.push_back({id + count / 2, [&ran_on, id] {
+                                                ran_on[id + count / 2] = std::this_thread::get_id();
+                                            }});
+        };
+        for (std::size_t id = 0; id < count / 2; ++id)
+            bench.node.works.push_back(
+                {id, [&ran_on, id] { ran_on[id] = std::this_thread::get_id(); }});
+        bench.driver.start();
+        REQUIRE(bench.until([&] { return bench.node.works_done.size() == count; }));
+        CHECK(told_on_loop);
+        for (const std::thread::id id : ran_on) CHECK((id == loop) == (threads == 0));
+        std::sort(bench.node.works_done.begin(), bench.node.works_done.end());
+        for (std::size_t id = 0; id < count; ++id) CHECK(bench.node.works_done[id] == id);
+    }
+}
+
+TEST_CASE("a long work does not hold up a client") {
+    std::promise<void> go;
+    Bench bench(1);
+    auto client = bench.connect();
+    REQUIRE(bench.open(1));
+    bench.node.works.push_back({1, [may_go = go.get_future().share()] { may_go.wait(); }});
+    bench.driver.start();
+    asio::write(client, asio::buffer("hello", 5));
+    CHECK(bench.received(client, 5) == "hello");
+    CHECK(bench.node.works_done.empty());
+    go.set_value();
+    CHECK(bench.until([&] { return bench.node.works_done.size() == 1; }));
 }

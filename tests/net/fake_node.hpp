@@ -118,6 +118,11 @@ public:
     }
     std::optional<node::LinkId> link_ready() override { return pop(links_ready_); }
 
+    std::optional<node::Work> poll_work() override { return pop(works); }
+    void work_done(Instant, WallTime, node::WorkId id) override {
+        works_done.push_back(id);
+        if (on_work_done) on_work_done(id);
+    }
     void on_storage(Instant, WallTime) override { ++storage_events; }
     void on_deadline(Instant now, WallTime) override {
         ++deadlines;
@@ -129,6 +134,9 @@ public:
     std::string status_json(Instant) const override { return "{}"; }
 
     std::deque<node::Event> events;
+    std::deque<node::Work> works;
+    std::vector<node::WorkId> works_done;
+    std::function<void(node::WorkId)> on_work_done;
 
 private:
     template <class T>

@@ -52,6 +52,18 @@ void BrokerHost::on_write() {
     });
 }
 
+/// Works end when they will, and overtake each other: as on threads.
+void BrokerHost::begin_work(node::Work work) {
+    ++works_;
+    const milliseconds takes = random_.chance(20) ? world_.between(5, 100) : world_.between(0, 3);
+    world_.after(takes, [this, life = life_, work = std::move(work)] {
+        if (life != life_ || !node_) return;
+        work.run();
+        world_.note("work done", work.id);
+        node_->work_done(world_.now(), wall(), work.id);
+    });
+}
+
 void BrokerHost::take_down(test::SimImage image, bool silent) {
     image_ = std::move(image);
     node_.reset();
@@ -92,6 +104,10 @@ void BrokerHost::drain() {
                 network_.connect(*this, action->link, action->host);
             else
                 network_.close_from_caller(*this, action->link);
+        }
+        while (std::optional<node::Work> work = node_->poll_work()) {
+            again = true;
+            begin_work(std::move(*work));
         }
         while (const std::optional<node::LinkId> link = node_->link_ready()) {
             for (ByteView bytes = node_->link_poll_write(*link); !bytes.empty();

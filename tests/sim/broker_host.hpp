@@ -37,6 +37,7 @@ public:
     const std::string& start_error() const { return start_error_; }
     std::string status() const { return node_ ? node_->status_json(world_.now()) : "{}"; }
     std::uint32_t starts() const { return starts_; }
+    std::uint64_t works() const { return works_; }  ///< compressed requests that were validated
     std::string last_events;  ///< warnings and errors of the node, for the text of a failure
 
     // Actor
@@ -63,6 +64,7 @@ private:
     }
     void feed(std::uint64_t pipe, Session& session);
     void on_write();
+    void begin_work(node::Work work);
     void take_down(test::SimImage image, bool silent);
 
     World& world_;
@@ -79,6 +81,7 @@ private:
     std::int64_t wall_offset_ = 0;
     std::string start_error_;
     std::uint32_t starts_ = 0;
+    std::uint64_t works_ = 0;
     bool slow_ = false;
     bool lying_ = false;
     bool busy_ = false;

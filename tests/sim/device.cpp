@@ -29,10 +29,11 @@ Device::Device(World& world, Network& network, std::uint32_t number, std::string
       number_(number),
       net_(world, network, router_config(number, std::move(gateway))),
       memory_(buffers * buffer_bytes),
+      compressor_(number % 3 == 1 ? Codec::gzip : Codec::zstd),
       next_sample_(world.now() + world.between(0, 100)) {
     accumulator_ = std::make_unique<client::Accumulator>(
         slots_, client::AccumulatorConfig{.linger = milliseconds{20}, .batch_bytes = buffer_bytes},
-        this);
+        this, number % 3 != 0 ? &compressor_ : nullptr, compress_room_);
     accumulator_->add_buffers(buffers_, memory_);
     for (std::size_t i = 0; i < streams; ++i) {
         // One topic of its own, one partition shared with the other devices.

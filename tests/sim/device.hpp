@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sdk/client/accumulator.hpp"
+#include "sdk/host/codecs.hpp"
 #include "tests/sim/router_driver.hpp"
 
 namespace leat::sim {
@@ -55,6 +56,8 @@ private:
     std::array<client::Accumulator::Slot, streams> slots_{};
     std::array<client::Accumulator::Buffer, buffers> buffers_{};
     std::vector<std::uint8_t> memory_;
+    host::Compressor compressor_;  // the first device does without
+    std::array<std::uint8_t, buffer_bytes> compress_room_;
     std::unique_ptr<client::Accumulator> accumulator_;
     std::array<Lane, streams> lanes_;
     Instant next_sample_;

@@ -18,7 +18,7 @@ cluster::RouterConfig router_config(std::string server) {
 }  // namespace
 
 Reader::Reader(World& world, Network& network, std::string server)
-    : world_(world), net_(world, network, router_config(std::move(server))) {
+    : world_(world), net_(world, network, router_config(std::move(server)), &decompressor_) {
     world_.add(*this);
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sdk/host/codecs.hpp"
 #include "tests/sim/router_driver.hpp"
 
 namespace leat::sim {
@@ -39,6 +40,7 @@ public:
 
 private:
     World& world_;
+    host::Decompressor decompressor_;
     RouterDriver net_;
     std::deque<Partition> partitions_;
 };

@@ -226,6 +226,7 @@ Outcome run_scenario(const Plan& plan) {
     if (!outcome.failure.empty())
         outcome.failure += "\n" + setup.gateway->last_events + setup.center->last_events;
     outcome.trace_hash = setup.world.trace_hash();
+    outcome.works = setup.gateway->works();
     outcome.gateway_starts = setup.gateway->starts();
     outcome.center_starts = setup.center->starts();
     return outcome;

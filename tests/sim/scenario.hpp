@@ -12,6 +12,7 @@ struct Outcome {
     std::uint64_t trace_hash = 0;
     std::uint32_t acknowledged = 0, at_center = 0, duplicates = 0;
     std::uint32_t recycled = 0;  ///< segments of the gateway's ring, since its last start
+    std::uint64_t works = 0;     ///< requests that were validated beside the gateway's loop
     std::uint32_t gateway_starts = 0, center_starts = 0;
 };
 

@@ -41,13 +41,15 @@ int main() {
     const char* many = std::getenv("SEEDS");
     const std::uint64_t first = one ? std::strtoull(one, nullptr, 10) : 1;
     const std::uint64_t last = one ? first : many ? std::strtoull(many, nullptr, 10) : 200;
-    std::uint64_t failed = 0, records = 0, at_center = 0, duplicates = 0, starts = 0, recycled = 0;
+    std::uint64_t failed = 0, records = 0, at_center = 0, duplicates = 0, starts = 0, recycled = 0,
+                  works = 0;
     for (std::uint64_t seed = first; seed <= last; ++seed) {
         const leat::sim::Outcome outcome = run(seed, ".1");
         records += outcome.acknowledged;
         at_center += outcome.at_center;
         duplicates += outcome.duplicates;
         recycled += outcome.recycled;
+        works += outcome.works;
         starts += outcome.gateway_starts + outcome.center_starts;
         if (!outcome.failure.empty()) {
             std::printf("SEED=%llu failed: %s\n", static_cast<unsigned long long>(seed),
@@ -68,11 +70,16 @@ int main() {
     }
     std::printf(
         "%llu seeds, %llu failed: %llu records acknowledged, %llu at the center, %llu twice, %llu "
-        "starts of a broker, %llu segments recycled\n",
+        "starts of a broker, %llu segments recycled, %llu compressed requests judged beside the "
+        "loop\n",
         static_cast<unsigned long long>(last - first + 1), static_cast<unsigned long long>(failed),
         static_cast<unsigned long long>(records), static_cast<unsigned long long>(at_center),
         static_cast<unsigned long long>(duplicates), static_cast<unsigned long long>(starts),
-        static_cast<unsigned long long>(recycled));
+        static_cast<unsigned long long>(recycled), static_cast<unsigned long long>(works));
+    if (works == 0) {
+        std::printf("failed: nothing was compressed, so nothing was claimed about its order\n");
+        return 1;
+    }
     if (!one && recycled == 0) {
         std::printf("failed: no ring turned, so nothing was claimed about one that does\n");
         return 1;
