@@ -38,7 +38,7 @@ void refuse(Outcome& outcome, ErrorCode error, std::string message) {
 
 // Partitions from the count, the default, or a manual assignment; 0: refused, and outcome says why.
 std::int32_t partitions_wanted(const Context& context, const Request::CreatableTopic& topic,
-                               std::int16_t version, Outcome& outcome) {
+                               Outcome& outcome) {
     if (!topic.assignments.empty()) {
         if (topic.num_partitions != -1 || topic.replication_factor != -1)
             return refuse(outcome, ErrorCode::invalid_request,
@@ -61,9 +61,9 @@ std::int32_t partitions_wanted(const Context& context, const Request::CreatableT
         }
         return static_cast<std::int32_t>(topic.assignments.size());
     }
-    const bool defaults_allowed = version >= 4;
-    if (topic.replication_factor == 0 || topic.replication_factor < -1 ||
-        (topic.replication_factor == -1 && !defaults_allowed))
+    // -1 asks for the default. KIP-464 ties that to v4, but brokers take it in each version, and
+    // KafkaJS sends it in v3.
+    if (topic.replication_factor == 0 || topic.replication_factor < -1)
         return refuse(outcome, ErrorCode::invalid_replication_factor,
                       "the replication factor must be above 0"),
                0;
@@ -72,7 +72,7 @@ std::int32_t partitions_wanted(const Context& context, const Request::CreatableT
                       "this is a single node: the replication factor must be 1"),
                0;
     std::int32_t partitions = topic.num_partitions;
-    if (partitions == -1 && defaults_allowed) partitions = context.settings.num_partitions;
+    if (partitions == -1) partitions = context.settings.num_partitions;
     if (partitions <= 0)
         return refuse(outcome, ErrorCode::invalid_partitions,
                       "the number of partitions must be above 0"),
@@ -87,7 +87,7 @@ std::int32_t partitions_wanted(const Context& context, const Request::CreatableT
 }
 
 log::CommitId create_one(Context& context, const Request::CreatableTopic& topic,
-                         std::int16_t version, bool validate_only, Outcome& outcome) {
+                         bool validate_only, Outcome& outcome) {
     topics::Registry& registry = context.topics.registry;
     if (const char* problem = topics::topic_name_problem(outcome.name))
         return refuse(outcome, ErrorCode::invalid_topic_exception,
@@ -101,7 +101,7 @@ log::CommitId create_one(Context& context, const Request::CreatableTopic& topic,
         return refuse(outcome, ErrorCode::invalid_topic_exception,
                       "Topic '" + outcome.name + "' collides with existing topic: " + other->name),
                0;
-    const std::int32_t partitions = partitions_wanted(context, topic, version, outcome);
+    const std::int32_t partitions = partitions_wanted(context, topic, outcome);
     if (partitions == 0) return 0;
     topics::TopicConfig config = registry.new_config();
     for (const auto& entry : topic.configs) {
@@ -191,7 +191,7 @@ void create_topics(Context& context, Call call) {
         Outcome& outcome = given->outcomes.emplace_back();
         outcome.name = topic.name.view();
         commit = std::max(
-            commit, create_one(context, topic, call.version, request->validate_only, outcome));
+            commit, create_one(context, topic, request->validate_only, outcome));
     }
     given->address = address_of(call);
     if (commit <= context.log.flushed_commit()) return answer_created(context, *given);

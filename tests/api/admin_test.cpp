@@ -50,7 +50,7 @@ Created create(ApiBench& bench, const CreateSpec& spec) {
 
 }  // namespace
 
-TEST_CASE("create topics: v2 to v7, defaults from v4, replicas accepted") {
+TEST_CASE("create topics: v2 to v7, each with defaults, replicas accepted") {
     for (std::int16_t version = 2; version <= 7; ++version) {
         CAPTURE(version);
         ApiBench bench;
@@ -65,8 +65,7 @@ TEST_CASE("create topics: v2 to v7, defaults from v4, replicas accepted") {
         if (version >= 7) CHECK(created.id.bytes == bench.topics.registry.find("t")->id);
         const auto defaults =
             create(bench, {.name = "d", .partitions = -1, .replicas = -1, .version = version});
-        CHECK(defaults.error ==
-              (version >= 4 ? ErrorCode::none : ErrorCode::invalid_replication_factor));
+        CHECK(defaults.error == ErrorCode::none);
     }
 }
 

@@ -6,5 +6,5 @@ import sys
 def run(lane, options):
     python = os.environ.get("LEAT_PYTHON", sys.executable)
     here = os.path.dirname(os.path.abspath(__file__))
-    for name in ("kafka-python", "aiokafka"):
-        lane.converse(name, [python, os.path.join(here, name.replace("-", "_") + "_client.py"), lane.broker.bootstrap])
+    for name, script in (("kafka-python", "kafka_python_client.py"), ("aiokafka", "aiokafka_client.py")):
+        lane.converse(name, [python, os.path.join(here, script), lane.broker.bootstrap])

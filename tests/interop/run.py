@@ -15,8 +15,10 @@ import sys
 import brokers
 import lane as lanes
 import lane_confluent
+import lane_go
 import lane_java
 import lane_java_groups
+import lane_kafkajs
 import lane_kcat
 import lane_leat_on_kafka
 import lane_leat_on_leatd
@@ -25,7 +27,8 @@ import lane_python
 import lane_uplink_to_kafka
 
 LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "confluent": lane_confluent, "java": lane_java,
-         "java_groups": lane_java_groups, "python": lane_python, "leat_on_leatd": lane_leat_on_leatd,
+         "java_groups": lane_java_groups, "python": lane_python, "go": lane_go, "kafkajs": lane_kafkajs,
+         "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
 
 
