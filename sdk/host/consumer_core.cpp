@@ -84,6 +84,11 @@ std::unique_ptr<Consumer::Impl::Assigned> Consumer::Impl::make_assigned(
     return assigned;
 }
 
+std::int64_t Consumer::Impl::reset_time() {
+    const WallTime from = loop_.clock.wall() - reset_duration_;
+    return std::max<std::int64_t>(from.time_since_epoch().count(), 0);
+}
+
 Consumer::Impl::Assigned* Consumer::Impl::find(const TopicPartition& partition) {
     const auto found = assigned_.find({partition.topic, partition.partition});
     return found == assigned_.end() ? nullptr : found->second.get();
@@ -184,6 +189,12 @@ void Consumer::Impl::on_router_event(const cluster::RouterEvent& event) {
             if (event.fetch.partition) told.partition = event.fetch.partition->partition;
             switch (event.fetch.kind) {
                 case client::FetcherEvent::Kind::offset_out_of_range:
+                    if (reset_ == ConsumerConfig::Reset::by_duration && event.fetch.partition) {
+                        const auto from = by_slot_.find(event.fetch.partition->slot);
+                        if (from == by_slot_.end()) return;
+                        router_.seek_to_time(now(), from->second->fetch, reset_time());
+                        return wake();
+                    }
                     told.kind = ConsumerEvent::Kind::offset_out_of_range;
                     break;
                 case client::FetcherEvent::Kind::corrupt:

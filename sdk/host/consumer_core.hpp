@@ -59,6 +59,7 @@ private:
     void ask_for_offsets();
     std::unique_ptr<Assigned> make_assigned(const TopicPartition& partition);
     void drop(const TopicPartition& partition);
+    std::int64_t reset_time();  // by_duration: milliseconds since 1970
     Assigned* find(const TopicPartition& partition);
     void on_router_event(const cluster::RouterEvent& event) override;
 
@@ -81,6 +82,7 @@ private:
     Instant auto_commit_at_{};
     Offsets committed_;  // by this object, so that what stands still is not committed again
     ConsumerConfig::Reset reset_ = ConsumerConfig::Reset::end;
+    milliseconds reset_duration_{};
 };
 
 }  // namespace leat

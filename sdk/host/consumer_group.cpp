@@ -15,6 +15,7 @@ void Consumer::Impl::use_group(const ConsumerConfig& settings) {
     auto_commit_ = settings.auto_commit;
     auto_commit_interval_ = settings.auto_commit_interval;
     reset_ = settings.reset;
+    reset_duration_ = settings.reset_duration;
     if (settings.group_id.empty()) return;
     cluster::GroupConfig config;
     config.group_id = settings.group_id;
@@ -199,6 +200,8 @@ void Consumer::Impl::start_reading(const Offsets& offsets) {
             told.partition = partition.partition;
             told.text = partition.topic + ": no offset is committed";
             events_.push_back(std::move(told));
+        } else if (reset_ == ConsumerConfig::Reset::by_duration) {
+            fetch.lookup = reset_time();
         } else {
             fetch.lookup = reset_ == ConsumerConfig::Reset::beginning ? client::timestamp_earliest
                                                                       : client::timestamp_latest;

@@ -248,3 +248,35 @@ TEST_CASE("group: leatd is killed twice under load, members stay, and every reco
           std::multiset<std::string>{"100000", "100001", "100002", "100003"});
     REQUIRE(next->consumer.close(patience));
 }
+
+TEST_CASE("group: without a committed offset, or with one that is gone, the reset goes by duration") {
+    LeatdProcess leatd(LEATD_PROGRAM);
+    Loop loop;
+    make_topic(loop, leatd);
+    auto producer = Producer::open(loop, {.bootstrap = leatd.bootstrap()});
+    REQUIRE(producer);
+    const std::int64_t now_ms = std::chrono::duration_cast<milliseconds>(
+                                    std::chrono::system_clock::now().time_since_epoch())
+                                    .count();
+    constexpr std::int64_t hour_ms = 3'600'000;
+    for (std::int32_t partition : {0, 1}) {
+        const WallTime old = wall_ms(now_ms - 2 * hour_ms), late = wall_ms(now_ms - hour_ms / 30);
+        REQUIRE(producer->send(
+            {.topic = "t", .value = "old", .timestamp = old, .partition = partition}));
+        REQUIRE(producer->send(
+            {.topic = "t", .value = "new", .timestamp = late, .partition = partition}));
+    }
+    REQUIRE(producer->flush(patience));
+    ConsumerConfig config = member_config(leatd);
+    config.reset = ConsumerConfig::Reset::by_duration;
+    config.reset_duration = std::chrono::hours(1);
+    auto outside = Consumer::open(loop, config);
+    REQUIRE(outside);
+    REQUIRE(outside->commit({{{"t", 1}, {.offset = 1000, .metadata = ""}}}, patience));
+    auto a = Member::open(loop, config);
+    REQUIRE(poll_until({a.get()}, [&] { return a->values.size() >= 2; }));
+    REQUIRE(!poll_until({a.get()}, [] { return false; }, milliseconds(200)));
+    CHECK(a->values == std::vector<std::string>{"new", "new"});
+    CHECK(a->consumer.position({"t", 1}).value_or(-1) == 2);
+    CHECK(a->consumer.position({"t", 0}).value_or(-1) == 2);
+}

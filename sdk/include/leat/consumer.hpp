@@ -42,7 +42,9 @@ struct ConsumerConfig {
     milliseconds fetch_wait{500};  ///< how long the broker waits for fetch_bytes_min
     /// Where to go on when the position does not exist (any more). none: the partition stands still
     /// and an event tells.
-    enum class Reset : std::uint8_t { beginning, end, none } reset = Reset::end;
+    /// by_duration: the first record of the last reset_duration (KIP-1106).
+    enum class Reset : std::uint8_t { beginning, end, none, by_duration } reset = Reset::end;
+    milliseconds reset_duration{86'400'000};
     bool read_committed = false;  ///< stop at the last stable offset
     milliseconds request_timeout{30'000};
     milliseconds retry_backoff{100}, retry_backoff_max{1000};
