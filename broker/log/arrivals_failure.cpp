@@ -1,0 +1,72 @@
+// The write path when the device fails: once more elsewhere, then giving up, then asking again.
+#include <algorithm>
+
+#include "broker/log/arrivals.hpp"
+
+namespace leat::log {
+
+void Arrivals::group_failed(Instant now) {
+    // A second sync may return OK while the device holds the old bytes, so this segment is never
+    // written again: what follows goes elsewhere, and the new header says where the valid bytes of
+    // this one end.
+    if (opening_) {
+        if (header_.segment != no_segment &&
+            core_.segments[header_.segment].generation == header_.generation)
+            core_.segments.opening_failed(header_.segment, !retried_);
+    } else {
+        close_segment(false);
+    }
+    if (retried_) {
+        give_up(now);
+        return;
+    }
+    retried_ = true;
+    // A batch never leaves its segment: one whose first part stays behind is put together again.
+    if (!flight_->empty() && !part_.empty() &&
+        decode_frame_header(flight_->frame(flight_->entries().front()).data()).type ==
+            FrameType::more)
+        flight_->restore_first(part_);
+    std::swap(open_,
+              flight_);  // the failed group is to be written; what came meanwhile waits in *flight_
+    if (segment_ == no_segment && !may_open()) {
+        std::swap(open_, flight_);
+        give_up(now);
+        return;
+    }
+    // write_group swaps back: the failed group flies again, the collecting one stays open.
+    write_group(now);
+}
+
+/// Asks the device with a commit that promises nothing: it opens the next segment, so what the
+/// failed writes may have left of that place is void by its older generation.
+void Arrivals::probe(Instant now) {
+    probe_at_ = now + probe_wait_;
+    if (segment_ != no_segment) close_segment(false);
+    if (place_ != 0) core_.segments.prefer_promised(announced_);
+    const std::uint32_t next = core_.segments.next_promised();
+    if (!may_open() ||
+        (place_ != 0 && std::find(announced_.begin(), announced_.end(), next) == announced_.end()))
+        return;  // no successor that a restart would find: zeros are being written there, or only
+                 // a restart helps
+    probing_ = true;
+    flight_is_seal_ = false;
+    write_group(now);
+}
+
+void Arrivals::give_up(Instant now) {
+    core_.read_only = true;
+    retried_ = false;
+    part_.clear();
+    probe_at_ = now + probe_wait_;
+    const CommitId last = core_.next_id - 1;
+    if (last > core_.flushed_id) rolled_back_ = Log::RolledBack{core_.flushed_id, last};
+    roll_back(core_);
+    if (on_rolled_back) on_rolled_back();
+    first_.clear(0);
+    second_.clear(0);
+    open_growth_ = 0;
+    writing_ = Writing::nothing;
+    if (seal_ != Seal::no) seal_ = Seal::done;
+}
+
+}  // namespace leat::log

@@ -1,0 +1,127 @@
+// Recovery's first step: the superblock, or a new log on an empty device.
+#include <algorithm>
+#include <bit>
+
+#include "broker/log/recovery_run.hpp"
+
+namespace leat::log {
+
+namespace {
+
+constexpr std::uint32_t segments_min =
+    15;  ///< 1 MiB in all, superblock included, at the smallest segment size
+
+bool all_zero(ByteView bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+}
+
+std::uint32_t choose_segment_bytes(std::uint64_t budget) {
+    // A batch is at most half a segment, and clients send batches of 1 MB as they come (librdkafka
+    // fails them when they are refused, it does not split): from 128 MiB on, that goes before
+    // having 256 segments.
+    constexpr std::uint64_t common_batch = 2 * MiB, segments_enough = 48;
+    std::uint64_t bytes = 4 * MiB;
+    while (bytes > 64 * KiB && budget / bytes < 256 &&
+           (bytes > common_batch || budget / bytes < segments_enough))
+        bytes /= 2;
+    while (budget / bytes > 16'384) bytes *= 2;
+    return static_cast<std::uint32_t>(bytes);
+}
+
+}  // namespace
+
+Status Recovery::create() {
+    const LogConfig& config = core_.config;
+    Superblock super;
+    super.slot_bytes = std::max<std::uint32_t>(16 * KiB, core_.geometry.erase_size);
+    super.pool_start = 2ull * super.slot_bytes;
+    super.page_bytes = config.page_bytes;
+    const std::uint64_t usable =
+        core_.geometry.size > super.pool_start ? core_.geometry.size - super.pool_start : 0;
+    const std::uint64_t budget =
+        config.budget_bytes == 0 ? usable : std::min(usable, config.budget_bytes);
+    super.segment_bytes =
+        config.segment_bytes != 0 ? config.segment_bytes : choose_segment_bytes(budget);
+    if (!std::has_single_bit(super.segment_bytes) || super.segment_bytes < 64 * KiB ||
+        (super.page_bytes != 4096 && super.page_bytes != 16384)) {
+        error_text_ =
+            "segment size must be a power of two of at least 64 KiB, and the page 4096 or 16384 "
+            "bytes";
+        return fail(Error::invalid);
+    }
+    super.segments = static_cast<std::uint32_t>(budget / super.segment_bytes);
+    if (super.segments < segments_min) {
+        error_text_ = "the budget of " + std::to_string(budget) +
+                      " bytes is below 16 segments of " + std::to_string(super.segment_bytes) +
+                      " bytes: give the log at least " +
+                      std::to_string(16ull * super.segment_bytes + super.pool_start) + " bytes";
+        return fail(Error::too_large);
+    }
+    if (!core_.entropy.fill(super.log_id)) {
+        error_text_ = "no random bytes: a new log cannot get its id";
+        return fail(Error::storage);
+    }
+    super.log_id[6] =
+        static_cast<std::uint8_t>((super.log_id[6] & 0x0F) | 0x40);  // a random UUID (RFC 4122)
+    super.log_id[8] = static_cast<std::uint8_t>((super.log_id[8] & 0x3F) | 0x80);
+    super.device_identity = config.device_identity.substr(0, identity_bytes_max);
+    core_.super = super;
+    out_.fresh = true;
+    return ok();
+}
+
+Status Recovery::read_superblock() {
+    std::optional<Superblock> slots[2];
+    bool zero[2] = {true, true};
+    bool foreign_version = false;
+    std::uint32_t slot_bytes = std::max<std::uint32_t>(16 * KiB, core_.geometry.erase_size);
+    for (int slot = 0; slot < 2; ++slot) {
+        const auto bytes = io_.read(std::uint64_t(slot) * slot_bytes, superblock_bytes);
+        if (!bytes) {
+            error_text_ = "the log's superblock cannot be read: check the storage device";
+            return fail(Error::storage);
+        }
+        zero[slot] = all_zero(*bytes);
+        Result<Superblock> super = decode_superblock(*bytes);
+        if (super)
+            slots[slot] = *super;
+        else
+            foreign_version = foreign_version || super.error() == Error::unsupported;
+    }
+    if (foreign_version) {
+        error_text_ = "the log has another format version than this program (" +
+                      std::to_string(format_version) +
+                      "): use the program that wrote it, or an empty data folder";
+        return fail(Error::unsupported);
+    }
+    if (!slots[0] && !slots[1]) {
+        if (zero[0] || zero[1]) return create();
+        error_text_ =
+            "neither superblock holds, yet the device is not empty: this is no leat log, or it is "
+            "damaged; "
+            "nothing was changed";
+        return fail(Error::corrupt);
+    }
+    const int newest = !slots[0]                                 ? 1
+                       : !slots[1]                               ? 0
+                       : slots[0]->sequence > slots[1]->sequence ? 0
+                                                                 : 1;
+    core_.super = *slots[newest];
+    if (slots[1 - newest]) other_super_ = slots[1 - newest];
+    const std::uint64_t needed =
+        core_.super.pool_start + std::uint64_t{core_.super.segments} * core_.super.segment_bytes;
+    if (needed > core_.geometry.size || core_.super.segments == 0) {
+        error_text_ = "the log was made for " + std::to_string(needed) + " bytes, the device has " +
+                      std::to_string(core_.geometry.size);
+        return fail(Error::corrupt);
+    }
+    // A larger budget grows the pool: segments beyond the old end are free and empty.
+    const std::uint64_t budget =
+        core_.config.budget_bytes == 0 ? core_.geometry.size : core_.config.budget_bytes;
+    const std::uint64_t usable = std::min(core_.geometry.size - core_.super.pool_start, budget);
+    core_.super.segments = std::max(core_.super.segments,
+                                    static_cast<std::uint32_t>(usable / core_.super.segment_bytes));
+    return ok();
+}
+
+}  // namespace leat::log
