@@ -35,6 +35,7 @@
 #include "sdk/wire/api/42_delete_groups.hpp"
 #include "sdk/wire/api/44_incremental_alter_configs.hpp"
 #include "sdk/wire/api/46_list_partition_reassignments.hpp"
+#include "sdk/wire/api/47_offset_delete.hpp"
 #include "sdk/wire/api/48_describe_client_quotas.hpp"
 #include "sdk/wire/api/49_alter_client_quotas.hpp"
 #include "sdk/wire/api/50_describe_user_scram_credentials.hpp"
@@ -132,6 +133,7 @@ inline constexpr std::array<Kind, 2> kind_pairs[] = {
     LEAT_BOTH(DeleteGroups),
     LEAT_BOTH(IncrementalAlterConfigs),
     LEAT_BOTH(ListPartitionReassignments),
+    LEAT_BOTH(OffsetDelete),
     LEAT_BOTH(DescribeClientQuotas),
     LEAT_BOTH(AlterClientQuotas),
     LEAT_BOTH(DescribeUserScramCredentials),
