@@ -46,6 +46,8 @@ private:
         bool settled = false;           ///< node is the one to read
         std::optional<Link> successor;  ///< of node, if the walk came by it
         std::uint32_t hops = 0;
+        std::uint32_t back = no_segment;  ///< walk_back has asked the segments from here on
+        bool node_lost = false;           ///< not even a scan shows what node holds
 
         std::uint64_t generation = 0;
         StreamInSegment here;
@@ -71,6 +73,10 @@ private:
     void step(Job& job);
     Next plan(Job& job);
     Next walk_links(Job& job);
+    Next walk_back(Job& job);
+    bool behind(const Job& job, const Stream& stream, const Link& link) const;
+    bool floor_wanted(const Job& job, const Stream& stream) const;
+    std::uint32_t older(std::uint32_t segment) const;
     Next enter(Job& job);
     Next at_frame(Job& job);
     Next at_body(Job& job);
