@@ -31,7 +31,6 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .count("written_checkpoint_bytes_total", counters.written_checkpoint)
         .count("written_other_bytes_total", counters.written_other)
         .count("written_zeros_bytes_total", counters.written_zeros)
-        .count("written_zeros_bytes_total", counters.written_zeros)
         .count("read_bytes_total", counters.read)
         .count("read_at_open_bytes", counters.read_at_open)
         .count("commits_total", counters.commits)
