@@ -58,9 +58,15 @@ def make_topics(topics):
 
 class Member:
     def __init__(self, group, topic, instance):
-        self.client = KafkaConsumer(topic, group_id=group, group_instance_id=instance, enable_auto_commit=False,
+        self.client = KafkaConsumer(group_id=group, group_instance_id=instance, enable_auto_commit=False,
                                     auto_offset_reset="earliest", session_timeout_ms=10000, heartbeat_interval_ms=300,
                                     fetch_max_wait_ms=100, **COMMON)
+        self.client.subscribe([topic])
+        # With no rebalance delay it may join before it knows the topic, assigns itself nothing, joins again at once
+        # and then (3.0.12) never takes up what the second SyncGroup brought it.
+        end = time.monotonic() + 10
+        while not self.client.partitions_for_topic(topic) and time.monotonic() < end:
+            time.sleep(0.01)
         self.topic = topic
 
     def poll(self, seconds):
