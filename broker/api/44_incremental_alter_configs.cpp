@@ -2,18 +2,14 @@
 // changes or none.
 #include "sdk/wire/api/44_incremental_alter_configs.hpp"
 
-#include <map>
-#include <memory>
 #include <set>
 
-#include "broker/api/answer.hpp"
 #include "broker/api/config_changes.hpp"
 #include "broker/api/handlers.hpp"
 
 namespace leat::api {
 namespace {
 
-using wire::ErrorCode;
 using Request = wire::IncrementalAlterConfigsRequest;
 using Response = wire::IncrementalAlterConfigsResponse;
 
@@ -54,46 +50,13 @@ const char* malformed(const Request::AlterConfigsResource& resource) {
 void incremental_alter_configs(Context& context, Call call) {
     const auto request = wire::decode_front<Request>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    ConfigChanges changes(context, request->validate_only);
-    std::map<std::pair<std::int8_t, std::string_view>, int> times;
-    for (const auto& resource : request->resources)
-        ++times[{resource.resource_type, resource.resource_name.view()}];
-    for (const auto& resource : request->resources) {
-        const std::string_view name = resource.resource_name.view();
-        int& count = times[{resource.resource_type, name}];
-        if (count == 0) continue;
-        if (std::exchange(count, 0) > 1) {
-            changes.refuse(resource.resource_type, name, ErrorCode::invalid_request,
-                           "Each resource must appear at most once.");
-            continue;
-        }
-        if (const char* problem = malformed(resource)) {
-            changes.refuse(resource.resource_type, name, ErrorCode::invalid_request, problem);
-            continue;
-        }
-        changes.change(resource.resource_type, name, resource.configs.size(),
-                       [&](topics::TopicConfig& config) -> std::string {
-                           for (const auto& change : resource.configs)
-                               if (std::string problem = apply(config, change); !problem.empty())
-                                   return problem;
-                           return {};
-                       });
-    }
-    // Shared, because a std::function is copyable: in the end the function is the only owner.
-    auto address = std::make_shared<Address>(address_of(call));
-    changes.finish([&context, address](const std::vector<ConfigOutcome>& outcomes) {
-        std::vector<Response::AlterConfigsResourceResponse> results;
-        for (const ConfigOutcome& outcome : outcomes) {
-            auto& one = results.emplace_back();
-            one.error_code = outcome.error;
-            if (!outcome.message.empty()) one.error_message = outcome.message;
-            one.resource_type = outcome.type;
-            one.resource_name = outcome.name;
-        }
-        Response response;
-        response.responses = results;
-        answer(context, *address, response);
-    });
+    alter_resources<Request, Response>(
+        context, call, *request, malformed,
+        [](const auto& resource, topics::TopicConfig& config) -> std::string {
+            for (const auto& change : resource.configs)
+                if (std::string problem = apply(config, change); !problem.empty()) return problem;
+            return {};
+        });
 }
 
 }  // namespace leat::api

@@ -13,11 +13,7 @@ using Response = wire::OffsetDeleteResponse;
 
 struct Outcome {
     ErrorCode error = ErrorCode::none;
-    struct Topic {
-        std::string name;
-        std::vector<std::pair<std::int32_t, ErrorCode>> partitions;
-    };
-    std::vector<Topic> topics;
+    PartitionErrors errors;
 };
 
 groups::Groups::Written run(Context& context, ByteView body, std::int16_t version,
@@ -25,47 +21,32 @@ groups::Groups::Written run(Context& context, ByteView body, std::int16_t versio
     const auto request = wire::decode_front<Request>(body, version);
     LEAT_CHECK(bool(request));  // decoded once before, and unchanged since
     std::vector<groups::Groups::PartitionName> names;
-    outcome.topics.clear();
+    outcome.errors.clear();
     for (const auto& topic : request->topics) {
-        auto& told = outcome.topics.emplace_back(Outcome::Topic{std::string(topic.name.view()), {}});
+        outcome.errors.topic(topic.name.view());
         for (const auto& one : topic.partitions) {
-            told.partitions.emplace_back(one.partition_index, ErrorCode::none);
+            outcome.errors.partition(one.partition_index);
             names.push_back({topic.name.view(), one.partition_index});
         }
     }
     auto written = context.groups.delete_offsets(context.now, request->group_id.view(), names);
     outcome.error = written.error;
-    if (written.error != ErrorCode::none) {
-        outcome.topics.clear();
-        return written;
-    }
-    std::size_t at = 0;
-    for (Outcome::Topic& topic : outcome.topics)
-        for (auto& [partition, error] : topic.partitions)
-            if (at < written.each.size()) error = written.each[at++];
+    if (written.error != ErrorCode::none)
+        outcome.errors.clear();
+    else
+        outcome.errors.settle(written.each);
     return written;
 }
 
 void send(Context& context, Address& address, const Outcome& outcome, bool durable) {
-    std::vector<Response::OffsetDeleteResponseTopic> topics;
-    std::vector<std::vector<Response::OffsetDeleteResponsePartition>> partitions(
-        outcome.topics.size());
-    for (std::size_t i = 0; i < outcome.topics.size(); ++i) {
-        for (const auto& [partition, error] : outcome.topics[i].partitions) {
-            auto& one = partitions[i].emplace_back();
-            one.partition_index = partition;
-            one.error_code = error == ErrorCode::none && !durable
-                                 ? ErrorCode::coordinator_not_available
-                                 : error;
-        }
-        auto& topic = topics.emplace_back();
-        topic.name = outcome.topics[i].name;
-        topic.partitions = partitions[i];
-    }
-    Response response;
-    response.error_code = outcome.error;
-    response.topics = topics;
-    answer(context, address, response);
+    outcome.errors
+        .with_topics<Response::OffsetDeleteResponseTopic, Response::OffsetDeleteResponsePartition>(
+            durable, [&](const auto& topics) {
+                Response response;
+                response.error_code = outcome.error;
+                response.topics = topics;
+                answer(context, address, response);
+            });
 }
 
 }  // namespace

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "broker/api/context.hpp"
+#include "broker/api/answer.hpp"
 #include "broker/topics/topic_config.hpp"
 #include "sdk/wire/error_code.hpp"
 
@@ -44,5 +46,45 @@ private:
     std::vector<ConfigOutcome> outcomes_;
     log::CommitId last_ = 0;
 };
+
+/// A whole request: each resource once, and the answer when the changes are durable.
+///
+/// malformed: (resource) -> why it is refused whatever its settings are, or null;
+/// edit: (resource, TopicConfig&) -> why not, or nothing.
+template <class Request, class Response, class Malformed, class Edit>
+void alter_resources(Context& context, Call& call, const Request& request, Malformed malformed,
+                     Edit edit) {
+    ConfigChanges changes(context, request.validate_only);
+    std::map<std::pair<std::int8_t, std::string_view>, int> times;
+    for (const auto& resource : request.resources)
+        ++times[{resource.resource_type, resource.resource_name.view()}];
+    for (const auto& resource : request.resources) {
+        const std::string_view name = resource.resource_name.view();
+        const int count = std::exchange(times[{resource.resource_type, name}], 0);
+        if (count == 0) continue;
+        const char* problem =
+            count > 1 ? "Each resource must appear at most once." : malformed(resource);
+        if (problem != nullptr)
+            changes.refuse(resource.resource_type, name, wire::ErrorCode::invalid_request, problem);
+        else
+            changes.change(resource.resource_type, name, resource.configs.size(),
+                           [&](topics::TopicConfig& config) { return edit(resource, config); });
+    }
+    // Shared, because a std::function is copyable: in the end the function is the only owner.
+    auto address = std::make_shared<Address>(address_of(call));
+    changes.finish([&context, address](const std::vector<ConfigOutcome>& outcomes) {
+        std::vector<typename Response::AlterConfigsResourceResponse> results;
+        for (const ConfigOutcome& outcome : outcomes) {
+            auto& one = results.emplace_back();
+            one.error_code = outcome.error;
+            if (!outcome.message.empty()) one.error_message = outcome.message;
+            one.resource_type = outcome.type;
+            one.resource_name = outcome.name;
+        }
+        Response response;
+        response.responses = results;
+        answer(context, *address, response);
+    });
+}
 
 }  // namespace leat::api

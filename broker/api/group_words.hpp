@@ -3,7 +3,10 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "broker/api/answer.hpp"
 #include "broker/api/commits.hpp"
@@ -17,6 +20,59 @@ inline std::optional<std::string_view> optional_view(const wire::StringView& tex
 }
 inline std::string_view view_or_empty(const wire::StringView& text) {
     return text.is_null() ? std::string_view() : text.view();
+}
+
+/// One error per partition, in the order of the request: what OffsetCommit and OffsetDelete answer.
+class PartitionErrors {
+public:
+    void topic(std::string_view name) { topics_.push_back({std::string(name), {}}); }
+    void partition(std::int32_t index) {  ///< of the topic named last
+        topics_.back().partitions.emplace_back(index, wire::ErrorCode::none);
+    }
+    void clear() { topics_.clear(); }
+    /// each: one per partition, or fewer; what it does not tell went well.
+    void settle(const std::vector<wire::ErrorCode>& each);
+    void settle(wire::ErrorCode error);  ///< the same for all
+
+    /// Hands `send` the topics of a Response. What was to be written and is not durable is answered
+    /// COORDINATOR_NOT_AVAILABLE: the client asks again.
+    template <class Topic, class Partition, class Send>
+    void with_topics(bool durable, Send send) const {
+        std::vector<Topic> topics;
+        std::vector<std::vector<Partition>> partitions(topics_.size());
+        for (std::size_t i = 0; i < topics_.size(); ++i) {
+            for (const auto& [index, error] : topics_[i].partitions) {
+                auto& one = partitions[i].emplace_back();
+                one.partition_index = index;
+                one.error_code = error == wire::ErrorCode::none && !durable
+                                     ? wire::ErrorCode::coordinator_not_available
+                                     : error;
+            }
+            auto& topic = topics.emplace_back();
+            topic.name = topics_[i].name;
+            topic.partitions = partitions[i];
+        }
+        send(topics);
+    }
+
+private:
+    struct Topic {
+        std::string name;
+        std::vector<std::pair<std::int32_t, wire::ErrorCode>> partitions;
+    };
+    std::vector<Topic> topics_;
+};
+
+inline void PartitionErrors::settle(const std::vector<wire::ErrorCode>& each) {
+    std::size_t at = 0;
+    for (Topic& topic : topics_)
+        for (auto& [index, error] : topic.partitions)
+            if (at < each.size()) error = each[at++];
+}
+
+inline void PartitionErrors::settle(wire::ErrorCode all) {
+    for (Topic& topic : topics_)
+        for (auto& [index, error] : topic.partitions) error = all;
 }
 
 /// A request that writes facts of groups: it runs, and its answer waits for the commit. When the
@@ -40,12 +96,12 @@ void write_groups(Context& context, std::shared_ptr<Address> address,
             });
     }
     if (written.commit <= context.log.flushed_commit()) return send(context, *address, true);
-    context.commits.when(written.commit, [&context, address, send](Instant now, WallTime wall,
-                                                                   Commits::End end) {
-        context.now = now;
-        context.wall = wall;
-        send(context, *address, end == Commits::End::durable);
-    });
+    context.commits.when(written.commit,
+                         [&context, address, send](Instant now, WallTime wall, Commits::End end) {
+                             context.now = now;
+                             context.wall = wall;
+                             send(context, *address, end == Commits::End::durable);
+                         });
 }
 
 /// Keeps the frame, so that the body's views outlive the call.

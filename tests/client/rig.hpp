@@ -190,4 +190,18 @@ struct Rig : client::Deliveries {
     Error why_closed{};
 };
 
+inline std::vector<std::string> numbered(int count) {
+    std::vector<std::string> all;
+    for (int i = 0; i < count; ++i) all.push_back("r" + std::to_string(i));
+    return all;
+}
+
+/// One batch per record: the next one is appended only when the one before was taken.
+inline void append_each(Rig& rig, int from, int to) {
+    for (int i = from; i < to; ++i) {
+        REQUIRE(rig.append("r" + std::to_string(i)));
+        rig.settle();
+    }
+}
+
 }  // namespace leat::testing

@@ -8,24 +8,6 @@ using namespace leat::client;
 using namespace leat::testing;
 using wire::ErrorCode;
 
-namespace {
-
-std::vector<std::string> numbered(int count) {
-    std::vector<std::string> all;
-    for (int i = 0; i < count; ++i) all.push_back("r" + std::to_string(i));
-    return all;
-}
-
-/// One batch per record: the next one is appended only when the one before was taken.
-void append_each(Rig& rig, int from, int to) {
-    for (int i = from; i < to; ++i) {
-        REQUIRE(rig.append("r" + std::to_string(i)));
-        rig.settle();
-    }
-}
-
-}  // namespace
-
 TEST_CASE("sender: asks for a producer id once, then delivers in order with rising sequences") {
     ModelBroker broker;
     Rig rig(broker, {});

@@ -34,17 +34,6 @@ Filled fill() {
     return filled;
 }
 
-std::vector<Offset> read_bases(Rig& rig, StreamId stream, Offset from) {
-    const auto all = rig.read_all(stream, from);
-    std::vector<Offset> bases;
-    for (ByteView bytes = all.bytes; !bytes.empty();) {
-        const ByteView batch = next_batch(bytes);
-        REQUIRE(!batch.empty());
-        bases.push_back(read_batch_fields(batch)->base_offset);
-    }
-    return bases;
-}
-
 /// A page that a power cut tore.
 void spoil(SimImage& image, std::uint64_t at) {
     const std::vector<std::uint8_t> garbage(4096, 0xA5);
@@ -66,7 +55,7 @@ TEST_CASE("footers: a lost one costs no record of any other segment") {
             for (StreamId stream : {1u, 2u}) REQUIRE(rig.log->declare_stream(stream, {}));
             INFO("segment ", segment, ", ", run, " in a row");
             for (const auto& [stream, bases] : filled.bases)
-                REQUIRE(read_bases(rig, stream, 0) == bases);
+                REQUIRE(base_offsets(rig.read_all(stream, 0).bytes) == bases);
         }
     }
 }
@@ -88,8 +77,7 @@ TEST_CASE("footers: a segment that cannot be read at all costs its own records o
         std::vector<Offset> seen;
         for (Offset from = 0; from < rig.log->stream(1)->log_end;) {
             const auto all = rig.read_all(1, from);
-            for (ByteView bytes = all.bytes; !bytes.empty();)
-                seen.push_back(read_batch_fields(next_batch(bytes))->base_offset);
+            for (const Offset base : base_offsets(all.bytes)) seen.push_back(base);
             if (all.error) {
                 CHECK(*all.error == Error::corrupt);
                 told = true;

@@ -164,4 +164,14 @@ inline ByteView next_batch(ByteView& bytes) {
     return batch;
 }
 
+inline std::vector<Offset> base_offsets(ByteView bytes) {
+    std::vector<Offset> offsets;
+    while (!bytes.empty()) {
+        const ByteView batch = next_batch(bytes);
+        if (batch.empty()) break;
+        offsets.push_back(read_batch_fields(batch)->base_offset);
+    }
+    return offsets;
+}
+
 }  // namespace leat::log::test

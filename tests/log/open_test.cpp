@@ -1,0 +1,106 @@
+// What a start refuses, and what it counts.
+#include <doctest/doctest.h>
+
+#include "broker/log/superblock.hpp"
+#include "tests/log/rig.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+TEST_CASE("open: refusals say why, and change nothing") {
+    SUBCASE("not a log") {
+        SimStorage device({.seed = 1, .size = small_device});
+        const std::vector<std::uint8_t> noise(512, 0x5A);
+        device.image().write(0, noise);
+        device.image().write(16 * KiB, noise);
+        const std::uint64_t before = device.image().hash();
+        Rig rig(device);
+        CHECK(rig.open().error() == Error::corrupt);
+        CHECK(rig.log->open_error_text().find("superblock") != std::string::npos);
+        CHECK(device.image().hash() == before);
+    }
+    SUBCASE("another format version") {
+        SimStorage device({.seed = 1, .size = small_device});
+        {
+            Rig rig(device);
+            REQUIRE(rig.open());
+            rig.close();
+        }
+        for (std::uint64_t slot : {0ull, 16ull * KiB}) {
+            std::uint8_t sector[512];
+            device.image().read(slot, sector);
+            store_little<std::uint32_t>(sector + 8, 1);
+            store_little<std::uint32_t>(sector + 508, crc32c(0, ByteView(sector).first(508)));
+            device.image().write(slot, sector);
+        }
+        Rig rig(device);
+        CHECK(rig.open().error() == Error::unsupported);
+        CHECK(rig.log->open_error_text().find("format version") != std::string::npos);
+    }
+    SUBCASE("too small") {
+        SimStorage device({.seed = 1, .size = 512 * KiB});
+        Rig rig(device);
+        CHECK(rig.open().error() == Error::too_large);
+        CHECK(rig.log->open_error_text().find("16 segments") != std::string::npos);
+    }
+    SUBCASE("1 MiB in all is enough") {
+        SimStorage device({.seed = 1, .size = 1 * MiB});
+        Rig rig(device);
+        CHECK(rig.open());
+        CHECK(rig.log->status().segments == 15);
+    }
+    SUBCASE("a creation that was cut is done again") {
+        for (std::uint64_t cut : {0, 1}) {
+            SimStorage device({.seed = cut + 3, .size = small_device, .power_cut_at_write = cut});
+            {
+                Rig rig(device);
+                CHECK_FALSE(rig.open());
+            }
+            device.power_cycle();
+            Rig rig(device);
+            CHECK(rig.open());
+            CHECK(rig.log->declare_stream(1, {}));
+            CHECK(rig.append_durably(1, {}));
+        }
+    }
+    SUBCASE("a copied card is told") {
+        SimStorage device({.seed = 1, .size = small_device});
+        LogConfig here = small_config();
+        here.device_identity = "gateway-a";
+        std::string id;
+        {
+            Rig rig(device, here);
+            REQUIRE(rig.open());
+            CHECK_FALSE(rig.log->status().foreign_device);
+            id = rig.log->status().log_id;
+            rig.close();
+        }
+        here.device_identity = "gateway-b";
+        Rig rig(device, here);
+        REQUIRE(rig.open());
+        CHECK(rig.log->status().foreign_device);
+        CHECK(rig.log->status().log_id == id);
+        CHECK(id.size() == 36);
+    }
+}
+
+TEST_CASE("epoch: rises at a start after an unclean stop only, and is written into batches") {
+    SimStorage device({.seed = 1, .size = small_device});
+    std::int32_t epoch = 0;
+    for (int start = 0; start < 6; ++start) {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        CHECK(rig.log->status().leader_epoch == epoch);
+        CHECK(rig.log->status().start_count == static_cast<std::uint64_t>(start + 1));
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.append_durably(1, {}));
+        const auto all = rig.read_all(1, start);
+        REQUIRE(all.bytes.size() > 16);
+        CHECK(load_big<std::int32_t>(all.bytes.data() + 12) == epoch);
+        if (start % 2 == 0)
+            rig.close();
+        else
+            ++epoch;
+    }
+}
