@@ -1,5 +1,7 @@
 #include "sdk/wire/print.hpp"
 
+#include <cstdio>
+
 namespace leat::wire {
 namespace {
 
@@ -20,6 +22,12 @@ void PrintText::number(std::int64_t value) {
     while ((rest /= 10) != 0);
     if (value < 0) put('-');
     while (count > 0) put(reversed[--count]);
+}
+
+void PrintText::number(double value) {
+    char shown[24];
+    std::snprintf(shown, sizeof shown, "%g", value);
+    text(shown);
 }
 
 void PrintText::quoted(const StringView& text) {

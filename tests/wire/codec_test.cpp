@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "sdk/wire/api/03_metadata.hpp"
 #include "sdk/wire/api/18_api_versions.hpp"
 #include "sdk/wire/api/22_init_producer_id.hpp"
+#include "sdk/wire/api/49_alter_client_quotas.hpp"
 #include "sdk/wire/api/consumer_protocol.hpp"
 #include "sdk/wire/runtime.hpp"
 
@@ -273,6 +275,21 @@ TEST_CASE("print: a message shows its fields of that version, and never its byte
     InitProducerIdResponse response;
     response.error_code = ErrorCode::not_coordinator;
     CHECK(printed(response, 4).find("error_code: NOT_COORDINATOR") != std::string::npos);
+}
+
+TEST_CASE("print: a number that no integer holds shows as what it is") {
+    using Entry = AlterClientQuotasRequest::EntryData;  // the one API with a float
+    const auto shown = [](double value) {
+        const Entry::OpData op{"rate", value, false};
+        Entry entry;
+        entry.ops = std::span(&op, 1);
+        AlterClientQuotasRequest request;
+        request.entries = std::span(&entry, 1);
+        return printed(request, 1);
+    };
+    CHECK(shown(0.5).find("value: 0.5") != std::string::npos);
+    CHECK(shown(-1e300).find("value: -1e+300") != std::string::npos);
+    CHECK(shown(std::numeric_limits<double>::quiet_NaN()).find("nan") != std::string::npos);
 }
 
 TEST_CASE(
