@@ -17,7 +17,7 @@ public:
     bool full() const { return used_ == out_.size(); }
     void text(std::string_view text);
     void number(std::int64_t value);
-    void number(double value);  ///< six digits; any of a peer's values: nan, inf, 1e+300
+    void number(double value);            ///< six digits; any of a peer's values: nan, inf, 1e+300
     void quoted(const StringView& text);  ///< what is not printable ASCII shows as \xNN
     void hex(const Uuid& uuid);
     void byte_count(const BytesView& bytes);
@@ -53,15 +53,24 @@ public:
 
     template <class T>
     void value(const T& field) {
-        if constexpr (std::is_same_v<T, bool>) text(field ? "true" : "false");
-        else if constexpr (std::is_same_v<T, ErrorCode>) text(wire::name(field));
-        else if constexpr (std::is_same_v<T, double>) number(field);
-        else if constexpr (std::is_integral_v<T>) number(std::int64_t{field});
-        else if constexpr (std::is_same_v<T, Uuid>) hex(field);
-        else if constexpr (std::is_same_v<T, StringView>) quoted(field);
-        else if constexpr (std::is_same_v<T, BytesView>) byte_count(field);
-        else if constexpr (is_array<T>) array(field);
-        else structure(field);
+        if constexpr (std::is_same_v<T, bool>)
+            text(field ? "true" : "false");
+        else if constexpr (std::is_same_v<T, ErrorCode>)
+            text(wire::name(field));
+        else if constexpr (std::is_same_v<T, double>)
+            number(field);
+        else if constexpr (std::is_integral_v<T>)
+            number(std::int64_t{field});
+        else if constexpr (std::is_same_v<T, Uuid>)
+            hex(field);
+        else if constexpr (std::is_same_v<T, StringView>)
+            quoted(field);
+        else if constexpr (std::is_same_v<T, BytesView>)
+            byte_count(field);
+        else if constexpr (is_array<T>)
+            array(field);
+        else
+            structure(field);
     }
 
     template <class M>

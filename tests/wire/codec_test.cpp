@@ -133,12 +133,14 @@ TEST_CASE("codec: null, versions and the end are held to") {
     CHECK(encode(probe, 9, memory).error() == Error::unsupported);
 }
 
-TEST_CASE("codec: decode_front leaves what follows a whole message, and still refuses half of one") {
+TEST_CASE(
+    "codec: decode_front leaves what follows a whole message, and still refuses half of one") {
     Result<Probe> probe = decode_front<Probe>(Bytes{7, 1}, 0);
     REQUIRE(probe);
     CHECK(decode_error<Probe>({7, 1}, 0) == Error::malformed);
     CHECK(decode_front<Probe>(Bytes{}, 0).error() == Error::truncated);
-    CHECK(decode_front<Probe>(Bytes{7, 0x7f, 0xff, 0xff, 0xfe, 0, 0, 0}, 1).error() == Error::truncated);
+    CHECK(decode_front<Probe>(Bytes{7, 0x7f, 0xff, 0xff, 0xfe, 0, 0, 0}, 1).error() ==
+          Error::truncated);
 }
 
 TEST_CASE("codec: a decoded array can be iterated twice and encoded again in another version") {
