@@ -24,8 +24,9 @@ struct SeededFaults {
     bool log_start_undurable =
         false;  ///< frees a segment before the log start that allows it is durable
     bool predecessor_end_ignored = false;  ///< takes bytes behind a predecessor's valid end
-    bool book_late = false;  ///< the log start is written before the book that explains it
-    bool moved_moves_end = false;          ///< a moved frame advances the log end
+    bool book_late = false;        ///< the log start is written before the book that explains it
+    bool silent_drop = false;      ///< what is dropped for room is booked as delivered
+    bool moved_moves_end = false;  ///< a moved frame advances the log end
 };
 
 enum class Owner : std::uint8_t {

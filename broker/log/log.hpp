@@ -42,10 +42,15 @@ struct LogConfig {
     WallTime build_date{};                   ///< wall times before it are not believed
 };
 
+/// What happens when the log is full of records that are not delivered yet.
+enum class WhenFull : std::uint8_t { reject, drop_oldest };
+
 /// What topics tells the log about one stream.
 struct StreamPolicy {
     milliseconds retention{-1};        ///< age in log time (append to now); -1: for ever
     std::int64_t retention_bytes = -1; ///< batch bytes; -1: no bound
+    WhenFull when_full = WhenFull::reject;
+    std::uint8_t priority = 5;         ///< 1 to 10; of what may be dropped the lowest goes first
 };
 
 struct StreamState {

@@ -9,6 +9,7 @@ namespace {
 // that a large log costs an idle gateway next to nothing and a full one a little.
 constexpr milliseconds pass_every{1000}, pass_every_short{200};
 constexpr std::uint32_t alive_max = 16, alive_max_short = 64;
+constexpr std::uint8_t priority_max = 10;
 }  // namespace
 
 void Retention::pump(Instant now) {
@@ -26,7 +27,8 @@ void Retention::pump(Instant now) {
         from_head_ = !from_head_;
         if (from_head_) std::swap(resume_, at_);
         at_ = from_head_ ? 0 : resume_;
-        dead_behind_redo_ = false;
+        dead_behind_redo_ = freed_ = false;
+        drops_left_ = 1 + core_.segments.size() / 64;
         core_.producers.expire(
             core_.time.age_ms(now) >
                     static_cast<std::uint64_t>(core_.config.producer_expiry.count())
@@ -50,6 +52,7 @@ void Retention::pump(Instant now) {
             if (entry.place < core_.redo_place || core_.faults.recycle_early) {
                 core_.segments.release(segment);  // the ring closes up: at_ is the next one
                 ++core_.counters.segments_recycled;
+                freed_ = true;
                 continue;
             }
             dead_behind_redo_ = dead_behind_redo_ || entry.place < arrivals_.place();
@@ -59,7 +62,29 @@ void Retention::pump(Instant now) {
         ++looked_;
     }
     scanning_ = false;
+    end_pass();
     if (dead_behind_redo_ && short_of_room()) checkpoints_.request();
+}
+
+/// Dropping begins when a pass over a full log freed nothing, and ends when there is room.
+void Retention::end_pass() {
+    if (!short_of_room())
+        drop_up_to_ = 0;
+    else if (!freed_ && !dead_behind_redo_ && drop_up_to_ < priority_max)
+        ++drop_up_to_;
+}
+
+bool Retention::may_drop(const SegmentIndex& index) const {
+    for (const auto& [id, here] : index.streams) {
+        const Stream* stream = core_.streams.find(id);
+        if (!here.holds_batches() || stream == nullptr ||
+            here.end_offset <= stream->state.log_start)
+            continue;
+        if (!stream->declared || stream->policy.when_full != WhenFull::drop_oldest ||
+            stream->policy.priority > drop_up_to_ || here.end_offset > stream->state.flushed)
+            return false;
+    }
+    return true;
 }
 
 Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
@@ -70,18 +95,24 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     const Result<SegmentIndex> index = decode_footer(footer.bytes, entry.generation, entry.salt);
     if (!index) return Seen::alive;
     bool dead = true;
+    const bool droppable =
+        drop_up_to_ > 0 && drops_left_ > 0 && short_of_room() && may_drop(*index);
+    bool dropped = false;
     for (const auto& [id, here] : index->streams) {
         if (!here.holds_batches()) continue;
         Stream* stream = core_.streams.find(id);
         if (stream == nullptr)
             continue;  // dropped, and what says so is in the ring or in a checkpoint
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
+        if (droppable && here.end_offset > stream->state.log_start)
+            dropped = drop(now, id, *stream, here) || dropped;
         if (here.end_offset > stream->state.log_start) blocked_.insert(id);
         const bool durable = (stream->log_start_id <= core_.flushed_id &&
                               stream->log_start_checkpoint <= core_.checkpoint_number) ||
                              core_.faults.log_start_undurable;
         if (here.end_offset > stream->state.log_start || !durable) dead = false;
     }
+    if (dropped) --drops_left_;
     return dead ? Seen::dead : Seen::alive;
 }
 
@@ -103,22 +134,56 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
         stream.state.bytes - static_cast<std::int64_t>(here.batch_bytes) >= policy.retention_bytes;
     const bool delivered = stream.state.release != INT64_MAX && short_of_room();
     if (!old && !many && !delivered) return;
-    const Freed how = old || many ? Freed::expired : Freed::delivered;
+    (void)raise(now, id, stream, here, old || many ? Freed::expired : Freed::delivered,
+                std::nullopt);
+}
+
+/// What is delivered of it is freed, the rest is lost, and the ledger says so.
+bool Retention::drop(Instant now, StreamId id, Stream& stream, const StreamInSegment& here) {
     const Offset before = stream.state.log_start;
-    const Result<CommitId> raised =
-        ledger_.raise_log_start(now, id, stream, here.end_offset, here.batch_bytes, how,
-                                std::nullopt, Urgency::upkeep);
+    StreamInSegment part = here;
+    if (stream.state.release != INT64_MAX && stream.state.release > before) {
+        part.end_offset = std::min(here.end_offset, stream.state.release);
+        part.batch_bytes = share_of(stream, part.end_offset);
+        if (!raise(now, id, stream, part, Freed::delivered, std::nullopt)) return false;
+    }
+    // With older records in segments that stay, those go too, and their bytes are estimated.
+    part.end_offset = here.end_offset;
+    part.batch_bytes = here.first_offset > before || stream.state.log_start > before
+                           ? share_of(stream, here.end_offset)
+                           : here.batch_bytes;
+    return here.end_offset <= stream.state.log_start ||
+           raise(now, id, stream, part, Freed::delivered,
+                 core_.faults.silent_drop ? std::nullopt : std::optional(LossReason::no_room));
+}
+
+std::uint64_t Retention::share_of(const Stream& stream, Offset to) {
+    const auto length = [&](Offset end) {
+        return static_cast<double>(std::max<Offset>(end - stream.state.log_start, 0));
+    };
+    const double all = std::max(length(stream.state.log_end), 1.0);
+    return static_cast<std::uint64_t>(static_cast<double>(stream.state.bytes) *
+                                      std::min(length(to) / all, 1.0));
+}
+
+bool Retention::raise(Instant now, StreamId id, Stream& stream, const StreamInSegment& here,
+                      Freed how, std::optional<LossReason> reason) {
+    const Offset before = stream.state.log_start;
+    const Result<CommitId> raised = ledger_.raise_log_start(
+        now, id, stream, here.end_offset, here.batch_bytes, how, reason, Urgency::upkeep);
     if (raised) {
         raised_id_ = *raised;
     } else if (raised.error() == Error::full) {
         stream.log_start_checkpoint = checkpoints_.next_number();
         ledger_.raise_in_checkpoint(now, id, stream, here.end_offset, here.batch_bytes, how,
-                                    std::nullopt);
+                                    reason);
         checkpoints_.request();
     } else {
-        return;
+        return false;
     }
-    core_.counters.expired_records += static_cast<std::uint64_t>(here.end_offset - before);
+    freed_ = true;
+    if (!reason)
+        core_.counters.expired_records += static_cast<std::uint64_t>(here.end_offset - before);
     const auto bytes = static_cast<std::int64_t>(here.batch_bytes);
     const bool empty = stream.state.log_start >= stream.state.log_end;
     stream.state.bytes = empty ? 0 : std::max<std::int64_t>(0, stream.state.bytes - bytes);
@@ -126,6 +191,7 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
                                ? 0
                                : std::max<std::int64_t>(0, stream.flushed_bytes - bytes);
     stream.prune_anchors();
+    return true;
 }
 
 }  // namespace leat::log

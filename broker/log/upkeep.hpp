@@ -3,8 +3,9 @@
 // everything else it told.
 //
 // Expired: older than its stream's retention, or beyond its retention.bytes, and released. When
-// free segments run short, also what is released because it was delivered upstream. Never anything
-// else: a log that is full says so.
+// free segments run short, also what is released because it was delivered upstream. If that frees
+// nothing, the oldest segments of which every stream says drop-oldest, those of low priority first;
+// what goes that way is in the ledger. Never anything else: a log that is full says so.
 #pragma once
 
 #include <set>
@@ -34,6 +35,13 @@ private:
     enum class Seen : std::uint8_t { dead, alive, pending };
     Seen look(Instant now, std::uint32_t segment);
     void raise_log_start(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
+    bool raise(Instant now, StreamId id, Stream& stream, const StreamInSegment& here, Freed how,
+               std::optional<LossReason> reason);
+    bool drop(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
+    static std::uint64_t share_of(const Stream& stream, Offset to);  ///< its bytes before `to`
+    /// Whether every record that keeps this segment may be dropped at the present priority.
+    bool may_drop(const SegmentIndex& index) const;
+    void end_pass();
     bool short_of_room() const {
         return core_.segments.free_count() <= segments_kept_free + candidates_wanted / 2;
     }
@@ -53,6 +61,9 @@ private:
     std::uint32_t alive_ = 0;        ///< of them those that could not be freed
     bool dead_behind_redo_ = false;  ///< a newer checkpoint would free something
     std::uint64_t bytes_at_pass_ = 0;
+    bool freed_ = false;            ///< this pass released a segment, or raised a log start
+    std::uint8_t drop_up_to_ = 0;   ///< priority; 0: nothing may be dropped
+    std::uint32_t drops_left_ = 0;  ///< segments that this pass may still drop
     CommitId raised_id_ =
         0;  ///< the newest log start this wrote; once durable the pass is repeated
 };

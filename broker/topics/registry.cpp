@@ -12,7 +12,10 @@ namespace {
 constexpr std::string_view next_stream_key = "topics.next_stream";
 
 log::StreamPolicy policy_of(const TopicConfig& config) {
-    return {.retention = config.retention(), .retention_bytes = config.retention_bytes()};
+    return {.retention = config.retention(),
+            .retention_bytes = config.retention_bytes(),
+            .when_full = config.drops_oldest() ? log::WhenFull::drop_oldest : log::WhenFull::reject,
+            .priority = config.priority()};
 }
 
 }  // namespace

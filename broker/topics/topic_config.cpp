@@ -35,6 +35,10 @@ constexpr Setting table[] = {
      "No effect here: segments end in a footer."},
     {"leader.replication.throttled.replicas", Type::list, "", 0, 0, "",
      "No effect here: no followers."},
+    {"leat.full.policy", Type::string, "reject", 0, 0, "reject|drop-oldest",
+     "When the log is full of undelivered records: refuse new ones, or drop the oldest."},
+    {"leat.priority", Type::int32, "5", 1, 10, "",
+     "Of what may be dropped the lowest priority goes first; 10 is the highest."},
     {"local.retention.bytes", Type::int64, "-2", -2, long_max, "",
      "No effect here: no remote tier."},
     {"local.retention.ms", Type::int64, "-2", -2, long_max, "", "No effect here: no remote tier."},
@@ -237,6 +241,8 @@ void TopicConfig::apply() {
     retention_ = deletes_ ? milliseconds(*number(text("retention.ms"))) : milliseconds(-1);
     retention_bytes_ = deletes_ ? *number(text("retention.bytes")) : -1;
     message_bytes_max_ = static_cast<std::uint32_t>(*number(text("max.message.bytes")));
+    drops_oldest_ = text("leat.full.policy") == "drop-oldest";
+    priority_ = static_cast<std::uint8_t>(*number(text("leat.priority")));
     log_append_time_ = text("message.timestamp.type") == "LogAppendTime";
     before_max_ = bound(text("message.timestamp.before.max.ms"));
     after_max_ = bound(text("message.timestamp.after.max.ms"));

@@ -16,8 +16,9 @@ TEST_CASE("books: random histories add up, before and after being written, and e
         for (int step = 0; step < 120; ++step) {
             const auto some = static_cast<Offset>(1 + random.below(30));
             const auto inside = [&] {
-                return book.log_start() + static_cast<Offset>(random.below(static_cast<std::uint64_t>(
-                                              end - book.log_start() + 1)));
+                return book.log_start() +
+                       static_cast<Offset>(
+                           random.below(static_cast<std::uint64_t>(end - book.log_start() + 1)));
             };
             const StreamBook::Stamp when{static_cast<std::uint64_t>(step), -1};
             switch (random.below(6)) {
@@ -126,4 +127,130 @@ TEST_CASE("ledger: deletes, a raised end and an unclean stop are in the books af
     REQUIRE(third.open());
     REQUIRE(third.log->books(no_stream).losses.size() == 1);
     CHECK(third.log->books(no_stream).losses[0].events == 1);
+}
+
+TEST_CASE("full: drop-oldest keeps taking records, by priority, and the books say what it cost") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Books books[4];
+    const auto declare = [](Rig& rig) {
+        REQUIRE(rig.log->declare_stream(1, {.when_full = WhenFull::drop_oldest, .priority = 5}));
+        REQUIRE(rig.log->declare_stream(2, {.when_full = WhenFull::drop_oldest, .priority = 9}));
+        REQUIRE(rig.log->declare_stream(3, {}));
+    };
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        declare(rig);
+        // The alarms first: the oldest of all, and yet the last to go.
+        for (std::uint64_t i = 0; i < 14; ++i)
+            REQUIRE(rig.append_durably(2, {.count = 2, .size = 6'000, .salt = i}));
+        std::uint64_t taken = 0, refused = 0;
+        for (std::uint64_t i = 0; taken < 400 && refused < 5'000; ++i) {
+            if (rig.append_durably(1, {.count = 3, .size = 6'000, .salt = i})) {
+                ++taken;
+            } else {
+                ++refused;
+                rig.pass(100);
+            }
+            REQUIRE(rig.log->books(1).balanced());
+        }
+        CHECK(taken == 400);  // three times what the device holds
+        books[1] = rig.log->books(1);
+        books[2] = rig.log->books(2);
+        REQUIRE(books[1].losses.size() == 1);
+        CHECK(books[1].losses[0].reason == LossReason::no_room);
+        CHECK(books[1].losses[0].from == 0);
+        CHECK(books[1].losses[0].to == books[1].log_start);
+        CHECK(books[1].losses[0].records == static_cast<std::uint64_t>(books[1].log_start));
+        CHECK(books[2].kept_buffered >= 20);
+        CHECK(books[2].balanced());
+        const auto all = rig.read_all(1, rig.log->stream(1)->log_start);
+        CHECK_FALSE(all.error);
+        CHECK(all.next == 1'200);
+    }
+    device.power_cycle();
+    Rig rig(device);
+    REQUIRE(rig.open());
+    declare(rig);
+    CHECK(rig.log->books(1).balanced());
+    CHECK(rig.log->books(1).log_start >= books[1].log_start);
+    CHECK(rig.log->books(2).balanced());
+}
+
+TEST_CASE("full: reject drops nothing, beside a stream that would") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    REQUIRE(rig.log->declare_stream(2, {.when_full = WhenFull::drop_oldest}));
+    std::uint64_t taken = 0;
+    for (std::uint64_t i = 0; i < 1'000; ++i) {
+        if (rig.append_durably(1, {.count = 1, .size = 6'000, .salt = i})) ++taken;
+        (void)rig.append_durably(2, {.count = 1, .size = 100, .salt = i});
+        if (i % 50 == 0) rig.pass(250);
+    }
+    CHECK(taken < 200);
+    CHECK(rig.log->books(1).losses.empty());
+    CHECK(rig.log->books(1).kept_buffered == taken);
+    CHECK(rig.log->books(2).balanced());
+}
+
+TEST_CASE("full: of what is dropped the part that upstream has is no loss") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {.when_full = WhenFull::drop_oldest}));
+    rig.log->set_release(1, 0);
+    std::uint64_t taken = 0;
+    for (std::uint64_t i = 0; i < 2'000 && taken < 200; ++i) {
+        if (rig.append_durably(1, {.count = 3, .size = 6'000, .salt = i}))
+            ++taken;
+        else
+            rig.pass(100);
+        if (taken == 5) rig.log->set_release(1, 10);  // inside the first segment, inside a batch
+    }
+    CHECK(taken == 200);
+    const Books books = rig.log->books(1);
+    CHECK(books.balanced());
+    CHECK(books.freed[static_cast<std::size_t>(Freed::delivered)].records == 10);
+    REQUIRE(books.losses.size() == 1);
+    CHECK(books.losses[0].from == 10);
+    CHECK(books.losses[0].to == books.log_start);
+    // All bytes that went are accounted for, as far as a batch that is delivered by half allows.
+    const std::uint64_t gone = books.losses[0].bytes +
+                               books.freed[static_cast<std::size_t>(Freed::delivered)].bytes +
+                               static_cast<std::uint64_t>(rig.log->stream(1)->bytes);
+    CHECK(gone > 200 * 6'061 - 6'061);
+    CHECK(gone < 200 * 6'061 + 6'061);
+}
+
+TEST_CASE("full: records in an older segment that must stay are dropped with their bytes counted") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {.when_full = WhenFull::drop_oldest}));
+    REQUIRE(rig.log->declare_stream(2, {}));
+    // The first segment holds both, and the second stream lets nothing go.
+    for (std::uint64_t i = 0; i < 4; ++i) {
+        REQUIRE(rig.append_durably(1, {.count = 3, .size = 6'000, .salt = i}));
+        REQUIRE(rig.append_durably(2, {.count = 3, .size = 6'000, .salt = i}));
+    }
+    std::uint64_t taken = 4;
+    for (std::uint64_t i = 4; i < 2'000 && taken < 200; ++i) {
+        if (rig.append_durably(1, {.count = 3, .size = 6'000, .salt = i}))
+            ++taken;
+        else
+            rig.pass(100);
+    }
+    CHECK(taken == 200);
+    const Books books = rig.log->books(1);
+    CHECK(books.balanced());
+    CHECK(rig.log->books(2).losses.empty());
+    CHECK(rig.log->books(2).kept_buffered == 12);
+    REQUIRE(books.losses.size() == 1);
+    CHECK(books.losses[0].records == static_cast<std::uint64_t>(books.log_start));
+    const std::uint64_t all =
+        books.losses[0].bytes + static_cast<std::uint64_t>(rig.log->stream(1)->bytes);
+    CHECK(all > 200 * 6'061 - 6'061);
+    CHECK(all < 200 * 6'061 + 6'061);
 }

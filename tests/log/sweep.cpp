@@ -12,15 +12,20 @@ void Sweep::declare(Rig& rig, Policies policies) const {
         if (id == 1) policy.retention_bytes = 15'000;
         if (id == 2) policy.retention = milliseconds(3'000);
         if (id == 3) policy.retention_bytes = 6'000;
+        if (drops(id)) {
+            policy = {.when_full = WhenFull::drop_oldest};
+            policy.priority = id == 1 ? 2 : 9;
+        }
         (void)rig.log->declare_stream(id, policy);
-        rig.log->set_release(id, id == 4 ? 0 : INT64_MAX);
+        const bool routed = id == 4 || (id == 3 && drops(id));
+        rig.log->set_release(id, routed ? 0 : INT64_MAX);
     }
 }
 
 bool Sweep::start() {
     LogConfig config = small_config();
     // Small groups, so that commits are many; some runs let them grow.
-    config.group_bytes_max = options_.seed % 3 == 0 ? 64 * KiB : 16 * KiB;
+    config.group_bytes_max = options_.seed / workloads % 3 == 0 ? 64 * KiB : 16 * KiB;
     device_.on_write = [this] { at_write(); };  // the start itself is swept too
     rig_ = std::make_unique<Rig>(device_, config, options_.faults, options_.seed * 100 + ++runs_);
     if (!rig_->open()) {
@@ -37,13 +42,15 @@ SweepResult Sweep::run() {
         for (std::uint32_t i = 0; i < options_.steps && !done(); ++i) step();
     }
     device_.on_write = {};
+    if (opened_) result_.dropped += rig_->log->counters().lost_records;
     result_.wraps = device_.counts().bytes_written / (16 * small_segment);
     return result_;
 }
 
 void Sweep::append() {
     follow_rollback();
-    const StreamId id = streams_first + static_cast<StreamId>(random_.below(streams_count));
+    StreamId id = streams_first + static_cast<StreamId>(random_.below(streams_count));
+    if (options_.workload == Workload::drop && !drops(id) && random_.chance(80)) id = 1;
     SentStream& stream = model_.streams[id];
     BatchSpec spec;
     spec.count = 1 + static_cast<std::uint32_t>(random_.below(5));
@@ -102,6 +109,10 @@ void Sweep::recycle_some() {
     // Stream 4 is "routed": what upstream has may go when room is short.
     const StreamState* state = rig_->log->stream(4);
     if (random_.chance(60)) rig_->log->set_release(4, state->flushed);
+    if (drops(3) && random_.chance(10)) {  // and 3 is sometimes behind, sometimes in a batch
+        const StreamState* slow = rig_->log->stream(3);
+        rig_->log->set_release(3, std::max(slow->release, (slow->log_start + slow->flushed) / 2));
+    }
     if (random_.chance(15)) {
         const StreamId id = streams_first + static_cast<StreamId>(random_.below(streams_count));
         const StreamState* any = rig_->log->stream(id);
@@ -128,6 +139,7 @@ void Sweep::reopen() {
     starts_ = live_starts();
     const bool roomy =
         rig_->log->status().segments_free > 1;  // else there may be no place for the seal
+    result_.dropped += rig_->log->counters().lost_records;
     opened_ = false;
     given_up_.reset();
     rig_.reset();
@@ -187,7 +199,7 @@ void Sweep::step() {
     if (done()) return;  // after a reopening that failed there is no log
     follow_rollback();
     for (const auto& [id, stream] : model_.streams)
-        if (const std::string wrong = books_problem(*rig_->log, id); !wrong.empty())
+        if (const std::string wrong = books_problem(*rig_->log, id, drops(id)); !wrong.empty())
             return fail("live: stream " + std::to_string(id) + " " + wrong);
     if (!rig_->log->status().read_only) return;
     if (options_.workload != Workload::errors) return fail("read only without an error");
@@ -222,7 +234,9 @@ void Sweep::follow_rollback() {
     }
     if (!given_up_ || rig_->log->status().read_only) return;
     const auto [first, last] = *std::exchange(given_up_, std::nullopt);
-    const auto gone = [first = first, last = last](CommitId id) { return id > first && id <= last; };
+    const auto gone = [first = first, last = last](CommitId id) {
+        return id > first && id <= last;
+    };
     for (auto& [id, stream] : model_.streams) {
         while (!stream.batches.empty() && gone(stream.batches.back().commit)) {
             stream.sequence -= static_cast<std::int32_t>(stream.batches.back().count);

@@ -9,10 +9,10 @@
 
 namespace leat::log::test {
 
-enum class Workload : std::uint8_t { produce, facts, recycle, reopen, errors };
-constexpr std::uint8_t workloads = 5;
+enum class Workload : std::uint8_t { produce, facts, recycle, reopen, errors, drop };
+constexpr std::uint8_t workloads = 6;
 inline const char* name_of(Workload workload) {
-    constexpr const char* names[] = {"produce", "facts", "recycle", "reopen", "errors"};
+    constexpr const char* names[] = {"produce", "facts", "recycle", "reopen", "errors", "drop"};
     return names[static_cast<std::size_t>(workload)];
 }
 
@@ -28,6 +28,7 @@ struct SweepOptions {
 
 struct SweepResult {
     std::uint64_t images = 0, writes = 0, wraps = 0, full = 0, self_recoveries = 0;
+    std::uint64_t dropped = 0;  ///< records lost to make room, all of them in the ledger
     std::uint64_t by_tear[leat::test::tears] = {};
     std::string failure;  ///< empty: everything held
 };
