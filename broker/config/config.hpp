@@ -32,6 +32,9 @@ struct Route {
     std::uint32_t in_flight_bytes = 1024 * 1024;
     /// Neighbouring batches become one of at most so much (re-encodes); 0: never.
     std::uint32_t merge_bytes = 0;
+    /// A batch that upstream refuses for what it is (too large, time stamp, no key): its partition
+    /// waits until upstream takes it, or goes on without it.
+    enum class OnPoison : std::uint8_t { stall, skip } on_poison = OnPoison::stall;
     milliseconds request_timeout{30'000};
     milliseconds backoff{100}, backoff_max{10'000};
 };

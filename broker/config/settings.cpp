@@ -144,7 +144,7 @@ bool topic_patterns(const JsonValue& value, Route& route) {
     return (value.kind == Kind::string || value.kind == Kind::array) && !route.topics.empty();
 }
 
-constexpr std::array<Setting<Route>, 14> route_table{{
+constexpr std::array<Setting<Route>, 15> route_table{{
     {"name", "letters, digits, '.', '_' and '-', at most 64",
      [](const JsonValue& value, Route& route) {
          route.name = value.text;
@@ -185,6 +185,12 @@ constexpr std::array<Setting<Route>, 14> route_table{{
      size<&Route::in_flight_bytes, 64 * kib, 256 * mib>},
     {"merge.bytes", "a size from 0 (never) to \"512KiB\", e.g. \"32KiB\"",
      size<&Route::merge_bytes, 0, 512 * kib>},
+    {"on.poison", "\"stall\" or \"skip\"",
+     [](const JsonValue& value, Route& route) {
+         const bool skip = value.text == "skip";
+         route.on_poison = skip ? Route::OnPoison::skip : Route::OnPoison::stall;
+         return value.kind == Kind::string && (skip || value.text == "stall");
+     }},
     {"request.timeout.ms", "a duration from \"1s\" to \"10min\", e.g. \"30s\"",
      duration<&Route::request_timeout, 1000, 600'000>},
     {"retry.backoff.ms", "a duration from \"1ms\" to \"1min\", e.g. \"100ms\"",

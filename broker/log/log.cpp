@@ -43,6 +43,8 @@ public:
     void set_release(StreamId id, Offset upto) override;
     Result<CommitId> set_log_start(Instant now, StreamId id, Offset offset) override;
     Result<CommitId> raise_log_end(Instant now, StreamId id, Offset offset) override;
+    void enter_loss(Instant now, StreamId id, LossReason why, Offset from, Offset to,
+                    std::uint64_t bytes) override;
 
     Result<Appended> append(Instant now, WallTime wall, const AppendRequest& request) override;
     std::uint32_t max_batch_bytes() const override { return core_.segment_bytes / 2; }
@@ -309,6 +311,16 @@ Result<CommitId> LogImpl::raise_log_end(Instant now, StreamId id, Offset offset)
     const Result<CommitId> start = parts_->ledger.raise_log_start(
         now, id, *stream, offset, 0, Freed::deleted, std::nullopt, Urgency::fact);
     return start ? start : commit;
+}
+
+void LogImpl::enter_loss(Instant now, StreamId id, LossReason why, Offset from, Offset to,
+                         std::uint64_t bytes) {
+    now_ = now;
+    const Stream* stream = core_.streams.find(id);
+    if (stream == nullptr || !parts_ || closing_) return;
+    parts_->ledger.lost(now, id, why, from, std::min(to, stream->state.log_end), bytes);
+    // Now, if there is room: the fact that makes it true (a cursor behind it) comes next.
+    if (!core_.read_only) parts_->ledger.pump(now);
 }
 
 Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest& request) {

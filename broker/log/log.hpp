@@ -117,7 +117,7 @@ struct TimeDone {
 /// What became of offsets that are gone, and of some that are not (DESIGN.md, idea 5).
 enum class Freed : std::uint8_t { delivered = 0, expired = 1, deleted = 2, superseded = 3 };
 constexpr std::size_t freed_kinds = 4;
-enum class LossReason : std::uint8_t { no_room = 1, expired = 2, cut = 3, damaged = 4, raised = 5 };
+enum class LossReason : std::uint8_t { no_room = 1, expired = 2, cut = 3, damaged = 4, raised = 5, refused = 6 };
 struct Loss {
     Offset from = 0, to = 0;
     std::uint64_t records = 0;  ///< at most to - from
@@ -201,6 +201,11 @@ public:
     /// A log that is behind what is known elsewhere: log_end moves up to `offset`, records before it stay, and
     /// readers step over the gap. An empty stream's log_start follows.
     virtual Result<CommitId> raise_log_end(Instant now, StreamId stream, Offset offset) = 0;
+    /// Records in [from, to) will not get where they should, for a reason that the log cannot see:
+    /// an entry in the books, in the same commit as what is put next. Told twice it is one; the
+    /// records stay readable.
+    virtual void enter_loss(Instant now, StreamId stream, LossReason why, Offset from, Offset to,
+                            std::uint64_t bytes) = 0;
 
     // -- write ------------------------------------------------------------------------------------
     /// Gives the batch its offsets and puts it into the open group.

@@ -54,6 +54,8 @@ const char* text_of(log::LossReason reason) {
             return "damaged";
         case log::LossReason::raised:
             return "raised";
+        case log::LossReason::refused:
+            return "refused upstream";
     }
     return "unknown";
 }
@@ -127,6 +129,9 @@ void write_route(Json& json, const uplink::RouteStatus& route) {
         .count("delivered_bytes_total", route.delivered_bytes)
         .count("refused_batches_total", route.refused_batches)
         .count("lost_records_total", route.lost_records)
+        .count("skipped_batches_total", route.skipped_batches)
+        .count("skipped_records_total", route.skipped_records)
+        .count("doubts_lost_total", route.doubts_lost)
         .text("last_error", route.last_error)
         .end_object();
 }

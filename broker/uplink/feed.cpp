@@ -284,6 +284,8 @@ void Runner::send_parts(Instant now, Tap& tap, std::span<const wire::BatchView> 
         auto memory = std::make_shared<Chunk>(memory_);
         memory->bytes = std::move(part.records);
         memory->bytes.shrink_to_fit();
+        memory->offsets = std::move(part.offsets);
+        memory->offsets.shrink_to_fit();
         memory->count();
         Outgoing out;
         out.source = {.ticket = 0,

@@ -24,6 +24,7 @@
 #include <string>
 
 #include "broker/log/log.hpp"
+#include "broker/uplink/reencode.hpp"
 #include "sdk/client/partition_queue.hpp"
 
 namespace leat::uplink {
@@ -39,13 +40,15 @@ struct Chunk {
     Chunk(const Chunk&) = delete;
     Chunk& operator=(const Chunk&) = delete;
 
-    /// After every change of `bytes`.
+    /// After every change of what it holds.
     void count() {
-        account_ += bytes.capacity() - counted_;
-        counted_ = bytes.capacity();
+        const std::size_t count = bytes.capacity() + offsets.capacity() * sizeof(OffsetRange);
+        account_ += count - counted_;
+        counted_ = count;
     }
 
     std::vector<std::uint8_t> bytes;
+    std::vector<OffsetRange> offsets;  ///< of the records in it; empty: it holds local batches
 
 private:
     std::size_t& account_;
@@ -131,6 +134,11 @@ public:
     /// `retry_at`.
     bool finish_failing(Instant now);
     void stall_until(Instant when) { retry_at_ = when; }
+    /// What it failed for is out of its way.
+    void go_on(Instant now) {
+        failures_ = 0;
+        retry_at_ = now;
+    }
     /// What is in the lane, oldest first; nothing is in flight (stalled).
     std::deque<Outgoing>& held() { return waiting_; }
     void resume();

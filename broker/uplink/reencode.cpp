@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <deque>
+#include <utility>
 
 #include "sdk/cluster/partitioner.hpp"
 #include "sdk/compression/compression.hpp"
@@ -40,6 +41,7 @@ public:
 private:
     Status take_apart(const wire::BatchView& batch);
     Status add(const Placed& placed);
+    Status put(const wire::RecordInput& record);
     Status close();
 
     std::span<const wire::BatchView> batches_;
@@ -53,6 +55,7 @@ private:
     wire::BatchBuilder builder_;
     std::int32_t partition_ = -1;
     std::vector<wire::RecordHeader> headers_;
+    std::vector<OffsetRange> offsets_;  // of the open part
     std::vector<Part> parts_;
 };
 
@@ -101,7 +104,8 @@ Status Builder::add(const Placed& placed) {
     headers_.clear();
     wire::RecordHeaders own = placed.record.headers;
     while (const std::optional<wire::RecordHeader> header = own.next()) headers_.push_back(*header);
-    const Decimal offset(from.base_offset + placed.record.offset_delta);
+    const std::int64_t at = from.base_offset + placed.record.offset_delta;
+    const Decimal offset(at);
     const Decimal epoch(from.partition_leader_epoch);
     if (rules_.gateway_id) {
         headers_.push_back({.key = "leat-gateway", .value = bytes_of(*rules_.gateway_id)});
@@ -116,6 +120,15 @@ Status Builder::add(const Placed& placed) {
         .key = placed.record.key,
         .value = placed.record.value,
         .headers = headers_};
+    if (const Status status = put(record); !status) return status;
+    if (!offsets_.empty() && offsets_.back().to == at)
+        ++offsets_.back().to;
+    else
+        offsets_.push_back({at, at + 1});
+    return ok();
+}
+
+Status Builder::put(const wire::RecordInput& record) {
     Status status = builder_.append(record);
     if (!status && !builder_.empty()) {
         if (const Status closed = close(); !closed) return closed;
@@ -135,6 +148,7 @@ Status Builder::close() {
     part.partition = partition_;
     part.header = builder_.header();
     part.header.attributes = static_cast<std::int16_t>(codec_);
+    part.offsets = std::exchange(offsets_, {});
     const Status status = compression::compress(codec_, builder_.records(), part.records);
     parts_.push_back(std::move(part));
     // The memory of one long record is not for those that follow.

@@ -27,11 +27,17 @@ struct ReencodeRules {
     std::optional<std::string> gateway_id = std::nullopt;
 };
 
+/// Offsets of the log, `to` exclusive.
+struct OffsetRange {
+    std::int64_t from = 0, to = 0;
+};
+
 /// What becomes one batch upstream.
 struct Part {
     std::int32_t partition = 0;
     std::vector<std::uint8_t> records;  ///< bytes 61 to the end, compressed
     wire::BatchHeader header;           ///< counts, time stamps, codec
+    std::vector<OffsetRange> offsets;   ///< of its records in the log, in order
 };
 
 /// A batch whose bytes 61 to the end may be sent as they are: Kafka takes no gaps from a producer,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "broker/uplink/route.hpp"
 #include "broker/uplink/texts.hpp"
@@ -226,8 +227,40 @@ void Runner::lane_failing(Lane& lane) {
     failing_.push_back(&lane);
     if (lane.has_lost_doubt()) return;
     ++counts_.refused_batches;
+    if (skips(lane)) return;  // told with what is skipped
     problem(lane_key(lane), Event::Level::error,
             refused_text(lane.topic(), lane.partition(), lane.error()));
+}
+
+bool Runner::skips(const Lane& lane) const {
+    return route_.on_poison == Route::OnPoison::skip && !lane.has_lost_doubt() &&
+           is_poison(lane.error());
+}
+
+/// The oldest that the lane holds is the one that was refused: all before it are acknowledged.
+void Runner::skip_refused(Lane& lane) {
+    if (lane.held().empty()) return;
+    const Outgoing batch = std::move(lane.held().front());
+    lane.held().pop_front();
+    if (batch.tap == nullptr) return;
+    const auto count = static_cast<std::uint64_t>(batch.source.record_count);
+    ++counts_.skipped_batches;
+    counts_.skipped_records += count;
+    // Before the cursor: a loss that no book explains is worse than one that is told twice.
+    std::vector<OffsetRange> lost = batch.memory->offsets;
+    if (lost.empty()) lost.push_back({batch.base, batch.next});
+    tell(Event::Level::error,
+         skipped_text(std::to_string(count) + " records of " + batch.tap->topic() + "-" +
+                          std::to_string(batch.tap->partition()) + " from offset " +
+                          std::to_string(lost.front().from) + " on",
+                      lane.error()));
+    std::uint64_t bytes = batch.source.records.size() + wire::batch_header_size;
+    for (const OffsetRange& range : lost)
+        shared_.log.enter_loss(now_, batch.tap->stream(), log::LossReason::refused, range.from,
+                               range.to, std::exchange(bytes, 0));
+    // Under no name: what comes next begins a new one.
+    if (batch.tap->part_done(batch.pending))
+        shared_.cursors.move(now_, index_, batch.tap->stream(), batch.tap->cursor());
 }
 
 void Runner::tend_lanes(Instant now) {
@@ -244,6 +277,10 @@ void Runner::tend_lanes(Instant now) {
             client::backoff_delay(backoff_of(route_), lane.failures(), jitter_);
         lane.stall_until(now + pause + pause / 2);
         stalled_.push_back(&lane);
+        if (skips(lane)) {
+            skip_refused(lane);
+            lane.go_on(now);
+        }
         if (route_.mapping == Route::Mapping::by_key)
             continue;  // other lanes have parts of the same batches
         // Memory is for those who can deliver: what waits here is read again then.

@@ -93,6 +93,8 @@ private:
     void passed(Lane& lane, const Outgoing& batch) override;
     void wants_name(Lane& lane) override;
     void lane_failing(Lane& lane) override;
+    bool skips(const Lane& lane) const;
+    void skip_refused(Lane& lane);
     void tend_lanes(Instant now);
 
     // names: under which producer id and sequence an exact lane sends (names.cpp)

@@ -98,6 +98,16 @@ std::string refused_text(std::string_view topic, std::int32_t partition, ErrorCo
     return text + ". Nothing is skipped: this partition waits, and it is tried again by itself";
 }
 
+bool is_poison(ErrorCode error) {
+    return error == ErrorCode::message_too_large || error == ErrorCode::record_list_too_large ||
+           error == ErrorCode::invalid_timestamp || error == ErrorCode::invalid_record;
+}
+
+std::string skipped_text(std::string_view place, ErrorCode error) {
+    return std::string(place) + " will not go upstream: refused with " + code_text(error) +
+           ", and the route says on.poison skip. They stay here as long as the topic keeps them";
+}
+
 std::string doubt_lost_text(std::string_view topic, std::int32_t partition, ErrorCode error) {
     return "the upstream does not know any more what it took of " + std::string(topic) + "-" +
            std::to_string(partition) + " before this start (" + code_text(error) +

@@ -16,6 +16,10 @@ std::string disconnected_text(const cluster::Endpoint& endpoint, Error why);
 std::string topic_text(std::string_view topic, wire::ErrorCode error, std::string_view detail);
 /// Produce said no.
 std::string refused_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
+/// Upstream refuses the batch for what it is, and would again.
+bool is_poison(wire::ErrorCode error);
+/// `place` says which records.
+std::string skipped_text(std::string_view place, wire::ErrorCode error);
 /// After a restart it could not be found out what had arrived before it.
 std::string doubt_lost_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
 std::string producer_refused_text(wire::ErrorCode error);

@@ -83,6 +83,8 @@ struct RouteStatus {
     std::uint64_t refused_batches = 0;  ///< answers that refused a batch; each is tried again
     std::uint64_t lost_records =
         0;  ///< damaged or gone from the log before they were delivered, in this run
+    std::uint64_t skipped_batches = 0,
+                  skipped_records = 0;  ///< refused for what they are, by a route that skips
     std::uint64_t doubts_lost = 0;  ///< starts after which a partition's last records went twice
                                     ///< perhaps: the upstream did not know what it had
     std::uint64_t in_flight_bytes = 0;  ///< memory of batches between log and acknowledgement

@@ -41,6 +41,7 @@ TEST_CASE("a whole file is taken, comments and all") {
         "max.pipelined.requests": 5, "connections.max.idle.ms": "1min", "worker.threads": 4, "log.level": "debug", "log.format": "json",
         "routes": [ { "name": "center", "bootstrap.servers": "a:1, b:2", "topics": ["s.*", "t"], "upstream.topic": "x.{topic}",
                       "mapping": "by-key", "headers": true, "create.topics": true, "in.flight.bytes": "2MiB", "merge.bytes": "32KiB",
+                      "on.poison": "skip",
                       "request.timeout.ms": "5s", "retry.backoff.ms": 10, "retry.backoff.max.ms": 20 } ]
     })");
     CHECK(loaded.problems == std::vector<std::string>{});
@@ -63,6 +64,7 @@ TEST_CASE("a whole file is taken, comments and all") {
     CHECK(config.routes[0].topics == std::vector<std::string>{"s.*", "t"});
     CHECK(config.routes[0].mapping == Route::Mapping::by_key);
     CHECK(config.routes[0].merge_bytes == 32 * 1024);
+    CHECK(config.routes[0].on_poison == Route::OnPoison::skip);
     CHECK(config.routes[0].backoff_max == milliseconds(20));
 }
 

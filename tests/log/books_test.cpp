@@ -254,3 +254,37 @@ TEST_CASE("full: records in an older segment that must stay are dropped with the
     CHECK(all > 200 * 6'061 - 6'061);
     CHECK(all < 200 * 6'061 + 6'061);
 }
+
+TEST_CASE("ledger: what the upstream refused is a loss although it is kept, once, and for good") {
+    SimStorage device({.seed = 3, .size = small_device});
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (std::uint64_t i = 0; i < 3; ++i)
+            REQUIRE(rig.append_durably(1, {.count = 10, .salt = i}));
+        rig.log->enter_loss(rig.at(), 1, LossReason::refused, 10, 20, 77);
+        rig.log->enter_loss(rig.at(), 1, LossReason::refused, 10, 20, 77);  // after a restart
+        rig.log->enter_loss(rig.at(), 9, LossReason::refused, 10, 20, 77);  // no such stream
+        REQUIRE(rig.append_durably(1, {.count = 10, .salt = 4}));
+    }
+    device.power_cycle();
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    rig.log->set_release(1, 30);
+    Books books = rig.log->books(1);
+    CHECK(books.balanced());
+    REQUIRE(books.losses.size() == 1);
+    CHECK(books.losses[0].reason == LossReason::refused);
+    CHECK(books.losses[0].from == 10);
+    CHECK(books.losses[0].to == 20);
+    CHECK(books.losses[0].bytes == 77);
+    CHECK(books.losses[0].events == 1);
+    CHECK(books.kept_delivered == 20);
+    CHECK(books.kept_buffered == 10);
+    REQUIRE(rig.log->set_log_start(rig.at(), 1, 25));
+    books = rig.log->books(1);
+    CHECK(books.balanced());
+    CHECK(books.freed[static_cast<std::size_t>(Freed::deleted)].records == 15);
+}

@@ -86,6 +86,12 @@ public:
         return open_;
     }
 
+    std::map<log::StreamId, std::vector<log::Loss>> losses;  ///< as they were entered
+    void enter_loss(Instant, log::StreamId id, log::LossReason why, log::Offset from,
+                    log::Offset to, std::uint64_t bytes) override {
+        losses[id].push_back({.from = from, .to = to, .bytes = bytes, .reason = why});
+    }
+
     Result<log::Appended> append(Instant, WallTime, const log::AppendRequest& request) override {
         const auto at = streams_.find(request.stream);
         if (at == streams_.end()) return fail(Error::not_found);
