@@ -76,6 +76,10 @@ std::vector<ConfigEntry> broker_config_entries(const Settings& settings,
         entry("default.replication.factor", "1", SettingType::int32,
               "A single node: replication belongs to the central cluster."),
         entry("delete.topic.enable", "true", SettingType::boolean, "Topics may be deleted."),
+        // kafka-ui takes a broker without it (and without a finalized metadata.version, which would
+        // promise a quorum) for Kafka 1.0, and then changes one setting by resetting all others.
+        entry("inter.broker.protocol.version", "3.9-IV0", SettingType::string,
+              "For user interfaces that choose their requests by it: no other broker is here."),
         entry("listeners", listener, SettingType::string, "Where clients find this broker."),
         entry("log.cleanup.policy", of_topic("cleanup.policy"), SettingType::list,
               "Default of cleanup.policy."),

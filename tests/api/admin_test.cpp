@@ -272,10 +272,13 @@ TEST_CASE(
         ++at;
         CHECK(at->error_code == ErrorCode::none);
         CHECK(at->configs.size() > 10);
+        std::string protocol;  // kafka-ui reads from it what it may use
+        for (const auto& one : at->configs)
+            if (one.name.view() == "inter.broker.protocol.version") protocol = one.value.view();
+        CHECK(protocol >= "2.6");
         ++at;
         CHECK(at->error_code == ErrorCode::invalid_request);
         ++at;
         CHECK(at->error_code == ErrorCode::invalid_request);
     }
 }
-

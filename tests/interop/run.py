@@ -15,6 +15,7 @@ import sys
 import brokers
 import lane as lanes
 import lane_confluent
+import lane_consoles
 import lane_go
 import lane_java
 import lane_java_groups
@@ -27,7 +28,7 @@ import lane_python
 import lane_uplink_to_kafka
 
 LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "confluent": lane_confluent, "java": lane_java,
-         "java_groups": lane_java_groups, "python": lane_python, "go": lane_go, "kafkajs": lane_kafkajs,
+         "java_groups": lane_java_groups, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
          "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
 

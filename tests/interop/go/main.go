@@ -1,6 +1,6 @@
 // The steps of the interoperability matrix by clients written in Go; talks to lane.py's `converse`.
 //
-//	go_clients franz-go|sarama BOOTSTRAP
+//	go_clients franz-go|sarama|redpanda-console|kafka-ui BOOTSTRAP
 package main
 
 import (
@@ -228,6 +228,10 @@ func resume(c client, send func(topic string, first, count int), topic string) {
 func main() {
 	var c client
 	prefix := "fr-"
+	if os.Args[1] == "redpanda-console" || os.Args[1] == "kafka-ui" {
+		consoles(os.Args[1], os.Args[2])
+		return
+	}
 	if os.Args[1] == "sarama" {
 		c, prefix = newSarama(os.Args[2]), "sa-"
 	} else {
