@@ -1,8 +1,5 @@
 #include "sdk/client/fetcher.hpp"
 
-#include "sdk/wire/api/01_fetch.hpp"
-#include "sdk/wire/api/02_list_offsets.hpp"
-
 namespace leat::client {
 
 namespace {
@@ -23,13 +20,6 @@ Fetcher::Fetcher(Connection& connection, const Memory& memory, const FetcherConf
 
 namespace {
 
-/// Its offsets are there and in order: sums of them cannot overflow.
-bool offsets_are_sane(const wire::BatchHeader& header) {
-    constexpr std::int64_t offset_max = INT64_MAX - 1;
-    return header.base_offset >= 0 && header.last_offset_delta >= 0 &&
-           header.base_offset <= offset_max - header.last_offset_delta;
-}
-
 std::int64_t sum(std::int64_t a, std::int64_t b) {  // of time stamps, which a peer may make up
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
 }
@@ -44,7 +34,11 @@ void Fetcher::assign(FetchPartition& partition) {
     while (*place != nullptr && (*place)->topic != partition.topic) place = &(*place)->next;
     partition.next = *place;
     *place = &partition;
+    // What stands still does so here, too, and what it has to tell is told here.
+    const Instant not_before = partition.not_before;
     reset(partition, partition.position, partition.lookup);
+    if (not_before == never) partition.not_before = never;
+    if (partition.news != Kind::nothing) ++news_count_;
 }
 
 void Fetcher::unassign(FetchPartition& partition) {
@@ -54,6 +48,7 @@ void Fetcher::unassign(FetchPartition& partition) {
             break;
         }
     partition.next = nullptr;
+    if (partition.news != Kind::nothing) --news_count_;
     partition.asked = false;
     ++partition.generation;
     for (std::size_t i = 0; i < run_count_; ++i)
@@ -71,171 +66,16 @@ void Fetcher::reset(FetchPartition& partition, std::int64_t position, std::int64
 }
 
 void Fetcher::seek(FetchPartition& partition, std::int64_t offset) {
+    untell(partition);
     reset(partition, offset, partition.lookup);
 }
 
 void Fetcher::seek_to_time(FetchPartition& partition, std::int64_t timestamp) {
+    untell(partition);
     reset(partition, -1, timestamp);
 }
 
 void Fetcher::pause(FetchPartition& partition, bool paused) { partition.paused = paused; }
-
-// ---- answers
-
-void Fetcher::on_event(Instant now, const Event& event) {
-    switch (event.kind) {
-        case Event::Kind::response:
-            in_flight_ = false;
-            if (event.api_key == wire::ApiKey::list_offsets)
-                on_offsets(now, event);
-            else
-                on_records(now, event);
-            forget_asked();
-            break;
-        case Event::Kind::failed:
-            in_flight_ = false;
-            if (event.error == Error::too_large)
-                for (FetchPartition* p = partitions_; p != nullptr; p = p->next)
-                    if (p->asked) {
-                        p->not_before = never;
-                        tell(Kind::too_large, *p, ErrorCode::none);
-                    }
-            forget_asked();
-            break;
-        case Event::Kind::ready:
-        case Event::Kind::closed:
-            throttled_until_ = {};
-            break;
-        case Event::Kind::written:
-            break;
-    }
-    pump(now);
-}
-
-FetchPartition* Fetcher::answered(std::string_view topic, const wire::Uuid& id,
-                                  std::int32_t partition) {
-    for (FetchPartition* p = partitions_; p != nullptr; p = p->next) {
-        if (!p->asked || p->partition != partition) continue;
-        if (topic.empty() ? !(p->topic_id == id) : p->topic != topic) continue;
-        p->asked = false;
-        return p->asked_generation == p->generation ? p : nullptr;
-    }
-    return nullptr;
-}
-
-void Fetcher::on_offsets(Instant now, const Event& event) {
-    auto answer = wire::decode<wire::ListOffsetsResponse>(event.body, event.api_version);
-    if (!answer) return;
-    if (answer->throttle_time_ms > 0)
-        throttled_until_ = now + milliseconds{answer->throttle_time_ms};
-    for (const auto& topic : answer->topics)
-        for (const auto& found : topic.partitions) {
-            FetchPartition* p = answered(topic.name, {}, found.partition_index);
-            if (p == nullptr || !judge(now, *p, found.error_code)) continue;
-            // No record that late: what comes next is what was asked for.
-            if (found.offset < 0)
-                p->lookup = timestamp_latest;
-            else
-                p->position = p->fetch_offset = found.offset;
-        }
-}
-
-void Fetcher::on_records(Instant now, const Event& event) {
-    auto answer = wire::decode<wire::FetchResponse>(event.body, event.api_version);
-    if (!answer) {
-        for (FetchPartition* p = partitions_; p != nullptr; p = p->next)
-            if (p->asked) hold(now, *p);
-        return;
-    }
-    if (answer->throttle_time_ms > 0)
-        throttled_until_ = now + milliseconds{answer->throttle_time_ms};
-    if (answer->error_code != ErrorCode::none) {
-        for (FetchPartition* p = partitions_; p != nullptr; p = p->next)
-            if (p->asked) judge(now, *p, answer->error_code);
-        return;
-    }
-    for (const auto& topic : answer->responses)
-        for (const auto& data : topic.partitions) {
-            FetchPartition* p = answered(topic.topic, topic.topic_id, data.partition_index);
-            if (p == nullptr || !judge(now, *p, data.error_code)) continue;
-            p->high_watermark =
-                config_.isolation_level == 1 ? data.last_stable_offset : data.high_watermark;
-            p->log_start_offset = data.log_start_offset;
-            store(now, *p, data.records.view());
-            if (p->position >= p->high_watermark) tell_end(*p);
-        }
-}
-
-/// Keeps the whole batches of `records`; the last one may be cut.
-void Fetcher::store(Instant now, FetchPartition& partition, ByteView records) {
-    if (records.empty()) return;
-    const std::size_t room = memory_.prefetch.size() - used_;
-    std::size_t kept = 0;
-    std::int64_t end = partition.fetch_offset;
-    bool no_room = false;
-    Error why = Error::truncated;
-    while (kept < records.size()) {
-        Result<wire::BatchView> batch = wire::BatchView::parse(records.subspan(kept));
-        if (!batch) {
-            why = batch.error();
-            break;
-        }
-        if (!offsets_are_sane(batch->header())) {
-            why = Error::malformed;
-            break;
-        }
-        no_room = kept + batch->whole().size() > room;
-        if (no_room) break;
-        kept += batch->whole().size();
-        end = std::max(end, batch->header().next_offset());
-    }
-    if (kept == 0) {
-        if (no_room && used_ > 0) return;  // once what is here has been read it comes again
-        if (why != Error::truncated && !no_room) {
-            hold(now, partition);
-            return tell(Kind::corrupt, partition, ErrorCode::corrupt_message);
-        }
-        partition.not_before = never;
-        return tell(Kind::too_large, partition, ErrorCode::message_too_large);
-    }
-    copy_bytes(records.first(kept), memory_.prefetch.subspan(used_));
-    memory_.runs[run_count_++] = {&partition, partition.generation,
-                                  static_cast<std::uint32_t>(used_),
-                                  static_cast<std::uint32_t>(used_ + kept)};
-    used_ += kept;
-    // Records, but none that was asked for: asking again at once would go on for ever.
-    if (end == partition.fetch_offset) hold(now, partition);
-    partition.fetch_offset = end;
-    partition.told_end = false;
-}
-
-bool Fetcher::judge(Instant now, FetchPartition& partition, ErrorCode error) {
-    if (error == ErrorCode::none) {
-        partition.failures = 0;
-        return true;
-    }
-    if (error == ErrorCode::offset_out_of_range) {
-        if (config_.reset == OffsetReset::none) {
-            partition.not_before = never;
-            tell(Kind::offset_out_of_range, partition, error);
-        } else {
-            seek_to_time(partition, config_.reset == OffsetReset::earliest ? timestamp_earliest
-                                                                           : timestamp_latest);
-        }
-        return false;
-    }
-    hold(now, partition);
-    if (wire::stale_metadata(error))
-        tell(Kind::leader_unknown, partition, error);
-    else if (!wire::retriable(error))
-        tell(Kind::refused, partition, error);
-    return false;
-}
-
-void Fetcher::hold(Instant now, FetchPartition& partition) {
-    if (partition.failures < 0xffff) ++partition.failures;
-    partition.not_before = now + backoff_delay(config_.retry, partition.failures, jitter_);
-}
 
 // ---- records
 
@@ -268,7 +108,7 @@ std::optional<FetchedRecord> Fetcher::next(Instant now) {
                 .log_append_time = by_broker,
                 .record = *record};
         }
-        if (!is_sane || (!header_.is_control() && !reader_->finish())) {
+        if (!is_sane || (!shows_nothing_ && !reader_->finish())) {
             drop_run(now, *current_, Kind::corrupt);
             continue;
         }
@@ -283,7 +123,7 @@ std::optional<FetchedRecord> Fetcher::next(Instant now) {
 }
 
 bool Fetcher::next_run() {
-    bool keeps = false;
+    bool keeps = false;  // only of paused ones
     for (std::size_t i = 0; i < run_count_; ++i) {
         Run& run = memory_.runs[i];
         if (run.partition == nullptr || run.begin == run.end) continue;
@@ -296,7 +136,15 @@ bool Fetcher::next_run() {
         current_ = &run;
         return true;
     }
-    if (!keeps) run_count_ = used_ = 0;
+    const bool is_short =
+        run_count_ == memory_.runs.size() || memory_.prefetch.size() - used_ < prefetch_low();
+    if (keeps && !is_short) return false;
+    for (std::size_t i = 0; i < run_count_; ++i)
+        if (FetchPartition* const paused = memory_.runs[i].partition) {
+            ++paused->generation;
+            paused->fetch_offset = paused->position;
+        }
+    run_count_ = used_ = 0;
     return false;
 }
 
@@ -311,7 +159,9 @@ bool Fetcher::open_batch(Instant now, Run& run) {
     header_ = batch->header();
     batch_bytes_ = static_cast<std::uint32_t>(batch->whole().size());
     ByteView records = batch->records();
-    if (header_.codec() != Codec::none && !header_.is_control()) {
+    shows_nothing_ = header_.is_control() || (config_.isolation_level == 1 &&
+                                              header_.partition_leader_epoch == aborted_mark);
+    if (header_.codec() != Codec::none && !shows_nothing_) {
         Result<ByteView> expanded = decompressor_ != nullptr
                                         ? decompressor_->decompress(header_.codec(), records)
                                         : Result<ByteView>(fail(Error::unsupported));
@@ -322,7 +172,7 @@ bool Fetcher::open_batch(Instant now, Run& run) {
         }
         records = *expanded;
     }
-    reader_.emplace(records, header_.is_control() ? 0 : header_.record_count);
+    reader_.emplace(records, shows_nothing_ ? 0 : header_.record_count);
     return true;
 }
 
@@ -348,14 +198,23 @@ void Fetcher::tell_end(FetchPartition& partition) {
 }
 
 void Fetcher::tell(Kind kind, FetchPartition& partition, ErrorCode error) {
-    if (events_.is_full()) events_.pop();
-    (void)events_.push({kind, &partition, error});
+    if (partition.news == Kind::offset_out_of_range || partition.news == Kind::too_large) return;
+    if (partition.news == Kind::nothing) ++news_count_;
+    partition.news = kind;
+    partition.news_error = error;
+}
+
+void Fetcher::untell(FetchPartition& partition) {
+    if (partition.news != Kind::nothing) --news_count_;
+    partition.news = Kind::nothing;
 }
 
 std::optional<FetcherEvent> Fetcher::poll_event() {
-    if (events_.empty()) return std::nullopt;
-    const FetcherEvent event = events_.front();
-    events_.pop();
+    if (news_count_ == 0) return std::nullopt;
+    FetchPartition* p = partitions_;
+    while (p->news == Kind::nothing) p = p->next;
+    const FetcherEvent event{p->news, p, p->news_error};
+    untell(*p);
     return event;
 }
 

@@ -6,9 +6,9 @@
 #include <optional>
 #include <span>
 
-#include "sdk/base/bounded.hpp"
 #include "sdk/client/backoff.hpp"
 #include "sdk/client/connection.hpp"
+#include "sdk/wire/api/01_fetch.hpp"
 #include "sdk/wire/error_code.hpp"
 #include "sdk/wire/record_batch.hpp"
 
@@ -18,6 +18,18 @@ constexpr std::int64_t timestamp_latest = -1;  ///< ListOffsets' own words
 constexpr std::int64_t timestamp_earliest = -2;
 
 enum class OffsetReset : std::uint8_t { earliest, latest, none };
+
+/// What became of a partition; see FetcherEvent. A later one replaces an earlier one that was not
+/// drained yet, but never one that says that the partition stands still.
+enum class FetchNews : std::uint8_t {
+    nothing,
+    leader_unknown,       ///< `error` says why; ask for metadata
+    offset_out_of_range,  ///< OffsetReset::none only: the partition stands still until seek
+    corrupt,              ///< a batch failed its CRC or its format; fetched again after a back-off
+    refused,              ///< any other Kafka error; tried again after a back-off
+    too_large,            ///< an answer did not fit the receive buffer; the partition stands still
+    end,                  ///< the position reached the high watermark
+};
 
 /// One assigned partition. Owned by the consumer, lent to the Fetcher of its leader, which alone
 /// changes what stands below `position`.
@@ -41,6 +53,8 @@ struct FetchPartition {
     std::uint16_t failures = 0;
     bool asked = false;  ///< in the request that is in flight
     bool told_end = false;
+    FetchNews news = FetchNews::nothing;  ///< not drained yet
+    wire::ErrorCode news_error{};
     FetchPartition* next = nullptr;
 };
 
@@ -53,14 +67,7 @@ struct FetchedRecord {
 };
 
 struct FetcherEvent {
-    enum class Kind : std::uint8_t {
-        leader_unknown,       ///< `error` says why; ask for metadata
-        offset_out_of_range,  ///< OffsetReset::none only: the partition stands still until seek
-        corrupt,    ///< a batch failed its CRC or its format; fetched again after a back-off
-        refused,    ///< any other Kafka error; tried again after a back-off
-        too_large,  ///< an answer did not fit the receive buffer; the partition stands still
-        end,        ///< the position reached the high watermark
-    };
+    using Kind = FetchNews;
     Kind kind{};
     FetchPartition* partition = nullptr;
     wire::ErrorCode error{};
@@ -83,9 +90,9 @@ struct FetcherConfig {
     std::uint32_t bytes_max = 1024 * 1024;  ///< also bounded by prefetch room and receive buffer
     std::uint32_t partition_bytes_max = 1024 * 1024;
     OffsetReset reset = OffsetReset::latest;
-    std::int8_t isolation_level = 0;  ///< 0 read_uncommitted; 1 read_committed: control batches are
-                                      ///< skipped and the end is the last stable offset, aborted
-                                      ///< transactions are not filtered out yet
+    /// 0 read_uncommitted; 1 read_committed (KIP-98): nothing of a transaction that was aborted,
+    /// and the end is the last stable offset. Control batches are shown in neither.
+    std::int8_t isolation_level = 0;
     milliseconds request_timeout{30000};  ///< on top of wait_max
     BackoffConfig retry{};
 };
@@ -117,7 +124,8 @@ public:
     /// timestamp_latest.
     void seek_to_time(FetchPartition& partition, std::int64_t timestamp);
     void pause(FetchPartition& partition,
-               bool paused);  ///< paused: prefetched records wait, nothing is fetched
+               bool paused);  ///< paused: prefetched records wait, nothing is fetched. Where the
+                              ///< others need their memory they are fetched again when it resumes
     /// A longer prefetch memory takes over; what the old one holds is copied. The old one stays
     /// readable as long as this Fetcher: a batch may be open in it.
     void use_prefetch_memory(MutableBytes longer) {
@@ -139,6 +147,9 @@ public:
     Instant deadline() const;
 
 private:
+    /// In a prefetched batch's leader epoch, which Kafka's checksum does not cover and no reader
+    /// asks for: its transaction was aborted.
+    static constexpr std::int32_t aborted_mark = INT32_MIN;
     enum class Ask : std::uint8_t { offsets, records };
     bool is_wanted(const FetchPartition& partition, Ask what, Instant now) const;
     std::size_t collect(Instant now, Ask what, std::span<FetchPartition*> out);
@@ -146,10 +157,15 @@ private:
     void ask_records(Instant now);
     void on_offsets(Instant now, const Event& event);
     void on_records(Instant now, const Event& event);
-    void store(Instant now, FetchPartition& partition, ByteView records);
+    /// Returns where in the prefetch memory they lie now.
+    MutableBytes store(Instant now, FetchPartition& partition, ByteView records);
+    static void hide_aborted(MutableBytes batches,
+                             const wire::Array<wire::FetchResponse::AbortedTransaction>& aborted);
+    std::size_t prefetch_low() const { return memory_.prefetch.size() / 2; }
     bool judge(Instant now, FetchPartition& partition, wire::ErrorCode error);
     FetchPartition* answered(std::string_view topic, const wire::Uuid& id, std::int32_t partition);
     void forget_asked();
+    void hold_asked(Instant now);
     void hold(Instant now, FetchPartition& partition);
     bool open_batch(Instant now, Run& run);
     bool next_run();
@@ -157,9 +173,8 @@ private:
     void reset(FetchPartition& partition, std::int64_t position, std::int64_t lookup);
     void tell_end(FetchPartition& partition);
     void tell(FetcherEvent::Kind kind, FetchPartition& partition, wire::ErrorCode error);
+    void untell(FetchPartition& partition);
 
-    static constexpr std::size_t events_max =
-        8;  // then the oldest is dropped: each is only a hint to act
     Connection& connection_;
     Memory memory_;
     FetcherConfig config_;
@@ -171,7 +186,8 @@ private:
     std::optional<wire::RecordReader> reader_;  // the open batch
     wire::BatchHeader header_{};
     std::uint32_t batch_bytes_ = 0;
-    Ring<FetcherEvent, events_max> events_;
+    bool shows_nothing_ = false;  // it is a control batch, or of an aborted transaction
+    std::size_t news_count_ = 0;  // partitions with news
     Instant throttled_until_{};
     Jitter jitter_;
     Owner owner_;

@@ -103,7 +103,7 @@ void Fetcher::ask_records(Instant now) {
     using Request = wire::FetchRequest;
     // Half of the memory free: below that answers get small, and there is enough to read meanwhile.
     const std::size_t room = memory_.prefetch.size() - used_;
-    if (room < memory_.prefetch.size() / 2 || run_count_ == memory_.runs.size()) return;
+    if (room < prefetch_low() || run_count_ == memory_.runs.size()) return;
     std::array<FetchPartition*, partitions_max> wanted;
     const std::size_t most = std::min(partitions_max, memory_.runs.size() - run_count_);
     const std::size_t count = collect(now, Ask::records, std::span(wanted).first(most));
@@ -141,6 +141,14 @@ void Fetcher::ask_records(Instant now) {
         in_flight_ = true;
     else
         forget_asked();
+}
+
+void Fetcher::hold_asked(Instant now) {
+    // A broker that throttles us answers with nothing, and says for how long.
+    for (FetchPartition* p = partitions_; p != nullptr; p = p->next)
+        if (p->asked && p->asked_generation == p->generation && throttled_until_ <= now)
+            hold(now, *p);
+    forget_asked();
 }
 
 void Fetcher::forget_asked() {

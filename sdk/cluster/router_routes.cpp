@@ -140,6 +140,10 @@ void Router::unroute(client::FetchPartition& partition) {
     }
     metadata_.forget(partition.topic);
     fetches_.erase(found);
+    // What was told of it and not yet drained would name what its owner may destroy now.
+    std::erase_if(events_, [&](const RouterEvent& event) {
+        return event.kind == RouterEvent::Kind::fetch && event.fetch.partition == &partition;
+    });
 }
 
 void Router::place(Instant, FetchRoute& route) {
@@ -165,6 +169,13 @@ void Router::place(Instant, FetchRoute& route) {
     target->fetcher->assign(partition);
 }
 
+namespace {
+void start_over(client::FetchPartition& partition) {  // it may have stood still
+    partition.not_before = {};
+    partition.news = client::FetchNews::nothing;
+}
+}  // namespace
+
 void Router::seek(Instant now, client::FetchPartition& partition, std::int64_t offset) {
     const auto found = fetches_.find(&partition);
     LEAT_CHECK(found != fetches_.end());
@@ -173,6 +184,7 @@ void Router::seek(Instant now, client::FetchPartition& partition, std::int64_t o
         pump(now);
         return;
     }
+    start_over(partition);
     partition.position = partition.fetch_offset = offset;
 }
 
@@ -184,6 +196,7 @@ void Router::seek_to_time(Instant now, client::FetchPartition& partition, std::i
         pump(now);
         return;
     }
+    start_over(partition);
     partition.position = partition.fetch_offset = -1;
     partition.lookup = timestamp;
 }

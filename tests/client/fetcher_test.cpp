@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "sdk/client/fetcher.hpp"
 #include "tests/client/rig.hpp"
 
@@ -288,5 +290,120 @@ TEST_CASE("fetcher: wherever the connection breaks, no record is missed and none
         }
         INFO("cut=", cut);
         CHECK(offsets == range(0, 60));
+    }
+}
+
+TEST_CASE("fetcher: one paused partition does not starve the others of prefetch memory") {
+    Reader r(1024, {.partition_bytes_max = 250});
+    FetchPartition other{.topic = "u", .partition = 0};
+    r.fill(400, 5);
+    r.fill(20, 5, 0, "u");
+    r.fetcher.assign(r.partition);
+    r.fetcher.assign(other);
+    r.fetcher.seek(r.partition, 0);
+    r.fetcher.seek(other, 0);
+    r.turn();
+    REQUIRE(other.fetch_offset > 0);
+    r.fetcher.pause(other, true);
+    CHECK(r.read(400) == range(0, 400));
+    r.fetcher.pause(other, false);
+    for (std::int64_t expected = 0; expected < 20;) {
+        auto record = r.fetcher.next(r.now);
+        if (!record) {
+            REQUIRE(other.position < 20);
+            r.turn();
+            continue;
+        }
+        CHECK(record->from == &other);
+        CHECK(record->offset == expected++);
+    }
+}
+
+TEST_CASE("fetcher: an answer too long for the receive buffer is told for each that it was for") {
+    Reader r;
+    Bytes prefetch(4096);
+    std::vector<Fetcher::Run> runs(64);
+    Fetcher fetcher(r.link.connection, {prefetch, runs}, {}, 1, 5);
+    std::vector<FetchPartition> many(30);
+    for (std::size_t i = 0; i < many.size(); ++i) {
+        many[i].topic = "m";
+        many[i].partition = static_cast<std::int32_t>(i);
+        fetcher.assign(many[i]);
+        fetcher.seek(many[i], 0);
+    }
+    fetcher.pump(r.now);
+    r.link.write(r.now);
+    Event event;
+    event.kind = Event::Kind::failed;
+    event.api_key = wire::ApiKey::fetch;
+    event.owner = 1;
+    event.error = Error::too_large;
+    fetcher.on_event(r.now, event);
+    std::set<std::int32_t> told;
+    while (auto news = fetcher.poll_event()) {
+        CHECK(news->kind == FetcherEvent::Kind::too_large);
+        told.insert(news->partition->partition);
+    }
+    CHECK(told.size() == many.size());
+}
+
+TEST_CASE("fetcher: what is prefetched is read before an offset out of range moves the position") {
+    for (OffsetReset reset : {OffsetReset::latest, OffsetReset::none}) {
+        Reader r(2048, {.bytes_max = 150, .reset = reset});
+        r.fill(20, 5);
+        r.fetcher.assign(r.partition);
+        r.fetcher.seek(r.partition, 0);
+        r.turn();  // offsets 0 to 4 are here
+        REQUIRE(r.partition.fetch_offset == 5);
+        r.broker.at("t", 0).log.clear();  // the log begins anew behind us
+        r.broker.at("t", 0).end = 3;
+        for (int i = 0; i < 3; ++i) {
+            r.turn();
+            r.now += milliseconds{2000};
+        }
+        std::vector<std::int64_t> offsets;
+        while (auto record = r.fetcher.next(r.now)) offsets.push_back(record->offset);
+        CHECK(offsets == range(0, 5));
+        for (int i = 0; i < 3; ++i) {
+            r.turn();
+            r.now += milliseconds{2000};
+        }
+        if (reset == OffsetReset::latest) {
+            CHECK(r.partition.position == 3);
+        } else {
+            REQUIRE(!r.events.empty());
+            CHECK(r.events.back().kind == FetcherEvent::Kind::offset_out_of_range);
+        }
+    }
+}
+
+TEST_CASE("fetcher: who waits for a seek waits under the next leader, too, and a seek ends it") {
+    Reader r;
+    r.fill(10, 5);
+    r.partition.not_before = never;
+    r.partition.lookup = timestamp_earliest;
+    r.fetcher.assign(r.partition);
+    for (int i = 0; i < 3; ++i) r.turn();
+    CHECK(!r.fetcher.next(r.now));
+    CHECK(r.partition.position == -1);
+    r.fetcher.seek(r.partition, 8);
+    CHECK(r.read(2) == range(8, 10));
+}
+
+TEST_CASE("fetcher: an answer that makes no sense is not asked for again at once") {
+    for (const bool knows_position : {false, true}) {
+        Reader r;
+        r.fill(10, 5);
+        r.fetcher.assign(r.partition);
+        if (knows_position) r.fetcher.seek(r.partition, 0);
+        r.fetcher.pump(r.now);
+        Event event;
+        event.kind = Event::Kind::response;
+        event.api_key = knows_position ? wire::ApiKey::fetch : wire::ApiKey::list_offsets;
+        event.api_version = knows_position ? std::int16_t{12} : std::int16_t{7};
+        event.owner = 1;
+        r.fetcher.on_event(r.now, event);  // an empty body
+        CHECK(r.partition.not_before > r.now);
+        CHECK(r.fetcher.deadline() > r.now);
     }
 }

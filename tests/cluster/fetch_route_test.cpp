@@ -181,3 +181,45 @@ TEST_CASE("router: a batch longer than everything configured comes through") {
     REQUIRE(rig.run([&] { return reading.count() == 3; }, milliseconds{10'000}));
     CHECK(reading.values[0][2] == std::string(200'000, 'v'));
 }
+
+TEST_CASE("router: what was told of a partition goes with it") {
+    ModelCluster cluster;
+    cluster.add_broker(0);
+    cluster.add_topic("t", {0});
+    fill(cluster, 1, 5);
+    cluster.store.at("t", 0).log[0].batch[70] ^= 0x10;
+    Rig rig(cluster, reading_config());
+    auto gone = std::make_unique<client::FetchPartition>(partition_of("t", 0));
+    rig.router.route(rig.now, *gone);
+    rig.run([&] { return rig.router.next_record(rig.now) || gone->failures > 0; });
+    REQUIRE(gone->failures > 0);
+    rig.router.pump(rig.now);  // as a seek of another partition does
+    rig.router.unroute(*gone);
+    const client::FetchPartition* const its = gone.get();
+    gone.reset();
+    rig.router.pump(rig.now);
+    while (const auto event = rig.router.poll_event())
+        CHECK((event->kind != cluster::RouterEvent::Kind::fetch || event->fetch.partition != its));
+}
+
+TEST_CASE("router: who stands still until a seek does so from the start, and a seek ends it") {
+    for (const bool is_placed : {false, true}) {
+        ModelCluster cluster;
+        cluster.add_broker(0);
+        cluster.add_topic("t", {0});
+        fill(cluster, 1, 5);
+        Rig rig(cluster, reading_config());
+        client::FetchPartition partition = partition_of("t", 0);
+        partition.not_before = never;
+        Reading reading(rig);
+        rig.on_idle = [&] { return reading.read_all(); };
+        rig.router.route(rig.now, partition);
+        if (is_placed) {
+            rig.run([] { return false; }, milliseconds{3000});
+            CHECK(partition.position == -1);
+            CHECK(reading.count() == 0);
+        }
+        rig.router.seek(rig.now, partition, 3);
+        REQUIRE(rig.run([&] { return reading.count() == 2; }, milliseconds{3000}));
+    }
+}

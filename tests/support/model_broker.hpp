@@ -43,6 +43,10 @@ public:
         };
         std::vector<Stored> log;
         std::map<std::int64_t, Producer> producers;
+        struct Aborted {
+            std::int64_t producer_id = 0, first_offset = 0, marker_offset = 0;
+        };
+        std::vector<Aborted> aborted;
         std::int64_t end = 0;
         std::vector<std::string> values() const {
             std::vector<std::string> all;
@@ -222,6 +226,7 @@ private:
         auto body = wire::decode<wire::FetchRequest>(request.body, version);
         std::vector<std::vector<Response::PartitionData>> answers;
         std::deque<Bytes> data;
+        std::deque<std::vector<Response::AbortedTransaction>> aborted;
         std::vector<Response::FetchableTopicResponse> topics;
         std::int32_t left = body->max_bytes;
         for (const auto& topic : body->topics) {
@@ -234,6 +239,14 @@ private:
                 answer.log_start_offset =
                     partition.log.empty() ? 0 : partition.log.front().base_offset;
                 answer.aborted_transactions = nullptr;
+                if (body->isolation_level == 1) {
+                    auto& list = aborted.emplace_back();
+                    for (const Partition::Aborted& one : partition.aborted)
+                        if (one.marker_offset >= asked.fetch_offset)
+                            list.push_back({one.producer_id, one.first_offset});
+                    answer.aborted_transactions =
+                        std::span<const Response::AbortedTransaction>(list);
+                }
                 Bytes& bytes = data.emplace_back();
                 if (asked.fetch_offset > partition.end ||
                     asked.fetch_offset < answer.log_start_offset) {
