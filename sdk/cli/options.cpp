@@ -219,7 +219,7 @@ void add_consume(CLI::App& app, Options& options) {
     consume->add_option("-K,--key-separator", options.key_separator,
                         "print the key and this before the value");
     consume->add_flag("--headers", options.with_headers, "print headers, too");
-    consume->add_flag("--read-committed", options.read_committed, "stop at the last stable offset");
+    consume->add_flag("--read-committed", options.read_committed, "of transactions show only what was committed");
     consume->callback([&] { options.command = Command::consume; });
 }
 

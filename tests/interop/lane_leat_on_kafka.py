@@ -1,9 +1,11 @@
 """Our own client against a real Apache Kafka: the SDK, through its command line tool `leat`."""
 import json
+import os
 import time
 
 import leat_groups
 from lane import CODECS, Failed, lines_of, text_records, want_equal
+from lane_java import KAFKA_SH
 
 TARGET = "kafka"
 
@@ -27,6 +29,29 @@ def consume(lane, options, topic, *more):
 def by_kcat(lane, topic):
     """What Kafka holds, as another maker's client reads it."""
     return pairs(lane.run(["kcat", "-C", "-e", "-q", "-b", lane.broker.bootstrap, "-t", topic, "-p", "0", "-f", "%k\t%s\n"]))
+
+
+def read_committed(lane, options):
+    """Transactions of three Java producers across each other, two thirds of them committed."""
+    program = os.path.join(os.path.dirname(KAFKA_SH), "Transactions.java")
+    leat(lane, options, "topics", "create", "leat-transactions", "-p", "1")
+    committed = lane.run(["sh", KAFKA_SH, "run", program, lane.broker.bootstrap, "leat-transactions"]).splitlines()
+
+    def consume_values(*more):
+        return leat(lane, options, "consume", "leat-transactions", *more).splitlines()
+
+    everything = consume_values()
+    aborted = [value for value in everything if value.startswith(b"aborted ")]
+    if len(committed) < 200 or len(aborted) < 100:
+        raise Failed("%d committed, %d aborted: not what Transactions.java writes" % (len(committed), len(aborted)))
+    want_equal(committed, [value for value in everything if value not in aborted])
+    want_equal(committed, consume_values("--read-committed"))
+    # From the middle of transactions, in small answers.
+    for offset in range(0, 400, 57):
+        tail = consume_values("--read-committed", "-o", str(offset))
+        want_equal(committed[len(committed) - len(tail):], tail)
+        plain = consume_values("-o", str(offset))
+        want_equal([value for value in plain if value.startswith(b"committed ")], tail)
 
 
 def run(lane, options):
@@ -54,6 +79,7 @@ def run(lane, options):
         for topic, records in wrote.items():
             want_equal(records, consume(lane, options, topic))
             want_equal(records, by_kcat(lane, topic))
+        read_committed(lane, options)
         want_equal(wrote["leat-gzip"][-30:], consume(lane, options, "leat-gzip", "-o", "-30"))
         want_equal(wrote["leat-gzip"][7:12], consume(lane, options, "leat-gzip", "-o", "7", "-n", "5"))
     with lane.step("leat", "sigkill"):

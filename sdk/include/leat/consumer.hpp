@@ -45,7 +45,9 @@ struct ConsumerConfig {
     /// by_duration: the first record of the last reset_duration (KIP-1106).
     enum class Reset : std::uint8_t { beginning, end, none, by_duration } reset = Reset::end;
     milliseconds reset_duration{86'400'000};
-    bool read_committed = false;  ///< stop at the last stable offset
+    /// Of transactions (KIP-98): only committed ones, and nothing at or behind one that is still
+    /// open. Else everything, as Kafka's default is. Markers are never shown.
+    bool read_committed = false;
     milliseconds request_timeout{30'000};
     milliseconds retry_backoff{100}, retry_backoff_max{1000};
     milliseconds reconnect_backoff{50}, reconnect_backoff_max{1000};
@@ -117,8 +119,8 @@ struct ConsumerEvent {
         offset_out_of_range,  ///< Reset::none only: the partition waits for a seek
         corrupt,              ///< a batch failed its checks; it is fetched again
         refused,              ///< the broker answered a fetch with `error`; tried again
-        group_failed,  ///< out of the group for good: `error`. subscribe starts over
-        commit_failed,  ///< an automatic or asynchronous commit was refused: `error`
+        group_failed,         ///< out of the group for good: `error`. subscribe starts over
+        commit_failed,        ///< an automatic or asynchronous commit was refused: `error`
         too_large,  ///< a batch is longer than this consumer ever takes: the partition stands still
     };
     Kind kind{};
@@ -134,8 +136,9 @@ public:
     static Result<Consumer> open(Loop& loop, ConsumerConfig config);
     Consumer(Consumer&&) noexcept;
     Consumer& operator=(Consumer&&) noexcept;
-    /// Without close() before: nothing is committed and nobody is told. What was read since the last
-    /// commit is read once more, by whom the group gives it to when this member's session has ended.
+    /// Without close() before: nothing is committed and nobody is told. What was read since the
+    /// last commit is read once more, by whom the group gives it to when this member's session has
+    /// ended.
     ~Consumer();
 
     /// How many partitions the topic has. fails: timed_out · not_found (and the server creates
