@@ -60,6 +60,8 @@ bool append_rest(Context& context, Produced& produced, ByteView body) {
             if (position++ < produced.appended) continue;
             topics::Append append = append_one(context, produced, topic, partition);
             if (append.again) return false;
+            produced.blocked = append.may_wait && !produced.refuse_when_full;
+            if (produced.blocked) return false;
             answer.partitions.push_back({.index = partition.index, .append = std::move(append)});
             ++produced.appended;
         }
@@ -146,7 +148,7 @@ void produce(Context& context, Call call) {
         produced->body = call.request.keep();
         produced->body_at = body_at;
         if (judged_elsewhere) return context.judging.add(context, std::move(produced));
-        return context.produces.wait_for_room(std::move(produced));
+        return context.produces.wait_for_room(context, std::move(produced));
     }
     finish_produce(context, std::move(produced));
 }
@@ -154,7 +156,7 @@ void produce(Context& context, Call call) {
 void append_parked(Context& context, std::unique_ptr<Produced> produced) {
     if (context.produces.waiting_for_room() ||
         !append_rest(context, *produced, produced->body.bytes().subspan(produced->body_at)))
-        return context.produces.wait_for_room(std::move(produced));
+        return context.produces.wait_for_room(context, std::move(produced));
     produced->body = session::Buffer();
     finish_produce(context, std::move(produced));
 }

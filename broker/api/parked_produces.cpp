@@ -7,6 +7,9 @@ namespace {
 
 constexpr std::uint64_t room_deadline =
     ~std::uint64_t{0};  // "look at the queue for room", not a parked id
+// Of the byte pool's four megabytes: what waits for a full log must not keep the consumers and the
+// uplink, who make the room, from being served.
+constexpr std::size_t blocked_bytes_max = 1024 * 1024;
 
 log::CommitId last_commit(const Produced& produced) {
     log::CommitId last = 0;
@@ -32,10 +35,37 @@ void refuse_from(Produced& produced, log::CommitId after, log::CommitId upto, wi
 
 }  // namespace
 
-void ParkedProduces::wait_for_room(std::unique_ptr<Produced> produced) {
+void ParkedProduces::wait_for_room(Context& context, std::unique_ptr<Produced> produced) {
     produced->address.reply.hold_session();
     deadlines_.add(produced->give_up, room_deadline);
+    if (produced->blocked) return block(context, std::move(produced));
     room_.push_back(std::move(produced));
+}
+
+std::size_t ParkedProduces::blocked_bytes() const {
+    std::size_t sum = 0;
+    for (const auto& produced : blocked_) sum += produced->body.bytes().size();
+    return sum;
+}
+
+void ParkedProduces::block(Context& context, std::unique_ptr<Produced> produced) {
+    std::erase_if(blocked_, [](const auto& one) { return !one->address.reply.alive(); });
+    const std::size_t held = blocked_bytes();
+    if (held != 0 && held + produced->body.bytes().size() > blocked_bytes_max) {
+        produced->refuse_when_full = true;
+        return end(context, std::move(produced));
+    }
+    blocked_.push_back(std::move(produced));
+}
+
+/// What is left of it is appended now or never; it may not wait for anything but a commit.
+void ParkedProduces::end(Context& context, std::unique_ptr<Produced> produced) {
+    if (!append_rest(context, *produced, produced->body.bytes().subspan(produced->body_at))) {
+        room_.push_back(std::move(produced));  // the groups are full, not only the log
+        return;
+    }
+    produced->body = session::Buffer();
+    finish_produce(context, std::move(produced));
 }
 
 void ParkedProduces::wait_for_commit(std::unique_ptr<Produced> produced) {
@@ -56,9 +86,28 @@ void ParkedProduces::settle(Context& context) {
         by_id_.erase(at);
         answer_produce(context, *produced);
     }
-    if (flushed != last_settled_) {
-        last_settled_ = flushed;
-        retry_room(context);
+    const std::uint64_t recycled = context.log.counters().segments_recycled;
+    const bool room = flushed != last_settled_, freed = recycled != last_recycled_;
+    last_settled_ = flushed;
+    last_recycled_ = recycled;
+    if (room) retry_room(context);
+    if (freed && !blocked_.empty()) retry_blocked(context);
+}
+
+void ParkedProduces::retry_blocked(Context& context) {
+    Queue waiting;
+    waiting.swap(blocked_);
+    for (auto& produced : waiting) {
+        if (!produced->address.reply.alive()) continue;
+        produced->blocked = false;  // behind others it waits for its turn, not for a segment
+        if (waiting_for_room() ||
+            !append_rest(context, *produced, produced->body.bytes().subspan(produced->body_at))) {
+            Queue& queue = produced->blocked ? blocked_ : room_;
+            queue.push_back(std::move(produced));
+            continue;
+        }
+        produced->body = session::Buffer();
+        finish_produce(context, std::move(produced));
     }
 }
 
@@ -66,8 +115,13 @@ void ParkedProduces::retry_room(Context& context) {
     while (!room_.empty()) {
         Produced& first = *room_.front();
         if (first.address.reply.alive() &&
-            !append_rest(context, first, first.body.bytes().subspan(first.body_at)))
-            return;
+            !append_rest(context, first, first.body.bytes().subspan(first.body_at))) {
+            if (!first.blocked) return;
+            std::unique_ptr<Produced> blocked = std::move(room_.front());
+            room_.pop_front();
+            block(context, std::move(blocked));
+            continue;
+        }
         std::unique_ptr<Produced> done = std::move(room_.front());
         room_.pop_front();
         done->body = session::Buffer();
@@ -97,24 +151,17 @@ void ParkedProduces::rolled_back(Context& context, log::CommitId first, log::Com
 void ParkedProduces::on_deadline(Context& context) {
     while (const std::uint64_t id = deadlines_.take_due(context.now)) {
         if (id == room_deadline) {
-            for (auto& produced : room_)
-                if (produced->give_up <= context.now) produced->timed_out = true;
-            // Timed-out requests anywhere in the queue end now; the others keep their order.
-            std::deque<std::unique_ptr<Produced>> stay;
-            std::vector<std::unique_ptr<Produced>> end;
-            for (auto& produced : room_) {
-                if (produced->timed_out)
-                    end.push_back(std::move(produced));
-                else
-                    stay.push_back(std::move(produced));
+            // Timed-out requests anywhere in the queues end now; the others keep their order.
+            Queue late;
+            for (Queue* queue : {&room_, &blocked_}) {
+                Queue stay;
+                for (auto& produced : *queue) {
+                    produced->timed_out = produced->give_up <= context.now;
+                    (produced->timed_out ? late : stay).push_back(std::move(produced));
+                }
+                *queue = std::move(stay);
             }
-            room_ = std::move(stay);
-            for (auto& produced : end) {
-                (void)append_rest(context, *produced,
-                                  produced->body.bytes().subspan(produced->body_at));
-                produced->body = session::Buffer();
-                finish_produce(context, std::move(produced));
-            }
+            for (auto& produced : late) end(context, std::move(produced));
             continue;
         }
         const auto at = by_id_.find(id);
@@ -128,13 +175,13 @@ void ParkedProduces::on_deadline(Context& context) {
 }
 
 void ParkedProduces::give_up_room(Context& context) {
-    for (auto& produced : room_) produced->timed_out = true;
-    std::deque<std::unique_ptr<Produced>> room;
-    room.swap(room_);
-    for (auto& produced : room) {
-        (void)append_rest(context, *produced, produced->body.bytes().subspan(produced->body_at));
-        produced->body = session::Buffer();
-        finish_produce(context, std::move(produced));
+    for (Queue* queue : {&room_, &blocked_}) {
+        Queue waiting;
+        waiting.swap(*queue);
+        for (auto& produced : waiting) {
+            produced->timed_out = true;
+            end(context, std::move(produced));
+        }
     }
 }
 

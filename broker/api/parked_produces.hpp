@@ -4,7 +4,10 @@
 // Room. When the log's open groups are full, the request keeps its body, its session is held (so
 // the next request of the same connection cannot overtake it), and it goes on after the next commit
 // where it stopped. New requests queue behind it. After its timeout_ms the rest is refused and
-// never appended. Commit. The answer leaves when the last of its batches is durable, or with
+// never appended. A full log is another matter: of a topic with leat.full.policy=block the request
+// waits beside that queue, for nobody else is to wait with it, until a segment is freed; those that
+// wait hold a bounded share of the byte pool, further ones are refused as if the policy were
+// reject. Commit. The answer leaves when the last of its batches is durable, or with
 // REQUEST_TIMED_OUT after timeout_ms (the batches may still become durable: the producer sends
 // again, and is recognised).
 #pragma once
@@ -45,13 +48,15 @@ struct Produced {
     std::size_t appended = 0;           ///< partitions done, in the order of the request
     std::vector<Verdict> verdicts;      ///< of the compressed batches, by position
     bool timed_out = false;             ///< the rest is refused
+    bool blocked = false;               ///< stopped by a full log, not by full groups
+    bool refuse_when_full = false;      ///< too many wait for a full log already
 };
 
 class ParkedProduces {
 public:
     /// Must new requests queue, because others wait for room already?
     bool waiting_for_room() const { return !room_.empty(); }
-    void wait_for_room(std::unique_ptr<Produced> produced);
+    void wait_for_room(Context& context, std::unique_ptr<Produced> produced);
     void wait_for_commit(std::unique_ptr<Produced> produced);
 
     void settle(Context& context);  ///< after every commit
@@ -59,12 +64,19 @@ public:
     void on_deadline(Context& context);
     void give_up_room(Context& context);
     Instant deadline() const { return deadlines_.next(); }
-    std::size_t size() const { return room_.size() + by_id_.size(); }
+    std::size_t size() const { return room_.size() + blocked_.size() + by_id_.size(); }
 
 private:
+    using Queue = std::deque<std::unique_ptr<Produced>>;
     void retry_room(Context& context);
+    void retry_blocked(Context& context);
+    void block(Context& context, std::unique_ptr<Produced> produced);
+    void end(Context& context, std::unique_ptr<Produced> produced);
+    std::size_t blocked_bytes() const;
 
-    std::deque<std::unique_ptr<Produced>> room_;
+    Queue room_;
+    Queue blocked_;  ///< until a segment is free
+    std::uint64_t last_recycled_ = 0;
     std::multimap<log::CommitId, std::uint64_t> by_commit_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Produced>> by_id_;
     Deadlines deadlines_;

@@ -344,7 +344,9 @@ void CheckpointWriter::free_unused() {
         const bool used =
             std::any_of(durable_extents_.begin(), durable_extents_.end(),
                         [&](const CheckpointExtent& extent) { return extent.segment == i; });
-        if (!used) core_.segments.release(i);
+        if (used) continue;
+        core_.segments.release(i);
+        ++core_.counters.segments_recycled;
     }
 }
 

@@ -35,8 +35,8 @@ constexpr Setting table[] = {
      "No effect here: segments end in a footer."},
     {"leader.replication.throttled.replicas", Type::list, "", 0, 0, "",
      "No effect here: no followers."},
-    {"leat.full.policy", Type::string, "reject", 0, 0, "reject|drop-oldest",
-     "When the log is full of undelivered records: refuse new ones, or drop the oldest."},
+    {"leat.full.policy", Type::string, "reject", 0, 0, "reject|drop-oldest|block",
+     "When the log is full: refuse new records, drop the oldest, or let the producer wait."},
     {"leat.priority", Type::int32, "5", 1, 10, "",
      "Of what may be dropped the lowest priority goes first; 10 is the highest."},
     {"local.retention.bytes", Type::int64, "-2", -2, long_max, "",
@@ -242,6 +242,7 @@ void TopicConfig::apply() {
     retention_bytes_ = deletes_ ? *number(text("retention.bytes")) : -1;
     message_bytes_max_ = static_cast<std::uint32_t>(*number(text("max.message.bytes")));
     drops_oldest_ = text("leat.full.policy") == "drop-oldest";
+    waits_when_full_ = text("leat.full.policy") == "block";
     priority_ = static_cast<std::uint8_t>(*number(text("leat.priority")));
     log_append_time_ = text("message.timestamp.type") == "LogAppendTime";
     before_max_ = bound(text("message.timestamp.before.max.ms"));

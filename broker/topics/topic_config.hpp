@@ -72,8 +72,9 @@ public:
         return retention_;
     }  ///< -1: for ever; also when only compacted
     std::int64_t retention_bytes() const { return retention_bytes_; }
-    bool drops_oldest() const { return drops_oldest_; }  ///< leat.full.policy
-    std::uint8_t priority() const { return priority_; }  ///< 1 to 10
+    bool drops_oldest() const { return drops_oldest_; }        ///< leat.full.policy
+    bool waits_when_full() const { return waits_when_full_; }  ///< leat.full.policy is block
+    std::uint8_t priority() const { return priority_; }        ///< 1 to 10
     std::uint32_t message_bytes_max() const { return message_bytes_max_; }
     bool log_append_time() const { return log_append_time_; }
     bool compacted() const { return compacted_; }
@@ -90,7 +91,7 @@ private:
     std::int64_t retention_bytes_ = -1;
     std::uint32_t message_bytes_max_ = 0;
     std::uint8_t priority_ = 5;
-    bool drops_oldest_ = false;
+    bool drops_oldest_ = false, waits_when_full_ = false;
     bool log_append_time_ = false, compacted_ = false, deletes_ = true;
 };
 

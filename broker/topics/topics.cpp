@@ -104,7 +104,8 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
             result.again = true;
             return result;
         }
-        ++counters_.refused;
+        result.may_wait = appended.error() == Error::full && topic.config.waits_when_full();
+        if (!result.may_wait) ++counters_.refused;
         result.error = code_of(appended.error());
         result.message = message_of(appended.error());
         return result;

@@ -165,12 +165,12 @@ public:
         return made;
     }
     Bytes produce_frame(ByteView batch, std::int16_t acks, std::int32_t timeout_ms = 1000,
-                        std::int32_t partition = 0) {
+                        std::int32_t partition = 0, std::string_view topic = "t") {
         wire::ProduceRequest::PartitionProduceData data;
         data.index = partition;
         data.records = batch;
         wire::ProduceRequest::TopicProduceData one;
-        one.name = "t";
+        one.name = topic;
         one.partition_data = std::span(&data, 1);
         wire::ProduceRequest request;
         request.acks = acks;

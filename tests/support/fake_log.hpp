@@ -255,6 +255,12 @@ public:
         return done;
     }
 
+    /// A segment is freed, as by retention: no commit tells of it.
+    void free_room() {
+        is_full = false;
+        ++counters_.segments_recycled;
+    }
+
     log::Books books(log::StreamId) const override { return {}; }
     log::LogStatus status() const override { return {}; }
     const log::LogCounters& counters() const override { return counters_; }

@@ -1,0 +1,143 @@
+// leat.full.policy=block: a producer waits until the log has room again.
+#include "sdk/wire/api/00_produce.hpp"
+#include "tests/api/bench.hpp"
+
+using namespace leat;
+using namespace leat::test;
+using wire::ErrorCode;
+using Response = wire::ProduceResponse;
+
+namespace {
+
+struct BlockBench : ApiBench {
+    BlockBench() {
+        topic("t");
+        topics::TopicConfig config = topics.registry.new_config();
+        REQUIRE(config.set("leat.full.policy", "block").empty());
+        REQUIRE(topics.registry.create(now, "b", 1, config));
+        flush();
+        log.auto_flush = false;
+    }
+    void send_to(session::SessionId id, std::string_view name, const BatchSpec& spec,
+                 std::int32_t timeout_ms = 30'000) {
+        send(id, produce_frame(make_batch(spec), -1, timeout_ms, 0, name));
+    }
+    ErrorCode one_error(session::SessionId id) {
+        const auto response = answer<Response>(id, 9);
+        REQUIRE(response.responses.size() == 1);
+        const auto topic = response.responses.front();
+        REQUIRE(topic.partition_responses.size() == 1);
+        return topic.partition_responses.front().error_code;
+    }
+    log::Offset end_of(std::string_view name) {
+        return log.stream(topics.registry.find(name)->partitions[0])->log_end;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("block: a request waits for a segment, in order on its connection, and then is durable") {
+    BlockBench bench;
+    const auto id = bench.open();
+    bench.log.is_full = true;
+    for (std::int32_t i = 0; i < 3; ++i)
+        bench.send_to(id, "b", {.records = 2, .producer_id = 1, .epoch = 0, .sequence = 2 * i});
+    CHECK(bench.api.parked().produces == 1);  // the others are not even read
+    bench.flush();
+    bench.advance(10'000);
+    CHECK(bench.take(id).empty());
+    CHECK(bench.end_of("b") == 0);
+    bench.log.free_room();
+    bench.settle();
+    bench.flush();
+    CHECK(!bench.take(id).empty());
+    bench.flush();
+    bench.flush();
+    CHECK(bench.end_of("b") == 6);
+    CHECK(bench.topics.counters().refused == 0);
+    CHECK(bench.topics.counters().duplicates == 0);
+}
+
+TEST_CASE("block: nobody else waits with it; a topic that rejects is refused at once") {
+    BlockBench bench;
+    const auto waits = bench.open(), other = bench.open();
+    bench.log.is_full = true;
+    bench.send_to(waits, "b", {});
+    bench.send_to(other, "t", {});
+    CHECK(bench.one_error(other) == ErrorCode::not_enough_replicas);
+    bench.log.is_full = false;  // a small batch may find room where no segment was freed
+    bench.send_to(other, "t", {});
+    bench.flush();
+    CHECK(bench.one_error(other) == ErrorCode::none);
+    CHECK(bench.end_of("b") == 0);
+    bench.log.free_room();
+    bench.settle();
+    bench.flush();
+    CHECK(bench.one_error(waits) == ErrorCode::none);
+}
+
+TEST_CASE("block: after timeout_ms it is REQUEST_TIMED_OUT, and never appended") {
+    BlockBench bench;
+    const auto id = bench.open(), longer = bench.open();
+    bench.log.is_full = true;
+    bench.send_to(id, "b", {}, 500);
+    bench.send_to(longer, "b", {.records = 3}, 5'000);
+    bench.advance(499);
+    CHECK(bench.take(id).empty());
+    bench.advance(1);
+    CHECK(bench.one_error(id) == ErrorCode::request_timed_out);
+    CHECK(bench.take(longer).empty());
+    bench.log.free_room();
+    bench.settle();
+    bench.flush();
+    CHECK(bench.end_of("b") == 3);
+    CHECK(bench.one_error(longer) == ErrorCode::none);
+    CHECK(bench.api.parked().produces == 0);
+}
+
+TEST_CASE("block: what waits is bounded in bytes; beyond, the answer is that of reject") {
+    BlockBench bench;
+    bench.log.is_full = true;
+    std::vector<session::SessionId> waiting;
+    const BatchSpec large{.value_bytes = 300'000};
+    for (int i = 0; i < 3; ++i) bench.send_to(waiting.emplace_back(bench.open()), "b", large);
+    CHECK(bench.api.parked().produces == 3);
+    const auto fourth = bench.open();
+    bench.send_to(fourth, "b", large);
+    CHECK(bench.one_error(fourth) == ErrorCode::not_enough_replicas);
+    CHECK_FALSE(bench.closed(fourth));
+    // One that has gone makes place.
+    bench.sessions.closed(bench.now, waiting[1]);
+    bench.send_to(fourth, "b", large);
+    CHECK(bench.take(fourth).empty());
+    bench.log.free_room();
+    bench.settle();
+    bench.flush();
+    for (const auto id : {waiting[0], waiting[2], fourth})
+        CHECK(bench.one_error(id) == ErrorCode::none);
+    CHECK(bench.end_of("b") == 3);
+    CHECK(bench.pool.counters().request_bytes == 0);
+}
+
+TEST_CASE("block: with full groups on top of a full log everything comes through in the end") {
+    BlockBench bench;
+    bench.log.group_batches_max = 1;
+    bench.log.is_full = true;
+    std::vector<session::SessionId> ids;
+    for (int i = 0; i < 5; ++i) bench.send_to(ids.emplace_back(bench.open()), "b", {});
+    bench.log.free_room();
+    bench.settle();  // one fits into the group, the others wait for commits: no segment is freed
+                     // again
+    for (int i = 0; i < 6; ++i) bench.flush();
+    CHECK(bench.end_of("b") == 5);
+    for (const auto id : ids) CHECK(bench.one_error(id) == ErrorCode::none);
+}
+
+TEST_CASE("block: a broker that stops lets go of who waits") {
+    BlockBench bench;
+    const auto id = bench.open();
+    bench.log.is_full = true;
+    bench.send_to(id, "b", {});
+    bench.api.stop(bench.now, bench.wall);
+    CHECK(bench.one_error(id) == ErrorCode::request_timed_out);
+}
