@@ -19,6 +19,7 @@ import lane_consoles
 import lane_go
 import lane_java
 import lane_java_groups
+import lane_java_tools
 import lane_kafkajs
 import lane_kcat
 import lane_leat_on_kafka
@@ -28,7 +29,7 @@ import lane_python
 import lane_uplink_to_kafka
 
 LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "confluent": lane_confluent, "java": lane_java,
-         "java_groups": lane_java_groups, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
+         "java_groups": lane_java_groups, "java_tools": lane_java_tools, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
          "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
 
