@@ -15,6 +15,7 @@ import sys
 import brokers
 import lane as lanes
 import lane_confluent
+import lane_connect
 import lane_consoles
 import lane_go
 import lane_java
@@ -28,7 +29,7 @@ import lane_librdkafka
 import lane_python
 import lane_uplink_to_kafka
 
-LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "confluent": lane_confluent, "java": lane_java,
+LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "confluent": lane_confluent, "connect": lane_connect, "java": lane_java,
          "java_groups": lane_java_groups, "java_tools": lane_java_tools, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
          "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}

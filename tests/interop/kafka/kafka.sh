@@ -7,11 +7,12 @@
 #   kafka.sh again DIR              starts the killed or stopped node on its old ports and data
 #   kafka.sh halt DIR               SIGTERM, keeps the data
 #   kafka.sh stop DIR               SIGKILL and removes DIR
-#   kafka.sh run CLASS [ARG ...]    one of Kafka's Java tools
+#   kafka.sh run CLASS [ARG ...]    one of Kafka's Java tools, Connect or MirrorMaker
 #
 # DIR ends up with: bootstrap (HOST:PORT), pid, log, server.properties, data/.
 # LEAT_KAFKA_JARS   where the jars are or shall be (default: build/kafka-4.3.1 of this checkout)
 # LEAT_KAFKA_HEAP   the broker's heap (default 384m)
+# LEAT_KAFKA_TOOL_HEAP  that of a tool (default 192m)
 # LEAT_KAFKA_OWNER  a process id: the broker ends with it, however that ends
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,13 +23,17 @@ heap=${LEAT_KAFKA_HEAP:-384m}
 say() { echo "kafka.sh: $*" >&2; }
 die() { say "$@"; exit 1; }
 
+# The folder may be of an earlier checkout, whose pom.xml asked for fewer jars.
+fetched() { [ -e "$jars/.complete" ] && cmp -s "$here/pom.xml" "$jars/pom.xml"; }
+
 fetch_jars() {
-    [ -e "$jars/.complete" ] && return 0
+    fetched && return 0
     command -v mvn >/dev/null || die "Maven is not installed (apt-get install maven)"
     mkdir -p "$jars"
     exec 9>"$jars/.lock"
     flock 9
-    if [ ! -e "$jars/.complete" ]; then
+    if ! fetched; then
+        rm -f "$jars/.complete"
         # The pom is copied: Maven must not write into the source tree, and two runs not share a target folder.
         cp "$here/pom.xml" "$jars/pom.xml"
         try=1
@@ -142,8 +147,8 @@ halt) end TERM "$1" ;;
 stop) end KILL "$1"; rm -rf "$1" ;;
 run)
     fetch_jars
-    exec java -Xmx192m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+    exec java "-Xmx${LEAT_KAFKA_TOOL_HEAP:-192m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
         -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$jars/*" "$@" ;;
 *)
-    sed -n '2,16p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2 ;;
+    sed -n '2,17p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2 ;;
 esac
