@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetches what the interoperability tests need from registries: Kafka's jars (Maven) and a virtual environment with the
 # newest confluent-kafka, kafka-python and aiokafka with the codecs they ask for (PyPI); Go and Node.js (PyPI, too) with
-# franz-go and sarama (Go modules) and KafkaJS (npm).   fetch.sh VENV_DIR     with LEAT_KAFKA_JARS set to the jars' folder
+# franz-go and sarama (Go modules) and KafkaJS (npm); rsyslog and syslog-ng (Debian).   fetch.sh VENV_DIR     with LEAT_KAFKA_JARS set to the jars' folder
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../need.sh"
@@ -36,6 +36,21 @@ npm_install() {
             install --silent --no-audit --no-fund --ignore-scripts)
 }
 
+# Log collectors of Debian. They are unpacked, not installed: both want to be the machine's system log, and exclude each other.
+collectors() {
+    [ ! -e "$venv/collectors/.complete" ] || return 0
+    command -v apt-get >/dev/null 2>&1 || { say "no apt-get here: expecting rsyslogd and syslog-ng with Kafka in /usr"; return 0; }
+    rm -rf "$venv/collectors" && mkdir -p "$venv/collectors/packages"
+    for pair in "rsyslog rsyslog-kafka" "syslog-ng-core syslog-ng-mod-rdkafka"; do
+        # shellcheck disable=SC2086
+        (cd "$venv/collectors/packages" && LC_ALL=C apt-get -q download $pair $(LC_ALL=C apt-get -s install --no-install-recommends \
+            $pair 2>/dev/null | sed -n 's/^Inst \([^ ]*\) .*/\1/p')) || { as_root=; [ "$(id -u)" = 0 ] || as_root="sudo -n"
+            apt update || true; return 1; }  # the package lists may be old or missing: the next try has new ones
+    done
+    for package in "$venv"/collectors/packages/*.deb; do dpkg -x "$package" "$venv/collectors" || return 1; done
+    : >"$venv/collectors/.complete"
+}
+
 # or_older THING COMMAND: four tries; a copy from an earlier run is better than none when the registry is away.
 or_older() {
     retry 4 "$2" && return 0
@@ -47,6 +62,7 @@ sh "$here/kafka/kafka.sh" jars &
 jars=$!
 clients
 venv=$(cd "$venv" && pwd)
+or_older "$venv/collectors/.complete" collectors
 or_older "$venv/js/node_modules/kafkajs" npm_install
 or_older "$venv/bin/go_clients" go_build
 wait $jars

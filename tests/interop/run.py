@@ -14,6 +14,7 @@ import sys
 
 import brokers
 import lane as lanes
+import lane_collectors
 import lane_confluent
 import lane_connect
 import lane_consoles
@@ -29,7 +30,7 @@ import lane_librdkafka
 import lane_python
 import lane_uplink_to_kafka
 
-LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "confluent": lane_confluent, "connect": lane_connect, "java": lane_java,
+LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "collectors": lane_collectors, "confluent": lane_confluent, "connect": lane_connect, "java": lane_java,
          "java_groups": lane_java_groups, "java_tools": lane_java_tools, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
          "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
