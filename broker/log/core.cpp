@@ -78,7 +78,7 @@ void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment,
     if (stream == nullptr) return;  // dropped while the commit was under way
     StreamInSegment& here = index.streams[batch.stream];
     if (here.ordinal == 0) {
-        stream->enter_segment(segment, batch.fields.base_offset, core.streams.anchors_limit());
+        stream->enter_segment(segment, batch.fields.base_offset, core.anchors_limit());
         here.ordinal = stream->ordinal;
         here.links = stream->newest_links;
         index.add_links(here.links.size());
@@ -110,7 +110,7 @@ void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment) {
                                 stream.anchors.back().first_offset == here.first_offset;
         if (here.ordinal == 0 ? !in_anchors : here.ordinal > stream.ordinal) {
             if (here.ordinal != 0) stream.ordinal = here.ordinal - 1;
-            stream.enter_segment(segment, here.first_offset, core.streams.anchors_limit());
+            stream.enter_segment(segment, here.first_offset, core.anchors_limit());
         }
         if (here.ordinal == 0) {
             here.ordinal = stream.ordinal;

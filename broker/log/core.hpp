@@ -2,6 +2,7 @@
 // the parts (arrivals, checkpoint writer, reader, upkeep) each own one job on it.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "broker/log/clockwork.hpp"
@@ -24,9 +25,13 @@ struct SeededFaults {
     bool log_start_undurable =
         false;  ///< frees a segment before the log start that allows it is durable
     bool predecessor_end_ignored = false;  ///< takes bytes behind a predecessor's valid end
-    bool book_late = false;        ///< the log start is written before the book that explains it
-    bool silent_drop = false;      ///< what is dropped for room is booked as delivered
+    bool book_late = false;    ///< the log start is written before the book that explains it
+    bool silent_drop = false;  ///< what is dropped for room is booked as delivered
+    bool lost_links_believed =
+        false;                     ///< a segment whose footer is lost passes for a stream's first
     bool moved_moves_end = false;  ///< a moved frame advances the log end
+    /// No mistake: a test makes it small, so that a small log needs the links in the footers.
+    std::uint32_t anchors_max = static_cast<std::uint32_t>(log::anchors_max);
 };
 
 enum class Owner : std::uint8_t {
@@ -56,6 +61,9 @@ struct Core {
     std::uint32_t run = 0, opened = 0;  ///< a generation is run << 32 | opened
     SegmentTable segments;
     Streams streams;
+    std::uint32_t anchors_limit() const {
+        return std::min(streams.anchors_limit(), faults.anchors_max);
+    }
     Facts facts;
     Producers producers;
     LogTime time;

@@ -262,7 +262,7 @@ Reader::Next Reader::walk_links(Job& job) {
         return Next::go_on;
     }
     if (!job.settled) {
-        if (here->ordinal == 0 && job.node.ordinal != 1 &&
+        if (here->ordinal == 0 && job.node.ordinal != 1 && !core_.faults.lost_links_believed &&
             (job.beyond || job.by_time || job.node.first_offset > job.target)) {
             job.back = job.node.segment;
             return Next::go_on;

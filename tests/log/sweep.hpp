@@ -16,6 +16,11 @@ inline const char* name_of(Workload workload) {
     return names[static_cast<std::size_t>(workload)];
 }
 
+/// Both halves of the seeds, the odd and the even ones, get every workload.
+inline Workload workload_of(std::uint64_t seed) {
+    return static_cast<Workload>(seed / 2 % workloads);
+}
+
 struct SweepOptions {
     std::uint64_t seed = 1;
     Workload workload = Workload::produce;
