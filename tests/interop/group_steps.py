@@ -82,6 +82,20 @@ def settled(members, share):
     return [len(o) for o in owned] == share and set().union(*owned) == set(range(PARTITIONS))
 
 
+def reads(member, count, what):
+    """Waits until it has read that many records; one that failed says so at once, and one that hangs tells what it has."""
+    def have():
+        return len({(p, o) for p, o, _ in member.records})
+
+    def enough():
+        member.check()
+        return have() >= count
+    try:
+        until(enough, what)
+    except AssertionError as late:
+        raise AssertionError("%s: it has %d of %d records and owns %s" % (late, have(), count, member.owned)) from None
+
+
 def values(first, count, partition):
     return [b"%d-%d" % (partition, i) for i in range(first, first + count)]
 
@@ -96,7 +110,11 @@ def group(member, topic, send):
     until(lambda: settled([first, second], [2, 2]), "split in halves")
     for partition in range(PARTITIONS):
         send(topic, partition, values(50, 50, partition))
-    until(lambda: all(len(set(first.values(p) + second.values(p))) == 100 for p in range(PARTITIONS)), "end of reading")
+    def all_read():
+        first.check()
+        second.check()
+        return all(len(set(first.values(p) + second.values(p))) == 100 for p in range(PARTITIONS))
+    until(all_read, "end of reading")
     for partition in range(PARTITIONS):
         owner = first if partition in first.owned else second
         if owner.values(partition)[-50:] != values(50, 50, partition):
@@ -123,14 +141,17 @@ def resume(member, topic, send):
     for partition in range(PARTITIONS):
         send(topic, partition, values(0, 40, partition))
     living = Running(member, name, topic, None)
-    until(lambda: len({(p, o) for p, o, _ in living.records}) == 40 * PARTITIONS, "first reading")
+    reads(living, 40 * PARTITIONS, "first reading")
+    for partition in range(PARTITIONS):
+        if living.values(partition) != values(0, 40, partition):
+            raise AssertionError("partition %d: the first reading gave something else" % partition)
     living.commit()
     print("kill", flush=True)
     if sys.stdin.readline().strip() != "killed":
         raise AssertionError("the broker was not killed")
     for partition in range(PARTITIONS):
         send(topic, partition, values(40, 40, partition))
-    until(lambda: len({(p, o) for p, o, _ in living.records}) == 80 * PARTITIONS, "reading after the kill")
+    reads(living, 80 * PARTITIONS, "reading after the kill")
     for partition in range(PARTITIONS):
         if living.values(partition) != values(0, 80, partition):
             raise AssertionError("partition %d: the member that lived on read something else" % partition)
@@ -139,7 +160,7 @@ def resume(member, topic, send):
             raise AssertionError("partition %d: 40 was committed, after the kill it is %s" % (partition, committed))
     living.close()
     new = Running(member, name, topic, None)
-    until(lambda: len(new.records) >= 40 * PARTITIONS, "reading of a new member")
+    reads(new, 40 * PARTITIONS, "reading of a new member")
     for partition in range(PARTITIONS):
         if new.values(partition) != values(40, 40, partition):
             raise AssertionError("partition %d: a new member did not go on where the commit stood" % partition)

@@ -124,6 +124,8 @@ class Lane:
                         process.stdin.flush()
                 elif words[0] == "step" and len(words) == 3:
                     self.record(client, words[1], words[2])
+                    if words[2] != "ok":
+                        print(self.client_errors(), flush=True)  # what it said itself up to there
                 else:
                     print("         ", " ".join(words), flush=True)
             code = process.wait(PROCESS_SECONDS_MAX)
