@@ -23,6 +23,22 @@ Instant give_up_at(Instant now, milliseconds wait) {
     return wait < grid_from ? end : end - end.time_since_epoch() % grid;
 }
 
+// KIP-320: a client that knows another leader is told so; one whose last record is of an epoch that
+// ended before its position is told where that was (KIP-595), and gets no records.
+void check_epochs(const topics::LeaderEpochs& epochs,
+                  const wire::FetchRequest::FetchPartition& asked, FetchedPartition& one) {
+    if (one.stream == 0) return;
+    one.error = epochs.check(asked.current_leader_epoch);
+    if (one.error == wire::ErrorCode::none && asked.last_fetched_epoch >= 0) {
+        const auto end = epochs.end_of(one.stream, asked.last_fetched_epoch);
+        if (end.end < 0)
+            one.error = wire::ErrorCode::offset_out_of_range;
+        else if (end.end < one.offset || (end.epoch < asked.last_fetched_epoch && !end.merged))
+            one.diverging = {end.epoch, end.end};
+    }
+    if (one.error != wire::ErrorCode::none) one.stream = 0;
+}
+
 }  // namespace
 
 void fetch(Context& context, Call call) {
@@ -53,11 +69,11 @@ void fetch(Context& context, Call call) {
             one.partition = partition.partition;
             one.offset = partition.fetch_offset;
             one.bytes_max = static_cast<std::uint32_t>(std::max(partition.partition_max_bytes, 0));
-            if (found == nullptr || partition.partition < 0 ||
-                static_cast<std::size_t>(partition.partition) >= found->partitions.size())
+            if (found == nullptr || !found->has(partition.partition))
                 one.error = wire::ErrorCode::unknown_topic_or_partition;
             else
                 one.stream = found->partitions[static_cast<std::size_t>(partition.partition)];
+            check_epochs(context.topics.registry.epochs, partition, one);
         }
     }
     fetching->address = address_of(call);

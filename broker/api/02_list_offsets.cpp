@@ -1,5 +1,6 @@
 // ListOffsets (key 2): latest (-1), earliest (-2), of the largest timestamp (-3, v7), or by
-// timestamp.
+// timestamp. All of a log is local: earliest local (-4, v8) is earliest, and there is no last
+// tiered offset (-5, v9) and none whose upload is pending (-6, v11).
 #include "sdk/wire/api/02_list_offsets.hpp"
 
 #include "broker/api/handlers.hpp"
@@ -7,6 +8,13 @@
 #include "sdk/wire/codec.hpp"
 
 namespace leat::api {
+namespace {
+
+constexpr std::int64_t lowest_name(std::int16_t version) {
+    return version >= 11 ? -6 : version >= 9 ? -5 : version >= 8 ? -4 : version >= 7 ? -3 : -2;
+}
+
+}  // namespace
 
 void list_offsets(Context& context, Call call) {
     using wire::ErrorCode;
@@ -21,13 +29,14 @@ void list_offsets(Context& context, Call call) {
             LookedUp& one = mine.partitions.emplace_back();
             one.partition = partition.partition_index;
             one.target = partition.timestamp;
-            if (found == nullptr || one.partition < 0 ||
-                static_cast<std::size_t>(one.partition) >= found->partitions.size())
+            if (found == nullptr || !found->has(one.partition))
                 one.error = ErrorCode::unknown_topic_or_partition;
-            else if (one.target < (call.version >= 7 ? -3 : -2))
+            else if (one.target < lowest_name(call.version))
                 one.error =
                     ErrorCode::unsupported_version;  // a name that this version does not have
             else
+                one.error = context.topics.registry.epochs.check(partition.current_leader_epoch);
+            if (one.error == ErrorCode::none)
                 one.stream = found->partitions[static_cast<std::size_t>(one.partition)];
         }
     }

@@ -26,7 +26,7 @@ struct Question {
     std::vector<Asked> topics;
 };
 
-void add_topic(const Settings& settings, const topics::Topic& topic,
+void add_topic(const Settings& settings, std::int32_t leader_epoch, const topics::Topic& topic,
                std::vector<Response::MetadataResponseTopic>& topics,
                std::vector<std::vector<Response::MetadataResponsePartition>>& partitions) {
     auto& list = partitions.emplace_back();
@@ -35,6 +35,7 @@ void add_topic(const Settings& settings, const topics::Topic& topic,
         Response::MetadataResponsePartition one;
         one.partition_index = static_cast<std::int32_t>(i);
         one.leader_id = settings.node_id;
+        one.leader_epoch = leader_epoch;
         one.replica_nodes = std::span(&settings.node_id, 1);
         one.isr_nodes = std::span(&settings.node_id, 1);
         list.push_back(one);
@@ -49,13 +50,14 @@ void add_topic(const Settings& settings, const topics::Topic& topic,
 
 void answer_metadata(Context& context, Address& address, const Question& question) {
     const topics::Registry& registry = context.topics.registry;
+    const std::int32_t epoch = registry.epochs.current();
     std::vector<Response::MetadataResponseTopic> topics;
     std::vector<std::vector<Response::MetadataResponsePartition>> partitions;
     if (question.all) {
         topics.reserve(registry.all().size());
         partitions.reserve(registry.all().size());
         for (const auto& [name, topic] : registry.all())
-            add_topic(context.settings, *topic, topics, partitions);
+            add_topic(context.settings, epoch, *topic, topics, partitions);
     } else {
         topics.reserve(question.topics.size());
         partitions.reserve(question.topics.size());
@@ -63,7 +65,7 @@ void answer_metadata(Context& context, Address& address, const Question& questio
             const topics::Topic* topic =
                 asked.by_id ? registry.find(asked.id) : registry.find(asked.name);
             if (topic != nullptr) {
-                add_topic(context.settings, *topic, topics, partitions);
+                add_topic(context.settings, epoch, *topic, topics, partitions);
                 continue;
             }
             Response::MetadataResponseTopic one;

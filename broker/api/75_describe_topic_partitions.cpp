@@ -66,6 +66,7 @@ void describe_topic_partitions(Context& context, Call call) {
             auto& to = list.emplace_back();
             to.partition_index = static_cast<std::int32_t>(index);
             to.leader_id = node;
+            to.leader_epoch = registry.epochs.current();
             to.replica_nodes = std::span(&context.settings.node_id, 1);
             to.isr_nodes = std::span(&context.settings.node_id, 1);
         }

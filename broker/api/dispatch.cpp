@@ -27,6 +27,7 @@ constexpr Served table[] = {
     {wire::ApiKey::delete_topics, delete_topics},
     {wire::ApiKey::delete_records, delete_records},
     {wire::ApiKey::init_producer_id, init_producer_id},
+    {wire::ApiKey::offset_for_leader_epoch, offset_for_leader_epoch},
     {wire::ApiKey::describe_acls, describe_acls},
     {wire::ApiKey::create_acls, create_acls},
     {wire::ApiKey::delete_acls, delete_acls},

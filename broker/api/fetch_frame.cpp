@@ -52,6 +52,7 @@ void send_fetch_frame(Context& context, Fetching& fetching) {
             to.last_stable_offset =
                 from.high_watermark;  // no transactions yet: everything durable is stable
             to.log_start_offset = from.log_start;
+            to.diverging_epoch = from.diverging;
             if (fetching.read_committed) to.aborted_transactions = {};
         } else {
             to.high_watermark = to.last_stable_offset = to.log_start_offset = -1;

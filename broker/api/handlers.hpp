@@ -25,6 +25,7 @@ void create_topics(Context& context, Call call);     // 19_create_topics.cpp
 void delete_topics(Context& context, Call call);     // 20_delete_topics.cpp
 void delete_records(Context& context, Call call);  // 21_delete_records.cpp
 void init_producer_id(Context& context, Call call);  // 22_init_producer_id.cpp
+void offset_for_leader_epoch(Context& context, Call call);  // 23_offset_for_leader_epoch.cpp
 void describe_acls(Context& context, Call call);  // 29_describe_acls.cpp
 void create_acls(Context& context, Call call);  // 30_create_acls.cpp
 void delete_acls(Context& context, Call call);  // 31_delete_acls.cpp

@@ -26,7 +26,8 @@ std::size_t allowed_bytes(ByteView batches, std::int16_t version) {
 }
 
 bool readable(const FetchedPartition& partition) {
-    return partition.error == ErrorCode::none && partition.high_watermark > partition.offset;
+    return partition.error == ErrorCode::none && partition.diverging.epoch < 0 &&
+           partition.high_watermark > partition.offset;
 }
 
 // Looks up offsets and errors anew: topics come and go while a request is parked.
@@ -39,6 +40,7 @@ void refresh(Context& context, FetchedPartition& partition) {
     }
     partition.high_watermark = state->flushed;
     partition.log_start = state->log_start;
+    if (partition.diverging.epoch >= 0) return;
     if (partition.offset < state->log_start || partition.offset > state->log_end)
         partition.error = ErrorCode::offset_out_of_range;
     else if (state->log_end > state->flushed && partition.offset >= state->flushed)
@@ -66,7 +68,8 @@ void ParkedFetches::consider(Context& context, Fetching& fetching) {
     bool any_readable = false;
     for (FetchedPartition& partition : fetching.partitions) {
         refresh(context, partition);
-        if (partition.error != ErrorCode::none) fetching.last_try = true;
+        if (partition.error != ErrorCode::none || partition.diverging.epoch >= 0)
+            fetching.last_try = true;
         if (!readable(partition)) continue;
         any_readable = true;
         const log::StreamState* state = context.log.stream(partition.stream);

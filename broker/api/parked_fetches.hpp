@@ -25,6 +25,7 @@
 
 #include "broker/api/context.hpp"
 #include "broker/api/deadlines.hpp"
+#include "sdk/wire/api/01_fetch.hpp"
 #include "sdk/wire/error_code.hpp"
 
 namespace leat::api {
@@ -37,6 +38,8 @@ struct FetchedPartition {
     wire::ErrorCode error = wire::ErrorCode::none;
     log::Offset high_watermark = -1;
     log::Offset log_start = -1;
+    wire::FetchResponse::EpochEndOffset
+        diverging;                 ///< not -1: answered with this, not with records
     std::size_t at = 0, size = 0;  ///< its records in the response's memory
     std::size_t piece = 0;         ///< bound of the message's part before its records
     std::size_t later = 0;         ///< bound of all parts after them

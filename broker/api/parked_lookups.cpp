@@ -34,13 +34,15 @@ void ParkedLookups::resolve(Context& context, std::uint64_t id, Lookup& lookup, 
         ++lookup.open;
         return;
     }
+    if (one.target < -4) return;
     const auto kind = one.target == -1   ? topics::ListOffsetsKind::latest
-                      : one.target == -2 ? topics::ListOffsetsKind::earliest
-                                         : topics::ListOffsetsKind::max_timestamp;
+                      : one.target == -3 ? topics::ListOffsetsKind::max_timestamp
+                                         : topics::ListOffsetsKind::earliest;
     const auto found = context.topics.list_offset(context.now, one.stream, kind);
     if (!found.again) {
         one.offset = found.offset;
         one.timestamp = found.timestamp;
+        one.leader_epoch = found.leader_epoch;
         return;
     }
     ++lookup.open;
@@ -69,6 +71,7 @@ bool ParkedLookups::on_found(Context& context, const log::TimeDone& done) {
     if (done.found) {
         one.offset = done.found->offset;
         one.timestamp = done.found->timestamp;
+        one.leader_epoch = context.topics.registry.epochs.at(one.stream, one.offset);
     } else if (done.found.error() != Error::not_found) {
         one.error = ErrorCode::kafka_storage_error;
     }
@@ -93,6 +96,7 @@ void ParkedLookups::finish_if_done(Context& context, std::uint64_t id) {
             to.error_code = from.error;
             to.timestamp = from.timestamp;
             to.offset = from.offset;
+            to.leader_epoch = from.leader_epoch;
             partitions[t].push_back(to);
         }
         Response::ListOffsetsTopicResponse topic;

@@ -20,6 +20,7 @@ struct LookedUp {
     wire::ErrorCode error = wire::ErrorCode::none;
     std::int64_t timestamp = -1;
     log::Offset offset = -1;
+    std::int32_t leader_epoch = -1;
 };
 struct LookupTopic {
     std::string name;

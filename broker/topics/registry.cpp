@@ -190,11 +190,13 @@ Result<log::CommitId> Registry::add_partitions(Instant now, const Topic& topic,
 Result<log::CommitId> Registry::remove(Instant now, const Topic& topic) {
     auto commit = log_.erase_fact(now, log::FactKind::topic, topic.id);
     if (!commit) return commit;
+    for (const log::StreamId stream : topic.partitions) epochs.forget(now, stream);
     forget(topic);
     return commit;
 }
 
 void Registry::rolled_back(log::CommitId first, log::CommitId last) {
+    epochs.rolled_back();
     for (; !unflushed_.empty() && unflushed_.back().commit > first; unflushed_.pop_back())
         if (const Before& before = unflushed_.back(); before.commit <= last)
             if (const auto at = by_id_.find(before.id); at != by_id_.end())

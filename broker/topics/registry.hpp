@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "broker/log/log.hpp"
+#include "broker/topics/leader_epochs.hpp"
 #include "broker/topics/topic_config.hpp"
 #include "leat/port/entropy.hpp"
 
@@ -32,6 +33,10 @@ struct Topic {
     TopicConfig config;
     bool internal = false;      ///< `__consumer_offsets` and its like
     log::CommitId created = 0;  ///< durable when the log's flushed_commit has reached it
+
+    bool has(std::int32_t partition) const {
+        return partition >= 0 && static_cast<std::size_t>(partition) < partitions.size();
+    }
 };
 
 struct Place {
@@ -42,7 +47,9 @@ struct Place {
 class Registry {
 public:
     Registry(log::Log& log, port::Entropy& entropy, TopicDefaults defaults)
-        : log_(log), entropy_(entropy), defaults_(defaults) {}
+        : epochs(log), log_(log), entropy_(entropy), defaults_(defaults) {}
+
+    LeaderEpochs epochs;  ///< of the partitions
 
     /// After log.open(): topics from facts, their streams declared.
     /// fails: corrupt (a topic's fact is not readable; its text is in load_problem), what

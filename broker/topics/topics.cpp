@@ -98,7 +98,8 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
 
     log::AppendRequest request{.stream = stream, .batch = records, .log_append_time = std::nullopt};
     if (topic.config.log_append_time()) request.log_append_time = wall;
-    const auto appended = log_.append(now, wall, request);
+    const Status noted = registry.epochs.note(now, stream);
+    const auto appended = noted ? log_.append(now, wall, request) : fail(noted.error());
     if (!appended) {
         if (appended.error() == Error::would_block) {
             result.again = true;
@@ -131,10 +132,11 @@ Topics::OffsetAnswer Topics::list_offset(Instant now, log::StreamId stream, List
     if (state == nullptr) return {};
     switch (kind) {
         case ListOffsetsKind::earliest:
-            return {.offset = state->log_start};
+            return {.offset = state->log_start,
+                    .leader_epoch = registry.epochs.at(stream, state->log_start)};
         case ListOffsetsKind::latest:
             if (state->log_end > state->flushed) log_.flush_soon(now);
-            return {.offset = state->flushed};
+            return {.offset = state->flushed, .leader_epoch = registry.epochs.current()};
         case ListOffsetsKind::max_timestamp:
             if (state->max_timestamp_offset < state->log_start || state->max_timestamp < 0)
                 return {};
@@ -142,7 +144,9 @@ Topics::OffsetAnswer Topics::list_offset(Instant now, log::StreamId stream, List
                 log_.flush_soon(now);
                 return {.again = true};
             }
-            return {.offset = state->max_timestamp_offset, .timestamp = state->max_timestamp};
+            return {.offset = state->max_timestamp_offset,
+                    .timestamp = state->max_timestamp,
+                    .leader_epoch = registry.epochs.at(stream, state->max_timestamp_offset)};
     }
     return {};
 }

@@ -65,6 +65,7 @@ public:
     struct OffsetAnswer {
         log::Offset offset = -1;
         std::int64_t timestamp = -1;
+        std::int32_t leader_epoch = -1;
         bool again = false;  ///< max_timestamp only: the record is not durable yet; ask after the
                              ///< open commit
     };

@@ -24,13 +24,24 @@ public:
     std::uint32_t batch_bytes_max = 512 * 1024;
     std::uint32_t streams_max = 10'000;
     int flush_soon_calls = 0;
+    std::int32_t leader_epoch = 0;  ///< of this run
 
     /// The open group becomes durable (on_storage publishes it).
-    void flush() { flushed_to_ = open_++; }
+    void flush() {
+        flushed_to_ = open_++;
+        undo_.clear();
+    }
     /// The open group is given up.
     void give_up() {
         const log::CommitId lost = open_++;
         rolled_back_.push_back({lost - 1, lost});
+        for (; !undo_.empty(); undo_.pop_back()) {
+            auto& [key, before] = undo_.back();
+            if (before)
+                facts_[key] = *before;
+            else
+                facts_.erase(key);
+        }
         for (auto& [id, stream] : streams_) {
             while (!stream.batches.empty() && stream.batches.back().commit == lost) {
                 stream.state.log_end = stream.batches.back().base;
@@ -107,6 +118,7 @@ public:
                     .bytes = {request.batch.begin(), request.batch.end()}};
         wire::BatchHeader header = wire::read_batch_header(batch.bytes.data());
         header.base_offset = batch.base;
+        header.partition_leader_epoch = leader_epoch;
         if (request.log_append_time) {
             header.attributes =
                 static_cast<std::int16_t>(header.attributes | wire::attribute::log_append_time);
@@ -158,12 +170,14 @@ public:
     Result<log::CommitId> put_fact(Instant, log::FactKind kind, ByteView key,
                                    ByteView value) override {
         if (is_read_only) return fail(Error::storage);
+        remember(kind, key);
         facts_[{kind, {key.begin(), key.end()}}] = {value.begin(), value.end()};
         touched_ = true;
         return open_;
     }
     Result<log::CommitId> erase_fact(Instant, log::FactKind kind, ByteView key) override {
         if (is_read_only) return fail(Error::storage);
+        remember(kind, key);
         facts_.erase({kind, {key.begin(), key.end()}});
         touched_ = true;
         return open_;
@@ -262,7 +276,11 @@ public:
     }
 
     log::Books books(log::StreamId) const override { return {}; }
-    log::LogStatus status() const override { return {}; }
+    log::LogStatus status() const override {
+        log::LogStatus status;
+        status.leader_epoch = leader_epoch;
+        return status;
+    }
     const log::LogCounters& counters() const override { return counters_; }
     milliseconds log_time(Instant now) const override { return now.time_since_epoch(); }
     bool wall_trusted() const override { return trusted; }
@@ -279,7 +297,15 @@ private:
         std::vector<Batch> batches;
         std::map<std::int64_t, log::ProducerState> producers;
     };
+    using FactKey = std::pair<log::FactKind, std::vector<std::uint8_t>>;
     bool has_open() const { return touched_; }
+    void remember(log::FactKind kind, ByteView key) {
+        const FactKey one{kind, {key.begin(), key.end()}};
+        const auto at = facts_.find(one);
+        undo_.emplace_back(one, at == facts_.end()
+                                    ? std::nullopt
+                                    : std::optional<std::vector<std::uint8_t>>(at->second));
+    }
     void publish() {
         if (flushed_to_ <= published_) return;
         published_ = flushed_to_;
@@ -294,7 +320,8 @@ private:
     }
 
     std::map<log::StreamId, Stream> streams_;
-    std::map<std::pair<log::FactKind, std::vector<std::uint8_t>>, std::vector<std::uint8_t>> facts_;
+    std::map<FactKey, std::vector<std::uint8_t>> facts_;
+    std::vector<std::pair<FactKey, std::optional<std::vector<std::uint8_t>>>> undo_;
     std::deque<log::ReadDone> done_, held_;
     std::deque<log::TimeDone> found_;
     std::deque<RolledBack> rolled_back_;
