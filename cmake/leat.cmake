@@ -57,3 +57,11 @@ function(leat_subdirectory folder)
     add_subdirectory(${folder})
   endif()
 endfunction()
+
+# leat_small(FILE...)  sources of this folder for which size matters more than speed: what an
+# administrator asks once an hour. Where the build optimizes for speed, these are optimized for size.
+function(leat_small)
+  if(CMAKE_CXX_FLAGS MATCHES "-O2")
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -Os)
+  endif()
+endfunction()
