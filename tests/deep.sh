@@ -25,8 +25,10 @@ long_fuzz() {
         finds=$build/fuzz/finds/$name
         mkdir -p "$finds"
         echo "== $name"
+        seeds=$build/release/tests/fuzz/seeds/$name
+        [ -d "$seeds" ] || seeds=
         "$fuzzer" -max_total_time=90 -timeout=20 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-            "-artifact_prefix=$finds/" "$finds" "$root/tests/fuzz/corpus/$name" || return 1
+            "-artifact_prefix=$finds/" "$finds" "$root/tests/fuzz/corpus/$name" $seeds || return 1
     done
 }
 leatd=$(find "$build/release" -type f -name leatd -perm -u+x | head -n 1)
