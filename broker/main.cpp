@@ -56,7 +56,13 @@ std::string first_line_of(const char* path) {
     const std::size_t count = std::fread(text.data(), 1, text.size(), file);
     std::fclose(file);
     const std::string_view whole(text.data(), count);
-    return std::string(whole.substr(0, whole.find('\n')));
+    return std::string(whole.substr(0, whole.find_first_of(std::string_view("\n\0", 2))));
+}
+
+// A card that is copied whole takes /etc/machine-id along; the board's serial number stays behind.
+std::string device_identity() {
+    const std::string serial = first_line_of("/sys/firmware/devicetree/base/serial-number");
+    return serial.empty() ? first_line_of("/etc/machine-id") : "serial " + serial;
 }
 
 // Each connection is a descriptor. The soft limit is often 1,024 for the sake of select(), unused
@@ -108,10 +114,13 @@ public:
 
         if (!net::start_listening(acceptor_, config_.listen, why))
             return refuse(exit_address, "net", why);
-        driver_.emplace(io_, *node_, clock_, [this](const node::Event& event) {
-            tell_notices();
-            lines_.write(clock_.monotonic(), clock_.wall(), event);
-        }, config_.worker_threads);
+        driver_.emplace(
+            io_, *node_, clock_,
+            [this](const node::Event& event) {
+                tell_notices();
+                lines_.write(clock_.monotonic(), clock_.wall(), event);
+            },
+            config_.worker_threads);
         driver_->watch_storage(storage_->wake_fd());
         if (!serve_http(why)) return refuse(exit_address, "net", why);
         say_ready();
@@ -166,7 +175,7 @@ private:
             say(Level::warn, "net",
                 "listening on " + config::to_text(config_.listen) +
                     ": whoever reaches it may read and write; keep it in a trusted network");
-        config_.device_identity = first_line_of("/etc/machine-id");
+        config_.device_identity = device_identity();
         config_.build_date_ms = std::int64_t{LEAT_BUILD_DAY} * 86'400'000;
         // Refused at the door, a client knows at once; out of descriptors, the uplink could not
         // connect either.

@@ -89,9 +89,17 @@ struct Config {
 
     std::vector<Route> routes;
 
+    /// --adopt, --fork: what to do if another device wrote the log. For one start, so never in the
+    /// file.
+    enum class ForeignLog : std::uint8_t {
+        hold_uplink,
+        adopt,
+        fork
+    } foreign_log = ForeignLog::hold_uplink;
+
     // Not settings: leatd fills these in from the machine it runs on.
-    std::string device_identity;     ///< /etc/machine-id; another one at a later start is a copied
-                                     ///< card. Empty: unknown
+    std::string device_identity;  ///< serial number or machine id; another one at a later start is
+                                  ///< a copied card. Empty: unknown
     std::int64_t build_date_ms = 0;  ///< wall times before it are not believed
 };
 

@@ -11,9 +11,10 @@
 namespace leat::config {
 namespace {
 
-constexpr std::array<std::string_view, 12> flag_names{
-    "--config",  "--data",      "--listen",     "--advertised",   "--http",    "--budget",
-    "--node-id", "--log-level", "--log-format", "--check-config", "--version", "--help"};
+constexpr std::array<std::string_view, 14> flag_names{
+    "--config", "--data",    "--listen",    "--advertised", "--http",
+    "--budget", "--node-id", "--log-level", "--log-format", "--check-config",
+    "--adopt",  "--fork",    "--version",   "--help"};
 
 constexpr const char* footer =
     "Without --config it listens on 127.0.0.1:9092 only, keeps its log in ./leat-data and takes at "
@@ -60,6 +61,13 @@ ParsedFlags parse_flags(int argc, const char* const* argv) {
     app.add_option("--log-level", flags.log_level, "debug, info, warn or error")
         ->type_name("LEVEL");
     app.add_option("--log-format", flags.log_format, "text or json")->type_name("FORMAT");
+    CLI::Option* adopt = app.add_flag(
+        "--adopt", flags.adopt,
+        "the log comes from another device that is gone: it is this one's, forward it all");
+    app.add_flag("--fork", flags.fork,
+                 "the log is a copy and the original still runs: a new identity, and only what "
+                 "comes from now on is forwarded")
+        ->excludes(adopt);
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
@@ -110,6 +118,8 @@ void apply_flags(const Flags& flags, Loaded& loaded) {
                 problem.replace(at, noise.size(), "");
         }
     };
+    if (flags.adopt) loaded.config.foreign_log = Config::ForeignLog::adopt;
+    if (flags.fork) loaded.config.foreign_log = Config::ForeignLog::fork;
     apply(flags.data, "--data", "data.dir", true);
     apply(flags.listen, "--listen", "listeners", true);
     apply(flags.advertised, "--advertised", "advertised.listeners", true);

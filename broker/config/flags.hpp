@@ -10,6 +10,7 @@ struct Flags {
     std::optional<std::string> config, data, listen, advertised, http, budget, node_id, log_level,
         log_format;
     bool check_config = false;
+    bool adopt = false, fork = false;  ///< at most one of them
 };
 
 struct ParsedFlags {

@@ -158,14 +158,13 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
     } else if (entry.step == Step::header) {
         const Result<SegmentHeader> header =
             good ? decode_segment_header(bytes) : fail(Error::storage);
-        if (header && header->log_id == core_.super.log_id &&
-            header->generation == entry.generation) {
+        if (header && core_.super.owns(header->log_id) && header->generation == entry.generation) {
             start(entry, Step::whole);
             return true;
         }
         entry.failed = true;
         entry.recycled =
-            header && header->log_id == core_.super.log_id && header->generation > entry.generation;
+            header && core_.super.owns(header->log_id) && header->generation > entry.generation;
     } else {
         const Result<SegmentHeader> header =
             good ? decode_segment_header(bytes) : fail(Error::storage);

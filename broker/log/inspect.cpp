@@ -159,7 +159,7 @@ bool Walk::load(std::uint32_t segment) {
             damage(Damage::Kind::unreadable, at, size);
     }
     const Result<SegmentHeader> header = decode_segment_header(ByteView(bytes_).first(512));
-    if (header && header->log_id == core_.super.log_id && header->generation > entry_.generation)
+    if (header && core_.super.owns(header->log_id) && header->generation > entry_.generation)
         return false;
     if (!header || header->segment != segment || header->generation != entry_.generation ||
         header->salt != entry_.salt)

@@ -27,6 +27,13 @@ using StreamId = std::uint32_t;  ///< given by topics, never used twice in a log
 using Offset = std::int64_t;     ///< place of a record in its stream
 using CommitId = std::uint64_t;  ///< counts what was appended in this run; later is larger; 0 = before everything
 
+/// What to do with a log that another device wrote (a copied or moved card).
+enum class ForeignLog : std::uint8_t {
+    tell,   ///< open it as it is; LogStatus::foreign_device says so, at every start
+    adopt,  ///< it is this device's from now on: the other one is gone
+    fork,   ///< a copy that lives on its own: new log_id, the old one becomes parent_log_id
+};
+
 struct LogConfig {
     std::uint64_t budget_bytes = 0;          ///< 0: the whole device
     std::uint32_t segment_bytes = 0;         ///< power of two >= 64 KiB; 0: chosen from the budget. Fixed at creation
@@ -39,6 +46,7 @@ struct LogConfig {
     std::uint32_t producers_max = 10'000;    ///< (stream, producer id) pairs remembered; oldest go first
     milliseconds producer_expiry{std::int64_t{30} * 24 * 3600 * 1000};  ///< in log time
     std::string device_identity;             ///< machine id; another one at open() is a copied card
+    ForeignLog foreign = ForeignLog::tell;   ///< this device's own log is never changed by it
     WallTime build_date{};                   ///< wall times before it are not believed
 };
 

@@ -50,7 +50,7 @@ std::optional<SegmentHeader> Recovery::header_of(std::uint32_t segment) {
     const auto bytes = io_.read(core_.address(segment, 0), segment_header_bytes);
     if (!bytes) return std::nullopt;
     Result<SegmentHeader> header = decode_segment_header(*bytes);
-    if (!header || header->log_id != core_.super.log_id || header->segment != segment ||
+    if (!header || !core_.super.owns(header->log_id) || header->segment != segment ||
         header->page_bytes != core_.page || header->predecessor_end > core_.segment_bytes)
         return std::nullopt;
     return *header;
@@ -275,6 +275,41 @@ Status Recovery::start_run() {
     return ok();
 }
 
+Status Recovery::draw_log_id(LogId& id) {
+    if (!core_.entropy.fill(id)) {
+        error_text_ = "no random bytes: a log cannot get its id";
+        return fail(Error::storage);
+    }
+    id[6] = static_cast<std::uint8_t>((id[6] & 0x0F) | 0x40);  // a random UUID (RFC 4122)
+    id[8] = static_cast<std::uint8_t>((id[8] & 0x3F) | 0x80);
+    return ok();
+}
+
+// Written with the superblock of this start: a power cut before it leaves the log the other
+// device's.
+Status Recovery::take_over() {
+    Superblock& super = core_.super;
+    if (core_.config.foreign == ForeignLog::tell) return ok();
+    if (core_.config.foreign == ForeignLog::fork) {
+        LogId id{};
+        if (const Status drawn = draw_log_id(id); !drawn) return fail(drawn.error());
+        if (super.parent_log_id != LogId{})
+            for (const SegmentHeader& header : all_headers())
+                if (header.log_id == super.parent_log_id) {
+                    error_text_ =
+                        "this copy was forked once already and still holds segments from before: "
+                        "adopt it, or let it run until they are recycled";
+                    return fail(Error::unsupported);
+                }
+        super.parent_log_id = super.log_id;
+        super.log_id = id;
+        ++super.leader_epoch;  // the same offsets now hold other records in two places
+    }
+    super.device_identity = core_.config.device_identity.substr(0, identity_bytes_max);
+    core_.foreign_device = false;
+    return ok();
+}
+
 Result<Recovered> Recovery::run() {
     if (const Status read = read_superblock(); !read) return fail(read.error());
     core_.page = core_.super.page_bytes;
@@ -335,6 +370,8 @@ Result<Recovered> Recovery::run() {
         !out_.fresh && !core_.super.device_identity.empty() &&
         !core_.config.device_identity.empty() &&
         core_.super.device_identity != core_.config.device_identity.substr(0, identity_bytes_max);
+    if (core_.foreign_device)
+        if (const Status taken = take_over(); !taken) return fail(taken.error());
     core_.segments.rebuild(promised_);
     if (const Status started = start_run(); !started) return fail(started.error());
     core_.time.start(now_, log_time_ms_, off_time_ms_, trusted_wall_ms_, trusted_at_ms_,

@@ -23,6 +23,8 @@ private:
                                            const std::vector<std::uint32_t>& candidates);
     bool take_segment(const SegmentHeader& header, std::uint32_t valid_end, bool last);
     std::vector<SegmentHeader> all_headers();
+    Status draw_log_id(LogId& id);
+    Status take_over();
     Status start_run();
     void cut(const std::string& text) {
         core_.cut_text += (core_.cut_text.empty() ? "" : "; ") + text;

@@ -57,13 +57,7 @@ Status Recovery::create() {
                       std::to_string(16ull * super.segment_bytes + super.pool_start) + " bytes";
         return fail(Error::too_large);
     }
-    if (!core_.entropy.fill(super.log_id)) {
-        error_text_ = "no random bytes: a new log cannot get its id";
-        return fail(Error::storage);
-    }
-    super.log_id[6] =
-        static_cast<std::uint8_t>((super.log_id[6] & 0x0F) | 0x40);  // a random UUID (RFC 4122)
-    super.log_id[8] = static_cast<std::uint8_t>((super.log_id[8] & 0x3F) | 0x80);
+    if (const Status drawn = draw_log_id(super.log_id); !drawn) return fail(drawn.error());
     super.device_identity = config.device_identity.substr(0, identity_bytes_max);
     core_.super = super;
     out_.fresh = true;

@@ -42,6 +42,12 @@ struct Superblock {
     /// a torn write of this run may complete.
     std::uint32_t void_from = 0;
     std::uint64_t void_generation = 0;  ///< 0: nothing is void
+
+    /// Whether a segment that bears `id` is this log's: written by it, or by what it was forked
+    /// from.
+    bool owns(const LogId& id) const {
+        return id == log_id || (id == parent_log_id && parent_log_id != LogId{});
+    }
 };
 
 void encode_superblock(const Superblock& super, MutableBytes into);  ///< into: 512 bytes

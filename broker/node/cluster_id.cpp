@@ -24,10 +24,10 @@ std::string base64url(ByteView bytes) {
 }  // namespace
 
 Result<std::string> cluster_id_of(const std::string& configured, log::Log& log,
-                                  port::Entropy& entropy, Instant now) {
+                                  port::Entropy& entropy, Instant now, bool anew) {
     if (!configured.empty()) return configured;
     if (const auto kept = log.find_fact(log::FactKind::node, bytes_of(fact_key));
-        kept && !kept->empty())
+        kept && !kept->empty() && !anew)
         return std::string(text_of(*kept));
     std::string id;
     do {  // a leading '-' reads as a flag to command line tools: Kafka draws again, too

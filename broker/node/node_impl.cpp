@@ -10,6 +10,13 @@ constexpr milliseconds quiet_before_trim{5'000};
 constexpr std::size_t events_max =
     512;  // between two polls; more are log lines that nobody would read
 
+constexpr std::string_view forked_key = "node.forked";  ///< the log_id that a fork gave
+
+std::string node_fact(log::Log& log, std::string_view key) {
+    const auto fact = log.find_fact(log::FactKind::node, bytes_of(key));
+    return fact ? std::string(text_of(*fact)) : std::string();
+}
+
 log::LogConfig log_config(const config::Config& config) {
     log::LogConfig log;
     log.budget_bytes = config.budget_bytes;
@@ -17,6 +24,10 @@ log::LogConfig log_config(const config::Config& config) {
     log.page_bytes = config.page_bytes;
     log.commit_interval = config.commit_interval;
     log.device_identity = config.device_identity;
+    using Theirs = config::Config::ForeignLog;
+    log.foreign = config.foreign_log == Theirs::adopt  ? log::ForeignLog::adopt
+                  : config.foreign_log == Theirs::fork ? log::ForeignLog::fork
+                                                       : log::ForeignLog::tell;
     log.build_date = wall_ms(config.build_date_ms);
     return log;
 }
@@ -93,7 +104,13 @@ Status NodeImpl::start(Instant now, WallTime wall) {
         say(Event::Level::warn, "groups",
             std::to_string(groups_.unreadable()) +
                 " facts of groups cannot be read and are left alone: written by a newer version?");
-    auto id = cluster_id_of(config_.cluster_id, *log_, ports_.entropy, now);
+    // A fork is begun by the superblock and finished by this fact, which is durable before
+    // anything that a client is told: cut in between, it is finished by the next start.
+    const log::LogStatus identity = log_->status();
+    const bool fork_begun =
+        !identity.parent_log_id.empty() && node_fact(*log_, forked_key) != identity.log_id;
+    if (fork_begun) unfinished_fork_ = identity.log_id;
+    auto id = cluster_id_of(config_.cluster_id, *log_, ports_.entropy, now, fork_begun);
     if (!id)
         return refuse_start(id.error(), std::string("the cluster id cannot be made or kept: ") +
                                             error_text(id.error()));
@@ -109,9 +126,19 @@ Status NodeImpl::start(Instant now, WallTime wall) {
         ports_.entropy,
         uplink::UplinkConfig{.routes = config_.routes, .gateway_id = "leat-" + cluster_id_});
     topics_told_ = topics_.registry.changes();
-    uplink_->start(now);
+    uplink_->start(now, identity.foreign_device ? uplink::Begin::held
+                        : fork_begun            ? uplink::Begin::at_end
+                                                : uplink::Begin::forward);
+    finish_fork(now);
     settle(now);
     return ok();
+}
+
+// A full log takes the fact as soon as there is room, and before it takes a record.
+void NodeImpl::finish_fork(Instant now) {
+    if (unfinished_fork_.empty()) return;
+    if (log_->put_fact(now, log::FactKind::node, bytes_of(forked_key), bytes_of(unfinished_fork_)))
+        unfinished_fork_.clear();
 }
 
 void NodeImpl::tell_log_status() {
@@ -125,8 +152,9 @@ void NodeImpl::tell_log_status() {
     if (!status.cut_text.empty()) say(Event::Level::warn, "log", status.cut_text);
     if (status.foreign_device)
         say(Event::Level::warn, "log",
-            "this log was written on another device: a copied card? If the original still runs, "
-            "stop one of the two");
+            "this log was written on another device: all of it is served and kept, nothing is "
+            "forwarded. Start once with --adopt if that device is gone, with --fork if it still "
+            "runs");
 }
 
 void NodeImpl::stop(Instant now, WallTime wall) {
@@ -153,6 +181,7 @@ Result<SessionId> NodeImpl::open_session(Instant now, std::string peer) {
 
 void NodeImpl::received(Instant now, WallTime wall, SessionId session, std::size_t count) {
     wall_ = wall;
+    finish_fork(now);
     sessions_.received(now, wall, session, count);
     settle(now);
 }

@@ -55,6 +55,7 @@ private:
     Status refuse_start(Error error, std::string text);
     void settle(Instant now);
     void say(Event::Level level, const char* room, std::string text);
+    void finish_fork(Instant now);
     void tell_log_status();
     void collect_events();
 
@@ -69,6 +70,7 @@ private:
     std::unique_ptr<uplink::Uplink> uplink_;  // from start() on
     std::uint64_t topics_told_ = 0;           // to the uplink
     std::string start_error_, cluster_id_;
+    std::string unfinished_fork_;  // the log id whose fact is not put yet
     std::deque<Event> events_;
     WallTime wall_{};
     Instant started_{};

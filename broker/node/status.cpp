@@ -109,6 +109,8 @@ const char* text_of(uplink::LinkState state) {
             return "connected";
         case uplink::LinkState::waiting:
             return "waiting";
+        case uplink::LinkState::held:
+            return "held";
     }
     return "";
 }

@@ -103,6 +103,11 @@ Health health_of(std::string_view status_json) {
     const auto log = status.find("log");
     if (log != status.end() && log->is_object() && log->value("read_only", false))
         return {false, "the log takes no more writes: two in a row failed; look at the device"};
+    if (log != status.end() && log->is_object() && log->value("foreign_device", false) &&
+        !status.value("uplink", Json::array()).empty())
+        return {false,
+                "nothing is forwarded: the log was written on another device; start once "
+                "with --adopt or --fork"};
     return {true, "ok"};
 }
 

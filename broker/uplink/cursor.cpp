@@ -46,6 +46,15 @@ void Cursors::load() {
     });
 }
 
+void Cursors::begin_at_end(Instant now, RouteIndex route, log::StreamId stream) {
+    const log::StreamState* state = log_.stream(stream);
+    if (state == nullptr) return;
+    Cursor& cursor = cursors_[{stream, route}];
+    cursor.offset = std::max(cursor.offset, state->log_end);
+    cursor.as = {};  // the numbers belong to whoever sent under them
+    if (!put(now, {stream, route}, Put::soon)) dirty_.insert({stream, route});
+}
+
 log::Offset Cursors::attach(RouteIndex route, log::StreamId stream) {
     Cursor& cursor = cursors_[{stream, route}];
     cursor.attached = true;

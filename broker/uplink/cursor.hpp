@@ -42,6 +42,8 @@ public:
 
     /// Reads the facts. After log.open().
     void load();
+    /// What the stream holds is not ours to forward. Before attach.
+    void begin_at_end(Instant now, RouteIndex route, log::StreamId stream);
     /// From now on the route forwards this stream. Returns where to go on.
     log::Offset attach(RouteIndex route, log::StreamId stream);
     void detach(RouteIndex route, log::StreamId stream);

@@ -47,6 +47,7 @@ public:
     RouteStatus status(Instant now) const;
 
     cluster::Router& router() { return router_; }
+    const config::Route& route() const { return route_; }
     /// After every call into the router. Reads, sends, judges, until nothing moves by itself.
     void pump(Instant now);
 

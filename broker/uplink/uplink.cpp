@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "broker/uplink/route.hpp"
 #include "broker/uplink/runner.hpp"
 
 namespace leat::uplink {
@@ -46,6 +47,7 @@ struct Uplink::Inside {
     std::deque<Event> events;
     std::vector<std::unique_ptr<Runner>> runners;
     bool started = false;
+    bool held = false;
 };
 
 Uplink::Uplink(log::Log& log, ForEachTopic topics, port::Entropy& entropy, UplinkConfig config)
@@ -53,9 +55,17 @@ Uplink::Uplink(log::Log& log, ForEachTopic topics, port::Entropy& entropy, Uplin
 
 Uplink::~Uplink() = default;
 
-void Uplink::start(Instant now) {
+void Uplink::start(Instant now, Begin begin) {
     inside_->cursors.load();
     inside_->started = true;
+    inside_->held = begin == Begin::held;
+    if (begin == Begin::at_end)
+        inside_->topics([&](const LocalTopic& topic) {
+            for (std::size_t route = 0; route < inside_->runners.size(); ++route)
+                if (matches(inside_->runners[route]->route(), topic.name, topic.internal))
+                    for (const log::StreamId stream : topic.partitions)
+                        inside_->cursors.begin_at_end(now, route, stream);
+        });
     topics_changed(now);
 }
 
@@ -118,12 +128,14 @@ void Uplink::link_closed(Instant now, LinkId link, Error why) {
 
 void Uplink::on_deadline(Instant now) {
     if (!inside_->started) return;
-    for (const auto& runner : inside_->runners)
-        if (runner->deadline() <= now) runner->on_deadline(now);
+    if (!inside_->held)
+        for (const auto& runner : inside_->runners)
+            if (runner->deadline() <= now) runner->on_deadline(now);
     inside_->cursors.write_due(now);
 }
 
 std::optional<LinkAction> Uplink::poll_link_action() {
+    if (inside_->held) return std::nullopt;
     for (std::size_t i = 0; i < inside_->runners.size(); ++i)
         if (std::optional<LinkAction> action = inside_->runners[i]->router().poll_link_action()) {
             action->link = inside_->outer(action->link, i);
@@ -155,13 +167,20 @@ std::optional<Event> Uplink::poll_event() {
 Instant Uplink::deadline() const {
     if (!inside_->started) return never;
     Instant first = inside_->cursors.deadline();
-    for (const auto& runner : inside_->runners) first = earlier(first, runner->deadline());
+    if (!inside_->held)
+        for (const auto& runner : inside_->runners) first = earlier(first, runner->deadline());
     return first;
 }
 
 std::vector<RouteStatus> Uplink::status(Instant now) const {
     std::vector<RouteStatus> all;
     for (const auto& runner : inside_->runners) all.push_back(runner->status(now));
+    if (inside_->held)
+        for (RouteStatus& route : all) {
+            route.link = LinkState::held;
+            route.last_error =
+                "held: this log was written on another device; see --adopt and --fork";
+        }
     return all;
 }
 

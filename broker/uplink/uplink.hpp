@@ -62,11 +62,19 @@ struct Event {
     std::string text;  ///< what happened, and what to do about it
 };
 
+/// How start() begins.
+enum class Begin : std::uint8_t {
+    forward,
+    held,    ///< another device may be forwarding the same records: connects to nobody, keeps all
+    at_end,  ///< what there is already belongs to somebody else: forwards what comes from now on
+};
+
 enum class LinkState : std::uint8_t {
     idle,  ///< nothing to forward: no topic matches the route yet
     connecting,
     connected,  ///< at least one upstream broker answers
     waiting,    ///< none answers: the next try comes after a back-off
+    held,       ///< Begin::held
 };
 
 struct RouteStatus {
@@ -100,8 +108,9 @@ public:
     Uplink(const Uplink&) = delete;
     Uplink& operator=(const Uplink&) = delete;
 
-    /// After log.open() and once the topics are known. Reads the cursors and begins.
-    void start(Instant now);
+    /// After log.open() and once the topics are known. Reads the cursors and begins. at_end writes
+    /// new cursors: they are as durable as whatever is appended afterwards.
+    void start(Instant now, Begin begin = Begin::forward);
     /// Sends nothing more and writes the cursors. Before log.close(). What is acknowledged
     /// afterwards is sent again by the next run.
     void stop(Instant now);

@@ -63,3 +63,11 @@ TEST_CASE("an unknown flag leaves with 2 and the flag that was meant; help and v
     CHECK(parse({"--version"}).exit_code == 0);
     CHECK(parse({"--version"}).text.starts_with("leatd 0."));
 }
+
+TEST_CASE("a copied card: one answer for one start, and not both") {
+    using Foreign = Config::ForeignLog;
+    CHECK(load(parse({"leatd"}).flags).config.foreign_log == Foreign::hold_uplink);
+    CHECK(load(parse({"leatd", "--adopt"}).flags).config.foreign_log == Foreign::adopt);
+    CHECK(load(parse({"leatd", "--fork"}).flags).config.foreign_log == Foreign::fork);
+    CHECK(parse({"leatd", "--fork", "--adopt"}).exit_code == 2);
+}

@@ -85,6 +85,79 @@ TEST_CASE("open: refusals say why, and change nothing") {
     }
 }
 
+namespace {
+
+LogConfig on_device(const char* identity, ForeignLog foreign = ForeignLog::tell) {
+    LogConfig config = small_config();
+    config.device_identity = identity;
+    config.foreign = foreign;
+    return config;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "copied card: adopted it is this device's, forked it is another log with the same records") {
+    SimStorage device({.seed = 1, .size = small_device});
+    std::string id;
+    {
+        Rig rig(device, on_device("a"));
+        REQUIRE(rig.open());
+        id = rig.log->status().log_id;
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (int i = 0; i < 20; ++i) REQUIRE(rig.append_durably(1, {.count = 2}));
+        rig.close();
+    }
+    SUBCASE("adopt") {
+        {
+            Rig rig(device, on_device("b", ForeignLog::adopt));
+            REQUIRE(rig.open());
+            CHECK_FALSE(rig.log->status().foreign_device);
+            CHECK(rig.log->status().log_id == id);
+            CHECK(rig.log->status().parent_log_id.empty());
+        }
+        device.power_cycle();
+        Rig rig(device, on_device("b"));
+        REQUIRE(rig.open());
+        CHECK_FALSE(rig.log->status().foreign_device);
+    }
+    SUBCASE("the same device is never forked by a flag that stayed") {
+        Rig rig(device, on_device("a", ForeignLog::fork));
+        REQUIRE(rig.open());
+        CHECK(rig.log->status().log_id == id);
+    }
+    SUBCASE("fork") {
+        std::string forked;
+        std::int32_t epoch = 0;
+        {
+            Rig rig(device, on_device("b", ForeignLog::fork), {}, 43);
+            REQUIRE(rig.open());
+            forked = rig.log->status().log_id;
+            epoch = rig.log->status().leader_epoch;
+            CHECK(forked != id);
+            CHECK(epoch == 1);
+            CHECK(rig.log->status().parent_log_id == id);
+            CHECK_FALSE(rig.log->status().foreign_device);
+            CHECK(rig.log->stream(1)->log_end == 40);
+            CHECK(rig.log->stream(1)->flushed == 40);
+            REQUIRE(rig.append_durably(1, {.count = 2}));
+        }
+        device.power_cycle();
+        {
+            Rig rig(device, on_device("b"));
+            REQUIRE(rig.open());
+            CHECK(rig.log->status().log_id == forked);
+            CHECK(rig.log->stream(1)->log_end == 42);  // segments of both are read
+            rig.close();
+        }
+        Rig rig(device, on_device("c", ForeignLog::fork), {}, 44);
+        CHECK(rig.open().error() == Error::unsupported);
+        CHECK(rig.log->open_error_text().find("forked once already") != std::string::npos);
+        Rig adopted(device, on_device("c", ForeignLog::adopt));
+        CHECK(adopted.open());
+    }
+}
+
 TEST_CASE("epoch: rises at a start after an unclean stop only, and is written into batches") {
     SimStorage device({.seed = 1, .size = small_device});
     std::int32_t epoch = 0;

@@ -329,3 +329,46 @@ TEST_CASE("node: deadlines move time only when there is something to do") {
     CHECK_FALSE(bench.take(consumer).empty());
     MESSAGE("deadlines in an idle minute: " << calls);
 }
+
+TEST_CASE("node: another device's log is served and not forwarded, until adopted or forked") {
+    config::Config config = NodeBench::small();
+    config.device_identity = "board a";
+    config.routes.push_back({.bootstrap = {{"127.0.0.1", 9}}, .topics = {"*"}});
+    NodeBench bench(config);
+    bench.create("t");
+    bench.settle();
+    const std::string original = bench.cluster_id;
+    CHECK(bench.node->poll_link_action().has_value());
+
+    bench.config_.device_identity = "board b";
+    bench.kill();
+    bench.start();
+    bench.create("t");
+    CHECK_FALSE(bench.node->poll_link_action().has_value());
+    CHECK(bench.events().find("--adopt") != std::string::npos);
+    CHECK(bench.node->status_json(bench.now).find("\"link\":\"held\"") != std::string::npos);
+    CHECK(bench.cluster_id == original);
+
+    SUBCASE("adopted") {
+        bench.config_.foreign_log = config::Config::ForeignLog::adopt;
+        bench.kill();
+        bench.start();
+        bench.create("t");
+        CHECK(bench.node->poll_link_action().has_value());
+        CHECK(bench.cluster_id == original);
+    }
+    SUBCASE("forked") {
+        bench.config_.foreign_log = config::Config::ForeignLog::fork;
+        bench.kill();
+        bench.start();
+        bench.create("t");
+        CHECK(bench.node->poll_link_action().has_value());
+        const std::string forked = bench.cluster_id;
+        CHECK(forked != original);
+        bench.settle();
+        bench.kill();  // the flag stays: nothing more happens
+        bench.start();
+        bench.create("t");
+        CHECK(bench.cluster_id == forked);
+    }
+}

@@ -29,5 +29,11 @@ TEST_CASE("health: a log that takes no more writes is not well") {
     CHECK(health_of("{\"log\": {\"read_only\": false}}").well);
     CHECK(health_of("{}").well);
     CHECK_FALSE(health_of("{\"log\": {\"read_only\": true}}").well);
+    const auto foreign = [](const char* uplink) {
+        return health_of(std::string(R"({"log": {"foreign_device": true}, "uplink": )") + uplink +
+                         "}");
+    };
+    CHECK(foreign("[]").well);  // nothing is held that should go somewhere
+    CHECK_FALSE(foreign(R"([{"route": "up"}])").well);
     CHECK_FALSE(health_of("").well);
 }

@@ -314,3 +314,51 @@ TEST_CASE("uplink: a topic that is deleted and made again counts from a new epoc
         CHECK(std::vector<std::string>(there.end() - 2, there.end()) == numbers(10, 2));
     }
 }
+
+TEST_CASE("copied card: held connects to nobody and lets nothing go; later it goes on as before") {
+    Rig rig;
+    one_topic(rig);
+    rig.start();
+    deliver_unnoticed(rig, 3);
+    rig.kill();
+    rig.begin = Begin::held;
+    rig.start();
+    rig.append("t", {.count = 2, .first = 3});
+    rig.pass(120'000);
+    CHECK(rig.values("t") == numbers(0, 3));
+    CHECK(rig.status().link == LinkState::held);
+    CHECK(rig.status().last_error.find("--adopt") != std::string::npos);
+    CHECK(rig.log.stream(rig.stream("t"))->release < 4);  // what waits may not be freed
+    rig.kill();
+    rig.begin = Begin::forward;  // adopted
+    rig.start();
+    rig.pass(10'000);
+    CHECK(rig.values("t") == numbers(0, 5));
+    CHECK(rig.status().last_error.empty());
+}
+
+TEST_CASE("copied card: a fork forwards what comes from now on, under numbers of its own") {
+    Rig rig;
+    one_topic(rig);
+    rig.start();
+    deliver_unnoticed(rig, 2);
+    rig.upstream_is_down = true;
+    rig.append("t", {.count = 3, .first = 2});  // the original delivers these
+    rig.run();
+    rig.kill();
+    rig.upstream_is_down = false;
+    rig.begin = Begin::at_end;
+    rig.start();
+    rig.append("t", {.count = 2, .first = 100});
+    rig.pass(10'000);
+    std::vector<std::string> expected = numbers(0, 2);
+    for (const std::string& own : numbers(100, 2)) expected.push_back(own);
+    CHECK(rig.values("t") == expected);
+    rig.kill();
+    rig.begin = Begin::forward;  // and so it stays
+    rig.start();
+    rig.append("t", {.count = 1, .first = 102});
+    rig.pass(10'000);
+    expected.push_back(numbers(102, 1).front());
+    CHECK(rig.values("t") == expected);
+}

@@ -88,6 +88,7 @@ public:
     std::unique_ptr<Uplink> uplink;
     std::vector<Event> events;
     Instant now = instant_ms(10'000);
+    Begin begin = Begin::forward;  ///< of the next start
 
     // Faults.
     bool upstream_is_down = false;  ///< connections are refused and open ones cut
@@ -123,7 +124,7 @@ public:
                 visit({.name = name, .partitions = streams, .internal = name == "internal"});
         };
         uplink = std::make_unique<Uplink>(log, for_each, entropy, config);
-        uplink->start(now);
+        uplink->start(now, begin);
         run();
     }
     /// SIGKILL: nothing is told, the links are gone, the reads were this process's.
