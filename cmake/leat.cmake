@@ -19,6 +19,11 @@ add_library(leat_core_flags INTERFACE)
 target_link_libraries(leat_core_flags INTERFACE leat_flags)
 target_compile_options(leat_core_flags INTERFACE -fno-exceptions -fno-rtti)
 
+# leat_cold(TARGET): runs at start or when a person asks; small matters more than fast (a test holds leatd's size).
+function(leat_cold target)
+  target_compile_options(${target} PRIVATE -Os -ffunction-sections -fdata-sections)
+endfunction()
+
 # leat_room(NAME wire [CORE] SOURCES a.cpp ... [LINKS leat::base ...] [PRIVATE_LINKS Threads::Threads ...])
 # makes the library leat_NAME with the alias leat::NAME.
 function(leat_room)
