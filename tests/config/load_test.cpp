@@ -144,15 +144,19 @@ TEST_CASE("no setting: the defaults are valid and safe") {
     CHECK(loaded.config.budget_bytes == 0);
 }
 
-TEST_CASE("the README lists every key") {
-    std::ifstream file(CONFIG_README);
-    std::string readme(std::istreambuf_iterator<char>(file), {});
-    for (char& c : readme)
-        if (c == '\n' || c == ',' || c == '.') c = c == '.' ? '.' : ' ';
+TEST_CASE("the operator's page lists every key, and its example is valid") {
+    std::ifstream file(BROKER_README);
+    const std::string readme(std::istreambuf_iterator<char>(file), {});
     for (const std::string_view key : known_keys()) {
         CAPTURE(key);
-        const bool listed = readme.find(" " + std::string(key) + " ") != std::string::npos ||
-                            readme.find(" " + std::string(key) + ". ") != std::string::npos;
+        const bool listed = readme.find("| `" + std::string(key) + "`") != std::string::npos ||
+                            readme.find(", `" + std::string(key) + "`") != std::string::npos;
         CHECK(listed);
     }
+    const std::size_t from_here = readme.find("```json") + 7;
+    const Loaded loaded =
+        from(std::string_view(readme).substr(from_here, readme.find("```", from_here) - from_here));
+    CHECK(loaded.problems.empty());
+    REQUIRE(loaded.config.routes.size() == 1);
+    CHECK(loaded.config.routes[0].upstream_topic == "plant7.{topic}");
 }
