@@ -3,6 +3,7 @@ import collections
 import os
 import signal
 import subprocess
+import time
 
 import brokers
 from group_steps import until
@@ -35,6 +36,7 @@ class Worker:
         def done():
             if self.process.poll() is not None:
                 raise Failed("the worker ended by itself:\n" + self.tail())
+            time.sleep(0.2)  # most looks start a program
             return condition()
         try:
             until(done, what, SECONDS_MAX)
@@ -120,7 +122,7 @@ def connect(lane):
             append(source, wrote[-100:])
             if len(wrote) == 800:
                 lane.kill_and_restart()
-        running.until(lambda: content(sink)[-1] == wrote[-1], "last line after the kill")
+        running.until(lambda: content(sink)[-1:] == wrote[-1:], "last line after the kill")
         at_least_once(wrote, content(sink))
         want_equal(wrote, [value for _, value in read(lane, lane.broker, topic, 0)])  # its producer is idempotent
     with lane.step(name, "resume"):
@@ -129,7 +131,7 @@ def connect(lane):
         wrote += lines(len(wrote), 200)
         append(source, wrote[-200:])
         running = Worker(lane, "connect", *words)
-        running.until(lambda: content(sink)[-1] == wrote[-1], "last line after the restart of the worker")
+        running.until(lambda: content(sink)[-1:] == wrote[-1:], "last line after the restart of the worker")
         want_equal(wrote[-200:], content(sink)[before:])
         want_equal(wrote, [value for _, value in read(lane, lane.broker, topic, 0)])
     running.process.kill()
