@@ -78,6 +78,7 @@ AdminId Admin::delete_group_offsets(Instant now, std::string group, Partitions p
 
 void Admin::pump(Instant now, Router& router) {
     std::vector<AdminId> ended;
+    pumped_at_ = now;
     for (const auto& [id, operation] : operations_) {
         if (operation->deadline <= now) {
             operation->answer.status = fail(Error::timed_out);
@@ -87,8 +88,20 @@ void Admin::pump(Instant now, Router& router) {
         if (operation->in_flight > 0 || operation->not_before > now) continue;
         operation->is_backing_off = false;
         const Status sent = operation->send(now, router, *this);
-        if (sent || sent.error() == Error::would_block || sent.error() == Error::disconnected)
+        if (sent) {
+            operation->blocked_since.reset();
             continue;
+        }
+        if (sent.error() == Error::would_block || sent.error() == Error::disconnected) {
+            std::optional<Instant>& since = operation->blocked_since;
+            if (since && *since + retry_.max <= now) {
+                operation->forget_target();
+                router.refresh_metadata(now);
+                since = now;
+            }
+            if (!since) since = now;
+            continue;
+        }
         operation->answer.status = sent;
         ended.push_back(id);
     }
@@ -109,6 +122,7 @@ void Admin::on_answer(Instant now, Router& router, const client::Event& event,
     if (verdict == Operation::Verdict::done ||
         (verdict == Operation::Verdict::waiting && operation.is_complete(router)))
         return finish(context);
+    if (event.kind != client::Event::Kind::response) operation.forget_target();
     if (verdict == Operation::Verdict::again) {
         router.refresh_metadata(now);  // the controller or a leader may be another one
         operation.not_before = now + backoff_delay(retry_, ++operation.failures, jitter_);
@@ -120,6 +134,9 @@ Instant Admin::deadline() const {
     Instant first = never;
     for (const auto& [id, operation] : operations_) {
         first = earlier(first, operation->deadline);
+        // What was due at the last pump and stands hears of a connection by the next pump.
+        if (operation->blocked_since && *operation->blocked_since + retry_.max > pumped_at_)
+            first = earlier(first, *operation->blocked_since + retry_.max);
         if (operation->is_backing_off) first = earlier(first, operation->not_before);
     }
     return first;

@@ -1,5 +1,5 @@
-// Looking after a cluster: topics, settings, offsets, groups. A state machine that sends through a Router
-// and tries again where Kafka's own admin client does, until its deadline.
+// Looking after a cluster: topics, settings, offsets, groups. A state machine that sends through a
+// Router and tries again where Kafka's own admin client does, until its deadline.
 #pragma once
 
 #include <deque>
@@ -26,7 +26,8 @@ public:
     // want: each answers once, at the latest at its deadline
     struct Options {
         milliseconds timeout{30'000};
-        bool validate_only = false;  ///< create_topics, alter_configs, create_partitions: only check
+        bool validate_only =
+            false;  ///< create_topics, alter_configs, create_partitions: only check
     };
     AdminId create_topics(Instant now, std::vector<NewTopic> topics, const Options& options);
     AdminId delete_topics(Instant now, std::vector<std::string> names, const Options& options);
@@ -74,6 +75,7 @@ private:
     Router& router_;
     client::BackoffConfig retry_;
     client::Jitter jitter_;
+    Instant pumped_at_{};
     AdminId next_id_ = 1;
     std::map<AdminId, std::unique_ptr<Operation>> operations_;
     std::deque<AdminAnswer> answers_;

@@ -78,10 +78,9 @@ struct OfGroup : Admin::Operation {
                 router.refresh_metadata(now);
                 return fail(Error::would_block);
             }
-            return send_it(now, router, admin,
-                           {.kind = Target::Kind::broker,
-                            .broker = coordinator,
-                            .version_max = by_name_last});
+            return send_it(
+                now, router, admin,
+                {.kind = Target::Kind::broker, .broker = coordinator, .version_max = by_name_last});
         }
         const wire::StringView key(group);
         wire::FindCoordinatorRequest request;
@@ -89,6 +88,8 @@ struct OfGroup : Admin::Operation {
         request.coordinator_keys = std::span(&key, 1);
         return send_one(*this, now, router, admin, {.kind = Target::Kind::any}, request);
     }
+
+    void forget_target() final { coordinator = no_broker; }
 
     Verdict read(const client::Event& event) final {
         if (!is_finding) return read_it(event);

@@ -14,12 +14,15 @@ struct Admin::Operation {
     virtual Verdict read(const client::Event& event) = 0;
     /// Nothing more is to be sent; asked when `read` said waiting.
     virtual bool is_complete(const Router&) const { return false; }
+    /// Whom it goes to may be the wrong one by now: an answer was lost, or there is no connection.
+    virtual void forget_target() {}
     /// The operation is over, with or without success.
     virtual void end(Router&) {}
 
     AdminAnswer answer;
     Instant deadline{};
     Instant not_before{};
+    std::optional<Instant> blocked_since;  ///< no connection to whom it goes to
     unsigned failures = 0;
     unsigned in_flight = 0;
     bool is_backing_off = false;  ///< else it waits for a connection, and hears of that by pump

@@ -1,5 +1,5 @@
-// The life of a member: what happens when. Its requests and answers stand in group_requests.cpp, its
-// offsets in group_offsets.cpp.
+// The life of a member: what happens when. Its requests and answers stand in group_requests.cpp,
+// its offsets in group_offsets.cpp.
 #include "sdk/cluster/group_member.hpp"
 
 #include <algorithm>
@@ -20,6 +20,11 @@ GroupMember::~GroupMember() {
 /// One protocol for all that it offers, as Java's: whoever offers an eager assignor works eagerly.
 bool GroupMember::is_cooperative_group() const {
     return std::all_of(config_.assignors.begin(), config_.assignors.end(), is_cooperative);
+}
+
+bool GroupMember::has_unanswered_commit() const {
+    return std::any_of(offerings_.begin(), offerings_.end(),
+                       [](const Offering& offering) { return offering.is_commit; });
 }
 
 // ---- want
@@ -217,7 +222,8 @@ void GroupMember::look_at_metadata(Instant now) {
     if (matches_) {
         std::vector<std::string> found;
         for (const auto& [name, info] : router_.metadata().topics())
-            if (!info.is_internal && !info.partitions.empty() && matches_(name))
+            if (!info.is_internal && !info.partitions.empty() &&
+                info.error != wire::ErrorCode::unknown_topic_or_partition && matches_(name))
                 found.push_back(name);
         if (found != topics_) {
             topics_ = std::move(found);
@@ -259,9 +265,8 @@ void GroupMember::pump(Instant now, Router&) {
     }
     if (state_ == State::preparing && !unsubscribing_ && unhandled_ == 0 && !leaving_)
         state_ = State::joining;
-    const bool needs_coordinator =
-        state_ == State::joining || state_ == State::syncing || !offerings_.empty() ||
-        (is_member() && beat_at_ <= now);
+    const bool needs_coordinator = state_ == State::joining || state_ == State::syncing ||
+                                   !offerings_.empty() || (is_member() && beat_at_ <= now);
     if (not_before_ > now) return;
     if (coordinator_ == no_broker) {
         if (leaving_) {  // nobody to tell: the session will end by itself
@@ -275,9 +280,8 @@ void GroupMember::pump(Instant now, Router&) {
     if (coordinator_ == no_broker) return;
     if (leaving_ && !leave_sent_ && !offering_sent_) send_leave(now);
     if (leaving_) return;
-    const bool has_commit = std::any_of(offerings_.begin(), offerings_.end(),
-                                        [](const Offering& offering) { return offering.is_commit; });
-    if (state_ == State::joining && !join_sent_ && unhandled_ == 0 && !has_commit) send_join(now);
+    if (state_ == State::joining && !join_sent_ && unhandled_ == 0 && !has_unanswered_commit())
+        send_join(now);
     if (state_ == State::assigning && (topics_are_known() || known_by_ <= now)) {
         assigned_counts_ = count_partitions();
         const auto assignor = assignor_named(protocol_);

@@ -1,6 +1,6 @@
-// A member of a consumer group (the classic protocol): finds the coordinator, joins, assigns when it
-// leads, syncs, sends heartbeats, commits, leaves. Errors are answered as Java's ConsumerCoordinator
-// (4.3) answers them.
+// A member of a consumer group (the classic protocol): finds the coordinator, joins, assigns when
+// it leads, syncs, sends heartbeats, commits, leaves. Errors are answered as Java's
+// ConsumerCoordinator (4.3) answers them.
 //
 // Sans-IO, on a Router. What the program must take part in comes as events, in order, and nothing
 // goes on until each is `handled`:
@@ -47,8 +47,8 @@ struct GroupEvent {
         revoked,
         lost,
         assigned,
-        failed,  ///< for good: `error` says why (fenced, not allowed, no common assignor). Not to be
-                 ///< handled; subscribe() starts over
+        failed,  ///< for good: `error` says why (fenced, not allowed, no common assignor). Not to
+                 ///< be handled; subscribe() starts over
     };
     Kind kind{};
     Partitions partitions;
@@ -74,7 +74,15 @@ public:
     GroupMember& operator=(const GroupMember&) = delete;
 
     // ask
-    enum class State : std::uint8_t { idle, preparing, joining, assigning, syncing, stable, failed };
+    enum class State : std::uint8_t {
+        idle,
+        preparing,
+        joining,
+        assigning,
+        syncing,
+        stable,
+        failed
+    };
     State state() const { return state_; }
     const std::string& member_id() const { return member_id_; }
     std::int32_t generation() const { return generation_; }
@@ -82,6 +90,8 @@ public:
     const std::set<TopicPartition>& owned() const { return owned_; }
     const GroupConfig& config() const { return config_; }
     bool has_left() const { return !leaving_; }
+    bool has_unanswered_commit() const;
+    bool is_subscribed() const { return matches_ || !topics_.empty(); }
     /// An event or an answer waits, or a rebalance waits for on_poll.
     bool has_news() const {
         return !events_.empty() || !answers_.empty() ||
@@ -100,6 +110,8 @@ public:
     void leave(Instant now);
     void on_poll(Instant now);
     /// Commits as this member, or, without a subscription, as one from outside the group.
+    /// Subscribed and put out (or not in yet) it is refused with ILLEGAL_GENERATION and nothing is
+    /// sent: from outside it could overwrite what the partitions' new owners committed.
     GroupRequestId commit(Instant now, Offsets offsets, milliseconds timeout);
     GroupRequestId fetch_committed(Instant now, Partitions partitions, milliseconds timeout);
     void handled(Instant now);
@@ -167,7 +179,7 @@ private:
 
     std::function<bool(std::string_view)> matches_;  // of a pattern; null: a list
     std::vector<std::string> topics_;                // subscribed now
-    std::set<std::string> wanted_;  // from Metadata: of a leader, everybody's
+    std::set<std::string> wanted_;                   // from Metadata: of a leader, everybody's
     std::set<TopicPartition> owned_;
     Partitions previous_;  // for sticky: what the last generation gave us
     std::int32_t previous_generation_ = -1;
@@ -187,15 +199,15 @@ private:
     bool finding_ = false, join_sent_ = false, sync_sent_ = false, beating_ = false;
     bool leave_sent_ = false, leaving_ = false, unsubscribing_ = false;
     bool rejoin_wanted_ = false;
-    bool evicted_ = false;       // by max_poll_interval
+    bool evicted_ = false;  // by max_poll_interval
     unsigned failures_ = 0;
-    Instant not_before_{};       // the back-off's end
+    Instant not_before_{};  // the back-off's end
     Instant pumped_at_{};
     std::optional<Instant> blocked_since_;  // no connection to the coordinator
     Instant beat_at_ = never;
     Instant session_ends_ = never;
     Instant last_poll_{};
-    Instant known_by_ = never;   // assigning: the topics that are not known by then do not exist
+    Instant known_by_ = never;  // assigning: the topics that are not known by then do not exist
 
     std::deque<Offering> offerings_;  // one after the other, so that no commit overtakes another
     bool offering_sent_ = false;

@@ -52,8 +52,9 @@ void GroupMember::end_offering(Status status) {
 
 void GroupMember::send_offsets(Instant now) {
     // Commits of a generation that is over would be refused, and rightly so.
+    const bool is_outside = generation_ < 0 && is_subscribed();
     while (!offerings_.empty() && offerings_.front().is_commit &&
-           offerings_.front().generation != generation_) {
+           (is_outside || offerings_.front().generation != generation_)) {
         offerings_.front().answer.error = wire::ErrorCode::illegal_generation;
         end_offering(fail(Error::refused));
     }
@@ -149,8 +150,7 @@ void GroupMember::on_commit(Instant now, const client::Event& event) {
                 continue;
             }
             if (error == ErrorCode::unknown_member_id || error == ErrorCode::illegal_generation ||
-                error == ErrorCode::rebalance_in_progress ||
-                error == ErrorCode::fenced_instance_id)
+                error == ErrorCode::rebalance_in_progress || error == ErrorCode::fenced_instance_id)
                 of_group = error;
             if (wire::retriable(error) && error != ErrorCode::unknown_topic_or_partition) {
                 again = error;
@@ -167,8 +167,7 @@ void GroupMember::on_commit(Instant now, const client::Event& event) {
         end_offering(told.error == wire::ErrorCode::none ? ok() : fail(Error::refused));
         if (of_group != wire::ErrorCode::none && is_current) judge(now, of_group);
     } else {
-        told.refused.clear();  // of the partitions that are asked for once more
-        judge(now, again);
+        judge(now, again);  // for the partitions that are left
     }
 }
 
@@ -194,10 +193,8 @@ void GroupMember::on_committed(Instant now, const client::Event& event) {
         for (const auto& topic : group.topics)
             for (const auto& partition : topic.partitions) take(topic.name.view(), partition);
     }
-    if (wire::retriable(error) && error != wire::ErrorCode::unknown_topic_or_partition) {
-        lose_coordinator();
-        return back_off(now);
-    }
+    if (wire::retriable(error) && error != wire::ErrorCode::unknown_topic_or_partition)
+        return judge(now, error);
     told.error = error;
     failures_ = 0;
     end_offering(error == wire::ErrorCode::none ? ok() : fail(Error::refused));

@@ -1,6 +1,7 @@
 #include "sdk/cluster/metadata.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace leat::cluster {
 namespace {
@@ -123,6 +124,8 @@ Status Metadata::on_answer(Instant now, const wire::MetadataResponse& answer) {
     if (!answer.cluster_id.is_null()) cluster_id_ = answer.cluster_id.view();
     bool all_known = true;
     for (const auto& topic : answer.topics) all_known &= take_topic(topic);
+    // A broker that has just started knows neither brokers nor topics.
+    if (asked_all_ && !answer.brokers.empty()) all_known &= miss_topics(answer);
 
     if (all_known && !refresh_again_) {
         asks_in_vain_ = 0;
@@ -136,6 +139,23 @@ Status Metadata::on_answer(Instant now, const wire::MetadataResponse& answer) {
     }
     refresh_again_ = false;
     return ok();
+}
+
+/// Every topic was asked for. Returns whether each that is wanted is there.
+bool Metadata::miss_topics(const wire::MetadataResponse& answer) {
+    std::set<std::string_view> there;
+    for (const auto& topic : answer.topics)
+        if (!topic.name.is_null()) there.insert(topic.name.view());
+    std::erase_if(topics_, [&](const auto& entry) {
+        return !there.contains(entry.first) && !wanted_.contains(entry.first);
+    });
+    bool all = true;
+    for (const auto& [name, count] : wanted_) {
+        if (there.contains(name)) continue;
+        topics_[name].error = wire::ErrorCode::unknown_topic_or_partition;
+        all = false;
+    }
+    return all;
 }
 
 /// Returns whether every partition has a leader now.

@@ -61,18 +61,24 @@ public:
     /// often.
     void want(Instant now, std::string_view topic);
     void forget(std::string_view topic);
-    void want_all(Instant now);  ///< every topic of the cluster, from now on
+    /// Every topic of the cluster, from now on. One that is deleted is forgotten; if it is wanted
+    /// by name, too, it is known with UNKNOWN_TOPIC_OR_PARTITION.
+    void want_all(Instant now);
     /// Something that is known proved wrong: ask again, but not faster than the back-off allows.
     void refresh(Instant now);
 
     // for the driver of the requests
     void fill(MetadataAsk& ask) const;
-    void on_asked() { under_way_ = true; }
+    void on_asked() {
+        under_way_ = true;
+        asked_all_ = wants_all_;
+    }
     void on_ask_failed(Instant now);
     /// fails: too_large (more than partitions_max; what was known stays)
     Status on_answer(Instant now, const wire::MetadataResponse& answer);
 
 private:
+    bool miss_topics(const wire::MetadataResponse& answer);
     bool take_topic(const wire::MetadataResponse::MetadataResponseTopic& from);
 
     MetadataConfig config_;
@@ -88,6 +94,7 @@ private:
     std::int32_t controller_ = no_broker;
     bool wants_all_ = false;
     bool under_way_ = false;
+    bool asked_all_ = false;  // what its answer leaves out is not there any more
     bool refresh_again_ =
         false;  // asked for while under way: the answer may be older than the question
 };

@@ -57,6 +57,7 @@ void ClientCore::wake() {
 void ClientCore::shut() {
     if (is_shut_) return;
     is_shut_ = true;
+    loop_.changed.notify_all();  // who waits for us waits in vain
     asio::post(loop_.io, [self = shared_from_this()] {
         const std::lock_guard lock(self->loop_.mutex);
         for (const auto& [id, link] : self->links_) link->close();

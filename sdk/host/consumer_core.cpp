@@ -44,32 +44,49 @@ Result<std::int32_t> Consumer::Impl::partition_count(std::string_view topic, mil
     return count;
 }
 
-Status Consumer::Impl::assign(const std::vector<TopicPartition>& partitions, StartAt start) {
+Status Consumer::Impl::assign(const std::vector<TopicPartition>& partitions, StartAt where) {
     for (const TopicPartition& partition : partitions)
         if (partition.topic.empty() || partition.partition < 0) return fail(Error::invalid);
     const std::lock_guard lock(loop_.mutex);
     if (is_shut()) return fail(Error::closed);
-    if (group_) group_->unsubscribe(now());
+    if (group_ && group_->is_subscribed()) {
+        if (auto_commit_ && group_->generation() >= 0) {
+            Offsets offsets = positions_of({group_->owned().begin(), group_->owned().end()});
+            if (!offsets.empty()) (void)group_->commit(now(), std::move(offsets), commit_max);
+        }
+        group_->unsubscribe(now());
+    }
     for (auto at = assigned_.begin(); at != assigned_.end();) {
         const TopicPartition known{at->first.first, at->first.second};
         if (std::find(partitions.begin(), partitions.end(), known) != partitions.end()) {
+            at->second->of_group = false;
             ++at;
             continue;
         }
-        router_.unroute(at->second->fetch);
+        stop(*at->second);
         by_slot_.erase(at->second->fetch.slot);
         at = assigned_.erase(at);
     }
     for (const TopicPartition& partition : partitions) {
         std::unique_ptr<Assigned>& assigned = assigned_[{partition.topic, partition.partition}];
-        if (assigned) continue;
-        assigned = make_assigned(partition);
+        if (assigned && assigned->is_routed) continue;
+        if (!assigned) assigned = make_assigned(partition);
         assigned->fetch.lookup =
-            start == StartAt::beginning ? client::timestamp_earliest : client::timestamp_latest;
-        router_.route(now(), assigned->fetch);
+            where == StartAt::beginning ? client::timestamp_earliest : client::timestamp_latest;
+        start(*assigned);
     }
+    unplaced_.clear();
     wake();
     return ok();
+}
+
+void Consumer::Impl::start(Assigned& assigned) {
+    assigned.is_routed = true;
+    router_.route(now(), assigned.fetch);
+}
+
+void Consumer::Impl::stop(Assigned& assigned) {
+    if (assigned.is_routed) router_.unroute(assigned.fetch);
 }
 
 std::unique_ptr<Consumer::Impl::Assigned> Consumer::Impl::make_assigned(
@@ -99,6 +116,7 @@ Status Consumer::Impl::seek(const TopicPartition& partition, std::int64_t offset
     const std::lock_guard lock(loop_.mutex);
     Assigned* assigned = find(partition);
     if (!assigned) return fail(Error::not_found);
+    if (unplaced_.erase(partition) > 0) start(*assigned);  // nobody needs the committed offset now
     router_.seek(now(), assigned->fetch, offset);
     wake();
     return ok();
@@ -108,6 +126,7 @@ Status Consumer::Impl::seek_to_time(const TopicPartition& partition, std::int64_
     const std::lock_guard lock(loop_.mutex);
     Assigned* assigned = find(partition);
     if (!assigned) return fail(Error::not_found);
+    if (unplaced_.erase(partition) > 0) start(*assigned);
     router_.seek_to_time(now(), assigned->fetch, timestamp);
     wake();
     return ok();
@@ -117,7 +136,10 @@ Status Consumer::Impl::pause(const TopicPartition& partition, bool paused) {
     const std::lock_guard lock(loop_.mutex);
     Assigned* assigned = find(partition);
     if (!assigned) return fail(Error::not_found);
-    router_.pause(assigned->fetch, paused);
+    if (assigned->is_routed)
+        router_.pause(assigned->fetch, paused);
+    else
+        assigned->fetch.paused = paused;
     wake();
     return ok();
 }
@@ -155,9 +177,9 @@ void Consumer::Impl::poll(milliseconds timeout, std::size_t records_max, Take ta
                 if (from != by_slot_.end()) take(user, *record, from->second->topic);
                 ++taken;
             }
-            return taken > 0;
+            return taken > 0 || is_shut();
         });
-    } while (group_ && taken == 0 && now() < until && !loop_.is_in_callback());
+    } while (group_ && taken == 0 && now() < until && !loop_.is_in_callback() && !is_shut());
     wake();  // what was read has made room for more, and a corrupt batch has news
 }
 
@@ -219,8 +241,12 @@ void Consumer::Impl::on_router_event(const cluster::RouterEvent& event) {
     if (told.kind == ConsumerEvent::Kind::disconnected)
         told.text += std::string(": ") + error_text(event.why);
     if (!is_link) told.text += std::string(": ") + wire::name(told.error);
+    tell(std::move(told));
+}
+
+void Consumer::Impl::tell(ConsumerEvent event) {
     if (events_.size() == events_max) events_.pop_front();
-    events_.push_back(std::move(told));
+    events_.push_back(std::move(event));
 }
 
 }  // namespace leat

@@ -20,7 +20,7 @@ public:
     ~Impl();
 
     Result<std::int32_t> partition_count(std::string_view topic, milliseconds timeout);
-    Status assign(const std::vector<TopicPartition>& partitions, StartAt start);
+    Status assign(const std::vector<TopicPartition>& partitions, StartAt where);
     Status seek(const TopicPartition& partition, std::int64_t offset);
     Status seek_to_time(const TopicPartition& partition, std::int64_t timestamp);
     Status pause(const TopicPartition& partition, bool paused);
@@ -30,8 +30,8 @@ public:
     void close();
 
     void use_group(const ConsumerConfig& settings);
-    Status subscribe(std::vector<std::string> topics,
-                     std::function<bool(std::string_view)> matches, RebalanceCallbacks callbacks);
+    Status subscribe(std::vector<std::string> topics, std::function<bool(std::string_view)> matches,
+                     RebalanceCallbacks callbacks);
     std::vector<TopicPartition> assignment();
     GroupMetadata group_metadata();
     Status commit(std::optional<Offsets> offsets, std::optional<milliseconds> timeout);
@@ -47,23 +47,30 @@ private:
     struct Assigned {
         std::shared_ptr<const std::string> topic;
         client::FetchPartition fetch;
+        bool is_routed = false;  // else where to start is being asked
+        bool of_group = false;
     };
     using Key = std::pair<std::string, std::int32_t>;
 
     void take_answers();
     void work_for_group(std::unique_lock<std::mutex>& lock, Instant until);
     void on_group_event(std::unique_lock<std::mutex>& lock, const cluster::GroupEvent& event);
+    cluster::Partitions all_assigned() const;
     Offsets positions_of(const cluster::Partitions& partitions) const;
     void auto_commit();
     void start_reading(const Offsets& offsets);
     void ask_for_offsets();
     std::unique_ptr<Assigned> make_assigned(const TopicPartition& partition);
+    void start(Assigned& assigned);
+    void stop(Assigned& assigned);
     void drop(const TopicPartition& partition);
+    void tell(ConsumerEvent event);
     std::int64_t reset_time();  // by_duration: milliseconds since 1970
     Assigned* find(const TopicPartition& partition);
     void on_router_event(const cluster::RouterEvent& event) override;
 
-    static constexpr std::size_t events_max = 256;  // then the oldest goes
+    static constexpr std::size_t events_max = 256;    // then the oldest goes
+    static constexpr milliseconds commit_max{5'000};  // before partitions are given up
     std::unique_ptr<host::Decompressor> decompressor_;
     bool auto_create_;
     std::map<Key, std::unique_ptr<Assigned>> assigned_;
@@ -77,6 +84,7 @@ private:
     std::set<cluster::GroupRequestId> awaited_;
     std::set<TopicPartition> unplaced_;  // given by the group; where to start is being asked
     cluster::GroupRequestId asked_ = 0;
+    Instant ask_at_{};  // not earlier
     bool auto_commit_ = true;
     milliseconds auto_commit_interval_{5000};
     Instant auto_commit_at_{};

@@ -6,8 +6,8 @@
 namespace leat {
 namespace {
 
-constexpr milliseconds commit_wait{5'000};  // before partitions are given up
 constexpr milliseconds request_wait{60'000};
+constexpr milliseconds refused_wait{1'000};  // before committed offsets are asked for once more
 
 }  // namespace
 
@@ -40,8 +40,7 @@ Status Consumer::Impl::subscribe(std::vector<std::string> topics,
     // Partitions that were assigned by hand are not the group's.
     std::vector<TopicPartition> by_hand;
     for (const auto& [key, assigned] : assigned_)
-        if (!group_->owned().contains({key.first, key.second}))
-            by_hand.push_back({key.first, key.second});
+        if (!assigned->of_group) by_hand.push_back({key.first, key.second});
     for (const TopicPartition& partition : by_hand) drop(partition);
     callbacks_ = std::move(callbacks);
     if (matches)
@@ -54,9 +53,8 @@ Status Consumer::Impl::subscribe(std::vector<std::string> topics,
 
 std::vector<TopicPartition> Consumer::Impl::assignment() {
     const std::lock_guard lock(loop_.mutex);
-    std::vector<TopicPartition> list(unplaced_.begin(), unplaced_.end());
+    std::vector<TopicPartition> list;
     for (const auto& [key, assigned] : assigned_) list.push_back({key.first, key.second});
-    std::sort(list.begin(), list.end());
     return list;
 }
 
@@ -71,7 +69,7 @@ void Consumer::Impl::drop(const TopicPartition& partition) {
     committed_.erase(partition);
     const auto found = assigned_.find({partition.topic, partition.partition});
     if (found == assigned_.end()) return;
-    router_.unroute(found->second->fetch);
+    stop(*found->second);
     by_slot_.erase(found->second->fetch.slot);
     assigned_.erase(found);
 }
@@ -106,20 +104,25 @@ void Consumer::Impl::on_group_event(std::unique_lock<std::mutex>& lock,
         told.kind = ConsumerEvent::Kind::group_failed;
         told.error = event.error;
         told.text = "group " + group_->config().group_id + ": " + wire::name(event.error);
-        events_.push_back(std::move(told));
+        tell(std::move(told));
         return;
     }
     if (event.kind == Kind::assigned) {
         unplaced_.insert(event.partitions.begin(), event.partitions.end());
+        for (const TopicPartition& partition : event.partitions) {
+            std::unique_ptr<Assigned>& assigned = assigned_[{partition.topic, partition.partition}];
+            if (!assigned) assigned = make_assigned(partition);
+            assigned->of_group = true;
+        }
         call(callbacks_.assigned);
     } else {
         if (event.kind == Kind::revoked && auto_commit_) {
             Offsets offsets = positions_of(event.partitions);
             if (!offsets.empty()) {
-                const auto id = group_->commit(now(), std::move(offsets), commit_wait);
+                const auto id = group_->commit(now(), std::move(offsets), commit_max);
                 awaited_.insert(id);
                 wake();
-                loop_.wait(lock, now() + commit_wait, [&] {
+                loop_.wait(lock, now() + commit_max, [&] {
                     take_answers();
                     return answers_.contains(id);
                 });
@@ -128,16 +131,19 @@ void Consumer::Impl::on_group_event(std::unique_lock<std::mutex>& lock,
             }
         }
         call(event.kind == Kind::lost && callbacks_.lost ? callbacks_.lost : callbacks_.revoked);
-        for (const TopicPartition& partition : event.partitions) drop(partition);
+        // Assigned by hand meanwhile, it is not the group's any more.
+        for (const TopicPartition& partition : event.partitions)
+            if (const Assigned* assigned = find(partition); assigned && assigned->of_group)
+                drop(partition);
     }
     group_->handled(now());
 }
 
 void Consumer::Impl::auto_commit() {
-    if (!auto_commit_ || group_->generation() < 0 || now() < auto_commit_at_) return;
+    if (!auto_commit_ || now() < auto_commit_at_) return;
+    if (group_->generation() < 0 && group_->is_subscribed()) return;  // nothing is ours now
     auto_commit_at_ = now() + auto_commit_interval_;
-    const std::set<TopicPartition>& owned = group_->owned();
-    Offsets offsets = positions_of({owned.begin(), owned.end()});
+    Offsets offsets = positions_of(all_assigned());
     std::erase_if(offsets, [this](const auto& entry) {
         const auto known = committed_.find(entry.first);
         return known != committed_.end() && known->second == entry.second;
@@ -145,6 +151,12 @@ void Consumer::Impl::auto_commit() {
     if (offsets.empty()) return;
     for (const auto& [partition, offset] : offsets) committed_[partition] = offset;
     (void)group_->commit(now(), std::move(offsets), request_wait);
+}
+
+cluster::Partitions Consumer::Impl::all_assigned() const {
+    cluster::Partitions all;
+    for (const auto& [key, assigned] : assigned_) all.push_back({key.first, key.second});
+    return all;
 }
 
 Offsets Consumer::Impl::positions_of(const cluster::Partitions& partitions) const {
@@ -158,7 +170,7 @@ Offsets Consumer::Impl::positions_of(const cluster::Partitions& partitions) cons
 }
 
 void Consumer::Impl::ask_for_offsets() {
-    if (unplaced_.empty() || asked_ != 0) return;
+    if (unplaced_.empty() || asked_ != 0 || now() < ask_at_) return;
     asked_ = group_->fetch_committed(now(), {unplaced_.begin(), unplaced_.end()}, request_wait);
 }
 
@@ -166,19 +178,29 @@ void Consumer::Impl::take_answers() {
     while (std::optional<cluster::GroupAnswer> answer = group_->poll_answer()) {
         if (answer->id == asked_) {
             asked_ = 0;
-            if (answer->status) start_reading(answer->offsets);
-            continue;  // else it is asked again at the next poll
+            if (answer->status) {
+                start_reading(answer->offsets);
+                continue;
+            }
+            ask_at_ = now() + refused_wait;  // then at the next poll
+            if (answer->error == ErrorCode::none) continue;
+            ConsumerEvent told;
+            told.kind = ConsumerEvent::Kind::refused;
+            told.error = answer->error;
+            told.text = std::string("committed offsets: ") + wire::name(answer->error);
+            tell(std::move(told));
+            continue;
         }
         if (!answer->status) {
             for (const auto& [partition, error] : answer->refused) committed_.erase(partition);
+            if (answer->refused.empty()) committed_.clear();  // of none it is known
             ConsumerEvent told;
             told.kind = ConsumerEvent::Kind::commit_failed;
             told.error = answer->error;
             told.text = std::string("commit: ") + (answer->error == ErrorCode::none
                                                        ? error_text(answer->status.error())
                                                        : wire::name(answer->error));
-            if (events_.size() == events_max) events_.pop_front();
-            events_.push_back(std::move(told));
+            tell(std::move(told));
         }
         if (awaited_.contains(answer->id)) answers_[answer->id] = *std::move(answer);
     }
@@ -186,9 +208,9 @@ void Consumer::Impl::take_answers() {
 
 void Consumer::Impl::start_reading(const Offsets& offsets) {
     for (const auto& [partition, committed] : offsets) {
-        if (unplaced_.erase(partition) == 0) continue;  // taken away meanwhile
-        std::unique_ptr<Assigned> assigned = make_assigned(partition);
-        client::FetchPartition& fetch = assigned->fetch;
+        if (unplaced_.erase(partition) == 0) continue;  // taken away meanwhile, or sought
+        Assigned& assigned = *assigned_.at({partition.topic, partition.partition});
+        client::FetchPartition& fetch = assigned.fetch;
         if (committed.offset >= 0) {
             fetch.position = fetch.fetch_offset = committed.offset;
             committed_[partition] = CommittedOffset{committed.offset, -1, {}};
@@ -199,30 +221,24 @@ void Consumer::Impl::start_reading(const Offsets& offsets) {
             told.topic = partition.topic;
             told.partition = partition.partition;
             told.text = partition.topic + ": no offset is committed";
-            events_.push_back(std::move(told));
+            tell(std::move(told));
         } else if (reset_ == ConsumerConfig::Reset::by_duration) {
             fetch.lookup = reset_time();
         } else {
             fetch.lookup = reset_ == ConsumerConfig::Reset::beginning ? client::timestamp_earliest
                                                                       : client::timestamp_latest;
         }
-        router_.route(now(), fetch);
-        assigned_[{partition.topic, partition.partition}] = std::move(assigned);
+        start(assigned);
     }
 }
 
 // ---- committed offsets
 
-Status Consumer::Impl::commit(std::optional<Offsets> offsets,
-                              std::optional<milliseconds> timeout) {
+Status Consumer::Impl::commit(std::optional<Offsets> offsets, std::optional<milliseconds> timeout) {
     std::unique_lock lock(loop_.mutex);
     if (!group_) return fail(Error::invalid);
     if (is_shut()) return fail(Error::closed);
-    if (!offsets) {
-        cluster::Partitions all;
-        for (const auto& [key, assigned] : assigned_) all.push_back({key.first, key.second});
-        offsets = positions_of(all);
-    }
+    if (!offsets) offsets = positions_of(all_assigned());
     if (offsets->empty()) return ok();
     const auto id = group_->commit(now(), *std::move(offsets), timeout.value_or(request_wait));
     wake();
@@ -262,13 +278,45 @@ Result<Offsets> Consumer::Impl::committed(const std::vector<TopicPartition>& par
 }
 
 Status Consumer::Impl::leave(milliseconds timeout) {
-    if (group_ && auto_commit_) (void)commit(std::nullopt, timeout);
     std::unique_lock lock(loop_.mutex);
     if (!group_ || is_shut()) return ok();
+    const Instant until = now() + timeout;
+    const auto settle_commits = [&] {
+        wake();
+        return loop_.wait(lock, until, [&] {
+            take_answers();
+            return !group_->has_unanswered_commit();
+        });
+    };
+    cluster::GroupRequestId id = 0;
+    if (auto_commit_) {
+        Offsets offsets = positions_of(all_assigned());
+        if (!offsets.empty())
+            awaited_.insert(id = group_->commit(now(), std::move(offsets), timeout));
+    }
+    bool in_time = settle_commits();
+    Status committed = ok();
+    if (const auto found = answers_.find(id); found != answers_.end()) {
+        committed = found->second.status;
+        answers_.erase(found);
+    }
+    awaited_.erase(id);
+    std::vector<TopicPartition> given_up;
+    for (const auto& [key, assigned] : assigned_)
+        if (assigned->of_group) given_up.push_back({key.first, key.second});
+    const bool is_lost = group_->generation() < 0;
+    const RebalanceCallbacks::Call& call =
+        is_lost && callbacks_.lost ? callbacks_.lost : callbacks_.revoked;
+    if (!given_up.empty() && call) {
+        lock.unlock();
+        call(given_up);
+        lock.lock();
+        in_time = settle_commits();  // which it may have begun
+    }
     group_->leave(now());
     wake();
-    const bool left = loop_.wait(lock, now() + timeout, [&] { return group_->has_left(); });
-    return left ? ok() : fail(Error::timed_out);
+    in_time &= loop_.wait(lock, until, [&] { return group_->has_left(); });
+    return in_time ? committed : fail(Error::timed_out);
 }
 
 }  // namespace leat

@@ -50,6 +50,7 @@ private:
         client::TakenBatch window[client::in_flight_max];
         client::PartitionQueue queue;
         std::deque<Waiting> waiting;  // records with a callback, in order
+        std::uint64_t settled = 0;    // records whose delivery is known
     };
     struct Memory {
         std::vector<client::Accumulator::Buffer> buffers;
@@ -85,6 +86,7 @@ private:
     std::vector<std::unique_ptr<Partition>> partitions_;  // by slot
     std::deque<Memory> memory_;
     std::vector<Due> due_;
+    std::uint64_t due_count_ = 0, called_count_ = 0;  // ever put into due_, ever run
     ProducerStats stats_;
     bool is_closed_ = false;
     bool is_calling_ = false;  // callbacks of `due_` taken out are running

@@ -32,7 +32,8 @@ public:
     bool rebalancing = false;
     std::map<std::int32_t, std::int64_t> committed;
     std::map<ApiKey, std::pair<ErrorCode, int>> errors;  ///< and how often it is answered
-    int joins = 0, heartbeats = 0;
+    int joins = 0, heartbeats = 0, commits = 0, finds = 0;
+    ErrorCode second_partition = ErrorCode::none;  ///< what a commit of partition 1 meets
 
 private:
     ErrorCode fault(ApiKey key, std::int32_t asked) {
@@ -63,6 +64,7 @@ private:
         };
         switch (request.header.api_key) {
             case ApiKey::find_coordinator: {
+                ++finds;
                 wire::FindCoordinatorResponse::Coordinator found;
                 found.key = "g";
                 found.node_id = node;
@@ -125,6 +127,7 @@ private:
             }
             case ApiKey::offset_commit: {
                 const auto commit = body<wire::OffsetCommitRequest>(request);
+                ++commits;
                 const ErrorCode verdict =
                     error != ErrorCode::none
                         ? error
@@ -132,8 +135,12 @@ private:
                 std::vector<wire::OffsetCommitResponse::OffsetCommitResponsePartition> list;
                 for (const auto& topic : commit.topics)
                     for (const auto& partition : topic.partitions) {
-                        list.push_back({partition.partition_index, verdict});
-                        if (verdict == ErrorCode::none)
+                        const bool is_second = partition.partition_index == 1;
+                        const ErrorCode its = is_second && second_partition != ErrorCode::none
+                                                  ? second_partition
+                                                  : verdict;
+                        list.push_back({partition.partition_index, its});
+                        if (its == ErrorCode::none)
                             committed[partition.partition_index] = partition.committed_offset;
                     }
                 wire::OffsetCommitResponse::OffsetCommitResponseTopic topic;
@@ -150,9 +157,9 @@ private:
                     for (const auto& topic : group.topics)
                         for (std::int32_t partition : topic.partition_indexes) {
                             const auto found = committed.find(partition);
-                            list.push_back(
-                                {partition, found == committed.end() ? -1 : found->second, -1, "",
-                                 ErrorCode::none});
+                            list.push_back({partition,
+                                            found == committed.end() ? -1 : found->second, -1, "",
+                                            ErrorCode::none});
                         }
                 wire::OffsetFetchResponse::OffsetFetchResponseTopics topic;
                 topic.name = "t";
@@ -251,8 +258,8 @@ struct GroupRig {
 
 TEST_CASE("group: joins, reads everything, commits; a broken connection at any step is got over") {
     using Break = Rig::Break;
-    for (Break how : {Break::connect, Break::before_request, Break::after_request,
-                      Break::half_answer}) {
+    for (Break how :
+         {Break::connect, Break::before_request, Break::after_request, Break::half_answer}) {
         int steps = 0;
         for (int at = 0; at < 200; ++at) {
             INFO("kind ", static_cast<int>(how), " step ", at);
@@ -296,9 +303,10 @@ TEST_CASE("group: each answer that allows another try, to each request, once and
 }
 
 TEST_CASE("group: what cannot be helped is told once and ends the membership") {
-    for (ErrorCode error : {ErrorCode::fenced_instance_id, ErrorCode::group_authorization_failed,
-                            ErrorCode::inconsistent_group_protocol,
-                            ErrorCode::invalid_session_timeout, ErrorCode::group_max_size_reached}) {
+    for (ErrorCode error :
+         {ErrorCode::fenced_instance_id, ErrorCode::group_authorization_failed,
+          ErrorCode::inconsistent_group_protocol, ErrorCode::invalid_session_timeout,
+          ErrorCode::group_max_size_reached}) {
         GroupRig group;
         group.coordinator.errors[ApiKey::join_group] = {error, 1};
         REQUIRE(group.rig.run([&] { return !group.events.empty(); }));
@@ -314,8 +322,7 @@ TEST_CASE("group: a rebalance revokes first, then joins again; put out, everythi
     const int joins = group.coordinator.joins;
     group.coordinator.rebalancing = true;
     group.events.clear();
-    REQUIRE(group.rig.run(
-        [&] { return group.coordinator.joins > joins && group.is_settled(); }));
+    REQUIRE(group.rig.run([&] { return group.coordinator.joins > joins && group.is_settled(); }));
     REQUIRE(group.events.size() == 2);
     CHECK(group.events[0].kind == GroupEvent::Kind::revoked);
     CHECK(group.events[1].kind == GroupEvent::Kind::assigned);
@@ -332,8 +339,9 @@ TEST_CASE("group: a cooperative rebalance that moves nothing stops nothing") {
     const int joins = group.coordinator.joins;
     group.coordinator.rebalancing = true;
     group.events.clear();
-    REQUIRE(group.rig.run([&] { return group.coordinator.joins > joins && group.is_settled() &&
-                                       !group.events.empty(); }));
+    REQUIRE(group.rig.run([&] {
+        return group.coordinator.joins > joins && group.is_settled() && !group.events.empty();
+    }));
     REQUIRE(group.events.size() == 1);
     CHECK(group.events[0].kind == GroupEvent::Kind::assigned);
     CHECK(group.events[0].partitions.empty());
@@ -374,4 +382,58 @@ TEST_CASE("group: leaving tells the coordinator, and more partitions make the le
     group.member.leave(group.rig.now);
     REQUIRE(group.rig.run([&] { return group.member.has_left(); }));
     CHECK(group.coordinator.left == id);
+}
+
+TEST_CASE("group: who was put out commits nothing, not even from outside the group") {
+    GroupRig group;
+    REQUIRE(group.rig.run([&] { return group.is_done(); }));
+    group.coordinator.errors[ApiKey::heartbeat] = {ErrorCode::unknown_member_id, 1};
+    REQUIRE(group.rig.run([&] { return group.member.generation() < 0; }));
+    const int commits = group.coordinator.commits;
+    group.rig.on_idle = nullptr;  // as in the callback that tells of the loss
+    const auto id =
+        group.member.commit(group.rig.now, {{{"t", 0}, {5, -1, ""}}}, milliseconds{500});
+    std::optional<cluster::GroupAnswer> answer;
+    REQUIRE(group.rig.run([&] { return (answer = group.member.poll_answer()).has_value(); }));
+    CHECK(answer->id == id);
+    REQUIRE(!answer->status);
+    CHECK(answer->status.error() == Error::refused);
+    CHECK(answer->error == ErrorCode::illegal_generation);
+    CHECK(group.coordinator.commits == commits);
+    CHECK(group.coordinator.committed[0] == 10);
+}
+
+TEST_CASE("group: a commit that is repeated still tells which partitions were refused for good") {
+    GroupRig group;
+    group.commits = false;
+    REQUIRE(group.rig.run([&] { return group.is_settled(); }));
+    group.rig.on_idle = nullptr;
+    group.coordinator.second_partition = ErrorCode::topic_authorization_failed;
+    group.coordinator.errors[ApiKey::offset_commit] = {ErrorCode::coordinator_load_in_progress, 1};
+    (void)group.member.commit(group.rig.now, {{{"t", 0}, {5, -1, ""}}, {{"t", 1}, {6, -1, ""}}},
+                              milliseconds{20'000});
+    std::optional<cluster::GroupAnswer> answer;
+    REQUIRE(group.rig.run([&] { return (answer = group.member.poll_answer()).has_value(); }));
+    CHECK(!answer->status);
+    CHECK(answer->refused == std::map<cluster::TopicPartition, ErrorCode>{
+                                 {{"t", 1}, ErrorCode::topic_authorization_failed}});
+    CHECK(group.coordinator.committed[0] == 5);
+}
+
+TEST_CASE("group: offsets that are not stable yet are asked of the same coordinator again") {
+    GroupRig group;
+    group.coordinator.errors[ApiKey::offset_fetch] = {ErrorCode::unstable_offset_commit, 3};
+    REQUIRE(group.rig.run([&] { return group.is_done(); }));
+    CHECK(group.coordinator.finds == 1);
+}
+
+TEST_CASE("group: a pattern lets go of a topic that is deleted") {
+    GroupRig group;
+    group.brokers.add_topic("u", {0});
+    group.member.subscribe_matching(group.rig.now, [](std::string_view) { return true; });
+    REQUIRE(group.rig.run([&] { return group.mine.size() == 3; }));
+    group.brokers.topics.erase("u");
+    group.rig.router.refresh_metadata(group.rig.now);
+    REQUIRE(group.rig.run([&] { return group.mine.size() == 2; }));
+    CHECK(!group.mine.contains({"u", 0}));
 }

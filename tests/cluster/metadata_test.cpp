@@ -195,3 +195,21 @@ TEST_CASE("endpoint: what people type") {
     CHECK(!parse_endpoints("a:1,,b:2"));
     CHECK(!parse_endpoints("a:1,"));
 }
+
+TEST_CASE("metadata: of all topics, one that is left out is gone; wanted by name, it is unknown") {
+    Metadata metadata({});
+    metadata.want_all(start);
+    metadata.want(start, "named");
+    metadata.on_asked();
+    Answer both;
+    both.broker(1, 9092).partition(0, 1, 3).of("named", 1);
+    REQUIRE(metadata.on_answer(start, both.of("other", 2)));
+    REQUIRE(metadata.find("other"));
+    metadata.refresh(start);
+    metadata.on_asked();
+    REQUIRE(metadata.on_answer(start, Answer{}.broker(1, 9092).partition(0, 1, 3).of("third", 3)));
+    CHECK(!metadata.find("other"));
+    REQUIRE(metadata.find("named"));
+    CHECK(metadata.find("named")->error == wire::ErrorCode::unknown_topic_or_partition);
+    CHECK(metadata.leader("named", 0) == 1);  // as for any other unknown topic: it may come back
+}

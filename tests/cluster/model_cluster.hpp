@@ -29,7 +29,8 @@ public:
     }
 
     ModelBroker store;
-    std::set<std::int32_t> up;  ///< node ids
+    std::set<std::int32_t> up;    ///< node ids
+    std::set<std::int32_t> dead;  ///< of those: Metadata names them, and nobody answers there
     std::map<std::string, std::vector<Leadership>> topics;
     std::map<std::string, wire::Uuid> ids;
     std::map<std::int32_t, std::pair<std::string, std::int32_t>> addresses;
@@ -41,6 +42,8 @@ public:
     std::vector<std::pair<std::int32_t, wire::ApiKey>> trace;  ///< who was asked what
     /// Requests of groups, answered instead of the store.
     std::function<std::optional<Bytes>(std::int32_t node, const wire::Request&)> on_group;
+    /// Asked first, whatever the request is.
+    std::function<std::optional<Bytes>(std::int32_t node, const wire::Request&)> on_any;
     milliseconds wait{0};  ///< the last answer is due after this: a long poll
 
     void add_broker(std::int32_t node) {
@@ -70,6 +73,8 @@ public:
         trace.emplace_back(node, request->header.api_key);
         asked_node_ = node;
         wait = milliseconds{0};
+        if (on_any)
+            if (std::optional<Bytes> answer = on_any(node, *request)) return answer;
         switch (request->header.api_key) {
             case wire::ApiKey::metadata:
                 return metadata(node, *request);

@@ -58,7 +58,8 @@ public:
                     continue;
                 }
                 const std::int32_t node = cluster.node_at(action->host, action->port);
-                if (!cluster.up.contains(node) || fails(Break::connect)) {
+                if (!cluster.up.contains(node) || cluster.dead.contains(node) ||
+                    fails(Break::connect)) {
                     router.link_closed(now, action->link, Error::refused);
                     continue;
                 }

@@ -1,6 +1,7 @@
 // Consumer groups of the hosted SDK against a real leatd process.
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -71,7 +72,8 @@ bool poll_until(std::vector<Member*> members, Condition is_true, milliseconds wa
 void make_topic(Loop& loop, const LeatdProcess& leatd) {
     auto admin = Admin::open(loop, {.bootstrap = leatd.bootstrap()});
     REQUIRE(admin);
-    const auto made = admin->create_topics({{.name = "t", .partitions = partitions, .configs = {}}});
+    const auto made =
+        admin->create_topics({{.name = "t", .partitions = partitions, .configs = {}}});
     REQUIRE(made);
     REQUIRE(made->front().error == ErrorCode::none);
 }
@@ -120,8 +122,8 @@ TEST_CASE("group: two members share, a rebalance tells both, commits are where r
 
     send(*producer, 0, 400);
     REQUIRE(producer->flush(patience));
-    REQUIRE(poll_until({a.get(), b.get()},
-                       [&] { return a->values.size() + b->values.size() >= 400; }));
+    REQUIRE(
+        poll_until({a.get(), b.get()}, [&] { return a->values.size() + b->values.size() >= 400; }));
     const auto all = all_values({a.get(), b.get()});
     CHECK(all.size() == 400);
     CHECK(std::set<std::string>(all.begin(), all.end()).size() == 400);
@@ -141,7 +143,8 @@ TEST_CASE("group: two members share, a rebalance tells both, commits are where r
         });
     }));
     // A commit from outside a group that has members is refused, and changes nothing.
-    CHECK(outside->commit({{{"t", 0}, {.offset = 7, .metadata = ""}}}, patience).error() == Error::refused);
+    CHECK(outside->commit({{{"t", 0}, {.offset = 7, .metadata = ""}}}, patience).error() ==
+          Error::refused);
     CHECK(outside->committed({{"t", 0}}, patience)->at({"t", 0}).offset == 100);
     const auto refused = outside->poll_event();
     REQUIRE(refused);
@@ -161,14 +164,14 @@ TEST_CASE("group: two members share, a rebalance tells both, commits are where r
     send(*producer, 1000, 1004);
     REQUIRE(producer->flush(patience));
     REQUIRE(poll_until({a.get()}, [&] { return a->values.size() >= 4; }));
-    CHECK(all_values({a.get()}) ==
-          std::multiset<std::string>{"1000", "1001", "1002", "1003"});
+    CHECK(all_values({a.get()}) == std::multiset<std::string>{"1000", "1001", "1002", "1003"});
     CHECK(a->lost.empty());
     CHECK(b->lost.empty());
     REQUIRE(a->consumer.close(patience));
 }
 
-TEST_CASE("group: a static member comes back and nothing moves; a second one of its name is fenced") {
+TEST_CASE(
+    "group: a static member comes back and nothing moves; a second one of its name is fenced") {
     LeatdProcess leatd(LEATD_PROGRAM);
     Loop loop;
     make_topic(loop, leatd);
@@ -187,7 +190,8 @@ TEST_CASE("group: a static member comes back and nothing moves; a second one of 
     REQUIRE(poll_until({a.get(), b.get()}, [&] { return a->count() == 2; }));
     CHECK(a->consumer.assignment() == had);
     CHECK(a->consumer.group_metadata().member_id != old_id);
-    REQUIRE(!poll_until({a.get(), b.get()}, [] { return false; }, milliseconds(300)));
+    REQUIRE(!poll_until(
+        {a.get(), b.get()}, [] { return false; }, milliseconds(300)));
     CHECK(b->revoked.size() == revoked);
     CHECK(b->consumer.group_metadata().generation == generation);
 
@@ -249,7 +253,8 @@ TEST_CASE("group: leatd is killed twice under load, members stay, and every reco
     REQUIRE(next->consumer.close(patience));
 }
 
-TEST_CASE("group: without a committed offset, or with one that is gone, the reset goes by duration") {
+TEST_CASE(
+    "group: without a committed offset, or with one that is gone, the reset goes by duration") {
     LeatdProcess leatd(LEATD_PROGRAM);
     Loop loop;
     make_topic(loop, leatd);
@@ -275,8 +280,115 @@ TEST_CASE("group: without a committed offset, or with one that is gone, the rese
     REQUIRE(outside->commit({{{"t", 1}, {.offset = 1000, .metadata = ""}}}, patience));
     auto a = Member::open(loop, config);
     REQUIRE(poll_until({a.get()}, [&] { return a->values.size() >= 2; }));
-    REQUIRE(!poll_until({a.get()}, [] { return false; }, milliseconds(200)));
+    REQUIRE(!poll_until(
+        {a.get()}, [] { return false; }, milliseconds(200)));
     CHECK(a->values == std::vector<std::string>{"new", "new"});
     CHECK(a->consumer.position({"t", 1}).value_or(-1) == 2);
     CHECK(a->consumer.position({"t", 0}).value_or(-1) == 2);
+}
+
+TEST_CASE("group: in `assigned` a program may seek and pause; reset none waits for it") {
+    LeatdProcess leatd(LEATD_PROGRAM);
+    Loop loop;
+    make_topic(loop, leatd);
+    auto producer = Producer::open(loop, {.bootstrap = leatd.bootstrap()});
+    REQUIRE(producer);
+    send(*producer, 0, 40);  // ten in each partition
+    REQUIRE(producer->flush(patience));
+    ConsumerConfig config = member_config(leatd);
+    config.reset = ConsumerConfig::Reset::none;
+    auto consumer = Consumer::open(loop, config);
+    REQUIRE(consumer);
+    std::map<std::int32_t, std::vector<std::int64_t>> read;
+    REQUIRE(consumer->subscribe({"t"}, {.assigned = [&](const std::vector<TopicPartition>& these) {
+                                    CHECK(these.size() == 4);
+                                    CHECK(consumer->seek({"t", 0}, 7));
+                                    CHECK(consumer->seek({"t", 1}, 8));
+                                    CHECK(consumer->pause({"t", 1}));
+                                    CHECK(consumer->seek_to({"t", 2}, StartAt::beginning));
+                                }}));
+    std::vector<ConsumerEvent> events;
+    const auto poll_for = [&](std::size_t count, milliseconds wait) {
+        const auto end = std::chrono::steady_clock::now() + wait;
+        std::size_t have = 0;
+        do {
+            for (const ConsumerRecord& record : consumer->poll(milliseconds(50)))
+                read[record.partition].push_back(record.offset);
+            while (auto event = consumer->poll_event()) events.push_back(*event);
+            have = 0;
+            for (const auto& [partition, offsets] : read) have += offsets.size();
+        } while (have < count && std::chrono::steady_clock::now() < end);
+    };
+    poll_for(13, patience);
+    poll_for(100, milliseconds(300));  // nothing more comes
+    CHECK(read[0] == std::vector<std::int64_t>{7, 8, 9});
+    CHECK(read[2].size() == 10);
+    CHECK(read[1].empty());
+    CHECK(read[3].empty());  // no offset was committed, and nobody has said where
+    const auto told = std::count_if(events.begin(), events.end(), [](const ConsumerEvent& event) {
+        return event.kind == ConsumerEvent::Kind::offset_out_of_range;
+    });
+    CHECK(told == 1);
+    CHECK(consumer->resume({"t", 1}));
+    CHECK(consumer->seek({"t", 3}, 9));
+    poll_for(16, patience);
+    CHECK(read[1] == std::vector<std::int64_t>{8, 9});
+    CHECK(read[3] == std::vector<std::int64_t>{9});
+}
+
+TEST_CASE(
+    "group: assigned by hand after a subscription, partitions are read on, and the group let go") {
+    LeatdProcess leatd(LEATD_PROGRAM);
+    Loop loop;
+    make_topic(loop, leatd);
+    auto producer = Producer::open(loop, {.bootstrap = leatd.bootstrap()});
+    REQUIRE(producer);
+    ConsumerConfig config = member_config(leatd);
+    config.auto_commit = true;
+    auto a = Member::open(loop, config);
+    REQUIRE(poll_until({a.get()}, [&] { return a->count() == 4; }));
+    send(*producer, 0, 8);
+    REQUIRE(poll_until({a.get()}, [&] { return a->values.size() == 8; }));
+    REQUIRE(a->consumer.assign({{"t", 0}, {"t", 1}}, StartAt::end));
+    send(*producer, 8, 16);
+    REQUIRE(poll_until({a.get()}, [&] { return a->values.size() == 12; }));
+    CHECK(a->count() == 2);
+    CHECK(a->revoked.size() == 4);
+    CHECK(a->consumer.group_metadata().generation == -1);
+    const auto committed = a->consumer.committed({{"t", 2}, {"t", 3}}, patience);
+    REQUIRE(committed);
+    CHECK(committed->at({"t", 2}).offset == 2);
+    CHECK(committed->at({"t", 3}).offset == 2);
+}
+
+TEST_CASE("group: close commits, calls revoked, and keeps its time when the broker is gone") {
+    LeatdProcess leatd(LEATD_PROGRAM);
+    Loop loop;
+    make_topic(loop, leatd);
+    auto producer = Producer::open(loop, {.bootstrap = leatd.bootstrap()});
+    REQUIRE(producer);
+    ConsumerConfig config = member_config(leatd);
+    config.group_instance_id = "static";  // which leaves without a word
+    auto a = Member::open(loop, config);
+    REQUIRE(poll_until({a.get()}, [&] { return a->count() == 4; }));
+    send(*producer, 0, 8);
+    REQUIRE(poll_until({a.get()}, [&] { return a->values.size() == 8; }));
+    REQUIRE(a->consumer.commit_async());
+    CHECK(a->consumer.close(patience));
+    CHECK(a->revoked.size() == 4);
+    CHECK(a->consumer.poll(milliseconds(10)).empty());
+    auto outside = Consumer::open(loop, member_config(leatd));
+    REQUIRE(outside);
+    CHECK(outside->committed({{"t", 3}}, patience)->at({"t", 3}).offset == 2);
+
+    config.group_instance_id.reset();
+    config.group_id = "other";
+    config.auto_commit = true;
+    auto b = Member::open(loop, config);
+    REQUIRE(poll_until({b.get()}, [&] { return b->values.size() == 8; }));
+    leatd.kill();
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(b->consumer.close(milliseconds(1000)).error() == Error::timed_out);
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(1800));
+    CHECK(b->revoked.size() == 4);
 }

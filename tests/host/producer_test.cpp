@@ -179,6 +179,66 @@ TEST_CASE("producer: close tells every record that nobody acknowledged") {
     CHECK(failed == 10);
 }
 
+TEST_CASE("producer: flush waits for what was sent before it, not for what others go on sending") {
+    LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    Loop loop;
+    auto producer =
+        Producer::open(loop, {.bootstrap = broker.bootstrap(), .linger = milliseconds(1)});
+    REQUIRE(producer);
+    REQUIRE(producer->send({.topic = "t", .value = "first"}));
+    REQUIRE(producer->flush(milliseconds(5000)));
+    std::atomic<bool> stop{false};
+    std::thread other([&] {
+        const std::string value(200, 'x');
+        while (!stop) (void)producer->send({.topic = "t", .value = value});
+    });
+    bool flushed = true;
+    for (int i = 0; i < 5; ++i) {
+        std::atomic<bool> told{false};
+        REQUIRE(producer->send({.topic = "t", .value = "mine"},
+                               [&](const Delivery& delivery) { told = bool(delivery); }));
+        flushed &= bool(producer->flush(milliseconds(5000)));
+        CHECK(told);
+        if (!told) (void)producer->flush(milliseconds(20'000));
+    }
+    CHECK(flushed);
+    stop = true;
+    other.join();
+    CHECK(producer->close(milliseconds(20'000)));
+}
+
+TEST_CASE("producer: close ends a send that waits for room, at once") {
+    LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    Loop loop;
+    auto producer = Producer::open(
+        loop, {.bootstrap = broker.bootstrap(), .batch_bytes = 4096, .buffer_bytes = 16 * 1024});
+    REQUIRE(producer);
+    REQUIRE(producer->send({.topic = "t", .value = "first"}));
+    REQUIRE(producer->flush(milliseconds(5000)));
+    broker.deaf = true;
+    std::atomic<int> taken{0};
+    std::optional<Error> why;
+    std::thread sender([&] {
+        const std::string value(1000, 'x');
+        for (;; ++taken)
+            if (const Status sent = producer->send({.topic = "t", .value = value}); !sent) {
+                why = sent.error();
+                return;
+            }
+    });
+    for (int before = -1; before != taken;) {  // until it waits
+        before = taken;
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(producer->close(milliseconds(0)).error() == Error::timed_out);
+    sender.join();
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+    CHECK(why == Error::closed);
+}
+
 TEST_CASE("producer: a callback may send, and a delivery can be waited for") {
     LoopbackBroker broker;
     broker.cluster.add_topic("t", {0});

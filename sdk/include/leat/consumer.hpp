@@ -60,11 +60,14 @@ struct ConsumerConfig {
     milliseconds session_timeout{45'000}, heartbeat_interval{3'000};
     milliseconds max_poll_interval{300'000};  ///< without a poll for longer: out of the group
     std::vector<Assignor> assignors{Assignor::range, Assignor::cooperative_sticky};
-    bool auto_commit = true;  ///< what polls returned, at a later poll and before it is given up
+    /// What polls returned, at a later poll and before it is given up; also of partitions that are
+    /// assigned by hand.
+    bool auto_commit = true;
     milliseconds auto_commit_interval{5'000};
 };
 
-/// Run on the thread that polls, from within poll. They may commit, seek and pause; not poll.
+/// Run on the thread that polls, from within poll (the last one from within close). They may
+/// commit, and of what was just assigned they may seek and pause; not poll.
 struct RebalanceCallbacks {
     using Call = std::function<void(const std::vector<TopicPartition>&)>;
     Call assigned{};  ///< these are read from now on, from their committed offsets
@@ -118,9 +121,10 @@ struct ConsumerEvent {
         topic_error,          ///< `error` for `topic`: not there (yet), or not allowed
         offset_out_of_range,  ///< Reset::none only: the partition waits for a seek
         corrupt,              ///< a batch failed its checks; it is fetched again
-        refused,              ///< the broker answered a fetch with `error`; tried again
-        group_failed,         ///< out of the group for good: `error`. subscribe starts over
-        commit_failed,        ///< an automatic or asynchronous commit was refused: `error`
+        refused,        ///< the broker answered a fetch, or a question for committed offsets, with
+                        ///< `error`; tried again
+        group_failed,   ///< out of the group for good: `error`. subscribe starts over
+        commit_failed,  ///< an automatic or asynchronous commit was refused: `error`
         too_large,  ///< a batch is longer than this consumer ever takes: the partition stands still
     };
     Kind kind{};
@@ -145,7 +149,8 @@ public:
     /// none) · invalid
     Result<std::int32_t> partition_count(std::string_view topic, milliseconds timeout);
     /// Reads exactly these from now on; those that were assigned before and are again keep their
-    /// positions.
+    /// positions. Ends a subscription: what the group gave is committed if auto_commit says so, and
+    /// `revoked` is called by the next poll.
     Status assign(const std::vector<TopicPartition>& partitions, StartAt start = StartAt::end);
 
     /// Reads what the group gives this member, from the next poll on. Who has assigned by hand
@@ -167,9 +172,11 @@ public:
     Status commit_async();
     /// offset -1: none is committed.
     Result<Offsets> committed(const std::vector<TopicPartition>& partitions, milliseconds timeout);
-    /// Commits if auto_commit says so, leaves the group (static members stay), and ends reading; no
-    /// callback is run. Afterwards poll returns nothing, and what needs a broker fails with closed.
-    /// fails: timed_out (the group learns of it when the session ends)
+    /// Commits if auto_commit says so and waits for earlier commits, calls `revoked` (or `lost`)
+    /// for what the group gave, leaves the group (static members stay), and ends reading. Takes no
+    /// longer than `timeout` and that callback. Afterwards poll returns nothing, and what needs a
+    /// broker fails with closed. fails: timed_out (the group learns of it when the session ends) ·
+    /// refused (the commit: the group had gone on without this member)
     Status close(milliseconds timeout);
 
     // Of an assigned partition. fails: not_found (not assigned)

@@ -122,7 +122,8 @@ public:
     Result<PendingDelivery> send_tracked(const ProducerRecord& record);
 
     /// Sends all that is buffered without waiting for linger; returns when everything that was
-    /// accepted before is delivered or given up. fails: timed_out
+    /// accepted before is delivered or given up and its callbacks have run, whatever others send
+    /// meanwhile. fails: timed_out
     Status flush(milliseconds timeout);
     /// Flushes, gives up the rest (its callbacks run with an error), and takes nothing more.
     /// fails: timed_out (something was given up)
