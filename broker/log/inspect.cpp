@@ -71,6 +71,14 @@ struct NoEntropy final : port::Entropy {
     }
 };
 
+Result<StreamBook> book_of(const Core& core, StreamId id) {
+    std::uint8_t key[4];
+    store_big<std::uint32_t>(key, id);
+    const Fact* fact = core.facts.find(Facts::key_of(ledger_fact_kind, key));
+    if (fact == nullptr) return fail(Error::not_found);
+    return StreamBook::decode(bytes_of(fact->value));
+}
+
 /// Where in the log something stands: the segment's place in its area, then the position.
 using Where = std::pair<std::uint64_t, std::uint32_t>;
 
@@ -412,14 +420,10 @@ void Walk::holes() {
         for (const auto& [where, damage] : found_)
             if (damage.kind == Damage::Kind::batch && damage.stream == id)
                 pieces.push_back({damage.from, damage.to, where, where});
-        std::uint8_t key[4];
-        store_big<std::uint32_t>(key, id);
-        const Fact* fact = core_.facts.find(Facts::key_of(ledger_fact_kind, key));
-        if (fact != nullptr)
-            if (const auto book = StreamBook::decode(bytes_of(fact->value)))
-                for (const Loss& loss : book->view(total.log_end, 0).losses)
-                    if (loss.reason == LossReason::raised)
-                        pieces.push_back({loss.from, loss.to, {0, 0}, {0, 0}});
+        if (const auto book = book_of(core_, id))
+            for (const Loss& loss : book->view(total.log_end, 0).losses)
+                if (loss.reason == LossReason::raised)
+                    pieces.push_back({loss.from, loss.to, {0, 0}, {0, 0}});
         std::sort(pieces.begin(), pieces.end(),
                   [](const Piece& a, const Piece& b) { return a.from < b.from; });
         pieces.push_back({total.log_end, total.log_end, {UINT64_MAX, 0}, {UINT64_MAX, 0}});
@@ -513,6 +517,12 @@ Result<Inspection> inspect(port::Storage& device, InspectVisitor* visitor, std::
     plain.segment_bytes = core.segment_bytes;
     plain.segments = core.segments;
     plain.streams = core.streams;
+    // A book may stand alone: a log start that was given up with its commit is told by it only.
+    for (const auto& [id, stream] : core.streams.all())
+        if (const auto book = book_of(core, id)) {
+            StreamState& state = plain.streams.find(id)->state;
+            state.log_start = std::max(state.log_start, std::min(book->log_start(), state.log_end));
+        }
     plain.facts = core.facts;
     Walk walk(plain, out, visitor);
     walk.superblocks();

@@ -1,0 +1,612 @@
+"""Dumps a log as broker/log/FORMAT.md alone tells it, and holds the outcome against `leatd log dump --json`.
+
+It shares no code with the broker: what this reader needs and FORMAT.md does not say is a fault of FORMAT.md. It is
+slow on purpose and keeps everything in memory.
+
+    dump_from_format.py FILE                 prints the dump
+    dump_from_format.py LEATD MAKER FOLDER   MAKER writes sample logs into FOLDER; each is dumped by both
+"""
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+
+NONE = 0xFFFFFFFF
+TYPES = {1: "append", 2: "moved", 3: "more", 4: "fact", 5: "fact_erased", 6: "log_start", 7: "log_end", 8: "dropped",
+         9: "loss", 16: "footer_summary", 17: "footer_stream", 18: "producer", 32: "checkpoint_begin",
+         33: "checkpoint_stream", 34: "checkpoint_segments", 40: "checkpoint_end"}
+KINDS = {1: "data", 2: "footer", 3: "checkpoint", 4: "seal"}
+AREAS = {1: "arrivals", 2: "survivors"}
+
+TABLE = []
+for n in range(256):
+    for _ in range(8):
+        n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
+    TABLE.append(n)
+
+
+def crc32c(seed, data):
+    crc = seed ^ NONE
+    for byte in data:
+        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 255]
+    return crc ^ NONE
+
+
+def u32(data, at):
+    return struct.unpack_from("<I", data, at)[0]
+
+
+def u64(data, at):
+    return struct.unpack_from("<Q", data, at)[0]
+
+
+class Bad(Exception):
+    pass
+
+
+class Commit:
+    """Section 4. Bad if it is none; whether it holds is asked apart."""
+
+    def __init__(self, data, at, limit, salt):
+        if limit - at < 80 or data[at:at + 4] != b"\xC7CMT" or u32(data, at + 4) != crc32c(salt, data[at + 8:at + 80]):
+            raise Bad
+        (self.generation, self.sequence, self.bytes, self.used, self.frames, self.run, self.log_time, self.off_time,
+         self.wall, self.kind, self.flags, _, self.position) = struct.unpack_from("<QQIIIIQQqBBHI", data, at + 8)
+        if not 80 <= self.used <= self.bytes <= limit - at or self.position != at:
+            raise Bad
+
+
+class Frame:
+    """Section 5. Bad if it is none, or its own checksum does not hold."""
+
+    def __init__(self, data, at, limit, salt):
+        if limit - at < 24:
+            raise Bad
+        (self.type, self.flags, self.header_bytes, self.crc, self.body_bytes, self.stream, self.total,
+         self.before) = struct.unpack_from("<BBHIIIII", data, at)
+        self.at = at
+        self.padded = (self.header_bytes + self.body_bytes + 7) // 8 * 8
+        if not 1 <= self.type < 0x80 or self.header_bytes < 24 or self.padded > limit - at:
+            raise Bad
+        covered = {1: min(21, self.body_bytes), 2: min(21, self.body_bytes), 3: 0}.get(self.type, self.body_bytes)
+        front = data[at:at + 4] + bytes(4) + data[at + 8:at + self.header_bytes + covered]
+        if crc32c(salt, front) != self.crc:
+            raise Bad
+        self.body = data[at + self.header_bytes:at + self.header_bytes + self.body_bytes]
+        self.goes_on = bool(self.flags & 1)
+        self.holds_batch = self.type in (1, 2)
+
+
+class Batch:
+    """Kafka's RecordBatch, magic 2 (big-endian)."""
+
+    def __init__(self, body):
+        if len(body) < 61:
+            raise Bad
+        (self.base, length, _, magic, self.crc, self.attributes, self.last_delta, _, self.max_timestamp,
+         self.producer_id, _, self.sequence) = struct.unpack_from(">qiibIhiqqqhi", body, 0)
+        self.bytes, self.end = length + 12, self.base + self.last_delta + 1
+        if magic != 2 or length < 49 or self.base < 0 or self.last_delta < 0:
+            raise Bad
+
+
+class Segment:
+    """What is known of one: from its header, or from a checkpoint's table."""
+
+    def __init__(self, number, generation, place, salt, area, data_end=0, footer=0):
+        self.number, self.generation, self.place, self.salt = number, generation, place, salt
+        self.area, self.data_end, self.footer = area, data_end, footer
+
+
+class Log:
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            self.device = file.read()
+        self.out = []
+        self.start, self.starts_of_books, self.fact_sequence = {}, {}, {}
+        self.live_streams = set()
+        self.table = {}
+        self.extents = []
+        self.redo = None
+        self.superblock()
+        for checkpoint in self.checkpoints:
+            try:
+                self.load_checkpoint(*checkpoint)
+                break
+            except Bad:
+                self.start, self.starts_of_books, self.fact_sequence = {}, {}, {}
+                self.live_streams, self.table = set(), {}
+                self.extents, self.redo = [], None
+        self.follow_ring()
+
+    def superblock(self):
+        """Section 2."""
+        slots = []
+        for slot in range(2):
+            for slot_bytes in [1 << n for n in range(14, 27)]:
+                block = self.device[slot * slot_bytes:slot * slot_bytes + 512]
+                if block[:8] == b"LEATSUPR" and u32(block, 508) == crc32c(0, block[:508]) and u32(block, 68) == slot_bytes:
+                    slots.append(block)
+                    break
+        if not slots:
+            raise Bad("neither superblock holds")
+        slots.sort(key=lambda block: -u64(block, 16))
+        block = slots[0]
+        if u32(block, 8) != 0:
+            raise Bad("another format version")
+        self.log_id = block[24:40]
+        self.page, self.segment_bytes, self.segments, _ = struct.unpack_from("<4I", block, 56)
+        self.pool, self.starts = u64(block, 72), u64(block, 80)
+        self.segments = max(self.segments, (len(self.device) - self.pool) // self.segment_bytes)
+        self.void_from, self.void_generation = u32(block, 220), u64(block, 224)
+        self.checkpoints = [struct.unpack_from("<IIIIQ", one, 128) for one in slots if u32(one, 128) != NONE]
+        self.had_checkpoint = u32(block, 128) != NONE
+
+    def bytes_of(self, number):
+        at = self.pool + number * self.segment_bytes
+        return self.device[at:at + self.segment_bytes]
+
+    # ---- section 7
+
+    def load_checkpoint(self, segment, position, size, salt, generation):
+        data = self.bytes_of(segment)[:position + size]
+        end = self.checkpoint_commit(data, position, salt, generation)
+        frames = list(self.frames_of(data, end, salt))
+        if len(frames) != 1 or frames[0].type != 40:
+            raise Bad
+        body = frames[0].body
+        number, count, _, extents = struct.unpack_from("<QQQI", body, 0)
+        begun = None
+        for i in range(extents):
+            one, its_salt, its_generation, at, to = struct.unpack_from("<IIQII", body, 32 + 24 * i)
+            self.extents.append((one, its_salt, its_generation, at, to))
+            data = self.bytes_of(one)[:to]
+            while at < to:
+                commit = self.checkpoint_commit(data, at, its_salt, its_generation)
+                for frame in self.frames_of(data, commit, its_salt):
+                    count -= 1
+                    if frame.type == 32:
+                        begun = u64(frame.body, 0)
+                        self.redo = (u32(frame.body, 8), u64(frame.body, 16), u64(frame.body, 24))
+                    elif frame.type == 33:
+                        self.live_streams.add(frame.stream)
+                        self.raise_start(frame.stream, struct.unpack_from("<q", frame.body, 0)[0])
+                    elif frame.type == 34:
+                        first, entries = struct.unpack_from("<II", frame.body, 0)
+                        for j in range(entries):
+                            its_generation_, place, _, salt_, data_end, footer, _, area, state = struct.unpack_from(
+                                "<QQQIIIIBB", frame.body, 8 + 48 * j)
+                            if area == 1 and state in (1, 2):
+                                self.table[first + j] = Segment(first + j, its_generation_, place, salt_, area, data_end, footer)
+                    elif frame.type == 4:
+                        self.fact(frame)
+                at += commit.bytes
+        if count != 0 or begun != number:
+            raise Bad
+        self.extents.append((segment, salt, generation, position, position + size))
+        for extent in self.extents:
+            self.table.pop(extent[0], None)
+
+    def checkpoint_commit(self, data, at, salt, generation):
+        commit = Commit(data, at, len(data), salt)
+        if commit.kind != 3 or commit.generation != generation or self.holds(data, commit, salt, None) is Bad:
+            raise Bad
+        return commit
+
+    # ---- sections 4 and 5: what holds
+
+    def frames_of(self, data, commit, salt):
+        at = commit.position + 80
+        for _ in range(commit.frames):
+            frame = Frame(data, at, commit.position + commit.used, salt)
+            yield frame
+            at += frame.padded
+
+    def holds(self, data, commit, salt, part):
+        """Bad, or what goes on in the next commit: (stream, bytes so far, bytes in all, crc so far, wanted crc)."""
+        try:
+            frames = list(self.frames_of(data, commit, salt))
+            for i, frame in enumerate(frames):
+                if frame.holds_batch:
+                    batch = Batch(frame.body)
+                    crc = crc32c(0, frame.body[21:])
+                    if frame.goes_on:
+                        if i + 1 != len(frames):
+                            return Bad
+                        part = (frame.stream, frame.body_bytes, frame.total, crc, batch.crc)
+                    elif crc != batch.crc:
+                        return Bad
+                elif frame.type == 3 and part and i == 0:
+                    stream, have, total, crc, wanted = part
+                    if frame.stream != stream or frame.before != have:
+                        return Bad
+                    have, crc = have + frame.body_bytes, crc32c(crc, frame.body)
+                    part = (stream, have, total, crc, wanted)
+                    if not frame.goes_on:
+                        if have != total or crc != wanted:
+                            return Bad
+                        part = None
+        except Bad:
+            return Bad
+        if not commit.flags & 2:
+            part = None
+        padding = data[commit.position + commit.used:commit.position + commit.bytes]
+        if commit.kind != 2 and padding.strip(b"\0"):
+            return Bad
+        return part
+
+    # ---- sections 3 and 9: the ring
+
+    def header(self, number):
+        if number >= self.segments:
+            return None
+        block = self.bytes_of(number)[:512]
+        if block[:8] != b"LEATSEGM" or u32(block, 508) != crc32c(0, block[:508]):
+            return None
+        if block[16:32] != self.log_id or u32(block, 32) != number or u32(block, 68) != self.page:
+            return None
+        one = Segment(number, u64(block, 40), u64(block, 48), u32(block, 64), block[36])
+        one.first_sequence, one.run = u64(block, 56), u32(block, 112)
+        one.before, one.before_end, one.before_generation = struct.unpack_from("<IIQ", block, 72)
+        one.candidates = [u32(block, 120 + 4 * i) for i in range(min(u32(block, 116), 8))]
+        return one
+
+    def successor(self, number, generation, place, candidates):
+        fit = [one for one in map(self.header, candidates)
+               if one and one.area == 1 and one.place == place + 1 and one.before == number
+               and one.before_generation == generation]
+        return max(fit, key=lambda one: one.generation, default=None)
+
+    def footer(self, one):
+        """Section 6: the footer's commit and frames, or None."""
+        data = self.bytes_of(one.number)
+        last = data[-32:]
+        if last[:4] != b"LEAF" or u32(last, 4) != crc32c(one.salt, last[8:]) or u64(last, 8) != one.generation:
+            return None
+        position, size = u32(last, 16), u32(last, 20)
+        if position + size != len(data) or position % self.page:
+            return None
+        try:
+            commit = Commit(data, position, len(data), one.salt)
+            if commit.kind != 2 or commit.generation != one.generation or commit.bytes != size:
+                return None
+            return commit, list(self.frames_of(data, commit, one.salt))
+        except Bad:
+            return None
+
+    def follow_ring(self):
+        at = None
+        if self.redo:
+            at = self.header(self.redo[0])
+            if at and (at.generation, at.place) != self.redo[1:]:
+                at = None
+        else:
+            at = self.successor(NONE, 0, 0, range(8))
+        if not at and self.had_checkpoint:  # the chain cannot be entered: all headers by place
+            newest = {}
+            for one in filter(None, map(self.header, range(self.segments))):
+                if one.area == 1 and (not self.redo or one.place >= self.redo[2]):
+                    if one.place not in newest or newest[one.place].generation < one.generation:
+                        newest[one.place] = one
+            chain = [newest[place] for place in sorted(newest)]
+            for i, one in enumerate(chain):
+                after = chain[i + 1] if i + 1 < len(chain) else None
+                named = after and after.place == one.place + 1 and after.before_generation == one.generation
+                self.take(one, after.before_end if named else self.segment_bytes)
+            if chain:
+                self.set_free(chain[-1], chain[-1].candidates + self.promised(chain[-1]))
+            return
+        while at:
+            candidates = at.candidates + self.promised(at)
+            after = self.successor(at.number, at.generation, at.place, candidates)
+            self.take(at, after.before_end if after else self.segment_bytes)
+            if not after:
+                self.set_free(at, candidates)
+            at = after
+
+    def promised(self, one):
+        footer = self.footer(one)
+        bodies = [frame.body for frame in footer[1] if frame.type == 16] if footer else []
+        return [u32(body, 32 + 4 * i) for body in bodies for i in range(min(u32(body, 4), 8))]
+
+    def set_free(self, last, candidates):
+        for number in candidates:
+            if number != last.number:
+                self.table.pop(number, None)
+
+    def take(self, one, valid_end):
+        """What a segment tells: by its footer, else by its commits (section 9)."""
+        self.table[one.number] = one
+        footer = self.footer(one)
+        if footer:
+            for frame in footer[1]:
+                if frame.type == 16 and u32(frame.body, 0) <= valid_end:
+                    one.data_end, one.footer = u32(frame.body, 0), footer[0].position
+        if one.footer:
+            for frame in footer[1]:
+                if frame.type == 17:
+                    log_start, flags = struct.unpack_from("<q", frame.body, 16)[0], u32(frame.body, 76)
+                    if flags & 1:
+                        self.forget(frame.stream)
+                    else:
+                        self.live_streams.add(frame.stream)
+                        self.raise_start(frame.stream, log_start)
+                elif frame.type in (4, 5):
+                    self.fact(frame)
+            return
+        self.scan(one, valid_end)
+
+    def scan(self, one, limit):
+        data = self.bytes_of(one.number)
+        state = {"sequence": one.first_sequence, "run": one.run, "last": None}
+
+        def commit_at(at, exact, part):
+            try:
+                commit = Commit(data, at, limit, one.salt)
+            except Bad:
+                return None, None
+            if commit.generation != one.generation or commit.run < state["run"] or commit.bytes % self.page:
+                return None, None
+            if commit.sequence != state["sequence"] if exact else commit.sequence < state["sequence"]:
+                return None, None
+            if one.generation == self.void_generation and at >= self.void_from and commit.run < self.starts:
+                return None, None
+            part = self.holds(data, commit, one.salt, part)
+            return (None, None) if part is Bad else (commit, part)
+
+        at, part = self.page, None
+        while limit - at >= self.page:
+            commit, after = commit_at(at, True, part)
+            if commit is None:
+                if state["last"] and state["last"].kind == 4 and state["last"].run == self.starts:
+                    break
+                later = at + self.page
+                while later < limit and commit is None:
+                    commit, after = commit_at(later, False, None)
+                    later += 0 if commit else self.page
+                if commit is None:
+                    break
+                if commit.kind != 2 or commit.sequence != state["sequence"]:
+                    self.salvage(data, one, at, later, state["sequence"])
+                if commit.kind == 2:
+                    one.footer = later
+                    break
+                at = later
+            elif commit.kind == 2:
+                one.footer = at
+                break
+            part = after
+            for frame in self.frames_of(data, commit, one.salt):
+                self.learn(frame, commit.sequence)
+            state.update(run=commit.run, sequence=commit.sequence + 1, last=commit)
+            at += commit.bytes
+        one.data_end = at
+
+    def salvage(self, data, one, at, to, sequence):
+        while at < to:
+            if at % self.page == 0:
+                try:
+                    commit = Commit(data, at, len(data), one.salt)
+                    if commit.generation == one.generation and commit.sequence >= sequence:
+                        sequence = commit.sequence
+                        at += 80
+                        continue
+                except Bad:
+                    pass
+            try:
+                frame = Frame(data, at, to, one.salt)
+                if not frame.goes_on and frame.type != 3 and (not frame.holds_batch or crc32c(0, frame.body[21:]) == Batch(frame.body).crc):
+                    self.learn(frame, sequence)
+                at += frame.padded
+            except Bad:
+                at += 8
+
+    # ---- what is wanted: the log start of each stream
+
+    def learn(self, frame, of_commit):
+        if frame.type == 6:
+            self.live_streams.add(frame.stream)
+            self.raise_start(frame.stream, struct.unpack_from("<q", frame.body, 0)[0])
+        elif frame.type in (1, 7):
+            self.live_streams.add(frame.stream)
+        elif frame.type == 8:
+            self.forget(frame.stream)
+        elif frame.type in (4, 5):
+            self.fact(frame, of_commit)
+
+    def raise_start(self, stream, offset):
+        self.start[stream] = max(self.start.get(stream, 0), offset)
+
+    def forget(self, stream):
+        self.live_streams.discard(stream)
+        self.start.pop(stream, None)
+
+    def fact(self, frame, of_commit=0):
+        """The books (section 5.1) are the facts that say a log start; the larger sequence is the newer fact."""
+        kind, _, key_bytes, value_bytes, sequence = struct.unpack_from("<BBHIQ", frame.body, 0)
+        key, value = frame.body[16:16 + key_bytes], frame.body[16 + key_bytes:16 + key_bytes + value_bytes]
+        if kind == 64 and key_bytes == 4:
+            stream = struct.unpack(">I", key)[0]
+            sequence = sequence or of_commit
+            if sequence < self.fact_sequence.get(stream, 0):
+                return
+            self.fact_sequence[stream] = sequence
+            if frame.type == 5:
+                self.starts_of_books.pop(stream, None)
+            elif value[:1] == b"\1":
+                self.starts_of_books[stream] = struct.unpack_from("<q", value, 2)[0]
+
+    def wanted(self, stream, end):
+        return stream in self.live_streams and end > max(self.start.get(stream, 0), self.starts_of_books.get(stream, 0))
+
+    # ---- section 10: the dump
+
+    def dump(self):
+        for one in sorted(self.table.values(), key=lambda one: one.place):
+            if self.recycled(one.number, one.generation):
+                continue
+            data = self.bytes_of(one.number)
+            footer = one.footer or self.find_footer(data, one)
+            self.say(what="segment", segment=one.number, area=AREAS[one.area], place=one.place,
+                     generation=one.generation, data_end=one.data_end, footer=one.footer)
+            self.walk(data, one, self.page, one.data_end)
+            if footer >= one.data_end:
+                self.say_footer(data, one, footer)
+        for number, salt, generation, at, to in self.extents:
+            if self.recycled(number, generation):
+                continue
+            is_last = number == self.extents[-1][0]
+            ends = [extent[4] for extent in self.extents if extent[0] == number]
+            self.say(what="segment", segment=number, area="survivors", place=0, generation=generation,
+                     data_end=max(ends) if is_last else ends[-1], footer=0)
+            self.walk(self.bytes_of(number), Segment(number, generation, 0, salt, 2), at, to)
+
+    def recycled(self, number, generation):
+        block = self.bytes_of(number)[:512]
+        good = block[:8] == b"LEATSEGM" and u32(block, 508) == crc32c(0, block[:508]) and block[16:32] == self.log_id
+        return good and u64(block, 40) > generation
+
+    def find_footer(self, data, one):
+        last = data[-32:]
+        if last[:4] == b"LEAF" and u32(last, 4) == crc32c(one.salt, last[8:]) and u64(last, 8) == one.generation:
+            if u32(last, 16) % self.page == 0 and one.data_end <= u32(last, 16) == len(data) - u32(last, 20):
+                return u32(last, 16)
+        for at in range(one.data_end, len(data), self.page):
+            commit = self.walk_commit(data, one, at, len(data))
+            if commit and commit.kind == 2:
+                return at
+        return 0
+
+    def say_footer(self, data, one, at):
+        footer = self.footer(one)
+        commit = self.walk_commit(data, one, at, len(data))
+        if footer and commit and footer[0].position == at and self.holds(data, commit, one.salt, None) is not Bad:
+            self.say_commit(one, commit)
+
+    def walk_commit(self, data, one, at, limit):
+        try:
+            commit = Commit(data, at, limit, one.salt)
+            return commit if commit.generation == one.generation and commit.bytes % self.page == 0 else None
+        except Bad:
+            return None
+
+    def walk(self, data, one, at, to):
+        while to - at >= self.page:
+            commit = self.walk_commit(data, one, at, to)
+            if commit:
+                self.say_commit(one, commit)
+                self.walk_frames(data, one, at + 80, at + commit.used, True)
+                at += commit.bytes
+            else:
+                end = self.walk_frames(data, one, at + 80, to, False)
+                at = (end + self.page - 1) // self.page * self.page
+
+    def walk_frames(self, data, one, at, limit, inside):
+        while at < limit:
+            if not inside and at % self.page == 0 and self.walk_commit(data, one, at, limit):
+                return at
+            try:
+                frame = Frame(data, at, limit, one.salt)
+                self.say_frame(one, frame)
+                at += frame.padded
+                continue
+            except Bad:
+                pass
+            if not inside and data[at] == 0:
+                return at
+            at += 8
+            while at < limit and not self.frame_here(data, one, at, limit) and not (
+                    not inside and at % self.page == 0 and self.walk_commit(data, one, at, limit)):
+                at += 8
+            at = min(at, limit)
+        return at
+
+    def frame_here(self, data, one, at, limit):
+        try:
+            return Frame(data, at, limit, one.salt)
+        except Bad:
+            return None
+
+    def say_commit(self, one, commit):
+        self.say(what="commit", segment=one.number, position=commit.position, kind=KINDS.get(commit.kind, "unknown"),
+                 sequence=commit.sequence, bytes=commit.bytes, used=commit.used, frames=commit.frames, run=commit.run,
+                 log_time_ms=commit.log_time, wall_ms=commit.wall)
+
+    def say_frame(self, one, frame):
+        line = dict(what="frame", segment=one.number, position=frame.at, type=TYPES.get(frame.type, "unknown"),
+                    stream=frame.stream, body_bytes=frame.body_bytes)
+        if frame.holds_batch:
+            try:
+                batch = Batch(frame.body)
+                if batch.bytes == frame.total:
+                    line.update({"from": batch.base, "to": batch.end, "batch_bytes": batch.bytes,
+                                 "codec": batch.attributes & 7, "max_timestamp": batch.max_timestamp,
+                                 "producer_id": batch.producer_id, "sequence": batch.sequence,
+                                 "wanted": int(self.wanted(frame.stream, batch.end))})
+            except Bad:
+                pass
+        elif frame.type in (4, 5):
+            kind, _, key_bytes, value_bytes, _ = struct.unpack_from("<BBHIQ", frame.body, 0)
+            line.update(kind=kind, key=frame.body[16:16 + key_bytes].hex(), value_bytes=value_bytes)
+        elif frame.type in (6, 7):
+            line.update(offset=struct.unpack_from("<q", frame.body, 0)[0])
+        self.say(**line)
+
+    def say(self, **line):
+        self.out.append(line)
+
+
+def dump(path):
+    log = Log(path)
+    log.dump()
+    return log.out
+
+
+def compare(leatd, maker, folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    subprocess.run([maker, folder], check=True, timeout=120)
+    samples = sorted(os.listdir(folder))
+    wrong, totals = 0, {}
+    for name in samples:
+        path = os.path.join(folder, name)
+        done = subprocess.run([leatd, "log", "dump", "--json", path], stdout=subprocess.PIPE, timeout=120)
+        theirs = [json.loads(line) for line in done.stdout.decode().splitlines()]
+        theirs = [line for line in theirs if line["what"] in ("segment", "commit", "frame")]
+        try:
+            ours = dump(path)
+        except Bad as bad:
+            ours = [{"what": "bad", "why": str(bad)}]
+        for line in ours + theirs:
+            if line["what"] == "segment" and line.get("area") == "survivors":
+                line["place"] = 0  # what a checkpoint's segment says of its place is for the writer alone
+        if ours != theirs or not ours:
+            wrong += 1
+            print("%s: %d lines here, %d there" % (name, len(ours), len(theirs)))
+            for a, b in zip(ours + [None], theirs + [None]):
+                if a != b:
+                    print("  FORMAT.md  %s\n  leatd      %s" % (a, b))
+                    break
+        if "-hurt-" not in name:  # a power cut is no damage
+            done = subprocess.run([leatd, "log", "verify", path], stdout=subprocess.PIPE, timeout=120)
+            if done.returncode != 0:
+                wrong += 1
+                print("%s: verify says\n%s" % (name, done.stdout.decode()))
+        for line in ours:
+            key = line.get("type") or line["what"]
+            totals[key] = totals.get(key, 0) + 1
+    print("%d logs, %d differ; %s" % (len(samples), wrong, ", ".join("%d %s" % (n, k) for k, n in sorted(totals.items()))))
+    shutil.rmtree(folder, ignore_errors=True)
+    return 1 if wrong or len(samples) < 10 or not totals.get("append") or not totals.get("checkpoint_end") else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        for shown in dump(sys.argv[1]):
+            print(json.dumps(shown))
+    elif len(sys.argv) == 4:
+        sys.exit(compare(*sys.argv[1:]))
+    else:
+        sys.exit(__doc__)

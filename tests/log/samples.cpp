@@ -1,0 +1,117 @@
+// Writes small logs of many kinds into a folder, for readers that know FORMAT.md only
+// (dump_from_format.py): clean and cut, recycled, with failed writes, and damaged in every place.
+#include <cstdio>
+
+#include "tests/log/rig.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+namespace {
+
+constexpr StreamId streams = 4;
+
+class Maker {
+public:
+    explicit Maker(std::string folder) : folder_(std::move(folder)) {}
+
+    bool keep(const SimImage& image, const std::string& name) {
+        std::vector<std::uint8_t> bytes(image.size());
+        image.read(0, bytes);
+        std::FILE* file = std::fopen((folder_ + "/" + name + ".log").c_str(), "wb");
+        if (file == nullptr) return false;
+        const bool whole = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+        return std::fclose(file) == 0 && whole;
+    }
+
+    /// Some runs of a log; `steps` of 350 turn the ring of 16 segments a few times.
+    bool run(std::uint64_t seed, int steps, std::uint64_t failures) {
+        SimRandom random(seed);
+        SimStorage device({.seed = seed, .size = small_device});
+        for (int life = 0; life < 3; ++life) {
+            LogConfig config = small_config();
+            config.group_bytes_max = seed % 2 == 0 ? 16 * KiB : 64 * KiB;
+            Rig rig(device, config, {}, seed * 10 + static_cast<std::uint64_t>(life));
+            if (!rig.open()) return false;
+            for (StreamId id = 1; id <= streams; ++id) {
+                StreamPolicy policy;
+                policy.retention_bytes = id == 3 ? -1 : 60'000;
+                if (id == 3) policy.when_full = WhenFull::drop_oldest;
+                (void)rig.log->declare_stream(id, policy);
+                rig.log->set_release(id, INT64_MAX);
+            }
+            for (int i = 0; i < steps; ++i) step(rig, device, random, failures);
+            const std::string name = "run-" + std::to_string(seed) + "-" + std::to_string(life);
+            if (life == 1) {
+                rig.close();
+                if (!keep(device.image(), name + "-sealed")) return false;
+            }
+            for (const Tear tear : {Tear::dropped, Tear::prefix, Tear::garbage})
+                if (!keep(device.crash_image(tear, random),
+                          name + "-cut-" + std::to_string(static_cast<int>(tear))))
+                    return false;
+            if (!damage(device.image(), name, random)) return false;
+            device.power_cycle();
+            device.fail_next(0, 0);
+        }
+        return true;
+    }
+
+private:
+    void step(Rig& rig, SimStorage& device, SimRandom& random, std::uint64_t failures) {
+        BatchSpec spec;
+        spec.count = 1 + static_cast<std::uint32_t>(random.below(5));
+        spec.size = random.chance(5) ? 26'000 : 20 + random.below(2'000);
+        spec.salt = ++serial_;
+        const auto id = static_cast<StreamId>(1 + random.below(streams));
+        (void)rig.append(id, spec);
+        if (random.chance(30)) {
+            const std::string key = "key-" + std::to_string(random.below(9));
+            const std::string value(random.below(200), 'v');
+            if (random.chance(20))
+                (void)rig.log->erase_fact(rig.at(), FactKind::cursor, bytes_of(key));
+            else
+                (void)rig.log->put_fact(rig.at(), FactKind::cursor, bytes_of(key), bytes_of(value));
+        }
+        if (random.chance(failures > 1 ? 15 : 3) && rig.log->stream(id) != nullptr)
+            (void)rig.log->set_log_start(rig.at(), id, rig.log->stream(id)->flushed);
+        if (failures > 0 && random.chance(2)) device.fail_next(random.below(4), failures);
+        if (random.chance(60)) rig.settle();
+        if (random.chance(20)) rig.pass(300);
+    }
+
+    /// One flipped byte, or a page that is lost, somewhere in the log; several of each.
+    bool damage(const SimImage& image, const std::string& name, SimRandom& random) {
+        for (int i = 0; i < 12; ++i) {
+            SimImage hurt = image;
+            const bool page = i % 2 == 1;
+            const std::uint64_t from = i < 8 ? 32 * KiB : 0;  // superblocks too
+            std::uint64_t at = from + random.below(image.size() - from);
+            if (i < 4)
+                at = 32 * KiB + at / (64 * KiB) * (64 * KiB) - 1 - random.below(4'096);  // ends
+            std::vector<std::uint8_t> bytes(page ? 4'096 : 1);
+            if (page) at = at / 4'096 * 4'096;
+            at = std::min<std::uint64_t>(at, image.size() - bytes.size());
+            hurt.read(at, bytes);
+            for (std::uint8_t& byte : bytes)
+                byte = static_cast<std::uint8_t>(page ? 0 : byte ^ 0x10);
+            hurt.write(at, bytes);
+            if (!keep(hurt, name + "-hurt-" + std::to_string(i))) return false;
+        }
+        return true;
+    }
+
+    std::string folder_;
+    std::uint64_t serial_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2) return 2;
+    Maker maker(argv[1]);
+    const bool made = maker.run(1, 350, 0) && maker.run(2, 60, 0) && maker.run(3, 200, 1) &&
+                      maker.run(4, 200, 2) && maker.run(5, 250, 2) && maker.run(6, 250, 3);
+    return made ? 0 : 1;
+}
