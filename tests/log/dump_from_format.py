@@ -136,7 +136,7 @@ class Log:
         block = slots[0]
         if u32(block, 8) != 0:
             raise Bad("another format version")
-        self.log_id = block[24:40]
+        self.ids = {block[24:40], block[40:56]} - {bytes(16)}  # its own, and that of the log it was forked from
         self.page, self.segment_bytes, self.segments, _ = struct.unpack_from("<4I", block, 56)
         self.pool, self.starts = u64(block, 72), u64(block, 80)
         self.segments = max(self.segments, (len(self.device) - self.pool) // self.segment_bytes)
@@ -245,7 +245,7 @@ class Log:
         block = self.bytes_of(number)[:512]
         if block[:8] != b"LEATSEGM" or u32(block, 508) != crc32c(0, block[:508]):
             return None
-        if block[16:32] != self.log_id or u32(block, 32) != number or u32(block, 68) != self.page:
+        if block[16:32] not in self.ids or u32(block, 32) != number or u32(block, 68) != self.page:
             return None
         one = Segment(number, u64(block, 40), u64(block, 48), u32(block, 64), block[36])
         one.first_sequence, one.run = u64(block, 56), u32(block, 112)
@@ -465,7 +465,7 @@ class Log:
 
     def recycled(self, number, generation):
         block = self.bytes_of(number)[:512]
-        good = block[:8] == b"LEATSEGM" and u32(block, 508) == crc32c(0, block[:508]) and block[16:32] == self.log_id
+        good = block[:8] == b"LEATSEGM" and u32(block, 508) == crc32c(0, block[:508]) and block[16:32] in self.ids
         return good and u64(block, 40) > generation
 
     def find_footer(self, data, one):

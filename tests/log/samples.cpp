@@ -14,6 +14,8 @@ constexpr StreamId streams = 4;
 
 class Maker {
 public:
+    enum class Cards : std::uint8_t { one, forked };  ///< forked: goes on in another device
+
     explicit Maker(std::string folder) : folder_(std::move(folder)) {}
 
     bool keep(const SimImage& image, const std::string& name) {
@@ -26,12 +28,14 @@ public:
     }
 
     /// Some runs of a log; `steps` of 350 turn the ring of 16 segments a few times.
-    bool run(std::uint64_t seed, int steps, std::uint64_t failures) {
+    bool run(std::uint64_t seed, int steps, std::uint64_t failures, Cards cards = Cards::one) {
         SimRandom random(seed);
         SimStorage device({.seed = seed, .size = small_device});
         for (int life = 0; life < 3; ++life) {
             LogConfig config = small_config();
             config.group_bytes_max = seed % 2 == 0 ? 16 * KiB : 64 * KiB;
+            config.device_identity = life > 0 && cards == Cards::forked ? "b" : "a";
+            config.foreign = ForeignLog::fork;
             Rig rig(device, config, {}, seed * 10 + static_cast<std::uint64_t>(life));
             if (!rig.open()) return false;
             for (StreamId id = 1; id <= streams; ++id) {
@@ -112,6 +116,7 @@ int main(int argc, char** argv) {
     if (argc != 2) return 2;
     Maker maker(argv[1]);
     const bool made = maker.run(1, 350, 0) && maker.run(2, 60, 0) && maker.run(3, 200, 1) &&
-                      maker.run(4, 200, 2) && maker.run(5, 250, 2) && maker.run(6, 250, 3);
+                      maker.run(4, 200, 2) && maker.run(5, 250, 2) && maker.run(6, 250, 3) &&
+                      maker.run(7, 80, 0, Maker::Cards::forked);
     return made ? 0 : 1;
 }
