@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,6 +30,7 @@
 #include "broker/ops/http.hpp"
 #include "broker/ops/log_lines.hpp"
 #include "broker/ops/metrics.hpp"
+#include "broker/ops/wear.hpp"
 #include "sdk/host/file_storage.hpp"
 
 namespace leat {
@@ -88,6 +90,7 @@ public:
           lines_({.level = ops::level_of(config_.log_level), .json = config_.log_json}),
           signals_(io_, SIGTERM, SIGINT),
           stop_timer_(io_),
+          wear_timer_(io_),
           acceptor_(io_),
           http_acceptor_(io_),
           started_(clock_.monotonic()) {}
@@ -123,6 +126,10 @@ public:
             config_.worker_threads);
         driver_->watch_storage(storage_->wake_fd());
         if (!serve_http(why)) return refuse(exit_address, "net", why);
+        struct stat folder {};
+        (void)::stat(config_.data_dir.c_str(), &folder);
+        wear_.emplace("/sys", folder.st_dev, config_.endurance_bytes);
+        watch_wear();
         say_ready();
         driver_->accept_on(std::move(acceptor_));
         driver_->start();
@@ -203,11 +210,10 @@ private:
     }
 
     ops::HttpAnswer answer(std::string_view path) {
-        if (path == "/status")
-            return {200, "application/json", node_->status_json(clock_.monotonic()) + "\n"};
+        if (path == "/status") return {200, "application/json", status() + "\n"};
         if (path == "/metrics")
             return {200, "text/plain; version=0.0.4; charset=utf-8",
-                    ops::prometheus_text(node_->status_json(clock_.monotonic()))};
+                    ops::prometheus_text(status())};
         if (path == "/healthz") {
             const ops::Health health = stopping_
                                            ? ops::Health{false, "stopping"}
@@ -215,6 +221,23 @@ private:
             return {health.well ? 200 : 503, "text/plain; charset=utf-8", health.text + "\n"};
         }
         return {404, "text/plain; charset=utf-8", "here are /status, /metrics and /healthz\n"};
+    }
+
+    // The node knows no disk: what is told of it stands behind what the node tells.
+    std::string status() {
+        std::string text = node_->status_json(clock_.monotonic());
+        text.pop_back();
+        return text + ",\"device\":" + wear_->json(clock_.monotonic()) + "}";
+    }
+
+    void watch_wear() {
+        wear_->sample(clock_.monotonic());
+        if (const std::string text = wear_->warning(); !text.empty())
+            say(Level::warn, "storage", text);
+        wear_timer_.expires_after(ops::Wear::sample_every);
+        wear_timer_.async_wait([this](const std::error_code& code) {
+            if (!code && !stopping_) watch_wear();
+        });
     }
 
     void say_ready() {
@@ -279,12 +302,13 @@ private:
     ops::LogLines lines_;
     asio::io_context io_{1};
     asio::signal_set signals_;
-    asio::steady_timer stop_timer_;
+    asio::steady_timer stop_timer_, wear_timer_;
     tcp::acceptor acceptor_, http_acceptor_;
     Instant started_;
     std::unique_ptr<host::FileStorage> storage_;
     std::unique_ptr<node::Node> node_;
     std::optional<net::Driver> driver_;
+    std::optional<ops::Wear> wear_;
     std::optional<ops::HttpServer> http_;
     bool stopping_ = false;
 };

@@ -58,6 +58,7 @@ struct Config {
     std::uint32_t segment_bytes = 0;  ///< 0: chosen
     std::uint32_t page_bytes = 4096;
     milliseconds commit_interval{-1};  ///< -1: auto
+    std::uint64_t endurance_bytes = 0;  ///< of the device, by its data sheet; 0: assumed
 
     // topics
     bool auto_create_topics = true;

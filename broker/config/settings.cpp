@@ -6,7 +6,7 @@
 namespace leat::config {
 namespace {
 
-constexpr std::array<Setting<Config>, 34> config_table{{
+constexpr std::array<Setting<Config>, 35> config_table{{
     {"data.dir", "a folder, e.g. \"/var/lib/leat\"", word<&Config::data_dir, 4096>},
     {"listeners", "one \"host:port\", e.g. \"127.0.0.1:9092\"", address<&Config::listen>},
     {"advertised.listeners",
@@ -48,6 +48,8 @@ constexpr std::array<Setting<Config>, 34> config_table{{
          }
          return duration<&Config::commit_interval, 0, 10'000>(value, config);
      }},
+    {"flash.endurance.bytes", "a size from \"1GiB\", what the data sheet calls TBW, e.g. \"30TiB\"",
+     size<&Config::endurance_bytes, gib, 1024 * 1024 * tib>},
     {"auto.create.topics.enable", "true or false", boolean<&Config::auto_create_topics>},
     {"num.partitions", "a whole number from 1 to 1000", number<&Config::num_partitions, 1, 1000>},
     {"accept.replication.factor",

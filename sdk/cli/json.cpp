@@ -1,4 +1,5 @@
-// Records, topics and status as JSON. Beside json_groups.cpp the only file that includes nlohmann/json.
+// Records, topics and status as JSON. Beside json_groups.cpp the only file that includes
+// nlohmann/json.
 #include "sdk/cli/json.hpp"
 
 #include <algorithm>
@@ -165,6 +166,31 @@ void add_route(std::string& to, const Json& route) {
               "last_error", "partitions", "in_flight_bytes"});
 }
 
+void add_device(std::string& to, const Json& status) {
+    const Json* device = member(status, "device");
+    if (!device || words(*device, "device").empty()) return;
+    std::string text = words(*device, "device");
+    if (number(*device, "written_bytes_per_day") > 0)
+        text += ", " + size_text(number(*device, "written_bytes_per_day")) + " a day";
+    if (member(*device, "life_used_percent"))
+        text += ", up to " + std::to_string(int(number(*device, "life_used_percent"))) +
+                " % of its life used";
+    const char* const years =
+        member(*device, "years_left") ? "years_left" : "years_of_a_new_device";
+    char forecast[96];
+    std::snprintf(
+        forecast, sizeof forecast, ", %.1f years %s%s", number(*device, years),
+        years == std::string_view("years_left") ? "left" : "for a new one",
+        member(*device, "endurance_assumed") && *member(*device, "endurance_assumed") == true
+            ? " (endurance assumed)"
+            : "");
+    if (member(*device, years)) text += forecast;
+    add_line(to, "%-19s %s", "device", text.c_str());
+    const std::string reserve = words(*device, "reserve");
+    if (reserve == "warning" || reserve == "urgent")
+        add_line(to, "%-19s the device's reserve of good blocks: %s", "attention", reserve.c_str());
+}
+
 void add_uplink(std::string& to, const Json& status) {
     const Json* routes = member(status, "uplink");
     if (!routes || !routes->is_array()) return;
@@ -278,6 +304,7 @@ std::optional<std::string> status_for_people(const std::string& text) {
             add_line(to, "%-19s %.0f damaged batches", "attention",
                      number(*log, "damaged_batches_total"));
     }
+    add_device(to, status);
     if (const Json* sessions = member(status, "sessions"))
         add_line(to, "%-19s %.0f open, %.0f requests so far", "connections",
                  number(*sessions, "open"), number(*sessions, "requests_total"));

@@ -136,13 +136,22 @@ TEST_CASE("status: people see what is held and what waits; other documents are r
         INFO(part);
         CHECK(text->find(part) != std::string::npos);
     }
+    const auto worn = status_for_people(
+        R"({"device":{"device":"mmcblk0","written_bytes_per_day":1073741824,"endurance_assumed":true,)"
+        R"("life_used_percent":30,"reserve":"warning","years_of_a_new_device":10.0,"years_left":7.0}})");
+    REQUIRE(worn);
+    CHECK(worn->find("mmcblk0, 1.0 GiB a day, up to 30 % of its life used, 7.0 years left "
+                     "(endurance assumed)") != std::string::npos);
+    CHECK(worn->find("good blocks: warning") != std::string::npos);
+    CHECK(status_for_people(R"({"device":{}})")->find("device") == std::string::npos);
     CHECK(!status_for_people("<html>"));
     CHECK(!status_for_people("[1]"));
     CHECK(status_for_people("{}"));
     CHECK(*status_line("{ \"a\": 1 }") == "{\"a\":1}");
 }
 
-TEST_CASE("ledger: entries, unclean stops and whether the books add up; other documents are refused") {
+TEST_CASE(
+    "ledger: entries, unclean stops and whether the books add up; other documents are refused") {
     const std::string books =
         R"({"ledger":{"losses":[{"id":0,"reason":"cut, acknowledgement unknown","events":2}]},"topics":[{"name":"pumps","partitions":[)"
         R"({"partition":3,"books":{"lost":30,"balanced":true,"losses":[{"id":0,"reason":"dropped for room","from":10,"to":40,"records":30,"bytes":2048}]}}]}]})";
