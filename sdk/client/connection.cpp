@@ -78,11 +78,13 @@ void Connection::on_written(Instant, std::size_t bytes) {
 
 void Connection::on_deadline(Instant now) {
     if (state_ == State::closing) return;
-    for (const InFlight& request : in_flight_.first(in_flight_count_))
-        if (request.deadline <= now) return close(Error::timed_out);
+    const Instant due = deadline();
+    if (due != never && due <= now) close(Error::timed_out);
 }
 
 Instant Connection::deadline() const {
+    // One Sender and nobody else (Profile::memory): one time-out for all, so the oldest is the first.
+    if constexpr (!any_api) return in_flight_count_ > 0 ? in_flight_[0].deadline : never;
     Instant first = never;
     for (const InFlight& request : in_flight_.first(in_flight_count_))
         first = earlier(first, request.deadline);
@@ -101,10 +103,10 @@ void Connection::use_receive_memory(MutableBytes longer) {
 Result<MutableBytes> Connection::open_frame(wire::ApiKey key, std::int16_t version,
                                             wire::Lengths lengths, std::size_t response_header) {
     LEAT_CHECK(!open_);
-    if (!is_ready() && !in_handshake_) return fail(Error::disconnected);
+    if (!is_ready() && !(profile.negotiates && in_handshake_)) return fail(Error::disconnected);
     // Written here and not by wire's encoder: three numbers and a name, and every device pays for
     // it.
-    const bool compact = lengths == wire::Lengths::compact;
+    const bool compact = !any_api || lengths == wire::Lengths::compact;
     const std::size_t head = length_size + 10 + client_id_.size() + (compact ? 1 : 0);
     if (is_full() || pieces_room() == 0 || send_room() < head)
         return fail(send_.size() < head ? Error::too_large : Error::would_block);
@@ -134,17 +136,20 @@ void Connection::append_own(std::size_t bytes) {
 }
 
 void Connection::append_borrowed(ByteView bytes) {
-    if (bytes.empty()) return;
-    open_bytes_ += static_cast<std::uint32_t>(bytes.size());
+    // Not as one span: GCC 12 would carry it over the stack.
+    const std::uint8_t* const data = bytes.data();
+    const std::size_t size = bytes.size();
+    if (size == 0) return;
+    open_bytes_ += static_cast<std::uint32_t>(size);
     if (pieces_end_ > pieces_sealed_) {
         ByteView& last = pieces_[pieces_end_ - 1];
-        if (last.data() + last.size() == bytes.data()) {
-            last = {last.data(), last.size() + bytes.size()};
+        if (last.data() + last.size() == data) {
+            last = {last.data(), last.size() + size};
             return;
         }
     }
     LEAT_CHECK(pieces_room() > 0);
-    pieces_[pieces_end_++] = bytes;
+    pieces_[pieces_end_++] = ByteView(data, size);
 }
 
 void Connection::seal_request(Instant now, const RequestOptions& options) {
@@ -271,15 +276,16 @@ bool Connection::end_front(Event& out, Event::Kind kind, Error error) {
     out.api_version = front.api_version;
     out.context = front.context;
     --in_flight_count_;
-    std::memmove(&in_flight_[0], &in_flight_[1 < in_flight_.size() ? 1 : 0],
-                 in_flight_count_ * sizeof(InFlight));
+        std::memmove(&in_flight_[0], &in_flight_[1 < in_flight_.size() ? 1 : 0],
+                     in_flight_count_ * sizeof(InFlight));
     return true;
 }
 
 [[gnu::noinline]] void Connection::close(Error why) {
     state_ = State::closing;
     why_closed_ = why;
-    in_handshake_ = open_ = false;
+    open_ = false;
+    if constexpr (profile.negotiates) in_handshake_ = false;
     received_ = answered_ = skip_ = 0;
     pieces_begin_ = pieces_sealed_ = pieces_end_ = send_end_ = 0;
 }

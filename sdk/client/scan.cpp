@@ -64,19 +64,19 @@ public:
     }
     void bytes(const wire::BytesView& bytes) {
         varint(bytes.is_null() ? -1 : static_cast<std::int64_t>(bytes.size()));
-        append(bytes.view());
+        append(bytes.view().data(), bytes.size());
     }
-    void append(ByteView bytes) {
-        if (used_ <= out_.size() && bytes.size() <= out_.size() - used_)
-            copy_bytes(bytes, out_.subspan(used_));
-        used_ += bytes.size();
+    void append(const std::uint8_t* bytes, std::size_t size) {
+        if (size > 0 && used_ <= out_.size() && size <= out_.size() - used_)
+            std::memcpy(out_.data() + used_, bytes, size);
+        used_ += size;
     }
     std::size_t used() const { return used_; }
 
 private:
     void put(int byte) {
         const auto one = static_cast<std::uint8_t>(byte);
-        append({&one, 1});
+        append(&one, 1);
     }
     MutableBytes out_;
     std::size_t used_;

@@ -1,8 +1,12 @@
 #include "sdk/wire/error_code.hpp"
 
+#include <cstddef>
+
 namespace leat::wire {
 
-bool retriable(ErrorCode code) noexcept {
+namespace {
+
+constexpr bool is_retriable(ErrorCode code) {
     switch (code) {
         case ErrorCode::corrupt_message:
         case ErrorCode::unknown_topic_or_partition:
@@ -38,6 +42,26 @@ bool retriable(ErrorCode code) noexcept {
         case ErrorCode::share_session_limit_reached: return true;
         default: return false;
     }
+}
+
+/// A bit per code: half the flash of the comparisons that a compiler makes of the list.
+constexpr std::size_t retriable_codes = 160;
+struct Bits {
+    std::uint32_t words[retriable_codes / 32];
+};
+constexpr Bits retriable_bits = [] {
+    Bits bits{};
+    for (std::int16_t code = 0; code < std::int16_t{retriable_codes}; ++code)
+        if (is_retriable(ErrorCode{code})) bits.words[code / 32] |= 1U << code % 32;
+    return bits;
+}();
+static_assert(ErrorCode{retriable_codes - 1} > ErrorCode::share_session_limit_reached);
+
+}  // namespace
+
+bool retriable(ErrorCode code) noexcept {
+    const auto number = static_cast<std::uint16_t>(code);
+    return number < retriable_codes && (retriable_bits.words[number / 32] >> number % 32 & 1) != 0;
 }
 
 bool stale_metadata(ErrorCode code) noexcept {
