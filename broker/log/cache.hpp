@@ -13,7 +13,8 @@ namespace leat::log {
 enum class Fetched : std::uint8_t { ready, pending, failed };
 
 /// Aligned pieces of segments. A block of the open segment ends where it was valid when it was
-/// read.
+/// read. Whoever reads on from one block to the next (a draining uplink) finds the following ones
+/// under way already, so that the device always has something to do.
 class BlockCache {
 public:
     BlockCache(Core& core, std::size_t bytes_max);
@@ -37,11 +38,18 @@ private:
         bool failed = false;
         AlignedBytes memory;
     };
+    Block* place_for();
+    bool start(Block& block);
+    /// `block` was asked for, and the one before it a moment ago: starts those behind it.
+    void read_ahead(const Block& block, std::uint32_t valid_end);
+    std::list<Block>::iterator find(std::uint32_t segment, std::uint64_t generation,
+                                    std::uint32_t position);
     Core& core_;
     std::uint32_t block_bytes_;
     std::size_t blocks_max_;
     std::size_t pending_ = 0;
-    std::list<Block> blocks_;  ///< newest use first
+    std::uint32_t seen_segment_ = no_segment, seen_position_ = 0;  ///< the block asked for last
+    std::list<Block> blocks_;                                      ///< newest use first
 };
 
 /// Footers as they are on flash, checked. One that was never written is made by reading its

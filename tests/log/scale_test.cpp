@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdio>
+#include <set>
 
 #include "tests/log/rig.hpp"
 
@@ -217,4 +218,95 @@ TEST_CASE(
     CHECK(rig.open().error() == Error::unsupported);
     CHECK(rig.log->open_error_text().find("newer program") != std::string::npos);
     CHECK(device.image().hash() == before);
+}
+
+namespace {
+
+/// Counts the reads that begin while another is under way.
+class Depth final : public port::Storage {
+public:
+    explicit Depth(SimStorage& device) : device_(device) {}
+    port::StorageGeometry geometry() const override { return device_.geometry(); }
+    Status start_write(std::uint64_t ticket, std::uint64_t at,
+                       std::span<const std::uint8_t> bytes) override {
+        return device_.start_write(ticket, at, bytes);
+    }
+    Status start_read(std::uint64_t ticket, std::uint64_t at,
+                      std::span<std::uint8_t> into) override {
+        beside += under_way_.empty() ? 0 : 1;
+        under_way_.insert(ticket);
+        deepest = std::max(deepest, under_way_.size());
+        return device_.start_read(ticket, at, into);
+    }
+    Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
+        return device_.start_erase(ticket, at, size);
+    }
+    std::optional<port::StorageDone> poll_done() override {
+        const auto done = device_.poll_done();
+        if (done) under_way_.erase(done->ticket);
+        return done;
+    }
+    void wait_done() override { device_.wait_done(); }
+    std::uint64_t beside = 0;
+    std::size_t deepest = 0;
+
+private:
+    SimStorage& device_;
+    std::set<std::uint64_t> under_way_;
+};
+
+}  // namespace
+
+TEST_CASE("read: a backlog is drained once over, with several reads under way at any time") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 24 * MiB});
+    LogConfig config = small_config();
+    config.segment_bytes = static_cast<std::uint32_t>(MiB);
+    config.cache_bytes = static_cast<std::uint32_t>(MiB);
+    std::uint64_t payload[3] = {};
+    {
+        Rig rig(device, config);
+        REQUIRE(rig.open());
+        for (const StreamId id : {1u, 2u}) REQUIRE(rig.log->declare_stream(id, {}));
+        for (std::uint64_t i = 0; payload[1] < 12 * MiB; ++i) {
+            // Nine of ten batches are of the stream that is drained.
+            const StreamId id = i % 10 == 9 ? 2 : 1;
+            const auto appended = rig.append(id, {.count = 20, .size = 15'000, .salt = i});
+            if (!appended) {
+                rig.settle();
+                continue;
+            }
+            payload[id] += 15'061;
+            if (i % 8 == 0) rig.settle();
+        }
+        rig.close();
+    }
+    Depth depth(device);
+    SimEntropy entropy(7);
+    const auto log = make_log(depth, entropy, config);
+    const Instant now = instant_ms(2'000'000);
+    REQUIRE(log->open(now, wall_ms(1'800'000'100'000)));
+    depth.beside = 0;
+    const auto before = device.counts();
+    std::vector<std::uint8_t> into(512 * KiB);
+    std::uint64_t bytes = 0;
+    for (Offset at = 0;;) {
+        REQUIRE(log->start_read(now, {.stream = 1, .from = at, .until = INT64_MAX}, into));
+        std::optional<ReadDone> done;
+        while (!(done = log->poll_read())) log->on_storage(now);
+        REQUIRE(done->bytes);
+        if (*done->bytes == 0) break;
+        bytes += *done->bytes;
+        at = done->next;
+    }
+    CHECK(bytes == payload[1]);
+    const std::uint64_t reads = device.counts().reads - before.reads;
+    const double per_byte = static_cast<double>(device.counts().bytes_read - before.bytes_read) /
+                            static_cast<double>(bytes);
+    std::printf(
+        "drain of %.0f MiB: %.3f bytes read per payload byte, %llu reads, %llu of them "
+        "begun beside another, at most %zu at once\n",
+        static_cast<double>(bytes) / double(MiB), per_byte, static_cast<unsigned long long>(reads),
+        static_cast<unsigned long long>(depth.beside), depth.deepest);
+    CHECK(per_byte < 1.2);  // a tenth of what is read is the other stream's
+    CHECK(depth.beside * 10 > reads * 7);
 }
