@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "broker/api/answer.hpp"
+#include "broker/api/asked_topic.hpp"
 #include "broker/api/handlers.hpp"
 #include "broker/api/judging.hpp"
 #include "broker/api/parked_produces.hpp"
@@ -28,8 +29,10 @@ topics::Append append_one(Context& context, Produced& produced, const topics::To
                        "the log had no room within the request's timeout");
     if (produced.acks < -1 || produced.acks > 1)
         return refused(ErrorCode::invalid_required_acks, "acks must be -1, 0 or 1");
-    if (topic == nullptr || data.index < 0 ||
-        static_cast<std::size_t>(data.index) >= topic->partitions.size())
+    if (topic == nullptr)
+        return refused(unknown_topic(produced.address.version >= ids_since),
+                       "no such topic or partition");
+    if (!topic->has(data.index))
         return refused(ErrorCode::unknown_topic_or_partition, "no such topic or partition");
     if (topic->internal)
         return refused(ErrorCode::invalid_topic_exception,
@@ -52,9 +55,11 @@ bool append_rest(Context& context, Produced& produced, ByteView body) {
     LEAT_CHECK(bool(request));  // decoded once before, and unchanged since
     std::size_t position = 0, topic_index = 0;
     for (const auto& data : request->topic_data) {
-        const topics::Topic* topic = context.topics.registry.find(data.name.view());
+        const topics::Topic* topic =
+            asked_topic(context.topics.registry, produced.address.version >= ids_since, data.name,
+                        data.topic_id);
         if (topic_index == produced.topics.size())
-            produced.topics.push_back({std::string(data.name.view()), {}});
+            produced.topics.push_back({std::string(data.name.view()), data.topic_id.bytes, {}});
         ProducedTopic& answer = produced.topics[topic_index++];
         for (const auto& partition : data.partition_data) {
             if (position++ < produced.appended) continue;
@@ -102,6 +107,7 @@ void answer_produce(Context& context, Produced& produced) {
         }
         Response::TopicProduceResponse topic;
         topic.name = produced.topics[i].name;
+        topic.topic_id = {produced.topics[i].id};
         topic.partition_responses = partitions[i];
         topics.push_back(topic);
     }
@@ -141,7 +147,7 @@ void produce(Context& context, Call call) {
     produced->acks = request->acks;
     produced->give_up = context.now + milliseconds(std::max(request->timeout_ms, 0));
     const std::size_t body_at = call.request.frame().size() - call.body.size();
-    const bool judged_elsewhere = context.judging.concerns(context, *request);
+    const bool judged_elsewhere = context.judging.concerns(context, *request, call.version);
     produced->address = address_of(call);
     if (judged_elsewhere || context.produces.waiting_for_room() ||
         !append_rest(context, *produced, call.body)) {

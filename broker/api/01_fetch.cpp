@@ -5,11 +5,14 @@
 #include <algorithm>
 
 #include "broker/api/answer.hpp"
+#include "broker/api/asked_topic.hpp"
 #include "broker/api/handlers.hpp"
 #include "broker/api/parked_fetches.hpp"
 
 namespace leat::api {
 namespace {
+
+constexpr std::int16_t ids_since = 13;  // topics have names before it
 
 // A longer wait is answered empty after this and asked again: nobody is parked for days.
 constexpr milliseconds wait_max{60'000};
@@ -49,6 +52,7 @@ void fetch(Context& context, Call call) {
         response.error_code = wire::ErrorCode::fetch_session_id_not_found;
         return answer(context, call, response);
     }
+    const bool by_id = call.version >= ids_since;
     auto fetching = std::make_unique<Fetching>();
     fetching->read_committed = request->isolation_level == 1;
     fetching->bytes_max =
@@ -60,16 +64,20 @@ void fetch(Context& context, Call call) {
     fetching->give_up = give_up_at(
         context.now, std::clamp(milliseconds(request->max_wait_ms), milliseconds(0), wait_max));
     for (const auto& topic : request->topics) {
-        const topics::Topic* found = context.topics.registry.find(topic.topic.view());
+        const topics::Topic* found =
+            asked_topic(context.topics.registry, by_id, topic.topic, topic.topic_id);
         FetchedTopic& mine = fetching->topics.emplace_back();
         mine.name = topic.topic.view();
+        mine.id = topic.topic_id;
         for (const auto& partition : topic.partitions) {
             ++mine.partitions;
             FetchedPartition& one = fetching->partitions.emplace_back();
             one.partition = partition.partition;
             one.offset = partition.fetch_offset;
             one.bytes_max = static_cast<std::uint32_t>(std::max(partition.partition_max_bytes, 0));
-            if (found == nullptr || !found->has(partition.partition))
+            if (found == nullptr)
+                one.error = unknown_topic(by_id);
+            else if (!found->has(partition.partition))
                 one.error = wire::ErrorCode::unknown_topic_or_partition;
             else
                 one.stream = found->partitions[static_cast<std::size_t>(partition.partition)];

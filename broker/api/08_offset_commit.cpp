@@ -10,6 +10,7 @@ namespace {
 using wire::ErrorCode;
 using Request = wire::OffsetCommitRequest;
 using Response = wire::OffsetCommitResponse;
+constexpr std::int16_t ids_since = 10;  // topics have names before it
 
 groups::Groups::Written run(Context& context, ByteView body, std::int16_t version,
                             PartitionErrors& errors) {
@@ -18,10 +19,16 @@ groups::Groups::Written run(Context& context, ByteView body, std::int16_t versio
     std::vector<groups::Commit> commits;
     errors.clear();
     for (const auto& topic : request->topics) {
-        errors.topic(topic.name.view());
+        const topics::Topic* found =
+            version >= ids_since ? context.topics.registry.find(topic.topic_id.bytes) : nullptr;
+        errors.topic(topic.name.view(), topic.topic_id);
         for (const auto& one : topic.partitions) {
+            if (version >= ids_since && found == nullptr) {
+                errors.partition(one.partition_index, ErrorCode::unknown_topic_id);
+                continue;
+            }
             errors.partition(one.partition_index);
-            commits.push_back({.topic = topic.name.view(),
+            commits.push_back({.topic = found != nullptr ? found->name : topic.name.view(),
                                .partition = one.partition_index,
                                .offset = one.committed_offset,
                                .leader_epoch = one.committed_leader_epoch,

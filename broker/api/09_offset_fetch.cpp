@@ -11,6 +11,7 @@ namespace leat::api {
 namespace {
 
 using Response = wire::OffsetFetchResponse;
+constexpr std::int16_t ids_since = 10;  // topics have names before it
 
 // One shape of the answer for the old layout and the new one.
 template <class Topic, class Partition>
@@ -18,8 +19,10 @@ struct Answered {
     std::deque<std::vector<Partition>> partitions;  // stays in place while it grows
     std::vector<Topic> topics;
 
-    std::vector<Partition>& add(std::string_view name) {
-        topics.emplace_back().name = name;
+    std::vector<Partition>& add(std::string_view name, const wire::Uuid& id) {
+        Topic& topic = topics.emplace_back();
+        topic.name = name;
+        if constexpr (requires { topic.topic_id; }) topic.topic_id = id;
         return partitions.emplace_back();
     }
     static void put(std::vector<Partition>& list, std::int32_t partition,
@@ -34,20 +37,35 @@ struct Answered {
         for (std::size_t i = 0; i < topics.size(); ++i) topics[i].partitions = partitions[i];
     }
     template <class Asked>
-    void fill(Context& context, std::string_view group, const Asked& asked) {
+    void fill(Context& context, std::string_view group, const Asked& asked, bool by_id) {
+        const topics::Registry& registry = context.topics.registry;
         if (asked.is_null()) {
             std::string_view last;
-            context.groups.fetch_all(group, [&](std::string_view topic, std::int32_t partition,
+            context.groups.fetch_all(group, [&](std::string_view name, std::int32_t partition,
                                                 const groups::Fetched& from) {
-                if (topics.empty() || topic != last) add(last = topic);
+                const topics::Topic* topic = by_id ? registry.find(name) : nullptr;
+                if (by_id && topic == nullptr) return;  // has no id that could be told
+                if (topics.empty() || name != last)
+                    add(last = name, topic != nullptr ? wire::Uuid{topic->id} : wire::Uuid{});
                 put(partitions.back(), partition, from);
             });
         } else {
             for (const auto& topic : asked) {
-                auto& list = add(topic.name.view());
-                for (const std::int32_t partition : topic.partition_indexes)
+                std::string_view name = topic.name.view();
+                wire::Uuid id;
+                bool unknown = false;
+                if constexpr (requires { topic.topic_id; }) {
+                    id = topic.topic_id;
+                    const topics::Topic* found = by_id ? registry.find(id.bytes) : nullptr;
+                    unknown = by_id && found == nullptr;
+                    if (found != nullptr) name = found->name;
+                }
+                auto& list = add(name, id);
+                for (const std::int32_t partition : topic.partition_indexes) {
                     put(list, partition,
-                        context.groups.fetch(group, topic.name.view(), partition));
+                        unknown ? groups::Fetched{} : context.groups.fetch(group, name, partition));
+                    if (unknown) list.back().error_code = wire::ErrorCode::unknown_topic_id;
+                }
             }
         }
         finish();
@@ -67,7 +85,7 @@ void offset_fetch(Context& context, Call call) {
     Response response;
     if (call.version < 8) {
         OldAnswer old;
-        old.fill(context, request->group_id.view(), request->topics);
+        old.fill(context, request->group_id.view(), request->topics, false);
         response.topics = old.topics;
         return answer(context, call, response);
     }
@@ -75,7 +93,7 @@ void offset_fetch(Context& context, Call call) {
     std::vector<Response::OffsetFetchResponseGroup> groups;
     for (const auto& asked : request->groups) {
         NewAnswer& one = answers.emplace_back();
-        one.fill(context, asked.group_id.view(), asked.topics);
+        one.fill(context, asked.group_id.view(), asked.topics, call.version >= ids_since);
         auto& group = groups.emplace_back();
         group.group_id = asked.group_id;
         group.topics = one.topics;

@@ -9,10 +9,11 @@ namespace leat::api {
 namespace {
 
 using Response = wire::FetchResponse;
+constexpr std::int16_t leaders_since = 16;
 constexpr std::size_t front_bound =
     4 + 5 + 32;  // frame length, response header, fields before the first topic
 constexpr std::size_t topic_bound =
-    16;  // lengths and counts beside the name, tag section of the one before
+    32;  // id, lengths and counts beside the name, tag section of the one before
 constexpr std::size_t partition_bound =
     72;  // all fields of a partition without records, its tag section
 
@@ -56,6 +57,11 @@ void send_fetch_frame(Context& context, Fetching& fetching) {
             if (fetching.read_committed) to.aborted_transactions = {};
         } else {
             to.high_watermark = to.last_stable_offset = to.log_start_offset = -1;
+            // KIP-951. The node itself needs no telling: the client talks to it.
+            if (from.error == wire::ErrorCode::fenced_leader_epoch &&
+                fetching.address.version >= leaders_since)
+                to.current_leader = {context.settings.node_id,
+                                     context.topics.registry.epochs.current()};
         }
         if (from.size > 0) to.records = wire::BytesView::elsewhere(from.size);
     }
@@ -64,6 +70,7 @@ void send_fetch_frame(Context& context, Fetching& fetching) {
     for (const FetchedTopic& topic : fetching.topics) {
         Response::FetchableTopicResponse one;
         one.topic = topic.name;
+        one.topic_id = topic.id;
         one.partitions =
             std::span<const Response::PartitionData>(partitions).subspan(first, topic.partitions);
         first += topic.partitions;

@@ -25,12 +25,15 @@ inline std::string_view view_or_empty(const wire::StringView& text) {
 /// One error per partition, in the order of the request: what OffsetCommit and OffsetDelete answer.
 class PartitionErrors {
 public:
-    void topic(std::string_view name) { topics_.push_back({std::string(name), {}}); }
-    void partition(std::int32_t index) {  ///< of the topic named last
-        topics_.back().partitions.emplace_back(index, wire::ErrorCode::none);
+    void topic(std::string_view name, wire::Uuid id = {}) {
+        topics_.push_back({std::string(name), id, {}});
+    }
+    /// Of the topic named last. One that has an error keeps it.
+    void partition(std::int32_t index, wire::ErrorCode error = wire::ErrorCode::none) {
+        topics_.back().partitions.emplace_back(index, error);
     }
     void clear() { topics_.clear(); }
-    /// each: one per partition, or fewer; what it does not tell went well.
+    /// each: one per partition without error, or fewer; what it does not tell went well.
     void settle(const std::vector<wire::ErrorCode>& each);
     void settle(wire::ErrorCode error);  ///< the same for all
 
@@ -50,6 +53,7 @@ public:
             }
             auto& topic = topics.emplace_back();
             topic.name = topics_[i].name;
+            if constexpr (requires { topic.topic_id; }) topic.topic_id = topics_[i].id;
             topic.partitions = partitions[i];
         }
         send(topics);
@@ -58,6 +62,7 @@ public:
 private:
     struct Topic {
         std::string name;
+        wire::Uuid id;
         std::vector<std::pair<std::int32_t, wire::ErrorCode>> partitions;
     };
     std::vector<Topic> topics_;
@@ -67,12 +72,13 @@ inline void PartitionErrors::settle(const std::vector<wire::ErrorCode>& each) {
     std::size_t at = 0;
     for (Topic& topic : topics_)
         for (auto& [index, error] : topic.partitions)
-            if (at < each.size()) error = each[at++];
+            if (at < each.size() && error == wire::ErrorCode::none) error = each[at++];
 }
 
 inline void PartitionErrors::settle(wire::ErrorCode all) {
     for (Topic& topic : topics_)
-        for (auto& [index, error] : topic.partitions) error = all;
+        for (auto& [index, error] : topic.partitions)
+            if (error == wire::ErrorCode::none) error = all;
 }
 
 /// A request that writes facts of groups: it runs, and its answer waits for the commit. When the

@@ -2,17 +2,21 @@
 
 #include <algorithm>
 
+#include "broker/api/asked_topic.hpp"
+
 namespace leat::api {
 namespace {
 
 /// Shows each partition of the request that exists and may be written to; `visit` returns false to
 /// end it. The others are refused without a look at their bytes.
 template <class Visit>
-void each_partition(const Context& context, const wire::ProduceRequest& request, Visit&& visit) {
+void each_partition(const Context& context, const wire::ProduceRequest& request,
+                    std::int16_t version, Visit&& visit) {
     if (request.acks < -1 || request.acks > 1) return;
     std::size_t position = 0;
     for (const auto& data : request.topic_data) {
-        const topics::Topic* topic = context.topics.registry.find(data.name.view());
+        const topics::Topic* topic =
+            asked_topic(context.topics.registry, version >= ids_since, data.name, data.topic_id);
         for (const auto& partition : data.partition_data) {
             const std::size_t at = position++;
             if (topic == nullptr || topic->internal || partition.index < 0 ||
@@ -27,9 +31,10 @@ void each_partition(const Context& context, const wire::ProduceRequest& request,
 
 }  // namespace
 
-bool Judging::concerns(const Context& context, const wire::ProduceRequest& request) const {
+bool Judging::concerns(const Context& context, const wire::ProduceRequest& request,
+                       std::int16_t version) const {
     bool concerned = false;
-    each_partition(context, request,
+    each_partition(context, request, version,
                    [&](std::size_t, const topics::Topic&, log::StreamId stream, ByteView records) {
                        concerned = topics::is_compressed(records) || lines_.count(stream) != 0;
                        return !concerned;
@@ -45,7 +50,7 @@ void Judging::add(Context& context, std::unique_ptr<Produced> produced) {
     produced->address.reply.hold_session();
     const Ticket ticket = next_ticket_++;
     auto waiting = std::make_unique<Waiting>();
-    each_partition(context, *request,
+    each_partition(context, *request, version,
                    [&](std::size_t position, const topics::Topic& topic, log::StreamId stream,
                        ByteView records) {
                        if (topics::is_compressed(records))

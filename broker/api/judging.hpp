@@ -29,7 +29,8 @@ namespace leat::api {
 class Judging {
 public:
     /// Must the request be given to add(): has it a compressed batch, or stands one before it?
-    bool concerns(const Context& context, const wire::ProduceRequest& request) const;
+    bool concerns(const Context& context, const wire::ProduceRequest& request,
+                  std::int16_t version) const;
     /// `produced` owns its body.
     void add(Context& context, std::unique_ptr<Produced> produced);
 

@@ -46,6 +46,7 @@ struct FetchedPartition {
 };
 struct FetchedTopic {
     std::string name;
+    wire::Uuid id;               ///< as asked for
     std::size_t partitions = 0;  ///< how many of the flat list are its own
 };
 struct Fetching {

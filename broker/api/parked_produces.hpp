@@ -29,8 +29,10 @@ struct ProducedPartition {
     std::int32_t index = 0;
     topics::Append append;
 };
+constexpr std::int16_t ids_since = 13;  ///< Produce names topics before it
 struct ProducedTopic {
     std::string name;
+    topics::TopicId id{};  ///< as asked for
     std::vector<ProducedPartition> partitions;
 };
 /// What validation said of a batch before its turn to be appended came (see judging.hpp).

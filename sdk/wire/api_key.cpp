@@ -6,15 +6,15 @@ namespace {
 constexpr std::int16_t never = Versions::never;
 
 // Sorted by key. The second range is narrower where a higher version means behaviour, not layout,
-// that brokers here do not have: fetch by topic id (13) and its sessions, group
-// coordination beyond KIP-848's epochs, transactions version 2, two-phase commit.
+// that brokers here do not have: group coordination beyond KIP-848's epochs, transactions version
+// 2, two-phase commit.
 constexpr Api table[] = {
-    {ApiKey::produce, "Produce", {3, 13, 9}, {3, 9, 9}, 0},
-    {ApiKey::fetch, "Fetch", {4, 18, 12}, {4, 12, 12}, 4},
+    {ApiKey::produce, "Produce", {3, 13, 9}, {3, 13, 9}, 0},
+    {ApiKey::fetch, "Fetch", {4, 18, 12}, {4, 18, 12}, 4},
     {ApiKey::list_offsets, "ListOffsets", {1, 11, 6}, {1, 11, 6}, 1},
-    {ApiKey::metadata, "Metadata", {0, 13, 9}, {0, 12, 9}, 0},
-    {ApiKey::offset_commit, "OffsetCommit", {2, 10, 8}, {2, 9, 8}, 2},
-    {ApiKey::offset_fetch, "OffsetFetch", {1, 10, 6}, {1, 9, 6}, 1},
+    {ApiKey::metadata, "Metadata", {0, 13, 9}, {0, 13, 9}, 0},
+    {ApiKey::offset_commit, "OffsetCommit", {2, 10, 8}, {2, 10, 8}, 2},
+    {ApiKey::offset_fetch, "OffsetFetch", {1, 10, 6}, {1, 10, 6}, 1},
     {ApiKey::find_coordinator, "FindCoordinator", {0, 6, 3}, {0, 6, 3}, 0},
     {ApiKey::join_group, "JoinGroup", {0, 9, 6}, {0, 9, 6}, 0},
     {ApiKey::heartbeat, "Heartbeat", {0, 4, 4}, {0, 4, 4}, 0},

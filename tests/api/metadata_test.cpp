@@ -50,7 +50,7 @@ TEST_CASE("metadata: byte for byte, v1 of one topic") {
 TEST_CASE("metadata: node 0 is broker and controller, the cluster id is there") {
     ApiBench bench;
     const auto* made = bench.topic("t", 3);
-    for (std::int16_t version = 0; version <= 12; ++version) {
+    for (std::int16_t version = 0; version <= 13; ++version) {
         CAPTURE(version);
         const auto asked = named("t");
         wire::MetadataRequest request;
