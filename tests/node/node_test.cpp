@@ -6,6 +6,8 @@
 #include "sdk/wire/api/01_fetch.hpp"
 #include "sdk/wire/api/02_list_offsets.hpp"
 #include "sdk/wire/api/03_metadata.hpp"
+#include "sdk/wire/api/19_create_topics.hpp"
+#include "sdk/wire/api/21_delete_records.hpp"
 #include "tests/api/bench.hpp"
 #include "tests/support/sim_storage.hpp"
 
@@ -86,6 +88,38 @@ public:
         const auto response = call<wire::MetadataResponse>(request, 9);
         REQUIRE(response.topics.front().error_code == ErrorCode::none);
         cluster_id = response.cluster_id.view();
+    }
+    void create_full(const char* name, const char* policy) {
+        wire::CreateTopicsRequest::CreatableTopicConfig config;
+        config.name = "leat.full.policy";
+        config.value = policy;
+        wire::CreateTopicsRequest::CreatableTopic topic;
+        topic.name = name;
+        topic.num_partitions = 1;
+        topic.replication_factor = 1;
+        topic.configs = std::span(&config, 1);
+        wire::CreateTopicsRequest request;
+        request.topics = std::span(&topic, 1);
+        const auto response = call<wire::CreateTopicsResponse>(request, 7);
+        REQUIRE(response.topics.front().error_code == ErrorCode::none);
+    }
+    ErrorCode delete_before(std::int64_t offset) {
+        wire::DeleteRecordsRequest::DeleteRecordsPartition partition;
+        partition.offset = offset;
+        wire::DeleteRecordsRequest::DeleteRecordsTopic topic;
+        topic.name = "t";
+        topic.partitions = std::span(&partition, 1);
+        wire::DeleteRecordsRequest request;
+        request.timeout_ms = 1000;
+        request.topics = std::span(&topic, 1);
+        const auto response = call<wire::DeleteRecordsResponse>(request, 2);
+        const auto answered = response.topics.front();
+        return answered.partitions.front().error_code;
+    }
+    ErrorCode produced(ByteView frame) {
+        const auto response = ApiBench::decode_answer<wire::ProduceResponse>(frame, 9);
+        const auto topic = response.responses.front();
+        return topic.partition_responses.front().error_code;
     }
     static Bytes produce_frame(ByteView batch, std::int16_t acks) {
         wire::ProduceRequest::PartitionProduceData data;
@@ -371,4 +405,48 @@ TEST_CASE("node: another device's log is served and not forwarded, until adopted
         bench.create("t");
         CHECK(bench.cluster_id == forked);
     }
+}
+
+TEST_CASE(
+    "node: on a full log a blocked producer waits until records are deleted, and loses none") {
+    NodeBench bench;
+    bench.create_full("t", "block");
+    const auto producer = bench.open();
+    std::int64_t taken = 0;
+    for (; taken < 1'000; ++taken) {
+        bench.send(producer, NodeBench::produce_frame(make_batch({.value_bytes = 20'000}), -1));
+        bench.settle();
+        const Bytes answer = bench.take(producer);
+        if (answer.empty()) break;
+        REQUIRE(bench.produced(answer) == ErrorCode::none);
+    }
+    CHECK(taken > 100);  // 4 MiB
+    CHECK(taken < 250);
+    CHECK(bench.latest() == taken);
+    REQUIRE(bench.delete_before(taken / 2) == ErrorCode::none);
+    Bytes answer;
+    for (int i = 0; i < 50 && answer.empty(); ++i) {  // five of the 30 seconds that it would wait
+        bench.settle();
+        answer = bench.take(producer);
+    }
+    REQUIRE_FALSE(answer.empty());
+    CHECK(bench.produced(answer) == ErrorCode::none);
+    CHECK(bench.latest() == taken + 1);
+}
+
+TEST_CASE("node: drop-oldest keeps taking records, and the status tells what it cost") {
+    NodeBench bench;
+    bench.create_full("t", "drop-oldest");
+    const auto producer = bench.open();
+    int taken = 0;
+    for (int tries = 0; taken < 400 && tries < 4'000; ++tries) {
+        bench.send(producer, NodeBench::produce_frame(make_batch({.value_bytes = 20'000}), -1));
+        bench.settle();
+        const Bytes answer = bench.take(producer);
+        REQUIRE_FALSE(answer.empty());
+        if (bench.produced(answer) == ErrorCode::none) ++taken;
+    }
+    CHECK(taken == 400);  // twice what the device holds
+    CHECK(bench.latest() == 400);
+    CHECK(bench.node->status_json(bench.now).find("\"dropped for room\"") != std::string::npos);
 }
