@@ -12,11 +12,13 @@ MEMBER_SECONDS_MAX = 60
 
 
 class Member:
-    """A kafka-verifiable-consumer, which tells what it owns and reads as lines of JSON."""
+    """A kafka-verifiable-consumer, which tells what it owns and reads as lines of JSON.
+
+    A static one has to be back within the session's time-out, and starting Java on a busy machine took more than 10 s."""
 
     def __init__(self, lane, group, topic, instance=None):
         command = ["sh", KAFKA_SH, "run", TOOLS + "VerifiableConsumer", "--bootstrap-server", lane.broker.bootstrap,
-                   "--topic", topic, "--group-id", group, "--session-timeout", "10000", "--reset-policy", "earliest"]
+                   "--topic", topic, "--group-id", group, "--session-timeout", "30000", "--reset-policy", "earliest"]
         config = os.path.join(lane.work, "member.properties")
         with open(config, "w", encoding="utf-8") as file:
             file.write("heartbeat.interval.ms=300\nmetadata.max.age.ms=2000\nreconnect.backoff.max.ms=500\n")
