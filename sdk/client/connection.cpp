@@ -236,6 +236,13 @@ bool Connection::next_answer(Instant now, Event& out) {
             close(Error::malformed);
             return false;
         }
+        // The handshake could not go on after a gap: no request would be in flight, so nothing
+        // would ever end the wait.
+        const bool ends_handshake = profile.negotiates && is_it && front.owner == owner_handshake;
+        if (size > receive_.size() && ends_handshake) {
+            close(Error::malformed);
+            return false;
+        }
         if (!is_it || size > receive_.size()) {
             skip_ = size;
             if (is_it) return end_front(out, Event::Kind::failed, Error::too_large);

@@ -254,3 +254,19 @@ TEST_CASE("handshake: error 35 in the layout of version 0 makes it ask once more
     CHECK(link.connection.version(wire::ApiKey::fetch, 0) == -1);
     CHECK(link.connection.version(wire::ApiKey::heartbeat, 0) == 2);
 }
+
+// Found with a peer that answers 7f ff ff ff and zeros: nothing was in flight any more, so no
+// deadline was left, and the connection waited for the rest of that "answer" for ever.
+TEST_CASE("handshake: an answer that no receive buffer holds closes the connection") {
+    ModelBroker broker;
+    ApiVersionsHandshake handshake;
+    Link link(broker, &handshake);
+    const Instant now = instant_ms(1);
+    link.connection.on_connected(now);
+    link.write(now);
+    link.connection.on_bytes(now, hex("7fffffff 00000000 0000 0000"));
+    const auto event = link.connection.poll_event(now);
+    REQUIRE(event);
+    CHECK(event->kind == Event::Kind::closed);
+    CHECK(event->error == Error::malformed);
+}
