@@ -89,6 +89,9 @@ void ParkedFetches::consider(Context& context, Fetching& fetching) {
     if (fetching.counted) wanted = std::min<std::size_t>(wanted, fetching.known);
     wanted = std::max<std::size_t>(std::min(wanted, fetching.bytes_max), 1024);
     fetching.state = Fetching::State::wants_memory;
+    // One at a time per connection: answers leave in order, and a client that pipelines fetches
+    // without reading would else take the whole pool for itself.
+    fetching.address.reply.hold_session();
     if (auto grant = context.pool.ask(session::PoolClass::response, fetching.frame_bound + wanted,
                                       fetching.id))
         begin(context, fetching, std::move(*grant));

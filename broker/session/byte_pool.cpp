@@ -20,7 +20,7 @@ void Grant::shrink(std::size_t bytes) {
 }
 
 namespace {
-constexpr std::size_t chunk_bytes_min = 16 * 1024;    // smaller ones malloc keeps well by itself
+constexpr std::size_t chunk_bytes_min = 16 * 1024;  // smaller ones malloc keeps well by itself
 // In all: a request and a response of a megabyte. With half of it 200,000 records of 1 KiB on four
 // connections cost a quarter to twice as much CPU, all of it in fresh pages; trim() gives it back.
 constexpr std::size_t spare_bytes_max = 2304 * 1024;
@@ -104,7 +104,7 @@ BytePool::Counters BytePool::counters() const {
             .request_bytes = shares_[0].used,
             .response_bytes = shares_[1].used,
             .peak = peak_,
-            .waiting = shares_[0].waiting.size() + shares_[1].waiting.size(),
+            .waiting = waiting_count(),
             .waited = waited_};
 }
 

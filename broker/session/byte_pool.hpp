@@ -79,6 +79,9 @@ public:
     };
     Chunk take_chunk(std::size_t size);
     void give_chunk(Chunk chunk);
+    std::size_t waiting_count() const {
+        return shares_[0].waiting.size() + shares_[1].waiting.size();
+    }
     void trim();  ///< nobody asks for anything: the spare memory goes back
 
     struct Counters {

@@ -211,8 +211,9 @@ void Sessions::pump(Instant now, WallTime wall) {
             }
             again = true;
         }
-        if (!again) return;
+        if (!again) break;
     }
+    watch_crowd(now);
 }
 
 // -- what the driver asks
@@ -273,7 +274,44 @@ void Sessions::wake_at(Session& session, Instant when) {
     wakes_.emplace(when, session.id);
 }
 
-Instant Sessions::deadline() const { return wakes_.empty() ? never : wakes_.begin()->first; }
+// -- a crowd before the byte pool
+// ---------------------------------------------------------------------------------------------
+
+/// The last time a byte moved of the memory that this session holds; never: it holds none.
+Instant Sessions::stands_since(const Session& session) const {
+    Instant since = never;
+    if (session.read_due != never) since = session.read_due - patience(session.body_size);
+    if (session.write_due != never)
+        since = earlier(since, session.write_due - patience(session.out.front().size()));
+    return since == never ? never : std::max(since, session.last_active);
+}
+
+// Waiting is normal for moments under load, and looking costs all sessions: not at once.
+void Sessions::watch_crowd(Instant now) {
+    if (pool_.waiting_count() == 0)
+        crowd_look_ = never;
+    else if (crowd_look_ == never)
+        crowd_look_ = now + limits_.stalled_max / 10;
+}
+
+void Sessions::close_stalled(Instant now) {
+    const auto crowd = std::min<std::size_t>(5, 1 + pool_.waiting_count() / 4);
+    const milliseconds stalled_max = limits_.stalled_max / static_cast<std::int64_t>(crowd);
+    crowd_look_ = now + stalled_max;
+    for (const auto& session : sessions_) {
+        if (!session || session->closing) continue;
+        const Instant since = stands_since(*session);
+        if (since == never) continue;
+        if (now - since >= stalled_max)
+            close_now(*session, CloseReason::crawling, 0);
+        else
+            crowd_look_ = earlier(crowd_look_, since + stalled_max);
+    }
+}
+
+Instant Sessions::deadline() const {
+    return wakes_.empty() ? crowd_look_ : earlier(crowd_look_, wakes_.begin()->first);
+}
 
 void Sessions::on_deadline(Instant now, WallTime wall) {
     now_ = now;
@@ -297,6 +335,7 @@ void Sessions::on_deadline(Instant now, WallTime wall) {
         // later.
         wake_at(*session, due > now ? due : now + limits_.idle);
     }
+    if (crowd_look_ <= now) close_stalled(now);
     pump(now, wall);
 }
 

@@ -7,7 +7,8 @@
 // bytes, is not read. Writing. An answer that is ready waits until all earlier ones are; then it is
 // sent from where it was made. Time. Whoever holds pool bytes (half a request, an unsent response)
 // has crawl_base plus one second per crawl_bytes_per_second to finish; then the connection is
-// closed. Idle connections are closed as well.
+// closed. While others wait for the pool, stalled_max without a byte is enough to be closed: a few
+// peers that stand still must not stop everybody. Idle connections are closed as well.
 //
 // Nothing is dispatched from inside complete() or sent(): they only mark; pump() dispatches.
 #pragma once
@@ -32,6 +33,8 @@ struct Limits {
     milliseconds idle{600'000};
     milliseconds crawl_base{30'000};
     std::uint32_t crawl_bytes_per_second = 8 * 1024;
+    milliseconds stalled_max{5000};  ///< without a byte, while somebody waits for the byte pool;
+                                     ///< down to a fifth of it when many do
 };
 
 struct Event {
@@ -102,6 +105,9 @@ private:
     void wake_at(Session& session, Instant when);
     Instant next_due(const Session& session) const;
     milliseconds patience(std::size_t bytes) const;
+    Instant stands_since(const Session& session) const;
+    void watch_crowd(Instant now);
+    void close_stalled(Instant now);
 
     // for Reply
     bool slot_open(SessionId session, std::uint64_t slot) const;
@@ -119,6 +125,7 @@ private:
     std::vector<SessionId> ready_, pump_;
     std::size_t ready_at_ = 0;
     std::set<std::pair<Instant, SessionId>> wakes_;  // at most one per session
+    Instant crowd_look_ = never;  // somebody waits for the pool: look then for who stands still
     std::vector<Event> events_;
     Counters counters_;
 };

@@ -229,6 +229,29 @@ TEST_CASE(
     CHECK(bench.pool.counters().response_bytes == 0);
 }
 
+TEST_CASE("fetch: who pipelines fetches and reads nothing gets memory for one of them") {
+    struct Medium : ApiBench {
+        Medium() : ApiBench(default_settings(), 1 * MiB) {}  // answers: 768 KiB, two of them
+    } bench;
+    bench.topic("t");
+    for (int i = 0; i < 3; ++i)
+        REQUIRE(bench.topics
+                    .append(bench.now, bench.wall, *bench.topics.registry.find("t"), 0,
+                            make_batch({.value_bytes = 100'000}), 9)
+                    .error == ErrorCode::none);
+    bench.flush();
+    const auto greedy = bench.open(), honest = bench.open();
+    const Bytes one = fetch_frame({});
+    Bytes many;
+    for (int i = 0; i < 5; ++i) many.insert(many.end(), one.begin(), one.end());
+    bench.send(greedy, many);
+    CHECK(bench.pool.counters().waiting == 0);
+    bench.send(honest, one);
+    CHECK(bench.take(honest).size() > 300'000);
+    CHECK(bench.take(greedy).size() > 5 * 300'000);
+    CHECK(bench.pool.counters().response_bytes == 0);
+}
+
 TEST_CASE(
     "fetch: a session that closes while parked, waiting for memory or reading leaves nothing") {
     FetchBench bench;
@@ -313,4 +336,3 @@ TEST_CASE("fetch: a thousand long polls cost nothing while nothing comes") {
     CHECK(bench.log.reads_started == 333);
     CHECK(bench.api.parked().fetches == 667);
 }
-

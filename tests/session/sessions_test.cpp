@@ -248,6 +248,41 @@ TEST_CASE("sessions: who does not take its answer is closed") {
     CHECK(bench.sessions.wants_close(id));
 }
 
+// Found with 50 clients that ask and never read: three held the pool's whole share for minutes
+// each, the others queued behind them, and an honest consumer was not served within the hour.
+TEST_CASE("sessions: while others wait for memory, who stands still with some is closed early") {
+    Bench bench({.stalled_max = milliseconds(5000)}, 4000);  // 3,000 bytes for requests
+    const SessionId upload = *bench.sessions.open(bench.now, "a");
+    const SessionId reader = *bench.sessions.open(bench.now, "b");
+    const SessionId slow = *bench.sessions.open(bench.now, "c");
+    const auto bytes = frame(2000);
+    bench.feed(upload, ByteView(bytes).first(1000));
+    bench.feed(reader, frame(8));
+    bench.answer(0, std::string(5000, 'x'));
+    (void)bench.sessions.poll_write(reader);
+    bench.now += milliseconds(8000);
+    bench.sessions.on_deadline(bench.now, wall);
+    CHECK_FALSE(bench.sessions.wants_close(upload));  // nobody waits: all the patience there is
+    CHECK_FALSE(bench.sessions.wants_close(reader));
+
+    const SessionId waiting = *bench.sessions.open(bench.now, "d");
+    bench.feed(upload, ByteView(bytes).subspan(1000, 10));
+    bench.feed(waiting, bytes);  // 2,000 more are not there
+    CHECK(bench.pool.counters().waiting == 1);
+    int steps = 0;
+    for (; !bench.sessions.wants_close(upload) && steps < 100; ++steps) {
+        bench.now = bench.sessions.deadline();
+        bench.sessions.on_deadline(bench.now, wall);
+    }
+    CHECK(steps < 10);
+    CHECK(bench.now == instant_ms(1000 + 8000 + 5000));  // since its last byte
+    CHECK(bench.sessions.wants_close(reader));           // unsent bytes are memory, too
+    CHECK_FALSE(bench.sessions.wants_close(slow));       // holds nothing
+    CHECK(bench.sessions.poll_event()->reason == CloseReason::crawling);
+    CHECK(bench.pool.counters().waiting == 0);
+    CHECK(bench.feed(waiting, ByteView(bytes).subspan(4)) > 0);
+}
+
 TEST_CASE("sessions: an idle connection is closed, one with an answer to come is not") {
     Bench bench({.idle = milliseconds(5000)});
     const SessionId idle = *bench.sessions.open(bench.now, "a");
