@@ -23,6 +23,13 @@ Exit show_status(const Options& options);
 /// Again and again until interrupted, or count_max times. Exit code of the last look.
 Exit watch_status(const Options& options);
 
+/// Before anything is opened: what is closed of 0, 1 and 2 fails when used, and is nothing else.
+void occupy_standard_streams();
+/// Nobody reads standard output any more (`| head`): a reason to end, quietly.
+bool reader_is_gone();
+/// At the end: what could not be printed is a failure, unless its reader went away.
+Exit end_output(Exit exit);
+
 /// "leat: <text>" on standard error.
 void complain(const std::string& text);
 /// Complains about an error of an SDK call and picks the exit code.

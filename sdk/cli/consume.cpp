@@ -68,7 +68,7 @@ public:
             }
             // A reader that went away (head, a closed terminal) ends us quietly.
             if ((options_.follow || records.empty()) && std::fflush(stdout) != 0) return Exit::ok;
-            if (std::ferror(stdout)) return Exit::ok;
+            if (std::ferror(stdout) || (options_.follow && reader_is_gone())) return Exit::ok;
             if (options_.count_max > 0 && printed >= options_.count_max) break;
             if (const Exit told = tell_events(!records.empty()); told != Exit::ok) return told;
         }
@@ -208,9 +208,8 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
             complain(text);
         };
     };
-    if (const Status subscribed = consumer.subscribe(options.topics, {telling("assigned"),
-                                                                      telling("revoked"),
-                                                                      telling("lost")});
+    if (const Status subscribed = consumer.subscribe(
+            options.topics, {telling("assigned"), telling("revoked"), telling("lost")});
         !subscribed)
         return complain("subscribe", subscribed.error());
     const std::string separator = unescaped(options.key_separator);
@@ -225,7 +224,7 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
         const Records records = consumer.poll(milliseconds(200), static_cast<std::size_t>(left));
         for (const ConsumerRecord& record : records) print(record, options, separator);
         printed += records.size();
-        if (std::fflush(stdout) != 0) break;
+        if (std::fflush(stdout) != 0 || reader_is_gone()) break;
         while (const std::optional<ConsumerEvent> event = consumer.poll_event()) {
             if (event->kind == ConsumerEvent::Kind::group_failed) exit = Exit::failed;
             if (event->kind == ConsumerEvent::Kind::connected) quiet_since_ms = now_ms();

@@ -46,8 +46,9 @@ static Exit run(const Options& options) {
 }  // namespace leat::cli
 
 int main(int count, char** words) {
+    leat::cli::occupy_standard_streams();
     std::signal(SIGPIPE, SIG_IGN);
     const leat::cli::Parsed parsed = leat::cli::parse_command_line(count, words);
     if (parsed.exit) return *parsed.exit;
-    return static_cast<int>(leat::cli::run(parsed.options));
+    return static_cast<int>(leat::cli::end_output(leat::cli::run(parsed.options)));
 }

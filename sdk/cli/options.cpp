@@ -76,8 +76,7 @@ void add_topics(CLI::App& app, Options& options) {
 }
 
 /// TOPIC and then words; with --broker ID all are words.
-void add_place(CLI::App& app, Options& options, std::vector<std::string>& words,
-               const char* what) {
+void add_place(CLI::App& app, Options& options, std::vector<std::string>& words, const char* what) {
     app.add_option("--broker", options.broker, "settings of this broker (its id), not of a topic")
         ->check(CLI::NonNegativeNumber);
     app.add_option("TOPIC", options.topics,
@@ -132,7 +131,8 @@ void add_groups(CLI::App& app, Options& options) {
         "Examples:\n"
         "  leat groups list\n"
         "  leat groups describe dashboards --json\n"
-        "  leat groups reset-offsets dashboards --to-earliest                  shows what it would do\n"
+        "  leat groups reset-offsets dashboards --to-earliest                  shows what it would "
+        "do\n"
         "  leat groups reset-offsets dashboards -t temperature --shift-by -100 --execute\n"
         "  leat groups delete dashboards");
 
@@ -145,7 +145,8 @@ void add_groups(CLI::App& app, Options& options) {
     describe->callback([&] { options.command = Command::groups_describe; });
 
     CLI::App* reset = groups->add_subcommand(
-        "reset-offsets", "where a group without members goes on; changes nothing without --execute");
+        "reset-offsets",
+        "where a group without members goes on; changes nothing without --execute");
     reset->add_option("GROUP", options.groups, "its name")->required()->expected(1);
     reset->add_option("-t,--topic", options.topics, "only these (default: all that it has read)")
         ->take_all();
@@ -174,7 +175,7 @@ void add_produce(CLI::App& app, Options& options) {
                         "a line is key, this, value (\\t for a tab); without it lines have no key");
     produce->add_option("-H,--header", options.headers, "name=value, on every record")->take_all();
     produce->add_option("-p,--partition", options.partition, "default: by key")
-        ->check(CLI::NonNegativeNumber);
+        ->check(CLI::Range(0, 0x7fffffff));
     produce->add_option("-z,--compression", options.compression, "none, gzip, snappy, lz4 or zstd")
         ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
         ->capture_default_str();
@@ -205,13 +206,15 @@ void add_consume(CLI::App& app, Options& options) {
     start->add_option("--time", options.time,
                       "2024-05-01T12:00:00Z, milliseconds, or -15m before now");
     start->require_option(0, 1);
-    consume->add_option("-g,--group", options.group,
-                        "read as a member of this group, from its committed offsets")
+    consume
+        ->add_option("-g,--group", options.group,
+                     "read as a member of this group, from its committed offsets")
         ->excludes("--partition")
         ->excludes("--offset")
         ->excludes("--time");
-    consume->add_option("--group-instance", options.group_instance,
-                        "static member of this name: a restart moves no partitions")
+    consume
+        ->add_option("--group-instance", options.group_instance,
+                     "static member of this name: a restart moves no partitions")
         ->needs("--group");
     consume->add_flag("-v,--verbose", options.verbose, "tell of rebalances on standard error");
     consume->add_flag("-f,--follow", options.follow, "wait for more at the end");
@@ -271,7 +274,13 @@ Parsed parse_command_line(int count, const char* const* words) {
     } catch (const CLI::ParseError& error) {
         // CLI11 has an exit code per kind of mistake; here they are all one.
         const bool is_help = error.get_exit_code() == 0;
-        app.exit(error, std::cout, std::cerr);
+        // CLI11 misses a command before it sees that there is a word it does not know.
+        const std::vector<std::string> unknown = app.remaining(true);
+        if (!is_help && !unknown.empty())
+            std::cerr << "leat: " << unknown.front()
+                      << " is not known here; --help shows what is\n";
+        else
+            app.exit(error, std::cout, std::cerr);
         parsed.exit = is_help ? 0 : static_cast<int>(Exit::usage);
     }
     return parsed;

@@ -1,6 +1,8 @@
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "leat/producer.hpp"
 #include "sdk/cli/commands.hpp"
@@ -21,14 +23,21 @@ class Lines {
 public:
     ~Lines() { std::free(line_); }
     bool next(std::string_view& line) {
+        errno = 0;
         const ssize_t size = ::getline(&line_, &capacity_, stdin);
-        if (size < 0) return false;
+        if (size < 0) {
+            if (std::feof(stdin) == 0) error_ = errno;
+            return false;
+        }
         line = {line_, static_cast<std::size_t>(size)};
         if (line.ends_with('\n')) line.remove_suffix(1);
         return true;
     }
 
+    int error() const { return error_; }  ///< errno of what ended them; 0: their end
+
 private:
+    int error_ = 0;
     char* line_ = nullptr;
     std::size_t capacity_ = 0;
 };
@@ -108,6 +117,10 @@ Exit produce(const Options& options) {
             break;
         }
         ++sent;
+    }
+    if (lines.error() != 0) {
+        complain(std::string("standard input cannot be read: ") + std::strerror(lines.error()));
+        exit = Exit::failed;
     }
     // What was accepted is worth waiting for as long as the delivery timeout says: it bounds
     // itself.

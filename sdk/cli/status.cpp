@@ -61,9 +61,9 @@ Exit watch_status(const Options& options) {
         // A reader that went away ends us quietly.
         if (std::fflush(stdout) != 0 || round == options.count_max) break;
         const auto until = std::chrono::steady_clock::now() + interval;
-        while (!stopped && std::chrono::steady_clock::now() < until)
+        while (!stopped && !reader_is_gone() && std::chrono::steady_clock::now() < until)
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        if (stopped) break;
+        if (stopped || reader_is_gone()) break;
         if (!options.json && !is_screen) std::fputc('\n', stdout);
     }
     return exit;
