@@ -124,7 +124,9 @@ Status NodeImpl::start(Instant now, WallTime wall) {
                 visit({.name = name, .partitions = topic->partitions, .internal = topic->internal});
         },
         ports_.entropy,
-        uplink::UplinkConfig{.routes = config_.routes, .gateway_id = "leat-" + cluster_id_});
+        uplink::UplinkConfig{.routes = config_.routes,
+                             .gateway_id = "leat-" + cluster_id_,
+                             .own_cluster_id = cluster_id_});
     topics_told_ = topics_.registry.changes();
     uplink_->start(now, identity.foreign_device ? uplink::Begin::held
                         : fork_begun            ? uplink::Begin::at_end

@@ -49,6 +49,11 @@ void Runner::drain_events(Instant now) {
 void Runner::look_at_metadata(Instant now) {
     const cluster::Metadata& metadata = router_.metadata();
     look_again_ = never;
+    if (leads_back()) {
+        look_again_ = now + route_.backoff_max;
+        return problem(circle_key, Event::Level::error, circle_text(metadata.cluster_id()));
+    }
+    solved(circle_key, "the upstream is another cluster now");
     for (auto& [name, target] : targets_) {
         const cluster::TopicInfo* topic = metadata.find(name);
         if (topic == nullptr) continue;  // not asked yet

@@ -30,6 +30,8 @@ cluster::RouterConfig router_config(const Route& route, const std::string& gatew
     config.metadata.allow_auto_topic_creation = false;
     config.metadata.jitter_seed = seed;
     config.reconnect = backoff_of(route);
+    // Metadata of 50,000 partitions; a peer that promises more is not taken at its word.
+    config.receive_bytes_max = 8 * 1024 * 1024;
     config.request_timeout = route.request_timeout;
     config.seed = seed;
     return config;
@@ -196,8 +198,14 @@ void Runner::drop_lane(Instant now, Lane& lane) {
     router_.unroute(now, lane.queue());
 }
 
+bool Runner::leads_back() const {
+    return !shared_.own_cluster_id.empty() &&
+           router_.metadata().cluster_id() == shared_.own_cluster_id;
+}
+
 bool Runner::can_deliver(const Tap& tap) const {
     const cluster::Metadata& metadata = router_.metadata();
+    if (leads_back()) return false;
     if (tap.lane == nullptr) {
         const cluster::TopicInfo* topic = metadata.find(upstream_name(route_, tap.topic()));
         return topic != nullptr && !topic->partitions.empty();

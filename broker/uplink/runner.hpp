@@ -20,7 +20,7 @@ namespace leat::uplink {
 struct Shared {
     log::Log& log;
     Cursors& cursors;
-    std::string gateway_id;
+    std::string gateway_id, own_cluster_id;
     std::deque<Event>& events;
 };
 constexpr std::size_t events_max = 256;  ///< above it the oldest are dropped
@@ -32,6 +32,7 @@ inline std::string lane_key(const Lane& lane) {
 inline std::string topic_key(const std::string& topic) { return "topic " + topic; }
 constexpr const char* link_key = "link";
 constexpr const char* producer_key = "producer";
+constexpr const char* circle_key = "circle";
 
 class Runner final : private LaneOwner {
 public:
@@ -64,6 +65,7 @@ private:
     void remove_tap(Instant now, log::StreamId stream);
     Lane& lane_to(Instant now, const std::string& topic, std::int32_t partition);
     void drop_lane(Instant now, Lane& lane);
+    bool leads_back() const;  ///< the route ends at this very broker
     bool can_deliver(const Tap& tap) const;
     bool wants_to_read(Instant now, const Tap& tap) const;
     void make_hungry(Tap& tap);

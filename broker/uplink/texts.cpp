@@ -114,6 +114,13 @@ std::string doubt_lost_text(std::string_view topic, std::int32_t partition, Erro
            "): what was not confirmed then is sent again, some of it perhaps twice";
 }
 
+std::string circle_text(std::string_view cluster_id) {
+    return "this route leads back to this broker (cluster id " + std::string(cluster_id) +
+           " is its own): nothing is sent. Check the route's bootstrap.servers; if it is another "
+           "broker with a copied cluster.id, give it one of its own" +
+           std::string(again);
+}
+
 std::string producer_refused_text(ErrorCode error) {
     return "upstream refuses a producer id with " + code_text(error) +
            ": grant IdempotentWrite on the cluster (Kafka before 2.8), or WRITE on the topics" +

@@ -22,6 +22,8 @@ bool is_poison(wire::ErrorCode error);
 std::string skipped_text(std::string_view place, wire::ErrorCode error);
 /// After a restart it could not be found out what had arrived before it.
 std::string doubt_lost_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
+/// The upstream is this broker.
+std::string circle_text(std::string_view cluster_id);
 std::string producer_refused_text(wire::ErrorCode error);
 /// Kafka's name of the code, or its number.
 std::string code_text(wire::ErrorCode error);

@@ -29,9 +29,9 @@ struct Uplink::Inside {
           topics(std::move(its_topics)),
           cursors(its_log, names_of(config.routes), config.cursor_interval) {
         for (std::size_t i = 0; i < config.routes.size(); ++i)
-            runners.push_back(
-                std::make_unique<Runner>(Shared{log, cursors, config.gateway_id, events},
-                                         config.routes[i], i, seed_from(entropy)));
+            runners.push_back(std::make_unique<Runner>(
+                Shared{log, cursors, config.gateway_id, config.own_cluster_id, events},
+                config.routes[i], i, seed_from(entropy)));
     }
 
     // Each Router counts its links from 1: ours carry the route's index as well.

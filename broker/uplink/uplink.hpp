@@ -51,6 +51,7 @@ using ForEachTopic = std::function<void(const TopicVisitor& visit)>;
 struct UplinkConfig {
     std::vector<config::Route> routes;
     std::string gateway_id = "leat";    ///< who we are upstream: client id, header leat-gateway
+    std::string own_cluster_id = {};    ///< an upstream of this id is us: nothing is sent there
     milliseconds cursor_interval{250};  ///< between two writes of moved cursors; longer for many
 };
 

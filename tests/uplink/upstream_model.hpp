@@ -47,6 +47,7 @@ public:
     std::function<ErrorCode(const std::string& topic, std::int32_t partition,
                             const wire::BatchHeader&)>
         refuse;
+    std::string cluster_id = "upstream-cluster";
     ErrorCode producer_id_error = ErrorCode::none;
     bool speaks_garbage = false;
 
@@ -146,7 +147,7 @@ private:
         Answer answer;
         answer.brokers = brokers;
         answer.controller_id = 1;
-        answer.cluster_id = "upstream-cluster";
+        answer.cluster_id = cluster_id;
         answer.topics = answered;
         return encode(request, answer);
     }
