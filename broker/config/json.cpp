@@ -73,7 +73,11 @@ public:
     bool number_float(number_float_t, const string_t& literal) override {
         return add(JsonValue::Kind::real, literal);
     }
-    bool string(string_t& value) override { return add(JsonValue::Kind::string, std::move(value)); }
+    bool string(string_t& value) override {
+        // The system calls that get it would take the part before for the whole.
+        if (value.find('\0') != string_t::npos) return stop("a text with a zero byte (\\u0000)");
+        return add(JsonValue::Kind::string, std::move(value));
+    }
     bool binary(binary_t&) override { return false; }
 
     bool start_object(std::size_t) override { return open(JsonValue::Kind::object); }

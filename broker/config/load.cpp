@@ -178,6 +178,10 @@ void check_together(Loaded& loaded) {
             "segment");
     if (config.message_bytes_max > config.request_bytes_max)
         complain("\"message.max.bytes\" is above \"socket.request.max.bytes\"; raise the latter");
+    if (config.session_timeout_min > config.session_timeout_max)
+        complain(
+            "\"group.min.session.timeout.ms\" is above \"group.max.session.timeout.ms\": no "
+            "consumer could join a group; lower the first or raise the second");
     if (config.http_mode == Config::HttpMode::given && config.http.port != 0 &&
         config.http == config.listen)
         complain("\"http.listener\" and \"listeners\" are both " + to_text(config.listen) +

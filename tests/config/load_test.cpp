@@ -116,6 +116,8 @@ TEST_CASE("broken JSON is told with its line, and nothing of it throws") {
     CHECK(only_problem("{\"a\": \"\xff\"}").find("not JSON") != std::string::npos);
     CHECK(only_problem(std::string_view("{\"node.id\": 1}\0", 15)).find("zero byte") !=
           std::string::npos);
+    CHECK(only_problem("{\n\"data.dir\": \"/var/lib\\u0000/leat\"}")
+              .starts_with("leat.json:2: a text with a zero byte"));
 }
 
 TEST_CASE("settings that contradict each other are refused") {
@@ -126,6 +128,8 @@ TEST_CASE("settings that contradict each other are refused") {
           std::string::npos);
     CHECK(only_problem("{\"message.max.bytes\": \"2MiB\", \"socket.request.max.bytes\": \"1MiB\"}")
               .find("raise the latter") != std::string::npos);
+    CHECK(only_problem("{\"group.min.session.timeout.ms\": \"1h\"}").find("could join") !=
+          std::string::npos);
     CHECK(only_problem("{\"http.listener\": \"127.0.0.1:9092\"}").find("its own port") !=
           std::string::npos);
     CHECK(only_problem("{\"advertised.listeners\": \":9092\"}").find("no client can connect") !=
