@@ -88,7 +88,7 @@ public:
     explicit Leatd(config::Config config)
         : config_(std::move(config)),
           lines_({.level = ops::level_of(config_.log_level), .json = config_.log_json}),
-          signals_(io_, SIGTERM, SIGINT),
+          signals_(io_, SIGTERM, SIGINT, SIGHUP),
           stop_timer_(io_),
           wear_timer_(io_),
           acceptor_(io_),
@@ -268,12 +268,21 @@ private:
     void await_signal() {
         signals_.async_wait([this](const std::error_code& code, int signal) {
             if (code) return;
+            // A service is told "read your settings again" this way: it must not end for it.
+            if (signal == SIGHUP && !has_terminal_) {
+                say(Level::info, "leatd", "SIGHUP: settings are read at the start only: restart");
+                return await_signal();
+            }
+            // Kernel and shell both tell of it.
+            if (signal == SIGHUP && stopping_) return await_signal();
             // Whoever signals twice does not want to wait; what was acknowledged is on flash
             // already.
             if (stopping_) ::_exit(exit_failed);
             stopping_ = true;
             say(Level::info, "leatd",
-                std::string(signal == SIGTERM ? "SIGTERM" : "SIGINT") +
+                std::string(signal == SIGTERM  ? "SIGTERM"
+                            : signal == SIGINT ? "SIGINT"
+                                               : "SIGHUP, the terminal is gone") +
                     ": stopping; a second one stops at once");
             await_signal();
             stop();
@@ -311,6 +320,9 @@ private:
     std::optional<ops::Wear> wear_;
     std::optional<ops::HttpServer> http_;
     bool stopping_ = false;
+    // Looked at now: of a terminal that is gone nobody can tell any more that it was one.
+    bool has_terminal_ =
+        ::isatty(STDIN_FILENO) != 0 || ::isatty(STDOUT_FILENO) != 0 || ::isatty(STDERR_FILENO) != 0;
 };
 
 int run(int argc, char** argv) {

@@ -28,6 +28,7 @@ constexpr const char* footer =
     "  leatd log verify /var/lib/leat   also dump and stats: looks, changes nothing\n"
     "\n"
     "Signals: SIGTERM or SIGINT stops cleanly within 10 s; a second one stops at once.\n"
+    "SIGHUP does so only when leatd was started from a terminal.\n"
     "Exit codes: 0 stopped as asked or check passed; 1 failed while running; 2 wrong flags or "
     "configuration;\n"
     "3 the data folder cannot be used; 4 an address cannot be listened on.\n";

@@ -1,10 +1,13 @@
 """Starts that cannot work and stops that must: each with its exit code and a line that says what to do."""
+import fcntl
 import os
+import pty
 import re
 import signal
 import socket
 import struct
 import subprocess
+import termios
 import time
 import unittest
 
@@ -117,6 +120,30 @@ class Start(Case):
                 leatd.process.send_signal(number)
                 self.assertEqual(leatd.process.wait(11), 0, leatd.log())
             self.assertTrue(leatd.log().endswith("stopped\n"), leatd.log())
+
+    def test_sighup_does_not_end_a_service(self):
+        leatd = self.leatd().start()
+        leatd.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "SIGHUP: settings are read at the start only" in leatd.log(), "a word about it")
+        self.assertGreater(api_versions(leatd.port), 0)
+        self.assertEqual(leatd.stop(), 0)
+
+    def test_a_terminal_that_closes_ends_it_cleanly(self):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([LEATD, "--data", os.path.join(self.folder, "data"), "--listen", "127.0.0.1:0", "--budget", "4MiB"],
+                                   stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                                   preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.addCleanup(process.kill)
+        os.close(theirs)
+        line = b""
+        while b"listens on" not in line:
+            line = process.stdout.readline()
+            self.assertTrue(line)
+        os.close(ours)  # the kernel sends SIGHUP
+        rest = process.stdout.read().decode()
+        self.assertEqual(process.wait(PATIENCE), 0, rest)
+        self.assertIn("the terminal is gone", rest)
+        self.assertIn("stopped", rest)
 
     def test_sigterm_answers_who_waits_and_what_was_acknowledged_is_sealed(self):
         leatd = self.leatd("--http", "off").start()
