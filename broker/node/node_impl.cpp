@@ -40,6 +40,8 @@ topics::TopicDefaults topic_defaults(const config::Config& config) {
             .timestamp_after_max = config.timestamp_after_max};
 }
 
+constexpr milliseconds full_quiet{60'000};
+
 session::Limits session_limits(const config::Config& config) {
     session::Limits limits;
     limits.connections_max = config.connections_max;
@@ -234,6 +236,7 @@ Instant NodeImpl::deadline() const {
 // for the next request, a request may start a read that is finished at once because its bytes are
 // in memory.
 void NodeImpl::settle(Instant now) {
+    seen_ = now;
     for (bool again = true; again;) {
         again = false;
         api_.on_log(now, wall_);
@@ -343,6 +346,15 @@ void NodeImpl::collect_events() {
             over ? "two writes in a row failed: nothing is taken, reads go on; the device is tried "
                    "again from time to time; look at it"
                  : "a write failed: its group goes to another segment; look at the device");
+    }
+    if (counters.append_rejected_full != told_full_ && seen_ >= tell_full_at_) {
+        say(Event::Level::warn, "log",
+            "the log is full and nothing in it may be dropped: " +
+                std::to_string(counters.append_rejected_full - told_full_) +
+                " batches were refused, their producers try again; look at the uplink, shorten "
+                "retention, or let a topic drop its oldest (leat.full.policy)");
+        told_full_ = counters.append_rejected_full;
+        tell_full_at_ = seen_ + full_quiet;
     }
     if (counters.damaged_batches != told_damaged_) {
         told_damaged_ = counters.damaged_batches;

@@ -327,6 +327,29 @@ TEST_CASE(
     CHECK(bench.latest() == 4);
 }
 
+TEST_CASE("node: a log that is full says so, once a minute, and with how many it refused") {
+    NodeBench bench;
+    bench.create("t");
+    bench.events();
+    const Bytes batch = make_batch({.value_bytes = 20'000});
+    const auto id = bench.open();
+    const auto produce = [&](int times) {
+        for (int i = 0; i < times; ++i) {
+            bench.send(id, NodeBench::produce_frame(batch, 1));
+            bench.settle();
+            bench.take(id);
+        }
+    };
+    produce(250);  // 5 MB into 4
+    CHECK(bench.events().find("log: the log is full and nothing in it may be dropped: ") !=
+          std::string::npos);
+    produce(10);
+    CHECK(bench.events().empty());
+    bench.now += milliseconds(60'000);
+    produce(1);
+    CHECK(bench.events().find(" batches were refused") != std::string::npos);
+}
+
 TEST_CASE("node: what peers do wrong is told once per connection, with the peer's name") {
     config::Config config = NodeBench::small();
     config.connections_max = 2;
