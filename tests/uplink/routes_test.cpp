@@ -261,6 +261,7 @@ TEST_CASE("uplink: by key: a refused part holds the cursor, its neighbours are n
 
 TEST_CASE("uplink: headers name gateway, offset and epoch; own headers stay in front") {
     Rig rig;
+    rig.log.leader_epoch = 7;
     rig.config.routes[0].headers = true;
     rig.make_topic("t", 1);
     rig.upstream.make_topic("t", 1);
@@ -273,7 +274,7 @@ TEST_CASE("uplink: headers name gateway, offset and epoch; own headers stay in f
     for (std::size_t i = 0; i < all.size(); ++i) {
         CHECK(all[i].value == "v" + std::to_string(i));
         const std::vector<std::pair<std::string, std::string>> expected = {
-            {"leat-gateway", "gw-1"}, {"leat-offset", std::to_string(i)}, {"leat-epoch", "-1"}};
+            {"leat-gateway", "gw-1"}, {"leat-offset", std::to_string(i)}, {"leat-epoch", "7"}};
         CHECK(all[i].headers == expected);
     }
     CHECK(rig.upstream.topics["t"][0].batches[0].header.codec() == Codec::gzip);
