@@ -14,19 +14,14 @@
 #include "leat/port/entropy.hpp"
 #include "leat/port/storage.hpp"
 #include "leat/time.hpp"
+#include "sdk/cluster/link.hpp"
 
 namespace leat::node {
 
 using SessionId = std::uint64_t;
-using LinkId = std::uint64_t;
-
-/// What the driver must do next for an outgoing connection (uplink). A link is one TCP connection.
-struct LinkAction {
-    enum class Kind : std::uint8_t { connect, close } kind = Kind::connect;
-    LinkId link = 0;
-    std::string host;
-    std::uint16_t port = 0;
-};
+/// Outgoing connections (uplink).
+using LinkId = cluster::LinkId;
+using LinkAction = cluster::LinkAction;
 
 /// Processor time that the driver finds: on a thread of its own, later, or at once. See poll_work.
 using WorkId = api::WorkId;

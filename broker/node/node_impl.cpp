@@ -267,15 +267,7 @@ void NodeImpl::settle(Instant now) {
 // -----------------------------------------------------------------------------
 
 std::optional<LinkAction> NodeImpl::poll_link_action() {
-    if (!uplink_) return std::nullopt;
-    const auto action = uplink_->poll_link_action();
-    if (!action) return std::nullopt;
-    using Theirs = uplink::LinkAction::Kind;
-    return LinkAction{.kind = action->kind == Theirs::connect ? LinkAction::Kind::connect
-                                                              : LinkAction::Kind::close,
-                      .link = action->link,
-                      .host = std::string(action->host),
-                      .port = action->port};
+    return uplink_ ? uplink_->poll_link_action() : std::nullopt;
 }
 
 void NodeImpl::link_opened(Instant now, LinkId link) {

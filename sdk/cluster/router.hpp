@@ -27,20 +27,10 @@
 
 #include "sdk/client/fetcher.hpp"
 #include "sdk/client/sender.hpp"
+#include "sdk/cluster/link.hpp"
 #include "sdk/cluster/metadata.hpp"
 
 namespace leat::cluster {
-
-using LinkId = std::uint64_t;
-
-/// What the driver must do next. close: whatever is on its way is dropped; the id is dead already,
-/// link_closed need not be called (and is ignored).
-struct LinkAction {
-    enum class Kind : std::uint8_t { connect, close } kind = Kind::connect;
-    LinkId link = 0;
-    std::string host;
-    std::uint16_t port = 0;
-};
 
 struct RouterConfig {
     std::string client_id = "leat";
