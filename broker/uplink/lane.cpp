@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "broker/uplink/texts.hpp"
+
 namespace leat::uplink {
 namespace {
 
@@ -114,6 +116,11 @@ void Lane::settle(std::uint16_t, std::uint64_t ticket, const client::Outcome& ou
 /// true: passed.
 bool Lane::settle_doubtful(Outgoing& batch, wire::ErrorCode error) {
     if (queue_.is_established()) return false;  // the doubt is over up to here; refused as any
+    // Not about numbers, nor about the batch: it says nothing of what is there (no permission).
+    const bool is_about_numbers = error == wire::ErrorCode::out_of_order_sequence_number ||
+                                  error == wire::ErrorCode::unknown_producer_id ||
+                                  error == wire::ErrorCode::invalid_producer_epoch;
+    if (!is_about_numbers && !is_poison(error)) return false;
     // The last one that an earlier life can have sent is among the last five, if it arrived.
     const bool last = batch.next >= doubt_until_;
     if (error != wire::ErrorCode::out_of_order_sequence_number || last) {

@@ -1,8 +1,9 @@
 // The way to one upstream partition: what waits for it in order, under the SDK's Sender.
 //
-// A batch that the upstream refuses for good (too large, time stamp, no permission) is never
-// skipped: the lane gives back everything that is behind it, in order, stalls, and tries again
-// after a back-off.
+// A batch that the upstream refuses for good (time stamp, no permission) is never skipped, unless
+// the route says so: the lane gives back everything that is behind it, in order, stalls, and tries
+// again after a back-off. One that is too large and has several records goes again in parts; from
+// then on no batch of the lane is larger than half of what was refused.
 //
 //   flowing --refused--> failing --nothing in flight--> stalled --back-off over--> flowing
 //
@@ -31,6 +32,8 @@ namespace leat::uplink {
 
 class Tap;
 class Lane;
+
+constexpr std::uint32_t no_batch_limit = UINT32_MAX;
 
 /// Bytes that were read or made, and what they count in the route's memory. Two kinds of owners:
 /// the batches that lie in it, each until it is settled, and the tap while it hands them out.
@@ -64,6 +67,9 @@ struct Outgoing {
     log::Offset base = 0;              ///< of the local batch
     log::Offset next = -1;             ///< its end; -1: another part of it comes behind
     std::int32_t sequence_after = -1;  ///< of the next record on this lane, once settled
+    bool whole_only = false;           ///< its records cannot be taken apart
+
+    std::size_t bytes() const { return source.records.size() + wire::batch_header_size; }
 };
 
 class LaneOwner {
@@ -139,6 +145,9 @@ public:
         failures_ = 0;
         retry_at_ = now;
     }
+    /// No batch goes out larger than this with its header, if it has several records.
+    std::uint32_t batch_bytes_max() const { return batch_bytes_max_; }
+    void limit_batches(std::uint32_t bytes) { batch_bytes_max_ = bytes; }
     /// What is in the lane, oldest first; nothing is in flight (stalled).
     std::deque<Outgoing>& held() { return waiting_; }
     void resume();
@@ -182,6 +191,7 @@ private:
     Instant retry_at_ = never;
     wire::ErrorCode error_ = wire::ErrorCode::none;
     unsigned failures_ = 0;
+    std::uint32_t batch_bytes_max_ = no_batch_limit;
     State state_ = State::flowing;
 };
 

@@ -33,6 +33,8 @@ void Runner::begin_lane(Instant now, Tap& tap, bool cursor_is_as_kept) {
     as.until = std::min(as.until, shared_.log.stream(tap.stream())->flushed);
     if (tap.cursor() >= as.until) return;
     tap.lane->doubt(as.producer, as.until);
+    tap.lane->limit_batches(
+        as.batch_bytes_max);  // the same cuts; forgotten when nothing hangs on it
     shared_.cursors.set_name(now, index_, tap.stream(), as);
 }
 
@@ -42,7 +44,8 @@ SentAs Runner::sent_as(const Lane& lane, const Outgoing& batch) const {
     SentAs sent{.producer = {.producer_id = as.producer_id,
                              .producer_epoch = as.producer_epoch,
                              .next_sequence = batch.sequence_after},
-                .place = lane.place()};
+                .place = lane.place(),
+                .batch_bytes_max = lane.batch_bytes_max()};
     if (lane.is_in_doubt()) sent.until = lane.doubt_until();
     return sent;
 }
@@ -76,7 +79,9 @@ bool Runner::tend_name(Instant now, Lane& lane, bool& moved) {
     const client::ProducerState as = lane.queue().sending_as();
     if (as.producer_id < 0) return true;  // it asks again when it has one
     const std::uint32_t place = place_of(lane);
-    shared_.cursors.set_name(now, index_, lane.tap()->stream(), {.producer = as, .place = place});
+    shared_.cursors.set_name(
+        now, index_, lane.tap()->stream(),
+        {.producer = as, .place = place, .batch_bytes_max = lane.batch_bytes_max()});
     lane.name(as, place);
     moved = true;
     return true;

@@ -65,8 +65,11 @@ Result<std::vector<Part>> Builder::run() {
     std::stable_sort(placed_.begin(), placed_.end(),
                      [](const Placed& a, const Placed& b) { return a.partition < b.partition; });
 
-    usual_bytes_ =
-        wire::batch_header_size + std::min(part_bytes_max, plain_bytes_ + plain_bytes_ / 2 + 256);
+    const std::size_t all = plain_bytes_ + plain_bytes_ / 2 + 256;
+    usual_bytes_ = wire::batch_header_size +
+                   std::min(part_bytes_max, rules_.to_bytes < rules_.of_bytes
+                                                ? plain_bytes_ * rules_.to_bytes / rules_.of_bytes
+                                                : all);
     memory_.resize(usual_bytes_);
     builder_ = wire::BatchBuilder(memory_);
     for (const Placed& one : placed_)
@@ -87,6 +90,7 @@ Status Builder::take_apart(const wire::BatchView& batch) {
     plain_bytes_ += records.size();
     wire::RecordReader reader(records, batch.header().record_count);
     while (const std::optional<wire::RecordView> record = reader.next()) {
+        if (batch.header().base_offset + record->offset_delta < rules_.from_offset) continue;
         std::int32_t partition = rules_.partition;
         if (rules_.partition_count > 0 && !record->key.is_null())
             partition = cluster::partition_of_key(record->key, rules_.partition_count);
@@ -167,6 +171,24 @@ Result<std::vector<Part>> reencode(std::span<const wire::BatchView> batches,
                                    const ReencodeRules& rules) {
     LEAT_CHECK(!batches.empty());
     return Builder(batches, rules).run();
+}
+
+Result<std::vector<Part>> split(const client::SourceBatch& batch, std::size_t bytes_max) {
+    std::vector<std::uint8_t> whole(wire::batch_header_size + batch.records.size());
+    copy_bytes(batch.records, MutableBytes(whole).subspan(wire::batch_header_size));
+    wire::BatchHeader header;
+    header.base_offset = 0;
+    header.attributes = batch.attributes;
+    header.last_offset_delta = batch.last_offset_delta;
+    header.base_timestamp = batch.base_timestamp;
+    header.max_timestamp = batch.max_timestamp;
+    header.record_count = batch.record_count;
+    wire::seal_batch_header(header, batch.records, whole.data());
+    const Result<wire::BatchView> view = wire::BatchView::parse(whole);
+    if (!view) return fail(view.error());
+    const std::size_t room =
+        bytes_max > wire::batch_header_size ? bytes_max - wire::batch_header_size : 0;
+    return reencode(*view, {.to_bytes = room, .of_bytes = batch.records.size()});
 }
 
 }  // namespace leat::uplink

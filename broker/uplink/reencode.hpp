@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "leat/result.hpp"
+#include "sdk/client/batch_source.hpp"
 #include "sdk/wire/record_batch.hpp"
 
 namespace leat::uplink {
@@ -25,6 +26,10 @@ struct ReencodeRules {
     std::int32_t partition = 0;  ///< for all, or for records without key
     /// Set: leat-gateway, leat-offset and leat-epoch on each record.
     std::optional<std::string> gateway_id = std::nullopt;
+    /// Plain bytes of a part, as a share of all: `of_bytes` are to become parts of `to_bytes`.
+    std::size_t to_bytes = 1, of_bytes = 1;
+    /// Records before it are left out. The cuts behind it are the same as without it.
+    std::int64_t from_offset = INT64_MIN;
 };
 
 /// Offsets of the log, `to` exclusive.
@@ -49,6 +54,9 @@ bool may_go_whole(const wire::BatchHeader& header);
 /// too_large: the records cannot be taken apart
 Result<std::vector<Part>> reencode(std::span<const wire::BatchView> batches,
                                    const ReencodeRules& rules);
+/// One batch as several, none much larger than `bytes_max` with its header, but where a single
+/// record is. The same cuts each time. The offsets of the parts count from 0. fails: as reencode
+Result<std::vector<Part>> split(const client::SourceBatch& batch, std::size_t bytes_max);
 inline Result<std::vector<Part>> reencode(const wire::BatchView& batch,
                                           const ReencodeRules& rules) {
     return reencode({&batch, 1}, rules);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <set>
-#include <utility>
 
 #include "broker/uplink/route.hpp"
 #include "broker/uplink/texts.hpp"
@@ -11,10 +10,6 @@ namespace leat::uplink {
 namespace {
 
 using config::Route;
-
-client::BackoffConfig backoff_of(const Route& route) {
-    return {.min = route.backoff, .max = route.backoff_max};
-}
 
 cluster::RouterConfig router_config(const Route& route, const std::string& gateway_id,
                                     std::uint32_t seed) {
@@ -215,8 +210,6 @@ bool Runner::can_deliver(const Tap& tap) const {
     return router_.is_connected(metadata.leader(tap.lane->topic(), tap.lane->partition()));
 }
 
-// ---- lanes: delivered, refused, tried again
-
 void Runner::delivered(Lane& lane, const Outgoing& batch) {
     ++counts_.delivered_batches;
     counts_.delivered_records += static_cast<std::uint64_t>(batch.source.record_count);
@@ -229,92 +222,6 @@ void Runner::delivered(Lane& lane, const Outgoing& batch) {
         shared_.cursors.move(now_, index_, batch.tap->stream(), batch.tap->cursor(),
                              sent_as(lane, batch));
     make_hungry(*batch.tap);
-}
-
-void Runner::lane_failing(Lane& lane) {
-    failing_.push_back(&lane);
-    if (lane.has_lost_doubt()) return;
-    ++counts_.refused_batches;
-    if (skips(lane)) return;  // told with what is skipped
-    problem(lane_key(lane), Event::Level::error,
-            refused_text(lane.topic(), lane.partition(), lane.error()));
-}
-
-bool Runner::skips(const Lane& lane) const {
-    return route_.on_poison == Route::OnPoison::skip && !lane.has_lost_doubt() &&
-           is_poison(lane.error());
-}
-
-/// The oldest that the lane holds is the one that was refused: all before it are acknowledged.
-void Runner::skip_refused(Lane& lane) {
-    if (lane.held().empty()) return;
-    const Outgoing batch = std::move(lane.held().front());
-    lane.held().pop_front();
-    if (batch.tap == nullptr) return;
-    const auto count = static_cast<std::uint64_t>(batch.source.record_count);
-    ++counts_.skipped_batches;
-    counts_.skipped_records += count;
-    // Before the cursor: a loss that no book explains is worse than one that is told twice.
-    std::vector<OffsetRange> lost = batch.memory->offsets;
-    if (lost.empty()) lost.push_back({batch.base, batch.next});
-    tell(Event::Level::error,
-         skipped_text(std::to_string(count) + " records of " + batch.tap->topic() + "-" +
-                          std::to_string(batch.tap->partition()) + " from offset " +
-                          std::to_string(lost.front().from) + " on",
-                      lane.error()));
-    std::uint64_t bytes = batch.source.records.size() + wire::batch_header_size;
-    for (const OffsetRange& range : lost)
-        shared_.log.enter_loss(now_, batch.tap->stream(), log::LossReason::refused, range.from,
-                               range.to, std::exchange(bytes, 0));
-    // Under no name: what comes next begins a new one.
-    if (batch.tap->part_done(batch.pending))
-        shared_.cursors.move(now_, index_, batch.tap->stream(), batch.tap->cursor());
-}
-
-void Runner::tend_lanes(Instant now) {
-    for (std::size_t i = 0; i < failing_.size();) {
-        Lane& lane = *failing_[i];
-        if (!lane.finish_failing(now)) {
-            ++i;
-            continue;
-        }
-        failing_.erase(failing_.begin() + static_cast<std::ptrdiff_t>(i));
-        // A little longer than the Sender's own pause for this queue, which began when we did: what
-        // is read again should not wait in memory.
-        const milliseconds pause =
-            client::backoff_delay(backoff_of(route_), lane.failures(), jitter_);
-        lane.stall_until(now + pause + pause / 2);
-        stalled_.push_back(&lane);
-        if (skips(lane)) {
-            skip_refused(lane);
-            lane.go_on(now);
-        }
-        if (route_.mapping == Route::Mapping::by_key)
-            continue;  // other lanes have parts of the same batches
-        // Memory is for those who can deliver: what waits here is read again then.
-        std::set<Tap*> feeders;
-        for (const Outgoing& batch : lane.held())
-            if (batch.tap != nullptr) feeders.insert(batch.tap);
-        for (const auto& [stream, tap] : taps_)
-            if (tap->lane == &lane && tap->reading_into) feeders.insert(tap.get());
-        lane.held().clear();
-        for (Tap* tap : feeders) tap->rewind();
-        if (lane.has_lost_doubt()) {
-            tell(Event::Level::warn, doubt_lost_text(lane.topic(), lane.partition(), lane.error()));
-            ++counts_.doubts_lost;
-            lane.end_doubt();
-        }
-    }
-    for (std::size_t i = 0; i < stalled_.size();) {
-        Lane& lane = *stalled_[i];
-        if (lane.retry_at() > now) {
-            ++i;
-            continue;
-        }
-        stalled_.erase(stalled_.begin() + static_cast<std::ptrdiff_t>(i));
-        lane.resume();
-        make_all_hungry();
-    }
 }
 
 // ---- driving

@@ -34,6 +34,10 @@ constexpr const char* link_key = "link";
 constexpr const char* producer_key = "producer";
 constexpr const char* circle_key = "circle";
 
+inline client::BackoffConfig backoff_of(const config::Route& route) {
+    return {.min = route.backoff, .max = route.backoff_max};
+}
+
 class Runner final : private LaneOwner {
 public:
     Runner(Shared shared, config::Route route, RouteIndex index, std::uint32_t seed);
@@ -75,15 +79,18 @@ private:
 
     // reading (feed.cpp)
     void feed(Instant now);
+    enum class Cuts : std::uint8_t { allowed, none };
     bool start_read(Instant now, Tap& tap);
     void read_later(Instant now, Tap& tap);
     void hand_out(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk, ByteView batches);
     void send_whole(Instant now, Tap& tap, const wire::BatchView& batch,
-                    const std::shared_ptr<Chunk>& chunk);
+                    const std::shared_ptr<Chunk>& chunk, Cuts cuts);
     void send_parts(Instant now, Tap& tap, std::span<const wire::BatchView> run,
                     const std::shared_ptr<Chunk>& chunk);
     void send(Instant now, Tap& tap, std::span<const wire::BatchView> run,
               const std::shared_ptr<Chunk>& chunk);
+    Outgoing outgoing(Instant now, Tap& tap, Part& part);
+    void put(Lane& lane, Outgoing out);
     void pass_over(Instant now, Tap& tap, log::Offset next);
     void pass_over_hole(Instant now, Tap& tap, log::Offset next);
     void take_read(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk,
@@ -96,9 +103,12 @@ private:
     void passed(Lane& lane, const Outgoing& batch) override;
     void wants_name(Lane& lane) override;
     void lane_failing(Lane& lane) override;
-    bool skips(const Lane& lane) const;
-    void skip_refused(Lane& lane);
+
+    // refused (refused.cpp)
     void tend_lanes(Instant now);
+    bool make_way(Lane& lane);
+    void skip_refused(Lane& lane);
+    void give_back(Lane& lane);
 
     // names: under which producer id and sequence an exact lane sends (names.cpp)
     bool is_exact() const;

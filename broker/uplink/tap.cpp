@@ -11,6 +11,11 @@ std::uint64_t Tap::add_pending(log::Offset next, std::uint32_t parts, std::size_
     return first_pending_ + pending_.size() - 1;
 }
 
+void Tap::add_parts(std::uint64_t pending, std::uint32_t more) {
+    if (pending < first_pending_ || pending - first_pending_ >= pending_.size()) return;
+    pending_[pending - first_pending_].parts_left += more;
+}
+
 bool Tap::part_done(std::uint64_t pending) {
     // Names from before a rewind are below; their batches are read and sent again.
     if (pending < first_pending_ || pending - first_pending_ >= pending_.size()) return false;

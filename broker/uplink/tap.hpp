@@ -1,6 +1,6 @@
 // One stream on one route: reads it from the cursor to the high watermark, and knows which of the
-// batches that were read are acknowledged, so the cursor moves over whole local batches only, in
-// order.
+// batches that were read are acknowledged, so the cursor moves over what went as one, in order. It
+// stands inside a local batch where that went in parts.
 #pragma once
 
 #include <deque>
@@ -32,6 +32,8 @@ public:
     /// A local batch was read: it is done when all its `parts` are.
     /// returns  its name for part_done
     std::uint64_t add_pending(log::Offset next, std::uint32_t parts, std::size_t bytes);
+    /// One of its parts became `more` more.
+    void add_parts(std::uint64_t pending, std::uint32_t more);
     /// returns  whether the cursor moved
     bool part_done(std::uint64_t pending);
     /// It waits for others, and holds no memory meanwhile.

@@ -74,6 +74,7 @@ std::string refused_text(std::string_view topic, std::int32_t partition, ErrorCo
                        std::to_string(partition) + " with " + code_text(error) + ": ";
     switch (error) {
         case ErrorCode::message_too_large:
+        case ErrorCode::record_list_too_large:
             text += "raise max.message.bytes of the upstream topic to at least this gateway's";
             break;
         case ErrorCode::invalid_timestamp:
@@ -98,9 +99,19 @@ std::string refused_text(std::string_view topic, std::int32_t partition, ErrorCo
     return text + ". Nothing is skipped: this partition waits, and it is tried again by itself";
 }
 
+bool is_too_large(ErrorCode error) {
+    return error == ErrorCode::message_too_large || error == ErrorCode::record_list_too_large;
+}
+
+std::string cut_text(std::string_view topic, std::int32_t partition, std::size_t bytes) {
+    return "upstream refuses a batch of " + std::to_string(bytes) + " bytes for " +
+           std::string(topic) + "-" + std::to_string(partition) +
+           ": it goes again in smaller ones (raise max.message.bytes upstream to spare the work)";
+}
+
 bool is_poison(ErrorCode error) {
-    return error == ErrorCode::message_too_large || error == ErrorCode::record_list_too_large ||
-           error == ErrorCode::invalid_timestamp || error == ErrorCode::invalid_record;
+    return is_too_large(error) || error == ErrorCode::invalid_timestamp ||
+           error == ErrorCode::invalid_record;
 }
 
 std::string skipped_text(std::string_view place, ErrorCode error) {

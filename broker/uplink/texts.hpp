@@ -16,6 +16,9 @@ std::string disconnected_text(const cluster::Endpoint& endpoint, Error why);
 std::string topic_text(std::string_view topic, wire::ErrorCode error, std::string_view detail);
 /// Produce said no.
 std::string refused_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
+/// ... and its records may go one by one.
+bool is_too_large(wire::ErrorCode error);
+std::string cut_text(std::string_view topic, std::int32_t partition, std::size_t bytes);
 /// Upstream refuses the batch for what it is, and would again.
 bool is_poison(wire::ErrorCode error);
 /// `place` says which records.

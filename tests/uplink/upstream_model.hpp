@@ -49,6 +49,8 @@ public:
         refuse;
     std::string cluster_id = "upstream-cluster";
     ErrorCode producer_id_error = ErrorCode::none;
+    std::size_t batch_bytes_max = SIZE_MAX;  ///< max.message.bytes, looked at before all else
+    ErrorCode too_large = ErrorCode::message_too_large;
     bool speaks_garbage = false;
 
     // What it saw.
@@ -220,6 +222,7 @@ private:
         const auto batch = wire::BatchView::parse(records);
         if (!batch || batch->whole().size() != records.size() || !batch->crc_ok())
             return ErrorCode::corrupt_message;
+        if (records.size() > batch_bytes_max) return too_large;
         const wire::BatchHeader& header = batch->header();
         if (header.last_offset_delta != header.record_count - 1 || header.is_log_append_time() ||
             header.is_control())
