@@ -58,6 +58,28 @@ bool Runner::wants_to_read(Instant now, const Tap& tap) const {
            tap.outstanding_bytes() < share_of_tap() && can_deliver(tap);
 }
 
+std::int32_t Runner::broker_of(const Tap& tap) const {
+    if (tap.lane == nullptr) return cluster::no_broker;
+    return router_.metadata().leader(tap.lane->topic(), tap.lane->partition());
+}
+
+/// A broker that dies keeps what its partitions had in flight, for as long as it is away. So each
+/// may hold at most twice what it leaves to the others; and whoever holds nothing may read once.
+bool Runner::may_hold(std::int32_t broker, std::size_t more) {
+    const std::size_t all = route_.in_flight_bytes, held = held_by(broker);
+    // A batch larger than all memory of the route still has to go: alone, then.
+    if (memory_ == 0) return true;
+    const std::size_t left = all > memory_ ? all - memory_ : 0;
+    if (router_.metadata().brokers().size() < 2) return more <= left;
+    return held == 0 || (more <= left && held + more <= 2 * left);
+}
+
+bool Runner::somebody_may_hold(std::size_t more) {
+    for (const auto& [broker, endpoint] : router_.metadata().brokers())
+        if (may_hold(broker, more)) return true;
+    return false;
+}
+
 /// Gives memory to the taps that want to read, first come first served.
 void Runner::feed(Instant now) {
     if (stopped_) return;
@@ -71,9 +93,13 @@ void Runner::feed(Instant now) {
             continue;
         }
         const std::size_t next = std::max<std::size_t>(chunk_bytes(), tap.bytes_needed);
-        // A batch larger than all memory of the route still has to go: alone, then.
-        if (memory_ > 0 && memory_ + next > route_.in_flight_bytes) break;
+        const bool may = may_hold(broker_of(tap), next);
+        if (!may && !somebody_may_hold(chunk_bytes())) break;
         hungry_.pop_front();
+        if (!may) {
+            hungry_.push_back(&tap);
+            continue;
+        }
         tap.hungry = false;
         if (start_read(now, tap)) ++reading;
     }
@@ -88,7 +114,7 @@ void Runner::read_later(Instant now, Tap& tap) {
 
 bool Runner::start_read(Instant now, Tap& tap) {
     const log::StreamState* state = shared_.log.stream(tap.stream());
-    auto chunk = std::make_shared<Chunk>(memory_);
+    auto chunk = std::make_shared<Chunk>(memory_, held_by(broker_of(tap)));
     chunk->bytes.resize(std::max<std::size_t>(chunk_bytes(), tap.bytes_needed));
     chunk->count();
     const log::ReadRequest request{
@@ -257,7 +283,7 @@ std::int32_t Runner::partition_for(const Tap& tap) const {
 }
 
 Outgoing Runner::outgoing(Instant now, Tap& tap, Part& part) {
-    auto memory = std::make_shared<Chunk>(memory_);
+    auto memory = std::make_shared<Chunk>(memory_, held_by(broker_of(tap)));
     memory->bytes = std::move(part.records);
     memory->bytes.shrink_to_fit();
     memory->offsets = std::move(part.offsets);

@@ -45,7 +45,7 @@ void Lane::trust(std::uint32_t place) {
 void Lane::end_doubt() {
     LEAT_CHECK(passed_.empty());
     doubt_until_ = -1;
-    lost_doubt_ = false;
+    lost_doubt_ = starts_over_ = false;
     queue_.renew();
     queue_.wake();
 }
@@ -140,6 +140,13 @@ void Lane::lose_doubt(wire::ErrorCode error) {
     if (state_ != State::flowing) return;
     lost_doubt_ = true;
     begin_failing(error);
+}
+
+void Lane::start_over() {
+    if (state_ == State::stalled) return end_doubt();
+    if (state_ == State::leaving) return;
+    starts_over_ = true;
+    if (state_ == State::flowing) begin_failing(wire::ErrorCode::unknown_producer_id);
 }
 
 void Lane::begin_failing(wire::ErrorCode error) {

@@ -38,8 +38,12 @@ constexpr std::uint32_t no_batch_limit = UINT32_MAX;
 /// Bytes that were read or made, and what they count in the route's memory. Two kinds of owners:
 /// the batches that lie in it, each until it is settled, and the tap while it hands them out.
 struct Chunk {
-    explicit Chunk(std::size_t& account) : account_(account) {}
-    ~Chunk() { account_ -= counted_; }
+    /// share: of the account, what its broker's partitions hold
+    Chunk(std::size_t& account, std::size_t& share) : account_(account), share_(share) {}
+    ~Chunk() {
+        account_ -= counted_;
+        share_ -= counted_;
+    }
     Chunk(const Chunk&) = delete;
     Chunk& operator=(const Chunk&) = delete;
 
@@ -47,6 +51,7 @@ struct Chunk {
     void count() {
         const std::size_t count = bytes.capacity() + offsets.capacity() * sizeof(OffsetRange);
         account_ += count - counted_;
+        share_ += count - counted_;
         counted_ = count;
     }
 
@@ -55,6 +60,7 @@ struct Chunk {
 
 private:
     std::size_t& account_;
+    std::size_t& share_;
     std::size_t counted_ = 0;
 };
 
@@ -136,6 +142,10 @@ public:
     void name_is_tended() { asked_for_name_ = false; }
 
     void add(Outgoing batch);
+    /// The numbers mean nothing any more: fails, gives back what it has, and goes on under new
+    /// ones.
+    void start_over();
+    bool starts_over() const { return starts_over_; }
     /// Gives up what is not in flight. true: nothing is any more, and the lane is stalled until
     /// `retry_at`.
     bool finish_failing(Instant now);
@@ -186,6 +196,7 @@ private:
     bool asked_for_name_ = false;
     bool trusted_ = false;  // the doubt's numbers mean the same here
     bool lost_doubt_ = false;
+    bool starts_over_ = false;
     std::uint64_t next_ticket_ = 1;
     Instant now_{};
     Instant retry_at_ = never;

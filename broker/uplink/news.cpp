@@ -1,5 +1,6 @@
 // The Runner's news: what its Router says, what is told to people, and what its status is.
 #include <algorithm>
+#include <utility>
 
 #include "broker/uplink/runner.hpp"
 #include "broker/uplink/texts.hpp"
@@ -15,7 +16,8 @@ void Runner::drain_events(Instant now) {
         switch (event->kind) {
             case Kind::connected:
                 connect_failed_ = false;
-                solved(link_key, "connected to " + cluster::text_of(event->endpoint));
+                connected_to_ = cluster::text_of(event->endpoint);
+                router_.refresh_metadata(now);  // it may be another cluster than it was
                 make_all_hungry();
                 break;
             case Kind::disconnected:
@@ -28,6 +30,11 @@ void Runner::drain_events(Instant now) {
                         connect_failed_text(event->endpoint, event->why));
                 break;
             case Kind::metadata_changed:
+                if (!connected_to_.empty()) solved(link_key, "connected to " + connected_to_);
+                connected_to_.clear();
+                look_at_cluster();
+                look = true;
+                break;
             case Kind::topic_error:
                 look = true;
                 break;
@@ -44,6 +51,19 @@ void Runner::drain_events(Instant now) {
     if (look) look_at_metadata(now);
     if (router_.identity().producer_id >= 0)
         solved(producer_key, "the upstream gave a producer id");
+}
+
+/// A number that one cluster gave out may be somebody else's in another, which would then take our
+/// records for his, and say that it has them already.
+void Runner::look_at_cluster() {
+    const std::string& id = router_.metadata().cluster_id();
+    if (id == cluster_id_) return;
+    const std::string before = std::exchange(cluster_id_, id);
+    if (before.empty()) return;
+    tell(Event::Level::error, other_cluster_text(before, id));
+    router_.renew_producer_id();
+    left_.clear();
+    for (const auto& [key, lane] : lanes_) lane->start_over();
 }
 
 void Runner::look_at_metadata(Instant now) {

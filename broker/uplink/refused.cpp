@@ -13,7 +13,7 @@ using Route = config::Route;
 
 void Runner::lane_failing(Lane& lane) {
     failing_.push_back(&lane);
-    if (!lane.has_lost_doubt()) ++counts_.refused_batches;
+    if (!lane.has_lost_doubt() && !lane.starts_over()) ++counts_.refused_batches;
 }
 
 void Runner::tend_lanes(Instant now) {
@@ -51,7 +51,7 @@ void Runner::tend_lanes(Instant now) {
 /// The oldest that the lane holds is the one that was refused: all before it are acknowledged.
 /// false: it is in the way, and a person has to do something.
 bool Runner::make_way(Lane& lane) {
-    if (lane.held().empty()) return true;  // its topic is gone
+    if (lane.held().empty() || lane.starts_over()) return true;  // empty: its topic is gone
     const Outgoing& refused = lane.held().front();
     if (is_too_large(lane.error()) && refused.source.record_count > 1 && !refused.whole_only) {
         const std::size_t most = std::min<std::size_t>(refused.bytes(), lane.batch_bytes_max());
@@ -97,6 +97,7 @@ void Runner::give_back(Lane& lane) {
     if (route_.mapping == Route::Mapping::by_key) {
         // Other lanes have parts of the same batches.
         for (Outgoing& batch : std::exchange(lane.held(), {})) put(lane, std::move(batch));
+        if (lane.starts_over()) lane.end_doubt();
         return;
     }
     std::set<Tap*> feeders;
@@ -106,6 +107,7 @@ void Runner::give_back(Lane& lane) {
         if (tap->lane == &lane && tap->reading_into) feeders.insert(tap.get());
     lane.held().clear();
     for (Tap* tap : feeders) tap->rewind();
+    if (lane.starts_over()) return lane.end_doubt();
     if (!lane.is_in_doubt()) return;
     if (lane.has_lost_doubt()) {
         tell(Event::Level::warn, doubt_lost_text(lane.topic(), lane.partition(), lane.error()));

@@ -1,6 +1,7 @@
 // One route at work: its taps, its lanes, its Router, and what is told about them.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -80,6 +81,12 @@ private:
     // reading (feed.cpp)
     void feed(Instant now);
     enum class Cuts : std::uint8_t { allowed, none };
+    std::int32_t broker_of(const Tap& tap) const;
+    std::size_t& held_by(std::int32_t broker) {
+        return held_[static_cast<std::uint32_t>(broker) % held_.size()];
+    }
+    bool may_hold(std::int32_t broker, std::size_t more);
+    bool somebody_may_hold(std::size_t more);
     bool start_read(Instant now, Tap& tap);
     void read_later(Instant now, Tap& tap);
     void hand_out(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk, ByteView batches);
@@ -123,6 +130,7 @@ private:
     void drain_events(Instant now);
     void look_at_metadata(Instant now);
     void on_created(Instant now, const std::string& topic, wire::ErrorCode error, std::string text);
+    void look_at_cluster();
 
     // problems: told when they begin and when they end
     void problem(const std::string& key, Event::Level level, std::string text);
@@ -136,6 +144,9 @@ private:
     TopicMaker maker_;
     client::Jitter jitter_;
 
+    // Before what owns chunks, which count themselves here to the end.
+    std::size_t memory_ = 0;              // of chunks
+    std::array<std::size_t, 16> held_{};  // of it, by leader; some may share a place
     std::map<log::StreamId, std::unique_ptr<Tap>> taps_;
     std::map<LaneKey, std::unique_ptr<Lane>> lanes_;
     std::map<client::PartitionQueue*, std::unique_ptr<Lane>> leaving_;  // until queue_returned
@@ -149,7 +160,6 @@ private:
     std::vector<Lane*> stalled_;
     std::vector<Lane*> naming_;  // lanes that may not send under their present name yet
     std::map<std::string, std::string> problems_;  // key -> text
-    std::size_t memory_ = 0;                       // of chunks
     std::size_t behind_ = 1;                       // taps with a backlog, at the last feed
     Instant now_{};
     Instant look_again_ =
@@ -157,6 +167,8 @@ private:
     Instant read_again_at_ = never;  // a read failed: the earliest time to try again
     RouteStatus counts_;
     bool connect_failed_ = false;
+    std::string connected_to_;  // until it answers
+    std::string cluster_id_;    // whose numbers the lanes use
     bool pumping_ = false;
     bool stopped_ = false;
 };

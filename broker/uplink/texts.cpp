@@ -40,8 +40,16 @@ std::string connect_failed_text(const cluster::Endpoint& endpoint, Error why) {
 std::string disconnected_text(const cluster::Endpoint& endpoint, Error why) {
     if (why == Error::malformed || why == Error::unsupported)
         return connect_failed_text(endpoint, why);
-    return "lost the connection to " + cluster::text_of(endpoint) + " (" + error_text(why) + ")" +
+    return "lost the connection to " + cluster::text_of(endpoint) + " (" + error_text(why) +
+           "; if it hangs up at once, check that its port wants no login and no TLS)" +
            std::string(again);
+}
+
+std::string other_cluster_text(std::string_view before, std::string_view now) {
+    return "the upstream's cluster " + std::string(before) + " is " + std::string(now) +
+           " now: the route goes on there from where it was; check its bootstrap.servers if that "
+           "is "
+           "not what you want";
 }
 
 std::string topic_text(std::string_view topic, ErrorCode error, std::string_view detail) {

@@ -217,7 +217,6 @@ void Router::dispatch(Instant now, Link& link, const client::Event& event) {
     using Kind = client::Event::Kind;
     switch (event.kind) {
         case Kind::ready: {
-            link.failures = 0;
             link.was_ready = true;
             RouterEvent told;
             told.kind = RouterEvent::Kind::connected;
@@ -234,6 +233,9 @@ void Router::dispatch(Instant now, Link& link, const client::Event& event) {
             on_link_down(now, link, event.error);
             return;
         case Kind::response:
+            // Not before: one that wants a login answers ApiVersions and hangs up at the next word.
+            link.failures = 0;
+            break;
         case Kind::failed:
         case Kind::written:
             break;

@@ -136,6 +136,8 @@ public:
     std::size_t connected_count() const;  ///< brokers that answer now
     bool is_connected(std::int32_t broker) const;
     const client::ProducerIdentity& identity() const { return identity_; }
+    /// Asks for another one before queues begin or are renewed.
+    void renew_producer_id() { identity_.producer_id = -1; }
     Instant deadline() const;
 
     // tell

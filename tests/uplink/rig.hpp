@@ -6,6 +6,7 @@
 
 #include <limits>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "broker/uplink/uplink.hpp"
@@ -91,6 +92,9 @@ public:
     Begin begin = Begin::forward;  ///< of the next start
 
     // Faults.
+    std::set<std::int32_t> silent;    ///< brokers that take bytes and say nothing
+    std::set<std::int32_t> refusing;  ///< brokers that take no connection
+    int connects = 0;
     bool upstream_is_down = false;  ///< connections are refused and open ones cut
     int cut_at_step = -1;           ///< the connection dies at this step, once
     bool cut_loses_answer = false;  ///< ... after the upstream has acted, before the answer arrives
@@ -202,6 +206,14 @@ public:
         return false;
     }
 
+    /// Every connection to this broker dies now, with the answers that were on their way.
+    void cut_all(std::int32_t broker) {
+        std::vector<LinkId> ids;
+        for (const auto& [id, link] : links_)
+            if (link.broker == broker) ids.push_back(id);
+        for (const LinkId id : ids) cut(id);
+    }
+
 private:
     struct Link {
         std::int32_t broker = 0;
@@ -220,8 +232,9 @@ private:
                 continue;
             }
             const std::int32_t broker = action->port - 9000;
+            ++connects;
             const bool is_there = action->host == "up" + std::to_string(broker) &&
-                                  !upstream_is_down && !step_is_cut();
+                                  !refusing.contains(broker) && !upstream_is_down && !step_is_cut();
             if (!is_there) {
                 uplink->link_closed(now, action->link, Error::refused);
                 continue;
@@ -251,6 +264,10 @@ private:
             link->second.received.insert(link->second.received.end(), out.begin(), out.end());
             uplink->link_sent(now, *id, out.size());
             serve(link->second);
+            if (std::exchange(upstream.hangs_up, false)) {
+                cut(*id);
+                continue;
+            }
             if (cut_loses_answer && step_is_cut()) cut(*id);
         }
         std::vector<LinkId> ids;
@@ -270,6 +287,7 @@ private:
         return moved;
     }
     void serve(Link& link) {
+        if (silent.contains(link.broker)) return link.received.clear();
         for (;;) {
             if (link.received.size() < 4) return;
             const auto size =

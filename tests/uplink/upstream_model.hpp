@@ -52,6 +52,9 @@ public:
     std::size_t batch_bytes_max = SIZE_MAX;  ///< max.message.bytes, looked at before all else
     ErrorCode too_large = ErrorCode::message_too_large;
     bool speaks_garbage = false;
+    bool wants_login = false;  ///< after ApiVersions it hangs up, as Kafka does without SASL
+    bool hangs_up = false;     ///< ... for the rig to do
+    std::int64_t next_producer_id = 7000;
 
     // What it saw.
     int created = 0, metadata_requests = 0, produce_requests = 0;
@@ -68,6 +71,10 @@ public:
         if (speaks_garbage) return Bytes(64, 'H');
         const auto request = wire::decode_request(frame);
         if (!request) return {};
+        if (wants_login && request->header.api_key != wire::ApiKey::api_versions) {
+            hangs_up = true;
+            return {};
+        }
         switch (request->header.api_key) {
             case wire::ApiKey::api_versions:
                 return versions(*request);
@@ -157,7 +164,7 @@ private:
     Bytes producer_id(const wire::Request& request) {
         wire::InitProducerIdResponse answer;
         answer.error_code = producer_id_error;
-        if (producer_id_error == ErrorCode::none) answer.producer_id = next_producer_id_++;
+        if (producer_id_error == ErrorCode::none) answer.producer_id = next_producer_id++;
         return encode(request, answer);
     }
 
@@ -253,8 +260,6 @@ private:
         partition.batches.push_back({header, {batch->records().begin(), batch->records().end()}});
         return ErrorCode::none;
     }
-
-    std::int64_t next_producer_id_ = 7000;
 };
 
 }  // namespace leat::uplink::test
