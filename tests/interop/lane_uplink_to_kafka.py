@@ -6,6 +6,7 @@ import time
 
 from brokers import Leatd
 from lane import CODECS, Failed, lines_of, ordered_unique, text_records
+from lane_java import KAFKA_SH
 
 TARGET = "kafka"
 
@@ -72,6 +73,20 @@ def steps(lane, gateway):
         produce(lane, gateway, "up-idempotent", wrote["up-idempotent"], "-X", "enable.idempotence=true",
                 "-X", "batch.num.messages=50")
         await_upstream(lane, "up-idempotent", wrote["up-idempotent"], exact=True)
+    with lane.step("uplink", "admin"):  # a topic that takes less than a batch of the gateway: it goes in parts
+        wrote["up-small"] = text_records(25, 1)
+        produce(lane, gateway, "up-small", wrote["up-small"])
+        await_upstream(lane, "up-small", wrote["up-small"], exact=True)
+        lane.run(["sh", KAFKA_SH, "run", "kafka.admin.ConfigCommand", "--bootstrap-server", lane.broker.bootstrap,
+                  "--entity-type", "topics", "--entity-name", "up-small", "--alter",
+                  "--add-config", "max.message.bytes=2500"])
+        for seed, codec in enumerate(["none", "lz4"]):
+            records = text_records(26 + seed, 1500)
+            produce(lane, gateway, "up-small", records, "-z", codec, "-X", "linger.ms=500", "-X", "enable.idempotence=true")
+            wrote["up-small"] += records
+            await_upstream(lane, "up-small", wrote["up-small"], exact=True)
+        if "it goes again in smaller ones" not in gateway.tail():
+            raise Failed("no batch was larger than what the topic takes")
     with lane.step("uplink", "read-back"):
         for topic, records in wrote.items():
             await_upstream(lane, topic, records, exact=True)
