@@ -110,7 +110,7 @@ public:
         if (config_.segment_bytes == 0 && storage_->is_new())
             config_.segment_bytes =
                 config::segment_bytes_for(storage_->geometry().size, config_.message_bytes_max);
-        node_ = node::make_node(config_, {*storage_, entropy_});
+        node_ = node::make_node(config_, {*storage_, entropy_, &thread_time_});
         const Status started = node_->start(clock_.monotonic(), clock_.wall());
         tell_events();
         if (!started) return refuse(exit_data, "node", node_->start_error_text());
@@ -307,6 +307,7 @@ private:
 
     config::Config config_;
     net::SystemClock clock_;
+    net::ThreadTime thread_time_;
     net::SystemEntropy entropy_;
     ops::LogLines lines_;
     asio::io_context io_{1};

@@ -58,6 +58,7 @@ void fetch(Context& context, Call call) {
     fetching->bytes_max =
         std::min<std::size_t>(static_cast<std::size_t>(std::max(request->max_bytes, 0)),
                               context.settings.response_bytes_max);
+    fetching->bytes_max = std::min(fetching->bytes_max, context.quotas.fetch_bytes_max(call.payer));
     // Never more than may come back: else such a poll would always wait its whole time.
     fetching->bytes_min = std::min<std::uint64_t>(
         static_cast<std::uint64_t>(std::max(request->min_bytes, 0)), fetching->bytes_max);

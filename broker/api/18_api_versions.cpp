@@ -5,6 +5,8 @@
 
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
+#include "sdk/wire/frame.hpp"
+#include "sdk/wire/header.hpp"
 
 namespace leat::api {
 namespace {

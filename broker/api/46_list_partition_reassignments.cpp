@@ -10,7 +10,8 @@ void list_partition_reassignments(Context& context, Call call) {
     const auto request =
         wire::decode_front<wire::ListPartitionReassignmentsRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    answer(context, call, wire::ListPartitionReassignmentsResponse{});
+    wire::ListPartitionReassignmentsResponse response;
+    answer(context, call, response);
 }
 
 }  // namespace leat::api

@@ -1,44 +1,53 @@
-// A response message to a frame in the session's queue.
+// A response message to a frame in the session's queue, with the throttle time it must tell.
 #pragma once
 
 #include "broker/api/context.hpp"
+#include "broker/api/throttle.hpp"
 #include "sdk/wire/codec.hpp"
-#include "sdk/wire/frame.hpp"
-#include "sdk/wire/header.hpp"
 
 namespace leat::api {
 
 /// Answers above this size are counted in the byte pool, even if they cannot wait for it.
 constexpr std::size_t uncounted_answer_bytes = 4096;
 
+/// A message without its type, so that what all answers have in common stands once in the program.
+struct AnyResponse {
+    wire::ApiKey key;
+    std::int16_t version;
+    const void* message;
+    std::size_t (*size)(const void* message, std::int16_t version);
+    Result<std::size_t> (*encode)(const void* message, std::int16_t version, MutableBytes out);
+};
+void send_answer(Context& context, const AnyResponse& response, std::int32_t correlation_id,
+                 session::Reply& reply);
+
 template <class Response>
 void answer(Context& context, std::int16_t version, std::int32_t correlation_id,
-            session::Reply& reply, const Response& response) {
-    const std::size_t head = wire::response_header_size(Response::api_key, version);
-    const std::size_t body = wire::encoded_size(response, version);
-    const std::size_t size = wire::frame_prefix_size + head + body;
-    session::Grant grant;
-    if (size > uncounted_answer_bytes)
-        grant = context.pool.take_now(session::PoolClass::response, size);
-    session::Buffer frame(size, std::move(grant));
-    const MutableBytes bytes = frame.all();
-    wire::put_frame_prefix(bytes.data(), head + body);
-    const auto header = wire::encode_response_header(Response::api_key, version, correlation_id,
-                                                     bytes.subspan(wire::frame_prefix_size));
-    const auto written =
-        wire::encode(response, version, bytes.subspan(wire::frame_prefix_size + head));
-    LEAT_CHECK(header && *header == head && written &&
-               *written == body);  // the size was counted a moment ago
-    reply.send(std::move(frame));
+            session::Reply& reply, Response& response) {
+    if constexpr (requires { response.throttle_time_ms; })
+        response.throttle_time_ms = throttle_time_ms(context, reply);
+    send_answer(context,
+                {.key = Response::api_key,
+                 .version = version,
+                 .message = &response,
+                 .size =
+                     [](const void* message, std::int16_t v) {
+                         return wire::encoded_size(*static_cast<const Response*>(message), v);
+                     },
+                 .encode =
+                     [](const void* message, std::int16_t v, MutableBytes out) {
+                         return wire::encode(*static_cast<const Response*>(message), v, out);
+                     }},
+                correlation_id, reply);
 }
 
 template <class Response>
-void answer(Context& context, Call& call, const Response& response) {
+void answer(Context& context, Call& call, Response& response) {
     answer(context, call.version, call.correlation_id, call.reply, response);
 }
 
 template <class Response>
-void answer(Context& context, Address& address, const Response& response) {
+void answer(Context& context, Address& address, Response& response) {
     answer(context, address.version, address.correlation_id, address.reply, response);
 }
 

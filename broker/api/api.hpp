@@ -14,7 +14,7 @@ namespace leat::api {
 class Api final : public session::Handler {
 public:
     Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool,
-        groups::Groups& groups);
+        groups::Groups& groups, quotas::Quotas& quotas, quotas::Stopwatch* stopwatch = nullptr);
     Api(const Api&) = delete;
     Api& operator=(const Api&) = delete;
 

@@ -6,6 +6,7 @@
 
 #include "broker/groups/groups.hpp"
 #include "broker/log/log.hpp"
+#include "broker/quotas/quotas.hpp"
 #include "broker/session/sessions.hpp"
 #include "broker/topics/topics.hpp"
 #include "leat/time.hpp"
@@ -36,6 +37,13 @@ class ParkedLookups;
 class Commits;
 class ParkedGroups;
 
+/// Who pays for what the broker's thread does, while a handler runs.
+struct Working {
+    quotas::Payer payer = 0;
+    session::SessionId session = 0;
+    std::int64_t since_ns = 0;
+};
+
 struct Context {
     Instant now;
     WallTime wall;
@@ -50,6 +58,9 @@ struct Context {
     ParkedLookups& lookups;
     groups::Groups& groups;
     ParkedGroups& parked_groups;
+    quotas::Quotas& quotas;
+    quotas::Stopwatch* stopwatch = nullptr;  ///< null: work is not measured
+    Working working = {};
 };
 
 /// How an answer is addressed: the request's version and correlation id, and the slot it goes to.
@@ -60,6 +71,7 @@ struct Call {
     ByteView body;               ///< borrowed from the frame
     session::Request request;
     session::Reply reply;
+    quotas::Payer payer = 0;  ///< of a Fetch: for what it brings
 };
 
 /// The owning part of a Call, for answers that come later.
@@ -67,9 +79,10 @@ struct Address {
     std::int16_t version = 0;
     std::int32_t correlation_id = 0;
     session::Reply reply;
+    quotas::Payer payer = 0;
 };
 inline Address address_of(Call& call) {
-    return {call.version, call.correlation_id, std::move(call.reply)};
+    return {call.version, call.correlation_id, std::move(call.reply), call.payer};
 }
 
 }  // namespace leat::api

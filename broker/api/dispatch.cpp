@@ -4,6 +4,7 @@
 
 #include "broker/api/api.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/throttle.hpp"
 
 namespace leat::api {
 namespace {
@@ -39,6 +40,8 @@ constexpr Served table[] = {
     {wire::ApiKey::incremental_alter_configs, incremental_alter_configs},
     {wire::ApiKey::list_partition_reassignments, list_partition_reassignments},
     {wire::ApiKey::offset_delete, offset_delete},
+    {wire::ApiKey::describe_client_quotas, describe_client_quotas},
+    {wire::ApiKey::alter_client_quotas, alter_client_quotas},
     {wire::ApiKey::describe_user_scram_credentials, describe_user_scram_credentials},
     {wire::ApiKey::describe_quorum, describe_quorum},
     {wire::ApiKey::update_features, update_features},
@@ -60,7 +63,7 @@ const Served* find_served(std::int16_t key) {
 std::span<const Served> served() { return table; }
 
 Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool,
-         groups::Groups& groups)
+         groups::Groups& groups, quotas::Quotas& quotas, quotas::Stopwatch* stopwatch)
     : settings_(settings),
       context_{.now = {},
                .wall = {},
@@ -74,7 +77,9 @@ Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, sessio
                .fetches = fetches_,
                .lookups = lookups_,
                .groups = groups,
-               .parked_groups = parked_groups_} {}
+               .parked_groups = parked_groups_,
+               .quotas = quotas,
+               .stopwatch = stopwatch} {}
 
 void Api::handle(Instant now, WallTime wall, session::Request request, session::Reply reply) {
     tell(now, wall);
@@ -93,12 +98,16 @@ void Api::handle(Instant now, WallTime wall, session::Request request, session::
     }
     const auto cut = wire::decode_request(request.frame());
     if (!cut) return reply.close(session::CloseReason::malformed_request);
-    served->handler(context_, Call{.version = version,
-                                   .correlation_id = cut->header.correlation_id,
-                                   .client_id = cut->header.client_id,
-                                   .body = cut->body,
-                                   .request = request,
-                                   .reply = std::move(reply)});
+    Call call{.version = version,
+              .correlation_id = cut->header.correlation_id,
+              .client_id = cut->header.client_id,
+              .body = cut->body,
+              .request = request,
+              .reply = std::move(reply)};
+    if (context_.quotas.all().empty()) return served->handler(context_, std::move(call));
+    begin_throttle(context_, call);
+    served->handler(context_, std::move(call));
+    end_throttle(context_);
 }
 
 void Api::on_session_closed(session::SessionId session) {
@@ -111,6 +120,7 @@ void Api::on_log(Instant now, WallTime wall) {
         context_.topics.rolled_back(lost->first, lost->last);
         produces_.rolled_back(context_, lost->first, lost->last);
         context_.groups.rolled_back(now, lost->first, lost->last);
+        context_.quotas.load();  // the log has its old facts again
         commits_.rolled_back(now, wall, lost->first, lost->last);
     }
     produces_.settle(context_);

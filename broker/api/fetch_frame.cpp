@@ -4,6 +4,8 @@
 
 #include "broker/api/answer.hpp"
 #include "sdk/wire/api/01_fetch.hpp"
+#include "sdk/wire/frame.hpp"
+#include "sdk/wire/header.hpp"
 
 namespace leat::api {
 namespace {
@@ -78,7 +80,9 @@ void send_fetch_frame(Context& context, Fetching& fetching) {
     }
     Response response;
     response.responses = topics;
+    charge_fetch(context, fetching.address, fetching.total);
     if (fetching.total == 0) return answer(context, fetching.address, response);
+    response.throttle_time_ms = throttle_time_ms(context, fetching.address.reply);
 
     // The message without records goes to a scratch, then piece by piece to its places.
     const std::int16_t version = fetching.address.version;

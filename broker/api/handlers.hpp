@@ -35,6 +35,8 @@ void describe_log_dirs(Context& context, Call call);  // 35_describe_log_dirs.cp
 void create_partitions(Context& context, Call call);  // 37_create_partitions.cpp
 void incremental_alter_configs(Context& context, Call call);  // 44_incremental_alter_configs.cpp
 void list_partition_reassignments(Context& context, Call call);  // 46_list_partition_reassignments.cpp
+void describe_client_quotas(Context& context, Call call);  // 48_describe_client_quotas.cpp
+void alter_client_quotas(Context& context, Call call);     // 49_alter_client_quotas.cpp
 void describe_user_scram_credentials(Context& context, Call call);  // 50_describe_user_scram_credentials.cpp
 void describe_quorum(Context& context, Call call);  // 55_describe_quorum.cpp
 void update_features(Context& context, Call call);  // 57_update_features.cpp

@@ -45,6 +45,12 @@ WallTime SystemClock::wall() {
     return wall_ms(jumped ? jump_ms_ + passed - after_ms_ : start_ms_ + passed);
 }
 
+std::int64_t ThreadTime::nanoseconds() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
 Status SystemEntropy::fill(std::span<std::uint8_t> into) {
     while (!into.empty()) {
         const ssize_t count = ::getrandom(into.data(), into.size(), 0);

@@ -1,6 +1,7 @@
 // The ports that are nothing but the operating system: clocks and random bytes.
 #pragma once
 
+#include "broker/quotas/quotas.hpp"
 #include "leat/port/clock.hpp"
 #include "leat/port/entropy.hpp"
 
@@ -19,6 +20,12 @@ private:
     bool faked_ = false;
     Instant started_{};
     std::int64_t start_ms_ = 0, after_ms_ = -1, jump_ms_ = 0;
+};
+
+/// Time of the thread that asks, not of the machine: who pays for work does not pay for others'.
+class ThreadTime final : public quotas::Stopwatch {
+public:
+    std::int64_t nanoseconds() override;
 };
 
 /// The kernel's generator (getrandom); waits for it at boot rather than giving anything

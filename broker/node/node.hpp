@@ -11,6 +11,7 @@
 #include "broker/api/work.hpp"
 #include "broker/config/config.hpp"
 #include "broker/log/log.hpp"
+#include "broker/quotas/quotas.hpp"
 #include "leat/port/entropy.hpp"
 #include "leat/port/storage.hpp"
 #include "leat/time.hpp"
@@ -93,6 +94,7 @@ public:
 struct Ports {
     port::Storage& storage;
     port::Entropy& entropy;
+    quotas::Stopwatch* stopwatch = nullptr;  ///< null: request_percentage is kept, but not measured
 };
 std::unique_ptr<Node> make_node(const config::Config& config, Ports ports);
 

@@ -86,8 +86,9 @@ NodeImpl::NodeImpl(const config::Config& config, Ports ports, std::unique_ptr<lo
       pool_(config.byte_pool_bytes),
       topics_(*log_, ports.entropy, topic_defaults(config)),
       groups_(*log_, topics_.registry, ports.entropy, groups_config(config)),
+      quotas_(*log_),
       sessions_(session_limits(config), pool_, api_),
-      api_(api_settings(config), topics_, *log_, pool_, groups_) {}
+      api_(api_settings(config), topics_, *log_, pool_, groups_, quotas_, ports.stopwatch) {}
 
 Status NodeImpl::refuse_start(Error error, std::string text) {
     start_error_ = std::move(text);
@@ -106,6 +107,11 @@ Status NodeImpl::start(Instant now, WallTime wall) {
         say(Event::Level::warn, "groups",
             std::to_string(groups_.unreadable()) +
                 " facts of groups cannot be read and are left alone: written by a newer version?");
+    quotas_.load();
+    if (quotas_.unreadable() > 0)
+        say(Event::Level::warn, "quotas",
+            std::to_string(quotas_.unreadable()) +
+                " facts of quotas cannot be read and do not hold: written by a newer version?");
     // A fork is begun by the superblock and finished by this fact, which is durable before
     // anything that a client is told: cut in between, it is finished by the next start.
     const log::LogStatus identity = log_->status();

@@ -65,6 +65,7 @@ private:
     session::BytePool pool_;
     topics::Topics topics_;
     groups::Groups groups_;
+    quotas::Quotas quotas_;
     session::Sessions sessions_;
     api::Api api_;  // after the sessions: the replies it holds must end before they do
     std::unique_ptr<uplink::Uplink> uplink_;  // from start() on

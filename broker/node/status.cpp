@@ -205,6 +205,14 @@ std::string NodeImpl::status_json(Instant now) const {
         .count("parked_lookups", parked.lookups)
         .end_object();
 
+    const quotas::QuotasCounters& throttles = quotas_.counters();
+    json.object("quotas")
+        .count("entities", quotas_.all().size())
+        .count("payers", quotas_.payers())
+        .count("throttled_total", throttles.throttled)
+        .count("throttled_ms_total", throttles.throttled_ms)
+        .end_object();
+
     const session::BytePool::Counters pool = pool_.counters();
     json.object("byte_pool")
         .count("size_bytes", pool.size)

@@ -44,6 +44,18 @@ void Sessions::hold(SessionId id, bool held) {
     if (!held) mark_pump(*session);
 }
 
+void Sessions::mute(SessionId id, Instant until) {
+    Session* session = find(id);
+    if (session == nullptr || until <= session->muted_until) return;
+    session->muted_until = until;
+    wake_at(*session, until);
+}
+
+Instant Sessions::muted_until(SessionId id) const {
+    const Session* session = find(id);
+    return session != nullptr ? session->muted_until : Instant{};
+}
+
 // -- writing
 // ------------------------------------------------------------------------------------------
 

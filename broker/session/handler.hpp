@@ -52,6 +52,10 @@ public:
     /// order of requests, also when the first has to wait for the log.
     void hold_session();
     void release_session();
+    /// Leaves the connection unread until then (KIP-219); answers go out meanwhile. A mute that
+    /// lasts longer already stays.
+    void mute_until(Instant when);
+    Instant muted_until() const;  ///< an instant that has passed, or none: it is read
 
 private:
     friend class Sessions;

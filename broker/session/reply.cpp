@@ -48,6 +48,14 @@ void Reply::release_session() {
     sessions_->hold(session_, false);
 }
 
+void Reply::mute_until(Instant when) {
+    if (sessions_ != nullptr) sessions_->mute(session_, when);
+}
+
+Instant Reply::muted_until() const {
+    return sessions_ != nullptr ? sessions_->muted_until(session_) : Instant{};
+}
+
 const char* close_text(CloseReason reason) {
     switch (reason) {
         case CloseReason::negative_length:

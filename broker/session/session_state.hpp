@@ -29,6 +29,7 @@ struct Sessions::Session {
     std::vector<Buffer> out;  // frames in order, the first partly sent
     std::size_t out_sent = 0, out_bytes = 0;
     Instant last_active{}, read_due = never, write_due = never, registered = never;
+    Instant muted_until{};
 };
 
 }  // namespace leat::session

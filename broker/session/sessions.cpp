@@ -70,7 +70,7 @@ void Sessions::closed(Instant now, SessionId id) {
 
 bool Sessions::may_dispatch(const Session& session) const {
     return !session.held && !session.closing && session.reading != Session::Reading::off &&
-           session.slots.size() < limits_.pipelined_requests_max &&
+           session.muted_until <= now_ && session.slots.size() < limits_.pipelined_requests_max &&
            session.out_bytes < limits_.unsent_bytes_max;
 }
 
@@ -101,6 +101,7 @@ void Sessions::received(Instant now, WallTime wall, SessionId id, std::size_t co
     if (session->reading == Session::Reading::body) {
         LEAT_CHECK(count <= session->body_size - session->body_have);
         session->body_have += static_cast<std::uint32_t>(count);
+        if (session->body_have == session->body_size) session->read_due = never;
     } else {
         LEAT_CHECK(count <= head_bytes - session->head_size);
         session->head_size = static_cast<std::uint16_t>(session->head_size + count);
@@ -258,10 +259,14 @@ milliseconds Sessions::patience(std::size_t bytes) const {
            milliseconds(static_cast<std::int64_t>(bytes) * 1000 / limits_.crawl_bytes_per_second);
 }
 
+Instant Sessions::idle_at(const Session& session) const {
+    return std::max(session.last_active, session.muted_until) + limits_.idle;
+}
+
 Instant Sessions::next_due(const Session& session) const {
     Instant due = earlier(session.read_due, session.write_due);
-    if (session.slots.empty() && session.out.empty())
-        due = earlier(due, session.last_active + limits_.idle);
+    if (session.slots.empty() && session.out.empty()) due = earlier(due, idle_at(session));
+    if (session.muted_until > now_) due = earlier(due, session.muted_until);
     return due == never ? session.last_active + limits_.idle : due;
 }
 
@@ -313,6 +318,14 @@ Instant Sessions::deadline() const {
     return wakes_.empty() ? crowd_look_ : earlier(crowd_look_, wakes_.begin()->first);
 }
 
+// Half a frame whose rest we do not take (a held or muted session) is not the peer's crawling.
+bool Sessions::read_late(Session& session) {
+    if (session.read_due > now_) return false;
+    if (session.reading != Session::Reading::head || may_dispatch(session)) return true;
+    session.read_due = now_ + limits_.crawl_base;
+    return false;
+}
+
 void Sessions::on_deadline(Instant now, WallTime wall) {
     now_ = now;
     while (!wakes_.empty() && wakes_.begin()->first <= now) {
@@ -321,12 +334,16 @@ void Sessions::on_deadline(Instant now, WallTime wall) {
         LEAT_CHECK(session != nullptr);  // closed() takes its entry along
         session->registered = never;
         if (session->closing) continue;
-        if (earlier(session->read_due, session->write_due) <= now) {
+        if (read_late(*session) || session->write_due <= now) {
             close_now(*session, CloseReason::crawling, 0);
             continue;
         }
-        if (session->slots.empty() && session->out.empty() &&
-            session->last_active + limits_.idle <= now) {
+        if (session->muted_until != Instant{} && session->muted_until <= now) {
+            session->last_active = std::max(session->last_active, session->muted_until);
+            session->muted_until = {};
+            mark_pump(*session);
+        }
+        if (session->slots.empty() && session->out.empty() && idle_at(*session) <= now) {
             close_now(*session, CloseReason::idle, 0);
             continue;
         }

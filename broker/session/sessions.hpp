@@ -8,7 +8,8 @@
 // sent from where it was made. Time. Whoever holds pool bytes (half a request, an unsent response)
 // has crawl_base plus one second per crawl_bytes_per_second to finish; then the connection is
 // closed. While others wait for the pool, stalled_max without a byte is enough to be closed: a few
-// peers that stand still must not stop everybody. Idle connections are closed as well.
+// peers that stand still must not stop everybody. Idle connections are closed
+// as well. A session that is muted is not read until its time comes; that is not held against it.
 //
 // Nothing is dispatched from inside complete() or sent(): they only mark; pump() dispatches.
 #pragma once
@@ -99,11 +100,13 @@ private:
     bool take_frame(Instant now, WallTime wall, Session& session);
     void dispatch(Instant now, WallTime wall, Session& session, ByteView frame, Buffer* owner);
     bool may_dispatch(const Session& session) const;
+    bool read_late(Session& session);
     void grant_arrived(Instant now, Session& session, Grant grant);
     void close_now(Session& session, CloseReason reason, std::int64_t detail);
     void flush_slots(Session& session);
     void wake_at(Session& session, Instant when);
     Instant next_due(const Session& session) const;
+    Instant idle_at(const Session& session) const;
     milliseconds patience(std::size_t bytes) const;
     Instant stands_since(const Session& session) const;
     void watch_crowd(Instant now);
@@ -114,6 +117,8 @@ private:
     void complete(SessionId session, std::uint64_t slot, Buffer frame);
     void complete_close(SessionId session, std::uint64_t slot, CloseReason reason);
     void hold(SessionId session, bool held);
+    void mute(SessionId session, Instant until);
+    Instant muted_until(SessionId session) const;
 
     Limits limits_;
     BytePool& pool_;

@@ -61,8 +61,9 @@ public:
         : pool(pool_bytes),
           topics(log, entropy, {}),
           groups(log, topics.registry, entropy, {.initial_rebalance_delay = milliseconds(0)}),
+          quotas(log),
           sessions({}, pool, api),
-          api(std::move(settings), topics, log, pool, groups) {}
+          api(std::move(settings), topics, log, pool, groups, quotas, &stopwatch) {}
 
     static api::Settings default_settings() {
         api::Settings settings;
@@ -110,6 +111,7 @@ public:
         api.on_deadline(now, wall);
         sessions.on_deadline(now, wall);
         settle();
+        deliver();
     }
     session::SessionId open() { return *sessions.open(now, "peer"); }
     /// What the session does not take now waits, as in a socket.
@@ -117,6 +119,7 @@ public:
         unread_[id].insert(unread_[id].end(), bytes.begin(), bytes.end());
         deliver();
     }
+    std::size_t waiting(session::SessionId id) { return unread_[id].size(); }
     /// All bytes that can be sent now.
     Bytes take(session::SessionId id) {
         Bytes all;
@@ -179,6 +182,13 @@ public:
         return request_frame(request, 9);
     }
 
+    /// Each look finds `step_ns` more.
+    struct Stopwatch final : quotas::Stopwatch {
+        std::int64_t nanoseconds() override { return now_ns += step_ns; }
+        std::int64_t now_ns = 0, step_ns = 0;
+    };
+
+    Stopwatch stopwatch;
     Instant now = instant_ms(1000);
     WallTime wall = wall_ms(1'700'000'000'000);
     FakeLog log;
@@ -186,6 +196,7 @@ public:
     session::BytePool pool;
     topics::Topics topics;
     groups::Groups groups;
+    quotas::Quotas quotas;
     session::Sessions sessions;
     api::Api api;
     bool hold_work = false;  ///< work waits in `works` for finish_work

@@ -29,6 +29,7 @@ PLACES = {
     "broker/log/": "log",
     "broker/topics/": "topics",
     "broker/groups/": "groups",
+    "broker/quotas/": "quotas",
     "broker/api/": "api",
     "broker/session/": "session",
     "broker/uplink/": "uplink",
@@ -60,7 +61,8 @@ ARROWS = {
     # replies: so api knows session, not the other way round.
     "session": ["wire"],
     "groups": ["topics"],
-    "api": ["groups", "session"],
+    "quotas": ["log"],
+    "api": ["groups", "quotas", "session"],
     "uplink": ["topics", "cluster"],
     "node": ["api", "uplink"],
     "net": ["session", "node", "host"],

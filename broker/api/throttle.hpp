@@ -1,0 +1,24 @@
+// Quotas at work (KIP-124, KIP-219): what a request costs is charged when it is known, whoever is
+// in debt is left unread, and the answer says for how long. Nothing here waits: answers leave at
+// once.
+//
+// Produce pays for its request when that comes; the connection is mute from then on, so that what
+// is in flight behind it waits too. Fetch pays for the records it brings when they go. Every
+// request pays for the time that its handler kept the broker's thread, at most a second at once, so
+// that a group member's heartbeats get through.
+#pragma once
+
+#include "broker/api/context.hpp"
+
+namespace leat::api {
+
+/// Before the handler of `call`.
+void begin_throttle(Context& context, Call& call);
+/// After it: the work that no answer has told of yet.
+void end_throttle(Context& context);
+/// For the answer that is about to be written to `reply`.
+std::int32_t throttle_time_ms(Context& context, session::Reply& reply);
+/// A Fetch brings so many bytes of records.
+void charge_fetch(Context& context, Address& address, std::size_t bytes);
+
+}  // namespace leat::api
