@@ -30,7 +30,7 @@ namespace leat::groups {
 
 struct GroupsCounters {
     std::uint64_t joins = 0, rebalances = 0, members_timed_out = 0, commits = 0,
-                  commits_unchanged = 0, offsets_expired = 0;
+                  commits_unchanged = 0, offsets_expired = 0, pending_evicted = 0;
 };
 
 class Groups {
@@ -89,6 +89,7 @@ public:
     const GroupsCounters& counters() const { return counters_; }
     std::size_t size() const { return groups_.size(); }
     std::size_t members() const { return member_count_; }
+    std::size_t member_bytes() const { return member_bytes_; }  ///< about what they occupy
 
 private:
     struct PendingWrite {  // of an offset; in commit order
@@ -123,6 +124,7 @@ private:
     void add_member(Instant now, Ticket ticket, Group& group, std::string id, JoinRequest request);
     void update_member(Instant now, Ticket ticket, Group& group, Member& member,
                        JoinRequest request);
+    void evict_pending(Instant now);
     void fill(Member& member, JoinRequest& request);
     Result<std::string> make_member_id(std::string_view stem);
     JoinAnswer joined(const Group& group, const Member& member, bool with_members) const;
@@ -164,6 +166,7 @@ private:
     ErrorCode check_commit(Instant now, Group* group, const Identity& who);
     ErrorCode write_offset(Instant now, Group& group, const Commit& commit,
                            const topics::Topic& topic, Written& written);
+    ErrorCode erase_committed(Instant now, Group& group, const Commit& commit, Written& written);
     Result<log::CommitId> erase_offset(Instant now, Group& group, std::string_view topic,
                                        TopicOffsets& offsets, std::int32_t partition);
     void apply(const PendingWrite& write);
@@ -183,6 +186,8 @@ private:
     std::deque<PendingSave> saves_;
     std::vector<std::string> unsaved_;   // groups whose save waits for the log
     std::vector<std::string> deleting_;  // dead groups
+    /// Group and id of every pending member, oldest first, and of some that are none any more.
+    std::deque<std::pair<std::string, std::string>> pending_;
     std::size_t member_bytes_ = 0, member_count_ = 0;
     Instant retention_due_ = never;
     std::size_t unreadable_ = 0;

@@ -77,6 +77,20 @@ void Groups::join(Instant now, Ticket ticket, JoinRequest request) {
     }
     if (group->state == State::preparing_rebalance) maybe_complete_join(now, *group);
     erase_if_nothing(*group);
+    evict_pending(now);
+}
+
+// Ids cost whoever asks for them nothing, and may be kept for half an hour: so that a flood of them
+// is bounded and yet shuts nobody out, the oldest goes. Its client joins anew if it ever comes.
+void Groups::evict_pending(Instant now) {
+    for (; pending_.size() > config_.pending_max; pending_.pop_front()) {
+        const auto& [group_id, member] = pending_.front();
+        Group* group = find(group_id);
+        if (group == nullptr || group->pending.erase(member) == 0) continue;
+        ++counters_.pending_evicted;
+        maybe_complete_join(now, *group);
+        erase_if_nothing(*group);
+    }
 }
 
 void Groups::join_new(Instant now, Ticket ticket, Group& group, JoinRequest request) {
@@ -96,6 +110,7 @@ void Groups::join_new(Instant now, Ticket ticket, Group& group, JoinRequest requ
     pending->id = *id;
     pending->timer.arm(timers_, now + request.session_timeout);
     group.pending[*id] = std::move(pending);
+    pending_.emplace_back(group.id, *id);
     refuse_join(ticket, ErrorCode::member_id_required, *id);
 }
 

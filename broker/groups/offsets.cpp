@@ -60,6 +60,8 @@ Groups::Written Groups::commit(Instant now, const Identity& who,
             error = ErrorCode::unknown_topic_or_partition;
         else if (one.metadata.size() > config_.offset_metadata_bytes_max)
             error = ErrorCode::offset_metadata_too_large;
+        else if (one.offset < 0)  // a position below zero is none: what stood there goes
+            error = erase_committed(now, *group, one, written);
         else
             error = write_offset(now, *group, one, *topic, written);
         if (written.again) break;
@@ -82,7 +84,7 @@ ErrorCode Groups::write_offset(Instant now, Group& group, const Commit& commit,
         offsets = TopicOffsets{.id = topic.id, .partitions = {}};
     }
     OffsetEntry& entry = offsets.partitions[commit.partition];
-    Committed value{.offset = std::max<std::int64_t>(commit.offset, -1),
+    Committed value{.offset = commit.offset,
                     .leader_epoch = commit.leader_epoch,
                     .metadata = std::string(commit.metadata),
                     .stamp_ms = log_now(now),
@@ -121,6 +123,18 @@ ErrorCode Groups::write_offset(Instant now, Group& group, const Commit& commit,
                        .value = std::move(value)});
     written.commit = std::max(written.commit, *put);
     return ErrorCode::none;
+}
+
+ErrorCode Groups::erase_committed(Instant now, Group& group, const Commit& commit,
+                                  Written& written) {
+    const auto at = group.offsets.find(commit.topic);
+    if (at == group.offsets.end() || !at->second.partitions.contains(commit.partition))
+        return ErrorCode::none;
+    const auto erased = erase_offset(now, group, commit.topic, at->second, commit.partition);
+    if (erased) written.commit = std::max(written.commit, *erased);
+    if (erased) return ErrorCode::none;
+    written.again = erased.error() == Error::would_block;
+    return code_of(erased.error());
 }
 
 Result<log::CommitId> Groups::erase_offset(Instant now, Group& group, std::string_view topic,

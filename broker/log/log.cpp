@@ -383,7 +383,10 @@ Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
     // All facts live in RAM and in every checkpoint, so they are bounded, each and together.
     if (key.size() > 4096 || body > core_.segment_bytes / 8) return fail(Error::too_large);
     const std::uint64_t budget = std::uint64_t{core_.segments.size()} * core_.segment_bytes / 16;
-    if (value && core_.facts.bytes() + body > budget) return fail(Error::full);
+    // What is replaced makes room: with all of it taken, positions that stand still move on.
+    const std::uint64_t replaced = old != nullptr ? 1 + key.size() + old->value.size() : 0;
+    if (value && core_.facts.bytes() - replaced + body > budget && body > replaced + fact_body_bytes)
+        return fail(Error::full);
     const FrameType type = value ? FrameType::fact : FrameType::fact_erased;
     if (const Status room = room_for(type, body, Urgency::fact); !room) return fail(room.error());
     CommitId commit = 0;

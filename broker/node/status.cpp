@@ -1,5 +1,7 @@
 // The status document: what GET /status and `leat status` show, and what metrics are made from.
 // Names that end in _total only grow while the process runs; everything else is as of now.
+#include <array>
+
 #include "broker/config/version.hpp"
 #include "broker/node/json.hpp"
 #include "broker/node/node_impl.hpp"
@@ -97,6 +99,31 @@ void write_books(Json& json, const log::Books& books) {
         .truth("balanced", books.balanced());
     write_losses(json, books.losses);
     json.end_object();
+}
+
+void write_groups(Json& json, const groups::Groups& groups) {
+    std::array<std::uint64_t, 5> states{};
+    groups.for_each([&](const groups::Group& group) {
+        ++states[static_cast<std::size_t>(group.state)];
+    });
+    const auto in = [&](groups::State state) { return states[static_cast<std::size_t>(state)]; };
+    const groups::GroupsCounters& counters = groups.counters();
+    json.object("groups")
+        .count("groups", groups.size())
+        .count("empty", in(groups::State::empty))
+        .count("preparing_rebalance", in(groups::State::preparing_rebalance))
+        .count("completing_rebalance", in(groups::State::completing_rebalance))
+        .count("stable", in(groups::State::stable))
+        .count("members", groups.members())
+        .count("member_bytes", groups.member_bytes())
+        .count("joins_total", counters.joins)
+        .count("rebalances_total", counters.rebalances)
+        .count("members_timed_out_total", counters.members_timed_out)
+        .count("pending_evicted_total", counters.pending_evicted)
+        .count("commits_total", counters.commits)
+        .count("commits_unchanged_total", counters.commits_unchanged)
+        .count("offsets_expired_total", counters.offsets_expired)
+        .end_object();
 }
 
 const char* text_of(uplink::LinkState state) {
@@ -204,6 +231,8 @@ std::string NodeImpl::status_json(Instant now) const {
         .count("parked_fetches", parked.fetches)
         .count("parked_lookups", parked.lookups)
         .end_object();
+
+    write_groups(json, groups_);
 
     const quotas::QuotasCounters& throttles = quotas_.counters();
     json.object("quotas")

@@ -308,6 +308,13 @@ std::optional<std::string> status_for_people(const std::string& text) {
     if (const Json* sessions = member(status, "sessions"))
         add_line(to, "%-19s %.0f open, %.0f requests so far", "connections",
                  number(*sessions, "open"), number(*sessions, "requests_total"));
+    if (const Json* groups = member(status, "groups"); groups && number(*groups, "groups") > 0)
+        add_line(to, "%-19s %.0f: %.0f stable, %.0f rebalancing, %.0f empty; %.0f members; %.0f commits, "
+                     "%.0f offsets expired", "groups",
+                 number(*groups, "groups"), number(*groups, "stable"),
+                 number(*groups, "preparing_rebalance") + number(*groups, "completing_rebalance"),
+                 number(*groups, "empty"), number(*groups, "members"),
+                 number(*groups, "commits_total"), number(*groups, "offsets_expired_total"));
     add_uplink(to, status);
     add_topics(to, status);
     return to;

@@ -125,12 +125,14 @@ TEST_CASE("status: people see what is held and what waits; other documents are r
     const auto text = status_for_people(
         R"({"name":"leatd","version":"0.1.0","uptime_ms":90000,"cluster_id":"c","node_id":0,)"
         R"("log":{"budget_bytes":1048576,"used_bytes":524288,"segments":16,"segments_free":4,"payload_bytes_total":1000,)"
-        R"("written_bytes_total":2000,"commits_total":3,"read_only":true},"uplink":[{"route":"default","link":"waiting","backlog_records":12,"backlog_age_ms":1900,"lost_records_total":3,"new_word":"x"}],)"
+        R"("written_bytes_total":2000,"commits_total":3,"read_only":true},"groups":{"groups":9,"stable":5,"preparing_rebalance":1,"completing_rebalance":1,"empty":2,"members":11,"commits_total":70,"offsets_expired_total":4},)"
+        R"("uplink":[{"route":"default","link":"waiting","backlog_records":12,"backlog_age_ms":1900,"lost_records_total":3,"new_word":"x"}],)"
         R"("topics":[{"name":"sensors.cpu","partitions":[{"partition":0,"log_start":0,"high_watermark":50,"uplinked_offset":38,"bytes":2048}]}]})");
     REQUIRE(text);
     for (const char* part :
          {"leatd 0.1.0, up 90.0 s", "512.0 KiB of 1.0 MiB (50 %), 4 of 16 segments free",
-          "(2.00 x)", "READ ONLY", "uplink default      waiting",
+          "(2.00 x)", "READ ONLY", "9: 5 stable, 2 rebalancing, 2 empty; 11 members; 70 commits, 4 offsets expired",
+          "uplink default      waiting",
           "12 records, 0 B, the oldest for 1.9 s", "3 records were lost", "new_word", "sensors.cpu",
           "2.0 KiB"}) {
         INFO(part);

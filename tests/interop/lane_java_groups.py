@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import threading
+import time
 
 from group_steps import until
 from lane import Failed
@@ -162,6 +163,7 @@ def administration(lane):
         if "retention.ms=" in configs("--describe"):
             raise Failed("a removed setting is still described")
         wants(configs("--describe", "--all"), "cleanup.policy=delete", "DEFAULT_CONFIG")
+        quotas(lane)
     with lane.step("kafka-get-offsets", "admin"):
         wants(tool(lane, "GetOffsetShell", "--topic", "g-pair").decode(), "g-pair:3:50")
         wants(tool(lane, "GetOffsetShell", "--topic", "g-pair", "--time", "earliest").decode(), "g-pair:3:0")
@@ -176,6 +178,29 @@ def administration(lane):
         wants(tool(lane, "LogDirsCommand", "--describe", "--topic-list", "g-pair").decode(), '"g-pair-0"', '"error":null')
     with lane.step("kafka-broker-api-versions", "admin"):
         wants(tool(lane, "BrokerApiVersionsCommand").decode(), "Produce(0)", "OffsetDelete(47)", "usable")
+
+
+def quotas(lane):
+    """A quota set by Kafka's tool is described by it, and Kafka's own producer runs at about it."""
+    rate, count, size = 200_000, 2000, 1000
+
+    def configs(*words):
+        return lane.run(["sh", KAFKA_SH, "run", "kafka.admin.ConfigCommand", "--bootstrap-server", lane.broker.bootstrap,
+                         "--entity-type", "clients", "--entity-name", "g-quota", *words]).decode()
+    configs("--alter", "--add-config", "producer_byte_rate=%d,request_percentage=90" % rate)
+    wants(configs("--describe"), "producer_byte_rate=%d" % rate, "request_percentage=90")
+    began = time.monotonic()
+    tool_words = ["sh", KAFKA_SH, "run", TOOLS + "ProducerPerformance", "--topic", "g-quota", "--num-records", str(count),
+                  "--record-size", str(size), "--throughput", "-1", "--command-property",
+                  "bootstrap.servers=" + lane.broker.bootstrap, "client.id=g-quota", "acks=all"]
+    lane.run(tool_words)
+    took = time.monotonic() - began
+    least = count * size / rate - 2  # a second's worth goes at once, and nobody waits for the last debt
+    if not least < took < least + 25:
+        raise Failed("%d bytes took %.1f s where %d B/s are set" % (count * size, took, rate))
+    configs("--alter", "--delete-config", "producer_byte_rate,request_percentage")
+    if "producer_byte_rate" in configs("--describe"):
+        raise Failed("a removed quota is still described")
 
 
 def run(lane, options):
