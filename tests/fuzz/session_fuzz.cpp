@@ -18,7 +18,7 @@ struct Broker {
         : pool(64 * KiB),
           topics(log, entropy, {}),
           sessions({.request_bytes_max = 32 * 1024}, pool, api),
-          api(settings(), topics, log, pool, groups) {
+          api(settings(), topics, log, pool, groups, quotas) {
         (void)topics.registry.create(now, "t", 2, topics.registry.new_config());
         log.on_storage(now);
     }
@@ -64,6 +64,7 @@ struct Broker {
     session::BytePool pool;
     topics::Topics topics;
     groups::Groups groups{log, topics.registry, entropy, {}};
+    quotas::Quotas quotas{log};
     session::Sessions sessions;
     api::Api api;
 };
