@@ -285,7 +285,10 @@ void Sessions::wake_at(Session& session, Instant when) {
 /// The last time a byte moved of the memory that this session holds; never: it holds none.
 Instant Sessions::stands_since(const Session& session) const {
     Instant since = never;
-    if (session.read_due != never) since = session.read_due - patience(session.body_size);
+    const bool unread_by_us =
+        session.reading == Session::Reading::head && !may_dispatch(session);  // see read_late
+    if (session.read_due != never && !unread_by_us)
+        since = session.read_due - patience(session.body_size);
     if (session.write_due != never)
         since = earlier(since, session.write_due - patience(session.out.front().size()));
     return since == never ? never : std::max(since, session.last_active);

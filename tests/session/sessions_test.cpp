@@ -283,6 +283,26 @@ TEST_CASE("sessions: while others wait for memory, who stands still with some is
     CHECK(bench.feed(waiting, ByteView(bytes).subspan(4)) > 0);
 }
 
+TEST_CASE("sessions: half a frame that we do not read is nobody's standing still") {
+    Bench bench({.stalled_max = milliseconds(5000)}, 4000);
+    const SessionId holder = *bench.sessions.open(bench.now, "a");
+    const SessionId muted = *bench.sessions.open(bench.now, "b");
+    const SessionId waiting = *bench.sessions.open(bench.now, "c");
+    const auto bytes = frame(2000), small = frame(8);
+    bench.feed(muted, small);
+    bench.feed(muted, ByteView(small).first(6));
+    bench.keeper.requests[0].reply.mute_until(bench.now + milliseconds(600'000));
+    bench.feed(holder, ByteView(bytes).first(1000));
+    bench.feed(waiting, bytes);
+    CHECK(bench.pool.counters().waiting == 1);
+    for (int steps = 0; !bench.sessions.wants_close(holder) && steps < 100; ++steps) {
+        bench.now = bench.sessions.deadline();
+        bench.sessions.on_deadline(bench.now, wall);
+    }
+    CHECK(bench.sessions.wants_close(holder));
+    CHECK_FALSE(bench.sessions.wants_close(muted));
+}
+
 TEST_CASE("sessions: an idle connection is closed, one with an answer to come is not") {
     Bench bench({.idle = milliseconds(5000)});
     const SessionId idle = *bench.sessions.open(bench.now, "a");
