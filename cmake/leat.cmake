@@ -19,11 +19,6 @@ add_library(leat_core_flags INTERFACE)
 target_link_libraries(leat_core_flags INTERFACE leat_flags)
 target_compile_options(leat_core_flags INTERFACE -fno-exceptions -fno-rtti)
 
-# leat_cold(TARGET): runs at start or when a person asks; small matters more than fast (a test holds leatd's size).
-function(leat_cold target)
-  target_compile_options(${target} PRIVATE -Os -ffunction-sections -fdata-sections)
-endfunction()
-
 # leat_room(NAME wire [CORE] SOURCES a.cpp ... [LINKS leat::base ...] [PRIVATE_LINKS Threads::Threads ...])
 # makes the library leat_NAME with the alias leat::NAME.
 function(leat_room)
@@ -63,10 +58,17 @@ function(leat_subdirectory folder)
   endif()
 endfunction()
 
-# leat_small(FILE...)  sources of this folder for which size matters more than speed: what an
-# administrator asks once an hour. Where the build optimizes for speed, these are optimized for size.
+# leat_small(FILE...)  sources of this folder for which size matters more than speed: what runs at start or what an
+# administrator asks once an hour (a test holds leatd's size). Where the build optimizes for speed, these are
+# optimized for size; a debug build stays one.
 function(leat_small)
   if(CMAKE_CXX_FLAGS MATCHES "-O2")
-    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -Os)
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "-Os;-ffunction-sections;-fdata-sections")
   endif()
+endfunction()
+
+# leat_small_room(NAME): the same for all sources of a room of this folder.
+function(leat_small_room name)
+  get_target_property(sources leat_${name} SOURCES)
+  leat_small(${sources})
 endfunction()

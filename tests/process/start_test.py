@@ -38,6 +38,18 @@ class Start(Case):
         self.refused(second.spawn(), 3, "in use by another process (pid %d)" % first.process.pid, "--data")
         self.assertGreater(api_versions(first.port), 5)
 
+    def test_the_status_tells_of_the_disk_under_the_log_as_the_kernel_does(self):
+        leatd = self.leatd().start()
+        device = leatd.status()["device"]
+        number = os.stat(leatd.data).st_dev
+        stat = "/sys/dev/block/%d:%d/stat" % (os.major(number), os.minor(number))
+        if not os.path.exists(stat):  # tmpfs, overlayfs: no disk, and so nothing is said of one
+            self.assertEqual(device, {})
+            return
+        self.assertIn(device["device"], os.path.realpath(os.path.dirname(stat)).split("/"))
+        self.assertGreater(device["written_bytes_total"], 0)
+        self.assertIn("leat_device_written_bytes_total ", leatd.get("/metrics"))
+
     def test_a_port_in_use_leaves_with_4(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
