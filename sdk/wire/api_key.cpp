@@ -6,8 +6,7 @@ namespace {
 constexpr std::int16_t never = Versions::never;
 
 // Sorted by key. The second range is narrower where a higher version means behaviour, not layout,
-// that brokers here do not have: group coordination beyond KIP-848's epochs, transactions version
-// 2, two-phase commit.
+// that brokers here do not have: transactions version 2, two-phase commit.
 constexpr Api table[] = {
     {ApiKey::produce, "Produce", {3, 13, 9}, {3, 13, 9}, 0},
     {ApiKey::fetch, "Fetch", {4, 18, 12}, {4, 18, 12}, 4},
@@ -48,6 +47,8 @@ constexpr Api table[] = {
     {ApiKey::update_features, "UpdateFeatures", {0, 2, 0}, {0, 2, 0}, 0},
     {ApiKey::describe_cluster, "DescribeCluster", {0, 2, 0}, {0, 1, 0}, 0},
     {ApiKey::describe_producers, "DescribeProducers", {0, 0, 0}, {0, 0, 0}, 0},
+    {ApiKey::consumer_group_heartbeat, "ConsumerGroupHeartbeat", {0, 1, 0}, {0, 1, 0}, 0},
+    {ApiKey::consumer_group_describe, "ConsumerGroupDescribe", {0, 1, 0}, {0, 1, 0}, 0},
     {ApiKey::list_config_resources, "ListConfigResources", {0, 1, 0}, {0, 1, 0}, 0},
     {ApiKey::describe_topic_partitions, "DescribeTopicPartitions", {0, 0, 0}, {0, 0, 0}, 0},
 };

@@ -46,6 +46,8 @@ enum class ApiKey : std::int16_t {
     update_features = 57,
     describe_cluster = 60,
     describe_producers = 61,
+    consumer_group_heartbeat = 68,
+    consumer_group_describe = 69,
     list_config_resources = 74,
     describe_topic_partitions = 75,
 };
@@ -70,6 +72,8 @@ constexpr std::int16_t flexible_since(ApiKey key) {
         case ApiKey::describe_quorum:
         case ApiKey::update_features:
         case ApiKey::describe_producers:
+        case ApiKey::consumer_group_heartbeat:
+        case ApiKey::consumer_group_describe:
         case ApiKey::list_config_resources:
         case ApiKey::describe_topic_partitions:
         case ApiKey::describe_cluster: return 0;

@@ -43,6 +43,8 @@
 #include "sdk/wire/api/57_update_features.hpp"
 #include "sdk/wire/api/60_describe_cluster.hpp"
 #include "sdk/wire/api/61_describe_producers.hpp"
+#include "sdk/wire/api/68_consumer_group_heartbeat.hpp"
+#include "sdk/wire/api/69_consumer_group_describe.hpp"
 #include "sdk/wire/api/74_list_config_resources.hpp"
 #include "sdk/wire/api/75_describe_topic_partitions.hpp"
 #include "sdk/wire/api/consumer_protocol.hpp"
@@ -141,6 +143,8 @@ inline constexpr std::array<Kind, 2> kind_pairs[] = {
     LEAT_BOTH(UpdateFeatures),
     LEAT_BOTH(DescribeCluster),
     LEAT_BOTH(DescribeProducers),
+    LEAT_BOTH(ConsumerGroupHeartbeat),
+    LEAT_BOTH(ConsumerGroupDescribe),
     LEAT_BOTH(ListConfigResources),
     LEAT_BOTH(DescribeTopicPartitions),
     both<ConsumerProtocolSubscription, ConsumerProtocolAssignment>(
