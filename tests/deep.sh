@@ -13,11 +13,16 @@ deep_step() {  # NAME COMMAND...: goes on after a failure, so that one run tells
     fi
 }
 
-sanitized() {  # PRESET [SKIP]: everything but what measures size and symbols, or drives a real Kafka
-    make_build "$build/$1" "$1" all &&
-        (cd "$build/$1" && ctest -j "$cores" --output-on-failure --no-label-summary -LE 'interop|footprint|firmware' \
-            -E "^(tidy.*|fuzz_.*|package.*${2:+|$2})\$" 8>&- </dev/null)
+# sanitized PRESET "TARGET..." CTEST_OPTION...: everything but what measures size and symbols, or drives a real Kafka.
+sanitized() {
+    preset=$1 targets=$2; shift 2
+    make_build "$build/$preset" "$preset" $targets &&
+        (cd "$build/$preset" && ctest -j "$cores" --output-on-failure --no-label-summary -LE 'interop|footprint|firmware' \
+            -E "^(tidy.*|fuzz_.*|package.*)\$" "$@" 8>&- </dev/null)
 }
+# Where more than one thread runs; the rest has nothing to race.
+threaded="leatd leat file_storage_test host_test host_group_test net_test ops_test cli_test cli_groups_test
+    tour_produce tour_consume tour_group tour_admin"
 long_fuzz() {
     for fuzzer in "$build"/fuzz/tests/fuzz/*_fuzz; do
         name=$(basename "$fuzzer" _fuzz)
@@ -33,8 +38,8 @@ long_fuzz() {
 }
 leatd=$(find "$build/release" -type f -name leatd -perm -u+x | head -n 1)
 
-deep_step asan sanitized asan
-deep_step tsan sanitized tsan "log_crash_.*test"  # one thread: nothing to race, 20 minutes
+deep_step asan sanitized asan all
+deep_step tsan sanitized tsan "$threaded" -R "^(file_storage|host|net|ops|cli_|process|tour|kills)"
 deep_step fuzz long_fuzz
 deep_step kills "$LEAT_PYTHON" -B "$root/tests/interop/kills.py" --leatd "$leatd" --work "$build/deep" --kills 1000
 if [ "$(id -u)" = 0 ]; then
