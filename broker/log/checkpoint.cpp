@@ -339,7 +339,8 @@ void CheckpointWriter::abandon(Instant now) {
 void CheckpointWriter::free_unused() {
     for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
         const SegmentEntry& entry = core_.segments[i];
-        if (entry.area != Area::survivors || entry.state != SegmentState::sealed || i == segment_)
+        if (entry.area != Area::survivors || entry.state != SegmentState::sealed ||
+            entry.records || i == segment_)
             continue;
         const bool used =
             std::any_of(durable_extents_.begin(), durable_extents_.end(),

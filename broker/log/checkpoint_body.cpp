@@ -126,8 +126,14 @@ void encode_segments(std::vector<std::uint8_t>& out, const SegmentTable& table, 
         to.put<std::uint32_t>(entry.data_end);
         to.put<std::uint32_t>(entry.footer_position);
         to.put<std::uint32_t>(entry.batch_bytes);
-        to.put<std::uint8_t>(static_cast<std::uint8_t>(entry.area));
-        to.put<std::uint8_t>(static_cast<std::uint8_t>(entry.state));
+        // What was replaced is free once this table is durable; survivors that are still being
+        // filled are never looked at after a crash.
+        const bool replaced = entry.state == SegmentState::replaced;
+        const bool records = entry.records && entry.state == SegmentState::sealed;
+        to.put<std::uint8_t>(static_cast<std::uint8_t>(replaced ? Area::none : entry.area));
+        to.put<std::uint8_t>(
+            static_cast<std::uint8_t>(replaced ? SegmentState::free : entry.state));
+        to.put<std::uint8_t>(records ? 1 : 0);
         to.pad_to(8);
     }
 }
@@ -149,9 +155,11 @@ bool decode_segments(ByteView body, SegmentTable& table) {
         entry.batch_bytes = in.get<std::uint32_t>();
         const auto area = in.get<std::uint8_t>();
         const auto state = in.get<std::uint8_t>();
-        in.skip(6);
+        entry.records = in.get<std::uint8_t>() == 1 && area == 2 && state == 2;
+        in.skip(5);
         if (area > 2 || state > 3) return false;
         entry.area = static_cast<Area>(area);
+        entry.live_bytes = entry.batch_bytes + entry.batch_bytes / 4;  // until a pass looks at it
         entry.state = static_cast<SegmentState>(state);
     }
     return in.ok();

@@ -73,16 +73,17 @@ MutableBytes Group::add(FrameType type, std::uint32_t stream, std::uint32_t body
     header.type = type;
     header.stream = stream;
     header.body_bytes = header.total_bytes = body;
+    header.header_bytes = FrameHeader::header_bytes_of(type);
     const auto size = static_cast<std::uint32_t>(header.padded_bytes());
     need(std::size_t{used_} + size);
     std::uint8_t* at = commit() + used_;
     encode_frame_header(header, at);
-    std::fill(at + frame_header_bytes + body, at + size, std::uint8_t{0});
+    std::fill(at + header.header_bytes + body, at + size, std::uint8_t{0});
     entries_.push_back({used_, id, now});
     came_ = std::min(came_, now);
     used_ += size;
     if (type == FrameType::append) payload_ += body;
-    return {at + frame_header_bytes, body};
+    return {at + header.header_bytes, body};
 }
 
 std::size_t Group::entries_within(std::uint32_t limit) const {

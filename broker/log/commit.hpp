@@ -90,7 +90,8 @@ public:
     CommitId last_id() const { return entries_.back().id; }
     std::uint32_t payload_bytes() const { return payload_; }  ///< batch bytes
 
-    /// Adds a frame of `body` bytes; returns where the body goes.
+    /// Adds a frame of `body` bytes; returns where the body goes. Of a `moved` one the 16 bytes in
+    /// front of the body are the caller's too.
     MutableBytes add(FrameType type, std::uint32_t stream, std::uint32_t body, CommitId id,
                      Instant now);
     /// The frame at `entry`, header first.

@@ -35,6 +35,16 @@ std::optional<FrameReplay::Batch> FrameReplay::on_frame(const FrameHeader& heade
             index_->on_batch(batch.stream, batch.fields, batch.position, age_ms_);
             return batch;
         }
+        case FrameType::moved: {
+            // In survivors it is a record to be found; it moves neither log end nor producers.
+            if (area_ != Area::survivors) return std::nullopt;
+            const Result<BatchFields> fields = read_batch_fields(body);
+            if (fields && fields->total_bytes == body.size() &&
+                header.header_bytes >= moved_header_bytes)
+                index_->on_moved(header.stream, *fields, position,
+                                 load_little<std::uint64_t>(frame.data() + 32));
+            return std::nullopt;
+        }
         case FrameType::fact:
         case FrameType::fact_erased:
             if (const Result<FactBody> fact = decode_fact_body(body))
@@ -53,7 +63,7 @@ std::optional<FrameReplay::Batch> FrameReplay::on_frame(const FrameHeader& heade
             index_->on_dropped(header.stream);
             return std::nullopt;
         default:
-            return std::nullopt;  // moved moves nothing; the rest is not for the ring
+            return std::nullopt;  // not for the ring
     }
 }
 

@@ -29,7 +29,8 @@ struct SeededFaults {
     bool silent_drop = false;  ///< what is dropped for room is booked as delivered
     bool lost_links_believed =
         false;                     ///< a segment whose footer is lost passes for a stream's first
-    bool moved_moves_end = false;  ///< a moved frame advances the log end
+    bool moved_moves_end = false;  ///< a moved frame is taken for an append
+    bool recycle_uncopied = false;  ///< frees a segment before its copies are in a checkpoint
     /// No mistake: a test makes it small, so that a small log needs the links in the footers.
     std::uint32_t anchors_max = static_cast<std::uint32_t>(log::anchors_max);
 };
@@ -39,7 +40,8 @@ enum class Owner : std::uint8_t {
     checkpoint = 2,
     superblock = 3,
     reads = 4,
-    zeroing = 5
+    zeroing = 5,
+    cleaner = 6
 };
 
 struct Core {
@@ -78,6 +80,7 @@ struct Core {
         1;  ///< of the durable checkpoint: segments of the ring before it are not needed to recover
     std::uint64_t checkpoint_number = 0;  ///< of that checkpoint
     std::uint64_t last_ticket = 0;
+    std::uint64_t layout = 0;  ///< rises when records moved: who has planned a way plans it again
 
     std::uint64_t address(std::uint32_t segment, std::uint64_t position) const {
         return super.pool_start + std::uint64_t{segment} * segment_bytes + position;
@@ -121,7 +124,8 @@ public:
         BatchFields fields;
         std::uint32_t position;
     };
-    explicit FrameReplay(SegmentIndex& index) : index_(&index) {}
+    explicit FrameReplay(SegmentIndex& index, Area area = Area::arrivals)
+        : index_(&index), area_(area) {}
     void reset(SegmentIndex& index) {
         index_ = &index;
         part_.reset();
@@ -143,6 +147,7 @@ private:
         std::uint32_t have;
     };
     SegmentIndex* index_;
+    Area area_;
     std::optional<Part> part_;
     std::uint64_t sequence_ = 0, age_ms_ = 0;
     bool first_ = true;

@@ -109,8 +109,14 @@ StreamInSegment& SegmentIndex::touch(StreamId stream) {
     return found->second;
 }
 
-void SegmentIndex::on_batch(StreamId id, const BatchFields& fields, std::uint32_t position,
+void SegmentIndex::on_moved(StreamId id, const BatchFields& fields, std::uint32_t position,
                             std::uint64_t age_ms) {
+    on_records(id, fields, position, age_ms);
+    last_age_ms = std::max(last_age_ms, age_ms);
+}
+
+void SegmentIndex::on_records(StreamId id, const BatchFields& fields, std::uint32_t position,
+                              std::uint64_t age_ms) {
     StreamInSegment& stream = touch(id);
     if (stream.first_offset < 0) stream.first_offset = fields.base_offset;
     stream.end_offset = std::max(stream.end_offset, fields.end_offset());
@@ -120,7 +126,7 @@ void SegmentIndex::on_batch(StreamId id, const BatchFields& fields, std::uint32_
         stream.max_timestamp = fields.max_timestamp;
         stream.max_timestamp_offset = fields.base_offset + fields.last_offset_delta;
     }
-    stream.last_age_ms = age_ms;
+    stream.last_age_ms = std::max(stream.last_age_ms, age_ms);
     ++stream.batches;
     const auto delta = static_cast<std::uint64_t>(fields.base_offset - stream.first_offset);
     if (delta <= UINT32_MAX &&
@@ -129,6 +135,11 @@ void SegmentIndex::on_batch(StreamId id, const BatchFields& fields, std::uint32_
         stream.points.push_back({static_cast<std::uint32_t>(delta), position});
         footer_bytes_ += 8;
     }
+}
+
+void SegmentIndex::on_batch(StreamId id, const BatchFields& fields, std::uint32_t position,
+                            std::uint64_t age_ms) {
+    on_records(id, fields, position, age_ms);
     if (fields.producer_id < 0 || fields.base_sequence < 0) return;
     const auto [found, fresh] = producers.try_emplace({id, fields.producer_id});
     Producer& producer = found->second;
@@ -151,6 +162,12 @@ void SegmentIndex::on_fact(const FactBody& fact, bool erased, std::uint64_t sequ
     found->second.sequence = sequence;
     footer_bytes_ +=
         frame_cost(fact_body_bytes + fact.key.size() + (erased ? 0 : fact.value.size()));
+}
+
+std::uint32_t SegmentIndex::live_bytes() const {
+    std::uint64_t sum = 0;
+    for (const auto& [id, stream] : streams) sum += stream.moved_bytes();
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, UINT32_MAX));
 }
 
 void SegmentIndex::on_log_start(StreamId id, Offset offset) {

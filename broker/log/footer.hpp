@@ -41,6 +41,10 @@ struct StreamInSegment {
     std::vector<Link> links;
     std::vector<Point> points;
     bool holds_batches() const { return first_offset >= 0; }
+    /// What copying it takes, at most.
+    std::uint64_t moved_bytes() const {
+        return batch_bytes + std::uint64_t{batches} * (moved_header_bytes + 7);
+    }
 };
 
 struct SegmentIndex {
@@ -60,6 +64,9 @@ struct SegmentIndex {
 
     void on_batch(StreamId stream, const BatchFields& fields, std::uint32_t position,
                   std::uint64_t age_ms);
+    /// A copy in survivors: found by the index, and nothing more is learned from it.
+    void on_moved(StreamId stream, const BatchFields& fields, std::uint32_t position,
+                  std::uint64_t age_ms);
     void on_fact(const FactBody& fact, bool erased, std::uint64_t sequence);
     void on_log_start(StreamId stream, Offset offset);
     void on_log_end(StreamId stream, Offset offset);
@@ -68,11 +75,15 @@ struct SegmentIndex {
     /// An upper bound of what the footer takes, kept as things are added: the open segment leaves
     /// that free.
     std::uint32_t footer_bytes_bound() const { return footer_bytes_; }
+    /// What copying all of it takes, at most.
+    std::uint32_t live_bytes() const;
     void add_links(std::size_t count) {
         footer_bytes_ += static_cast<std::uint32_t>(count * link_bytes);
     }
 
 private:
+    void on_records(StreamId stream, const BatchFields& fields, std::uint32_t position,
+                    std::uint64_t age_ms);
     StreamInSegment& touch(StreamId stream);
     std::uint32_t footer_bytes_ = commit_header_bytes + footer_trailer_bytes + 24 + 64 + 8;
 };

@@ -32,6 +32,7 @@ constexpr std::uint8_t frame_continues = 1;  ///< flag: the body goes on in a `m
 constexpr std::uint8_t frame_must_know =
     0x80;  ///< flag: who does not know the type must not write here
 constexpr std::uint32_t frame_header_bytes = 24;
+constexpr std::uint32_t moved_header_bytes = 40;  ///< of `moved`: original sequence and age behind
 constexpr std::uint32_t batch_header_bytes = 61;  ///< RecordBatch v2 (KIP-98)
 constexpr std::uint32_t outside_kafka_crc =
     21;  ///< its first bytes, which Kafka's own CRC leaves out
@@ -53,6 +54,11 @@ struct FrameHeader {
     }
     /// Written by a later program that says: who does not know me must keep off this log.
     bool forbids_writing() const { return !known() && (flags & frame_must_know) != 0; }
+    /// The header has the length that this program writes.
+    bool plain() const { return header_bytes == header_bytes_of(type); }
+    static std::uint16_t header_bytes_of(FrameType type) {
+        return type == FrameType::moved ? moved_header_bytes : frame_header_bytes;
+    }
     bool continues() const { return (flags & frame_continues) != 0; }
     bool holds_batch() const { return type == FrameType::append || type == FrameType::moved; }
     std::uint64_t padded_bytes() const {

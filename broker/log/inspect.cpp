@@ -104,6 +104,7 @@ private:
     };
     bool load(std::uint32_t segment);
     bool recycled(std::uint32_t segment);
+    bool closed_without_footer();
     void range(std::uint32_t from, std::uint32_t to);
     std::uint32_t frames(std::uint32_t at, std::uint32_t limit, const CommitHeader* commit);
     void frame(std::uint32_t at, const FrameHeader& header, ByteView body, bool first);
@@ -129,6 +130,7 @@ private:
     SegmentEntry entry_;
     std::vector<std::uint8_t> bytes_;
     std::optional<Part> part_;
+    std::uint64_t last_sequence_ = 0;  ///< of the commits that hold
     std::map<StreamId, std::vector<Piece>> seen_;
     std::vector<std::pair<Where, Damage>> found_;
 };
@@ -193,7 +195,8 @@ void Walk::arrivals() {
             const std::uint32_t end = std::min(entry_.data_end, core_.segment_bytes);
             range(core_.page, end);
             // A start reads a segment anew whose footer does not hold, and then knows of none.
-            if (entry_.footer_position == 0) entry_.footer_position = find_footer(end);
+            if (entry_.footer_position == 0 && !closed_without_footer())
+                entry_.footer_position = find_footer(end);
             if (entry_.footer_position != 0 && entry_.footer_position >= end) {
                 out_.purposes.unused += entry_.footer_position - end;
                 footer();
@@ -205,6 +208,22 @@ void Walk::arrivals() {
         found_.resize(damages);
         ++out_.segments_recycled_meanwhile;
     }
+}
+
+/// The write of its footer failed, so it has none, whatever stands there: the successor's first
+/// sequence follows the last commit at once.
+bool Walk::closed_without_footer() {
+    const auto& ring = core_.segments.ring();
+    const auto next = std::upper_bound(
+        ring.begin(), ring.end(), segment_,
+        [this](std::uint32_t a, std::uint32_t b) { return core_.segments.before(a, b); });
+    if (entry_.records || next == ring.end()) return false;
+    const auto bytes = io_.read(core_.address(*next, 0), segment_header_bytes);
+    const auto header =
+        bytes ? decode_segment_header(*bytes) : Result<SegmentHeader>(fail(Error::storage));
+    return header && header->area == Area::arrivals && header->predecessor == segment_ &&
+           header->predecessor_generation == entry_.generation &&
+           header->first_sequence == last_sequence_ + 1;
 }
 
 void Walk::checkpoint(const std::vector<CheckpointExtent>& extents) {
@@ -255,6 +274,7 @@ void Walk::range(std::uint32_t from, std::uint32_t to) {
         if (commit) {
             ++out_.commits;
             out_.purposes.commit_headers += commit_header_bytes;
+            last_sequence_ = commit->sequence;
             if (visitor_ != nullptr) visitor_->on_commit(segment_, *commit);
             const std::uint32_t end = frames(at + commit_header_bytes, at + commit->used, &*commit);
             const ByteView padding = ByteView(bytes_).subspan(end, at + commit->bytes - end);

@@ -27,7 +27,8 @@ public:
     void close(Instant now, WallTime wall) override;
     bool closed() const override {
         return !parts_ || (closing_ && parts_->arrivals.sealed() &&
-                           !parts_->checkpoints.writing() && core_.segments.zeroing == no_segment);
+                           !parts_->checkpoints.writing() && !parts_->cleaner.busy() &&
+                           core_.segments.zeroing == no_segment);
     }
 
     void on_storage(Instant now) override;
@@ -108,7 +109,8 @@ private:
               checkpoints(core, arrivals),
               reader(core, arrivals, std::move(record_times)),
               ledger(core, arrivals),
-              retention(core, arrivals, checkpoints, ledger, reader.footers()),
+              cleaner(core, checkpoints, reader.footers()),
+              retention(core, arrivals, checkpoints, ledger, reader.footers(), cleaner),
               zeroing(core, arrivals) {
             arrivals.on_footer = [this](std::uint32_t segment, ByteView footer) {
                 reader.footers().put(segment, footer);
@@ -119,6 +121,7 @@ private:
         CheckpointWriter checkpoints;
         Reader reader;
         Ledger ledger;
+        Cleaner cleaner;
         Retention retention;
         Zeroing zeroing;
     };
@@ -156,6 +159,7 @@ Status LogImpl::open(Instant now, WallTime wall) {
     parts_->reader.on_damaged = [this](StreamId id, Offset from, Offset to, std::uint64_t bytes) {
         parts_->ledger.lost(now_, id, LossReason::damaged, from, to, bytes);
     };
+    parts_->cleaner.on_moved = [this] { parts_->retention.restart(now_); };
     parts_->arrivals.resume(std::move(recovered->arrivals));
     parts_->checkpoints.resume(std::move(recovered->checkpoint));
     for (auto& [id, stream] : core_.streams.all()) stream.prune_anchors();
@@ -170,6 +174,7 @@ void LogImpl::pump(Instant now) {
     if (!parts_) return;
     if (!core_.read_only && !closing_) parts_->ledger.pump(now);
     parts_->retention.pump(now);
+    parts_->cleaner.pump(now);
     parts_->checkpoints.pump(now);
     parts_->arrivals.pump(now);
     if (!closing_) parts_->zeroing.pump();
@@ -189,6 +194,9 @@ void LogImpl::on_storage(Instant now) {
                 break;
             case Owner::superblock:
                 parts_->checkpoints.on_superblock_done(now, done->ticket, good);
+                break;
+            case Owner::cleaner:
+                parts_->cleaner.on_done(now, done->ticket, good);
                 break;
             case Owner::zeroing:
                 parts_->zeroing.on_done(good);
@@ -210,7 +218,8 @@ void LogImpl::on_deadline(Instant now, WallTime wall) {
 
 Instant LogImpl::deadline() const {
     if (!parts_ || closed()) return never;
-    return earlier(parts_->arrivals.deadline(now_), parts_->retention.deadline());
+    return earlier(earlier(parts_->arrivals.deadline(now_), parts_->retention.deadline()),
+                   parts_->cleaner.deadline());
 }
 
 void LogImpl::close(Instant now, WallTime wall) {
@@ -218,6 +227,7 @@ void LogImpl::close(Instant now, WallTime wall) {
     closing_ = true;
     if (!parts_) return;
     core_.time.see_wall(now, wall);
+    parts_->cleaner.stop();
     parts_->arrivals.seal(now);
 }
 

@@ -159,9 +159,11 @@ enum class FactKind : std::uint8_t { topic = 1, config = 2, group = 3, transacti
 
 struct LogCounters {  // bytes unless said; all since open()
     std::uint64_t payload = 0, written_data = 0, written_padding = 0, written_footer = 0,
-                  written_checkpoint = 0, written_other = 0, written_zeros = 0 /* once, ahead of a segment's first use */, read = 0, read_at_open = 0;
+                  written_checkpoint = 0, written_other = 0, written_cleaner = 0, written_zeros = 0 /* once, ahead of a segment's first use */, read = 0, read_at_open = 0;
     std::uint64_t commits = 0, segments_recycled = 0, write_errors = 0, damaged_batches = 0, expired_records = 0;
     std::uint64_t append_rejected_full = 0;
+    std::uint64_t cleaner_copied = 0;  ///< batch bytes that were moved ...
+    std::uint64_t cleaner_freed = 0;   ///< ... and bytes of segments that this freed: the ratio is its cost
     std::uint64_t lost_records = 0;  ///< entered in the ledger
     std::uint64_t unexplained_records = 0;  ///< at open: below a log start that no book explains (logs of older programs)
 };

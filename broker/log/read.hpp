@@ -30,7 +30,7 @@ public:
     std::function<void(StreamId, Offset from, Offset to, std::uint64_t bytes)> on_damaged;
 
 private:
-    enum class Stage : std::uint8_t { plan, node, frame, body, done };
+    enum class Stage : std::uint8_t { plan, node, frame, body, forward, done };
     struct Job {
         ReadTicket ticket = 0;
         bool by_time = false, cancelled = false;
@@ -45,14 +45,17 @@ private:
         Link node;   ///< the segment under the eye
         bool settled = false;           ///< node is the one to read
         std::optional<Link> successor;  ///< of node, if the walk came by it
-        std::uint32_t hops = 0;
+        std::uint32_t hops = 0, hops_forward = 0;
         std::uint32_t back = no_segment;  ///< walk_back has asked the segments from here on
+        std::optional<Link> came;         ///< the node whose footer gave the link to this one
+        std::uint64_t layout = 0;         ///< of the ring, when this was planned
+        bool recycled = false;            ///< what stream_in looked for is another segment now
         bool node_lost = false;           ///< not even a scan shows what node holds
 
         std::uint64_t generation = 0;
         StreamInSegment here;
         std::uint32_t position = 0;
-        std::uint8_t head[commit_header_bytes + 8] = {};
+        std::uint8_t head[moved_header_bytes + batch_header_bytes + 3] = {};
         std::uint32_t head_have = 0;
         FrameHeader frame;
         BatchFields batch;
@@ -72,7 +75,10 @@ private:
     enum class Next : std::uint8_t { go_on, wait, finished };
     void step(Job& job);
     Next plan(Job& job);
+    Next plan_again(Job& job);
     Next walk_links(Job& job);
+    Next not_there(Job& job, const Stream& stream);
+    Next moved_away(Job& job, const Stream& stream);
     Next walk_back(Job& job);
     bool behind(const Job& job, const Stream& stream, const Link& link) const;
     bool floor_wanted(const Job& job, const Stream& stream) const;
@@ -81,6 +87,7 @@ private:
     Next at_frame(Job& job);
     Next at_body(Job& job);
     Next next_segment(Job& job);
+    Next forward(Job& job);
     enum class Damaged : std::uint8_t { bytes, block };
     Next damage(Job& job, Damaged what = Damaged::bytes);
     void tell_damaged(const Job& job) const;

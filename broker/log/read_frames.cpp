@@ -18,8 +18,7 @@ bool frame_crc_ok(std::uint32_t salt, const std::uint8_t* head, const FrameHeade
 /// Behind damage only what proves itself counts: the checksum is seeded, no payload looks like it.
 bool frame_proven(std::uint32_t salt, const std::uint8_t* head, std::uint32_t room) {
     const FrameHeader frame = decode_frame_header(head);
-    return frame.known() && frame.header_bytes == frame_header_bytes &&
-           frame.padded_bytes() <= room &&
+    return frame.known() && frame.plain() && frame.padded_bytes() <= room &&
            frame.header_bytes + frame.covered_bytes() <= frame_header_bytes + batch_header_bytes &&
            frame_crc_ok(salt, head, frame);
 }
@@ -75,7 +74,9 @@ Reader::Next Reader::at_frame(Job& job) {
         if (on_page && job.head[0] == commit_first_byte) return commit_header_bytes;
         if (job.head[0] == 0 && !job.resync)
             return std::min(frame_header_bytes, core_.page - job.position % core_.page);
-        return std::min<std::uint32_t>(frame_header_bytes + batch_header_bytes, end - job.position);
+        return std::min<std::uint32_t>(
+            FrameHeader::header_bytes_of(static_cast<FrameType>(job.head[0])) + batch_header_bytes,
+            end - job.position);
     };
     while (job.head_have < want()) {
         std::size_t got = 0;
@@ -133,16 +134,18 @@ Reader::Next Reader::at_frame(Job& job) {
         return Next::go_on;
     }
     const auto skip = static_cast<std::uint32_t>(frame.padded_bytes());
-    if (frame.type != FrameType::append || frame.stream != job.request.stream) {
+    const bool batch = frame.type == FrameType::append ||
+                       (frame.type == FrameType::moved && core_.segments[job.node.segment].records);
+    if (!batch || frame.stream != job.request.stream) {
         if (!frame_crc_ok(salt, job.head, frame)) return damage(job);
         job.position += skip;
         return Next::go_on;
     }
-    if (frame.header_bytes != frame_header_bytes || frame.body_bytes < batch_header_bytes ||
+    if (!frame.plain() || frame.body_bytes < batch_header_bytes ||
         frame_crc(salt, {job.head, frame_header_bytes + batch_header_bytes}, frame) != frame.crc)
         return damage(job);
     const Result<BatchFields> fields =
-        read_batch_fields({job.head + frame_header_bytes, batch_header_bytes});
+        read_batch_fields({job.head + frame.header_bytes, batch_header_bytes});
     if (!fields || fields->total_bytes != frame.total_bytes || frame.body_bytes > frame.total_bytes)
         return damage(job);
     job.batch = *fields;
@@ -191,7 +194,7 @@ Reader::Next Reader::at_body(Job& job) {
     while (job.part_left > 0) {
         const std::uint32_t done = job.frame.body_bytes - job.part_left;
         std::size_t got = 0;
-        const Next next = copy(job, job.position + frame_header_bytes + done,
+        const Next next = copy(job, job.position + job.frame.header_bytes + done,
                                {to + job.body_have, job.part_left}, got);
         if (next != Next::go_on || job.stage != Stage::body || got == 0) return next;
         job.body_have += static_cast<std::uint32_t>(got);
@@ -246,8 +249,7 @@ Reader::Next Reader::damage(Job& job, Damaged what) {
     // A frame whose header held can be stepped over; else the next one that holds is looked for,
     // and behind a block that the device does not give the next point.
     if (job.stage == Stage::body && job.frame_position == job.position) {
-        job.position +=
-            static_cast<std::uint32_t>(frame_header_bytes + round_up(job.frame.body_bytes, 8));
+        job.position += static_cast<std::uint32_t>(job.frame.padded_bytes());
         // Its last offset is as doubtful as the rest: the next batch, or the index, says how far.
         job.damaged_bytes += job.batch.total_bytes;
     } else if (what == Damaged::bytes) {

@@ -87,6 +87,50 @@ std::vector<SegmentHeader> Recovery::all_headers() {
     return headers;
 }
 
+/// The checkpoint in force cannot be read: the one that was taken may be older than the moves it
+/// knew of, and the segments that records were moved from may be recycled. So every whole survivors
+/// segment stands in the ring again; that an offset may be there twice hurts nobody.
+void Recovery::adopt_survivors() {
+    for (std::uint32_t i = 0; i < core_.super.segments; ++i) {
+        const auto header = header_of(i);
+        SegmentEntry& entry = core_.segments[i];
+        if (!header || header->area != Area::survivors || header->kind != SegmentClass::mixed ||
+            header->generation <= entry.generation)
+            continue;
+        const auto last = io_.read(core_.address(i, core_.segment_bytes - footer_trailer_bytes),
+                                   footer_trailer_bytes);
+        if (!last) continue;
+        const auto trailer =
+            decode_trailer(*last, header->generation, header->salt, core_.segment_bytes);
+        if (!trailer || trailer->position % core_.page != 0) continue;
+        const auto bytes = io_.read(core_.address(i, trailer->position), trailer->bytes);
+        if (!bytes) continue;
+        const auto index = decode_footer(*bytes, header->generation, header->salt);
+        if (!index) continue;
+        // Never against what the log knows of its end: a card that forgot may have given offsets
+        // twice.
+        const bool fits = std::all_of(
+            index->streams.begin(), index->streams.end(), [this](const auto& here) {
+                const Stream* stream = core_.streams.find(here.first);
+                return stream == nullptr || here.second.end_offset <= stream->state.log_end;
+            });
+        if (!fits) continue;
+        entry = {};
+        entry.generation = header->generation;
+        entry.place = header->place;
+        entry.salt = header->salt;
+        entry.area = Area::survivors;
+        entry.state = SegmentState::sealed;
+        entry.records = true;
+        entry.data_end = index->data_end;
+        entry.last_age_ms = index->last_age_ms;
+        entry.footer_position = trailer->position;
+        entry.batch_bytes =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(index->batch_bytes, UINT32_MAX));
+        entry.live_bytes = entry.batch_bytes + entry.batch_bytes / 4;
+    }
+}
+
 /// Learns everything that one segment tells. False: it is not readable at all.
 bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end, bool last) {
     SegmentEntry& entry = core_.segments[header.segment];
@@ -164,6 +208,7 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
     entry.last_age_ms = index.last_age_ms;
     entry.batch_bytes =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(index.batch_bytes, UINT32_MAX));
+    entry.live_bytes = entry.batch_bytes + entry.batch_bytes / 4;
     apply_index(core_, index, header.segment);
     if (!last) return true;
     if (!whole) entry.state = SegmentState::open;
@@ -174,7 +219,10 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
     for (std::uint32_t candidate : promised_) {
         if (candidate >= core_.segments.size() || candidate == header.segment) continue;
         SegmentEntry& named = core_.segments[candidate];
-        if (named.area == Area::survivors) continue;
+        // A promise may be broken: what was opened in survivors after it was given stays theirs.
+        if (named.area == Area::survivors &&
+            (!named.records || named.generation > header.generation))
+            continue;
         const std::uint64_t generation = named.generation;
         named = {};
         named.generation = generation;
@@ -322,6 +370,7 @@ Result<Recovered> Recovery::run() {
     if (!out_.fresh) {
         if (core_.super.checkpoint.segment != no_segment) {
             Status loaded = load_checkpoint(core_.super.checkpoint);
+            misled_ = misled_ || !loaded;
             const bool other = other_super_ && other_super_->checkpoint.segment != no_segment &&
                                !core_.faults.superblock_first;  // this would hide that mistake
             if (!loaded && other) {
@@ -344,6 +393,7 @@ Result<Recovered> Recovery::run() {
             }
         }
         if (const Status ring = follow_ring(); !ring) return fail(ring.error());
+        if (misled_) adopt_survivors();
         if (forbidden_) {
             error_text_ =
                 "the log holds records of a newer program that older ones must not write beside: "

@@ -108,10 +108,11 @@ Status Recovery::load_checkpoint(const CheckpointPlace& place) {
     }
     if (frames != end->frames || begin_.number != end->number) return fail(Error::corrupt);
 
-    // What the table says of survivors is older than the checkpoint itself.
+    // What the table says of the checkpoints' segments is older than the checkpoint itself.
     for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
         SegmentEntry& entry = core_.segments[i];
-        if (entry.state == SegmentState::bad || entry.area == Area::survivors) {
+        if (entry.state == SegmentState::bad ||
+            (entry.area == Area::survivors && !entry.records)) {
             const std::uint64_t generation = entry.generation;
             entry = {};
             entry.generation = generation;

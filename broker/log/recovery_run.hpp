@@ -18,6 +18,7 @@ private:
     Status load_checkpoint(const CheckpointPlace& place);
     Status apply_checkpoint_commit(ByteView bytes, const CommitHeader& header, std::uint32_t salt);
     Status follow_ring();
+    void adopt_survivors();
     std::optional<SegmentHeader> header_of(std::uint32_t segment);
     std::optional<SegmentHeader> successor(const SegmentHeader& header,
                                            const std::vector<std::uint32_t>& candidates);
@@ -40,6 +41,7 @@ private:
     CheckpointBegin begin_;
     bool have_checkpoint_ = false;
     bool forbidden_ = false;
+    bool misled_ = false;  ///< the newest superblock or its checkpoint does not hold
     SegmentIndex tail_index_;
     std::optional<SegmentHeader> tail_header_;
     std::vector<std::uint32_t> promised_;

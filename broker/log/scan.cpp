@@ -75,7 +75,7 @@ void salvage(const Core& core, const SegmentHeader& segment, std::uint32_t posit
         }
         const FrameHeader header = decode_frame_header(here.data());
         const bool whole = header.type != FrameType::more && !header.continues();
-        const bool holds = header.known() && whole && header.header_bytes == frame_header_bytes &&
+        const bool holds = header.known() && whole && header.plain() &&
                            header.padded_bytes() <= here.size() &&
                            frame_crc(segment.salt, here, header) == header.crc;
         if (!holds) {
@@ -102,7 +102,7 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
                          const SegmentBytes& bytes_at, SegmentIndex& index) {
     SegmentScan scan;
     scan.next_sequence = segment.first_sequence;
-    FrameReplay replay(index);
+    FrameReplay replay(index, segment.area);
     std::uint32_t run = segment.run;
     std::optional<OpenPart> part;
     const bool lax = core.faults.stale_accepted;

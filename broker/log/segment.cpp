@@ -78,7 +78,7 @@ void SegmentTable::rebuild(const std::vector<std::uint32_t>& promised) {
     for (std::uint32_t i = 0; i < size(); ++i) {
         if (entries_[i].state == SegmentState::free)
             idle.push_back(i);
-        else if (entries_[i].area == Area::arrivals && entries_[i].state != SegmentState::bad)
+        else if (entries_[i].in_ring())
             ring_.push_back(i);
     }
     const auto older = [this](std::uint32_t a, std::uint32_t b) {
@@ -87,9 +87,8 @@ void SegmentTable::rebuild(const std::vector<std::uint32_t>& promised) {
                    : a < b;
     };
     std::sort(idle.begin(), idle.end(), older);
-    std::sort(ring_.begin(), ring_.end(), [this](std::uint32_t a, std::uint32_t b) {
-        return entries_[a].place < entries_[b].place;
-    });
+    std::sort(ring_.begin(), ring_.end(),
+              [this](std::uint32_t a, std::uint32_t b) { return before(a, b); });
     for (std::uint32_t candidate : promised) {
         const auto found = std::find(idle.begin(), idle.end(), candidate);
         if (found == idle.end()) continue;
@@ -156,6 +155,26 @@ std::uint32_t SegmentTable::take_for_survivors() {
     if (segment == zeroing) return no_segment;
     free_.pop_front();
     return segment;
+}
+
+/// Copies come in front of what they were made of, where damage has brought both back.
+bool SegmentTable::before(std::uint32_t a, std::uint32_t b) const {
+    const SegmentEntry &x = entries_[a], &y = entries_[b];
+    if (x.place != y.place) return x.place < y.place;
+    if (x.records != y.records) return x.records;
+    return x.generation > y.generation;
+}
+
+void SegmentTable::enter_ring(std::uint32_t segment) {
+    ring_.insert(
+        std::upper_bound(ring_.begin(), ring_.end(), segment,
+                         [this](std::uint32_t a, std::uint32_t b) { return before(a, b); }),
+        segment);
+}
+
+void SegmentTable::leave_ring(std::uint32_t segment) {
+    entries_[segment].state = SegmentState::replaced;
+    std::erase(ring_, segment);
 }
 
 void SegmentTable::release(std::uint32_t segment) {

@@ -38,7 +38,9 @@ struct SegmentHeader {
 void encode_segment_header(const SegmentHeader& header, MutableBytes into);  ///< into: 512 bytes
 Result<SegmentHeader> decode_segment_header(ByteView bytes);  ///< fails: corrupt, unsupported
 
-enum class SegmentState : std::uint8_t { free = 0, open = 1, sealed = 2, bad = 3 };
+/// `replaced` is in RAM only: its records live in survivors, the checkpoint that says so is not
+/// durable yet.
+enum class SegmentState : std::uint8_t { free = 0, open = 1, sealed = 2, bad = 3, replaced = 4 };
 
 /// 48 bytes per segment, the whole index of the pool in RAM.
 struct SegmentEntry {
@@ -50,10 +52,18 @@ struct SegmentEntry {
     std::uint32_t footer_position =
         0;  ///< 0: none (its writes failed); the index is made by reading it
     std::uint32_t batch_bytes = 0;
+    std::uint32_t live_bytes = 0;  ///< estimate: what of it the cleaner would have to copy
     Area area = Area::none;
     SegmentState state = SegmentState::free;
-    bool zeroed = false;  ///< never written, but its front is zeroed ahead of its first use
-    std::uint8_t failures = 0;  ///< openings in a row that failed while the device worked elsewhere
+    bool zeroed : 1 = false;   ///< never written, but its front is zeroed ahead of its first use
+    bool records : 1 = false;  ///< survivors: moved records (it stands in the ring), no checkpoint
+    bool unmovable : 1 = false;  ///< the cleaner found something it would not copy
+    std::uint8_t failures : 4 = 0;  ///< failed openings in a row while the device worked elsewhere
+
+    bool in_ring() const {
+        return (area == Area::arrivals || records) &&
+               (state == SegmentState::open || state == SegmentState::sealed);
+    }
 };
 static_assert(sizeof(SegmentEntry) <= 48);
 
@@ -86,9 +96,16 @@ public:
     std::uint32_t zeroing_from = 0;      ///< ... from here on: not to be written
     std::uint32_t take_for_survivors();  ///< one that is not promised, else the last that is
     void release(std::uint32_t segment);
-    /// Sealed and open arrivals, oldest first.
+    /// Sealed and open arrivals, and sealed survivors with records, in the order of what they hold:
+    /// by place, and of a stream no offset in an earlier one is larger than one in a later one.
     const std::deque<std::uint32_t>& ring() const { return ring_; }
     void push_ring(std::uint32_t segment) { ring_.push_back(segment); }
+    /// Puts a sealed survivors segment where its place is.
+    void enter_ring(std::uint32_t segment);
+    /// Its records are elsewhere: it leaves the ring, and is released later.
+    void leave_ring(std::uint32_t segment);
+
+    bool before(std::uint32_t a, std::uint32_t b) const;  ///< the order of the ring
 
 private:
     std::vector<SegmentEntry> entries_;

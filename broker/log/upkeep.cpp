@@ -51,6 +51,7 @@ void Retention::pump(Instant now) {
         if (seen == Seen::dead) {
             if (entry.place < core_.redo_place || core_.faults.recycle_early) {
                 core_.segments.release(segment);  // the ring closes up: at_ is the next one
+                ++core_.layout;
                 ++core_.counters.segments_recycled;
                 freed_ = true;
                 continue;
@@ -62,15 +63,17 @@ void Retention::pump(Instant now) {
         ++looked_;
     }
     scanning_ = false;
-    end_pass();
+    end_pass(now);
     if (dead_behind_redo_ && short_of_room()) checkpoints_.request();
 }
 
-/// Dropping begins when a pass over a full log freed nothing, and ends when there is room.
-void Retention::end_pass() {
+/// Dropping begins when a pass over a full log freed nothing and the cleaner cannot either, and
+/// ends when there is room.
+void Retention::end_pass(Instant now) {
     if (!short_of_room())
         drop_up_to_ = 0;
-    else if (!freed_ && !dead_behind_redo_ && drop_up_to_ < priority_max)
+    else if (!freed_ && !dead_behind_redo_ && drop_up_to_ < priority_max &&
+             !cleaner_.makes_room(now))
         ++drop_up_to_;
 }
 
@@ -91,10 +94,11 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     const FooterCache::Found footer = footers_.get(segment);
     if (footer.state == Fetched::pending) return Seen::pending;
     if (footer.state == Fetched::failed) return footer.recycled ? Seen::dead : Seen::alive;
-    const SegmentEntry& entry = core_.segments[segment];
+    SegmentEntry& entry = core_.segments[segment];
     const Result<SegmentIndex> index = decode_footer(footer.bytes, entry.generation, entry.salt);
     if (!index) return Seen::alive;
     bool dead = true;
+    std::uint64_t live = 0;
     const bool droppable =
         drop_up_to_ > 0 && drops_left_ > 0 && short_of_room() && may_drop(*index);
     bool dropped = false;
@@ -106,12 +110,16 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
         if (droppable && here.end_offset > stream->state.log_start)
             dropped = drop(now, id, *stream, here) || dropped;
-        if (here.end_offset > stream->state.log_start) blocked_.insert(id);
+        if (here.end_offset > stream->state.log_start) {
+            blocked_.insert(id);
+            live += here.moved_bytes();
+        }
         const bool durable = (stream->log_start_id <= core_.flushed_id &&
                               stream->log_start_checkpoint <= core_.checkpoint_number) ||
                              core_.faults.log_start_undurable;
         if (here.end_offset > stream->state.log_start || !durable) dead = false;
     }
+    entry.live_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(live, UINT32_MAX));
     if (dropped) --drops_left_;
     return dead ? Seen::dead : Seen::alive;
 }

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "broker/log/checkpoint.hpp"
+#include "broker/log/cleaner.hpp"
 #include "broker/log/ledger.hpp"
 #include "broker/log/read.hpp"
 
@@ -19,16 +20,22 @@ namespace leat::log {
 class Retention {
 public:
     Retention(Core& core, Arrivals& arrivals, CheckpointWriter& checkpoints, Ledger& ledger,
-              FooterCache& footers)
+              FooterCache& footers, Cleaner& cleaner)
         : core_(core),
           arrivals_(arrivals),
           checkpoints_(checkpoints),
           ledger_(ledger),
-          footers_(footers) {}
+          footers_(footers),
+          cleaner_(cleaner) {}
 
     /// Something changed that may free segments (release, policy, delete, time).
     void wake(Instant now) { wake_at_ = earlier(wake_at_, now); }
     void pump(Instant now);
+    /// The ring has changed under the pass: it begins again.
+    void restart(Instant now) {
+        scanning_ = false;
+        wake(now);
+    }
     Instant deadline() const { return scanning_ ? never : wake_at_; }
 
 private:
@@ -41,7 +48,7 @@ private:
     static std::uint64_t share_of(const Stream& stream, Offset to);  ///< its bytes before `to`
     /// Whether every record that keeps this segment may be dropped at the present priority.
     bool may_drop(const SegmentIndex& index) const;
-    void end_pass();
+    void end_pass(Instant now);
     bool short_of_room() const {
         return core_.segments.free_count() <= segments_kept_free + candidates_wanted / 2;
     }
@@ -51,6 +58,7 @@ private:
     CheckpointWriter& checkpoints_;
     Ledger& ledger_;
     FooterCache& footers_;
+    Cleaner& cleaner_;
     Instant wake_at_ = never;
     bool scanning_ = false;
     std::size_t at_ = 0;      ///< in the ring

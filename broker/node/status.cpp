@@ -26,12 +26,15 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .count("payload_bytes_total", counters.payload)
         .count("written_bytes_total", counters.written_data + counters.written_padding +
                                           counters.written_footer + counters.written_checkpoint +
-                                          counters.written_other)
+                                          counters.written_other + counters.written_cleaner)
         .count("written_data_bytes_total", counters.written_data)
         .count("written_padding_bytes_total", counters.written_padding)
         .count("written_footer_bytes_total", counters.written_footer)
         .count("written_checkpoint_bytes_total", counters.written_checkpoint)
         .count("written_other_bytes_total", counters.written_other)
+        .count("written_cleaner_bytes_total", counters.written_cleaner)
+        .count("cleaner_copied_bytes_total", counters.cleaner_copied)
+        .count("cleaner_freed_bytes_total", counters.cleaner_freed)
         .count("written_zeros_bytes_total", counters.written_zeros)
         .count("read_bytes_total", counters.read)
         .count("read_at_open_bytes", counters.read_at_open)

@@ -87,7 +87,7 @@ TEST_CASE(
 TEST_CASE(
     "commit: auto stretches small commits to 100 ms once the bucket is empty, and never full "
     "ones") {
-    SimStorage device({.seed = 1, .size = 32 * KiB + 64 * 4096 * KiB});
+    SimStorage device({.seed = 1, .size = 32 * KiB + 72 * 4096 * KiB});
     LogConfig config;
     config.commit_interval = milliseconds(-1);
     config.segment_bytes = 4096 * KiB;
@@ -284,8 +284,8 @@ TEST_CASE(
     CHECK(rig.log->status().read_only);
     rig.pass(1);
     CHECK_FALSE(rig.log->status().read_only);
-    CHECK(rig.append_durably(
-        1, {.count = 2, .salt = 2, .producer_id = 3, .epoch = 0, .sequence = 5}));
+    CHECK(rig.append_durably(1,
+                             {.count = 2, .salt = 2, .producer_id = 3, .epoch = 0, .sequence = 5}));
     CHECK(base_offsets(rig.read_all(1, 0).bytes) == std::vector<Offset>{0, 5});
     device.power_cycle();
     Rig again(device);

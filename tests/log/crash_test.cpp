@@ -51,16 +51,18 @@ void sweep_half(std::uint64_t half) {
         sum.self_recoveries += result.self_recoveries;
         sum.dropped += result.dropped;
         if (by_workload[workload][0] == 0) --not_run;
+        sum.cleaned += result.cleaned;
         for (std::size_t tear = 0; tear < leat::test::tears; ++tear)
             by_workload[workload][tear] += result.by_tear[tear];
     }
     const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
     std::printf(
         "%llu distinct images at %llu writes, ring turned %llu times, %llu appends met a full "
-        "log, %llu recoveries from failed writes without a restart, %llu records dropped for room\n"
+        "log, %llu recoveries from failed writes without a restart, %llu records dropped for room, "
+        "%llu KiB freed by the cleaner\n"
         "%-10s",
         number(sum.images), number(sum.writes), number(sum.wraps), number(sum.full),
-        number(sum.self_recoveries), number(sum.dropped), "");
+        number(sum.self_recoveries), number(sum.dropped), number(sum.cleaned / 1024), "");
     for (const char* tear : {"dropped", "kept", "prefix", "suffix", "subset", "garbage",
                              "1 missing", "1 kept", "page lost"})
         std::printf("%10s", tear);
@@ -75,6 +77,7 @@ void sweep_half(std::uint64_t half) {
     CHECK(seen.size() >= wanted);
     if (wanted >= 100'000) CHECK(sum.self_recoveries >= 10);
     if (wanted >= 10'000) CHECK(sum.dropped >= 100);
+    if (wanted >= 10'000) CHECK(sum.cleaned >= 50 * small_segment);
 }
 
 }  // namespace
@@ -106,6 +109,8 @@ TEST_CASE("crash: each seeded mistake is seen by the same sweep") {
         {"recycled before the log start is durable", {.log_start_undurable = true}},
         {"a log start that is durable before its book", {.book_late = true}},
         {"dropped for room without an entry in the ledger", {.silent_drop = true}},
+        {"recycled before its copies are in a checkpoint", {.recycle_uncopied = true}},
+        {"a moved frame that moves the log end", {.moved_moves_end = true}},
         {"a segment without a footer taken for a stream's first", {.lost_links_believed = true}},
         {"bytes behind a predecessor's valid end taken", {.predecessor_end_ignored = true}},
         {"a device that reports a write done one write early", {}, 1},

@@ -106,8 +106,8 @@ class Log:
             self.device = file.read()
         self.out = []
         self.start, self.starts_of_books, self.fact_sequence = {}, {}, {}
-        self.live_streams = set()
-        self.table = {}
+        self.live_streams, self.ends, self.begun_ends = set(), {}, {}
+        self.table, self.generation = {}, {}
         self.extents = []
         self.redo = None
         self.superblock()
@@ -117,9 +117,12 @@ class Log:
                 break
             except Bad:
                 self.start, self.starts_of_books, self.fact_sequence = {}, {}, {}
-                self.live_streams, self.table = set(), {}
+                self.live_streams, self.table, self.ends, self.generation = set(), {}, {}, {}
                 self.extents, self.redo = [], None
+                self.misled = True
         self.follow_ring()
+        if self.misled:
+            self.adopt_survivors()
 
     def superblock(self):
         """Section 2."""
@@ -132,6 +135,8 @@ class Log:
                     break
         if not slots:
             raise Bad("neither superblock holds")
+        other = 0 if self.device[:512] != slots[0] else u32(slots[0], 68)
+        self.misled = len(slots) == 1 and self.device[other:other + 512].strip(b"\0") != b""
         slots.sort(key=lambda block: -u64(block, 16))
         block = slots[0]
         if u32(block, 8) != 0:
@@ -173,12 +178,14 @@ class Log:
                     elif frame.type == 33:
                         self.live_streams.add(frame.stream)
                         self.raise_start(frame.stream, struct.unpack_from("<q", frame.body, 0)[0])
+                        self.raise_end(frame.stream, struct.unpack_from("<q", frame.body, 8)[0])
                     elif frame.type == 34:
                         first, entries = struct.unpack_from("<II", frame.body, 0)
                         for j in range(entries):
-                            its_generation_, place, _, salt_, data_end, footer, _, area, state = struct.unpack_from(
-                                "<QQQIIIIBB", frame.body, 8 + 48 * j)
-                            if area == 1 and state in (1, 2):
+                            its_generation_, place, _, salt_, data_end, footer, _, area, state, records = struct.unpack_from(
+                                "<QQQIIIIBBB", frame.body, 8 + 48 * j)
+                            self.generation[first + j] = its_generation_
+                            if area == 1 and state in (1, 2) or area == 2 and state == 2 and records == 1:
                                 self.table[first + j] = Segment(first + j, its_generation_, place, salt_, area, data_end, footer)
                     elif frame.type == 4:
                         self.fact(frame)
@@ -188,6 +195,7 @@ class Log:
         self.extents.append((segment, salt, generation, position, position + size))
         for extent in self.extents:
             self.table.pop(extent[0], None)
+            self.generation[extent[0]] = extent[2]
 
     def checkpoint_commit(self, data, at, salt, generation):
         commit = Commit(data, at, len(data), salt)
@@ -248,7 +256,7 @@ class Log:
         if block[16:32] not in self.ids or u32(block, 32) != number or u32(block, 68) != self.page:
             return None
         one = Segment(number, u64(block, 40), u64(block, 48), u32(block, 64), block[36])
-        one.first_sequence, one.run = u64(block, 56), u32(block, 112)
+        one.first_sequence, one.run, one.kind = u64(block, 56), u32(block, 112), block[37]
         one.before, one.before_end, one.before_generation = struct.unpack_from("<IIQ", block, 72)
         one.candidates = [u32(block, 120 + 4 * i) for i in range(min(u32(block, 116), 8))]
         return one
@@ -313,12 +321,31 @@ class Log:
 
     def set_free(self, last, candidates):
         for number in candidates:
-            if number != last.number:
-                self.table.pop(number, None)
+            named = self.table.get(number)
+            if number != last.number and named and (named.area == 1 or named.generation < last.generation):
+                del self.table[number]
+
+    def adopt_survivors(self):
+        """Section 9.1: the checkpoint in force is lost, and with it which moves were done."""
+        for one in filter(None, map(self.header, range(self.segments))):
+            if one.area != 2 or one.kind != 0 or one.generation <= self.generation.get(one.number, 0):
+                continue
+            footer = self.footer(one)
+            if not footer:
+                continue
+            fits = True
+            for frame in footer[1]:
+                if frame.type == 16:
+                    one.data_end, one.footer = u32(frame.body, 0), footer[0].position
+                elif frame.type == 17 and frame.stream in self.live_streams:
+                    fits = fits and struct.unpack_from("<q", frame.body, 8)[0] <= self.ends.get(frame.stream, 0)
+            if fits:
+                self.table[one.number] = one
 
     def take(self, one, valid_end):
         """What a segment tells: by its footer, else by its commits (section 9)."""
         self.table[one.number] = one
+        self.generation[one.number] = one.generation
         footer = self.footer(one)
         if footer:
             for frame in footer[1]:
@@ -333,6 +360,8 @@ class Log:
                     else:
                         self.live_streams.add(frame.stream)
                         self.raise_start(frame.stream, log_start)
+                        self.raise_end(frame.stream, struct.unpack_from("<q", frame.body, 8)[0])
+                        self.raise_end(frame.stream, struct.unpack_from("<q", frame.body, 24)[0])
                 elif frame.type in (4, 5):
                     self.fact(frame)
             return
@@ -409,8 +438,16 @@ class Log:
         if frame.type == 6:
             self.live_streams.add(frame.stream)
             self.raise_start(frame.stream, struct.unpack_from("<q", frame.body, 0)[0])
-        elif frame.type in (1, 7):
+        elif frame.type == 1:
             self.live_streams.add(frame.stream)
+            self.begun_ends[frame.stream] = Batch(frame.body).end
+            if not frame.goes_on:
+                self.raise_end(frame.stream, self.begun_ends[frame.stream])
+        elif frame.type == 3 and not frame.goes_on:
+            self.raise_end(frame.stream, self.begun_ends.get(frame.stream, 0))
+        elif frame.type == 7:
+            self.live_streams.add(frame.stream)
+            self.raise_end(frame.stream, struct.unpack_from("<q", frame.body, 0)[0])
         elif frame.type == 8:
             self.forget(frame.stream)
         elif frame.type in (4, 5):
@@ -419,8 +456,12 @@ class Log:
     def raise_start(self, stream, offset):
         self.start[stream] = max(self.start.get(stream, 0), offset)
 
+    def raise_end(self, stream, offset):
+        self.ends[stream] = max(self.ends.get(stream, 0), offset)
+
     def forget(self, stream):
         self.live_streams.discard(stream)
+        self.ends.pop(stream, None)
         self.start.pop(stream, None)
 
     def fact(self, frame, of_commit=0):
@@ -444,7 +485,7 @@ class Log:
     # ---- section 10: the dump
 
     def dump(self):
-        for one in sorted(self.table.values(), key=lambda one: one.place):
+        for one in sorted(self.table.values(), key=lambda one: (one.place, one.area != 2, -one.generation)):
             if self.recycled(one.number, one.generation):
                 continue
             data = self.bytes_of(one.number)
@@ -599,7 +640,7 @@ def compare(leatd, maker, folder):
             totals[key] = totals.get(key, 0) + 1
     print("%d logs, %d differ; %s" % (len(samples), wrong, ", ".join("%d %s" % (n, k) for k, n in sorted(totals.items()))))
     shutil.rmtree(folder, ignore_errors=True)
-    return 1 if wrong or len(samples) < 10 or not totals.get("append") or not totals.get("checkpoint_end") else 0
+    return 1 if wrong or len(samples) < 10 or not totals.get("append") or not totals.get("moved") or not totals.get("checkpoint_end") else 0
 
 
 if __name__ == "__main__":

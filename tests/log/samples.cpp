@@ -14,7 +14,8 @@ constexpr StreamId streams = 4;
 
 class Maker {
 public:
-    enum class Cards : std::uint8_t { one, forked };  ///< forked: goes on in another device
+    /// forked: goes on in another device; lone: small batches, each in a commit of its own, all kept
+    enum class Cards : std::uint8_t { one, forked, lone };
 
     explicit Maker(std::string folder) : folder_(std::move(folder)) {}
 
@@ -30,6 +31,7 @@ public:
     /// Some runs of a log; `steps` of 350 turn the ring of 16 segments a few times.
     bool run(std::uint64_t seed, int steps, std::uint64_t failures, Cards cards = Cards::one) {
         SimRandom random(seed);
+        const bool lone = cards == Cards::lone;
         SimStorage device({.seed = seed, .size = small_device});
         for (int life = 0; life < 3; ++life) {
             LogConfig config = small_config();
@@ -40,12 +42,19 @@ public:
             if (!rig.open()) return false;
             for (StreamId id = 1; id <= streams; ++id) {
                 StreamPolicy policy;
-                policy.retention_bytes = id == 3 ? -1 : 60'000;
-                if (id == 3) policy.when_full = WhenFull::drop_oldest;
+                policy.retention_bytes = id == 3 || lone ? -1 : 60'000;
+                if (id == 3 && !lone) policy.when_full = WhenFull::drop_oldest;
                 (void)rig.log->declare_stream(id, policy);
-                rig.log->set_release(id, INT64_MAX);
+                rig.log->set_release(id, lone ? 0 : INT64_MAX);
             }
-            for (int i = 0; i < steps; ++i) step(rig, device, random, failures);
+            for (int i = 0; i < steps && !lone; ++i) step(rig, device, random, failures);
+            for (int i = 0; i < steps && lone; ++i) {
+                const auto id = static_cast<StreamId>(1 + random.below(streams));
+                (void)rig.append_durably(id, {.size = 20 + random.below(200), .salt = ++serial_});
+                if (random.chance(5))
+                    (void)rig.log->set_log_start(rig.at(), id, rig.log->stream(id)->flushed / 2);
+                rig.pass(30);
+            }
             const std::string name = "run-" + std::to_string(seed) + "-" + std::to_string(life);
             if (life == 1) {
                 rig.close();
@@ -117,6 +126,7 @@ int main(int argc, char** argv) {
     Maker maker(argv[1]);
     const bool made = maker.run(1, 350, 0) && maker.run(2, 60, 0) && maker.run(3, 200, 1) &&
                       maker.run(4, 200, 2) && maker.run(5, 250, 2) && maker.run(6, 250, 3) &&
-                      maker.run(7, 80, 0, Maker::Cards::forked);
+                      maker.run(7, 80, 0, Maker::Cards::forked) &&
+                      maker.run(8, 250, 0, Maker::Cards::lone);
     return made ? 0 : 1;
 }

@@ -9,6 +9,11 @@ void Sweep::declare(Rig& rig, Policies policies) const {
             (void)rig.log->declare_stream(id, policy);
             continue;
         }
+        if (options_.workload == Workload::clean) {
+            (void)rig.log->declare_stream(id, policy);
+            rig.log->set_release(id, 0);
+            continue;
+        }
         if (id == 1) policy.retention_bytes = 15'000;
         if (id == 2) policy.retention = milliseconds(3'000);
         if (id == 3) policy.retention_bytes = 6'000;
@@ -42,9 +47,14 @@ SweepResult Sweep::run() {
         for (std::uint32_t i = 0; i < options_.steps && !done(); ++i) step();
     }
     device_.on_write = {};
-    if (opened_) result_.dropped += rig_->log->counters().lost_records;
+    if (opened_) count_run();
     result_.wraps = device_.counts().bytes_written / (16 * small_segment);
     return result_;
+}
+
+void Sweep::count_run() {
+    result_.dropped += rig_->log->counters().lost_records;
+    result_.cleaned += rig_->log->counters().cleaner_freed;
 }
 
 void Sweep::append() {
@@ -56,6 +66,8 @@ void Sweep::append() {
     spec.count = 1 + static_cast<std::uint32_t>(random_.below(5));
     spec.size = random_.chance(85) ? 20 + random_.below(900)
                                    : 2'000 + random_.below(random_.chance(10) ? 30'000 : 7'000);
+    // Small and each in a commit of its own, so that segments hold little.
+    if (options_.workload == Workload::clean && random_.chance(95)) spec.size %= 400;
     spec.salt = ++serial_;
     spec.timestamp = 1'000'000 + static_cast<std::int64_t>(serial_) * 10;
     if (id % 2 == 0) {
@@ -81,6 +93,8 @@ void Sweep::append() {
     stream.batches.push_back({appended->base_offset, end, appended->commit, spec.count,
                               spec.sequence, std::move(bytes)});
     stream.end = end;
+    if (options_.workload == Workload::clean) rig_->settle();
+    if (done()) return;
     const StreamState* state = rig_->log->stream(id);
     while (!stream.batches.empty() && stream.batches.front().end <= state->log_start &&
            stream.batches.size() > 300)
@@ -108,7 +122,8 @@ void Sweep::recycle_some() {
     follow_rollback();
     // Stream 4 is "routed": what upstream has may go when room is short.
     const StreamState* state = rig_->log->stream(4);
-    if (random_.chance(60)) rig_->log->set_release(4, state->flushed);
+    if (random_.chance(options_.workload == Workload::clean ? 3 : 60))
+        rig_->log->set_release(4, state->flushed);
     if (drops(3) && random_.chance(10)) {  // and 3 is sometimes behind, sometimes in a batch
         const StreamState* slow = rig_->log->stream(3);
         rig_->log->set_release(3, std::max(slow->release, (slow->log_start + slow->flushed) / 2));
@@ -139,7 +154,8 @@ void Sweep::reopen() {
     starts_ = live_starts();
     const bool roomy =
         rig_->log->status().segments_free > 1;  // else there may be no place for the seal
-    result_.dropped += rig_->log->counters().lost_records;
+    count_run();
+    copied_ = 0;
     opened_ = false;
     given_up_.reset();
     rig_.reset();
@@ -194,6 +210,9 @@ void Sweep::step() {
     rig_->wall += 5;
     if (random_.chance(options_.workload == Workload::recycle ? 40 : 15)) recycle_some();
     if (options_.workload == Workload::reopen && random_.chance(6) && !done()) reopen();
+    if (options_.workload == Workload::clean && random_.chance(2) && !done()) reopen();
+    if (options_.workload == Workload::clean && random_.chance(2))
+        device_.fail_next(random_.below(6), 1);
     if (options_.workload == Workload::errors && random_.chance(8))
         device_.fail_next(random_.below(6), random_.chance(60) ? 1 : 1 + random_.below(3));
     if (done()) return;  // after a reopening that failed there is no log

@@ -9,10 +9,11 @@
 
 namespace leat::log::test {
 
-enum class Workload : std::uint8_t { produce, facts, recycle, reopen, errors, drop };
-constexpr std::uint8_t workloads = 6;
+enum class Workload : std::uint8_t { produce, facts, recycle, reopen, errors, drop, clean };
+constexpr std::uint8_t workloads = 7;
 inline const char* name_of(Workload workload) {
-    constexpr const char* names[] = {"produce", "facts", "recycle", "reopen", "errors", "drop"};
+    constexpr const char* names[] = {"produce", "facts", "recycle", "reopen",
+                                     "errors",  "drop",  "clean"};
     return names[static_cast<std::size_t>(workload)];
 }
 
@@ -33,6 +34,7 @@ struct SweepOptions {
 
 struct SweepResult {
     std::uint64_t images = 0, writes = 0, wraps = 0, full = 0, self_recoveries = 0;
+    std::uint64_t cleaned = 0;  ///< bytes of segments that the cleaner freed
     std::uint64_t dropped = 0;  ///< records lost to make room, all of them in the ledger
     std::uint64_t by_tear[leat::test::tears] = {};
     std::string failure;  ///< empty: everything held

@@ -29,7 +29,13 @@ std::string books_problem(const Log& log, StreamId id, bool drops) {
 void Sweep::at_write() {
     ++result_.writes;
     follow_rollback();
-    for (std::uint32_t i = 0; i < options_.variants && !done(); ++i) {
+    std::uint32_t variants = options_.variants;
+    if (options_.workload == Workload::clean) {  // most of them while the cleaner is at work
+        const std::uint64_t copied = opened_ ? rig_->log->counters().cleaner_copied : 0;
+        if (std::exchange(copied_, copied) != copied) copied_at_write_ = result_.writes;
+        variants = copied != 0 && result_.writes < copied_at_write_ + 12 ? 8 : 1;
+    }
+    for (std::uint32_t i = 0; i < variants && !done(); ++i) {
         const Tear tear = choose_tear();
         SimImage image = device_.crash_image(tear, random_);
         if (!seen_.insert(image.hash()).second) continue;

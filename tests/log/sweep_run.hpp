@@ -77,6 +77,7 @@ private:
     Tear choose_tear();
     void take_what_is_there(Rig& rig, CommitId flushed);
     void at_write();
+    void count_run();
     std::map<StreamId, Offset> live_starts() const {
         std::map<StreamId, Offset> starts;
         for (const auto& [id, stream] : model_.streams)
@@ -106,6 +107,7 @@ private:
     bool opened_ = false;
     std::optional<Log::RolledBack> given_up_;  ///< may still be found until the log writes again
     std::uint64_t serial_ = 0, runs_ = 0;
+    std::uint64_t copied_ = 0, copied_at_write_ = 0;  ///< by the cleaner, at its last write
 };
 
 }  // namespace leat::log::test

@@ -1,0 +1,384 @@
+#include "broker/log/cleaner.hpp"
+
+#include <algorithm>
+
+namespace leat::log {
+
+Cleaner::Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers)
+    : core_(core),
+      checkpoints_(checkpoints),
+      footers_(footers),
+      block_(core.geometry.align),
+      group_(core.page, core.geometry.align),
+      footer_memory_(core.geometry.align) {}
+
+bool Cleaner::wanted() const {
+    return core_.segments.free_count() <=
+           segments_kept_free + candidates_wanted / 2 + core_.segments.size() / 32;
+}
+
+/// A checkpoint that cannot be written would hold back everything: it comes first.
+std::uint32_t Cleaner::outputs_allowed() const {
+    const auto kept = static_cast<std::uint32_t>(segments_kept_for_checkpoint + 1 +
+                                                 checkpoints_.last_bytes() / core_.segment_bytes);
+    const std::uint32_t free = core_.segments.free_count();
+    return free <= kept ? 0 : std::min(cleaner_outputs_max, free - kept);
+}
+
+bool Cleaner::movable(std::uint32_t segment) const {
+    const SegmentEntry& entry = core_.segments[segment];
+    return entry.state == SegmentState::sealed && !entry.unmovable &&
+           entry.place < core_.redo_place && entry.data_end > core_.page &&
+           entry.live_bytes <= capacity() / 4 * 3;
+}
+
+/// The neighbours with the most dead bytes x age.
+bool Cleaner::choose() {
+    const std::uint32_t allowed = outputs_allowed();
+    if (allowed == 0) return false;
+    const auto& ring = core_.segments.ring();
+    const std::uint64_t room = std::uint64_t{capacity()} * allowed / 32 * 31;
+    const std::uint64_t newest = core_.segments[ring.empty() ? 0 : ring.back()].place;
+    std::size_t best = 0, best_count = 0, end = 0;
+    double best_score = 0;
+    std::uint64_t sum = 0;
+    for (std::size_t from = 0; from < ring.size(); ++from) {
+        if (end <= from) {
+            end = from;
+            sum = 0;
+        }
+        while (end < ring.size() && movable(ring[end]) &&
+               sum + core_.segments[ring[end]].live_bytes <= room)
+            sum += core_.segments[ring[end++]].live_bytes;
+        const std::uint64_t count = end - from;
+        if (count == 0) continue;
+        const std::uint64_t into = std::max<std::uint64_t>(1, (sum + capacity() - 1) / capacity());
+        const std::uint64_t dead = count > into ? (count - into) * core_.segment_bytes : 0;
+        const bool worth = dead > 0 && sum > 0 && sum <= cleaner_cost_max * dead &&
+                           (urgent() || sum >= capacity() / 4 * 3);
+        const double score = static_cast<double>(dead) *
+                             static_cast<double>(newest - core_.segments[ring[from]].place + 1);
+        if (worth && score > best_score) {
+            best_score = score;
+            best = from;
+            best_count = count;
+        }
+        sum -= core_.segments[ring[from]].live_bytes;
+    }
+    plan_.clear();
+    for (std::size_t i = best; i < best + best_count; ++i)
+        plan_.push_back({ring[i], core_.segments[ring[i]].generation});
+    return !plan_.empty();
+}
+
+bool Cleaner::makes_room(Instant now) {
+    if (stopped_ || core_.read_only) return false;
+    if (phase_ != Phase::idle || !replaced_.empty()) return true;
+    (void)now;
+    const bool found = choose();
+    plan_.clear();
+    return found;
+}
+
+bool Cleaner::still_there(const Source& source) const {
+    const SegmentEntry& entry = core_.segments[source.segment];
+    return entry.generation == source.generation && entry.state == SegmentState::sealed;
+}
+
+Instant Cleaner::deadline() const {
+    if (stopped_ || core_.read_only || busy()) return never;
+    const bool paced = phase_ == Phase::copy || (phase_ == Phase::idle && wanted());
+    return paced ? next_at_ : never;
+}
+
+void Cleaner::pump(Instant now) {
+    release_replaced();
+    if (busy()) return;
+    if (stopped_ || core_.read_only) {
+        if (phase_ != Phase::idle) put_back(no_segment);
+        return;
+    }
+    if (phase_ == Phase::idle) {
+        if (now < next_at_ || !wanted()) return;
+        next_at_ = now + cleaner_rest;
+        if (std::exchange(rests_, false) || !choose()) return;
+        next_at_ = now;
+        at_ = 0;
+        finishing_ = false;
+        phase_ = Phase::look;
+    }
+    for (Step step = Step::go_on; step == Step::go_on;) {
+        switch (phase_) {
+            case Phase::idle:
+                return;
+            case Phase::look:
+                step = look();
+                break;
+            case Phase::copy:
+                step = copy(now);
+                break;
+            case Phase::hand_over:
+                step = hand_over(now);
+                break;
+        }
+    }
+}
+
+/// What the next source ought to hold, and whether it goes into this run.
+Cleaner::Step Cleaner::look() {
+    phase_ = Phase::copy;
+    finishing_ = at_ == plan_.size();
+    if (finishing_) return Step::go_on;
+    const Source& source = plan_[at_];
+    if (!still_there(source)) {  // all of it died meanwhile
+        plan_.erase(plan_.begin() + static_cast<std::ptrdiff_t>(at_));
+        phase_ = Phase::look;
+        return Step::go_on;
+    }
+    const FooterCache::Found footer = footers_.get(source.segment);
+    if (footer.state == Fetched::pending) {
+        phase_ = Phase::look;
+        return Step::wait;
+    }
+    SegmentEntry& entry = core_.segments[source.segment];
+    const Result<SegmentIndex> index =
+        footer.state == Fetched::ready ? decode_footer(footer.bytes, entry.generation, entry.salt)
+                                       : Result<SegmentIndex>(fail(Error::corrupt));
+    if (!index) entry.unmovable = true;
+    // Into the last segment there is, only what surely fits: a source is copied whole or not at
+    // all.
+    const bool last = outputs_allowed() == 0 || outputs_.size() >= cleaner_outputs_max;
+    const std::uint64_t used = output_open_ ? std::uint64_t{position_} + group_.used() : core_.page;
+    const std::uint64_t growth =
+        index ? index->streams.size() * 136 + 8 * entry.live_bytes / 4096 : 0;
+    finishing_ = !index || !expect(*index, source.segment) ||
+                 (last && output_open_ &&
+                  used + entry.live_bytes + core_.page +
+                          round_up(index_.footer_bytes_bound() + growth, core_.page) >
+                      core_.segment_bytes);
+    if (finishing_) {
+        plan_.resize(at_);
+        return Step::go_on;
+    }
+    walk_ = {};
+    walk_.position = core_.page;
+    block_size_ = 0;
+    return Step::go_on;
+}
+
+Cleaner::Step Cleaner::copy(Instant now) {
+    if (now < next_at_) return Step::wait;
+    if (finishing_) return finish(now);
+    if (!still_there(plan_[at_])) {  // its last records died while they were copied
+        put_back(no_segment);
+        return Step::wait;
+    }
+    if (batch_waits_) {
+        const auto frame =
+            static_cast<std::uint32_t>(round_up(moved_header_bytes + batch_.size(), 8));
+        if (!output_open_ && !open_output(now)) {
+            put_back(outputs_allowed() > 0 ? plan_[at_].segment : no_segment);
+            return Step::wait;
+        }
+        const bool full = !fits(frame);
+        if (full && index_.streams.empty()) {
+            put_back(plan_[at_].segment);
+            return Step::wait;
+        }
+        if (full || (!group_.empty() && group_.used() + frame > cleaner_block_bytes)) {
+            if (!(group_.empty() ? write_footer(now) : write_group(now))) put_back(no_segment);
+            return Step::wait;
+        }
+        add_batch();
+        batch_waits_ = false;
+        return Step::go_on;
+    }
+    switch (walk()) {
+        case Walked::wait:
+            return Step::wait;
+        case Walked::batch:
+            batch_waits_ = walk_.live;
+            return Step::go_on;
+        case Walked::surprise:
+            put_back(plan_[at_].segment);
+            return Step::wait;
+        case Walked::end:
+            break;
+    }
+    if (!as_expected()) {
+        put_back(plan_[at_].segment);
+        return Step::wait;
+    }
+    ++at_;
+    phase_ = Phase::look;
+    return Step::go_on;
+}
+
+/// Everything of the run is in the group or written: the rest goes out, then the footer.
+Cleaner::Step Cleaner::finish(Instant now) {
+    if (output_open_) {
+        if (!(group_.empty() ? write_footer(now) : write_group(now))) put_back(no_segment);
+        return Step::wait;
+    }
+    phase_ = Phase::hand_over;
+    return Step::go_on;
+}
+
+bool Cleaner::open_output(Instant now) {
+    if (outputs_.size() >= cleaner_outputs_max || outputs_allowed() == 0) return false;
+    const std::uint64_t place = core_.segments[plan_[at_].segment].place;
+    if (!outputs_.empty() && outputs_.back().header.place >= place) return false;
+    const std::uint32_t segment = core_.segments.take_for_survivors();
+    if (segment == no_segment) return false;
+    Output& output = outputs_.emplace_back();
+    SegmentHeader& header = output.header;
+    header.log_id = core_.super.log_id;
+    header.segment = segment;
+    header.area = Area::survivors;
+    header.kind = SegmentClass::mixed;
+    header.generation = core_.next_generation();
+    header.place = place;
+    header.first_sequence = sequence_ = 1;
+    header.salt = core_.make_salt();
+    header.page_bytes = core_.page;
+    header.log_time_ms = core_.time.log_ms(now);
+    header.off_time_ms = core_.time.off_ms();
+    header.wall_ms = core_.time.wall_ms();
+    header.run = core_.run;
+    SegmentEntry& entry = core_.segments[segment];
+    const auto failures = entry.failures;
+    entry = {};
+    entry.failures = failures;
+    entry.generation = header.generation;
+    entry.salt = header.salt;
+    entry.area = Area::survivors;
+    entry.state = SegmentState::open;
+    entry.records = true;
+    output_open_ = true;
+    index_ = {};
+    position_ = core_.page;
+    return true;
+}
+
+bool Cleaner::fits(std::uint32_t frame_bytes) const {
+    const std::uint64_t end = position_ + round_up(group_.used() + frame_bytes, core_.page);
+    const std::uint64_t footer = round_up(
+        index_.footer_bytes_bound() + footer_growth(FrameType::log_start, 8) + 8, core_.page);
+    return end + footer <= core_.segment_bytes;
+}
+
+void Cleaner::add_batch() {
+    const StreamId id = walk_.stream;
+    const MutableBytes body =
+        group_.add(FrameType::moved, id, static_cast<std::uint32_t>(batch_.size()), 0, Instant{});
+    copy_bytes(batch_, body);
+    store_little<std::uint64_t>(body.data() - 16, walk_.sequence);
+    store_little<std::uint64_t>(body.data() - 8, walk_.age_ms);
+    index_.on_moved(id, walk_.fields, position_ + group_.entries().back().at, walk_.age_ms);
+    moved_ends_[id] = walk_.fields.end_offset();
+    Output& output = outputs_.back();
+    const Range& range = expected_[id];
+    StreamInSegment& here = index_.streams[id];
+    here.stream_max_timestamp = std::max(here.stream_max_timestamp, range.max_timestamp);
+    output.links[id] = {here.first_offset, here.stream_max_timestamp, output.header.segment,
+                        range.ordinal};
+    core_.counters.cleaner_copied += batch_.size();
+    if (core_.faults.moved_moves_end)
+        if (Stream* stream = core_.streams.find(id))
+            stream->state.log_end = walk_.fields.end_offset();
+}
+
+bool Cleaner::write_group(Instant now) {
+    const Output& output = outputs_.back();
+    const bool opening = position_ == core_.page;
+    CommitHeader header = core_.commit_header(now);
+    header.generation = output.header.generation;
+    header.sequence = sequence_;
+    header.position = position_;
+    ByteView bytes;
+    if (opening) {
+        std::uint8_t page[segment_header_bytes];
+        encode_segment_header(output.header, page);
+        bytes = group_.finish_opening(header, output.header.salt, page);
+    } else {
+        bytes = group_.finish(header, output.header.salt);
+    }
+    flight_bytes_ = static_cast<std::uint32_t>(bytes.size());
+    index_.last_sequence = sequence_;
+    ticket_ = core_.ticket(Owner::cleaner);
+    doing_ = Doing::group;
+    const std::uint64_t at = core_.address(output.header.segment, opening ? 0 : position_);
+    if (core_.storage.start_write(ticket_, at, bytes)) return true;
+    ticket_ = 0;
+    return false;
+}
+
+bool Cleaner::write_footer(Instant now) {
+    Output& output = outputs_.back();
+    index_.data_end = position_;
+    CommitHeader header = core_.commit_header(now);
+    header.generation = output.header.generation;
+    header.sequence = sequence_;
+    const std::vector<std::uint8_t> footer =
+        encode_footer(index_, header, output.header.salt, core_.page, core_.segment_bytes);
+    if (footer.empty() || position_ + footer.size() > core_.segment_bytes) return false;
+    footer_memory_.reserve(footer.size(), 0);
+    copy_bytes(footer, {footer_memory_.data(), footer.size()});
+    flight_bytes_ = static_cast<std::uint32_t>(footer.size());
+    output.data_end = position_;
+    output.footer_position = core_.segment_bytes - flight_bytes_;
+    output.batch_bytes = index_.batch_bytes;
+    output.last_age_ms = index_.last_age_ms;
+    output.live_bytes = index_.live_bytes();
+    ticket_ = core_.ticket(Owner::cleaner);
+    doing_ = Doing::footer;
+    const std::uint64_t at = core_.address(output.header.segment, output.footer_position);
+    if (core_.storage.start_write(ticket_, at, {footer_memory_.data(), footer.size()})) return true;
+    ticket_ = 0;
+    return false;
+}
+
+void Cleaner::on_done(Instant now, std::uint64_t ticket, bool good) {
+    if (ticket != ticket_) return;
+    ticket_ = 0;
+    const Doing done = std::exchange(doing_, Doing::nothing);
+    if (!good) {
+        // The segment is not written again in this life; what it copied is still where it was.
+        if (done != Doing::read) ++core_.counters.write_errors;
+        put_back(done == Doing::read ? plan_[at_].segment : no_segment);
+        return;
+    }
+    if (done == Doing::read) return;
+    core_.counters.written_cleaner += flight_bytes_;
+    next_at_ = urgent() ? now : now + cleaner_pace;
+    ++sequence_;
+    if (done == Doing::footer) {
+        output_open_ = false;
+        return;
+    }
+    position_ += group_.padded();
+    group_.clear(core_.page + cleaner_block_bytes);
+}
+
+/// The run ends here. Segments that were begun are free again; `unmovable` is left alone from now
+/// on.
+void Cleaner::put_back(std::uint32_t unmovable) {
+    if (unmovable != no_segment) core_.segments[unmovable].unmovable = true;
+    for (const Output& output : outputs_) core_.segments.release(output.header.segment);
+    outputs_.clear();
+    plan_.clear();
+    expected_.clear();
+    seen_.clear();
+    moved_ends_.clear();
+    index_ = {};
+    batch_ = {};
+    group_.clear(0);
+    block_.free();
+    block_size_ = 0;
+    footer_memory_.free();
+    output_open_ = batch_waits_ = false;
+    phase_ = Phase::idle;
+    rests_ = true;
+}
+
+}  // namespace leat::log

@@ -1,0 +1,150 @@
+// The cleaner: copies the records that still count out of segments that hold little else into
+// survivors, densely, so that those segments are free again.
+//
+// A run: neighbours in the ring that together fill fewer segments than they are -> their frames are
+// walked once, each batch that is still wanted is checked and copied as a `moved` frame -> the new
+// segments get footers -> between two checkpoints they take the place of the old ones in the ring
+// -> a checkpoint that knows this is made durable -> the old ones are free. A crash before that
+// checkpoint leaves the old segments in force and the new ones free; after it the other way round.
+// So moved frames are never replayed: they move no log end, no producer and no fact.
+//
+// Only segments behind the redo point are taken: all else that they tell is in the checkpoint. One
+// that is not whole in every byte stays where it is, for readers and their salvage.
+//
+// One read or write of at most a block is under way at a time, so that a commit waits for no more
+// than that; while room is not short yet, blocks are spaced.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "broker/log/cache.hpp"
+#include "broker/log/checkpoint.hpp"
+
+namespace leat::log {
+
+constexpr std::uint32_t cleaner_block_bytes = 64 * 1024;
+/// Larger batches stay where they are: what is copied has to be whole in memory.
+constexpr std::uint32_t moved_batch_bytes_max = 256 * 1024;
+constexpr milliseconds cleaner_pace{20};          ///< between two blocks: about 3 MiB/s
+constexpr milliseconds cleaner_rest{1000};        ///< until it looks again after finding nothing
+constexpr std::uint32_t cleaner_outputs_max = 4;  ///< segments written by one run
+/// A run that copies more than so many bytes per byte it frees is not begun.
+constexpr std::uint64_t cleaner_cost_max = 3;
+
+class Cleaner {
+public:
+    Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers);
+
+    void pump(Instant now);
+    void on_done(Instant now, std::uint64_t ticket, bool good);
+    Instant deadline() const;
+    /// Nothing more is begun; what is under way at the device is waited for.
+    void stop() { stopped_ = true; }
+    bool busy() const { return ticket_ != 0; }
+    /// Room is being made, or may be: nothing needs to be dropped yet.
+    bool makes_room(Instant now);
+    /// The ring has changed: segments left it, others came.
+    std::function<void()> on_moved;
+
+private:
+    enum class Phase : std::uint8_t { idle, look, copy, hand_over };
+    enum class Doing : std::uint8_t { nothing, read, group, footer };
+    enum class Step : std::uint8_t { go_on, wait };
+    enum class Walked : std::uint8_t { wait, batch, end, surprise };
+
+    struct Range {
+        Offset first = -1, end = -1;
+        std::uint32_t batches = 0;
+        std::uint32_t ordinal = 0;        ///< of the segment in its stream; 0: not known
+        std::int64_t max_timestamp = -1;  ///< of the stream up to the segment's end
+    };
+    struct Source {
+        std::uint32_t segment = no_segment;
+        std::uint64_t generation = 0;
+    };
+    struct Output {
+        SegmentHeader header;
+        std::uint32_t data_end = 0, footer_position = 0;
+        std::uint64_t batch_bytes = 0, last_age_ms = 0;
+        std::uint32_t live_bytes = 0;
+        std::map<StreamId, Link> links;  ///< ordinal: of the newest source with the stream
+    };
+    /// Where the walk over a source is (cleaner_copy.cpp).
+    struct Walk {
+        std::uint32_t position = 0, commit_end = 0, frames_end = 0, frame_end = 0;
+        std::uint64_t last_sequence = 0, sequence = 0, age_ms = 0;
+        bool first = false, open = false, live = false, continues = false;
+        StreamId stream = 0;
+        BatchFields fields;
+        std::uint32_t left = 0, have = 0;  ///< of this part's body; of the whole batch
+    };
+
+    bool wanted() const;
+    bool urgent() const { return core_.segments.free_count() <= segments_kept_free + 2; }
+    std::uint32_t capacity() const { return core_.segment_bytes - 2 * core_.page - 128; }
+    std::uint32_t outputs_allowed() const;
+    bool movable(std::uint32_t segment) const;
+    bool choose();
+    bool still_there(const Source& source) const;
+
+    Step look();
+    Step copy(Instant now);
+    Step hand_over(Instant now);
+    bool expect(const SegmentIndex& index, std::uint32_t segment);
+    bool as_expected() const;
+    bool open_output(Instant now);
+    bool fits(std::uint32_t frame_bytes) const;
+    void add_batch();
+    bool write_group(Instant now);
+    bool write_footer(Instant now);
+    Step finish(Instant now);
+    void put_back(std::uint32_t unmovable);
+    void release_replaced();
+    void repoint(StreamId id, Stream& stream);
+
+    Walked walk();
+    Walked fetch();
+    Walked at_commit();
+    Walked at_frame();
+    bool have(std::uint32_t bytes) const {
+        return walk_.position >= block_from_ && walk_.position + bytes <= block_from_ + block_size_;
+    }
+    bool batch_whole();
+
+    Core& core_;
+    CheckpointWriter& checkpoints_;
+    FooterCache& footers_;
+    Phase phase_ = Phase::idle;
+    Doing doing_ = Doing::nothing;
+    std::uint64_t ticket_ = 0;
+    Instant next_at_{Instant::min()};
+    bool stopped_ = false, finishing_ = false;
+    bool rests_ = false;  ///< the last run came to nothing
+
+    std::vector<Source> plan_;
+    std::size_t at_ = 0;  ///< in the plan; those before it are copied
+    std::map<StreamId, Range> expected_, seen_;
+    std::map<StreamId, Offset> moved_ends_;  ///< in this run
+    Walk walk_;
+    std::vector<std::uint8_t> batch_;
+    bool batch_waits_ = false;  ///< whole, and not yet in the group
+    AlignedBytes block_;
+    std::uint32_t block_from_ = 0, block_size_ = 0;
+
+    std::vector<Output> outputs_;
+    bool output_open_ = false;  ///< the last of them has no footer yet
+    SegmentIndex index_;        ///< of that one
+    Group group_;
+    std::uint32_t position_ = 0, flight_bytes_ = 0;
+    std::uint64_t sequence_ = 1;
+    AlignedBytes footer_memory_;
+
+    struct Replaced {
+        std::uint32_t segment = no_segment;
+        std::uint64_t checkpoint = 0;  ///< free once this one, or a later one, is durable
+    };
+    std::vector<Replaced> replaced_;
+};
+
+}  // namespace leat::log

@@ -1,0 +1,181 @@
+// The cleaner's walk over the frames of one source. It takes nothing on trust: each commit in
+// order, each batch by both of its checksums, and in the end as many as the footer says.
+#include <algorithm>
+
+#include "broker/log/cleaner.hpp"
+
+namespace leat::log {
+
+/// Reads the block that holds what comes next.
+Cleaner::Walked Cleaner::fetch() {
+    const Source& source = plan_[at_];
+    const SegmentEntry& entry = core_.segments[source.segment];
+    const std::uint32_t from = walk_.position / core_.page * core_.page;
+    const auto end = static_cast<std::uint32_t>(round_up(entry.data_end, core_.page));
+    if (from >= end || (from == block_from_ && block_size_ > 0 && from + block_size_ >= end))
+        return Walked::surprise;
+    block_from_ = from;
+    block_size_ = std::min(cleaner_block_bytes, end - from);
+    block_.reserve(cleaner_block_bytes, 0);
+    ticket_ = core_.ticket(Owner::cleaner);
+    doing_ = Doing::read;
+    core_.counters.read += block_size_;
+    if (!core_.storage.start_read(ticket_, core_.address(source.segment, from),
+                                  {block_.data(), block_size_})) {
+        ticket_ = 0;
+        doing_ = Doing::nothing;
+        return Walked::surprise;
+    }
+    return Walked::wait;
+}
+
+Cleaner::Walked Cleaner::walk() {
+    const std::uint32_t data_end = core_.segments[plan_[at_].segment].data_end;
+    for (;;) {
+        if (walk_.left > 0) {
+            if (!have(1)) return fetch();
+            const std::uint32_t at = walk_.position - block_from_;
+            const std::uint32_t count = std::min(walk_.left, block_size_ - at);
+            batch_.insert(batch_.end(), block_.data() + at, block_.data() + at + count);
+            walk_.position += count;
+            walk_.have += count;
+            walk_.left -= count;
+            if (walk_.left > 0) continue;
+            walk_.position = walk_.frame_end;
+            walk_.open = walk_.continues;
+            if (walk_.open) continue;
+            return batch_whole() ? Walked::batch : Walked::surprise;
+        }
+        if (walk_.commit_end != 0 && walk_.position >= walk_.frames_end) {
+            walk_.position = walk_.commit_end;
+            walk_.commit_end = 0;
+        }
+        if (walk_.commit_end == 0) {
+            if (walk_.position >= data_end) return Walked::end;
+            if (!have(commit_header_bytes)) return fetch();
+            if (at_commit() == Walked::surprise) return Walked::surprise;
+            continue;
+        }
+        const Walked at = at_frame();
+        if (at != Walked::batch) return at;
+    }
+}
+
+Cleaner::Walked Cleaner::at_commit() {
+    const Source& source = plan_[at_];
+    const SegmentEntry& entry = core_.segments[source.segment];
+    const Result<CommitHeader> commit = decode_commit_header(
+        {block_.data() + (walk_.position - block_from_), commit_header_bytes}, entry.salt);
+    if (!commit || commit->generation != source.generation || commit->position != walk_.position ||
+        commit->bytes == 0 || commit->bytes % core_.page != 0 ||
+        commit->bytes > entry.data_end - walk_.position ||
+        (walk_.last_sequence != 0 && commit->sequence != walk_.last_sequence + 1) ||
+        (commit->kind != CommitKind::data && commit->kind != CommitKind::seal))
+        return Walked::surprise;
+    walk_.last_sequence = walk_.sequence = commit->sequence;
+    walk_.age_ms = commit->age_ms();
+    walk_.commit_end = walk_.position + commit->bytes;
+    walk_.frames_end = walk_.position + commit->used;
+    walk_.position += commit_header_bytes;
+    walk_.first = true;
+    return Walked::batch;
+}
+
+/// Steps over a frame, or begins to copy its body; `batch`: go on.
+Cleaner::Walked Cleaner::at_frame() {
+    const SegmentEntry& entry = core_.segments[plan_[at_].segment];
+    if (walk_.frames_end - walk_.position < frame_header_bytes) return Walked::surprise;
+    if (!have(frame_header_bytes)) return fetch();
+    const std::uint8_t* at = block_.data() + (walk_.position - block_from_);
+    const FrameHeader frame = decode_frame_header(at);
+    if (frame.type == FrameType::padding || frame.header_bytes < frame_header_bytes ||
+        frame.padded_bytes() > walk_.frames_end - walk_.position)
+        return Walked::surprise;
+    const auto end = walk_.position + static_cast<std::uint32_t>(frame.padded_bytes());
+    if (frame.type == FrameType::more && walk_.first && walk_.open &&
+        frame.stream == walk_.stream && frame.before_bytes == walk_.have &&
+        frame.body_bytes <= walk_.fields.total_bytes - walk_.have) {
+        walk_.first = false;
+        walk_.continues = frame.continues();
+        walk_.frame_end = end;
+        walk_.left = frame.body_bytes;
+        walk_.position += frame.header_bytes;
+        return Walked::batch;
+    }
+    if (!frame.holds_batch()) {
+        // A part that does not go on was never acknowledged.
+        walk_.first = walk_.open = false;
+        walk_.position = end;
+        return Walked::batch;
+    }
+    if (!frame.plain() || frame.body_bytes < batch_header_bytes ||
+        (frame.type == FrameType::moved) != entry.records)
+        return Walked::surprise;
+    const std::uint32_t head = frame.header_bytes + batch_header_bytes;
+    if (!have(head)) return fetch();
+    if (frame_crc(entry.salt, {at, head}, frame) != frame.crc) return Walked::surprise;
+    const Result<BatchFields> fields =
+        read_batch_fields({at + frame.header_bytes, batch_header_bytes});
+    if (!fields || fields->total_bytes != frame.total_bytes ||
+        fields->total_bytes > moved_batch_bytes_max || frame.body_bytes > frame.total_bytes)
+        return Walked::surprise;
+    if (frame.type == FrameType::moved) {
+        walk_.sequence = load_little<std::uint64_t>(at + 24);
+        walk_.age_ms = load_little<std::uint64_t>(at + 32);
+    }
+    walk_.first = walk_.open = false;
+    walk_.fields = *fields;
+    walk_.stream = frame.stream;
+    walk_.have = 0;
+    walk_.continues = frame.continues();
+    walk_.frame_end = end;
+    walk_.left = frame.body_bytes;
+    walk_.position += frame.header_bytes;
+    batch_.clear();
+    return Walked::batch;
+}
+
+/// A batch is in memory; false: it does not hold.
+bool Cleaner::batch_whole() {
+    const BatchFields& fields = walk_.fields;
+    if (batch_.size() != fields.total_bytes || !batch_crc_ok(batch_)) return false;
+    Range& seen = seen_[walk_.stream];
+    if (seen.first < 0) seen.first = fields.base_offset;
+    seen.end = std::max(seen.end, fields.end_offset());
+    ++seen.batches;
+    const Stream* stream = core_.streams.find(walk_.stream);
+    const auto moved = moved_ends_.find(walk_.stream);
+    // A second copy is in the ring only after damage; one is enough.
+    walk_.live = stream != nullptr && fields.end_offset() > stream->state.log_start &&
+                 fields.end_offset() <= stream->state.flushed &&
+                 (moved == moved_ends_.end() || fields.base_offset >= moved->second);
+    return true;
+}
+
+bool Cleaner::expect(const SegmentIndex& index, std::uint32_t segment) {
+    expected_.clear();
+    seen_.clear();
+    std::uint64_t live = 0;
+    for (const auto& [id, here] : index.streams) {
+        if (!here.holds_batches()) continue;
+        expected_[id] = {here.first_offset, here.end_offset, here.batches, here.ordinal,
+                         std::max(here.stream_max_timestamp, here.max_timestamp)};
+        const Stream* stream = core_.streams.find(id);
+        if (stream != nullptr && here.end_offset > stream->state.log_start)
+            live += here.moved_bytes();
+    }
+    SegmentEntry& entry = core_.segments[segment];
+    entry.live_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(live, UINT32_MAX));
+    return movable(segment);
+}
+
+bool Cleaner::as_expected() const {
+    return std::equal(expected_.begin(), expected_.end(), seen_.begin(), seen_.end(),
+                      [](const auto& a, const auto& b) {
+                          return a.first == b.first && a.second.first == b.second.first &&
+                                 a.second.end == b.second.end &&
+                                 a.second.batches == b.second.batches;
+                      });
+}
+
+}  // namespace leat::log

@@ -1,0 +1,93 @@
+// The copies take the place of what they were made of, and once that is durable the sources are
+// free.
+#include <algorithm>
+
+#include "broker/log/cleaner.hpp"
+
+namespace leat::log {
+
+/// Between two checkpoints: streams and table of one checkpoint must tell of the same places.
+Cleaner::Step Cleaner::hand_over(Instant) {
+    if (checkpoints_.running()) return Step::wait;
+    std::erase_if(plan_, [this](const Source& source) { return !still_there(source); });
+    if (plan_.size() <= outputs_.size()) {  // the estimate was too good: not the same again
+        put_back(plan_.empty() ? no_segment : plan_.front().segment);
+        return Step::wait;
+    }
+    const std::uint64_t checkpoint = checkpoints_.next_number();
+    for (const Source& source : plan_) {
+        core_.segments.leave_ring(source.segment);
+        replaced_.push_back({source.segment, core_.faults.recycle_uncopied ? 0 : checkpoint});
+    }
+    for (const Output& output : outputs_) {
+        SegmentEntry& entry = core_.segments[output.header.segment];
+        entry.state = SegmentState::sealed;
+        entry.place = output.header.place;
+        entry.data_end = output.data_end;
+        entry.footer_position = output.footer_position;
+        entry.last_age_ms = output.last_age_ms;
+        entry.live_bytes = output.live_bytes;
+        entry.batch_bytes =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(output.batch_bytes, UINT32_MAX));
+        core_.segments.enter_ring(output.header.segment);
+    }
+    for (auto& [id, stream] : core_.streams.all()) repoint(id, stream);
+    core_.counters.cleaner_freed += (plan_.size() - outputs_.size()) * core_.segment_bytes;
+    ++core_.layout;
+    outputs_.clear();
+    put_back(no_segment);  // nothing: the run is over
+    rests_ = false;
+    if (on_moved) on_moved();
+    checkpoints_.request();
+    return Step::wait;
+}
+
+/// What pointed to a source points to its copies. The newest anchor stays the newest.
+void Cleaner::repoint(StreamId id, Stream& stream) {
+    const auto gone = [this](const Link& link) {
+        return core_.segments[link.segment].state == SegmentState::replaced;
+    };
+    std::uint32_t ordinal = 0;
+    for (const Link& anchor : stream.anchors)
+        if (gone(anchor)) ordinal = std::max(ordinal, anchor.ordinal);
+    const std::size_t removed = std::erase_if(stream.anchors, gone);
+    std::vector<Link> fresh;
+    for (const Output& output : outputs_) {
+        const auto found = output.links.find(id);
+        if (found == output.links.end()) continue;
+        fresh.push_back(found->second);
+        if (fresh.back().ordinal == 0) fresh.back().ordinal = ordinal;
+    }
+    const std::size_t limit = core_.anchors_limit();
+    std::size_t room = std::max(
+        removed, limit > stream.anchors.size() ? limit - stream.anchors.size() : std::size_t{0});
+    for (auto link = fresh.rbegin(); link != fresh.rend() && room > 0; ++link, --room) {
+        if (link->ordinal == 0) continue;
+        stream.anchors.insert(std::upper_bound(stream.anchors.begin(), stream.anchors.end(), *link,
+                                               [](const Link& a, const Link& b) {
+                                                   return a.first_offset < b.first_offset;
+                                               }),
+                              *link);
+    }
+    if (fresh.empty()) return;
+    for (auto* links : {&stream.levels, &stream.newest_links})
+        for (Link& link : *links) {
+            if (!gone(link)) continue;
+            const Link* to = &fresh.front();
+            for (const Link& one : fresh)
+                if (one.first_offset <= link.first_offset) to = &one;
+            link = {to->first_offset, to->max_timestamp, to->segment, link.ordinal};
+        }
+}
+
+void Cleaner::release_replaced() {
+    std::erase_if(replaced_, [this](const Replaced& one) {
+        if (core_.checkpoint_number < one.checkpoint) return false;
+        core_.segments.release(one.segment);
+        ++core_.counters.segments_recycled;
+        ++core_.layout;
+        return true;
+    });
+}
+
+}  // namespace leat::log

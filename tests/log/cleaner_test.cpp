@@ -1,0 +1,204 @@
+// The cleaner: what it makes of segments that hold little, and that nobody can tell.
+#include <doctest/doctest.h>
+
+#include <cstdio>
+
+#include "tests/log/rig.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+namespace {
+
+constexpr std::size_t record_bytes = 209;  ///< 200 B of value as a Kafka record; the batch has 270
+
+std::vector<std::uint8_t> sent(const BatchSpec& spec, Offset base) {
+    std::vector<std::uint8_t> batch = make_batch(spec);
+    store_big<std::int64_t>(batch.data(), base);
+    return batch;
+}
+
+BatchSpec lone(std::uint64_t i) {
+    return {.size = record_bytes,
+            .salt = i,
+            .timestamp = 1'000'000 + static_cast<std::int64_t>(i) * 100};
+}
+
+/// Ten records a second, each on its own and acknowledged before the next, until the log says full
+/// for ten seconds. Returns how many it holds.
+std::uint64_t fill(Rig& rig, std::uint64_t from = 0) {
+    std::uint64_t i = from;
+    for (int refused = 0; refused < 100; rig.pass(100))
+        if (rig.append_durably(1, lone(i))) {
+            ++i;
+            refused = 0;
+        } else {
+            ++refused;
+        }
+    return i;
+}
+
+void check_all(Rig& rig, std::uint64_t count, std::uint64_t from = 0) {
+    const auto all = rig.read_all(1, static_cast<Offset>(from));
+    REQUIRE(!all.error);
+    ByteView left = all.bytes;
+    std::uint64_t wrong = 0;
+    for (std::uint64_t i = from; i < count; ++i) {
+        const ByteView got = next_batch(left);
+        const auto expect = sent(lone(i), static_cast<Offset>(i));
+        if (got.size() != expect.size() || !equal(got.first(12), ByteView(expect).first(12)) ||
+            !equal(got.subspan(16), ByteView(expect).subspan(16)))
+            ++wrong;
+    }
+    CHECK(wrong == 0);
+    CHECK(left.empty());
+    CHECK(all.next == static_cast<Offset>(count));
+    CHECK(rig.log->counters().damaged_batches == 0);
+}
+
+}  // namespace
+
+TEST_CASE("cleaner: 16 MiB hold a 64th of three days of lone records, 10/s of 200 B") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 256 * 64 * KiB});
+    std::uint64_t count = 0;
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        count = fill(rig);
+        const LogCounters& counters = rig.log->counters();
+        std::printf("16 MiB: %llu lone records of 200 B; %.2f bytes copied per byte freed\n",
+                    static_cast<unsigned long long>(count),
+                    static_cast<double>(counters.cleaner_copied) /
+                        static_cast<double>(counters.cleaner_freed));
+        CHECK(count >= 2'592'000 / 64);
+        CHECK(counters.cleaner_copied < counters.cleaner_freed);
+        CHECK(rig.log->status().segments_free >= 3);
+        check_all(rig, count);
+        CHECK(rig.log->stream(1)->log_start == 0);
+        CHECK(rig.log->books(1).balanced());
+    }
+    device.power_cycle();
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    CHECK(rig.log->stream(1)->log_end == static_cast<Offset>(count));
+    check_all(rig, count);
+    // What is delivered frees it all again.
+    rig.log->set_release(1, static_cast<Offset>(count));
+    for (int i = 0; i < 200; ++i) rig.pass(1'000);
+    CHECK(rig.append_durably(1, lone(count)));
+    check_all(rig, count + 1, static_cast<std::uint64_t>(rig.log->stream(1)->log_start));
+}
+
+TEST_CASE("cleaner: the smallest log gains as well, and is found again after every power cut") {
+    SimStorage device({.seed = 1, .size = small_device});
+    std::uint64_t count = 0;
+    for (int life = 0; life < 4; ++life) {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        CHECK(rig.log->stream(1)->log_end == static_cast<Offset>(count));
+        check_all(rig, count);
+        count = fill(rig, count);
+        check_all(rig, count);
+        device.power_cycle();
+    }
+    std::printf("1 MiB: %llu lone records of 200 B\n", static_cast<unsigned long long>(count));
+    CHECK(count >= 900);  // 16 segments, 14 pages each: 154 without it
+}
+
+TEST_CASE("cleaner: a record is found by its time after it was moved") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 64 * 64 * KiB});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    const std::uint64_t count = fill(rig);
+    REQUIRE(rig.log->counters().cleaner_freed > 0);
+    for (std::uint64_t i = 0; i < count; i += 97) {
+        const auto ticket = rig.log->start_find_time(rig.at(), 1, lone(i).timestamp - 50);
+        REQUIRE(ticket);
+        std::optional<TimeDone> done;
+        for (int k = 0; k < 10'000 && !(done = rig.log->poll_find_time()); ++k)
+            rig.log->on_storage(rig.at());
+        REQUIRE(done);
+        REQUIRE(done->found);
+        CHECK(done->found->offset == static_cast<Offset>(i));
+    }
+    for (std::uint64_t i = 0; i < count; i += 131) {
+        std::vector<std::uint8_t> into(2'000);
+        const auto ticket = rig.log->start_read(
+            rig.at(),
+            {.stream = 1, .from = static_cast<Offset>(i), .until = static_cast<Offset>(i) + 1},
+            into);
+        REQUIRE(ticket);
+        std::optional<ReadDone> done;
+        for (int k = 0; k < 10'000 && !(done = rig.log->poll_read()); ++k)
+            rig.log->on_storage(rig.at());
+        REQUIRE(done);
+        REQUIRE(done->bytes);
+        CHECK(read_batch_fields(into)->base_offset == static_cast<Offset>(i));
+    }
+}
+
+TEST_CASE("cleaner: a segment with one damaged batch stays where it is, its neighbours do not") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 64 * 64 * KiB});
+    std::uint64_t count = 0;
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (; count < 14 * 20; ++count) REQUIRE(rig.append_durably(1, lone(count)));
+        rig.close();
+    }
+    // One bit of the payload of record 100: found in the image by its base offset.
+    SimImage image = device.image();
+    std::vector<std::uint8_t> page(4096);
+    bool hurt = false;
+    for (std::uint64_t at = 32 * KiB; at < image.size() && !hurt; at += 4096) {
+        image.read(at, page);
+        const auto frame = ByteView(page).subspan(80);
+        if (page[0] != 0xC7 || frame[0] != 1) continue;
+        const auto fields = read_batch_fields(frame.subspan(frame_header_bytes));
+        if (!fields || fields->base_offset != 100) continue;
+        page[300] ^= 4;
+        image.write(at, page);
+        hurt = true;
+    }
+    REQUIRE(hurt);
+    SimStorage again({.seed = 2}, image);
+    Rig rig(again);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    count = fill(rig, count);
+    CHECK(rig.log->counters().cleaner_freed > 0);
+    const auto before = rig.read_all(1, 0);
+    CHECK(base_offsets(before.bytes).size() == 100);
+    CHECK(before.error == Error::corrupt);
+    CHECK(before.next == 101);
+    const auto behind = rig.read_all(1, 101);
+    CHECK(!behind.error);
+    CHECK(base_offsets(behind.bytes).size() == count - 101);
+}
+
+TEST_CASE("cleaner: writes of its own that fail cost nothing but time") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 64 * 64 * KiB});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    SimRandom random(4);
+    std::uint64_t count = 0;
+    for (int refused = 0; refused < 100; rig.pass(100)) {
+        if (random.chance(3)) device.fail_next(random.below(6), 1);
+        if (rig.append_durably(1, lone(count))) {
+            ++count;
+            refused = 0;
+        } else {
+            ++refused;
+        }
+    }
+    CHECK(rig.log->counters().write_errors > 10);
+    CHECK(rig.log->counters().cleaner_freed > 0);
+    check_all(rig, count);
+}
