@@ -3,13 +3,13 @@
 
 deep_failed=
 deep_step() {  # NAME COMMAND...: goes on after a failure, so that one run tells everything
-    name=$1; shift
-    stage "deep: $name"
-    if "$@" >"$build/deep-$name.log" 2>&1; then
-        tail -n 3 "$build/deep-$name.log"
+    step=$1; shift
+    stage "deep: $step"
+    if "$@" >"$build/deep-$step.log" 2>&1; then
+        tail -n 3 "$build/deep-$step.log"
     else
-        tail -n 40 "$build/deep-$name.log" >&2
-        deep_failed="$deep_failed $name"
+        tail -n 40 "$build/deep-$step.log" >&2
+        deep_failed="$deep_failed $step"
     fi
 }
 
@@ -24,6 +24,7 @@ sanitized() {
 threaded="leatd leat file_storage_test host_test host_group_test net_test ops_test cli_test cli_groups_test
     tour_produce tour_consume tour_group tour_admin"
 long_fuzz() {
+    found=
     for fuzzer in "$build"/fuzz/tests/fuzz/*_fuzz; do
         name=$(basename "$fuzzer" _fuzz)
         [ "$name" != planted ] || continue
@@ -33,8 +34,9 @@ long_fuzz() {
         seeds=$build/release/tests/fuzz/seeds/$name
         [ -d "$seeds" ] || seeds=
         "$fuzzer" -max_total_time=90 -timeout=20 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-            "-artifact_prefix=$finds/" "$finds" "$root/tests/fuzz/corpus/$name" $seeds || return 1
+            "-artifact_prefix=$finds/" "$finds" "$root/tests/fuzz/corpus/$name" $seeds || found="$found $name"
     done
+    [ -z "$found" ] || { echo "inputs that fail, in $build/fuzz/finds:$found"; return 1; }
 }
 leatd=$(find "$build/release" -type f -name leatd -perm -u+x | head -n 1)
 

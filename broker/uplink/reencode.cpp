@@ -18,6 +18,13 @@ struct Placed {
     wire::RecordView record;
 };
 
+/// Wraps instead of overflowing: the bytes may be anything, and a sum that wraps is only a wrong
+/// offset or time.
+std::int64_t sum(std::int64_t base, std::int64_t delta) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(base) +
+                                     static_cast<std::uint64_t>(delta));
+}
+
 /// A number as text, in memory of its own.
 struct Decimal {
     explicit Decimal(std::int64_t value) {
@@ -90,7 +97,7 @@ Status Builder::take_apart(const wire::BatchView& batch) {
     plain_bytes_ += records.size();
     wire::RecordReader reader(records, batch.header().record_count);
     while (const std::optional<wire::RecordView> record = reader.next()) {
-        if (batch.header().base_offset + record->offset_delta < rules_.from_offset) continue;
+        if (sum(batch.header().base_offset, record->offset_delta) < rules_.from_offset) continue;
         std::int32_t partition = rules_.partition;
         if (rules_.partition_count > 0 && !record->key.is_null())
             partition = cluster::partition_of_key(record->key, rules_.partition_count);
@@ -108,7 +115,7 @@ Status Builder::add(const Placed& placed) {
     headers_.clear();
     wire::RecordHeaders own = placed.record.headers;
     while (const std::optional<wire::RecordHeader> header = own.next()) headers_.push_back(*header);
-    const std::int64_t at = from.base_offset + placed.record.offset_delta;
+    const std::int64_t at = sum(from.base_offset, placed.record.offset_delta);
     const Decimal offset(at);
     const Decimal epoch(from.partition_leader_epoch);
     if (rules_.gateway_id) {
@@ -116,9 +123,7 @@ Status Builder::add(const Placed& placed) {
         headers_.push_back({.key = "leat-offset", .value = bytes_of(offset.view())});
         headers_.push_back({.key = "leat-epoch", .value = bytes_of(epoch.view())});
     }
-    const auto created =
-        static_cast<std::int64_t>(static_cast<std::uint64_t>(from.base_timestamp) +
-                                  static_cast<std::uint64_t>(placed.record.timestamp_delta));
+    const std::int64_t created = sum(from.base_timestamp, placed.record.timestamp_delta);
     const wire::RecordInput record{
         .timestamp = from.is_log_append_time() ? from.max_timestamp : created,
         .key = placed.record.key,
