@@ -24,13 +24,21 @@ struct Verdict {
     ErrorCode error = ErrorCode::none;
     const char* message = nullptr;
 };
-Verdict judge(std::int8_t type, std::string_view key) {
+// librdkafka and its kin (v2 at most) ask again for ever, whatever the error is, except for this
+// one; Java shows the text beside INVALID_REQUEST, but would only say "authorization failed" for
+// the other.
+ErrorCode no_transactions(std::int16_t version) {
+    return version < 4 ? ErrorCode::transactional_id_authorization_failed
+                       : ErrorCode::invalid_request;
+}
+
+Verdict judge(std::int8_t type, std::string_view key, std::int16_t version) {
     switch (type) {
         case group_key_type:
             if (key.empty()) return {ErrorCode::invalid_group_id, "The group id is empty."};
             return {};
         case transaction_key_type:
-            return {ErrorCode::invalid_request, "This broker has no transactions."};
+            return {no_transactions(version), "This broker has no transactions."};
         case share_key_type:
             return {ErrorCode::invalid_request, "This broker has no share groups."};
         default:
@@ -47,7 +55,7 @@ void find_coordinator(Context& context, Call call) {
     if (request->key_type == group_key_type) show_offsets_topic(context);
     const Settings& settings = context.settings;
     const auto fill = [&](auto& to, std::string_view key) {
-        const Verdict verdict = judge(request->key_type, key);
+        const Verdict verdict = judge(request->key_type, key, call.version);
         to.error_code = verdict.error;
         const bool good = verdict.error == ErrorCode::none;
         if (!good) to.error_message = verdict.message;

@@ -1,4 +1,5 @@
 #include "sdk/wire/api/00_produce.hpp"
+#include "sdk/wire/api/10_find_coordinator.hpp"
 #include "sdk/wire/api/22_init_producer_id.hpp"
 #include "tests/api/bench.hpp"
 
@@ -277,6 +278,29 @@ TEST_CASE("init producer id: fresh ids for idempotence, a transactional id is re
             const auto refused = bench.call<wire::InitProducerIdResponse>(request, version);
             CHECK(refused.error_code == ErrorCode::invalid_request);
             CHECK(refused.producer_id == -1);
+        }
+    }
+}
+
+TEST_CASE("find coordinator: transactions are refused for good, in each client's words") {
+    ApiBench bench;
+    for (std::int16_t version = 1; version <= 6; ++version) {
+        CAPTURE(version);
+        const wire::StringView key = "tx";
+        wire::FindCoordinatorRequest request;
+        request.key_type = 1;
+        request.key = key;
+        request.coordinator_keys = std::span(&key, 1);
+        const auto response = bench.call<wire::FindCoordinatorResponse>(request, version);
+        if (version < 4) {  // the only error after which librdkafka does not ask again
+            CHECK(response.error_code == ErrorCode::transactional_id_authorization_failed);
+            CHECK(response.node_id == -1);
+            CHECK(response.error_message.view() == "This broker has no transactions.");
+        } else {
+            REQUIRE(response.coordinators.size() == 1);
+            const auto one = response.coordinators.front();
+            CHECK(one.error_code == ErrorCode::invalid_request);
+            CHECK(one.error_message.view() == "This broker has no transactions.");
         }
     }
 }
