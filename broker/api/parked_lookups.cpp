@@ -1,10 +1,15 @@
 #include "broker/api/parked_lookups.hpp"
 
+#include <numeric>
+
 #include "broker/api/answer.hpp"
 #include "broker/api/commits.hpp"
 #include "sdk/wire/api/02_list_offsets.hpp"
 
 namespace leat::api {
+namespace {
+constexpr std::int64_t largest_timestamp = -3;
+}
 
 using wire::ErrorCode;
 
@@ -24,21 +29,19 @@ void ParkedLookups::resolve(Context& context, std::uint64_t id, Lookup& lookup, 
     LookedUp& one = lookup.topics[topic].partitions[partition];
     if (one.error != ErrorCode::none) return;
     if (one.target >= 0) {
-        const auto ticket = context.log.start_find_time(context.now, one.stream, one.target);
-        if (!ticket) {
-            one.error = ticket.error() == Error::not_found ? ErrorCode::unknown_topic_or_partition
-                                                           : ErrorCode::kafka_storage_error;
-            return;
-        }
-        reads_.emplace(*ticket, Place{id, topic, partition});
-        ++lookup.open;
-        return;
+        one.probe = one.target;
+        return look_up(context, one, {id, topic, partition}, lookup);
     }
     if (one.target < -4) return;
-    const auto kind = one.target == -1   ? topics::ListOffsetsKind::latest
-                      : one.target == -3 ? topics::ListOffsetsKind::max_timestamp
-                                         : topics::ListOffsetsKind::earliest;
+    const auto kind = one.target == -1                  ? topics::ListOffsetsKind::latest
+                      : one.target == largest_timestamp ? topics::ListOffsetsKind::max_timestamp
+                                                        : topics::ListOffsetsKind::earliest;
     const auto found = context.topics.list_offset(context.now, one.stream, kind);
+    if (!found.again && one.target == largest_timestamp) {
+        if (found.offset < 0) return;
+        one.probe = one.above = found.timestamp;
+        return look_up(context, one, {id, topic, partition}, lookup);
+    }
     if (!found.again) {
         one.offset = found.offset;
         one.timestamp = found.timestamp;
@@ -60,6 +63,17 @@ void ParkedLookups::resolve(Context& context, std::uint64_t id, Lookup& lookup, 
     });
 }
 
+void ParkedLookups::look_up(Context& context, LookedUp& one, const Place& place, Lookup& lookup) {
+    const auto ticket = context.log.start_find_time(context.now, one.stream, one.probe);
+    if (!ticket) {
+        one.error = ticket.error() == Error::not_found ? ErrorCode::unknown_topic_or_partition
+                                                       : ErrorCode::kafka_storage_error;
+        return;
+    }
+    reads_.emplace(*ticket, place);
+    ++lookup.open;
+}
+
 bool ParkedLookups::on_found(Context& context, const log::TimeDone& done) {
     const auto at = reads_.find(done.ticket);
     if (at == reads_.end()) return false;
@@ -74,8 +88,15 @@ bool ParkedLookups::on_found(Context& context, const log::TimeDone& done) {
         one.leader_epoch = context.topics.registry.epochs.at(one.stream, one.offset);
     } else if (done.found.error() != Error::not_found) {
         one.error = ErrorCode::kafka_storage_error;
+    } else {
+        one.above = one.probe;
     }
     --lookup->second->open;
+    if (one.target == largest_timestamp && one.error == ErrorCode::none &&
+        one.timestamp < one.above - 1) {
+        one.probe = std::midpoint(one.timestamp, one.above);
+        look_up(context, one, place, *lookup->second);
+    }
     finish_if_done(context, place.lookup);
     return true;
 }

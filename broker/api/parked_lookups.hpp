@@ -1,5 +1,8 @@
 // ListOffsets requests that need the log's reads (by timestamp) or a commit (the largest timestamp
 // is not durable yet).
+//
+// The largest timestamp. The log knows its value, not its record: that is looked up like any time.
+// If retention has taken the record, the largest of those that are left is searched by bisection.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +24,8 @@ struct LookedUp {
     std::int64_t timestamp = -1;
     log::Offset offset = -1;
     std::int32_t leader_epoch = -1;
+    std::int64_t probe = -1;  ///< the time that is being looked up
+    std::int64_t above = -1;  ///< largest timestamp only: it is below this, or is the first probe
 };
 struct LookupTopic {
     std::string name;
@@ -46,6 +51,7 @@ private:
     };
     void resolve(Context& context, std::uint64_t id, Lookup& lookup, std::size_t topic,
                  std::size_t partition);
+    void look_up(Context& context, LookedUp& one, const Place& place, Lookup& lookup);
     void finish_if_done(Context& context, std::uint64_t id);
 
     std::unordered_map<std::uint64_t, std::unique_ptr<Lookup>> all_;

@@ -96,6 +96,17 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
         }
     }
 
+    // As Kafka does: where the header says something else than its records, look-ups by time would
+    // miss them.
+    std::vector<std::uint8_t> amended;
+    if (!topic.config.log_append_time() && header.max_timestamp != batch.max_timestamp) {
+        amended.assign(records.begin(), records.end());
+        wire::BatchHeader made_true = header;
+        made_true.max_timestamp = batch.max_timestamp;
+        wire::seal_batch_header(made_true, records.subspan(wire::batch_header_size),
+                                amended.data());
+        records = amended;
+    }
     log::AppendRequest request{.stream = stream, .batch = records, .log_append_time = std::nullopt};
     if (topic.config.log_append_time()) request.log_append_time = wall;
     const Status noted = registry.epochs.note(now, stream);
@@ -138,8 +149,7 @@ Topics::OffsetAnswer Topics::list_offset(Instant now, log::StreamId stream, List
             if (state->log_end > state->flushed) log_.flush_soon(now);
             return {.offset = state->flushed, .leader_epoch = registry.epochs.current()};
         case ListOffsetsKind::max_timestamp:
-            if (state->max_timestamp_offset < state->log_start || state->max_timestamp < 0)
-                return {};
+            if (state->log_start >= state->log_end || state->max_timestamp < 0) return {};
             if (state->max_timestamp_offset >= state->flushed) {
                 log_.flush_soon(now);
                 return {.again = true};

@@ -21,7 +21,8 @@ struct Append {
     /// The log's open group and its successor are full: nothing happened; ask again after the next
     /// commit.
     bool again = false;
-    /// With NOT_ENOUGH_REPLICAS: the log is full, and the topic's policy is that the producer waits.
+    /// With NOT_ENOUGH_REPLICAS: the log is full, and the topic's policy is that the producer
+    /// waits.
     bool may_wait = false;
     bool duplicate = false;  ///< recognised as sent before: the offsets are the original's
     log::Offset base_offset = -1;
@@ -69,6 +70,9 @@ public:
         bool again = false;  ///< max_timestamp only: the record is not durable yet; ask after the
                              ///< open commit
     };
+    /// For max_timestamp: the last offset of the batch that has it, which may be expired meanwhile.
+    /// Which record it is, and what is the largest of those that are left, log.start_find_time
+    /// says.
     OffsetAnswer list_offset(Instant now, log::StreamId stream, ListOffsetsKind kind);
 
     /// Streams whose high watermark moved since the last call; after log.on_storage.

@@ -5,6 +5,56 @@
 using namespace leat;
 using namespace leat::test;
 
+namespace {
+
+wire::ListOffsetsResponse::ListOffsetsPartitionResponse ask(FetchBench& bench,
+                                                            std::int64_t target) {
+    wire::ListOffsetsRequest::ListOffsetsPartition partition;
+    partition.timestamp = target;
+    wire::ListOffsetsRequest::ListOffsetsTopic topic;
+    topic.name = "t";
+    topic.partitions = std::span(&partition, 1);
+    wire::ListOffsetsRequest request;
+    request.topics = std::span(&topic, 1);
+    const auto id = bench.open();
+    bench.send(id, request_frame(request, 7));
+    const auto response = bench.answer<wire::ListOffsetsResponse>(id, 7);
+    const auto answered = response.topics.front();
+    return answered.partitions.front();
+}
+
+}  // namespace
+
+TEST_CASE("list offsets: the largest timestamp is a record's, not its batch's") {
+    FetchBench bench;
+    bench.append(0, {.records = 3, .timestamp = 1'700'000'000'300, .timestamp_step = -100});
+    bench.flush();
+    const auto one = ask(bench, -3);
+    CHECK(one.offset == 0);
+    CHECK(one.timestamp == 1'700'000'000'300);
+}
+
+TEST_CASE("list offsets: of the largest timestamp, only records that are still there count") {
+    FetchBench bench;
+    const log::StreamId stream = bench.topics.registry.find("t")->partitions[0];
+    bench.append(0, {.timestamp = 1'700'000'500'000});
+    bench.append(0, {.timestamp = 1'700'000'000'100});
+    bench.append(0, {.timestamp = 1'700'000'000'200});
+    bench.append(0, {.timestamp = 1'700'000'000'050});
+    bench.flush();
+    CHECK(ask(bench, -3).offset == 0);
+    REQUIRE(bench.log.set_log_start(bench.now, stream, 1));
+    bench.flush();
+    const auto one = ask(bench, -3);
+    CHECK(one.offset == 2);
+    CHECK(one.timestamp == 1'700'000'000'200);
+    REQUIRE(bench.log.set_log_start(bench.now, stream, 4));
+    bench.flush();
+    const auto none = ask(bench, -3);
+    CHECK(none.offset == -1);
+    CHECK(none.timestamp == -1);
+}
+
 TEST_CASE("list offsets: names and timestamps, per version") {
     FetchBench bench;
     bench.append(0, {.timestamp = 1'700'000'000'100});

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/log/log.hpp"
+#include "broker/topics/record_times.hpp"
 #include "sdk/wire/record_batch.hpp"
 
 namespace leat::test {
@@ -256,7 +257,9 @@ public:
         for (const Batch& batch : stream.batches) {
             const wire::BatchHeader header = wire::read_batch_header(batch.bytes.data());
             if (batch.base >= stream.state.flushed || header.max_timestamp < target) continue;
-            done.found = log::TimeDone::Found{batch.base, header.max_timestamp};
+            const auto found = topics::find_record_time(batch.bytes, target);
+            if (!found || found->offset < stream.state.log_start) continue;
+            done.found = *found;
             break;
         }
         found_.push_back(done);

@@ -117,6 +117,38 @@ TEST_CASE(
     CHECK(append.log_append_time == 1'700'000'000'000);
 }
 
+TEST_CASE("append: a header that is wrong about its records' times is made true, as Kafka does") {
+    for (const std::int64_t claimed : {std::int64_t{-1}, std::int64_t{5'000'000'000'000}}) {
+        CAPTURE(claimed);
+        Bench bench;
+        std::vector<std::uint8_t> batch =
+            make_batch({.records = 3, .timestamp = 1'700'000'000'000, .timestamp_step = 100});
+        wire::BatchHeader header = wire::read_batch_header(batch.data());
+        header.max_timestamp = claimed;
+        wire::seal_batch_header(header, ByteView(batch).subspan(wire::batch_header_size),
+                                batch.data());
+        CHECK(bench.topics.append(bench.now, bench.wall, *bench.topic, 0, batch, 9).error ==
+              ErrorCode::none);
+        bench.flush();
+        const auto largest =
+            bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::max_timestamp);
+        CHECK(largest.timestamp == 1'700'000'000'200);
+        REQUIRE(bench.log.start_find_time(bench.now, bench.stream(), 1'700'000'000'150));
+        const auto found = bench.log.poll_find_time();
+        REQUIRE(found);
+        REQUIRE(found->found);
+        CHECK(found->found->offset == 2);
+        std::vector<std::uint8_t> stored(batch.size());
+        REQUIRE(bench.log.start_read(bench.now, {.stream = bench.stream(), .from = 0, .until = 3},
+                                     stored));
+        const auto read = wire::BatchView::parse(stored);
+        REQUIRE(read);
+        CHECK(read->crc_ok());
+        CHECK(read->header().max_timestamp == 1'700'000'000'200);
+        CHECK(std::equal(stored.begin() + 61, stored.end(), batch.begin() + 61));
+    }
+}
+
 TEST_CASE("list offsets: empty, earliest, latest and the largest timestamp") {
     Bench bench;
     CHECK(bench.topics.list_offset(bench.now, bench.stream(), ListOffsetsKind::earliest).offset ==
