@@ -22,6 +22,9 @@ CENTER_BACK = 19
 DEVICE_ENDS = 26
 ARRIVE_SECONDS_MAX = 60
 PRODUCED_MIN, ACKED_WHILE_DOWN_MIN = 5000, 500
+# What result.json holds: these and nothing else.
+FIGURES = ("produced", "acked", "acked_while_link_down", "flash_only_at_cut", "upstream", "missing", "duplicates",
+           "out_of_order", "gateway_rss_kib", "payload_bytes", "log_bytes_written", "power_cut")
 
 
 class Display:
@@ -151,6 +154,7 @@ class Demo:
         self.display.say("")
 
     def result(self):
+        """FIGURES, and what only the table and the complaints use."""
         counts = check.check(self.center.bootstrap, self.device.acks, self.run_id)
         marks = self.marks
         return {
@@ -166,7 +170,6 @@ class Demo:
             "payload_bytes": counts["payload_bytes"],
             "log_bytes_written": self.gateway.bytes_written(),
             "power_cut": self.flash.power_cut_kind,
-            "center": "kafka" if self.options.kafka else "leatd",
             "rss_peak_kib": {"gateway": self.gateway.rss_peak_kib, "center": self.center.rss_peak_kib,
                              "linux-agent": self.device.rss_peak_kib},
             "first_missing": counts["first_missing"],
@@ -213,6 +216,11 @@ def complaints(result):
     return wrong
 
 
+def write_figures(folder, result):
+    with open(os.path.join(folder, "result.json"), "w", encoding="utf-8") as file:
+        json.dump({name: result[name] for name in FIGURES}, file, indent=2)
+
+
 def table(result):
     rows = [("produced", result["produced"]), ("acknowledged", result["acked"]),
             ("  of these while the center was away", result["acked_while_link_down"]),
@@ -224,7 +232,8 @@ def table(result):
             ("center memory, KiB (peak)", result["rss_peak_kib"]["center"]),
             ("linux-agent memory, KiB (peak)", result["rss_peak_kib"]["linux-agent"]),
             ("power cut by", "ext4 shutdown ioctl, SIGKILL, remount" if result["power_cut"] == "ioctl"
-             else "SIGKILL only (not root: the file system kept its power)")]
+             else "SIGKILL only (%s: the file system kept its power)" % (
+                 "not root" if os.geteuid() else "no loop device to mount"))]
     for name, value in rows:
         print("  %-44s %12s" % (name, "{:,}".format(value) if isinstance(value, int) else value))
 
@@ -259,8 +268,7 @@ def main():
         demo.play()
         demo.await_arrival()
         result = demo.result()
-        with open(os.path.join(demo.folder, "result.json"), "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=2)
+        write_figures(demo.folder, result)
         table(result)
         try_next(demo)
         wrong = complaints(result)
