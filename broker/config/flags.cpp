@@ -33,6 +33,17 @@ constexpr const char* footer =
     "configuration;\n"
     "3 the data folder cannot be used; 4 an address cannot be listened on.\n";
 
+/// A flag that stands where the value of another should be: "--data --check-config". Nobody names a
+/// folder like that, and taken as one it would start a broker.
+std::string swallowed_flag(const CLI::App& app) {
+    for (const CLI::Option* option : app.get_options())
+        for (const std::string& value : option->results())
+            if (value.starts_with("--") && app.get_option_no_throw(value) != nullptr)
+                return "leatd: " + option->get_name() + " needs a value, and " + value +
+                       " is a flag\nleatd --help lists the flags\n";
+    return {};
+}
+
 }  // namespace
 
 ParsedFlags parse_flags(int argc, const char* const* argv) {
@@ -71,6 +82,8 @@ ParsedFlags parse_flags(int argc, const char* const* argv) {
         ->excludes(adopt);
     try {
         app.parse(argc, argv);
+        parsed.text = swallowed_flag(app);
+        if (!parsed.text.empty()) parsed.exit_code = 2;
     } catch (const CLI::CallForHelp&) {
         parsed.exit_code = 0;
         parsed.text = app.help();

@@ -140,6 +140,7 @@ bool topic_patterns(const JsonValue& value, Route& route) {
         route.topics.push_back(item.text);
     }
     for (std::string pattern : route.topics) {
+        if (pattern.empty()) return false;  // matches nothing: records would stay here unnoticed
         std::erase(pattern, '*');
         if (!pattern.empty() && !is_id(pattern, 249)) return false;
     }

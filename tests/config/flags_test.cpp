@@ -54,6 +54,11 @@ TEST_CASE("an unknown flag leaves with 2 and the flag that was meant; help and v
     CHECK(typo.text.find("did you mean --budget?") != std::string::npos);
     CHECK(parse({"--data"}).exit_code == 2);
     CHECK(parse({"stray"}).exit_code == 2);
+    const ParsedFlags swallowed = parse({"--data", "--check-config"});
+    CHECK(swallowed.exit_code == 2);
+    CHECK(swallowed.text.find("--data needs a value, and --check-config is a flag") !=
+          std::string::npos);
+    CHECK_FALSE(parse({"--data=--odd"}).exit_code);
     const ParsedFlags help = parse({"--help"});
     CHECK(help.exit_code == 0);
     for (const char* flag :

@@ -95,6 +95,8 @@ TEST_CASE("a wrong type or range says what would be right") {
           std::string::npos);
     CHECK(only_problem("{\"log.level\": \"verbose\"}").find("\"debug\"") != std::string::npos);
     CHECK(only_problem("{\"routes\": {}}").find("an array of objects") != std::string::npos);
+    CHECK(only_problem("{\"routes\": [{\"bootstrap.servers\": \"h:1\", \"topics\": [\"\"]}]}")
+              .find("\"topics\" is") != std::string::npos);
     CHECK(only_problem("{\"routes\": [\n\n7]}").starts_with("leat.json:3: a route is 7"));
 }
 
