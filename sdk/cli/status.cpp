@@ -22,7 +22,10 @@ Exit show_status(const Options& options) {
         return Exit::usage;
     }
     cluster::Endpoint at = endpoints->front();
-    if (options.http.empty()) ++at.port;  // leatd's default
+    if (options.http.empty()) {  // leatd's default: the IPv4 loopback, whatever it listens on
+        ++at.port;
+        if (at.host == "::1") at.host = "127.0.0.1";
+    }
     const Result<host::HttpAnswer> answer =
         host::http_get(at.host, at.port, "/status", timeout_of(options));
     if (!answer) {

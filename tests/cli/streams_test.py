@@ -1,11 +1,13 @@
 """leat in a shell: what it does when its standard streams are closed, full, no stream, or lose their reader."""
+import json
 import os
+import socket
 import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "process"))
-from harness import Case, PATIENCE  # noqa: E402
+from harness import Case, PATIENCE, na  # noqa: E402
 
 LEAT = os.environ["LEAT"]
 
@@ -44,6 +46,17 @@ class Streams(Case):
             self.assertEqual((code, "standard input cannot be read" in complaint), (1, True), after + complaint)
         code, _, complaint = self.leat("produce lines", "< /dev/null")
         self.assertEqual((code, complaint), (0, "0 records delivered\n"))
+
+    def test_the_status_of_a_broker_on_the_ipv6_loopback(self):
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError as error:
+            return na("no IPv6 loopback here: %s" % error)
+        broker = self.leatd(listen="[::1]:0").start()
+        self.assertEqual(broker.http, broker.port + 1, broker.log())
+        code, out, complaint = self.leat("status '[::1]:%d' --json" % broker.port)
+        self.assertEqual((code, complaint), (0, ""))
+        self.assertEqual(json.loads(out)["topics"], [])
 
     def test_a_command_that_does_not_exist_is_named(self):
         for words, wrong in (("nonsense", "nonsense"), ("configs describe lines", "describe"), ("produce lines --nope", "--nope")):

@@ -59,7 +59,7 @@ class Leatd:
 
     def start(self, *more):
         self.spawn(*more)
-        line = wait_for(lambda: self.process.poll() is not None or re.search(r"listens on \S+?:(\d+)", self.log()), "the start")
+        line = wait_for(lambda: self.process.poll() is not None or re.search(r"listens on \S+:(\d+)", self.log()), "the start")
         if line is True:
             raise AssertionError("leatd left with %s:\n%s" % (self.process.returncode, self.log()))
         self.port = int(line.group(1))
