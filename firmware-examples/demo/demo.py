@@ -125,9 +125,11 @@ class Demo:
     center_is_there = True
 
     def take_center_away(self):
-        # Counted after the kill: what is acknowledged later cannot be at the center before it is back.
+        # Counted after the kill, and after acknowledgements that were on their way then have come: what is acknowledged
+        # later cannot be at the center before it is back.
         self.center.kill()
         self.center_is_there = False
+        time.sleep(0.2)
         self.marks["acked_at_center_away"] = self.device.acked_lines()
 
     def bring_center_back(self):
