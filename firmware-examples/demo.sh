@@ -23,7 +23,9 @@ for word in "$@"; do
 done
 
 check_versions
+[ -z "$kafka" ] || check_java
 mkdir -p "$work"
+work=$(cd "$work" && pwd)
 command -v flock >/dev/null 2>&1 || die "flock is missing." "Install it: apt-get install util-linux"
 exec 8>"$work/.lock"
 if ! flock -n 8; then

@@ -22,28 +22,38 @@ retry() {
 # at_least HAVE WANT: compares dotted versions.
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
-# check_version TOOL HAVE WANT: a tool that is there but too old ends the run at once.
-check_version() {
-    at_least "$2" "$3" || die "$1 is version $2; Leat needs $3 or newer." \
-        "Debian 12 has it: apt-get install g++ cmake. Another compiler: CXX=/path/to/g++ sh tests/run.sh"
-}
+# check_version TOOL HAVE WANT ADVICE: a tool that is there but too old ends the run at once.
+check_version() { at_least "$2" "$3" || die "$1 is version $2; Leat needs $3 or newer." "$4"; }
 
-# check_versions [must]: the compiler and CMake, as far as they are there; with `must` they have to be.
+# check_versions [must]: compiler, CMake and Python, as far as they are there; with `must` they have to be.
 check_versions() {
     cxx=${CXX:-g++}
+    advice="Debian 12 has it: apt-get install g++. Another compiler: CXX=/path/to/g++ in front of this command"
     if command -v "$cxx" >/dev/null 2>&1; then
         case $("$cxx" --version | head -n 1) in
-        *clang*) check_version "$cxx" "$("$cxx" -dumpversion)" 14 ;;
-        *) check_version "$cxx" "$("$cxx" -dumpfullversion 2>/dev/null || "$cxx" -dumpversion)" 12 ;;
+        *clang*) check_version "$cxx" "$("$cxx" -dumpversion)" 14 "$advice" ;;
+        *) check_version "$cxx" "$("$cxx" -dumpfullversion 2>/dev/null || "$cxx" -dumpversion)" 12 "$advice" ;;
         esac
     elif [ "${1:-}" = must ]; then
         die "there is no C++ compiler ($cxx)." "Install one: apt-get install g++"
     fi
-    if command -v cmake >/dev/null 2>&1; then
-        check_version cmake "$(cmake --version | sed -n '1s/[^0-9]*\([0-9.]*\).*/\1/p')" 3.25
-    elif [ "${1:-}" = must ]; then
-        die "there is no cmake." "Install it: apt-get install cmake"
-    fi
+    for tool in cmake:3.25 python3:3.9; do
+        want=${tool#*:} tool=${tool%:*}
+        if command -v "$tool" >/dev/null 2>&1; then
+            check_version "$tool" "$("$tool" --version 2>/dev/null | sed -n '1s/[^0-9]*\([0-9.]*\).*/\1/p')" "$want" \
+                "Debian 12 has it: apt-get install $tool. If it is there, another one stands before it in PATH: $(command -v "$tool")"
+        elif [ "${1:-}" = must ]; then
+            die "there is no $tool." "Install it: apt-get install $tool"
+        fi
+    done
+}
+
+# check_java: Apache Kafka 4.3.1 needs it. One that tells no version is taken as it is.
+check_java() {
+    command -v java >/dev/null 2>&1 || return 0
+    have=$(java -version 2>&1 | sed -n 's/.*version "\([0-9.]*\).*/\1/p' | head -n 1)
+    [ -z "$have" ] || check_version java "$have" 17 \
+        "Debian 12 has it: apt-get install openjdk-17-jre-headless. If it is there, choose it: update-alternatives --config java"
 }
 
 # missing_packages NAME...: those of the Debian packages that are not installed, a line each.

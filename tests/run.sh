@@ -19,7 +19,9 @@ case ${1:-} in
 esac
 
 check_versions
+check_java
 mkdir -p "$build"
+build=$(cd "$build" && pwd)
 command -v flock >/dev/null 2>&1 || die "flock is missing." "Install it: apt-get install util-linux"
 exec 8>"$build/.lock"
 if ! flock -n 8; then

@@ -6,8 +6,10 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 work=${LEAT_BENCH:-$root/build/bench}
 . "$root/tests/need.sh"
 check_versions
+check_java
 [ "$(id -u)" = 0 ] || die "the bench needs root: it mounts loop devices and counts their flushes."
 mkdir -p "$work"
+work=$(cd "$work" && pwd)
 exec 8>"$work/.lock"
 flock -n 8 || die "another bench runs in $work; two at once would measure each other."
 need_packages "$work/apt.log" g++ cmake ninja-build ccache python3 e2fsprogs util-linux mount binutils doctest-dev \
