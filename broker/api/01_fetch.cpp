@@ -1,18 +1,15 @@
-// Fetch (key 1): a long poll. Sessions (KIP-227) are declined with session id 0, which every client
-// takes.
+// Fetch (key 1): a long poll, in a session or without one (KIP-227).
 #include "sdk/wire/api/01_fetch.hpp"
 
 #include <algorithm>
 
 #include "broker/api/answer.hpp"
 #include "broker/api/asked_topic.hpp"
+#include "broker/api/fetch_in_session.hpp"
 #include "broker/api/handlers.hpp"
-#include "broker/api/parked_fetches.hpp"
 
 namespace leat::api {
 namespace {
-
-constexpr std::int16_t ids_since = 13;  // topics have names before it
 
 // A longer wait is answered empty after this and asked again: nobody is parked for days.
 constexpr milliseconds wait_max{60'000};
@@ -26,20 +23,28 @@ Instant give_up_at(Instant now, milliseconds wait) {
     return wait < grid_from ? end : end - end.time_since_epoch() % grid;
 }
 
-// KIP-320: a client that knows another leader is told so; one whose last record is of an epoch that
-// ended before its position is told where that was (KIP-595), and gets no records.
-void check_epochs(const topics::LeaderEpochs& epochs,
-                  const wire::FetchRequest::FetchPartition& asked, FetchedPartition& one) {
-    if (one.stream == 0) return;
-    one.error = epochs.check(asked.current_leader_epoch);
-    if (one.error == wire::ErrorCode::none && asked.last_fetched_epoch >= 0) {
-        const auto end = epochs.end_of(one.stream, asked.last_fetched_epoch);
-        if (end.end < 0)
-            one.error = wire::ErrorCode::offset_out_of_range;
-        else if (end.end < one.offset || (end.epoch < asked.last_fetched_epoch && !end.merged))
-            one.diverging = {end.epoch, end.end};
+constexpr std::int32_t epoch_begins = 0, epoch_none = -1;
+
+void add_asked(Context& context, const wire::FetchRequest& request, bool by_id,
+               Fetching& fetching) {
+    for (const auto& topic : request.topics) {
+        const topics::Topic* found =
+            asked_topic(context.topics.registry, by_id, topic.topic, topic.topic_id);
+        FetchedTopic& mine = fetching.topics.emplace_back();
+        mine.name = topic.topic.view();
+        mine.id = topic.topic_id;
+        for (const auto& partition : topic.partitions) {
+            FetchedPartition& one = fetching.partitions.emplace_back();
+            one.partition = partition.partition;
+            one.topic = static_cast<std::uint32_t>(fetching.topics.size() - 1);
+            one.leader_epoch = partition.current_leader_epoch;
+            one.last_epoch = partition.last_fetched_epoch;
+            one.offset = partition.fetch_offset;
+            one.bytes_max = static_cast<std::uint32_t>(std::max(partition.partition_max_bytes, 0));
+            find_asked(found, by_id, one);
+            check_epochs(context.topics.registry.epochs, one);
+        }
     }
-    if (one.error != wire::ErrorCode::none) one.stream = 0;
 }
 
 }  // namespace
@@ -47,12 +52,7 @@ void check_epochs(const topics::LeaderEpochs& epochs,
 void fetch(Context& context, Call call) {
     const auto request = wire::decode_front<wire::FetchRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    if (request->session_id != 0 && request->session_epoch > 0) {
-        wire::FetchResponse response;
-        response.error_code = wire::ErrorCode::fetch_session_id_not_found;
-        return answer(context, call, response);
-    }
-    const bool by_id = call.version >= ids_since;
+    const bool by_id = call.version >= fetch_topic_ids_since;
     auto fetching = std::make_unique<Fetching>();
     fetching->read_committed = request->isolation_level == 1;
     fetching->bytes_max =
@@ -64,27 +64,21 @@ void fetch(Context& context, Call call) {
         static_cast<std::uint64_t>(std::max(request->min_bytes, 0)), fetching->bytes_max);
     fetching->give_up = give_up_at(
         context.now, std::clamp(milliseconds(request->max_wait_ms), milliseconds(0), wait_max));
-    for (const auto& topic : request->topics) {
-        const topics::Topic* found =
-            asked_topic(context.topics.registry, by_id, topic.topic, topic.topic_id);
-        FetchedTopic& mine = fetching->topics.emplace_back();
-        mine.name = topic.topic.view();
-        mine.id = topic.topic_id;
-        for (const auto& partition : topic.partitions) {
-            ++mine.partitions;
-            FetchedPartition& one = fetching->partitions.emplace_back();
-            one.partition = partition.partition;
-            one.offset = partition.fetch_offset;
-            one.bytes_max = static_cast<std::uint32_t>(std::max(partition.partition_max_bytes, 0));
-            if (found == nullptr)
-                one.error = unknown_topic(by_id);
-            else if (!found->has(partition.partition))
-                one.error = wire::ErrorCode::unknown_topic_or_partition;
-            else
-                one.stream = found->partitions[static_cast<std::size_t>(partition.partition)];
-            check_epochs(context.topics.registry.epochs, partition, one);
+
+    if (request->session_epoch == epoch_begins || request->session_epoch == epoch_none) {
+        context.fetch_sessions.remove(request->session_id);  // 0: there is none
+        if (request->session_epoch == epoch_begins)
+            fetching->in_session = Fetching::InSession::begins;
+    } else {
+        const auto error = continue_session(context, *request, by_id, *fetching);
+        if (error != wire::ErrorCode::none) {
+            wire::FetchResponse response;
+            response.error_code = error;
+            return answer(context, call, response);
         }
     }
+    if (fetching->in_session != Fetching::InSession::continues)
+        add_asked(context, *request, by_id, *fetching);
     fetching->address = address_of(call);
     context.fetches.start(context, std::move(fetching));
 }

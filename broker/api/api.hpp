@@ -3,6 +3,7 @@
 
 #include "broker/api/commits.hpp"
 #include "broker/api/context.hpp"
+#include "broker/api/fetch_sessions.hpp"
 #include "broker/api/judging.hpp"
 #include "broker/api/parked_fetches.hpp"
 #include "broker/api/parked_groups.hpp"
@@ -14,7 +15,8 @@ namespace leat::api {
 class Api final : public session::Handler {
 public:
     Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool,
-        groups::Groups& groups, quotas::Quotas& quotas, quotas::Stopwatch* stopwatch = nullptr);
+        groups::Groups& groups, quotas::Quotas& quotas, port::Entropy& entropy,
+        quotas::Stopwatch* stopwatch = nullptr);
     Api(const Api&) = delete;
     Api& operator=(const Api&) = delete;
 
@@ -39,7 +41,7 @@ public:
     void work_done(Instant now, WallTime wall, WorkId id);
     void on_memory(Instant now, WallTime wall);  ///< the byte pool has room again
     void on_deadline(Instant now, WallTime wall);
-    Instant deadline() const { 
+    Instant deadline() const {
         return earlier(context_.groups.deadline(),
                        earlier(produces_.deadline(), fetches_.deadline()));
     }
@@ -51,7 +53,10 @@ public:
     struct Parked {
         std::size_t produces, fetches, lookups;
     };
-    Parked parked() const { return {judging_.size() + produces_.size(), fetches_.size(), lookups_.size()}; }
+    Parked parked() const {
+        return {judging_.size() + produces_.size(), fetches_.size(), lookups_.size()};
+    }
+    FetchSessions::Counters fetch_sessions() const { return fetch_sessions_.counters(); }
 
 private:
     void tell(Instant now, WallTime wall) {
@@ -64,6 +69,7 @@ private:
     Commits commits_;
     Judging judging_;
     ParkedProduces produces_;
+    FetchSessions fetch_sessions_;
     ParkedFetches fetches_;
     ParkedLookups lookups_;
     ParkedGroups parked_groups_;

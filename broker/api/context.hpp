@@ -26,10 +26,12 @@ struct Settings {
     std::uint32_t partitions_per_topic_max = 10'000;
     std::uint32_t response_bytes_max =
         1024 * 1024;  ///< of records in one Fetch answer; one batch at least
-    std::string log_dir = "leat";  ///< as DescribeLogDirs names it
+    std::uint32_t fetch_session_bytes_max = 1024 * 1024;  ///< of all fetch sessions; 0: none
+    std::string log_dir = "leat";                         ///< as DescribeLogDirs names it
     std::uint32_t message_bytes_max = 1024 * 1024;  ///< shown as the broker's message.max.bytes
 };
 
+class FetchSessions;
 class Judging;
 class ParkedProduces;
 class ParkedFetches;
@@ -55,6 +57,7 @@ struct Context {
     Judging& judging;
     ParkedProduces& produces;
     ParkedFetches& fetches;
+    FetchSessions& fetch_sessions;
     ParkedLookups& lookups;
     groups::Groups& groups;
     ParkedGroups& parked_groups;

@@ -63,8 +63,10 @@ const Served* find_served(std::int16_t key) {
 std::span<const Served> served() { return table; }
 
 Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, session::BytePool& pool,
-         groups::Groups& groups, quotas::Quotas& quotas, quotas::Stopwatch* stopwatch)
+         groups::Groups& groups, quotas::Quotas& quotas, port::Entropy& entropy,
+         quotas::Stopwatch* stopwatch)
     : settings_(settings),
+      fetch_sessions_(settings.fetch_session_bytes_max, entropy),
       context_{.now = {},
                .wall = {},
                .settings = settings_,
@@ -75,6 +77,7 @@ Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, sessio
                .judging = judging_,
                .produces = produces_,
                .fetches = fetches_,
+               .fetch_sessions = fetch_sessions_,
                .lookups = lookups_,
                .groups = groups,
                .parked_groups = parked_groups_,

@@ -19,32 +19,40 @@ constexpr std::size_t topic_bound =
 constexpr std::size_t partition_bound =
     72;  // all fields of a partition without records, its tag section
 
-constexpr std::size_t tail_bound = 32;  // tag sections after the last partition
+constexpr std::size_t tail_bound =
+    64;  // tag sections after the last partition, with the node's endpoint but for its host
 
 }  // namespace
 
-void plan_fetch_frame(Fetching& fetching) {
-    std::size_t piece = front_bound, total = 0, index = 0;
-    for (const FetchedTopic& topic : fetching.topics) {
-        piece += topic.name.size() + topic_bound;
-        for (std::size_t i = 0; i < topic.partitions; ++i) {
-            piece += partition_bound;
-            fetching.partitions[index++].piece = piece;
-            total += piece;
-            piece = 0;
-        }
+void plan_fetch_frame(const Context& context, Fetching& fetching) {
+    fetching.chosen.clear();
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < fetching.partitions.size(); ++i) {
+        FetchedPartition& partition = fetching.partitions[i];
+        if (fetching.in_session == Fetching::InSession::continues && !partition.readable() &&
+            !partition.news())
+            continue;
+        partition.piece = partition_bound;
+        if (fetching.chosen.empty()) partition.piece += front_bound;
+        if (fetching.chosen.empty() ||
+            fetching.partitions[fetching.chosen.back()].topic != partition.topic)
+            partition.piece += fetching.topics[partition.topic].name.size() + topic_bound;
+        total += partition.piece;
+        fetching.chosen.push_back(static_cast<std::uint32_t>(i));
     }
-    fetching.frame_bound =
-        total + piece + tail_bound;  // topics without partitions may stand at the end
+    fetching.frame_bound = total + tail_bound + context.settings.host.size();
     std::size_t later = fetching.frame_bound;
-    for (FetchedPartition& partition : fetching.partitions)
-        partition.later = later -= partition.piece;
+    for (const std::uint32_t index : fetching.chosen)
+        fetching.partitions[index].later = later -= fetching.partitions[index].piece;
 }
 
 void send_fetch_frame(Context& context, Fetching& fetching) {
-    std::vector<Response::PartitionData> partitions(fetching.partitions.size());
+    std::vector<Response::PartitionData> partitions(fetching.chosen.size());
+    std::vector<Response::FetchableTopicResponse> topics;
+    std::size_t first = 0;
+    bool told_leader = false;  // KIP-951: there, Kafka also says where that leader is
     for (std::size_t i = 0; i < partitions.size(); ++i) {
-        const FetchedPartition& from = fetching.partitions[i];
+        const FetchedPartition& from = fetching.partitions[fetching.chosen[i]];
         Response::PartitionData& to = partitions[i];
         to.partition_index = from.partition;
         to.error_code = from.error;
@@ -59,27 +67,34 @@ void send_fetch_frame(Context& context, Fetching& fetching) {
             if (fetching.read_committed) to.aborted_transactions = {};
         } else {
             to.high_watermark = to.last_stable_offset = to.log_start_offset = -1;
-            // KIP-951. The node itself needs no telling: the client talks to it.
             if (from.error == wire::ErrorCode::fenced_leader_epoch &&
-                fetching.address.version >= leaders_since)
+                fetching.address.version >= leaders_since) {
                 to.current_leader = {context.settings.node_id,
                                      context.topics.registry.epochs.current()};
+                told_leader = true;
+            }
         }
         if (from.size > 0) to.records = wire::BytesView::elsewhere(from.size);
-    }
-    std::vector<Response::FetchableTopicResponse> topics;
-    std::size_t first = 0;
-    for (const FetchedTopic& topic : fetching.topics) {
-        Response::FetchableTopicResponse one;
-        one.topic = topic.name;
-        one.topic_id = topic.id;
+        // A run of one topic's partitions is one topic of the answer; in a session, which begins
+        // anywhere, the same topic may come again at the end.
+        if (i + 1 < partitions.size() &&
+            fetching.partitions[fetching.chosen[i + 1]].topic == from.topic)
+            continue;
+        Response::FetchableTopicResponse& one = topics.emplace_back();
+        one.topic = fetching.topics[from.topic].name;
+        one.topic_id = fetching.topics[from.topic].id;
         one.partitions =
-            std::span<const Response::PartitionData>(partitions).subspan(first, topic.partitions);
-        first += topic.partitions;
-        topics.push_back(one);
+            std::span<const Response::PartitionData>(partitions).subspan(first, i + 1 - first);
+        first = i + 1;
     }
     Response response;
     response.responses = topics;
+    response.session_id = fetching.session_id;
+    const Response::NodeEndpoint self{.node_id = context.settings.node_id,
+                                      .host = context.settings.host,
+                                      .port = context.settings.port,
+                                      .rack = nullptr};
+    if (told_leader) response.node_endpoints = std::span(&self, 1);
     charge_fetch(context, fetching.address, fetching.total);
     if (fetching.total == 0) return answer(context, fetching.address, response);
     response.throttle_time_ms = throttle_time_ms(context, fetching.address.reply);
@@ -100,7 +115,8 @@ void send_fetch_frame(Context& context, Fetching& fetching) {
 
     const MutableBytes memory = fetching.memory.all();
     std::size_t begin = 0, end = 0, gap = 0, taken = 0;
-    for (const FetchedPartition& partition : fetching.partitions) {
+    for (const std::uint32_t index : fetching.chosen) {
+        const FetchedPartition& partition = fetching.partitions[index];
         if (partition.size == 0) continue;
         const std::size_t upto = head + gaps[gap].at;
         const std::size_t piece = upto - taken;

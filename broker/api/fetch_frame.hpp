@@ -6,12 +6,12 @@
 
 namespace leat::api {
 
-/// Fills in every partition's `piece` and `later`, and `frame_bound`: upper bounds of what the
-/// message takes before its records (for the first one with the frame's length and header), and
-/// after them.
-void plan_fetch_frame(Fetching& fetching);
-/// Writes the pieces around the records and completes the reply. Moves no record by more than the
-/// slack of the pieces before it.
+/// Chooses who may stand in the answer (all; in a session those with records or news) and fills in
+/// their `piece` and `later`, and `frame_bound`: upper bounds of what the message takes before
+/// their records (for the first one with the frame's length and header), and after them.
+void plan_fetch_frame(const Context& context, Fetching& fetching);
+/// `chosen` may have shrunk since. Writes the pieces around the records and completes the reply.
+/// Moves no record by more than the slack of the pieces before it.
 void send_fetch_frame(Context& context, Fetching& fetching);
 
 }  // namespace leat::api

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "broker/api/answer.hpp"
+#include "broker/api/asked_topic.hpp"
 #include "broker/api/fetch_frame.hpp"
+#include "broker/api/fetch_in_session.hpp"
 #include "sdk/wire/record_batch.hpp"
 
 namespace leat::api {
@@ -25,17 +28,12 @@ std::size_t allowed_bytes(ByteView batches, std::int16_t version) {
     return at;
 }
 
-bool readable(const FetchedPartition& partition) {
-    return partition.error == ErrorCode::none && partition.diverging.epoch < 0 &&
-           partition.high_watermark > partition.offset;
-}
-
 // Looks up offsets and errors anew: topics come and go while a request is parked.
-void refresh(Context& context, FetchedPartition& partition) {
+void refresh(Context& context, bool by_id, FetchedPartition& partition) {
     if (partition.stream == 0) return;
     const log::StreamState* state = context.log.stream(partition.stream);
     if (state == nullptr) {
-        partition.error = ErrorCode::unknown_topic_or_partition;
+        partition.error = unknown_topic(by_id);
         return;
     }
     partition.high_watermark = state->flushed;
@@ -57,7 +55,7 @@ Fetching* ParkedFetches::find(std::uint64_t id) {
 void ParkedFetches::start(Context& context, std::unique_ptr<Fetching> fetching) {
     fetching->id = next_id_++;
     Fetching& mine = *fetching;
-    plan_fetch_frame(mine);
+    if (auto* session = context.fetch_sessions.find(mine.session_id)) session->running = mine.id;
     sessions_.emplace(mine.address.reply.session(), mine.id);
     all_.emplace(mine.id, std::move(fetching));
     consider(context, mine);
@@ -66,11 +64,13 @@ void ParkedFetches::start(Context& context, std::unique_ptr<Fetching> fetching) 
 void ParkedFetches::consider(Context& context, Fetching& fetching) {
     std::size_t wanted = 0;
     bool any_readable = false;
+    const bool by_id = fetching.address.version >= fetch_topic_ids_since;
+    if (fetching.partitions.empty()) fetching.last_try = true;
     for (FetchedPartition& partition : fetching.partitions) {
-        refresh(context, partition);
+        refresh(context, by_id, partition);
         if (partition.error != ErrorCode::none || partition.diverging.epoch >= 0)
             fetching.last_try = true;
-        if (!readable(partition)) continue;
+        if (!partition.readable()) continue;
         any_readable = true;
         const log::StreamState* state = context.log.stream(partition.stream);
         wanted += std::min<std::size_t>(
@@ -88,6 +88,7 @@ void ParkedFetches::consider(Context& context, Fetching& fetching) {
         return park(fetching);
     if (fetching.counted) wanted = std::min<std::size_t>(wanted, fetching.known);
     wanted = std::max<std::size_t>(std::min(wanted, fetching.bytes_max), 1024);
+    plan_fetch_frame(context, fetching);
     fetching.state = Fetching::State::wants_memory;
     // One at a time per connection: answers leave in order, and a client that pipelines fetches
     // without reading would else take the whole pool for itself.
@@ -100,6 +101,8 @@ void ParkedFetches::consider(Context& context, Fetching& fetching) {
 void ParkedFetches::park(Fetching& fetching) {
     fetching.state = Fetching::State::parked;
     fetching.memory = session::Buffer();
+    fetching.total = 0;  // what was read is gone with it
+    for (FetchedPartition& partition : fetching.partitions) partition.size = 0;
     for (const FetchedPartition& partition : fetching.partitions)
         if (partition.stream != 0) waiting_.emplace(partition.stream, fetching.id);
     deadlines_.add(fetching.give_up, fetching.id);
@@ -154,17 +157,17 @@ void ParkedFetches::begin(Context& context, Fetching& fetching, session::Grant g
     const std::size_t bytes = grant.bytes();
     fetching.memory = session::Buffer(bytes, std::move(grant));
     fetching.state = Fetching::State::reading;
-    fetching.next = fetching.write_at = fetching.total = 0;
+    fetching.next = fetching.write_at = fetching.total = fetching.grown = 0;
     for (FetchedPartition& partition : fetching.partitions) partition.at = partition.size = 0;
     read_next(context, fetching);
 }
 
 void ParkedFetches::read_next(Context& context, Fetching& fetching) {
-    for (; fetching.next < fetching.partitions.size(); ++fetching.next) {
-        FetchedPartition& partition = fetching.partitions[fetching.next];
+    for (; fetching.next < fetching.chosen.size(); ++fetching.next) {
+        FetchedPartition& partition = fetching.partitions[fetching.chosen[fetching.next]];
         partition.at = fetching.write_at + partition.piece;
         fetching.write_at = partition.at;
-        if (!readable(partition)) continue;
+        if (!partition.readable()) continue;
         const std::size_t used =
             partition.at + partition.later;  // what the other pieces need stays free
         const std::size_t free =
@@ -174,7 +177,8 @@ void ParkedFetches::read_next(Context& context, Fetching& fetching) {
                       fetching.bytes_max - std::min(fetching.bytes_max, fetching.total)});
         // The first records come whole even if larger than asked for: the log tells their size if
         // this is too little.
-        if (fetching.total == 0) room = std::max(room, std::min<std::size_t>(free, 1024));
+        if (fetching.total == 0)
+            room = std::max({room, fetching.grown, std::min<std::size_t>(free, 1024)});
         if (room < 61) continue;
         const auto ticket =
             context.log.start_read(context.now,
@@ -204,7 +208,7 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
     Fetching& fetching = *found;
     fetching.ticket = 0;
     if (fetching.abandoned) return drop(fetching), true;
-    FetchedPartition& partition = fetching.partitions[fetching.next];
+    FetchedPartition& partition = fetching.partitions[fetching.chosen[fetching.next]];
     if (done.bytes) {
         partition.size = allowed_bytes(fetching.memory.all().subspan(partition.at, *done.bytes),
                                        fetching.address.version);
@@ -222,11 +226,10 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
         fetching.memory = session::Buffer();
         fetching.memory =
             session::Buffer(size, context.pool.take_now(session::PoolClass::response, size));
-        partition.bytes_max = std::max(partition.bytes_max, done.needed);
-        fetching.bytes_max = std::max<std::size_t>(fetching.bytes_max, done.needed);
+        fetching.grown = done.needed;
         fetching.write_at = 0;
         for (std::size_t i = 0; i < fetching.next; ++i)
-            fetching.write_at += fetching.partitions[i].piece;
+            fetching.write_at += fetching.partitions[fetching.chosen[i]].piece;
     } else if (done.bytes.error() == Error::too_large) {
         ++fetching.next;  // does not fit behind what is there: the next request starts with it
     } else if (done.bytes.error() == Error::corrupt && done.next > partition.offset) {
@@ -255,8 +258,23 @@ void ParkedFetches::all_read(Context& context, Fetching& fetching) {
 }
 
 void ParkedFetches::respond(Context& context, Fetching& fetching) {
-    send_fetch_frame(context, fetching);
+    if (fetching.total == 0) plan_fetch_frame(context, fetching);
+    const ErrorCode error = answer_in_session(context, fetching);
+    if (error == ErrorCode::none) {
+        send_fetch_frame(context, fetching);
+    } else {
+        wire::FetchResponse response;
+        response.error_code = error;
+        answer(context, fetching.address, response);
+    }
     drop(fetching);
+}
+
+void ParkedFetches::finish(Context& context, std::uint64_t id) {
+    Fetching* fetching = find(id);
+    if (fetching == nullptr || fetching->state != Fetching::State::parked) return;
+    unpark(*fetching);
+    respond(context, *fetching);
 }
 
 void ParkedFetches::drop(Fetching& fetching) {

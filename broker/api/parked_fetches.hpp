@@ -4,8 +4,8 @@
 //   is over
 //             enough, an error, or time is over  -> asks the byte pool for a response's memory
 //   read:     partition after partition, each read of the log straight into its place in the
-//   response respond:  the small pieces of the message are written around the records; no record is
-//   copied
+//             response
+//   respond:  the small pieces of the message are written around the records; no record is copied
 //
 // Thousands may be parked at no cost: a waiter stands in an index by stream and in one by deadline,
 // and only the streams that advanced and the deadlines that passed are looked at.
@@ -32,22 +32,33 @@ namespace leat::api {
 
 struct FetchedPartition {
     std::int32_t partition = 0;
-    log::StreamId stream = 0;  ///< 0: there is none, error says why
-    log::Offset offset = 0;    ///< asked for; moves on past damage
+    std::uint32_t topic = 0;                          ///< index into Fetching::topics
+    std::int32_t leader_epoch = -1, last_epoch = -1;  ///< as asked for (KIP-320, KIP-595)
+    log::StreamId stream = 0;                         ///< 0: there is none, error says why
+    log::Offset offset = 0;                           ///< asked for; moves on past damage
     std::uint32_t bytes_max = 0;
     wire::ErrorCode error = wire::ErrorCode::none;
     log::Offset high_watermark = -1;
     log::Offset log_start = -1;
+    log::Offset told_high = -1, told_start = -1;  ///< what the client of a session knows
     wire::FetchResponse::EpochEndOffset
         diverging;                 ///< not -1: answered with this, not with records
     std::size_t at = 0, size = 0;  ///< its records in the response's memory
     std::size_t piece = 0;         ///< bound of the message's part before its records
     std::size_t later = 0;         ///< bound of all parts after them
+
+    bool readable() const {
+        return error == wire::ErrorCode::none && diverging.epoch < 0 && high_watermark > offset;
+    }
+    /// A session's client does not know this yet.
+    bool news() const {
+        return size > 0 || error != wire::ErrorCode::none || diverging.epoch >= 0 ||
+               high_watermark != told_high || log_start != told_start;
+    }
 };
 struct FetchedTopic {
     std::string name;
-    wire::Uuid id;               ///< as asked for
-    std::size_t partitions = 0;  ///< how many of the flat list are its own
+    wire::Uuid id;  ///< as asked for
 };
 struct Fetching {
     std::uint64_t id = 0;
@@ -59,6 +70,12 @@ struct Fetching {
     Instant give_up{};
     std::vector<FetchedTopic> topics;
     std::vector<FetchedPartition> partitions;
+    std::vector<std::uint32_t> chosen;  ///< the partitions that may stand in the answer, in order
+
+    /// KIP-227: the answer may begin a session, or it belongs to one.
+    enum class InSession : std::uint8_t { no, begins, continues } in_session = InSession::no;
+    std::int32_t session_id = 0;
+    std::int32_t session_epoch = 0;  ///< that the session has while this is its newest request
 
     enum class State : std::uint8_t { parked, wants_memory, reading } state = State::parked;
     bool abandoned = false;   ///< the session is gone; ends when its read comes back
@@ -66,7 +83,8 @@ struct Fetching {
     bool counted = false;     ///< `known` holds: bytes_min can be judged without reading
     std::uint64_t known = 0;  ///< bytes readable when last counted, and those that came since
     session::Buffer memory;
-    std::size_t next = 0;  ///< partition being read
+    std::size_t next = 0;   ///< partition being read, of those chosen
+    std::size_t grown = 0;  ///< bytes of a first batch that turned out larger than planned
     std::size_t write_at = 0, total = 0;
     log::ReadTicket ticket = 0;
 };
@@ -81,6 +99,9 @@ public:
     void on_deadline(Context& context);
     void on_session_closed(Context& context, session::SessionId session);
     void give_up_all(Context& context);
+    /// Answered with what there is, if it only waits for records; what is being read ends by
+    /// itself.
+    void finish(Context& context, std::uint64_t id);
     Instant deadline() const { return deadlines_.next(); }
     std::size_t size() const { return all_.size(); }
 

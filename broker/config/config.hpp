@@ -57,7 +57,7 @@ struct Config {
     std::uint64_t budget_bytes = 0;   ///< 0: the smaller of 1 GiB and 10 % of the free space
     std::uint32_t segment_bytes = 0;  ///< 0: chosen
     std::uint32_t page_bytes = 4096;
-    milliseconds commit_interval{-1};  ///< -1: auto
+    milliseconds commit_interval{-1};   ///< -1: auto
     std::uint64_t endurance_bytes = 0;  ///< of the device, by its data sheet; 0: assumed
 
     // topics
@@ -80,7 +80,8 @@ struct Config {
     std::uint32_t connections_max = 12'000;
     std::uint32_t request_bytes_max = 8 * 1024 * 1024;  ///< a larger frame closes the connection
     std::uint32_t byte_pool_bytes = 4 * 1024 * 1024;    ///< requests and responses together
-    std::uint32_t pipelined_requests_max = 64;          ///< per connection
+    std::uint32_t fetch_session_bytes = 1024 * 1024;  ///< of all fetch sessions (KIP-227); 0: none
+    std::uint32_t pipelined_requests_max = 64;        ///< per connection
     milliseconds idle_connection{600'000};
     std::uint32_t worker_threads = 1;  ///< that validate compressed batches; 0: the loop does it
 

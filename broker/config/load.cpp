@@ -15,7 +15,7 @@ namespace leat::config {
 namespace {
 
 // What Kafka calls it, where that is not ours.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kafka_words{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kafka_words{{
     {"log.dirs", "data.dir"},
     {"log.dir", "data.dir"},
     {"broker.id", "node.id"},
@@ -26,6 +26,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kafka_wo
     {"log.message.timestamp.difference.max.ms", "log.message.timestamp.before.max.ms"},
     {"default.replication.factor", "accept.replication.factor"},
     {"queued.max.request.bytes", "byte.pool.bytes"},
+    {"max.incremental.fetch.session.cache.slots", "fetch.session.bytes"},
 }};
 
 template <class Owner>

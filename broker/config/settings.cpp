@@ -6,7 +6,7 @@
 namespace leat::config {
 namespace {
 
-constexpr std::array<Setting<Config>, 35> config_table{{
+constexpr std::array<Setting<Config>, 36> config_table{{
     {"data.dir", "a folder, e.g. \"/var/lib/leat\"", word<&Config::data_dir, 4096>},
     {"listeners", "one \"host:port\", e.g. \"127.0.0.1:9092\"", address<&Config::listen>},
     {"advertised.listeners",
@@ -88,6 +88,8 @@ constexpr std::array<Setting<Config>, 35> config_table{{
      size<&Config::request_bytes_max, 64 * kib, 64 * mib>},
     {"byte.pool.bytes", "a size from \"256KiB\" to \"1GiB\", e.g. \"4MiB\"",
      size<&Config::byte_pool_bytes, 256 * kib, gib>},
+    {"fetch.session.bytes", "a size from 0 (no fetch sessions) to \"256MiB\", e.g. \"1MiB\"",
+     size<&Config::fetch_session_bytes, 0, 256 * mib>},
     {"max.pipelined.requests", "a whole number from 1 to 10000",
      number<&Config::pipelined_requests_max, 1, 10'000>},
     {"connections.max.idle.ms", "a duration from \"1s\", e.g. \"10min\"",

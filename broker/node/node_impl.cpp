@@ -71,6 +71,7 @@ api::Settings api_settings(const config::Config& config) {
     settings.num_partitions = config.num_partitions;
     settings.accept_replication_factor = config.accept_replication_factor;
     settings.message_bytes_max = config.message_bytes_max;
+    settings.fetch_session_bytes_max = config.fetch_session_bytes;
     settings.log_dir = config.data_dir;
     return settings;
 }
@@ -88,7 +89,8 @@ NodeImpl::NodeImpl(const config::Config& config, Ports ports, std::unique_ptr<lo
       groups_(*log_, topics_.registry, ports.entropy, groups_config(config)),
       quotas_(*log_),
       sessions_(session_limits(config), pool_, api_),
-      api_(api_settings(config), topics_, *log_, pool_, groups_, quotas_, ports.stopwatch) {}
+      api_(api_settings(config), topics_, *log_, pool_, groups_, quotas_, ports.entropy,
+           ports.stopwatch) {}
 
 Status NodeImpl::refuse_start(Error error, std::string text) {
     start_error_ = std::move(text);

@@ -106,9 +106,8 @@ void write_books(Json& json, const log::Books& books) {
 
 void write_groups(Json& json, const groups::Groups& groups) {
     std::array<std::uint64_t, 5> states{};
-    groups.for_each([&](const groups::Group& group) {
-        ++states[static_cast<std::size_t>(group.state)];
-    });
+    groups.for_each(
+        [&](const groups::Group& group) { ++states[static_cast<std::size_t>(group.state)]; });
     const auto in = [&](groups::State state) { return states[static_cast<std::size_t>(state)]; };
     const groups::GroupsCounters& counters = groups.counters();
     json.object("groups")
@@ -233,6 +232,17 @@ std::string NodeImpl::status_json(Instant now) const {
         .count("parked_produces", parked.produces)
         .count("parked_fetches", parked.fetches)
         .count("parked_lookups", parked.lookups)
+        .end_object();
+
+    const api::FetchSessions::Counters fetching = api_.fetch_sessions();
+    json.object("fetch_sessions")
+        .count("open", fetching.open)
+        .count("partitions", fetching.partitions)
+        .count("bytes", fetching.bytes)
+        .count("size_bytes", fetching.bytes_max)
+        .count("opened_total", fetching.made)
+        .count("evicted_total", fetching.evicted)
+        .count("declined_total", fetching.declined)
         .end_object();
 
     write_groups(json, groups_);

@@ -63,7 +63,7 @@ public:
           groups(log, topics.registry, entropy, {.initial_rebalance_delay = milliseconds(0)}),
           quotas(log),
           sessions({}, pool, api),
-          api(std::move(settings), topics, log, pool, groups, quotas, &stopwatch) {}
+          api(std::move(settings), topics, log, pool, groups, quotas, entropy, &stopwatch) {}
 
     static api::Settings default_settings() {
         api::Settings settings;

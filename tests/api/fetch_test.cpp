@@ -279,12 +279,24 @@ TEST_CASE("fetch: a topic deleted while its reader is parked is an error when th
     CHECK(bench.got(id)[0].error == ErrorCode::unknown_topic_or_partition);
 }
 
-TEST_CASE("fetch: sessions are declined, one that continues is refused") {
-    FetchBench bench;
-    CHECK(bench.fetch({.session_id = 0, .session_epoch = 0}).size() == 1);
-    const auto id = bench.open();
-    bench.send(id, fetch_frame({.session_id = 5, .session_epoch = 3}));
-    CHECK(bench.answer<Response>(id, 12).error_code == ErrorCode::fetch_session_id_not_found);
+TEST_CASE("fetch: what a parked request had read is forgotten when its topic goes") {
+    for (const bool stop : {false, true}) {
+        CAPTURE(stop);
+        FetchBench bench;
+        bench.append(0);
+        bench.flush();
+        const auto id = bench.open();
+        bench.send(id, fetch_frame({.wait_ms = 500, .bytes_min = 100'000}));
+        REQUIRE(bench.topics.registry.remove(bench.now, *bench.topics.registry.find("t")));
+        if (stop)
+            bench.api.stop(bench.now, bench.wall);
+        else
+            bench.advance(500);
+        const auto got = bench.got(id);
+        REQUIRE(got.size() == 1);
+        CHECK(got[0].offsets.empty());
+        if (!stop) CHECK(got[0].error == ErrorCode::unknown_topic_or_partition);
+    }
 }
 
 TEST_CASE(

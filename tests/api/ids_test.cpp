@@ -9,7 +9,13 @@ using namespace leat::test;
 namespace {
 
 struct IdBench : FetchBench {
-    IdBench() : FetchBench(2), id{topics.registry.find("t")->id} {}
+    explicit IdBench(std::string host = "h")
+        : FetchBench(2, settings_of(std::move(host))), id{topics.registry.find("t")->id} {}
+    static api::Settings settings_of(std::string host) {
+        api::Settings settings = default_settings();
+        settings.host = std::move(host);
+        return settings;
+    }
 
     /// "t" goes and comes again; the old id.
     wire::Uuid make_again() {
@@ -49,6 +55,7 @@ struct IdBench : FetchBench {
         ErrorCode error;
         std::size_t bytes;
         wire::FetchResponse::LeaderIdAndEpoch leader;
+        std::vector<std::string> endpoints = {};
     };
     /// `others` of the same request come first: the pieces around the records have to fit.
     Fetched fetch_by_id(const wire::Uuid& from, std::int16_t version, std::int32_t epoch = -1,
@@ -74,6 +81,10 @@ struct IdBench : FetchBench {
             const auto got = told.partitions.front();
             last = {got.error_code, got.records.view().size(), got.current_leader};
         }
+        for (const auto& node : response.node_endpoints)
+            last.endpoints.push_back(std::to_string(node.node_id) + "@" +
+                                     std::string(node.host.view()) + ":" +
+                                     std::to_string(node.port));
         return last;
     }
 
@@ -106,6 +117,32 @@ TEST_CASE("ids: from fetch 16 on a fenced reader is told the leader") {
         CHECK(got.error == ErrorCode::fenced_leader_epoch);
         CHECK(got.leader.leader_epoch == (version >= 16 ? 4 : -1));
         CHECK(got.leader.leader_id == (version >= 16 ? 0 : -1));
+        CHECK(got.endpoints ==
+              (version >= 16 ? std::vector<std::string>{"0@h:9092"} : std::vector<std::string>{}));
+        CHECK(bench.fetch_by_id(bench.id, version).endpoints.empty());
+    }
+}
+
+TEST_CASE("ids: a leader's endpoint fits behind records, however long its host is") {
+    IdBench bench(std::string(250, 'h'));
+    bench.log.leader_epoch = 4;
+    CHECK(bench.produce(bench.id) == ErrorCode::none);
+    std::array<wire::FetchRequest::FetchPartition, 2> asked;
+    asked[0].partition = 1;
+    asked[0].current_leader_epoch = 3;
+    asked[1].partition_max_bytes = 1 << 20;
+    for (int turn = 0; turn < 2; ++turn, std::swap(asked[0], asked[1])) {
+        wire::FetchRequest::FetchTopic topic;
+        topic.topic_id = bench.id;
+        topic.partitions = asked;
+        wire::FetchRequest request;
+        request.topics = std::span(&topic, 1);
+        const auto response = bench.call<wire::FetchResponse>(request, 17);
+        CHECK(response.node_endpoints.front().host.view().size() == 250);
+        std::size_t bytes = 0;
+        for (const auto& told : response.responses)
+            for (const auto& one : told.partitions) bytes += one.records.view().size();
+        CHECK(bytes == make_batch({}).size());
     }
 }
 

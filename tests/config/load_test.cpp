@@ -37,7 +37,7 @@ TEST_CASE("a whole file is taken, comments and all") {
         "auto.create.topics.enable": false, "num.partitions": 3, "accept.replication.factor": false,
         "message.max.bytes": "512KiB", "log.retention.ms": "2d", "log.retention.bytes": -1,
         "log.message.timestamp.before.max.ms": -1, "log.message.timestamp.after.max.ms": "1h",
-        "max.connections": 100, "socket.request.max.bytes": "1MiB", "byte.pool.bytes": "1MiB",
+        "max.connections": 100, "socket.request.max.bytes": "1MiB", "byte.pool.bytes": "1MiB", "fetch.session.bytes": "64KiB",
         "max.pipelined.requests": 5, "connections.max.idle.ms": "1min", "worker.threads": 4, "log.level": "debug", "log.format": "json",
         "routes": [ { "name": "center", "bootstrap.servers": "a:1, b:2", "topics": ["s.*", "t"], "upstream.topic": "x.{topic}",
                       "mapping": "by-key", "headers": true, "create.topics": true, "in.flight.bytes": "2MiB", "merge.bytes": "32KiB",
@@ -57,6 +57,7 @@ TEST_CASE("a whole file is taken, comments and all") {
     CHECK_FALSE(config.auto_create_topics);
     CHECK(config.retention == milliseconds(172'800'000));
     CHECK(config.retention_bytes == -1);
+    CHECK(config.fetch_session_bytes == 64u << 10);
     CHECK(config.worker_threads == 4);
     CHECK(config.log_json);
     REQUIRE(config.routes.size() == 1);

@@ -1,24 +1,36 @@
 // Random bytes through a real session, dispatch and topics on the fake log. The first byte of the
 // input steers: how the stream is cut, whether commits are held back. Whatever comes, the broker
 // may answer or close, but it must not crash, and memory of the pool must come back.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
 
 #include "broker/api/api.hpp"
 #include "tests/support/fake_log.hpp"
-#include "tests/support/test_entropy.hpp"
 
 namespace {
 
 using namespace leat;
+
+/// Counts: so an input can know the id of a topic or of a fetch session.
+struct Counting final : port::Entropy {
+    Status fill(std::span<std::uint8_t> into) override {
+        std::fill(into.begin(), into.end(), std::uint8_t{0});
+        ++count;
+        into[into.size() - 1] = static_cast<std::uint8_t>(count);
+        into[into.size() - 2] = static_cast<std::uint8_t>(count >> 8);
+        return ok();
+    }
+    std::uint32_t count = 0;
+};
 
 struct Broker {
     Broker()
         : pool(64 * KiB),
           topics(log, entropy, {}),
           sessions({.request_bytes_max = 32 * 1024}, pool, api),
-          api(settings(), topics, log, pool, groups, quotas) {
+          api(settings(), topics, log, pool, groups, quotas, entropy) {
         (void)topics.registry.create(now, "t", 2, topics.registry.new_config());
         log.on_storage(now);
     }
@@ -28,6 +40,7 @@ struct Broker {
         settings.cluster_id = "c";
         settings.num_partitions = 2;
         settings.partitions_per_topic_max = 100;
+        settings.fetch_session_bytes_max = 4096;
         return settings;
     }
     void settle() {
@@ -60,7 +73,7 @@ struct Broker {
     Instant now = instant_ms(1000);
     WallTime wall = wall_ms(1'700'000'000'000);
     test::FakeLog log;
-    test::TestEntropy entropy;
+    Counting entropy;
     session::BytePool pool;
     topics::Topics topics;
     groups::Groups groups{log, topics.registry, entropy, {}};
@@ -104,6 +117,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     broker->log.flush();
     broker->log.on_storage(broker->now);
     broker->settle();
+    const auto fetching = broker->api.fetch_sessions();
+    if (fetching.bytes > fetching.bytes_max || (fetching.open == 0 && fetching.bytes != 0))
+        std::abort();
     if (broker->pool.counters().request_bytes != 0 || broker->pool.counters().response_bytes != 0)
         std::abort();
     const auto parked = broker->api.parked();

@@ -4,11 +4,13 @@ import os
 import subprocess
 import threading
 import time
+import urllib.request
 
 from lane import CODECS, Failed, lines_of, text_records, want_equal
 
 KAFKA_SH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kafka", "kafka.sh")
 TOOLS = "org.apache.kafka.tools."
+WIDE = 150  # partitions
 
 
 def tool(lane, name, *words, feed=None):
@@ -108,6 +110,37 @@ def killed_while(lane, command, trigger):
     return b"".join(chunks)
 
 
+def in_session(lane):
+    """How many partitions the broker has in fetch sessions; a Kafka is not asked."""
+    if lane.broker.name != "leatd":
+        return WIDE
+    with urllib.request.urlopen("http://127.0.0.1:%d/status" % (lane.broker.port + 1), timeout=20) as answer:
+        return json.load(answer)["fetch_sessions"]["partitions"]
+
+
+def wide(lane):
+    """One consumer with so many partitions that it lives on fetch sessions (KIP-227), which a SIGKILL ends."""
+    make_topic(lane, "j-wide", WIDE)
+    lane_words = ["--topic", "j-wide", "--from-beginning", "--max-messages", "1200", "--timeout-ms", "90000",
+                  "--formatter-property", "print.key=true"]
+    consumer = lane.spawn(["sh", KAFKA_SH, "run", TOOLS + "consumer.ConsoleConsumer", "--bootstrap-server",
+                           lane.broker.bootstrap, *lane_words])
+    wrote = []
+    for seed in (60, 61):
+        end = time.monotonic() + 90
+        while in_session(lane) < WIDE:
+            if time.monotonic() > end or consumer.poll() is not None:
+                raise Failed("no fetch session of %d partitions\n%s" % (WIDE, lane.client_errors()))
+            time.sleep(0.2)
+        records = [(b"%d.%d" % (seed, i), value) for i, (_, value) in enumerate(text_records(seed, 600))]
+        lane.run(console_producer(lane, "j-wide", "none", "enable.idempotence=true"), feed=lines_of(records))
+        wrote += records
+        if seed == 60:
+            lane.kill_and_restart()
+    have = [tuple(line.split(b"\t", 1)) for line in lane.finish(consumer).split(b"\n")[:-1]]
+    want_equal(sorted(wrote), sorted(have))
+
+
 def run(lane, options):
     with lane.step("kafka-topics", "topic"):
         make_topic(lane, "j-none")
@@ -133,6 +166,9 @@ def run(lane, options):
     with lane.step("kafka-console-consumer", "read-back"):
         for topic, records in wrote.items():
             want_equal(records, console_consumer(lane, topic, len(records)))
+
+    with lane.step("kafka-console-consumer", "go-on"):
+        wide(lane)
 
     for seed, codec in enumerate(CODECS):
         with lane.step("kafka-verifiable-producer", codec):

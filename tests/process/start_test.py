@@ -263,7 +263,7 @@ class Start(Case):
     def shape(self, status):
         """What `leat status`, dashboards and the demo read. Members may be added, none may go."""
         self.assertLessEqual({"name", "version", "uptime_ms", "cluster_id", "node_id", "stopping", "log", "topics", "produce", "uplink",
-                              "sessions", "groups", "quotas", "byte_pool"}, set(status))
+                              "sessions", "fetch_sessions", "groups", "quotas", "byte_pool"}, set(status))
         self.assertLessEqual({"log_id", "start_count", "leader_epoch", "was_sealed", "read_only", "budget_bytes", "used_bytes", "segment_bytes",
                               "segments", "segments_free", "payload_bytes_total", "written_bytes_total", "commits_total",
                               "write_errors_total"}, set(status["log"]))
