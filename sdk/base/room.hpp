@@ -38,6 +38,31 @@ private:
     T items_[N]{};
 };
 
+/// A T that is a part of who works with it, spelled like the T* to one that is lent. So that its
+/// address is a constant, and nothing has to be loaded to find it.
+template <class T>
+class Inner {
+public:
+    constexpr Inner() = default;
+    /// Nothing else can be lent where it is a part.
+    constexpr Inner(T* lent) { LEAT_CHECK(lent == &part_ || lent == nullptr); }
+    constexpr Inner& operator=(T* lent) {
+        LEAT_CHECK(lent == &part_);
+        return *this;
+    }
+    constexpr T& operator*() { return part_; }
+    constexpr const T& operator*() const { return part_; }
+    constexpr T* operator->() { return &part_; }
+    constexpr const T* operator->() const { return &part_; }
+    friend constexpr bool operator==(const Inner&, std::nullptr_t) { return false; }
+
+private:
+    T part_{};
+};
+
+template <class T, bool own>
+using InnerOrLent = std::conditional_t<own, Inner<T>, T*>;
+
 /// N = 0: a borrowed span.
 template <class T, std::size_t N>
 using Room = std::conditional_t<N == 0, std::span<T>, OwnRoom<T, N + (N == 0)>>;

@@ -1,5 +1,6 @@
 #include "sdk/client/accumulator.hpp"
 
+#include "sdk/client/partition_queue.hpp"
 #include "sdk/client/scan.hpp"
 
 namespace leat::client {
@@ -29,11 +30,8 @@ void DeliveryCounts::delivered(const DeliveryReport& report) {
     }
 }
 
-void Accumulator::start(Reports& reports, PartitionQueue& queue) {
+void Accumulator::start(Reports& reports) {
     deliveries_ = &reports;
-    attach(0, queue);
-    class_count_ = 1;
-    classes_[0].size = static_cast<std::uint32_t>(profile.memory.batch_bytes);
     for (std::size_t i = 0; i < buffers_.size(); ++i) give_back(buffers_[i]);
 }
 
@@ -60,7 +58,7 @@ void Accumulator::give_back(Buffer& buffer) {
     Class& its = classes_[classes_max > 1 ? buffer.size_class : 0];
     buffer.next = its.free;
     its.free = &buffer;
-    ++free_count_;
+    if constexpr (!profile.memory.is_fixed()) ++free_count_;
 }
 
 // ---- records in
@@ -99,7 +97,7 @@ Result<std::uint64_t> Accumulator::append(std::uint16_t slot, Instant now,
         if (buffer != nullptr && buffer->open) {
             if constexpr (classes_max > 1) s.want_bytes = config_.batch_bytes;
             close(*buffer);
-            wake(slot);
+            wake(s);
         }
         const std::size_t bytes = record_bytes_max(record);
         if (bytes > buffer_bytes_max()) return fail(Error::too_large);
@@ -107,7 +105,7 @@ Result<std::uint64_t> Accumulator::append(std::uint16_t slot, Instant now,
         if (buffer == nullptr) return fail(Error::full);
         (void)put(*buffer, record);
     }
-    if (buffer == s.untaken && !(profile.lingers && buffer->linger.is_linked())) wake(slot);
+    if (buffer == s.untaken && !(profile.lingers && buffer->linger.is_linked())) wake(s);
     if constexpr (!profile.numbers_records) return 0;
     const std::uint64_t number = s.record_count;
     s.record_count = number + 1;
@@ -128,7 +126,7 @@ Accumulator::Buffer* Accumulator::begin(Slot& s, Instant now, std::size_t bytes)
     (s.last != nullptr ? s.last->next : s.first) = &buffer;
     s.last = &buffer;
     if (s.untaken == nullptr) s.untaken = &buffer;
-    ++unsettled_;
+    if constexpr (profile.several_queues) ++unsettled_;
     if constexpr (profile.lingers) {
         buffer.linger.queue = s.queue;
         if (config_.linger.count() > 0) lingers_.insert(buffer.linger, now + config_.linger);
@@ -138,7 +136,7 @@ Accumulator::Buffer* Accumulator::begin(Slot& s, Instant now, std::size_t bytes)
 
 std::size_t Accumulator::buffer_bytes_max() const {
     if constexpr (profile.memory.is_fixed()) return profile.memory.batch_bytes;
-    return class_count_ == 0 ? 0 : classes_[class_count_ - 1].size;
+    return class_count_ == 0 ? 0 : std::uint32_t{classes_[class_count_ - 1].size};
 }
 
 /// The smallest free buffer of at least `wanted` bytes, else the largest that holds the record.
@@ -146,16 +144,14 @@ Accumulator::Buffer* Accumulator::allocate(std::size_t bytes, std::size_t wanted
     Class* best = nullptr;
     for (std::uint8_t i = 0; i < (classes_max > 1 ? class_count_ : 1); ++i) {
         Class& candidate = classes_[i];
-        if (candidate.free == nullptr || buffer_bytes_max() < bytes ||
-            (classes_max > 1 && candidate.size < bytes))
-            continue;
+        if (candidate.free == nullptr || (classes_max > 1 && candidate.size < bytes)) continue;
         best = &candidate;
-        if (candidate.size >= wanted) break;
+        if (classes_max > 1 && candidate.size >= wanted) break;
     }
     if (best == nullptr) return nullptr;
     Buffer* buffer = best->free;
     best->free = buffer->next;
-    --free_count_;
+    if constexpr (!profile.memory.is_fixed()) --free_count_;
     return buffer;
 }
 
@@ -173,8 +169,10 @@ void Accumulator::close(Buffer& buffer) {
     buffer.attributes = static_cast<std::int16_t>(compressor_->codec());
 }
 
-void Accumulator::wake(std::uint16_t slot) {
-    if (slots_[slot].queue != nullptr) slots_[slot].queue->wake();
+void Accumulator::wake(const Slot& slot) {
+    if constexpr (!profile.several_queues) return;
+    PartitionQueue* const queue = slot.queue;
+    if (queue != nullptr) queue->wake();
 }
 
 void Accumulator::end_lingers(Instant until) {
@@ -229,7 +227,7 @@ void Accumulator::settle(std::uint16_t slot, Ticket ticket, const Outcome& outco
     s.first = buffer->next;
     if (s.first == nullptr) s.last = nullptr;
     give_back(*buffer);
-    --unsettled_;
+    if constexpr (profile.several_queues) --unsettled_;
     if (deliveries_ != nullptr) deliveries_->delivered(report);
 }
 

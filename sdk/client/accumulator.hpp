@@ -5,8 +5,9 @@
 
 #include <span>
 
+#include "sdk/base/room.hpp"
 #include "sdk/client/batch_source.hpp"
-#include "sdk/client/partition_queue.hpp"
+#include "sdk/client/due_list.hpp"
 #include "sdk/wire/record_batch.hpp"
 
 namespace leat::client {
@@ -79,13 +80,15 @@ public:
         Room<std::uint8_t, profile.memory.batch_bytes> memory{};
     };
     struct Slot {
-        PartitionQueue* queue = nullptr;  ///< woken when a batch is ready
-        Buffer* first = nullptr;          ///< oldest unsettled
-        Buffer* untaken = nullptr;        ///< oldest that the Sender has not taken
+        /// Woken when a batch is ready; an only one is asked at every turn.
+        [[no_unique_address]] If<profile.several_queues, PartitionQueue*> queue{};
+        Buffer* first = nullptr;    ///< oldest unsettled
+        Buffer* untaken = nullptr;  ///< oldest that the Sender has not taken
         Buffer* last = nullptr;
         /// Ever appended.
         [[no_unique_address]] If<profile.numbers_records, std::uint64_t> record_count{};
-        std::uint32_t want_bytes = 0;  ///< what the last batch came to: the buffer to ask for
+        /// What the last batch came to: the buffer to ask for.
+        [[no_unique_address]] If<profile.several_queues, std::uint32_t, 1> want_bytes{};
     };
 
     Accumulator(std::span<Slot> slots, const AccumulatorConfig& config,
@@ -96,7 +99,8 @@ public:
 
     /// With buffers and a slot of its own (Profile::memory). All zero, and start() comes first.
     constexpr Accumulator() = default;
-    void start(Reports& reports, PartitionQueue& queue);
+    void start(Reports& reports);
+    Reports& reports() { return *deliveries_; }
 
     /// Hands in buffers of one size: memory is cut into buffers.size() equal parts. Any time;
     /// smaller sizes first means that a slow partition holds a small one.
@@ -104,9 +108,10 @@ public:
     void attach(std::uint16_t slot, PartitionQueue& queue) { slots_[slot].queue = &queue; }
 
     // ask
-    bool is_drained() const { return unsettled_ == 0; }
+    bool is_drained() const {
+        return profile.several_queues ? unsettled_ == 0 : slots_[0].first == nullptr;
+    }
     std::uint32_t free_buffers() const { return free_count_; }
-    std::uint32_t unsettled_batches() const { return unsettled_; }
     /// Records ever appended to `slot`: the number that the next one gets.
     std::uint64_t record_count(std::uint16_t slot) const { return slots_[slot].record_count; }
     std::size_t slot_count() const { return slots_.size(); }
@@ -140,12 +145,12 @@ private:
     bool put(Buffer& buffer, const wire::RecordInput& record);
     std::size_t room(const Buffer& buffer) const;
     void close(Buffer& buffer);
-    void wake(std::uint16_t slot);
+    void wake(const Slot& slot);
 
     static constexpr std::size_t classes_max = profile.several_queues ? 4 : 1;
     struct Class {
         Buffer* free = nullptr;
-        std::uint32_t size = 0;
+        [[no_unique_address]] If<!profile.memory.is_fixed(), std::uint32_t> size{};
     };
     /// What is asked for of the configuration.
     struct Fixed {
@@ -157,11 +162,11 @@ private:
     static constexpr std::size_t own_slots = profile.memory.is_fixed() ? 1 : 0;
     Room<Slot, own_slots> slots_{};
     std::conditional_t<profile.memory.is_fixed(), Fixed, AccumulatorConfig> config_{};
-    Reports* deliveries_ = nullptr;
+    InnerOrLent<Reports, profile.memory.is_fixed()> deliveries_{};
     BatchCompressor* compressor_ = nullptr;
     MutableBytes compress_room_{};
     Class classes_[classes_max]{};
-    std::conditional_t<profile.lingers, many::DueList, NoDueList> lingers_{};
+    std::conditional_t<profile.lingers, many::DueList, NoDueList<many::DueLink>> lingers_{};
     std::uint8_t class_count_ = 0;
     std::uint32_t free_count_ = 0;
     std::uint32_t unsettled_ = 0;

@@ -28,7 +28,7 @@ bool Connection::can_send(std::size_t bytes, std::size_t pieces) const {
 void Connection::on_connected(Instant now) {
     LEAT_CHECK(in_flight_count_ == 0);
     received_ = answered_ = skip_ = 0;
-    ready_told_ = false;
+    if constexpr (any_api) ready_told_ = false;
     state_ = State::ready;
     if (!profile.negotiates || handshake_ == nullptr) return;
     state_ = State::handshake;
@@ -63,7 +63,7 @@ std::size_t Connection::on_bytes(Instant now, ByteView bytes) {
 }
 
 void Connection::on_written(Instant, std::size_t bytes) {
-    written_bytes_ += static_cast<std::uint32_t>(bytes);
+    if constexpr (profile.any_acks) written_bytes_ += static_cast<std::uint32_t>(bytes);
     while (bytes > 0) {
         LEAT_CHECK(pieces_begin_ < pieces_sealed_);
         ByteView& piece = pieces_[pieces_begin_];
@@ -83,7 +83,8 @@ void Connection::on_deadline(Instant now) {
 }
 
 Instant Connection::deadline() const {
-    // One Sender and nobody else (Profile::memory): one time-out for all, so the oldest is the first.
+    // One Sender and nobody else (Profile::memory): one time-out for all, so the oldest is the
+    // first.
     if constexpr (!any_api) return in_flight_count_ > 0 ? in_flight_[0].deadline : never;
     Instant first = never;
     for (const InFlight& request : in_flight_.first(in_flight_count_))
@@ -100,8 +101,8 @@ void Connection::use_receive_memory(MutableBytes longer) {
 
 // ---- requests
 
-Result<MutableBytes> Connection::open_frame(wire::ApiKey key, std::int16_t version,
-                                            wire::Lengths lengths, std::size_t response_header) {
+Status Connection::open_frame(wire::ApiKey key, std::int16_t version, wire::Lengths lengths,
+                              std::size_t response_header) {
     LEAT_CHECK(!open_);
     if (!is_ready() && !(profile.negotiates && in_handshake_)) return fail(Error::disconnected);
     // Written here and not by wire's encoder: three numbers and a name, and every device pays for
@@ -126,7 +127,7 @@ Result<MutableBytes> Connection::open_frame(wire::ApiKey key, std::int16_t versi
     open_at_ = send_end_;
     open_bytes_ = 0;
     append_own(head);
-    return room();
+    return ok();
 }
 
 void Connection::append_own(std::size_t bytes) {
@@ -156,12 +157,12 @@ void Connection::seal_request(Instant now, const RequestOptions& options) {
     LEAT_CHECK(open_);
     open_ = false;
     put32(open_bytes_ - static_cast<std::uint32_t>(length_size), send_.data() + open_at_);
-    sealed_bytes_ += open_bytes_;
     InFlight& request = in_flight_[in_flight_count_++];
     request.deadline = now + options.timeout;
     request.context = options.context;
-    request.owner = options.owner;
+    request.owner = Owner{options.owner};
     if constexpr (profile.any_acks) {
+        sealed_bytes_ += open_bytes_;
         request.answer = options.answer;
         request.written_at = sealed_bytes_;
     }
@@ -199,7 +200,7 @@ bool Connection::poll_event(Instant now, Event& out) {
             return true;
         }
         if (state_ == State::idle) return false;
-        if (state_ == State::ready && !ready_told_) {
+        if (any_api && state_ == State::ready && !ready_told_) {
             ready_told_ = true;
             out.kind = Event::Kind::ready;
             return true;
@@ -277,14 +278,15 @@ bool Connection::run_handshake(Handshake::Step step) {
 bool Connection::end_front(Event& out, Event::Kind kind, Error error) {
     const InFlight& front = in_flight_[0];
     out.kind = kind;
-    out.owner = front.owner;
+    out.owner = Owner{front.owner};
     out.error = error;
     out.api_key = static_cast<wire::ApiKey>(std::int16_t{front.api_key});
-    out.api_version = front.api_version;
+    out.api_version = std::int16_t{front.api_version};
     out.context = front.context;
     --in_flight_count_;
-        std::memmove(&in_flight_[0], &in_flight_[1 < in_flight_.size() ? 1 : 0],
-                     in_flight_count_ * sizeof(InFlight));
+    // All of them where that is a constant.
+    const std::size_t others = any_api ? in_flight_count_ : in_flight_.size() - 1;
+    if (others > 0) std::memmove(&in_flight_[0], &in_flight_[1], others * sizeof(InFlight));
     return true;
 }
 

@@ -40,16 +40,20 @@ enum class Answer : std::uint8_t {
     none,  ///< Produce with acks=0: the request is over when its last byte is written
 };
 
+/// Else only the Sender's two pinned requests, whose answers both have tags in their header.
+constexpr bool any_api = !profile.memory.is_fixed();
+
 struct RequestOptions {
-    Owner owner = 0;
+    [[no_unique_address]] If<any_api, Owner> owner = Owner{0};
     void* context = nullptr;      ///< comes back with the event, untouched
     milliseconds timeout{30000};  ///< from send to the whole answer; expiry gives up the connection
-    Answer answer = Answer::expected;
+    [[no_unique_address]] If<profile.any_acks, Answer> answer = Answer::expected;
 };
 
 struct Event {
     enum class Kind : std::uint8_t {
-        ready,     ///< connected and the handshake, if any, is over: requests may be sent
+        ready,     ///< connected and the handshake, if any, is over: requests may be sent. Not told
+                   ///< where there is but one Sender, who looks for himself (any_api)
         response,  ///< `body` is the answer, behind its response header
         written,   ///< a request with Answer::none left
         failed,    ///< no usable answer: `error` too_large (it came, was longer than the receive
@@ -59,10 +63,10 @@ struct Event {
                    ///< before
     };
     Kind kind{};
-    Owner owner = 0;
+    [[no_unique_address]] If<any_api, Owner> owner = Owner{0};
     Error error{};
-    wire::ApiKey api_key{};
-    std::int16_t api_version = 0;
+    [[no_unique_address]] If<any_api, wire::ApiKey> api_key{};
+    [[no_unique_address]] If<any_api, std::int16_t> api_version{};
     void* context = nullptr;
     ByteView body{};  ///< in the receive buffer: borrowed until the next call that is not const
 };
@@ -85,8 +89,6 @@ protected:
 
 class Connection {
 public:
-    /// Else only the Sender's two pinned requests, whose answers both have tags in their header.
-    static constexpr bool any_api = !profile.memory.is_fixed();
     struct InFlight {
         Instant deadline{};
         void* context = nullptr;
@@ -175,7 +177,9 @@ public:
     Result<MutableBytes> open_request(wire::ApiKey key, std::int16_t version) {
         wire::Lengths lengths =
             wire::is_flexible(key, version) ? wire::Lengths::compact : wire::Lengths::classic;
-        return open_frame(key, version, lengths, wire::response_header_size(key, version));
+        Status opened = open_frame(key, version, lengths, wire::response_header_size(key, version));
+        if (!opened) return fail(opened.error());
+        return room();
     }
     void append_own(std::size_t bytes);    ///< the next bytes of the room, filled by the caller
     void append_borrowed(ByteView bytes);  ///< readable until this request's event has been drained
@@ -200,8 +204,8 @@ public:
     Instant deadline() const;
 
 private:
-    Result<MutableBytes> open_frame(wire::ApiKey key, std::int16_t version, wire::Lengths lengths,
-                                    std::size_t response_header);
+    Status open_frame(wire::ApiKey key, std::int16_t version, wire::Lengths lengths,
+                      std::size_t response_header);
     bool next_answer(Instant now, Event& out);
     bool is_full() const { return in_flight_count_ == in_flight_.size(); }
     bool run_handshake(Handshake::Step step);

@@ -1,6 +1,6 @@
 // Lists threaded through their members, sorted by time: who is ready, who is due. Nothing scans all
-// partitions, and nothing is allocated. Where there is one queue (Profile), a list is one link that
-// is set or not.
+// partitions, and nothing is allocated. Where there is one queue (Profile), there are no lists: it
+// is ready unless it waits.
 #pragma once
 
 #include "leat/time.hpp"
@@ -46,48 +46,38 @@ private:
 
 }  // namespace many
 
-namespace one {
-
-struct DueLink {
-    Instant due{};
-    PartitionQueue* queue = nullptr;
-    bool linked = false;
-
-    bool is_linked() const { return linked; }
-    void unlink() { linked = false; }
+/// What nobody asks for.
+template <class Link>
+struct NoDueList {
+    void insert(Link&, Instant = {}) {}
+    Link* first() const { return nullptr; }
+    Link* last() const { return nullptr; }
+    Link* before(const Link&) const { return nullptr; }
+    Instant due() const { return never; }
 };
 
-/// Every link that is inserted is the same one.
-class DueList {
-public:
-    void insert(DueLink& link, Instant due) {
-        link.due = due;
-        insert(link);
-    }
-    void insert(DueLink& link) {
-        only_ = &link;
-        link.linked = true;
-    }
-    DueLink* first() const { return only_ != nullptr && only_->linked ? only_ : nullptr; }
-    DueLink* last() const { return first(); }
-    DueLink* before(const DueLink&) const { return nullptr; }
-    Instant due() const { return first() != nullptr ? only_->due : never; }
-    bool is_due(Instant now) const { return first() != nullptr && only_->due <= now; }
+namespace one {
 
-private:
-    DueLink* only_ = nullptr;
+/// The only queue's: who asks for its list asks for it.
+struct DueLink {
+    /// All zero at first where everything is: the Sender unlinks it.
+    Instant due = profile.memory.is_fixed() ? Instant{} : never;
+    [[no_unique_address]] If<profile.several_queues, PartitionQueue*> queue{};
+
+    bool is_linked() const { return due != never; }
+    void unlink() { due = never; }
+};
+struct NoLink {
+    [[no_unique_address]] If<profile.several_queues, PartitionQueue*> queue{};
+    bool is_linked() const { return false; }
+    void unlink() {}
 };
 
 }  // namespace one
 
-/// What nobody asks for.
-struct NoDueList {
-    void insert(many::DueLink&, Instant) {}
-    many::DueLink* first() const { return nullptr; }
-    Instant due() const { return never; }
-};
-
 using DueLink = std::conditional_t<profile.several_queues, many::DueLink, one::DueLink>;
-using DueList = std::conditional_t<profile.several_queues, many::DueList, one::DueList>;
+using DueList = std::conditional_t<profile.several_queues, many::DueList, NoDueList<one::DueLink>>;
+using ReadyLink = std::conditional_t<profile.several_queues, many::DueLink, one::NoLink>;
+using ReadyList = std::conditional_t<profile.several_queues, many::DueList, NoDueList<one::NoLink>>;
 
 }  // namespace leat::client

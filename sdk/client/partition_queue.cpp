@@ -14,7 +14,7 @@ constexpr std::int16_t epoch_max = 32767;
 
 PartitionQueue::PartitionQueue(std::string_view topic, std::int32_t partition, Source& source,
                                std::uint16_t slot, std::span<TakenBatch> window)
-    : topic_(topic), source_(&source), partition_(partition), slot_(slot), window_(window) {
+    : topic_(topic), partition_(partition), slot_(slot), source_(&source), window_(window) {
     LEAT_CHECK(!window.empty() && window.size() <= in_flight_max);
     ready_.queue = retry_.queue = this;
     if constexpr (profile.expires) expiry_.queue = this;
@@ -24,12 +24,10 @@ void PartitionQueue::start(std::string_view topic, std::int32_t partition, Sourc
     topic_ = topic;
     partition_ = partition;
     source_ = &source;
-    ready_.queue = retry_.queue = this;
-    if constexpr (profile.expires) expiry_.queue = this;
-    state_.producer_id = -1;
 }
 
 void PartitionQueue::wake() {
+    if constexpr (!profile.several_queues) return;
     if (sender_ != nullptr) sender_->make_ready(*this);
 }
 
@@ -99,9 +97,9 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
 Peek PartitionQueue::take_next(Instant now) {
     TakenBatch& batch = at(count_);
     if constexpr (profile.any_source) batch.source = {};
-    const Peek peek = source_->peek(slot_, now, batch.source);
+    const Peek peek = source_->peek(slot(), now, batch.source);
     if (peek != Peek::batch) return peek;
-    source_->take(slot_, batch.source.ticket);
+    source_->take(slot(), batch.source.ticket);
     batch.queue = this;
     batch.base_sequence = -1;
     batch.state = State::waiting;
@@ -198,14 +196,14 @@ void PartitionQueue::settle_front() {
         const TakenBatch& batch = at(0);
         if (++first_ == window_.size()) first_ = 0;
         --count_;  // first: settle may wake us, though not take anything
-        source_->settle(slot_, batch.source.ticket, batch.outcome);
+        source_->settle(slot(), batch.source.ticket, batch.outcome);
     }
 }
 
 Instant PartitionQueue::expire(Instant now, milliseconds delivery_timeout) {
     if (!profile.expires || delivery_timeout.count() == 0) return never;
     for (;;) {
-        Instant begun = count_ > 0 ? Instant{at(0).source.created} : source_->oldest(slot_);
+        Instant begun = count_ > 0 ? Instant{at(0).source.created} : source_->oldest(slot());
         // In flight: the answer or the request's own time-out comes first.
         if (begun == never || (count_ > 0 && at(0).state == State::in_flight)) return never;
         begun += delivery_timeout;

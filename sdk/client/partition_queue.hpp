@@ -28,7 +28,7 @@
 
 #include "leat/time.hpp"
 #include "sdk/base/room.hpp"
-#include "sdk/client/batch_source.hpp"
+#include "sdk/client/accumulator.hpp"
 #include "sdk/client/due_list.hpp"
 #include "sdk/wire/types.hpp"
 
@@ -58,8 +58,9 @@ struct TakenBatch {
     SourceBatch source{};
     /// Once settled: kept until all before it are.
     Outcome outcome{.base_offset = 0, .log_append_time = 0};
-    PartitionQueue* queue = nullptr;
-    TakenBatch* next_in_request = nullptr;
+    /// Whose it is and what goes with it: nothing to tell where there is one queue.
+    [[no_unique_address]] If<profile.several_queues, PartitionQueue*> queue{};
+    [[no_unique_address]] If<profile.several_queues, TakenBatch*> next_in_request{};
     std::int32_t base_sequence = 0;  ///< -1: not idempotent
     State state = State::waiting;
     bool doubtful = false;
@@ -82,13 +83,14 @@ public:
     /// With a window of its own (Profile::memory). All zero, and start() comes first.
     constexpr PartitionQueue() = default;
     void start(std::string_view topic, std::int32_t partition, Source& source);
+    Source& source() { return *source_; }
     PartitionQueue(const PartitionQueue&) = delete;
     PartitionQueue& operator=(const PartitionQueue&) = delete;
 
     // ask
     std::string_view topic() const { return topic_; }
     std::int32_t partition() const { return partition_; }
-    std::uint16_t slot() const { return slot_; }
+    std::uint16_t slot() const { return profile.memory.is_fixed() ? 0 : slot_; }
     wire::Uuid topic_id() const { return topic_id_; }  ///< zero: unknown, Produce stays <= 12
     void set_topic_id(const wire::Uuid& id) { topic_id_ = id; }
     Sender* lent_to() const { return sender_; }
@@ -150,16 +152,15 @@ private:
     Peek take_next(Instant now);
 
     std::string_view topic_{};
-    Source* source_ = nullptr;
-    DueLink ready_;   // in the Sender's ready or told list
-    DueLink retry_;   // in its retry list while a back-off runs
-    DueLink expiry_;  // in its expiry list while something may expire
+    ReadyLink ready_;  // in the Sender's ready or told list
+    DueLink retry_;    // in its retry list while a back-off runs
+    DueLink expiry_;   // in its expiry list while something may expire
     Sender* sender_ = nullptr;
     ProducerState state_{.producer_id = unknown_id, .producer_epoch = unknown_id};
     std::int32_t partition_ = 0;
     std::uint16_t slot_ = 0;
-    std::uint16_t failures_ = 0;  // in a row; chooses the back-off
-    std::uint8_t first_ = 0;      // of the window, and how many of it are used, and in flight
+    unsigned failures_ = 0;   // in a row; chooses the back-off
+    std::uint8_t first_ = 0;  // of the window, and how many of it are used, and in flight
     std::uint8_t count_ = 0;
     std::uint8_t in_flight_ = 0;
     bool needs_bump_ = false;
@@ -169,6 +170,7 @@ private:
     bool told_ = false;  // ready_ stands in the told list
     wire::ErrorCode tell_error_{};
     [[no_unique_address]] If<profile.negotiates, wire::Uuid> topic_id_{};
+    InnerOrLent<Source, profile.memory.is_fixed()> source_{};
     // A ring: batches stay where they are until they are settled. Last, as what is near the front
     // of an object is reached by shorter instructions.
     Room<TakenBatch, profile.memory.in_flight> window_{};

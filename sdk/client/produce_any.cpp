@@ -8,7 +8,8 @@ constexpr std::size_t batches_max = 64;  // the arrays of one request lie on the
 
 std::size_t produce_batches_max() { return batches_max; }
 
-Status append_produce(Connection& connection, const ProduceHead& head, TakenBatch* first) {
+Status append_produce(Connection& connection, const ProduceHead& head, const PartitionQueue&,
+                      TakenBatch* first) {
     return append_produce_as<batches_max>(connection, head, head.version, first);
 }
 

@@ -23,7 +23,9 @@ struct ProduceHead {
 
 /// Appends a whole Produce request to the open one: the list's batches, each as head and its 61
 /// bytes (in `connection`'s send memory) and the source's records (borrowed).
-Status append_produce(Connection& connection, const ProduceHead& head, TakenBatch* first);
+/// queue  the first batch's
+Status append_produce(Connection& connection, const ProduceHead& head, const PartitionQueue& queue,
+                      TakenBatch* first);
 
 /// An answer on its way to the Sender. One class and no callback, so that a device's only call is
 /// inlined.

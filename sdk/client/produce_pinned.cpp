@@ -24,9 +24,8 @@ std::uint8_t* put_uvarint(std::uint32_t value, std::uint8_t* at) {
     return at;
 }
 
-void write_header(const TakenBatch& batch, std::uint8_t* at) {
+void write_header(const TakenBatch& batch, const ProducerState& who, std::uint8_t* at) {
     const SourceBatch& source = batch.source;
-    const ProducerState& who = batch.queue->sending_as();
     const std::size_t length =
         wire::batch_header_size - wire::batch_length_from + source.records.size();
     at = put64(0, at);  // base_offset
@@ -50,8 +49,8 @@ void write_header(const TakenBatch& batch, std::uint8_t* at) {
 
 }  // namespace
 
-Status append_produce(Connection& connection, const ProduceHead& head, TakenBatch* first) {
-    const PartitionQueue& queue = *first->queue;
+Status append_produce(Connection& connection, const ProduceHead& head, const PartitionQueue& queue,
+                      TakenBatch* first) {
     const std::string_view topic = queue.topic();
     const std::size_t records = first->source.records.size();
     const MutableBytes room = connection.room();
@@ -68,7 +67,7 @@ Status append_produce(Connection& connection, const ProduceHead& head, TakenBatc
     *at++ = 2;
     at = put32(static_cast<std::uint32_t>(queue.partition()), at);
     at = put_uvarint(static_cast<std::uint32_t>(wire::batch_header_size + records) + 1, at);
-    write_header(*first, at);
+    write_header(*first, queue.sending_as(), at);
     at += wire::batch_header_size;
     connection.append_own(static_cast<std::size_t>(at - room.data()));
     connection.append_borrowed(first->source.records);

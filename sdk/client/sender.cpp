@@ -9,21 +9,34 @@ namespace leat::client {
 namespace {
 using wire::ErrorCode;
 
+// `auto`: what walks along next_in_request is only made where there is such a thing.
+void insert_beside_its_topic(auto*& first, auto& batch) {
+    const std::string_view topic = batch.queue->topic();
+    auto** place = &first;
+    while (*place != nullptr && (*place)->queue->topic() != topic)
+        place = &(*place)->next_in_request;
+    while (*place != nullptr && (*place)->queue->topic() == topic)
+        place = &(*place)->next_in_request;
+    batch.next_in_request = *place;
+    *place = &batch;
+}
+
+bool is_of(const PartitionQueue& queue, std::string_view topic, const wire::Uuid& id,
+           std::int32_t partition) {
+    if (queue.partition() != partition) return false;
+    return profile.negotiates && topic.empty() ? queue.topic_id() == id : queue.topic() == topic;
+}
+
 /// Takes the batch that this answer names out of the list. Brokers answer in the order of the
 /// request, so it is nearly always the first.
-TakenBatch* take_from(TakenBatch*& list, std::string_view topic, const wire::Uuid& id,
-                      std::int32_t partition) {
-    for (TakenBatch** link = &list; *link != nullptr; link = &(*link)->next_in_request) {
-        TakenBatch* batch = *link;
-        const PartitionQueue& queue = *batch->queue;
-        if (queue.partition() != partition) continue;
-        if (profile.negotiates && topic.empty() ? !(queue.topic_id() == id)
-                                                : queue.topic() != topic)
-            continue;
-        *link = batch->next_in_request;
-        return batch;
+void take_from(auto*& list, std::string_view topic, const wire::Uuid& id, std::int32_t partition,
+               auto*& out) {
+    for (auto** link = &list; *link != nullptr; link = &(*link)->next_in_request) {
+        if (!is_of(*(*link)->queue, topic, id, partition)) continue;
+        out = *link;
+        *link = out->next_in_request;
+        return;
     }
-    return nullptr;
 }
 
 template <class Config>
@@ -44,7 +57,8 @@ void Sender::start(Connection& connection, ProducerIdentity& identity, const Sen
     connection_ = &connection;
     identity_ = &identity;
     jitter_ = Jitter(seed);
-    owner_ = owner;
+    paused_until_ = never;
+    if constexpr (any_api) owner_ = owner;
     LEAT_CHECK(!config.idempotent || config.acks == Acks::all);
     LEAT_CHECK(profile.any_acks || config.idempotent);
     LEAT_CHECK(profile.expires || config.delivery_timeout.count() == 0);
@@ -53,8 +67,9 @@ void Sender::start(Connection& connection, ProducerIdentity& identity, const Sen
 }
 
 Instant Sender::deadline() const {
-    Instant due = earlier(retry_.due(), expiry_.due());
-    if (paused_ && has_ready()) due = earlier(due, paused_until_);
+    Instant due = earlier(profile.several_queues ? retry_.due() : queue_->retry_.due,
+                          profile.several_queues ? expiry_.due() : queue_->expiry_.due);
+    if (is_paused() && has_ready()) due = earlier(due, paused_until_);
     return due;
 }
 
@@ -62,10 +77,15 @@ Instant Sender::deadline() const {
 
 void Sender::lend(Instant now, PartitionQueue& queue) {
     LEAT_CHECK(queue.sender_ == nullptr && queue.in_flight_ == 0);
-    queue.sender_ = this;
-    if constexpr (profile.several_queues) queue.recalled_ = false;
     queue.failures_ = 0;
-    ready_.insert(queue.ready_);
+    if constexpr (profile.several_queues) {
+        queue.sender_ = this;
+        queue.recalled_ = false;
+        ready_.insert(queue.ready_);
+    } else {
+        queue_ = &queue;
+        queue.retry_.unlink();
+    }
     watch_expiry(now, queue);
 }
 
@@ -79,9 +99,10 @@ void Sender::recall(PartitionQueue& queue) {
 }
 
 void Sender::make_ready(PartitionQueue& queue) {
+    if constexpr (!profile.several_queues) return;
     if (queue.is_recalled() || queue.retry_.is_linked()) return;
     if (queue.ready_.is_linked() && !queue.is_told()) return;
-    if constexpr (profile.several_queues) queue.told_ = false;
+    queue.told_ = false;
     ready_.insert(queue.ready_);
 }
 
@@ -98,7 +119,7 @@ std::optional<SenderEvent> Sender::poll_event() {
         refused_ = ErrorCode::none;
         return event;
     }
-    DueLink* link = told_.first();
+    ReadyLink* link = told_.first();
     if (link == nullptr) return std::nullopt;
     PartitionQueue& queue = *link->queue;
     link->unlink();
@@ -112,25 +133,33 @@ std::optional<SenderEvent> Sender::poll_event() {
 // ---- time
 
 void Sender::on_deadline(Instant now) {
-    while (retry_.is_due(now)) {
-        PartitionQueue& queue = *retry_.first()->queue;
-        queue.retry_.unlink();
-        make_ready(queue);
+    while (PartitionQueue* queue = first_due(now, retry_, &PartitionQueue::retry_)) {
+        queue->retry_.unlink();
+        make_ready(*queue);
     }
-    while (profile.expires && expiry_.is_due(now)) {
-        PartitionQueue& queue = *expiry_.first()->queue;
-        queue.expiry_.unlink();
-        watch_expiry(now, queue);
-        make_ready(queue);
+    while (PartitionQueue* queue =
+               profile.expires ? first_due(now, expiry_, &PartitionQueue::expiry_) : nullptr) {
+        queue->expiry_.unlink();
+        watch_expiry(now, *queue);
+        make_ready(*queue);
     }
-    if (paused_until_ <= now) paused_ = false;
+    if (is_paused() && paused_until_ <= now) paused_until_ = never;
     pump(now);
+}
+
+PartitionQueue* Sender::first_due(Instant now, DueList& list, DueLink PartitionQueue::*its) {
+    DueLink* const first = profile.several_queues ? list.first() : &((*queue_).*its);
+    if (first == nullptr || !first->is_linked() || first->due > now) return nullptr;
+    PartitionQueue* const queue = first->queue;
+    return profile.several_queues ? queue : &*queue_;
 }
 
 void Sender::watch_expiry(Instant now, PartitionQueue& queue) {
     if constexpr (!profile.expires) return;
     const Instant due = queue.expire(now, config_.delivery_timeout);
-    if (due == never)
+    if constexpr (!profile.several_queues)
+        queue.expiry_.due = due;
+    else if (due == never)
         queue.expiry_.unlink();
     else
         expiry_.insert(queue.expiry_, due);
@@ -138,16 +167,18 @@ void Sender::watch_expiry(Instant now, PartitionQueue& queue) {
 
 void Sender::retry_later(Instant now, PartitionQueue& queue) {
     if (queue.retry_.is_linked() || queue.is_recalled()) return;
-    if (queue.failures_ < 0xffff) ++queue.failures_;
-    queue.ready_.unlink();
-    if constexpr (profile.several_queues) queue.told_ = false;
-    retry_.insert(queue.retry_, now + backoff_delay(config_.retry, queue.failures_, jitter_));
+    const Instant due = now + backoff(++queue.failures_);
+    if constexpr (profile.several_queues) {
+        queue.ready_.unlink();
+        queue.told_ = false;
+        retry_.insert(queue.retry_, due);
+    } else {
+        queue.retry_.due = due;
+    }
 }
 
 void Sender::pause(Instant now, milliseconds time) {
-    if (time.count() <= 0) return;
-    paused_ = true;
-    paused_until_ = now + time;
+    if (time.count() > 0) paused_until_ = now + time;
 }
 
 // ---- requests
@@ -155,14 +186,16 @@ void Sender::pause(Instant now, milliseconds time) {
 void Sender::pump(Instant now) {
     // New in the list since the last time: whatever happens to the connection, their batches shall
     // expire.
-    for (DueLink* link = profile.expires ? ready_.last() : nullptr;
-         link != nullptr && !link->queue->expiry_.is_linked();) {
+    if constexpr (profile.expires && !profile.several_queues)
+        if (!queue_->expiry_.is_linked()) watch_expiry(now, *queue_);
+    for (ReadyLink* link = profile.expires ? ready_.last() : nullptr; link != nullptr;) {
         PartitionQueue& queue = *link->queue;
+        if (queue.expiry_.is_linked()) break;
         link = ready_.before(*link);
         watch_expiry(now, queue);
     }
     if (!connection_->is_ready()) return;
-    while (!paused_ && send_one(now)) {
+    while (!is_paused() && send_one(now)) {
     }
 }
 
@@ -181,43 +214,40 @@ std::size_t Sender::head_bytes(const PartitionQueue& queue) const {
     return words + wire::batch_header_size + queue.topic().size() + connection_->client_id().size();
 }
 
+/// The queue's next batch, which goes out with the request that is made up.
+PartitionQueue::Next Sender::next_of(Instant now, PartitionQueue& queue, TakenBatch*& out) {
+    ProducerIdentity* const who = !profile.any_acks || config_.idempotent ? &*identity_ : nullptr;
+    const auto next = queue.next(now, who, out);
+    if (next == PartitionQueue::Next::needs_producer_id) ask_producer_id(now);
+    if (next == PartitionQueue::Next::batch) queue.mark_sent(*out);
+    return next;
+}
+
 /// One batch each from as many ready queues as a request takes, batches of one topic side by side.
 TakenBatch* Sender::pick(Instant now) {
     TakenBatch* first = nullptr;
+    if constexpr (!profile.several_queues) {
+        if (!queue_->retry_.is_linked() && connection_->can_send(head_bytes(*queue_), 3))
+            next_of(now, *queue_, first);
+        return first;
+    }
     std::size_t room = connection_->can_send(0) ? connection_->send_room() : 0;
     std::size_t pieces = connection_->pieces_room();
     std::size_t bytes = 0;
     std::uint16_t count = 0;
-    DueLink* const last = ready_.last();
-    for (DueLink* link = ready_.first();
-         link != nullptr && (!profile.several_queues || count < config_.request_batches_max);) {
+    ReadyLink* const last = ready_.last();
+    for (ReadyLink* link = ready_.first();
+         link != nullptr && count < config_.request_batches_max;) {
         PartitionQueue& queue = *link->queue;
         const std::size_t head = head_bytes(queue);
-        if (room < head || pieces < 3 ||
-            (profile.several_queues && bytes >= config_.request_bytes_max))
-            break;
+        if (room < head || pieces < 3 || bytes >= config_.request_bytes_max) break;
         TakenBatch* batch = nullptr;
-        ProducerIdentity* const who = !profile.any_acks || config_.idempotent ? identity_ : nullptr;
-        const auto next = queue.next(now, who, batch);
-        if (next == PartitionQueue::Next::needs_producer_id) {
-            ask_producer_id(now);
-            break;
-        }
+        const auto next = next_of(now, queue, batch);
+        if (next == PartitionQueue::Next::needs_producer_id) break;
         const bool was_last = link == last;
         if (next == PartitionQueue::Next::batch) {
             ready_.insert(queue.ready_);  // to the back: others come first next time
-            queue.mark_sent(*batch);
-            TakenBatch** place = &first;
-            if (profile.several_queues) {  // beside its topic's others
-                const std::string_view topic = queue.topic();
-                while (*place != nullptr && (*place)->queue->topic() != topic)
-                    place = &(*place)->next_in_request;
-                while (*place != nullptr && (*place)->queue->topic() == topic)
-                    place = &(*place)->next_in_request;
-            }
-            batch->next_in_request = *place;
-            *place = batch;
-            if (!profile.several_queues) break;
+            if constexpr (profile.several_queues) insert_beside_its_topic(first, *batch);
             room -= head;
             pieces -= 2;
             bytes += batch->source.records.size();
@@ -233,14 +263,14 @@ TakenBatch* Sender::pick(Instant now) {
 
 void Sender::write_request(Instant now, TakenBatch* first) {
     const std::int16_t version = connection_->version(wire::ApiKey::produce, produce_pinned);
-    RequestOptions options{.owner = owner_, .context = first, .timeout = config_.request_timeout};
+    RequestOptions options{
+        .owner = Owner{owner_}, .context = first, .timeout = config_.request_timeout};
     if (profile.any_acks && config_.acks == Acks::none) options.answer = Answer::none;
     const ProduceHead head{version, static_cast<std::int16_t>(config_.acks),
                            static_cast<std::int32_t>(config_.request_timeout.count())};
-    ++unanswered_;
     Result<MutableBytes> room = connection_->open_request(wire::ApiKey::produce, version);
     if (room) {
-        if (append_produce(*connection_, head, first)) {
+        if (append_produce(*connection_, head, queue_of(*first), first)) {
             connection_->seal_request(now, options);
             return;
         }
@@ -255,7 +285,7 @@ void Sender::ask_producer_id(Instant now) {
     const std::int16_t version =
         connection_->version(wire::ApiKey::init_producer_id, init_producer_id_pinned);
     if (send_init_producer_id(*connection_, now, version,
-                              {.owner = owner_, .timeout = config_.request_timeout}))
+                              {.owner = Owner{owner_}, .timeout = config_.request_timeout}))
         identity_->asking = this;
     else
         pause(now, config_.retry.max);
@@ -274,7 +304,6 @@ void Sender::on_event(Instant now, const Event& event) {
         case Event::Kind::written: {
             if constexpr (!profile.any_acks) break;
             auto* batch = static_cast<TakenBatch*>(event.context);
-            --unanswered_;
             while (batch != nullptr) {
                 TakenBatch* next = batch->next_in_request;
                 on_outcome(now, *batch, {});
@@ -293,7 +322,7 @@ void Sender::on_event(Instant now, const Event& event) {
             break;
         case Event::Kind::closed:
         case Event::Kind::ready:
-            paused_ = false;
+            paused_until_ = never;
     }
     pump(now);
 }
@@ -314,9 +343,8 @@ void Sender::on_producer_id(Instant now, const Event& event) {
     // Refused or not, there is nothing else to do than to ask again: batches that cannot wait
     // expire.
     if (!wire::retriable(error)) refused_ = error;
-    if (ask_failures_ < 0xffff) ++ask_failures_;
-    pause(now, wire::retriable(error) ? backoff_delay(config_.retry, ask_failures_, jitter_)
-                                      : config_.retry.max);
+    ++ask_failures_;
+    pause(now, wire::retriable(error) ? backoff(ask_failures_) : config_.retry.max);
 }
 
 void Sender::on_produced(Instant now, const Event& event) {
@@ -324,23 +352,23 @@ void Sender::on_produced(Instant now, const Event& event) {
     Result<std::int32_t> throttled = read_produced(event, told);
     if (throttled) pause(now, milliseconds{*throttled});
     // What an answer leaves out, or an answer that makes no sense, tells nothing about our batches.
-    if (told.unanswered != nullptr)
-        on_lost(now, told.unanswered, true);
-    else
-        --unanswered_;
+    on_lost(now, told.unanswered, true);
 }
 
 void Produced::told(std::string_view topic, const wire::Uuid& id, std::int32_t partition,
                     const Outcome& outcome) {
-    TakenBatch* batch = take_from(unanswered, topic, id, partition);
+    TakenBatch* batch = nullptr;
+    if constexpr (profile.several_queues)
+        take_from(unanswered, topic, id, partition, batch);
+    else if (is_of(sender.only_queue(), topic, id, partition))
+        batch = std::exchange(unanswered, nullptr);
     if (batch != nullptr) sender.on_outcome(now, *batch, outcome);
 }
 
 void Sender::on_lost(Instant now, TakenBatch* batch, bool and_wait) {
-    --unanswered_;
     while (batch != nullptr) {
         TakenBatch* next = batch->next_in_request;
-        PartitionQueue& queue = *batch->queue;
+        PartitionQueue& queue = queue_of(*batch);
         queue.on_lost(*batch);
         if (and_wait) retry_later(now, queue);
         after_answer(now, queue);
@@ -349,7 +377,7 @@ void Sender::on_lost(Instant now, TakenBatch* batch, bool and_wait) {
 }
 
 void Sender::on_outcome(Instant now, TakenBatch& batch, const Outcome& outcome) {
-    PartitionQueue& queue = *batch.queue;
+    PartitionQueue& queue = queue_of(batch);
     const auto verdict = queue.on_answer(batch, outcome);
     if (verdict != PartitionQueue::Verdict::done) {
         retry_later(now, queue);

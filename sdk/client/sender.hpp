@@ -61,8 +61,17 @@ public:
     Sender& operator=(const Sender&) = delete;
 
     // ask
-    std::size_t unanswered_count() const { return unanswered_; }  ///< Produce requests in flight
-    bool has_ready() const { return ready_.first() != nullptr; }
+    bool has_ready() const {
+        return profile.several_queues ? ready_.first() != nullptr : !queue_->retry_.is_linked();
+    }
+    Connection& connection() { return *connection_; }
+    const Connection& connection() const { return *connection_; }
+    ProducerIdentity& identity() { return *identity_; }
+    PartitionQueue& only_queue() { return *queue_; }  ///< where there is one (Profile)
+    /// The wait after so many failures in a row, of requests or of whatever else is tried again.
+    milliseconds backoff(unsigned failures) {
+        return backoff_delay(config_.retry, failures, jitter_);
+    }
     /// The earliest time at which on_deadline has something to do.
     Instant deadline() const;
 
@@ -88,6 +97,12 @@ private:
     void make_ready(PartitionQueue& queue);
     bool send_one(Instant now);
     TakenBatch* pick(Instant now);
+    PartitionQueue::Next next_of(Instant now, PartitionQueue& queue, TakenBatch*& out);
+    PartitionQueue& queue_of(const TakenBatch& batch) {
+        PartitionQueue* const queue = batch.queue;
+        return profile.several_queues ? *queue : *queue_;
+    }
+    PartitionQueue* first_due(Instant now, DueList& list, DueLink PartitionQueue::*link);
     void write_request(Instant now, TakenBatch* first);
     void ask_producer_id(Instant now);
     void on_producer_id(Instant now, const Event& event);
@@ -116,20 +131,22 @@ private:
     };
     using Config = std::conditional_t<profile.memory.is_fixed(), Fixed, SenderConfig>;
 
-    Connection* connection_ = nullptr;
-    ProducerIdentity* identity_ = nullptr;
+    bool is_paused() const { return paused_until_ != never; }
+
+    static constexpr bool own_parts = profile.memory.is_fixed();
     Config config_{};
-    DueList ready_;
-    DueList told_;
-    DueList retry_;
-    DueList expiry_;
-    Instant paused_until_{};
-    bool paused_ = false;  // throttled, or InitProducerId was refused
+    [[no_unique_address]] ReadyList ready_;
+    [[no_unique_address]] ReadyList told_;
+    [[no_unique_address]] DueList retry_;
+    [[no_unique_address]] DueList expiry_;
+    Instant paused_until_{};  // throttled, or InitProducerId was refused; else `never`
     Jitter jitter_ = Jitter::unseeded();
-    std::uint16_t unanswered_ = 0;
-    std::uint16_t ask_failures_ = 0;
-    Owner owner_ = 0;
+    unsigned ask_failures_ = 0;
+    [[no_unique_address]] If<any_api, Owner> owner_{};
     wire::ErrorCode refused_{};
+    InnerOrLent<ProducerIdentity, own_parts> identity_{};
+    InnerOrLent<PartitionQueue, own_parts> queue_{};  // where there is one
+    InnerOrLent<Connection, own_parts> connection_{};
 };
 
 }  // namespace leat::client

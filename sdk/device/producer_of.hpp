@@ -11,49 +11,48 @@ void ProducerOf<Clock, Transport>::start(Clock& clock, Transport& transport,
                                          const ProducerConfig& config) {
     clock_ = &clock;
     transport_ = &transport;
-    jitter_ = client::Jitter(config.seed);
-    retry_ = config.retry;
     answer_gap_max_ = config.answer_gap_max;
     connect_at_ = clock.monotonic();
-    identity_.producer_id = -1;
+    parts_.identity().producer_id = -1;
     if constexpr (profile.memory.is_fixed()) {
-        connection_.start(config.client_id);
-        queue_.start(config.topic, config.partition, accumulator_);
-        accumulator_.start(counts_, queue_);
+        parts_.connection().start(config.client_id);
+        parts_.queue().start(config.topic, config.partition, parts_.accumulator());
+        parts_.accumulator().start(parts_.counts());
     }
-    sender_.start(connection_, identity_,
-                  {.request_timeout = config.request_timeout,
-                   .delivery_timeout = config.delivery_timeout,
-                   .retry = config.retry},
-                  owner_sender, config.seed);
-    sender_.lend(connect_at_, queue_);
+    parts_.sender().start(parts_.connection(), parts_.identity(),
+                          {.request_timeout = config.request_timeout,
+                           .delivery_timeout = config.delivery_timeout,
+                           .retry = config.retry},
+                          owner_sender, config.seed);
+    parts_.sender().lend(connect_at_, parts_.queue());
 }
 
 template <class Clock, class Transport>
 Status ProducerOf<Clock, Transport>::send(const Record& record) {
-    Result<std::uint64_t> number = accumulator_.append(0, clock_->monotonic(), record);
+    Result<std::uint64_t> number = parts_.accumulator().append(0, clock_->monotonic(), record);
     if (!number) return fail(number.error());
     return ok();
 }
 
 template <class Clock, class Transport>
 Instant ProducerOf<Clock, Transport>::deadline() const {
-    Instant due = earlier(sender_.deadline(), accumulator_.deadline());
-    if (connection_.state() == client::Connection::State::idle) return earlier(due, connect_at_);
-    return earlier(due, connection_.deadline());
+    const client::Connection& connection = parts().connection();
+    const Instant due = earlier(parts().sender().deadline(), parts().accumulator().deadline());
+    const bool rests = connection.state() == client::Connection::State::idle;
+    return earlier(due, rests ? connect_at_ : connection.deadline());
 }
 
 template <class Clock, class Transport>
 void ProducerOf<Clock, Transport>::poll() {
     const Instant now = clock_->monotonic();
-    if (connection_.state() == client::Connection::State::idle)
+    if (parts_.connection().state() == client::Connection::State::idle)
         rest(now);
     else
         receive(now);
-    connection_.on_deadline(now);
+    parts_.connection().on_deadline(now);
     drain_events(now);
-    accumulator_.on_deadline(now);
-    sender_.on_deadline(now);
+    parts_.accumulator().on_deadline(now);
+    parts_.sender().on_deadline(now);
     transmit(now);
 }
 
@@ -63,19 +62,19 @@ template <class Clock, class Transport>
 void ProducerOf<Clock, Transport>::rest(Instant now) {
     if (connect_at_ > now) return;
     transport_->restart();
-    connection_.on_connected(now);
+    parts_.connection().on_connected(now);
 }
 
 template <class Clock, class Transport>
 void ProducerOf<Clock, Transport>::receive(Instant now) {
     for (;;) {
-        Result<std::size_t> size = transport_->read(connection_.receive_room());
-        if (!size) return connection_.on_disconnected(now, size.error());
+        Result<std::size_t> size = transport_->read(parts_.connection().receive_room());
+        if (!size) return parts_.connection().on_disconnected(now, size.error());
         if (*size == 0) return;
-        if (connection_.is_in_frame() && heard_at_ + answer_gap_max_ < now)
-            return connection_.on_disconnected(now, Error::malformed);
+        if (parts_.connection().is_in_frame() && heard_at_ + answer_gap_max_ < now)
+            return parts_.connection().on_disconnected(now, Error::malformed);
         heard_at_ = now;
-        connection_.on_received(now, *size);
+        parts_.connection().on_received(now, *size);
         drain_events(now);
     }
 }
@@ -83,28 +82,27 @@ void ProducerOf<Clock, Transport>::receive(Instant now) {
 template <class Clock, class Transport>
 void ProducerOf<Clock, Transport>::drain_events(Instant now) {
     client::Event event;
-    while (connection_.poll_event(now, event)) {
+    while (parts_.connection().poll_event(now, event)) {
         if (event.kind == client::Event::Kind::response) failures_ = 0;
-        if (event.kind == client::Event::Kind::closed) {
-            connect_at_ = now + client::backoff_delay(retry_, ++failures_, jitter_);
-        }
-        sender_.on_event(now, event);
+        if (event.kind == client::Event::Kind::closed)
+            connect_at_ = now + parts_.sender().backoff(++failures_);
+        parts_.sender().on_event(now, event);
     }
 }
 
 template <class Clock, class Transport>
 void ProducerOf<Clock, Transport>::transmit(Instant now) {
     for (;;) {
-        const std::span<const ByteView> pieces = connection_.poll_write();
+        const std::span<const ByteView> pieces = parts_.connection().poll_write();
         if (pieces.empty()) return;
         Result<std::size_t> size = transport_->write(pieces.front());
         if (!size) {
-            connection_.on_disconnected(now, size.error());
+            parts_.connection().on_disconnected(now, size.error());
             return drain_events(now);
         }
         if (*size == 0) return;
-        connection_.on_written(now, *size);
-        sender_.pump(now);
+        parts_.connection().on_written(now, *size);
+        parts_.sender().pump(now);
     }
 }
 

@@ -58,7 +58,7 @@ TEST_CASE("pinned: Produce 9 is what wire encodes, for short and long names and 
             Connection connection(memory, "pump");
             connection.on_connected(instant_ms(0));
             REQUIRE(connection.open_request(wire::ApiKey::produce, 9));
-            REQUIRE(append_produce(connection, {9, -1, 30000}, &batch));
+            REQUIRE(append_produce(connection, {9, -1, 30000}, queue, &batch));
             connection.seal_request(instant_ms(0), {});
             Bytes gathered;
             for (ByteView piece : connection.poll_write())

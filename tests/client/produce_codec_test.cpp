@@ -88,7 +88,7 @@ TEST_CASE(
             Connection connection(memory, "me");
             connection.on_connected(instant_ms(0));
             REQUIRE(connection.open_request(wire::ApiKey::produce, version));
-            REQUIRE(append_produce(connection, {version, -1, 1234}, batches));
+            REQUIRE(append_produce(connection, {version, -1, 1234}, *batches[0].queue, batches));
             connection.seal_request(instant_ms(0), {});
             Bytes gathered;
             for (ByteView piece : connection.poll_write())

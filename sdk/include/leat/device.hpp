@@ -71,13 +71,11 @@ using ProducerMemory =
     std::conditional_t<profile.memory.is_fixed(), OwnMemory,
                        BroughtMemory<InFlight, BatchBytes, Batches, ReceiveBytes, SendBytes>>;
 
-/// Clock and Transport are the ports (leat/port), or final classes of the program's own, which are
-/// called without a vtable: include sdk/device/producer_of.hpp for them.
-template <class Clock, class Transport>
-class ProducerOf {
+/// The state machines of a producer and who knows whom.
+class LentParts {
 public:
     template <class Memory>
-    ProducerOf(Memory& memory, Clock& clock, Transport& transport, const ProducerConfig& config)
+    LentParts(Memory& memory, const ProducerConfig& config)
         : accumulator_(memory.slots,
                        {.linger = config.linger, .batch_bytes = sizeof memory.batches[0]},
                        &counts_),
@@ -86,9 +84,47 @@ public:
           queue_(config.topic, config.partition, accumulator_, 0, memory.window) {
         accumulator_.add_buffers(memory.buffers, {&memory.batches[0][0], sizeof memory.batches});
         accumulator_.attach(0, queue_);
-        start(clock, transport, config);
     }
-    ProducerOf(OwnMemory&, Clock& clock, Transport& transport, const ProducerConfig& config) {
+    client::DeliveryCounts& counts() { return counts_; }
+    client::Accumulator& accumulator() { return accumulator_; }
+    client::Connection& connection() { return connection_; }
+    client::ProducerIdentity& identity() { return identity_; }
+    client::PartitionQueue& queue() { return queue_; }
+    client::Sender& sender() { return sender_; }
+
+private:
+    client::DeliveryCounts counts_{};
+    client::Accumulator accumulator_;
+    client::Connection connection_;
+    client::ProducerIdentity identity_{};
+    client::PartitionQueue queue_;
+    client::Sender sender_{};
+};
+/// The same where they are parts of one another (Profile::memory).
+template <class Sender>
+class OwnParts {
+public:
+    OwnParts() = default;
+    OwnParts(OwnMemory&, const ProducerConfig&) {}
+    auto& counts() { return queue().source().reports(); }
+    auto& accumulator() { return queue().source(); }
+    client::Connection& connection() { return sender_.connection(); }
+    client::ProducerIdentity& identity() { return sender_.identity(); }
+    client::PartitionQueue& queue() { return sender_.only_queue(); }
+    Sender& sender() { return sender_; }
+
+private:
+    Sender sender_{};
+};
+
+/// Clock and Transport are the ports (leat/port), or final classes of the program's own, which are
+/// called without a vtable: include sdk/device/producer_of.hpp for them.
+template <class Clock, class Transport>
+class ProducerOf {
+public:
+    template <class Memory>
+    ProducerOf(Memory& memory, Clock& clock, Transport& transport, const ProducerConfig& config)
+        : parts_(memory, config) {
         start(clock, transport, config);
     }
     /// A producer with memory of its own is all zero before start(), so that a static one takes no
@@ -105,18 +141,20 @@ public:
     /// at deadline().
     void poll();
     /// Sends what lingers without waiting for its linger.
-    void flush() { accumulator_.flush(clock_->monotonic()); }
+    void flush() { parts_.accumulator().flush(clock_->monotonic()); }
     /// When poll() is needed at the latest if nothing else happens. `never` if only the pipe can
     /// wake it.
     Instant deadline() const;
 
-    bool is_drained() const {
-        return accumulator_.is_drained();
-    }  ///< all that was sent is acknowledged or given up
-    bool is_connected() const { return connection_.is_ready(); }  ///< as far as a UART can know
-    std::uint32_t delivered() const { return counts_.records_delivered; }  ///< records acknowledged
-    std::uint32_t failed() const { return counts_.records_failed; }        ///< records given up
-    wire::ErrorCode last_error() const { return counts_.last_error; }
+    /// All that was sent is acknowledged or given up.
+    bool is_drained() const { return parts().accumulator().is_drained(); }
+    /// As far as a UART can know.
+    bool is_connected() const { return parts().connection().is_ready(); }
+    /// Records acknowledged.
+    std::uint32_t delivered() const { return parts().counts().records_delivered; }
+    /// Records given up.
+    std::uint32_t failed() const { return parts().counts().records_failed; }
+    wire::ErrorCode last_error() const { return parts().counts().last_error; }
 
 private:
     static constexpr client::Owner owner_sender = 1;
@@ -127,18 +165,15 @@ private:
 
     Clock* clock_ = nullptr;
     Transport* transport_ = nullptr;
-    client::DeliveryCounts counts_{};
-    client::Accumulator accumulator_{};
-    client::Connection connection_{};
-    client::ProducerIdentity identity_{};
-    client::PartitionQueue queue_{};
-    client::Sender sender_{};
-    client::Jitter jitter_ = client::Jitter::unseeded();
-    BackoffConfig retry_{milliseconds{}, milliseconds{}};
+    using Parts =
+        std::conditional_t<profile.memory.is_fixed(), OwnParts<client::Sender>, LentParts>;
+    Parts& parts() const { return const_cast<Parts&>(parts_); }
+
     milliseconds answer_gap_max_{};
     Instant heard_at_{};
     Instant connect_at_{};
     unsigned failures_ = 0;
+    Parts parts_;
 };
 
 /// Over any Clock and Transport.
