@@ -121,10 +121,12 @@ def in_session(lane):
 def wide(lane):
     """One consumer with so many partitions that it lives on fetch sessions (KIP-227), which a SIGKILL ends."""
     make_topic(lane, "j-wide", WIDE)
-    lane_words = ["--topic", "j-wide", "--from-beginning", "--max-messages", "1200", "--timeout-ms", "90000",
-                  "--formatter-property", "print.key=true"]
-    consumer = lane.spawn(["sh", KAFKA_SH, "run", TOOLS + "consumer.ConsoleConsumer", "--bootstrap-server",
-                           lane.broker.bootstrap, *lane_words])
+    words = ["--topic", "j-wide", "--from-beginning", "--max-messages", "1200", "--timeout-ms", "90000",
+             "--formatter-property", "print.key=true"]
+    path = os.path.join(lane.work, "wide.out")  # a pipe that nobody reads meanwhile would stop it
+    with open(path, "wb") as out:
+        consumer = lane.spawn(["sh", KAFKA_SH, "run", TOOLS + "consumer.ConsoleConsumer", "--bootstrap-server",
+                               lane.broker.bootstrap, *words], stdout=out)
     wrote = []
     for seed in (60, 61):
         end = time.monotonic() + 90
@@ -137,7 +139,9 @@ def wide(lane):
         wrote += records
         if seed == 60:
             lane.kill_and_restart()
-    have = [tuple(line.split(b"\t", 1)) for line in lane.finish(consumer).split(b"\n")[:-1]]
+    lane.finish(consumer)
+    with open(path, "rb") as out:
+        have = [tuple(line.split(b"\t", 1)) for line in out.read().split(b"\n")[:-1]]
     want_equal(sorted(wrote), sorted(have))
 
 
