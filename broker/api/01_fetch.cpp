@@ -62,6 +62,7 @@ void fetch(Context& context, Call call) {
     // Never more than may come back: else such a poll would always wait its whole time.
     fetching->bytes_min = std::min<std::uint64_t>(
         static_cast<std::uint64_t>(std::max(request->min_bytes, 0)), fetching->bytes_max);
+    fetching->last_try = request->min_bytes <= 0;  // waits for nothing, so it does not wait
     fetching->give_up = give_up_at(
         context.now, std::clamp(milliseconds(request->max_wait_ms), milliseconds(0), wait_max));
 

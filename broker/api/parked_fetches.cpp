@@ -16,13 +16,15 @@ using wire::ErrorCode;
 
 constexpr std::int16_t zstd_since = 10;  // KIP-110: an older consumer cannot read zstd
 
-// The batches before the first that `version` does not allow; all of them from zstd_since on.
-std::size_t allowed_bytes(ByteView batches, std::int16_t version) {
-    if (version >= zstd_since) return batches.size();
+// The batches before the first that `version` does not allow, and of the others the first, and what
+// keeps the sum within bytes_max: a small device has a small buffer for its answer.
+std::size_t allowed_bytes(ByteView batches, std::int16_t version, std::size_t bytes_max) {
+    if (version >= zstd_since && batches.size() <= bytes_max) return batches.size();
     std::size_t at = 0;
     while (at < batches.size()) {
         const auto batch = wire::BatchView::parse(batches.subspan(at));
-        if (!batch || batch->codec() == Codec::zstd) break;
+        if (!batch || (version < zstd_since && batch->codec() == Codec::zstd)) break;
+        if (at > 0 && at + batch->whole().size() > bytes_max) break;
         at += batch->whole().size();
     }
     return at;
@@ -210,8 +212,10 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
     if (fetching.abandoned) return drop(fetching), true;
     FetchedPartition& partition = fetching.partitions[fetching.chosen[fetching.next]];
     if (done.bytes) {
+        const std::size_t left = fetching.bytes_max - std::min(fetching.bytes_max, fetching.total);
+        const std::size_t asked = std::min<std::size_t>(partition.bytes_max, left);
         partition.size = allowed_bytes(fetching.memory.all().subspan(partition.at, *done.bytes),
-                                       fetching.address.version);
+                                       fetching.address.version, asked);
         if (partition.size == 0 && *done.bytes > 0) {
             partition.error = ErrorCode::unsupported_compression_type;
             fetching.last_try = true;

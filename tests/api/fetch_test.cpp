@@ -183,6 +183,37 @@ TEST_CASE("fetch: at least one batch whatever the bounds, and no more than they 
     CHECK(bench.pool.counters().response_bytes == 0);
 }
 
+TEST_CASE("fetch: small batches do not exceed small bounds either") {
+    FetchBench bench;
+    for (int i = 0; i < 4; ++i) bench.append(0, {.value_bytes = 10});
+    bench.append(1, {.value_bytes = 10});
+    bench.flush();
+    const std::size_t one = make_batch({.value_bytes = 10}).size();
+    REQUIRE(3 * one < 1024);
+    const auto twice = static_cast<std::int32_t>(2 * one);
+    for (const std::int16_t version : {std::int16_t{4}, std::int16_t{12}}) {
+        CAPTURE(version);
+        CHECK(bench.fetch({.partitions = {{0, 0, 1}}}, version)[0].offsets == Offsets{0});
+        CHECK(bench.fetch({.partitions = {{0, 0, twice}}}, version)[0].offsets == Offsets{0, 1});
+        CHECK(bench.fetch({.partitions = {{0, 0, twice + 1}}}, version)[0].offsets ==
+              Offsets{0, 1});
+        const auto bounded =
+            bench.fetch({.partitions = {{0, 0}, {1, 0}}, .bytes_max = twice - 1}, version);
+        CHECK(bounded[0].offsets == Offsets{0});
+        CHECK(bounded[1].offsets.empty());
+    }
+}
+
+TEST_CASE("fetch: who asks for no bytes at least, or for no partition, does not wait") {
+    FetchBench bench;
+    const auto id = bench.open();
+    bench.send(id, fetch_frame({.wait_ms = 500, .bytes_min = 0}));
+    CHECK(bench.got(id)[0].offsets.empty());
+    bench.send(id, fetch_frame({.partitions = {}, .wait_ms = 500}));
+    CHECK_FALSE(bench.take(id).empty());
+    CHECK(bench.api.parked().fetches == 0);
+}
+
 TEST_CASE("fetch: a batch larger than the answer's bound comes alone and whole") {
     api::Settings settings = ApiBench::default_settings();
     settings.response_bytes_max = 10'000;
