@@ -31,7 +31,9 @@ class Load:
         self.running = True
         self.producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2,
                                   "message.timeout.ms": 0, "batch.num.messages": 50, "reconnect.backoff.ms": 10,
-                                  "reconnect.backoff.max.ms": 100, "retry.backoff.ms": 20, "socket.timeout.ms": 10000, "log_level": 0})
+                                  "reconnect.backoff.max.ms": 100, "retry.backoff.ms": 20, "socket.timeout.ms": 10000, "log_level": 0,
+                                  # With the default, a broker that is gone twice a second makes it start over for ever.
+                                  "metadata.recovery.strategy": "none"})
         self.thread = threading.Thread(target=self._send)
         self.thread.start()
 
@@ -100,7 +102,7 @@ def main():
     broker = brokers.Leatd(options.leatd, os.path.join(work, "leatd"), config=config)
     broker.start()
     load = Load(broker.bootstrap)
-    slowest = 0.0
+    slowest, before, idle = 0.0, 0, 0
     try:
         for kill in range(options.kills):
             time.sleep(random_pauses.choice([0.02, 0.1, 0.2, 0.4]) * random_pauses.random() + 0.05)
@@ -109,7 +111,10 @@ def main():
             broker.again()
             slowest = max(slowest, time.monotonic() - begin)
             if (kill + 1) % 50 == 0:
-                print("%d kills, %d acknowledged" % (kill + 1, sum(map(len, load.acked))), flush=True)
+                acked = sum(map(len, load.acked))
+                print("%d kills, %d acknowledged" % (kill + 1, acked), flush=True)
+                idle += acked == before
+                before = acked
         left = load.stop()
         problems = list(load.failures[:3])
         if left:
@@ -122,6 +127,8 @@ def main():
                     partition, load.sent[partition], len(have), wrong))
             if sorted(load.acked[partition]) != [(i, i) for i in range(load.sent[partition])]:
                 problems.append("partition %d: acknowledged offsets are not those of the records" % partition)
+        if idle > options.kills // 200:
+            problems.append("nothing was acknowledged during %d times 50 kills: this proves little" % idle)
         if sum(map(len, load.acked)) < options.kills * 10:
             problems.append("only %d records acknowledged: this proves little" % sum(map(len, load.acked)))
     except BaseException:
