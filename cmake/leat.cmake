@@ -13,6 +13,9 @@ option(LEAT_WERROR "warnings are errors" ${PROJECT_IS_TOP_LEVEL})
 if(LEAT_WERROR)
   target_compile_options(leat_flags INTERFACE -Werror)
 endif()
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND CMAKE_SIZEOF_VOID_P EQUAL 4)  # logs beyond 2 GiB, times beyond 2038
+  target_compile_definitions(leat_flags INTERFACE _FILE_OFFSET_BITS=64 _TIME_BITS=64)
+endif()
 
 # The core (base, wire, client, device): also compiled for microcontrollers.
 add_library(leat_core_flags INTERFACE)

@@ -11,7 +11,8 @@ Result<ByteView> WaitingStorage::read(std::uint64_t at, std::size_t size) {
     if (to < at + size) return fail(Error::truncated);
     memory_.reserve(to - from, 0);
     const std::uint64_t ticket = core_.ticket(Owner::reads);
-    if (!core_.storage.start_read(ticket, from, {memory_.data(), to - from}))
+    if (!core_.storage.start_read(ticket, from,
+                                  {memory_.data(), static_cast<std::size_t>(to - from)}))
         return fail(Error::storage);
     core_.counters.read_at_open += to - from;
     if (!wait(ticket)) return fail(Error::storage);
@@ -109,8 +110,8 @@ void Recovery::adopt_survivors() {
         if (!index) continue;
         // Never against what the log knows of its end: a card that forgot may have given offsets
         // twice.
-        const bool fits = std::all_of(
-            index->streams.begin(), index->streams.end(), [this](const auto& here) {
+        const bool fits =
+            std::all_of(index->streams.begin(), index->streams.end(), [this](const auto& here) {
                 const Stream* stream = core_.streams.find(here.first);
                 return stream == nullptr || here.second.end_offset <= stream->state.log_end;
             });

@@ -17,6 +17,9 @@
 namespace leat::host {
 namespace {
 
+// With 32 bits a log of 5 GiB would silently become one of 1 GiB (cmake/leat.cmake has the define).
+static_assert(sizeof(off_t) == 8);
+
 constexpr std::uint32_t direct_unit = 4096;  // covers 512 and 4096 byte sectors, and a memory page
 constexpr std::uint64_t gib = std::uint64_t{1} << 30;
 constexpr std::uint64_t budget_min =

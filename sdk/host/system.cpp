@@ -5,18 +5,24 @@
 
 #include <cerrno>
 #include <chrono>
+#include <ctime>
 
 namespace leat::host {
+namespace {
 
-Instant SystemClock::monotonic() {
-    return Instant(std::chrono::duration_cast<milliseconds>(
-        std::chrono::steady_clock::now().time_since_epoch()));
+/// Not std::chrono's clocks: on 32-bit ARM those of Debian's libstdc++ end in 2038.
+milliseconds now(clockid_t clock) {
+    timespec time{};
+    ::clock_gettime(clock, &time);
+    return std::chrono::duration_cast<milliseconds>(std::chrono::seconds(time.tv_sec) +
+                                                    std::chrono::nanoseconds(time.tv_nsec));
 }
 
-WallTime SystemClock::wall() {
-    return WallTime(std::chrono::duration_cast<milliseconds>(
-        std::chrono::system_clock::now().time_since_epoch()));
-}
+}  // namespace
+
+Instant SystemClock::monotonic() { return Instant(now(CLOCK_MONOTONIC)); }
+
+WallTime SystemClock::wall() { return WallTime(now(CLOCK_REALTIME)); }
 
 Status SystemEntropy::fill(std::span<std::uint8_t> into) {
     while (!into.empty()) {
