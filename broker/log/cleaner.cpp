@@ -27,9 +27,7 @@ std::uint32_t Cleaner::outputs_allowed() const {
 
 bool Cleaner::movable(std::uint32_t segment) const {
     const SegmentEntry& entry = core_.segments[segment];
-    return entry.state == SegmentState::sealed && !entry.unmovable &&
-           entry.place < core_.redo_place && entry.data_end > core_.page &&
-           entry.live_bytes <= capacity() / 4 * 3;
+    return could_move(entry, entry.live_bytes) && entry.data_end > core_.page;
 }
 
 /// The neighbours with the most dead bytes x age.
@@ -71,10 +69,9 @@ bool Cleaner::choose() {
     return !plan_.empty();
 }
 
-bool Cleaner::makes_room(Instant now) {
+bool Cleaner::makes_room() {
     if (stopped_ || core_.read_only) return false;
     if (phase_ != Phase::idle || !replaced_.empty()) return true;
-    (void)now;
     const bool found = choose();
     plan_.clear();
     return found;
@@ -316,6 +313,12 @@ bool Cleaner::write_group(Instant now) {
 bool Cleaner::write_footer(Instant now) {
     Output& output = outputs_.back();
     index_.data_end = position_;
+    // The present source goes on in the next segment: this one is not the last that holds it.
+    if (batch_waits_)
+        for (const auto& [id, seen] : seen_)
+            if (const auto link = output.links.find(id); link != output.links.end())
+                link->second.ordinal = std::min(
+                    link->second.ordinal, expected_[id].ordinal - (expected_[id].ordinal > 0));
     CommitHeader header = core_.commit_header(now);
     header.generation = output.header.generation;
     header.sequence = sequence_;

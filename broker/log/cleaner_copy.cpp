@@ -161,8 +161,11 @@ bool Cleaner::expect(const SegmentIndex& index, std::uint32_t segment) {
         expected_[id] = {here.first_offset, here.end_offset, here.batches, here.ordinal,
                          std::max(here.stream_max_timestamp, here.max_timestamp)};
         const Stream* stream = core_.streams.find(id);
-        if (stream != nullptr && here.end_offset > stream->state.log_start)
-            live += here.moved_bytes();
+        if (stream == nullptr) continue;
+        if (here.end_offset > stream->state.log_start) live += here.moved_bytes();
+        if (here.ordinal != 0) continue;
+        for (const Link& anchor : stream->anchors)  // survivors, or a footer that is lost
+            if (anchor.segment == segment) expected_[id].ordinal = anchor.ordinal;
     }
     SegmentEntry& entry = core_.segments[segment];
     entry.live_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(live, UINT32_MAX));

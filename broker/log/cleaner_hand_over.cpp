@@ -47,17 +47,15 @@ void Cleaner::repoint(StreamId id, Stream& stream) {
     const auto gone = [this](const Link& link) {
         return core_.segments[link.segment].state == SegmentState::replaced;
     };
-    std::uint32_t ordinal = 0;
-    for (const Link& anchor : stream.anchors)
-        if (gone(anchor)) ordinal = std::max(ordinal, anchor.ordinal);
+    const bool newest = !stream.anchors.empty() && gone(stream.anchors.back());
     const std::size_t removed = std::erase_if(stream.anchors, gone);
     std::vector<Link> fresh;
     for (const Output& output : outputs_) {
         const auto found = output.links.find(id);
         if (found == output.links.end()) continue;
         fresh.push_back(found->second);
-        if (fresh.back().ordinal == 0) fresh.back().ordinal = ordinal;
     }
+    if (newest && !fresh.empty()) fresh.back().ordinal = stream.ordinal;
     const std::size_t limit = core_.anchors_limit();
     std::size_t room = std::max(
         removed, limit > stream.anchors.size() ? limit - stream.anchors.size() : std::size_t{0});

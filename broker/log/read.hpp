@@ -81,6 +81,7 @@ private:
     Next moved_away(Job& job, const Stream& stream);
     Next walk_back(Job& job);
     bool behind(const Job& job, const Stream& stream, const Link& link) const;
+    bool leads_there(std::uint32_t from, const Link& link) const;
     bool floor_wanted(const Job& job, const Stream& stream) const;
     std::uint32_t older(std::uint32_t segment) const;
     Next enter(Job& job);

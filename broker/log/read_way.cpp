@@ -88,15 +88,22 @@ Reader::Next Reader::walk_links(Job& job) {
         return state == Fetched::ready || job.recycled ? moved_away(job, *stream)
                                                        : not_there(job, *stream);
     if (!job.settled) {
-        if (here->ordinal == 0 && job.node.ordinal != 1 && !core_.faults.lost_links_believed &&
+        // The furthest link that is still at or behind what is wanted.
+        const Link* jump = nullptr;
+        for (const Link& link : here->links)
+            if (behind(job, *stream, link) && leads_there(job.node.segment, link)) jump = &link;
+        // Who stands in front of this one is known from its first link only, and only while that
+        // leads to what it was made for: the cleaner may have put two segments in its place.
+        const bool first = here->ordinal == 1 || here->first_offset <= stream->state.log_start ||
+                           (here->ordinal == 0 && job.node.ordinal == 1 &&
+                            !core_.segments[job.node.segment].records);
+        const bool known =
+            first || (!here->links.empty() && leads_there(job.node.segment, here->links.front()));
+        if (jump == nullptr && !known && !core_.faults.lost_links_believed &&
             (job.beyond || job.by_time || job.node.first_offset > job.target)) {
             job.back = job.node.segment;
             return Next::go_on;
         }
-        // The furthest link that is still at or behind what is wanted.
-        const Link* jump = nullptr;
-        for (const Link& link : here->links)
-            if (behind(job, *stream, link)) jump = &link;
         if (jump != nullptr && ++job.hops < 100'000) {
             job.came = job.node;
             job.node = *jump;
@@ -112,6 +119,14 @@ Reader::Next Reader::walk_links(Job& job) {
     job.here = *here;
     job.generation = core_.segments[job.node.segment].generation;
     return enter(job);
+}
+
+/// A link in the footer of `from` still means what it did: places rise, so a segment that was
+/// recycled since stands behind `from`, and one whose records were moved is no arrivals segment.
+bool Reader::leads_there(std::uint32_t from, const Link& link) const {
+    if (link.segment >= core_.segments.size()) return false;
+    const SegmentEntry& to = core_.segments[link.segment];
+    return to.area == Area::arrivals && to.in_ring() && to.place < core_.segments[from].place;
 }
 
 /// Neither the footer of job.node nor its header can be read.

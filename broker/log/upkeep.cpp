@@ -63,31 +63,42 @@ void Retention::pump(Instant now) {
         ++looked_;
     }
     scanning_ = false;
-    end_pass(now);
+    end_pass();
     if (dead_behind_redo_ && short_of_room()) checkpoints_.request();
 }
 
 /// Dropping begins when a pass over a full log freed nothing and the cleaner cannot either, and
 /// ends when there is room.
-void Retention::end_pass(Instant now) {
-    if (!short_of_room())
+void Retention::end_pass() {
+    if (!short_of_room()) {
         drop_up_to_ = 0;
-    else if (!freed_ && !dead_behind_redo_ && drop_up_to_ < priority_max &&
-             !cleaner_.makes_room(now))
-        ++drop_up_to_;
+        drop_shared_ = false;
+    } else if (!freed_ && !dead_behind_redo_ && !cleaner_.makes_room()) {
+        if (drop_up_to_ > 0 && !drop_shared_) {
+            drop_shared_ = true;
+        } else if (drop_up_to_ < priority_max) {
+            ++drop_up_to_;
+            drop_shared_ = false;
+        }
+    }
 }
 
-bool Retention::may_drop(const SegmentIndex& index) const {
+bool Retention::droppable(const Stream& stream, const StreamInSegment& here) const {
+    return stream.declared && stream.policy.when_full == WhenFull::drop_oldest &&
+           stream.policy.priority <= drop_up_to_ && here.end_offset <= stream.state.flushed;
+}
+
+bool Retention::may_drop(const SegmentIndex& index, const SegmentEntry& entry) const {
+    std::uint64_t kept = 0, dropped = 0;
     for (const auto& [id, here] : index.streams) {
         const Stream* stream = core_.streams.find(id);
         if (!here.holds_batches() || stream == nullptr ||
             here.end_offset <= stream->state.log_start)
             continue;
-        if (!stream->declared || stream->policy.when_full != WhenFull::drop_oldest ||
-            stream->policy.priority > drop_up_to_ || here.end_offset > stream->state.flushed)
-            return false;
+        (droppable(*stream, here) ? dropped : kept) += here.moved_bytes();
     }
-    return true;
+    if (kept == 0) return dropped > 0;
+    return drop_shared_ && kept <= cleaner_cost_max * dropped && cleaner_.could_move(entry, kept);
 }
 
 Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
@@ -99,8 +110,8 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     if (!index) return Seen::alive;
     bool dead = true;
     std::uint64_t live = 0;
-    const bool droppable =
-        drop_up_to_ > 0 && drops_left_ > 0 && short_of_room() && may_drop(*index);
+    const bool drops =
+        drop_up_to_ > 0 && drops_left_ > 0 && short_of_room() && may_drop(*index, entry);
     bool dropped = false;
     for (const auto& [id, here] : index->streams) {
         if (!here.holds_batches()) continue;
@@ -108,7 +119,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
         if (stream == nullptr)
             continue;  // dropped, and what says so is in the ring or in a checkpoint
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
-        if (droppable && here.end_offset > stream->state.log_start)
+        if (drops && droppable(*stream, here) && here.end_offset > stream->state.log_start)
             dropped = drop(now, id, *stream, here) || dropped;
         if (here.end_offset > stream->state.log_start) {
             blocked_.insert(id);

@@ -1,11 +1,13 @@
-// Retention and recycling of the ring, until the cleaner exists: a segment is free again when every
+// Retention and recycling of the ring: a segment is free again when every
 // record in it is expired, deleted or dropped, that is durable, and a newer checkpoint knows
 // everything else it told.
 //
 // Expired: older than its stream's retention, or beyond its retention.bytes, and released. When
 // free segments run short, also what is released because it was delivered upstream. If that frees
-// nothing, the oldest segments of which every stream says drop-oldest, those of low priority first;
-// what goes that way is in the ledger. Never anything else: a log that is full says so.
+// nothing, and the cleaner cannot pack anything either, the oldest records of streams that say
+// drop-oldest, those of low priority first: of whole segments, then also of segments that other
+// streams share, if what those keep is cheap to move out. What goes that way is in the ledger. Never
+// anything else: a log that is full says so.
 #pragma once
 
 #include <set>
@@ -46,9 +48,11 @@ private:
                std::optional<LossReason> reason);
     bool drop(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
     static std::uint64_t share_of(const Stream& stream, Offset to);  ///< its bytes before `to`
-    /// Whether every record that keeps this segment may be dropped at the present priority.
-    bool may_drop(const SegmentIndex& index) const;
-    void end_pass(Instant now);
+    /// Whether the stream's records here may be dropped at the present priority.
+    bool droppable(const Stream& stream, const StreamInSegment& here) const;
+    /// Whether that empties the segment, or leaves so little that the cleaner may have the rest.
+    bool may_drop(const SegmentIndex& index, const SegmentEntry& entry) const;
+    void end_pass();
     bool short_of_room() const {
         return core_.segments.free_count() <= segments_kept_free + candidates_wanted / 2;
     }
@@ -71,6 +75,7 @@ private:
     std::uint64_t bytes_at_pass_ = 0;
     bool freed_ = false;            ///< this pass released a segment, or raised a log start
     std::uint8_t drop_up_to_ = 0;   ///< priority; 0: nothing may be dropped
+    bool drop_shared_ = false;      ///< also from segments in which others keep something
     std::uint32_t drops_left_ = 0;  ///< segments that this pass may still drop
     CommitId raised_id_ =
         0;  ///< the newest log start this wrote; once durable the pass is repeated

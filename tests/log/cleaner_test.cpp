@@ -202,3 +202,126 @@ TEST_CASE("cleaner: writes of its own that fail cost nothing but time") {
     CHECK(rig.log->counters().cleaner_freed > 0);
     check_all(rig, count);
 }
+
+TEST_CASE("cleaner: alarms that are kept do not pin the telemetry around them") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 64 * 64 * KiB});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));  // alarms: nobody fetches them, none may be lost
+    REQUIRE(rig.log->declare_stream(2, {.when_full = WhenFull::drop_oldest, .priority = 3}));
+    std::uint64_t alarms = 0, refused = 0, sent_bytes = 0;
+    for (std::uint64_t i = 0; i < 20'000; ++i) {
+        const bool alarm = i % 20 == 0;
+        bool taken = false;
+        for (int tries = 0; tries < 100 && !taken; ++tries) {
+            taken = alarm ? rig.append_durably(1, lone(alarms))
+                          : rig.append_durably(2, {.size = 1'500, .salt = i});
+            if (!taken) ++refused;
+            if (!taken || i % 4 == 0) rig.pass(50);
+        }
+        REQUIRE(taken);
+        if (alarm) ++alarms;
+        sent_bytes += 4096;
+    }
+    CHECK(sent_bytes > 15 * 64 * small_segment / 16);  // the ring has turned, many times
+    CHECK(refused < 2'000);
+    CHECK(rig.log->stream(1)->log_start == 0);
+    check_all(rig, alarms);
+    const Books kept = rig.log->books(1), dropped = rig.log->books(2);
+    CHECK(kept.balanced());
+    CHECK(kept.losses.empty());
+    CHECK(dropped.balanced());
+    CHECK(!dropped.losses.empty());
+    // Most of the log still serves telemetry, not the room around alarms.
+    CHECK(rig.log->stream(2)->bytes > 30 * 14 * 1'561);
+    device.power_cycle();
+    Rig again(device);
+    REQUIRE(again.open());
+    REQUIRE(again.log->declare_stream(1, {}));
+    check_all(again, alarms);
+}
+
+namespace {
+
+/// Sees what the cleaner asks of the device (its tickets bear its number).
+class Watched final : public port::Storage {
+public:
+    explicit Watched(SimStorage& device) : device_(device) {}
+    port::StorageGeometry geometry() const override { return device_.geometry(); }
+    Status start_write(std::uint64_t ticket, std::uint64_t at,
+                       std::span<const std::uint8_t> bytes) override {
+        begin(ticket, bytes.size());
+        return device_.start_write(ticket, at, bytes);
+    }
+    Status start_read(std::uint64_t ticket, std::uint64_t at,
+                      std::span<std::uint8_t> into) override {
+        begin(ticket, into.size());
+        return device_.start_read(ticket, at, into);
+    }
+    Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
+        return device_.start_erase(ticket, at, size);
+    }
+    std::optional<port::StorageDone> poll_done() override {
+        const auto done = device_.poll_done();
+        if (done && ours(done->ticket)) --under_way;
+        return done;
+    }
+    void wait_done() override { device_.wait_done(); }
+
+    std::uint64_t asked = 0, most = 0, largest = 0, sum = 0;
+    int under_way = 0;
+
+private:
+    static bool ours(std::uint64_t ticket) { return Core::owner_of(ticket) == Owner::cleaner; }
+    void begin(std::uint64_t ticket, std::uint64_t size) {
+        if (!ours(ticket)) return;
+        ++asked;
+        sum += size;
+        most = std::max<std::uint64_t>(most, static_cast<std::uint64_t>(++under_way));
+        largest = std::max(largest, size);
+    }
+    SimStorage& device_;
+};
+
+}  // namespace
+
+TEST_CASE("cleaner: one block is under way at a time, and while there is room they are paced") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 256 * 256 * KiB});
+    Watched watched(device);
+    SimEntropy entropy(3);
+    LogConfig config = small_config();
+    config.segment_bytes = 256 * KiB;
+    const auto log = make_log(watched, entropy, config);
+    std::int64_t now = 1'000'000;
+    REQUIRE(log->open(instant_ms(now), wall_ms(now)));
+    REQUIRE(log->declare_stream(1, {}));
+    const auto run = [&] {
+        for (int i = 0; i < 12 || (i < 10'000 && log->flushed_commit() + 1 < log->open_commit());
+             ++i) {
+            log->on_storage(instant_ms(now));
+            if (log->deadline() <= instant_ms(now)) log->on_deadline(instant_ms(now), wall_ms(now));
+        }
+    };
+    std::uint64_t busiest = 0, in_second = 0;
+    for (std::uint64_t i = 0; i < 40'000; ++i) {
+        const auto batch = make_batch(lone(i));
+        const auto appended = log->append(instant_ms(now), wall_ms(now),
+                                          {.stream = 1, .batch = batch, .log_append_time = {}});
+        if (i % 40 == 0) {
+            busiest = std::max(busiest, watched.sum - in_second);
+            in_second = watched.sum;
+        }
+        now += 25;
+        run();
+        REQUIRE(appended);
+        REQUIRE(log->flushed_commit() >= appended->commit);
+    }
+    std::printf("cleaner: %llu blocks, at most %llu KiB in a second\n",
+                static_cast<unsigned long long>(watched.asked),
+                static_cast<unsigned long long>(busiest / KiB));
+    CHECK(watched.asked > 100);
+    CHECK(watched.most == 1);
+    CHECK(watched.largest <= 64 * KiB + 2 * 4096);
+    CHECK(busiest < 16 * MiB);
+    CHECK(log->counters().cleaner_freed > 100 * 256 * KiB);
+}

@@ -16,7 +16,10 @@ std::string books_problem(const Log& log, StreamId id, bool drops) {
                std::to_string(books.log_start);
     for (const Loss& loss : books.losses)
         if (!drops || loss.reason != LossReason::no_room || loss.to > books.log_start)
-            return "has an entry in the ledger";
+            return "has an entry in the ledger: reason " +
+                   std::to_string(static_cast<int>(loss.reason)) + " for " +
+                   std::to_string(loss.from) + " to " + std::to_string(loss.to) + ", starts at " +
+                   std::to_string(books.log_start);
     const auto freed = [&](Freed how) {
         return books.freed[static_cast<std::size_t>(how)].records;
     };
