@@ -96,6 +96,10 @@ void Group::learn_subscriptions() {
     subscriptions_known = true;
 }
 
+bool Group::reads(std::string_view topic) const {
+    return consumer != nullptr ? consumer->readers.contains(topic) : subscribed.contains(topic);
+}
+
 bool Group::has_offsets() const {
     for (const auto& [topic, offsets_] : offsets)
         for (const auto& [partition, entry] : offsets_.partitions)

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/groups/consumer_group.hpp"
 #include "broker/groups/timers.hpp"
 #include "broker/groups/words.hpp"
 #include "broker/topics/registry.hpp"
@@ -79,9 +80,9 @@ struct Group {
     State state = State::empty;
     State previous = State::empty;  ///< before preparing_rebalance
     std::int32_t generation = 0;
-    std::string protocol_type;  ///< empty: none yet (an offsets-only group)
-    std::string protocol;       ///< chosen for this generation
-    std::string leader;         ///< member id; empty: none
+    std::string protocol_type;        ///< empty: none yet (an offsets-only group)
+    std::string protocol;             ///< chosen for this generation
+    std::string leader;               ///< member id; empty: none
     std::int64_t empty_since_ms = 0;  ///< log time of the last step to empty
 
     std::map<std::string, std::unique_ptr<Member>, std::less<>> members;
@@ -103,6 +104,10 @@ struct Group {
     std::vector<std::pair<std::uint32_t, JoinAnswer>> held;  ///< joins answered when that is saved
     std::uint32_t assigned_by_save = 0;  ///< the save that carries this generation's assignment
 
+    /// Set: a group of the consumer protocol (KIP-848). Of all above only id, state (empty, stable,
+    /// dead), protocol_type and empty_since_ms mean something then.
+    std::unique_ptr<ConsumerGroup> consumer;
+
     std::map<std::string, TopicOffsets, std::less<>> offsets;
     log::CommitId deleted_in = 0;  ///< dead: gone when this is durable
 
@@ -115,6 +120,8 @@ struct Group {
     /// Candidates are what all members support; each votes for its first one among them.
     std::string vote() const;
     void learn_subscriptions();
+    bool reads_known() const { return consumer != nullptr || subscriptions_known; }
+    bool reads(std::string_view topic) const;  ///< if that is known
     bool has_offsets() const;
     /// The member's or instance's own error: unknown_member_id, fenced_instance_id, none.
     ErrorCode check(std::string_view member, const std::optional<std::string_view>& instance);

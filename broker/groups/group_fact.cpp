@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "sdk/base/bytes.hpp"
+#include "broker/groups/fact_bytes.hpp"
 
 namespace leat::groups {
 namespace {
@@ -10,52 +10,8 @@ namespace {
 constexpr std::uint8_t format = 1;
 constexpr std::size_t part_head_bytes = 11;
 
-class Writer {
-public:
-    template <class T>
-    void number(T value) {
-        bytes.resize(bytes.size() + sizeof(T));
-        store_big(bytes.data() + bytes.size() - sizeof(T), value);
-    }
-    void raw(ByteView value) { bytes.insert(bytes.end(), value.begin(), value.end()); }
-    void name(std::string_view value) {
-        number(static_cast<std::uint16_t>(value.size()));
-        raw(bytes_of(value));
-    }
-    void blob(std::string_view value) {
-        number(static_cast<std::uint32_t>(value.size()));
-        raw(bytes_of(value));
-    }
-    std::vector<std::uint8_t> bytes;
-};
-
-/// Sticky: after an overrun everything reads as zero and ok is false.
-class Reader {
-public:
-    explicit Reader(ByteView from) : left(from) {}
-    template <class T>
-    T number() {
-        const ByteView bytes = take(sizeof(T));
-        return bytes.empty() ? T{} : load_big<T>(bytes.data());
-    }
-    ByteView take(std::size_t size) {
-        if (left.size() < size) {
-            ok = false;
-            left = {};
-            return {};
-        }
-        const ByteView bytes = left.first(size);
-        left = left.subspan(size);
-        return bytes;
-    }
-    std::string_view name() { return text_of(take(number<std::uint16_t>())); }
-    std::string_view blob() { return text_of(take(number<std::uint32_t>())); }
-    ByteView left;
-    bool ok = true;
-};
-
 std::vector<std::uint8_t> group_body(const Group& group) {
-    Writer out;
+    FactWriter out;
     out.number(group.generation);
     out.number(group.empty_since_ms);
     out.name(group.protocol_type);
@@ -81,7 +37,7 @@ std::vector<std::uint8_t> group_body(const Group& group) {
 
 std::vector<std::uint8_t> offset_key(std::string_view group, std::string_view topic,
                                      std::int32_t partition) {
-    Writer out;
+    FactWriter out;
     out.number(static_cast<std::uint8_t>('o'));
     out.name(group);
     out.name(topic);
@@ -90,7 +46,7 @@ std::vector<std::uint8_t> offset_key(std::string_view group, std::string_view to
 }
 
 std::vector<std::uint8_t> offset_value(const topics::TopicId& topic, const Committed& committed) {
-    Writer out;
+    FactWriter out;
     out.number(format);
     out.raw(topic);
     out.number(committed.offset);
@@ -103,12 +59,12 @@ std::vector<std::uint8_t> offset_value(const topics::TopicId& topic, const Commi
 
 Result<OffsetFact> decode_offset(ByteView key, ByteView value) {
     OffsetFact fact;
-    Reader in_key(key);
+    FactReader in_key(key);
     in_key.number<std::uint8_t>();
     fact.group = in_key.name();
     fact.topic = in_key.name();
     fact.partition = in_key.number<std::int32_t>();
-    Reader in(value);
+    FactReader in(value);
     if (in.number<std::uint8_t>() != format) return fail(Error::unsupported);
     const ByteView id = in.take(fact.topic_id.size());
     std::copy(id.begin(), id.end(), fact.topic_id.begin());
@@ -125,7 +81,7 @@ bool is_offset_key(ByteView key) { return !key.empty() && key[0] == 'o'; }
 bool is_group_key(ByteView key) { return !key.empty() && key[0] == 'g'; }
 
 std::vector<std::uint8_t> group_key(std::string_view group, std::uint16_t part) {
-    Writer out;
+    FactWriter out;
     out.number(static_cast<std::uint8_t>('g'));
     out.name(group);
     out.number(part);
@@ -138,7 +94,7 @@ std::vector<std::vector<std::uint8_t>> group_values(const Group& group, std::uin
     std::vector<std::vector<std::uint8_t>> values;
     if (parts > UINT16_MAX) return values;
     for (std::size_t i = 0; i < parts; ++i) {
-        Writer out;
+        FactWriter out;
         out.number(format);
         out.number(save);
         out.number(group.generation);
@@ -152,11 +108,11 @@ std::vector<std::vector<std::uint8_t>> group_values(const Group& group, std::uin
 
 Result<GroupPart> decode_group_part(ByteView key, ByteView value) {
     GroupPart part;
-    Reader in_key(key);
+    FactReader in_key(key);
     in_key.number<std::uint8_t>();
     part.group = in_key.name();
     part.part = in_key.number<std::uint16_t>();
-    Reader in(value);
+    FactReader in(value);
     if (in.number<std::uint8_t>() != format) return fail(Error::unsupported);
     part.save = in.number<std::uint32_t>();
     part.generation = in.number<std::int32_t>();
@@ -167,7 +123,7 @@ Result<GroupPart> decode_group_part(ByteView key, ByteView value) {
 }
 
 Status decode_group(ByteView body, Group& group) {
-    Reader in(body);
+    FactReader in(body);
     group.generation = in.number<std::int32_t>();
     group.empty_since_ms = in.number<std::int64_t>();
     group.protocol_type = in.name();

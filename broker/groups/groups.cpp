@@ -17,7 +17,8 @@ Group& Groups::create(std::string_view id) {
 // A name that somebody only asked with leaves nothing behind.
 void Groups::erase_if_nothing(Group& group) {
     if (group.state == State::empty && group.members.empty() && group.pending.empty() &&
-        group.offsets.empty() && group.chunks_saved == 0 && !group.save_wanted)
+        group.offsets.empty() && group.chunks_saved == 0 && !group.save_wanted &&
+        (group.consumer == nullptr || !group.consumer->saved))
         groups_.erase(groups_.find(group.id));
 }
 
@@ -57,7 +58,7 @@ Description Groups::describe(std::string_view id) const {
     Description told;
     told.id = id;
     const Group* group = find(id);
-    if (group == nullptr || group->state == State::dead) return told;
+    if (group == nullptr || group->state == State::dead || group->consumer != nullptr) return told;
     told.found = true;
     told.id = group->id;
     told.state = state_name(group->state);

@@ -1,4 +1,7 @@
-// The room's door: consumer groups of the classic protocol and their committed offsets.
+// The room's door: consumer groups of both protocols and their committed offsets. What follows is
+// the classic protocol; consumers.hpp is the other one (KIP-848). A group is of one kind as long as
+// it has members; an empty one becomes what the next member speaks (Kafka's migration policy
+// `disabled`).
 //
 // Every request that may wait brings a ticket; its answer comes out of poll_joined or poll_synced,
 // often at once. The state machine is Kafka's (GroupMetadataManager, ClassicGroup 4.3):
@@ -7,8 +10,8 @@
 //   preparing: joins wait until all members have joined again or the rebalance timeout is over
 //   completing: followers wait for the leader's assignment; that is saved first and told afterwards
 //
-// What is told is durable: an assignment is handed out, and a commit acknowledged and readable, when
-// the log has flushed it. So after a power cut each group is as its members know it.
+// What is told is durable: an assignment is handed out, and a commit acknowledged and readable,
+// when the log has flushed it. So after a power cut each group is as its members know it.
 //
 // A member that closes its connection stays until its session times out. Protocol metadata and
 // assignments are opaque bytes; only topic names of type "consumer" are looked at (retention,
@@ -22,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/groups/consumers.hpp"
 #include "broker/groups/group.hpp"
 #include "broker/groups/words.hpp"
 #include "leat/port/entropy.hpp"
@@ -52,6 +56,17 @@ public:
                                  const std::vector<Leaving>& members, ErrorCode& group_error);
     std::optional<JoinAnswer> poll_joined();
     std::optional<SyncAnswer> poll_synced();
+
+    // -- members of groups of the consumer protocol (KIP-848): consumer_door.cpp
+    // --------------------
+    void consumer_heartbeat(Instant now, Ticket ticket, ConsumerHeartbeat request);
+    std::optional<ConsumerAnswer> poll_consumer_answer() { return consumers_.poll_answer(); }
+    /// Whether OffsetFetch v9+ of such a member may be answered; `member` not set: asked from
+    /// outside.
+    ErrorCode check_fetch(std::string_view group, std::optional<std::string_view> member,
+                          std::int32_t epoch) const;
+    /// Null: there is no such group, or it is being deleted.
+    const Group* find_group(std::string_view group) const;
 
     // -- offsets ----------------------------------------------------------------------------------
     struct Written {
@@ -115,6 +130,12 @@ private:
     void refuse_sync(Ticket ticket, ErrorCode error);
     std::int64_t log_now(Instant now) const { return log_.log_time(now).count(); }
 
+    // consumer_door.cpp
+    bool may_become_consumer(Ticket ticket, const Group* group, const ConsumerHeartbeat& request);
+    ErrorCode end_consumer(Instant now, Group& group, const JoinRequest& request);
+    /// Groups of which a write failed or was taken back become what the log says they are.
+    void mend(Instant now);
+
     // join.cpp
     ErrorCode check_join(const Group* group, const JoinRequest& request) const;
     bool accepts(const Group& group, std::string_view member) const;
@@ -154,16 +175,21 @@ private:
     void became_stable(Instant now, Group& group);
 
     // save.cpp
-    /// Begins to write the group as it is now, as group.save_number. false: the log does not take it.
+    /// Begins to write the group as it is now, as group.save_number. false: the log does not take
+    /// it.
     bool save(Instant now, Group& group);
     bool try_save(Instant now, Group& group);
     void saved(Instant now, const PendingSave& done);
     void save_failed(Instant now, Group& group);
     struct LoadingGroup;
+    using LoadingGroups = std::map<std::string, LoadingGroup, std::less<>>;
+    bool read_group_fact(LoadingGroups& loading, ByteView key, ByteView value);
     void load_group(Instant now, const std::string& id, const LoadingGroup& loading);
+    void load_classic(Instant now, Group& group, const LoadingGroup& loading);
 
     // offsets.cpp
-    ErrorCode check_commit(Instant now, Group* group, const Identity& who);
+    ErrorCode check_commit(Instant now, Group* group, const Identity& who,
+                           const std::vector<Commit>& commits);
     ErrorCode write_offset(Instant now, Group& group, const Commit& commit,
                            const topics::Topic& topic, Written& written);
     ErrorCode erase_committed(Instant now, Group& group, const Commit& commit, Written& written);
@@ -192,6 +218,8 @@ private:
     Instant retention_due_ = never;
     std::size_t unreadable_ = 0;
     GroupsCounters counters_;
+    Consumers consumers_{{log_, registry_, timers_, config_, member_count_, member_bytes_,
+                          counters_.rebalances, counters_.members_timed_out}};
 };
 
 }  // namespace leat::groups

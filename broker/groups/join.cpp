@@ -58,6 +58,9 @@ void Groups::join(Instant now, Ticket ticket, JoinRequest request) {
         return refuse_join(ticket, error, request.member);
     if (group != nullptr && group->state == State::dead)
         return refuse_join(ticket, ErrorCode::coordinator_not_available, request.member);
+    if (group != nullptr && group->consumer != nullptr)
+        if (const ErrorCode error = end_consumer(now, *group, request); error != ErrorCode::none)
+            return refuse_join(ticket, error);
     if (group != nullptr && !accepts(*group, request.member)) {
         if (Member* member = group->find(request.member))
             remove_member(*group, *member, ErrorCode::group_max_size_reached);
@@ -220,8 +223,8 @@ void Groups::fill(Member& member, JoinRequest& request) {
     member.client_id = request.client_id;
     member.client_host = request.client_host;
     member.session_timeout = request.session_timeout;
-    member.rebalance_timeout = std::clamp(request.rebalance_timeout, milliseconds(0),
-                                          milliseconds(std::int64_t{1} << 31));
+    member.rebalance_timeout =
+        std::clamp(request.rebalance_timeout, milliseconds(0), milliseconds(std::int64_t{1} << 31));
     member.protocols = std::move(request.protocols);
     member_bytes_ += member.bytes();
 }

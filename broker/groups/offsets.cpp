@@ -24,7 +24,8 @@ bool same_position(const Committed& a, const Committed& b) {
 
 }  // namespace
 
-ErrorCode Groups::check_commit(Instant now, Group* group, const Identity& who) {
+ErrorCode Groups::check_commit(Instant now, Group* group, const Identity& who,
+                               const std::vector<Commit>& commits) {
     if (who.group.size() > config_.group_id_bytes_max) return ErrorCode::invalid_group_id;
     if (group == nullptr) {
         if (who.generation >= 0) return ErrorCode::illegal_generation;
@@ -34,6 +35,7 @@ ErrorCode Groups::check_commit(Instant now, Group* group, const Identity& who) {
     if (group->state == State::dead) return ErrorCode::coordinator_not_available;
     // From outside: a tool, or a consumer that assigns its partitions itself.
     if (who.generation < 0 && group->state == State::empty) return ErrorCode::none;
+    if (group->consumer != nullptr) return consumers_.check_commit(*group, who, commits);
     if (who.generation < 0 && who.member.empty() && !who.instance)
         return ErrorCode::unknown_member_id;
     if (const ErrorCode error = group->check(who.member, who.instance); error != ErrorCode::none)
@@ -48,7 +50,7 @@ Groups::Written Groups::commit(Instant now, const Identity& who,
                                const std::vector<Commit>& commits) {
     Written written;
     Group* group = find(who.group);
-    written.error = check_commit(now, group, who);
+    written.error = check_commit(now, group, who, commits);
     if (written.error != ErrorCode::none) return written;
     if (group == nullptr) group = &create(who.group);
     written.each.reserve(commits.size());
@@ -75,7 +77,8 @@ ErrorCode Groups::write_offset(Instant now, Group& group, const Commit& commit,
                                const topics::Topic& topic, Written& written) {
     auto at = group.offsets.find(commit.topic);
     if (at == group.offsets.end())
-        at = group.offsets.emplace(commit.topic, TopicOffsets{.id = topic.id, .partitions = {}}).first;
+        at = group.offsets.emplace(commit.topic, TopicOffsets{.id = topic.id, .partitions = {}})
+                 .first;
     TopicOffsets& offsets = at->second;
     if (offsets.id != topic.id) {  // of a topic that is gone: they must not come back
         for (const auto& [partition, entry] : offsets.partitions)
@@ -141,7 +144,8 @@ Result<log::CommitId> Groups::erase_offset(Instant now, Group& group, std::strin
                                            TopicOffsets& offsets, std::int32_t partition) {
     OffsetEntry& entry = offsets.partitions[partition];
     if (entry.pending > 0 && entry.latest->offset < 0) return entry.commit;  // is being erased
-    auto erased = log_.erase_fact(now, log::FactKind::group, offset_key(group.id, topic, partition));
+    auto erased =
+        log_.erase_fact(now, log::FactKind::group, offset_key(group.id, topic, partition));
     if (!erased) return erased;
     ++entry.pending;
     entry.commit = *erased;
@@ -203,7 +207,8 @@ Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
                                        const std::vector<PartitionName>& partitions) {
     Written written;
     Group* group = find(group_id);
-    if (group_id.empty()) written.error = ErrorCode::invalid_group_id;
+    if (group_id.empty())
+        written.error = ErrorCode::invalid_group_id;
     else if (group == nullptr || group->state == State::dead)
         written.error = ErrorCode::group_id_not_found;
     else if (group->state != State::empty && !group->consumers())
@@ -216,23 +221,23 @@ Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
             written.each.push_back(ErrorCode::unknown_topic_or_partition);
             continue;
         }
-        if (group->state != State::empty &&
-            (!group->subscriptions_known || group->subscribed.contains(one.topic))) {
+        if (group->state != State::empty && (!group->reads_known() || group->reads(one.topic))) {
             written.each.push_back(ErrorCode::group_subscribed_to_topic);
             continue;
         }
         const auto offsets = group->offsets.find(one.topic);
         ErrorCode error = ErrorCode::none;
-        if (offsets != group->offsets.end() &&
-            offsets->second.partitions.contains(one.partition)) {
+        if (offsets != group->offsets.end() && offsets->second.partitions.contains(one.partition)) {
             const auto erased =
                 erase_offset(now, *group, one.topic, offsets->second, one.partition);
             if (!erased && erased.error() == Error::would_block) {
                 written.again = true;
                 return written;
             }
-            if (erased) written.commit = std::max(written.commit, *erased);
-            else error = code_of(erased.error());
+            if (erased)
+                written.commit = std::max(written.commit, *erased);
+            else
+                error = code_of(erased.error());
         }
         written.each.push_back(error);
     }
@@ -242,10 +247,12 @@ Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
 Groups::Written Groups::delete_group(Instant now, std::string_view group_id) {
     Written written;
     Group* group = find(group_id);
-    if (group_id.empty()) written.error = ErrorCode::invalid_group_id;
+    if (group_id.empty())
+        written.error = ErrorCode::invalid_group_id;
     else if (group == nullptr || group->state == State::dead)
         written.error = ErrorCode::group_id_not_found;
-    else if (group->state != State::empty) written.error = ErrorCode::non_empty_group;
+    else if (group->state != State::empty)
+        written.error = ErrorCode::non_empty_group;
     if (written.error != ErrorCode::none) return written;
     const auto failed = [&](Error error) {
         written.again = error == Error::would_block;
@@ -263,6 +270,14 @@ Groups::Written Groups::delete_group(Instant now, std::string_view group_id) {
         const auto erased = log_.erase_fact(now, log::FactKind::group,
                                             group_key(group->id, group->chunks_saved - 1));
         if (!erased) return failed(erased.error());
+        written.commit = std::max(written.commit, *erased);
+    }
+    if (group->consumer != nullptr && group->consumer->saved) {
+        if (consumers_.facts().waits()) return failed(Error::would_block);  // not before those
+        const auto erased =
+            log_.erase_fact(now, log::FactKind::group, consumer_group_key(group->id));
+        if (!erased) return failed(erased.error());
+        group->consumer->saved = false;
         written.commit = std::max(written.commit, *erased);
     }
     group->save_wanted = false;
@@ -285,8 +300,7 @@ bool Groups::expired(const Group& group, const std::string& topic, const OffsetE
     if (!group.protocol_type.empty()) {
         if (group.state == State::empty)
             from = std::max(from, group.empty_since_ms);
-        else if (group.state != State::stable || !group.subscriptions_known ||
-                 group.subscribed.contains(topic))
+        else if (group.state != State::stable || !group.reads_known() || group.reads(topic))
             return false;
     }
     if (entry.durable.expire_ms >= 0) return log_now >= entry.durable.expire_ms;

@@ -167,6 +167,10 @@ void Groups::on_sync_timer(Instant now, Group& group) {
 
 void Groups::on_timer(Instant now, Timer& timer) {
     Group& group = *timer.group();
+    if (timer.consumer() != nullptr) {
+        consumers_.on_timer(now, group, timer);
+        return mend(now);
+    }
     if (PendingMember* pending = timer.pending()) {
         const std::string id = pending->id;
         group.pending.erase(id);

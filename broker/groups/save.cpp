@@ -19,13 +19,12 @@ bool Groups::try_save(Instant now, Group& group) {
         const auto part = static_cast<std::uint16_t>(i);
         commit = log_.put_fact(now, log::FactKind::group, group_key(group.id, part), values[i]);
         if (!commit) break;
-        group.chunks_saved =
-            std::max(group.chunks_saved, static_cast<std::uint16_t>(part + 1));
+        group.chunks_saved = std::max(group.chunks_saved, static_cast<std::uint16_t>(part + 1));
     }
     // Parts of an earlier, longer save. If they stay for now, the count in part 0 tells.
     while (commit && group.chunks_saved > values.size()) {
-        commit = log_.erase_fact(now, log::FactKind::group,
-                                 group_key(group.id, group.chunks_saved - 1));
+        commit =
+            log_.erase_fact(now, log::FactKind::group, group_key(group.id, group.chunks_saved - 1));
         if (commit) --group.chunks_saved;
     }
     if (!commit && commit.error() == Error::would_block) {
@@ -62,6 +61,11 @@ void Groups::save_failed(Instant now, Group& group) {
 }
 
 void Groups::settle(Instant now) {
+    consumers_.settle(now);
+    if (consumers_.facts().any_broken()) {
+        mend(now);
+        consumers_.settle(now);
+    }
     const log::CommitId flushed = log_.flushed_commit();
     for (; !writes_.empty() && writes_.front().commit <= flushed; writes_.pop_front())
         apply(writes_.front());
@@ -77,13 +81,17 @@ void Groups::settle(Instant now) {
         groups_.erase(at);
         return true;
     });
-    for (std::vector<std::string> again = std::exchange(unsaved_, {}); const std::string& id : again)
+    for (std::vector<std::string> again = std::exchange(unsaved_, {});
+         const std::string& id : again)
         if (Group* group = find(id); group != nullptr && group->save_wanted)
             if (!try_save(now, *group)) save_failed(now, *group);
 }
 
 void Groups::rolled_back(Instant now, log::CommitId first, log::CommitId last) {
-    const auto lost = [=](const auto& entry) { return entry.commit > first && entry.commit <= last; };
+    const auto lost = [=](const auto& entry) {
+        return entry.commit > first && entry.commit <= last;
+    };
+    consumers_.facts().rolled_back();  // before anything that waits is written behind what is lost
     settle(now);
     std::vector<PendingWrite> gone;
     for (const PendingWrite& write : writes_)
@@ -106,7 +114,10 @@ void Groups::rolled_back(Instant now, log::CommitId first, log::CommitId last) {
     for (const std::string& id : deleting_)
         if (Group* group = find(id); group != nullptr && group->deleted_in > first) {
             group->state = State::empty;  // the log has its facts again
-            (void)save(now, *group);
+            if (group->consumer != nullptr)
+                group->consumer->saved = true;
+            else
+                (void)save(now, *group);
         }
     std::vector<PendingSave> unsaved;
     for (const PendingSave& one : saves_)
@@ -121,19 +132,14 @@ struct Groups::LoadingGroup {
     std::uint32_t save = 0;
     std::uint16_t parts = 0;
     std::int32_t generation = 0;
+    std::optional<Consumers::Loading> consumer;
 };
 
 void Groups::load(Instant now) {
-    std::map<std::string, LoadingGroup, std::less<>> loading;
+    LoadingGroups loading;
     log_.for_each_fact(log::FactKind::group, [&](ByteView key, ByteView value) {
-        if (is_group_key(key)) {
-            const auto part = decode_group_part(key, value);
-            if (!part) return void(++unreadable_);
-            LoadingGroup& one = loading[std::string(part->group)];
-            one.save = std::max(one.save, part->save);
-            one.generation = std::max(one.generation, part->generation);
-            if (part->part == 0) one.parts = part->parts;
-            one.pieces[part->part] = {part->save, {part->piece.begin(), part->piece.end()}};
+        if (is_group_key(key) || is_consumer_key(key)) {
+            if (!read_group_fact(loading, key, value)) ++unreadable_;
         } else if (is_offset_key(key)) {
             auto fact = decode_offset(key, value);
             if (!fact) return void(++unreadable_);
@@ -153,8 +159,51 @@ void Groups::load(Instant now) {
     retention_due_ = now + config_.retention_check;
 }
 
+bool Groups::read_group_fact(LoadingGroups& loading, ByteView key, ByteView value) {
+    if (is_consumer_key(key)) {
+        const auto part = decode_consumer_part(key, value);
+        if (!part) return false;
+        LoadingGroup& one = loading[std::string(part->group)];
+        if (!one.consumer) one.consumer.emplace();
+        return bool(Consumers::read(*one.consumer, key, value));
+    }
+    const auto part = decode_group_part(key, value);
+    if (!part) return false;
+    LoadingGroup& one = loading[std::string(part->group)];
+    one.save = std::max(one.save, part->save);
+    one.generation = std::max(one.generation, part->generation);
+    if (part->part == 0) one.parts = part->parts;
+    one.pieces[part->part] = {part->save, {part->piece.begin(), part->piece.end()}};
+    return true;
+}
+
 void Groups::load_group(Instant now, const std::string& id, const LoadingGroup& loading) {
     Group& group = create(id);
+    // The end of an empty group of the other kind may still have been on its way.
+    const bool ended = loading.consumer && loading.consumer->members.empty() && loading.parts > 0;
+    if (!loading.consumer || ended) return load_classic(now, group, loading);
+    if (!consumers_.load(now, group, *loading.consumer)) ++unreadable_;
+}
+
+// A write that the log refused, or lost: other groups do not notice.
+void Groups::mend(Instant now) {
+    const std::vector<std::string> broken = consumers_.facts().take_broken();
+    if (broken.empty()) return;
+    LoadingGroups all;
+    log_.for_each_fact(log::FactKind::group, [&](ByteView key, ByteView value) {
+        if (is_group_key(key) || is_consumer_key(key)) (void)read_group_fact(all, key, value);
+    });
+    for (const std::string& id : broken) {
+        Group* group = find(id);
+        if (group == nullptr || group->state == State::dead) continue;
+        consumers_.drop(*group);
+        group->chunks_saved = 0;
+        if (const auto at = all.find(id); at != all.end()) load_group(now, id, at->second);
+        erase_if_nothing(*group);
+    }
+}
+
+void Groups::load_classic(Instant now, Group& group, const LoadingGroup& loading) {
     std::vector<std::uint8_t> body;
     bool whole = loading.parts > 0;
     for (std::uint16_t i = 0; i < loading.parts && whole; ++i) {

@@ -10,6 +10,7 @@ namespace leat::groups {
 struct Group;
 struct Member;
 struct PendingMember;
+struct ConsumerMember;
 class Timer;
 
 class Timers {
@@ -23,11 +24,12 @@ private:
     std::multimap<Instant, Timer*> due_;
 };
 
-/// One alarm. Exactly one of member and pending is set, or neither: then it is the group's own.
+/// One alarm. One of member, pending and consumer is set, or none: then it is the group's own.
 class Timer {
 public:
-    explicit Timer(Group* group, Member* member = nullptr, PendingMember* pending = nullptr)
-        : group_(group), member_(member), pending_(pending) {}
+    explicit Timer(Group* group, Member* member = nullptr, PendingMember* pending = nullptr,
+                   ConsumerMember* consumer = nullptr)
+        : group_(group), member_(member), pending_(pending), consumer_(consumer) {}
     Timer(const Timer&) = delete;
     Timer& operator=(const Timer&) = delete;
     ~Timer() { disarm(); }
@@ -46,6 +48,7 @@ public:
     Group* group() const { return group_; }
     Member* member() const { return member_; }
     PendingMember* pending() const { return pending_; }
+    ConsumerMember* consumer() const { return consumer_; }
 
 private:
     Timers* timers_ = nullptr;
@@ -53,6 +56,7 @@ private:
     Group* group_;
     Member* member_;
     PendingMember* pending_;
+    ConsumerMember* consumer_;
 };
 
 inline Timer* Timers::take_due(Instant now) {

@@ -22,6 +22,8 @@ struct GroupsConfig {
     milliseconds initial_rebalance_delay{3'000};
     milliseconds session_timeout_min{6'000}, session_timeout_max{1'800'000};
     std::uint32_t group_size_max = 2'147'483'647;
+    milliseconds consumer_session_timeout{45'000}, consumer_heartbeat_interval{5'000};  // KIP-848
+    std::uint32_t consumer_group_size_max = 2'147'483'647;
     milliseconds offsets_retention{std::int64_t{7} * 24 * 3600 * 1000};  ///< in log time
     milliseconds retention_check{600'000};
     std::uint32_t offset_metadata_bytes_max = 4096;
@@ -69,7 +71,8 @@ struct JoinAnswer {
 struct Identity {
     std::string_view group, member;
     std::optional<std::string_view> instance;
-    std::int32_t generation = -1;
+    std::int32_t generation = -1;  ///< of a consumer group's member: its epoch
+    bool knows_epochs = true;      ///< OffsetCommit v9+
 };
 struct SyncRequest {
     Identity who;

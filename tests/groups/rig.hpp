@@ -22,6 +22,7 @@ public:
     std::map<Key, std::string> now_facts, durable;
     std::vector<Op> open_ops;
     std::size_t ops_max = 1'000'000;  ///< more in one group: would_block
+    bool is_full = false;             ///< takes no new facts, renews the old
 
     void flush() {
         for (const Op& op : open_ops) apply(durable, op);
@@ -32,12 +33,25 @@ public:
     /// What a power cut leaves: all that was flushed and `prefix` facts more.
     std::map<Key, std::string> crash(std::size_t prefix) const {
         auto left = durable;
-        for (std::size_t i = 0; i < std::min(prefix, open_ops.size()); ++i) apply(left, open_ops[i]);
+        for (std::size_t i = 0; i < std::min(prefix, open_ops.size()); ++i)
+            apply(left, open_ops[i]);
         return left;
+    }
+
+    /// The device failed: what was not flushed is gone. false: that is more than facts of groups.
+    bool lose_open() {
+        for (const Op& op : open_ops)
+            if (op.key.first != log::FactKind::group) return false;
+        now_facts = durable;
+        open_ops.clear();
+        FakeLog::give_up();
+        return true;
     }
 
     Result<log::CommitId> put_fact(Instant now, log::FactKind kind, ByteView key,
                                    ByteView value) override {
+        if (is_full && !now_facts.contains({kind, std::string(text_of(key))}))
+            return fail(Error::full);
         return write(now, {{kind, std::string(text_of(key))}, std::string(text_of(value))});
     }
     Result<log::CommitId> erase_fact(Instant now, log::FactKind kind, ByteView key) override {
@@ -53,6 +67,7 @@ public:
         for (const auto& [key, value] : now_facts)
             if (key.first == kind) visit(bytes_of(key.second), bytes_of(value));
     }
+
 private:
     static void apply(std::map<Key, std::string>& facts, const Op& op) {
         if (op.value)
@@ -72,7 +87,10 @@ private:
 struct GroupsRig {
     explicit GroupsRig(groups::GroupsConfig config = {}, Instant start = instant_ms(1'000),
                        std::map<CrashLog::Key, std::string> facts = {}, std::uint64_t seed = 1)
-        : entropy(seed), topics(log, entropy, {}), now(start), groups(log, topics, entropy, config) {
+        : entropy(seed),
+          topics(log, entropy, {}),
+          now(start),
+          groups(log, topics, entropy, config) {
         log.now_facts = log.durable = std::move(facts);
         REQUIRE(topics.load());
         if (topics.find("t") == nullptr) {
@@ -89,6 +107,7 @@ struct GroupsRig {
         groups.settle(now);
         while (auto one = groups.poll_joined()) joined[one->ticket] = *one;
         while (auto one = groups.poll_synced()) synced[one->ticket] = *one;
+        while (auto one = groups.poll_consumer_answer()) beaten[one->ticket] = *one;
     }
     void advance(std::int64_t ms) {
         const Instant until = now + milliseconds(ms);
@@ -107,6 +126,7 @@ struct GroupsRig {
     groups::Groups groups;
     std::map<groups::Ticket, groups::JoinAnswer> joined;
     std::map<groups::Ticket, groups::SyncAnswer> synced;
+    std::map<groups::Ticket, groups::ConsumerAnswer> beaten;
     groups::Ticket last = 0;
 };
 

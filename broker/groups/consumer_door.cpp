@@ -1,0 +1,75 @@
+// Where a group of the consumer protocol (KIP-848) begins and ends.
+#include "broker/groups/groups.hpp"
+
+namespace leat::groups {
+
+const Group* Groups::find_group(std::string_view id) const {
+    const Group* group = find(id);
+    return group == nullptr || group->state == State::dead ? nullptr : group;
+}
+
+void Groups::consumer_heartbeat(Instant now, Ticket ticket, ConsumerHeartbeat request) {
+    if (request.epoch == epoch_joins) ++counters_.joins;
+    ConsumerAnswer wrong = Consumers::check(request, config_);
+    if (wrong.error == ErrorCode::none && request.member.empty()) {
+        auto id = make_member_id("consumer");
+        if (id)
+            request.member = *std::move(id);
+        else
+            wrong.error = ErrorCode::coordinator_not_available;
+    }
+    if (wrong.error != ErrorCode::none)
+        return consumers_.refuse(ticket, wrong.error, std::move(wrong.message));
+    Group* group = find(request.group);
+    if (group != nullptr && group->state == State::dead)
+        return consumers_.refuse(ticket, ErrorCode::coordinator_not_available,
+                                 "The group is being deleted.");
+    if (group == nullptr || group->consumer == nullptr) {
+        if (!may_become_consumer(ticket, group, request)) return;
+        group = &create(request.group);
+        consumers_.begin(now, *group);
+    }
+    const std::string id = group->id;
+    consumers_.heartbeat(now, ticket, *group, std::move(request));
+    mend(now);
+    if (Group* after = find(id)) erase_if_nothing(*after);
+}
+
+bool Groups::may_become_consumer(Ticket ticket, const Group* group,
+                                 const ConsumerHeartbeat& request) {
+    std::string why;
+    if (request.epoch != epoch_joins)
+        why = group == nullptr ? "Consumer group " + request.group + " not found."
+                               : "Group " + request.group + " is not a consumer group.";
+    else if (group != nullptr && group->state != State::empty)
+        why = "Cannot upgrade classic group " + request.group +
+              " to consumer group because online upgrade is disabled.";
+    if (!why.empty()) {
+        consumers_.refuse(ticket, ErrorCode::group_id_not_found, std::move(why));
+        return false;
+    }
+    if (group != nullptr || groups_.size() < config_.groups_max) return true;
+    consumers_.refuse(ticket, ErrorCode::coordinator_not_available,
+                      "There is no room for more groups.");
+    return false;
+}
+
+// A member of the classic protocol asks for a group of the other.
+ErrorCode Groups::end_consumer(Instant now, Group& group, const JoinRequest& request) {
+    if (!group.consumer->members.empty()) return ErrorCode::inconsistent_group_protocol;
+    if (!request.member.empty()) return ErrorCode::unknown_member_id;
+    // What the classic group writes goes past the queue, and must not overtake a member's end.
+    if (consumers_.facts().waits()) return ErrorCode::coordinator_not_available;
+    consumers_.end(now, group);
+    return ErrorCode::none;
+}
+
+ErrorCode Groups::check_fetch(std::string_view id, std::optional<std::string_view> member,
+                              std::int32_t epoch) const {
+    const Group* group = find_group(id);
+    if (group == nullptr || group->consumer == nullptr) return ErrorCode::none;
+    if (!member && epoch < 0) return ErrorCode::none;
+    return consumers_.check_fetch(*group, member.value_or(std::string_view()), epoch);
+}
+
+}  // namespace leat::groups

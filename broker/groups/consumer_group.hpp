@@ -1,0 +1,121 @@
+// A group of the consumer protocol (KIP-848): the broker assigns, and each member goes from what it
+// has to what it shall have at its own pace. What changes it is in consumers.hpp.
+//
+//   group epoch       rises whenever the target has to be made anew
+//   assignment epoch  the group epoch of the target there is
+//   member epoch      the assignment epoch that the member has reached
+//
+// A partition has at most one owner at any time: it is owned from the answer that assigns it until
+// the member no longer names it, and only then can it be assigned again.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/groups/pattern.hpp"
+#include "broker/groups/timers.hpp"
+#include "broker/groups/words.hpp"
+#include "broker/topics/registry.hpp"
+
+namespace leat::groups {
+
+struct PartitionEpoch {
+    std::int32_t partition = 0;
+    std::int32_t epoch = 0;  ///< the member epoch it was assigned in (KIP-1251)
+    friend bool operator==(const PartitionEpoch&, const PartitionEpoch&) = default;
+};
+/// Partitions by topic; of each topic at least one, rising.
+using Share = std::map<topics::TopicId, std::vector<PartitionEpoch>>;
+const PartitionEpoch* find_in(const Share& share, const topics::TopicId& topic,
+                              std::int32_t partition);
+
+/// Kafka's states of a member.
+enum class Step : std::uint8_t {
+    stable,      ///< has reached the assignment epoch
+    unrevoked,   ///< still owns what it shall give up; stays in its epoch until then
+    unreleased,  ///< waits for partitions that others still own
+};
+
+/// What members read. Members that say the same share one.
+struct Subscription {
+    std::vector<std::string> topics;  ///< rising
+    std::string pattern;              ///< empty: none
+    Pattern compiled;
+    std::vector<std::string> matched;  ///< names of existing topics, rising
+    std::size_t members = 0;
+    std::size_t counted = 0;  ///< bytes
+
+    bool has(std::string_view topic) const;
+};
+
+struct ConsumerMember {
+    explicit ConsumerMember(Group* group)
+        : session(group, nullptr, nullptr, this), rebalance(group, nullptr, nullptr, this) {}
+
+    std::string id;
+    std::optional<std::string> instance, rack;
+    std::string client_id, client_host;
+    milliseconds rebalance_timeout{};
+    std::optional<std::string> assignor;  ///< its vote
+    Subscription* subscription = nullptr;
+    std::string subscription_key;
+
+    std::int32_t epoch = 0, previous_epoch = 0;
+    Step step = Step::stable;
+    Share assigned, revoking;  ///< both are owned
+    Share target;              ///< of the assignment epoch; its epochs mean nothing
+
+    Instant expires{};  ///< the session; its timer may ring earlier and is then armed again
+    Timer session;
+    Timer rebalance;                   ///< unrevoked: then it is out
+    std::int32_t rebalance_epoch = 0;  ///< ... if it still has this epoch
+
+    // what is on flash
+    std::uint32_t save_number = 0;
+    std::uint16_t saved_parts = 0;
+    std::uint8_t saved_slot = 0;
+    std::size_t counted = 0;  ///< bytes
+
+    bool away() const { return epoch == -2; }  ///< a static member that will be back
+    std::size_t bytes() const;
+};
+
+struct ConsumerGroup {
+    std::int32_t epoch = 0, assignment_epoch = 0;
+    std::uint64_t hash = 0;  ///< of the topics it reads: ids and partition counts
+    bool unsettled = false;  ///< loaded in the middle of a rebalance: the target is not known
+
+    std::map<std::string, std::unique_ptr<ConsumerMember>, std::less<>> members;
+    std::map<std::string, ConsumerMember*, std::less<>> statics;  ///< by instance id
+    std::map<std::string, Subscription, std::less<>> subscriptions;
+    std::map<std::string, std::uint32_t, std::less<>> readers;  ///< topic -> subscriptions
+    std::map<topics::TopicId, std::vector<const ConsumerMember*>> owners;  ///< by partition
+
+    std::uint64_t registry_seen = 0;  ///< topics::Registry::changes()
+    Instant refresh_due{};            ///< patterns are not matched anew before
+    bool rehash = false;              ///< readers changed
+    bool saved = false;               ///< its fact is on flash or on the way
+    std::uint64_t last_write = 0;     ///< an answer waits until all up to this is durable
+
+    ConsumerMember* find(std::string_view member) const;
+    /// The assignor that most members want. `uniform` if nobody cares.
+    std::string_view assignor() const;
+    const char* state() const;  ///< as Kafka spells it
+
+    /// `text` compiles. The member leaves the subscription that it had.
+    void subscribe(ConsumerMember& member, std::vector<std::string> topics,
+                   const std::string& pattern, const topics::Registry& registry);
+    void unsubscribe(ConsumerMember& member);
+    /// Topics came or went: patterns are matched anew. Returns what it cost, in steps.
+    std::uint64_t match_again(const topics::Registry& registry);
+    std::uint64_t topics_hash(const topics::Registry& registry) const;
+
+    const ConsumerMember* owner(const topics::TopicId& topic, std::int32_t partition) const;
+    void claim(const ConsumerMember& member);    ///< what it owns
+    void release(const ConsumerMember& member);  ///< ... must be what was claimed
+};
+
+}  // namespace leat::groups

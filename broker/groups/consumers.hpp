@@ -1,0 +1,121 @@
+// The state machine of the consumer protocol (KIP-848), as Kafka 4.3's GroupMetadataManager runs
+// it.
+//
+// A member says what it reads and owns; it is answered when everything that the group has become
+// by then is durable. So after a power cut the group is at least as far as any member knows, and a
+// member that lost its answer comes with its previous epoch and is told again.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "broker/groups/consumer_fact.hpp"
+#include "broker/groups/consumer_group.hpp"
+#include "broker/groups/consumer_words.hpp"
+#include "broker/groups/fact_queue.hpp"
+#include "broker/groups/group.hpp"
+
+namespace leat::groups {
+
+class Consumers {
+public:
+    /// What all groups of the room share.
+    struct Shared {
+        log::Log& log;
+        topics::Registry& registry;
+        Timers& timers;
+        const GroupsConfig& config;
+        std::size_t& members;
+        std::size_t& bytes;
+        std::uint64_t& rebalances;
+        std::uint64_t& timed_out;
+    };
+    explicit Consumers(Shared shared) : shared_(shared), facts_(shared.log) {}
+
+    /// What a request is refused for whatever the group is like; error none: for nothing.
+    static ConsumerAnswer check(const ConsumerHeartbeat& request, const GroupsConfig& config);
+
+    /// The group is one of the consumer protocol and the request passed check().
+    void heartbeat(Instant now, Ticket ticket, Group& group, ConsumerHeartbeat request);
+    void refuse(Ticket ticket, ErrorCode error, std::string message);
+    void on_timer(Instant now, Group& group, Timer& timer);
+    /// OffsetCommit and OffsetFetch of a group with members.
+    ErrorCode check_commit(const Group& group, const Identity& who,
+                           const std::vector<Commit>& commits) const;
+    ErrorCode check_fetch(const Group& group, std::string_view member, std::int32_t epoch) const;
+
+    /// An empty group changes its kind. Both are in order with all other writes.
+    void begin(Instant now, Group& group);
+    void end(Instant now, Group& group);
+    FactQueue& facts() { return facts_; }
+
+    std::optional<ConsumerAnswer> poll_answer();
+    /// After the log may have finished something.
+    void settle(Instant now);
+    /// The group's members are gone from memory and its answers are refused; it can be loaded
+    /// again.
+    void drop(Group& group);
+
+    /// What the facts say of one group.
+    struct Loading {
+        struct Save {
+            std::uint32_t number = 0;
+            std::uint16_t parts = 0;
+            std::map<std::uint16_t, std::vector<std::uint8_t>> pieces;
+        };
+        std::optional<ConsumerGroupFact> fact;
+        std::map<std::string, std::array<Save, 2>, std::less<>> members;
+    };
+    static Status read(Loading& loading, ByteView key, ByteView value);
+    /// The group in memory becomes what its facts say. false: some of them cannot be read.
+    bool load(Instant now, Group& group, const Loading& loading);
+
+private:
+    struct Held {
+        std::uint64_t write;
+        std::string group;
+        ConsumerAnswer answer;
+    };
+
+    // consumers.cpp
+    ConsumerMember* admit(Instant now, Ticket ticket, Group& group,
+                          const ConsumerHeartbeat& request, bool& changed);
+    ConsumerMember* admit_static(Instant now, Ticket ticket, Group& group,
+                                 const ConsumerHeartbeat& request, bool& changed);
+    ConsumerMember& add(Group& group, const ConsumerHeartbeat& request);
+    void replace(Instant now, Group& group, ConsumerMember& member, const std::string& id);
+    bool epoch_fits(Ticket ticket, const ConsumerMember& member, const ConsumerHeartbeat& request);
+    bool update(Group& group, ConsumerMember& member, ConsumerHeartbeat& request);
+    bool refresh(Instant now, Group& group);
+    void leave(Instant now, Ticket ticket, Group& group, const ConsumerHeartbeat& request);
+    void leave_for_a_while(Instant now, Group& group, ConsumerMember& member);
+    void remove(Instant now, Group& group, ConsumerMember& member);
+    void forget(Group& group, ConsumerMember& member);
+    void touch(Instant now, ConsumerMember& member);
+    void answer_when_durable(Group& group, ConsumerAnswer answer);
+
+    // reconcile.cpp
+    /// One step of a member towards its target. true: it changed.
+    bool reconcile(Instant now, Group& group, ConsumerMember& member, bool subscription_changed,
+                   const std::optional<std::vector<TopicPartitions>>& owned);
+
+    // consumer_save.cpp
+    void bump(Instant now, Group& group);
+    void save_group(Instant now, Group& group);
+    void save(Instant now, Group& group, ConsumerMember& member);
+    void erase(Instant now, Group& group, const ConsumerMember& member);
+    void erase_parts(Instant now, Group& group, const ConsumerMember& member, std::uint8_t slot,
+                     std::uint16_t parts);
+    void recount(ConsumerMember& member);
+    bool load_member(Instant now, Group& group, const std::string& id,
+                     const std::array<Loading::Save, 2>& saves);
+
+    Shared shared_;
+    FactQueue facts_;
+    std::vector<Held> held_;
+    std::deque<ConsumerAnswer> answers_;
+};
+
+}  // namespace leat::groups

@@ -1,0 +1,106 @@
+// Regular expressions over topic names, against what RE2 says of the same words.
+#include "broker/groups/pattern.hpp"
+
+#include <doctest/doctest.h>
+
+namespace leat::test {
+namespace {
+
+using groups::Pattern;
+
+bool matches(std::string_view text, std::string_view name) {
+    Pattern pattern;
+    INFO(std::string(text));
+    const std::string why = pattern.compile(text);
+    CHECK_MESSAGE(why.empty(), text, ": ", why);
+    std::uint64_t steps = 0;
+    return pattern.matches(name, steps);
+}
+
+}  // namespace
+
+TEST_CASE("pattern: whole names match, never a part of one") {
+    struct Row {
+        const char* text;
+        const char* yes;
+        const char* no;
+    };
+    const Row rows[] = {
+        {"topic", "topic", "topics"},
+        {"topic.*", "topic-1", "my-topic"},
+        {".*", "", "\n"},
+        {"a.c", "abc", "ac"},
+        {"a\\.c", "a.c", "abc"},
+        {"a|bc|", "bc", "b"},
+        {"(a|b)+c", "ababc", "c"},
+        {"(?:ab)*", "abab", "aba"},
+        {"(?P<name>x)y", "xy", "x"},
+        {"(?<name>x)y", "xy", "y"},
+        {"[a-c_]+", "a_c", "d"},
+        {"[^a-c]+", "xyz", "xaz"},
+        {"[]a]+", "]a", "b"},
+        {"[a\\-z]+", "a-z", "b"},
+        {"[\\w.-]+", "a.B-9", "a b"},
+        {"[[:digit:]]+", "42", "4a"},
+        {"[[:^digit:]]+", "ab", "4"},
+        {"\\d{2,3}", "123", "1234"},
+        {"x{2}", "xx", "xxx"},
+        {"x{2,}", "xxxx", "x"},
+        {"x{0,1}y", "y", "xxy"},
+        {"x{,2}", "x{,2}", "xx"},
+        {"a??b", "ab", "aab"},
+        {"^topic$", "topic", "topic "},
+        {"\\Atopic\\z", "topic", "xtopic"},
+        {"\\bfoo\\b.*", "foo-bar", "foobar"},
+        {"foo\\Bbar", "foobar", "foo-bar"},
+        {"(?i)Topic", "tOPIC", "topi"},
+        {"a(?i:b)c", "aBc", "aBC"},
+        {"(a(?i)b)c", "aBc", "ABc"},
+        {"\\Qa.b\\E+", "a.bb", "aXb"},
+        {"\\x41\\x{42}", "AB", "ab"},
+        {"(a*)*b", "aaab", "aaa"},
+        {"()*x", "x", ""},
+        {"prod-(eu|us)-[0-9]+", "prod-eu-17", "prod-asia-1"},
+        {"((a|b)|(c|d))e", "de", "e"},
+        {"\\S+", "a-b", "a b"},
+    };
+    for (const Row& row : rows) {
+        CHECK_MESSAGE(matches(row.text, row.yes), row.text, " against ", row.yes);
+        CHECK_MESSAGE(!matches(row.text, row.no), row.text, " against ", row.no);
+    }
+}
+
+TEST_CASE("pattern: what is no expression, or not in this language, is refused with a word") {
+    for (const char* text :
+         {"(",       ")",      "a)",    "[",          "[a",      "*",       "+a",     "a**",
+          "a{1001}", "a{3,2}", "(?=a)", "(?!a)",      "(?<=a)b", "(?<!a)b", "(a)\\1", "\\p{L}",
+          "\\",      "[z-a]",  "(?x)a", "[[:nope:]]", "\\xZZ",   "(?P<a",   "\\x{1"})
+        CHECK_MESSAGE(!Pattern().compile(text).empty(), text);
+}
+
+TEST_CASE("pattern: size and nesting are bounded at their bounds") {
+    const auto nested = [](int depth) {
+        return std::string(static_cast<std::size_t>(depth), '(') + "a" +
+               std::string(static_cast<std::size_t>(depth), ')');
+    };
+    CHECK(Pattern().compile(nested(groups::pattern_nesting_max - 1)).empty());
+    CHECK(!Pattern().compile(nested(groups::pattern_nesting_max)).empty());
+    // one step a letter and the end
+    CHECK(Pattern().compile(std::string(groups::pattern_ops_max - 1, 'a')).empty());
+    CHECK(!Pattern().compile(std::string(groups::pattern_ops_max, 'a')).empty());
+    CHECK(!Pattern().compile("((a{1000}){1000}){1000}").empty());
+    CHECK(!Pattern().compile("(((((a{30}){30}){30}){30}){30})").empty());
+    CHECK(Pattern().compile("a{1000}").empty());
+}
+
+TEST_CASE("pattern: what makes backtracking run for ever costs a bounded number of steps") {
+    Pattern pattern;
+    REQUIRE(pattern.compile("(a*)*(a|a)*(a|aa)+(.*)*(a?){100}b").empty());
+    const std::string name(249, 'a');
+    std::uint64_t steps = 0;
+    CHECK(!pattern.matches(name, steps));
+    CHECK(steps <= 250 * groups::pattern_ops_max);
+    CHECK(pattern.matches(name + "b", steps));
+}
+
+}  // namespace leat::test
