@@ -10,6 +10,7 @@ namespace {
 using wire::ErrorCode;
 using Request = wire::OffsetCommitRequest;
 using Response = wire::OffsetCommitResponse;
+constexpr std::int16_t epochs_since = 9;  // of members of consumer groups (KIP-848)
 constexpr std::int16_t ids_since = 10;  // topics have names before it
 
 groups::Groups::Written run(Context& context, ByteView body, std::int16_t version,
@@ -40,7 +41,8 @@ groups::Groups::Written run(Context& context, ByteView body, std::int16_t versio
                                          {.group = request->group_id.view(),
                                           .member = request->member_id.view(),
                                           .instance = optional_view(request->group_instance_id),
-                                          .generation = request->generation_id_or_member_epoch},
+                                          .generation = request->generation_id_or_member_epoch,
+                                          .knows_epochs = version >= epochs_since},
                                          commits);
     if (written.error != ErrorCode::none)
         errors.settle(written.error);

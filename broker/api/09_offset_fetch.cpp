@@ -93,8 +93,11 @@ void offset_fetch(Context& context, Call call) {
     std::vector<Response::OffsetFetchResponseGroup> groups;
     for (const auto& asked : request->groups) {
         NewAnswer& one = answers.emplace_back();
-        one.fill(context, asked.group_id.view(), asked.topics, call.version >= ids_since);
         auto& group = groups.emplace_back();
+        group.error_code = context.groups.check_fetch(
+            asked.group_id.view(), optional_view(asked.member_id), asked.member_epoch);
+        if (group.error_code == wire::ErrorCode::none)
+            one.fill(context, asked.group_id.view(), asked.topics, call.version >= ids_since);
         group.group_id = asked.group_id;
         group.topics = one.topics;
     }

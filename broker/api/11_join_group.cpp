@@ -5,15 +5,6 @@
 #include "broker/api/handlers.hpp"
 
 namespace leat::api {
-namespace {
-
-// "127.0.0.1:50312" -> "/127.0.0.1", as Kafka's tools show a client.
-std::string host_of(std::string_view peer) {
-    const std::size_t colon = peer.rfind(':');
-    return "/" + std::string(peer.substr(0, colon));
-}
-
-}  // namespace
 
 void join_group(Context& context, Call call) {
     const auto from = wire::decode_front<wire::JoinGroupRequest>(call.body, call.version);

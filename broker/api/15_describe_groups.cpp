@@ -7,11 +7,6 @@
 #include "broker/api/handlers.hpp"
 
 namespace leat::api {
-namespace {
-// Without an authorizer a client may do all: read, delete, describe, describe and alter configs.
-constexpr std::int32_t all_group_operations = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
-}  // namespace
-
 void describe_groups(Context& context, Call call) {
     using Response = wire::DescribeGroupsResponse;
     const auto request = wire::decode_front<wire::DescribeGroupsRequest>(call.body, call.version);
@@ -41,8 +36,10 @@ void describe_groups(Context& context, Call call) {
             to.error_code = wire::ErrorCode::invalid_group_id;
         } else if (!from.found && call.version >= 6) {
             to.error_code = wire::ErrorCode::group_id_not_found;
+            const bool other_kind = context.groups.find_group(name.view()) != nullptr;
             to.error_message =
-                texts.emplace_back("Group " + std::string(name.view()) + " not found.");
+                texts.emplace_back("Group " + std::string(name.view()) +
+                                   (other_kind ? " is not a classic group." : " not found."));
         }
         if (request->include_authorized_operations && from.found)
             to.authorized_operations = all_group_operations;

@@ -26,19 +26,19 @@ bool asked_for(const wire::Array<wire::StringView>& filter, std::string_view val
 
 void list_groups(Context& context, Call call) {
     using Response = wire::ListGroupsResponse;
-    constexpr std::string_view classic = "classic";
     const auto request = wire::decode_front<wire::ListGroupsRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     std::vector<Response::ListedGroup> groups;
-    const bool classic_too = asked_for(request->types_filter, classic);
     context.groups.for_each([&](const groups::Group& group) {
-        const char* state = groups::state_name(group.state);
-        if (!classic_too || !asked_for(request->states_filter, state)) return;
+        const bool consumer = group.consumer != nullptr;
+        const char* type = consumer ? "consumer" : "classic";
+        const char* state = consumer ? group.consumer->state() : groups::state_name(group.state);
+        if (!asked_for(request->types_filter, type) || !asked_for(request->states_filter, state)) return;
         auto& one = groups.emplace_back();
         one.group_id = group.id;
         one.protocol_type = group.protocol_type;
         one.group_state = state;
-        one.group_type = classic;
+        one.group_type = type;
     });
     Response response;
     response.groups = groups;

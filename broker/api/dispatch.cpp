@@ -47,6 +47,8 @@ constexpr Served table[] = {
     {wire::ApiKey::update_features, update_features},
     {wire::ApiKey::describe_cluster, describe_cluster},
     {wire::ApiKey::describe_producers, describe_producers},
+    {wire::ApiKey::consumer_group_heartbeat, consumer_group_heartbeat},
+    {wire::ApiKey::consumer_group_describe, consumer_group_describe},
     {wire::ApiKey::list_config_resources, list_config_resources},
     {wire::ApiKey::describe_topic_partitions, describe_topic_partitions},
 };

@@ -42,6 +42,8 @@ void describe_quorum(Context& context, Call call);  // 55_describe_quorum.cpp
 void update_features(Context& context, Call call);  // 57_update_features.cpp
 void describe_cluster(Context& context, Call call);  // 60_describe_cluster.cpp
 void describe_producers(Context& context, Call call);  // 61_describe_producers.cpp
+void consumer_group_heartbeat(Context& context, Call call);  // 68_consumer_group_heartbeat.cpp
+void consumer_group_describe(Context& context, Call call);  // 69_consumer_group_describe.cpp
 void list_config_resources(Context& context, Call call);  // 74_list_config_resources.cpp
 void describe_topic_partitions(Context& context, Call call);  // 75_describe_topic_partitions.cpp
 

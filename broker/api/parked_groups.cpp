@@ -3,6 +3,7 @@
 #include "broker/api/answer.hpp"
 #include "sdk/wire/api/11_join_group.hpp"
 #include "sdk/wire/api/14_sync_group.hpp"
+#include "sdk/wire/api/68_consumer_group_heartbeat.hpp"
 
 namespace leat::api {
 namespace {
@@ -45,6 +46,24 @@ void send_synced(Context& context, Address& address, const groups::SyncAnswer& f
     answer(context, address, response);
 }
 
+void send_beaten(Context& context, Address& address, const groups::ConsumerAnswer& from) {
+    using Response = wire::ConsumerGroupHeartbeatResponse;
+    Response response;
+    std::vector<Response::TopicPartitions> topics;
+    response.error_code = from.error;
+    if (!from.message.empty()) response.error_message = from.message;
+    response.member_id = nullable<wire::StringView>(from.member);
+    response.member_epoch = from.epoch;
+    response.heartbeat_interval_ms = static_cast<std::int32_t>(from.interval.count());
+    if (from.assignment) {
+        for (const groups::TopicPartitions& one : *from.assignment)
+            topics.push_back({{one.topic}, one.partitions});
+        response.assignment_mark = 1;
+        response.assignment.topic_partitions = topics;
+    }
+    answer(context, address, response);
+}
+
 }  // namespace
 
 void ParkedGroups::drain(Context& context) {
@@ -54,6 +73,9 @@ void ParkedGroups::drain(Context& context) {
     while (auto synced = context.groups.poll_synced())
         if (auto slot = waiting_.extract(synced->ticket); slot && slot.mapped().reply.alive())
             send_synced(context, slot.mapped(), *synced);
+    while (auto beaten = context.groups.poll_consumer_answer())
+        if (auto slot = waiting_.extract(beaten->ticket); slot && slot.mapped().reply.alive())
+            send_beaten(context, slot.mapped(), *beaten);
 }
 
 }  // namespace leat::api

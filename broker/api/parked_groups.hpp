@@ -1,4 +1,5 @@
-// Who waits for a group: JoinGroup and SyncGroup requests until the group has decided.
+// Who waits for a group: JoinGroup and SyncGroup requests until the group has
+// decided, and heartbeats of consumer groups until that is durable.
 #pragma once
 
 #include <unordered_map>

@@ -73,6 +73,9 @@ struct Config {
     milliseconds initial_rebalance_delay{3'000};
     milliseconds session_timeout_min{6'000}, session_timeout_max{1'800'000};
     std::uint32_t group_size_max = 2'147'483'647;
+    // of the consumer protocol (KIP-848)
+    milliseconds consumer_session_timeout{45'000}, consumer_heartbeat_interval{5'000};
+    std::uint32_t consumer_group_size_max = 2'147'483'647;
     milliseconds offsets_retention{std::int64_t{7} * 24 * 3600 * 1000};
     std::uint32_t offset_metadata_bytes_max = 4096;
 

@@ -183,6 +183,10 @@ void check_together(Loaded& loaded) {
         complain(
             "\"group.min.session.timeout.ms\" is above \"group.max.session.timeout.ms\": no "
             "consumer could join a group; lower the first or raise the second");
+    if (config.consumer_heartbeat_interval >= config.consumer_session_timeout)
+        complain(
+            "\"group.consumer.heartbeat.interval.ms\" is not below "
+            "\"group.consumer.session.timeout.ms\": every member would time out");
     if (config.http_mode == Config::HttpMode::given && config.http.port != 0 &&
         config.http == config.listen)
         complain("\"http.listener\" and \"listeners\" are both " + to_text(config.listen) +

@@ -6,7 +6,7 @@
 namespace leat::config {
 namespace {
 
-constexpr std::array<Setting<Config>, 36> config_table{{
+constexpr std::array<Setting<Config>, 39> config_table{{
     {"data.dir", "a folder, e.g. \"/var/lib/leat\"", word<&Config::data_dir, 4096>},
     {"listeners", "one \"host:port\", e.g. \"127.0.0.1:9092\"", address<&Config::listen>},
     {"advertised.listeners",
@@ -73,6 +73,12 @@ constexpr std::array<Setting<Config>, 36> config_table{{
      duration<&Config::session_timeout_max, 1, year_ms>},
     {"group.max.size", "a whole number from 1 to 2147483647",
      number<&Config::group_size_max, 1, 2147483647>},
+    {"group.consumer.session.timeout.ms", "a duration, e.g. \"45s\"",
+     duration<&Config::consumer_session_timeout, 1, year_ms>},
+    {"group.consumer.heartbeat.interval.ms", "a duration up to \"1h\", e.g. \"5s\"",
+     duration<&Config::consumer_heartbeat_interval, 1, 3'600'000>},
+    {"group.consumer.max.size", "a whole number from 1 to 2147483647",
+     number<&Config::consumer_group_size_max, 1, 2147483647>},
     {"offsets.retention.minutes", "minutes from 1 to 525600000, e.g. 10080",
      [](const JsonValue& value, Config& config) {
          if (value.kind != Kind::integer || value.integer < 1 || value.integer > 525'600'000)

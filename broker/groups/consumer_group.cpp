@@ -79,6 +79,9 @@ std::size_t ConsumerMember::bytes() const {
            bytes_of_share(target);
 }
 
+ConsumerGroup::ConsumerGroup() = default;
+ConsumerGroup::~ConsumerGroup() = default;
+
 ConsumerMember* ConsumerGroup::find(std::string_view member) const {
     const auto at = members.find(member);
     return at == members.end() ? nullptr : at->second.get();

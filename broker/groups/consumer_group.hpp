@@ -84,6 +84,9 @@ struct ConsumerMember {
 };
 
 struct ConsumerGroup {
+    ConsumerGroup();
+    ~ConsumerGroup();  // with all that hangs on it, once in the program
+
     std::int32_t epoch = 0, assignment_epoch = 0;
     std::uint64_t hash = 0;  ///< of the topics it reads: ids and partition counts
     bool unsettled = false;  ///< loaded in the middle of a rebalance: the target is not known

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <array>
-#include <deque>
+#include <list>
 #include <map>
 #include <vector>
 
@@ -115,7 +115,7 @@ private:
     Shared shared_;
     FactQueue facts_;
     std::vector<Held> held_;
-    std::deque<ConsumerAnswer> answers_;
+    std::list<ConsumerAnswer> answers_;
 };
 
 }  // namespace leat::groups

@@ -48,13 +48,14 @@ void FactQueue::break_group(const std::string& group) {
 void FactQueue::settle(Instant now) {
     while (!written_.empty() && written_.front().commit <= log_.flushed_commit())
         written_.pop_front();
-    while (!waiting_.empty()) {
-        const Write write = std::move(waiting_.front());
-        waiting_.pop_front();
-        if (try_write(now, write)) continue;
-        waiting_.push_front(write);
-        break;
+    std::list<Write> left = std::exchange(waiting_, {});  // a write that fails takes others out
+    while (!left.empty()) {
+        const bool broken =
+            std::find(broken_.begin(), broken_.end(), left.front().group) != broken_.end();
+        if (!broken && !try_write(now, left.front())) break;
+        left.pop_front();
     }
+    waiting_ = std::move(left);
     const std::uint64_t open = !written_.empty()   ? written_.front().number
                                : !waiting_.empty() ? waiting_.front().number
                                                    : last_ + 1;

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/log/log.hpp"
@@ -51,8 +52,8 @@ private:
     void break_group(const std::string& group);
 
     log::Log& log_;
-    std::deque<Write> waiting_;
-    std::deque<Written> written_;
+    std::list<Write> waiting_;
+    std::list<Written> written_;
     std::vector<std::string> broken_;
     std::uint64_t last_ = 0, durable_ = 0;
 };

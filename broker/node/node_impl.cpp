@@ -57,6 +57,9 @@ groups::GroupsConfig groups_config(const config::Config& config) {
     groups.session_timeout_min = config.session_timeout_min;
     groups.session_timeout_max = config.session_timeout_max;
     groups.group_size_max = config.group_size_max;
+    groups.consumer_session_timeout = config.consumer_session_timeout;
+    groups.consumer_heartbeat_interval = config.consumer_heartbeat_interval;
+    groups.consumer_group_size_max = config.consumer_group_size_max;
     groups.offsets_retention = config.offsets_retention;
     groups.offset_metadata_bytes_max = config.offset_metadata_bytes_max;
     return groups;

@@ -1,6 +1,8 @@
 """The steps of the interoperability matrix, by confluent-kafka; talks to lane.py's `converse`.
 
-    confluent_client.py BOOTSTRAP
+    confluent_client.py BOOTSTRAP [consumer]
+
+`consumer`: only the steps with groups, in the consumer protocol (KIP-848).
 """
 import collections
 import sys
@@ -17,6 +19,7 @@ from lane import CODECS, ordered_unique, text_records
 
 SECONDS_MAX = 120
 bootstrap = sys.argv[1]
+consumer_protocol = sys.argv[2:] == ["consumer"]
 wrote = collections.defaultdict(list)
 
 
@@ -113,8 +116,11 @@ def go_on():
 class Member:
     def __init__(self, group, topic, instance):
         settings = {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 0,
-                    "auto.offset.reset": "earliest", "session.timeout.ms": 10000, "heartbeat.interval.ms": 300,
-                    "reconnect.backoff.max.ms": 500}
+                    "auto.offset.reset": "earliest", "reconnect.backoff.max.ms": 500}
+        if consumer_protocol:  # there the broker says how long a session is and how often it wants to hear
+            settings["group.protocol"] = "consumer"
+        else:
+            settings.update({"session.timeout.ms": 10000, "heartbeat.interval.ms": 300})
         if instance:
             settings["group.instance.id"] = instance
         self.client, self.topic = Consumer(settings), topic
@@ -229,7 +235,37 @@ def admin():
     all_of(client.delete_topics(["cc-admin"]))
 
 
+def consumer_group_admin():
+    """The other protocol's groups as tools see them; a member that subscribes by a pattern which the broker matches."""
+    client = AdminClient({"bootstrap.servers": bootstrap})
+    all_of(client.create_topics([NewTopic("cp-admin-%d" % i, 2, 1) for i in range(2)]))
+    for i in range(2):
+        send_values("cp-admin-%d" % i, 1, [b"%d" % i] * 10)
+    member = Member("cp-admin-group", "^cp-admin-[0-9]+", None)
+    got = []
+    group_steps.until(lambda: got.extend(member.poll(0.1)) or len(got) == 20, "reading by pattern")
+    member.commit()
+    told = client.describe_consumer_groups(["cp-admin-group"])["cp-admin-group"].result(30)
+    want((told.state.name, told.type.name, len(told.members), told.partition_assignor),
+         ("STABLE", "CONSUMER", 1, "uniform"), "describe")
+    want(len(told.members[0].assignment.topic_partitions), 4, "the assignment as described")
+    listed = {g.group_id: (g.state.name, g.type.name) for g in client.list_consumer_groups().result(30).valid}
+    want(listed.get("cp-admin-group"), ("STABLE", "CONSUMER"), "list_consumer_groups")
+    all_of(client.create_topics([NewTopic("cp-admin-2", 2, 1)]))  # the group finds it by itself
+    send_values("cp-admin-2", 1, [b"2"] * 10)
+    group_steps.until(lambda: got.extend(member.poll(0.1)) or len(got) == 30, "reading of a topic that is new")
+    member.close()
+    group_steps.until(lambda: {g.group_id: g.state.name for g in client.list_consumer_groups().result(30).valid}.get(
+        "cp-admin-group") == "EMPTY", "empty group")
+    all_of(client.delete_consumer_groups(["cp-admin-group"]))
+
+
 print("confluent-kafka", confluent_kafka.version(), "librdkafka", confluent_kafka.libversion()[0], flush=True)
+if consumer_protocol:
+    step("group", lambda: with_topic("cp-group", group_steps.group))
+    step("admin", consumer_group_admin)
+    step("resume", lambda: with_topic("cp-resume", group_steps.resume))
+    sys.exit()
 kept = producer(compression_type="zstd")
 step("topic", topic)
 for seed, codec in enumerate(CODECS):

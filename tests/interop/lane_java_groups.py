@@ -17,12 +17,14 @@ class Member:
 
     A static one has to be back within the session's time-out, and starting Java on a busy machine took more than 10 s."""
 
-    def __init__(self, lane, group, topic, instance=None):
+    def __init__(self, lane, protocol, group, topic, instance=None):
         command = ["sh", KAFKA_SH, "run", TOOLS + "VerifiableConsumer", "--bootstrap-server", lane.broker.bootstrap,
-                   "--topic", topic, "--group-id", group, "--session-timeout", "30000", "--reset-policy", "earliest"]
-        config = os.path.join(lane.work, "member.properties")
+                   "--topic", topic, "--group-id", group, "--reset-policy", "earliest", "--group-protocol", protocol]
+        command += ["--session-timeout", "30000"] if protocol == "classic" else []
+        config = os.path.join(lane.work, "member-%s.properties" % protocol)
         with open(config, "w", encoding="utf-8") as file:
-            file.write("heartbeat.interval.ms=300\nmetadata.max.age.ms=2000\nreconnect.backoff.max.ms=500\n")
+            file.write("heartbeat.interval.ms=300\n" if protocol == "classic" else "")
+            file.write("metadata.max.age.ms=2000\nreconnect.backoff.max.ms=500\n")
         self.process = lane.spawn(command + ["--command-config", config] +
                                   (["--group-instance-id", instance] if instance else []))
         self.owned, self.ranges, self.changes, self.committed = None, {}, 0, {}
@@ -34,9 +36,11 @@ class Member:
                 continue
             event = json.loads(line)
             if event["name"] == "partitions_assigned":
-                self.owned, self.changes = {p["partition"] for p in event["partitions"]}, self.changes + 1
+                # In the consumer protocol only what is new and what goes is told; in the other all of it each time.
+                new = {p["partition"] for p in event["partitions"]}
+                self.owned, self.changes = (self.owned or set()) | new, self.changes + bool(new)
             elif event["name"] == "partitions_revoked":
-                self.owned = set()
+                self.owned = (self.owned or set()) - {p["partition"] for p in event["partitions"]}
             elif event["name"] == "records_consumed":
                 for part in event["partitions"]:
                     self.ranges.setdefault(part["partition"], []).append((part["minOffset"], part["maxOffset"]))
@@ -70,14 +74,14 @@ def owns(*members):
     return sorted(p for m in members for p in m.owned or ()) == [0, 1, 2, 3] and all(m.owned for m in members)
 
 
-def verifiable_consumer(lane):
+def verifiable_consumer(lane, client="kafka-verifiable-consumer", protocol="classic"):
     members = []
 
     def member(*words):
-        members.append(Member(lane, *words))
+        members.append(Member(lane, protocol, *words))
         return members[-1]
 
-    with lane.step("kafka-verifiable-consumer", "group"):
+    with lane.step(client, "group"):
         make_topic(lane, "g-pair", 4)
         send(lane, "g-pair", 50)
         fixed, other = member("g-pair", "g-pair", "static-1"), member("g-pair", "g-pair")
@@ -96,7 +100,7 @@ def verifiable_consumer(lane):
         other.end()
         until(lambda: owns(again), "inheritance of the one that left", MEMBER_SECONDS_MAX)
         again.end()
-    with lane.step("kafka-verifiable-consumer", "resume"):
+    with lane.step(client, "resume"):
         make_topic(lane, "g-resume", 4)
         send(lane, "g-resume", 40)
         living = member("g-resume", "g-resume")

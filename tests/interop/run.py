@@ -17,6 +17,7 @@ import lane as lanes
 import lane_collectors
 import lane_confluent
 import lane_connect
+import lane_consumer_protocol
 import lane_consoles
 import lane_go
 import lane_java
@@ -30,7 +31,8 @@ import lane_librdkafka
 import lane_python
 import lane_uplink_to_kafka
 
-LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "collectors": lane_collectors, "confluent": lane_confluent, "connect": lane_connect, "java": lane_java,
+LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "collectors": lane_collectors, "confluent": lane_confluent, "connect": lane_connect,
+         "consumer_protocol": lane_consumer_protocol, "java": lane_java,
          "java_groups": lane_java_groups, "java_tools": lane_java_tools, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
          "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
@@ -40,7 +42,8 @@ def settings(work, lane):
     """A configuration in which a new group does not wait three seconds for further members; kcat cannot ask for partitions."""
     path = os.path.join(work, "leatd.json")
     with open(path, "w", encoding="utf-8") as file:
-        json.dump({"group.initial.rebalance.delay.ms": "0s", "num.partitions": 4 if lane == "kcat" else 1}, file)
+        json.dump({"group.initial.rebalance.delay.ms": "0s", "group.consumer.heartbeat.interval.ms": "300ms",
+                   "group.consumer.session.timeout.ms": "30s", "num.partitions": 4 if lane == "kcat" else 1}, file)
     return path
 
 
