@@ -11,8 +11,14 @@ Exit create_topics(const Options& options);
 Exit delete_topics(const Options& options);
 Exit describe_topics(const Options& options);
 Exit alter_topic(const Options& options);
+Exit delete_records(const Options& options);
+Exit show_log_dirs(const Options& options);
 Exit get_configs(const Options& options);
 Exit change_configs(const Options& options);
+/// --user and --client; empty: neither was given.
+QuotaEntity quota_entity(const Options& options);
+Exit show_quotas(const Options& options);
+Exit change_quotas(const Options& options);
 Exit list_groups(const Options& options);
 Exit describe_groups(const Options& options);
 Exit reset_offsets(const Options& options);

@@ -2,7 +2,6 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
-#include <ctime>
 #include <map>
 
 #include "leat/consumer.hpp"
@@ -33,12 +32,6 @@ void print(const ConsumerRecord& record, const Options& options, const std::stri
     }
     put(record.value.value_or(""));
     put("\n");
-}
-
-std::int64_t now_ms() {
-    timespec time{};
-    ::clock_gettime(CLOCK_REALTIME, &time);
-    return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
 }
 
 class Reading {
@@ -109,7 +102,7 @@ private:
             return complain("assign", assigned.error());
         std::optional<std::int64_t> time;
         if (!options_.time.empty()) {
-            time = parse_time(options_.time, now_ms());
+            time = parse_time(options_.time, wall_ms_now());
             if (!time) {
                 complain("--time " + options_.time +
                          " is no time: 2024-05-01T12:00:00Z, milliseconds, or -15m");
@@ -141,12 +134,12 @@ private:
     }
 
     Exit tell_events(bool has_progress) {
-        if (has_progress) quiet_since_ms_ = now_ms();
+        if (has_progress) quiet_since_ms_ = wall_ms_now();
         while (const std::optional<ConsumerEvent> event = consumer_.poll_event()) {
             switch (event->kind) {
                 case ConsumerEvent::Kind::connected:
                     is_connected_ = true;
-                    quiet_since_ms_ = now_ms();
+                    quiet_since_ms_ = wall_ms_now();
                     break;
                 case ConsumerEvent::Kind::disconnected:
                     is_connected_ = false;
@@ -167,7 +160,7 @@ private:
                     break;
             }
         }
-        const bool is_silent = now_ms() - quiet_since_ms_ > timeout_of(options_).count();
+        const bool is_silent = wall_ms_now() - quiet_since_ms_ > timeout_of(options_).count();
         if (!options_.follow && is_silent && !is_connected_)
             return complain("consume", Error::timed_out, "connection lost");
         return Exit::ok;
@@ -178,7 +171,7 @@ private:
     Result<Admin> admin_;
     std::vector<TopicPartition> partitions_;
     std::map<std::int32_t, std::int64_t> ends_;
-    std::int64_t quiet_since_ms_ = now_ms();
+    std::int64_t quiet_since_ms_ = wall_ms_now();
     bool is_connected_ = true;
 };
 
@@ -214,7 +207,7 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
         return complain("subscribe", subscribed.error());
     const std::string separator = unescaped(options.key_separator);
     std::uint64_t printed = 0;
-    std::int64_t quiet_since_ms = now_ms();
+    std::int64_t quiet_since_ms = wall_ms_now();
     Exit exit = Exit::ok;
     while (!stopped && exit == Exit::ok &&
            (options.count_max == 0 || printed < options.count_max)) {
@@ -227,13 +220,13 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
         if (std::fflush(stdout) != 0 || reader_is_gone()) break;
         while (const std::optional<ConsumerEvent> event = consumer.poll_event()) {
             if (event->kind == ConsumerEvent::Kind::group_failed) exit = Exit::failed;
-            if (event->kind == ConsumerEvent::Kind::connected) quiet_since_ms = now_ms();
+            if (event->kind == ConsumerEvent::Kind::connected) quiet_since_ms = wall_ms_now();
             if (event->kind != ConsumerEvent::Kind::connected) complain(event->text);
         }
-        if (!consumer.assignment().empty() || !records.empty()) quiet_since_ms = now_ms();
+        if (!consumer.assignment().empty() || !records.empty()) quiet_since_ms = wall_ms_now();
         if (options.follow) continue;
         if (has_read_all(consumer)) break;
-        if (now_ms() - quiet_since_ms > timeout_of(options).count())
+        if (wall_ms_now() - quiet_since_ms > timeout_of(options).count())
             exit = complain("consume as member of " + options.group, Error::timed_out,
                             "the group gave this member nothing");
     }

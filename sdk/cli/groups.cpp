@@ -1,7 +1,6 @@
 // leat groups: what consumer groups there are, how far they are behind, and where they go on.
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <set>
 
 #include "sdk/cli/commands.hpp"
@@ -48,12 +47,6 @@ void print_report(const GroupReport& report) {
         std::printf("  %-32s %5d %12s %12s %10s  %s\n", row.place.topic.c_str(),
                     row.place.partition, text_of(row.committed).c_str(), text_of(row.end).c_str(),
                     text_of(row.lag()).c_str(), row.member.empty() ? "-" : row.member.c_str());
-}
-
-std::int64_t now_ms() {
-    timespec time{};
-    ::clock_gettime(CLOCK_REALTIME, &time);
-    return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
 }
 
 /// The committed partitions of these topics, or all of a topic that the group has not read yet.
@@ -140,7 +133,7 @@ Exit describe_groups(const Options& options) {
 
 Exit reset_offsets(const Options& options) {
     std::optional<std::int64_t> time;
-    if (!options.time.empty() && !(time = parse_time(options.time, now_ms()))) {
+    if (!options.time.empty() && !(time = parse_time(options.time, wall_ms_now()))) {
         cli::complain("--to-time " + options.time +
                       " is no time: 2024-05-01T12:00:00Z, milliseconds, or -15m");
         return Exit::usage;

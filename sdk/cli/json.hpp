@@ -45,6 +45,9 @@ std::string json_of(const std::vector<ListedGroup>& groups);
 std::string json_of(const std::vector<GroupReport>& reports);
 std::string json_of(const std::vector<ResetRow>& rows, bool executed);
 std::string json_of(const std::vector<ConfigEntry>& configs);
+std::string json_of(const std::vector<Quota>& quotas);
+std::string json_of(const std::string& topic, const std::vector<LogStart>& starts);
+std::string json_of(const std::vector<LogDir>& dirs);
 /// Of groups, brokers or topics: `kind` is the name of the name.
 std::string json_of(const char* kind, const std::vector<TopicOutcome>& outcomes);
 std::string json_of(const std::vector<std::string>& names);

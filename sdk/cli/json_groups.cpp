@@ -1,4 +1,4 @@
-// Groups and settings as JSON.
+// Groups, settings, quotas and log directories as JSON.
 #include <nlohmann/json.hpp>
 
 #include "sdk/cli/json.hpp"
@@ -81,6 +81,50 @@ std::string json_of(const std::vector<ConfigEntry>& configs) {
                         {"source", entry.source},
                         {"read_only", entry.read_only},
                         {"sensitive", entry.sensitive}});
+    return line_of(list);
+}
+
+std::string json_of(const std::vector<Quota>& quotas) {
+    Json list = Json::array();
+    for (const Quota& quota : quotas) {
+        Json& to = list.emplace_back();
+        to["entity"] = Json::object();  // null: those without a quota of their own
+        for (const auto& [kind, name] : quota.entity)
+            to["entity"][kind] = name ? Json(*name) : Json();
+        to["quotas"] = quota.values;
+    }
+    return line_of(list);
+}
+
+std::string json_of(const std::string& topic, const std::vector<LogStart>& starts) {
+    Json list = Json::array();
+    for (const LogStart& start : starts) {
+        Json& to = list.emplace_back();
+        to["topic"] = topic;
+        to["partition"] = start.partition;
+        to["log_start"] = known(start.offset);
+        if (start.error != ErrorCode::none) to["error"] = wire::name(start.error);
+    }
+    return line_of(list);
+}
+
+std::string json_of(const std::vector<LogDir>& dirs) {
+    Json list = Json::array();
+    for (const LogDir& dir : dirs) {
+        Json& to = list.emplace_back();
+        to["broker"] = dir.broker;
+        to["path"] = dir.path;
+        if (dir.error != ErrorCode::none) to["error"] = wire::name(dir.error);
+        to["total_bytes"] = known(dir.total_bytes);
+        to["usable_bytes"] = known(dir.usable_bytes);
+        to["partitions"] = Json::array();
+        for (const LogDir::Replica& replica : dir.replicas)
+            to["partitions"].push_back({{"topic", replica.place.topic},
+                                        {"partition", replica.place.partition},
+                                        {"bytes", replica.bytes},
+                                        {"offset_lag", replica.offset_lag},
+                                        {"is_future", replica.is_future}});
+    }
     return line_of(list);
 }
 

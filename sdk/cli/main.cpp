@@ -18,10 +18,16 @@ static Exit run(const Options& options) {
             return describe_topics(options);
         case Command::topics_alter:
             return alter_topic(options);
+        case Command::topics_delete_records:
+            return delete_records(options);
+        case Command::topics_log_dirs:
+            return show_log_dirs(options);
         case Command::configs_get:
-            return get_configs(options);
+            return quota_entity(options).empty() ? get_configs(options) : show_quotas(options);
         case Command::configs_change:
-            return change_configs(options);
+            return quota_entity(options).empty() ? change_configs(options) : change_quotas(options);
+        case Command::configs_quotas:
+            return show_quotas(options);
         case Command::groups_list:
             return list_groups(options);
         case Command::groups_describe:

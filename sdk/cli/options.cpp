@@ -68,6 +68,25 @@ void add_topics(CLI::App& app, Options& options) {
         ->take_all();
     alter->callback([&] { options.command = Command::topics_alter; });
 
+    CLI::App* delete_records =
+        topics->add_subcommand("delete-records", "deletes the oldest records of a topic, for good");
+    delete_records->add_option("NAME", options.topics, "the topic")->required()->expected(1);
+    delete_records
+        ->add_option("-p,--partition", options.only_partitions, "only these (default: all)")
+        ->take_all();
+    auto* before = delete_records->add_option_group("before", "which");
+    before->add_option("--before", options.offset, "those before this offset")
+        ->check(CLI::NonNegativeNumber);
+    before->add_option("--before-time", options.time,
+                       "2024-05-01T12:00:00Z, milliseconds, or -15m before now");
+    before->add_flag("--all", options.all_records, "all that may be read now");
+    before->require_option(1);
+    delete_records->callback([&] { options.command = Command::topics_delete_records; });
+
+    CLI::App* log_dirs =
+        topics->add_subcommand("log-dirs", "where brokers keep partitions, and how many bytes");
+    log_dirs->callback([&] { options.command = Command::topics_log_dirs; });
+
     CLI::App* describe =
         topics->add_subcommand("describe", "partitions, leaders, offsets and settings");
     describe->add_option("NAME", options.topics, "default: all");
@@ -75,23 +94,35 @@ void add_topics(CLI::App& app, Options& options) {
     describe->callback([&] { options.command = Command::topics_describe; });
 }
 
-/// TOPIC and then words; with --broker ID all are words.
+/// TOPIC and then words; with --broker, --user or --client all are words.
 void add_place(CLI::App& app, Options& options, std::vector<std::string>& words, const char* what) {
     app.add_option("--broker", options.broker, "settings of this broker (its id), not of a topic")
         ->check(CLI::NonNegativeNumber);
-    app.add_option("TOPIC", options.topics,
-                   std::string("the topic (left out with --broker), then ") + what);
+    auto* user = app.add_option("--user", options.user, "quotas of this user");
+    app.add_flag("--user-default", options.user_default, "quotas of users without their own")
+        ->excludes(user);
+    auto* client = app.add_option("--client", options.client, "quotas of this client id");
+    app.add_flag("--client-default", options.client_default, "quotas of clients without their own")
+        ->excludes(client);
+    app.add_option(
+        "TOPIC", options.topics,
+        std::string("the topic (left out with --broker, --user, --client), then ") + what);
     app.parse_complete_callback([&options, &words] {
-        if (options.broker.empty() && options.topics.empty())
-            throw CLI::RequiredError("TOPIC or --broker");
-        const auto first = options.topics.begin() + (options.broker.empty() ? 1 : 0);
+        const bool is_of_quota =
+            options.user || options.user_default || options.client || options.client_default;
+        if (is_of_quota && !options.broker.empty())
+            throw CLI::ValidationError("--broker has no quotas: --user or --client");
+        const bool is_of_topic = options.broker.empty() && !is_of_quota;
+        if (is_of_topic && options.topics.empty())
+            throw CLI::RequiredError("TOPIC, --broker, --user or --client");
+        const auto first = options.topics.begin() + (is_of_topic ? 1 : 0);
         words.assign(first, options.topics.end());
         options.topics.erase(first, options.topics.end());
     });
 }
 
 void add_configs(CLI::App& app, Options& options) {
-    CLI::App* configs = app.add_subcommand("configs", "settings of topics and brokers");
+    CLI::App* configs = app.add_subcommand("configs", "settings of topics and brokers, quotas");
     configs->require_subcommand(1);
     configs->footer(
         "Examples:\n"
@@ -99,7 +130,13 @@ void add_configs(CLI::App& app, Options& options) {
         "  leat configs get temperature retention.ms --json\n"
         "  leat configs get --broker 0\n"
         "  leat configs set temperature retention.ms=3600000 cleanup.policy=compact\n"
-        "  leat configs unset temperature retention.ms");
+        "  leat configs unset temperature retention.ms\n"
+        "  leat configs quotas\n"
+        "  leat configs set --client pump-7 producer_byte_rate=65536\n"
+        "  leat configs set --client-default request_percentage=50");
+
+    CLI::App* quotas = configs->add_subcommand("quotas", "all bounds on clients' rates");
+    quotas->callback([&] { options.command = Command::configs_quotas; });
 
     CLI::App* get = configs->add_subcommand("get", "shows settings, their values and sources");
     add_place(*get, options, options.configs, "names of settings (default: all)");
@@ -222,7 +259,8 @@ void add_consume(CLI::App& app, Options& options) {
     consume->add_option("-K,--key-separator", options.key_separator,
                         "print the key and this before the value");
     consume->add_flag("--headers", options.with_headers, "print headers, too");
-    consume->add_flag("--read-committed", options.read_committed, "of transactions show only what was committed");
+    consume->add_flag("--read-committed", options.read_committed,
+                      "of transactions show only what was committed");
     consume->callback([&] { options.command = Command::consume; });
 }
 

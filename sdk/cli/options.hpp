@@ -25,8 +25,11 @@ enum class Command : std::uint8_t {
     topics_delete,
     topics_describe,
     topics_alter,
+    topics_delete_records,
+    topics_log_dirs,
     configs_get,
     configs_change,
+    configs_quotas,
     groups_list,
     groups_describe,
     groups_reset,
@@ -46,11 +49,14 @@ struct Options {
     // topics
     std::vector<std::string> topics;  ///< names; produce and consume have one
     bool internal = false;
+    bool all_records = false;  ///< delete-records; else `offset` or `time`, and `only_partitions`
     std::int32_t partitions = -1;
     std::int16_t replication_factor = -1;
-    std::vector<std::string> configs;  ///< name=value; configs get: names
-    std::vector<std::string> unset;    ///< names of settings that shall be defaults again
-    std::string broker;                ///< id; empty: settings of a topic
+    std::vector<std::string> configs;         ///< name=value; configs get: names
+    std::vector<std::string> unset;           ///< names of settings that shall be defaults again
+    std::string broker;                       ///< id; empty: settings of a topic
+    std::optional<std::string> user, client;  ///< configs: quotas of these
+    bool user_default = false, client_default = false;
     bool if_not_exists = false;
     bool all_configs = false;
 
@@ -96,6 +102,8 @@ struct Parsed {
 };
 
 Parsed parse_command_line(int count, const char* const* words);
+
+std::int64_t wall_ms_now();  ///< milliseconds since 1970
 
 /// "2024-05-01T12:00:00Z", "2024-05-01", milliseconds since 1970, or "-90s", "-15m", "-2h", "-1d"
 /// before now. Nothing: not understood.

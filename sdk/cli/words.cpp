@@ -40,6 +40,12 @@ std::optional<std::int64_t> parse_age(std::string_view text) {
 
 }  // namespace
 
+std::int64_t wall_ms_now() {
+    timespec time{};
+    ::clock_gettime(CLOCK_REALTIME, &time);
+    return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
+}
+
 std::optional<std::int64_t> parse_time(const std::string& text, std::int64_t now_ms) {
     if (text.starts_with('-')) {
         const auto age = parse_age(std::string_view(text).substr(1));

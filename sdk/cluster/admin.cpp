@@ -41,8 +41,24 @@ AdminId Admin::describe_configs(Instant now, ConfigResource kind, std::string na
 AdminId Admin::list_offsets(Instant now, std::string topic, std::vector<std::int32_t> partitions,
                             std::int64_t timestamp, const Options& options) {
     router_.want(now, topic);
-    return start(now, make_list_offsets(std::move(topic), std::move(partitions), timestamp),
-                 options);
+    return start(now, make_list_offsets(std::move(topic), partitions, timestamp), options);
+}
+AdminId Admin::delete_records(Instant now, std::string topic,
+                              std::map<std::int32_t, std::int64_t> before, const Options& options) {
+    router_.want(now, topic);
+    return start(now, make_delete_records(std::move(topic), std::move(before)), options);
+}
+AdminId Admin::describe_log_dirs(Instant now, const Options& options) {
+    router_.refresh_metadata(now);  // which brokers there are
+    return start(now, make_describe_log_dirs(), options);
+}
+AdminId Admin::describe_quotas(Instant now, std::vector<QuotaFilter> filters,
+                               const Options& options) {
+    return start(now, make_describe_quotas(std::move(filters)), options);
+}
+AdminId Admin::alter_quotas(Instant now, QuotaEntity entity, std::vector<QuotaChange> changes,
+                            const Options& options) {
+    return start(now, make_alter_quotas(std::move(entity), std::move(changes), options), options);
 }
 
 AdminId Admin::alter_configs(Instant now, ConfigResource kind, std::string name,

@@ -26,8 +26,7 @@ public:
     // want: each answers once, at the latest at its deadline
     struct Options {
         milliseconds timeout{30'000};
-        bool validate_only =
-            false;  ///< create_topics, alter_configs, create_partitions: only check
+        bool validate_only = false;  ///< create_topics, alter_*, create_partitions: only check
     };
     AdminId create_topics(Instant now, std::vector<NewTopic> topics, const Options& options);
     AdminId delete_topics(Instant now, std::vector<std::string> names, const Options& options);
@@ -40,6 +39,18 @@ public:
     /// offset.
     AdminId list_offsets(Instant now, std::string topic, std::vector<std::int32_t> partitions,
                          std::int64_t timestamp, const Options& options);
+
+    /// Of each partition what lies before its offset; before_end: all that may be read now. A lost
+    /// answer is asked for again, so before_end may delete what came meanwhile.
+    static constexpr std::int64_t before_end = -1;
+    AdminId delete_records(Instant now, std::string topic,
+                           std::map<std::int32_t, std::int64_t> before, const Options& options);
+    /// Of every broker.
+    AdminId describe_log_dirs(Instant now, const Options& options);
+    /// Those that all filters match; none: all there are.
+    AdminId describe_quotas(Instant now, std::vector<QuotaFilter> filters, const Options& options);
+    AdminId alter_quotas(Instant now, QuotaEntity entity, std::vector<QuotaChange> changes,
+                         const Options& options);
 
     AdminId alter_configs(Instant now, ConfigResource kind, std::string name,
                           std::vector<ConfigChange> changes, const Options& options);

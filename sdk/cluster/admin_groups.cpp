@@ -1,4 +1,4 @@
-// Requests about consumer groups. Each but the list goes to the group's coordinator, which is found
+// Requests about one consumer group. They go to the group's coordinator, which is found
 // first, and again when it turns out to be another one.
 #include <algorithm>
 #include <set>
@@ -9,7 +9,6 @@
 #include "sdk/wire/api/09_offset_fetch.hpp"
 #include "sdk/wire/api/10_find_coordinator.hpp"
 #include "sdk/wire/api/15_describe_groups.hpp"
-#include "sdk/wire/api/16_list_groups.hpp"
 #include "sdk/wire/api/42_delete_groups.hpp"
 #include "sdk/wire/api/47_offset_delete.hpp"
 
@@ -20,47 +19,6 @@ using Verdict = Admin::Operation::Verdict;
 using wire::ErrorCode;
 
 constexpr std::int16_t by_name_last = 9;  // version 10 of offset requests speaks of topic ids
-
-struct ListGroups final : Admin::Operation {
-    std::set<std::int32_t> told;
-    std::int32_t asked = no_broker;
-
-    Status send(Instant now, Router& router, Admin& admin) override {
-        Status last = fail(Error::would_block);
-        for (const auto& [broker, endpoint] : router.metadata().brokers()) {
-            if (told.contains(broker)) continue;
-            asked = broker;
-            last = send_one(*this, now, router, admin,
-                            {.kind = Target::Kind::broker, .broker = broker},
-                            wire::ListGroupsRequest{});
-            if (last) return last;  // one broker after the other
-        }
-        if (router.metadata().brokers().empty()) router.refresh_metadata(now);
-        return last;
-    }
-
-    Verdict read(const client::Event& event) override {
-        const auto response = decoded<wire::ListGroupsResponse>(*this, event);
-        if (!response) return Verdict::done;
-        answer.error = response->error_code;
-        if (answer.error == ErrorCode::coordinator_load_in_progress ||
-            answer.error == ErrorCode::coordinator_not_available)
-            return Verdict::again;
-        if (answer.error != ErrorCode::none) return Verdict::done;
-        told.insert(asked);
-        for (const auto& group : response->groups)
-            answer.groups.push_back({owned(group.group_id), owned(group.protocol_type),
-                                     owned(group.group_state), owned(group.group_type)});
-        return Verdict::waiting;
-    }
-
-    bool is_complete(const Router& router) const override {
-        const auto& brokers = router.metadata().brokers();
-        return !told.empty() && std::all_of(brokers.begin(), brokers.end(), [this](const auto& at) {
-            return told.contains(at.first);
-        });
-    }
-};
 
 /// What all requests to a coordinator share.
 struct OfGroup : Admin::Operation {
@@ -298,7 +256,6 @@ std::unique_ptr<T> of_group(std::string group) {
 
 }  // namespace
 
-std::unique_ptr<Admin::Operation> make_list_groups() { return std::make_unique<ListGroups>(); }
 std::unique_ptr<Admin::Operation> make_describe_group(std::string group) {
     return of_group<DescribeGroup>(std::move(group));
 }

@@ -61,8 +61,15 @@ std::unique_ptr<Admin::Operation> make_delete(std::vector<std::string> names,
 std::unique_ptr<Admin::Operation> make_describe(std::optional<std::vector<std::string>> topics);
 std::unique_ptr<Admin::Operation> make_describe_configs(ConfigResource kind, std::string name);
 std::unique_ptr<Admin::Operation> make_list_offsets(std::string topic,
-                                                    std::vector<std::int32_t> partitions,
+                                                    const std::vector<std::int32_t>& partitions,
                                                     std::int64_t timestamp);
+std::unique_ptr<Admin::Operation> make_delete_records(std::string topic,
+                                                      std::map<std::int32_t, std::int64_t> before);
+std::unique_ptr<Admin::Operation> make_describe_log_dirs();
+std::unique_ptr<Admin::Operation> make_describe_quotas(std::vector<QuotaFilter> filters);
+std::unique_ptr<Admin::Operation> make_alter_quotas(QuotaEntity entity,
+                                                    std::vector<QuotaChange> changes,
+                                                    const Admin::Options& options);
 
 std::unique_ptr<Admin::Operation> make_alter_configs(ConfigResource kind, std::string name,
                                                      std::vector<ConfigChange> changes,

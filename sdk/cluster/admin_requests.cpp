@@ -1,10 +1,8 @@
-// The admin requests, one class each.
+// Topics and what they are: requests to the controller or to any broker, one class each.
 #include <algorithm>
 #include <cstdlib>
 
-#include "sdk/client/fetcher.hpp"
 #include "sdk/cluster/admin_operation.hpp"
-#include "sdk/wire/api/02_list_offsets.hpp"
 #include "sdk/wire/api/19_create_topics.hpp"
 #include "sdk/wire/api/20_delete_topics.hpp"
 #include "sdk/wire/api/32_describe_configs.hpp"
@@ -177,71 +175,6 @@ struct DescribeConfigs final : Admin::Operation {
     }
 };
 
-struct ListOffsets final : Admin::Operation {
-    std::string topic;
-    std::vector<std::int32_t> pending;  // not answered yet
-    std::int64_t timestamp = client::timestamp_latest;
-
-    Status send(Instant now, Router& router, Admin& admin) override {
-        using Request = wire::ListOffsetsRequest;
-        std::map<std::int32_t, std::vector<Request::ListOffsetsPartition>> by_leader;
-        for (std::int32_t partition : pending) {
-            auto& item = by_leader[router.metadata().leader(topic, partition)].emplace_back();
-            item.partition_index = partition;
-            item.timestamp = timestamp;
-        }
-        Status last = fail(Error::would_block);
-        for (const auto& [leader, partitions] : by_leader) {
-            if (leader == no_broker) {
-                const TopicInfo* info = router.metadata().find(topic);
-                if (info && info->error != wire::ErrorCode::none && !wire::retriable(info->error)) {
-                    answer.error = info->error;
-                    return fail(Error::not_found);
-                }
-                router.refresh_metadata(now);
-                continue;
-            }
-            Request::ListOffsetsTopic named;
-            named.name = topic;
-            named.partitions = partitions;
-            Request request;
-            request.replica_id = -1;
-            request.topics = std::span(&named, 1);
-            const Target target{.kind = Target::Kind::broker, .broker = leader};
-            const Status sent = send_one(*this, now, router, admin, target, request);
-            if (sent || last.error() == Error::would_block) last = sent;
-            if (sent) return last;  // one leader after the other
-        }
-        return last;
-    }
-
-    Verdict read(const client::Event& event) override {
-        const auto response = decoded<wire::ListOffsetsResponse>(*this, event);
-        if (!response) return Verdict::done;
-        bool again = false;
-        for (const auto& answered : response->topics) {
-            for (const auto& partition : answered.partitions) {
-                if (wire::retriable(partition.error_code)) {
-                    answer.error = partition.error_code;
-                    again = true;
-                    continue;
-                }
-                if (std::erase(pending, partition.partition_index) == 0) continue;
-                answer.offsets.push_back({partition.partition_index, partition.error_code,
-                                          partition.offset, partition.timestamp});
-            }
-        }
-        if (again) return Verdict::again;
-        if (!pending.empty()) return Verdict::waiting;  // other leaders, at the next pump
-        answer.error = wire::ErrorCode::none;
-        std::sort(answer.offsets.begin(), answer.offsets.end(),
-                  [](const auto& a, const auto& b) { return a.partition < b.partition; });
-        return Verdict::done;
-    }
-
-    void end(Router& router) override { router.forget(topic); }
-};
-
 }  // namespace
 
 std::unique_ptr<Admin::Operation> make_create(std::vector<NewTopic> topics,
@@ -270,16 +203,6 @@ std::unique_ptr<Admin::Operation> make_describe_configs(ConfigResource kind, std
     describe->kind = kind;
     describe->name = std::move(name);
     return describe;
-}
-
-std::unique_ptr<Admin::Operation> make_list_offsets(std::string topic,
-                                                    std::vector<std::int32_t> partitions,
-                                                    std::int64_t timestamp) {
-    auto list = std::make_unique<ListOffsets>();
-    list->topic = std::move(topic);
-    list->pending = std::move(partitions);
-    list->timestamp = timestamp;
-    return list;
 }
 
 }  // namespace leat::cluster

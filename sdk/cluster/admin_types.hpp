@@ -82,6 +82,46 @@ struct PartitionOffset {
     std::int64_t timestamp = -1;
 };
 
+/// Where a partition's log begins after records were deleted.
+struct LogStart {
+    std::int32_t partition = 0;
+    wire::ErrorCode error = wire::ErrorCode::none;
+    std::int64_t offset = -1;  ///< of its first record
+};
+
+/// A place where a broker keeps partitions.
+struct LogDir {
+    std::int32_t broker = no_broker;
+    wire::ErrorCode error = wire::ErrorCode::none;
+    std::string path;
+    std::int64_t total_bytes = -1, usable_bytes = -1;  ///< of its volume; -1: not told
+    struct Replica {
+        TopicPartition place;
+        std::int64_t bytes = 0;
+        std::int64_t offset_lag = 0;
+        bool is_future = false;  ///< it is being moved here
+    };
+    std::vector<Replica> replicas;
+};
+
+/// Whom a quota binds: "user", "client-id" or "ip", and a name. No name: all that have none of
+/// their own.
+using QuotaEntity = std::map<std::string, std::optional<std::string>>;
+struct Quota {
+    QuotaEntity entity;
+    std::map<std::string, double> values;  ///< producer_byte_rate, consumer_byte_rate, ...
+};
+struct QuotaFilter {
+    enum class Match : std::int8_t { name = 0, the_default = 1, any = 2 };
+    std::string kind;  ///< as in QuotaEntity
+    Match match = Match::any;
+    std::string name;
+};
+struct QuotaChange {
+    std::string name;
+    std::optional<double> value;  ///< none: no bound any more
+};
+
 using AdminId = std::uint64_t;
 
 /// The end of one operation. Which lists are filled depends on what was asked.
@@ -95,6 +135,9 @@ struct AdminAnswer {
     ClusterPicture cluster;
     std::vector<ConfigEntry> configs;
     std::vector<PartitionOffset> offsets;
+    std::vector<LogStart> log_starts;
+    std::vector<LogDir> log_dirs;
+    std::vector<Quota> quotas;
     std::vector<ListedGroup> groups;
     GroupPicture group;
     Offsets group_offsets;

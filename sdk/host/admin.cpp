@@ -146,8 +146,7 @@ Result<std::vector<PartitionOffset>> Admin::list_offsets(std::string topic,
 }
 
 Result<Admin::Outcome> Admin::alter_configs(ConfigResource kind, std::string name,
-                                            std::vector<ConfigChange> changes,
-                                            bool validate_only) {
+                                            std::vector<ConfigChange> changes, bool validate_only) {
     Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, auto options) {
         options.validate_only = validate_only;
         return machine.alter_configs(now, kind, std::move(name), std::move(changes), options);
@@ -166,49 +165,93 @@ Result<Admin::Outcome> Admin::create_partitions(std::string topic, std::int32_t 
     return Outcome{answer->error, std::move(answer->message)};
 }
 
-Result<std::vector<ListedGroup>> Admin::list_groups() {
-    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
-        return machine.list_groups(now, options);
-    });
+Result<std::vector<LogStart>> Admin::delete_records(std::string topic,
+                                                    std::map<std::int32_t, std::int64_t> before) {
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask([&](auto& machine, Instant now, const auto& options) {
+            return machine.delete_records(now, std::move(topic), std::move(before), options);
+        });
     if (!answer) return fail(answer.error());
-    return std::move(answer->groups);
+    return std::move(answer->log_starts);
 }
 
-Result<GroupPicture> Admin::describe_group(std::string group) {
-    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
-        return machine.describe_group(now, std::move(group), options);
-    });
+Result<std::vector<LogDir>> Admin::describe_log_dirs() {
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+            return machine.describe_log_dirs(now, options);
+        });
     if (!answer) return fail(answer.error());
-    return std::move(answer->group);
+    return std::move(answer->log_dirs);
 }
 
-Result<Admin::Outcome> Admin::delete_group(std::string group) {
-    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, const auto& options) {
-        return machine.delete_group(now, std::move(group), options);
+Result<std::vector<Quota>> Admin::describe_quotas(std::vector<QuotaFilter> filters) {
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+            return machine.describe_quotas(now, std::move(filters), options);
+        });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->quotas);
+}
+
+Result<Admin::Outcome> Admin::alter_quotas(QuotaEntity entity, std::vector<QuotaChange> changes,
+                                           bool validate_only) {
+    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now, auto options) {
+        options.validate_only = validate_only;
+        return machine.alter_quotas(now, std::move(entity), std::move(changes), options);
     });
     if (!answer) return fail(answer.error());
     return Outcome{answer->error, std::move(answer->message)};
 }
 
+Result<std::vector<ListedGroup>> Admin::list_groups() {
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+            return machine.list_groups(now, options);
+        });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->groups);
+}
+
+Result<GroupPicture> Admin::describe_group(std::string group) {
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+            return machine.describe_group(now, std::move(group), options);
+        });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->group);
+}
+
+Result<Admin::Outcome> Admin::delete_group(std::string group) {
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask([&](auto& machine, Instant now, const auto& options) {
+            return machine.delete_group(now, std::move(group), options);
+        });
+    if (!answer) return fail(answer.error());
+    return Outcome{answer->error, std::move(answer->message)};
+}
+
 Result<Offsets> Admin::group_offsets(std::string group) {
-    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
-        return machine.group_offsets(now, std::move(group), options);
-    });
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+            return machine.group_offsets(now, std::move(group), options);
+        });
     if (!answer) return fail(answer.error());
     return std::move(answer->group_offsets);
 }
 
 Result<Admin::Refusals> Admin::alter_group_offsets(std::string group, Offsets offsets) {
-    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
-        return machine.alter_group_offsets(now, std::move(group), std::move(offsets), options);
-    });
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+            return machine.alter_group_offsets(now, std::move(group), std::move(offsets), options);
+        });
     if (!answer) return fail(answer.error());
     return std::move(answer->refused);
 }
 
 Result<Admin::Refusals> Admin::delete_group_offsets(std::string group,
-                                                     std::vector<TopicPartition> partitions) {
-    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+                                                    std::vector<TopicPartition> partitions) {
+    Result<cluster::AdminAnswer> answer = impl_->ask_or_refuse([&](auto& machine, Instant now,
+                                                                   const auto& options) {
         return machine.delete_group_offsets(now, std::move(group), std::move(partitions), options);
     });
     if (!answer) return fail(answer.error());

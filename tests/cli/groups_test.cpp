@@ -1,4 +1,5 @@
-// Commands about groups and settings, against a real leatd: what they change, and exit codes.
+// Commands about groups, settings, quotas and old records, against a real leatd: what they change,
+// and exit codes.
 #include "doctest/doctest.h"
 #include "leat/consumer.hpp"
 #include "leat/producer.hpp"
@@ -64,16 +65,17 @@ using Pair = std::pair<std::int64_t, std::int64_t>;
 
 }  // namespace
 
-TEST_CASE("groups: reset-offsets goes where it is told, only with --execute, and not past the ends") {
+TEST_CASE(
+    "groups: reset-offsets goes where it is told, only with --execute, and not past the ends") {
     Bench at;
     CHECK(list_groups(at.options) == Exit::ok);
     CHECK(describe_groups(at.of_group("none")) == Exit::not_found);
     Options reset = at.of_group();
     reset.to_earliest = true;
     CHECK(reset_offsets(reset) == Exit::not_found);  // nothing is committed
-    REQUIRE(at.group->commit({{{"t", 0}, {.offset = 4, .metadata = ""}},
-                              {{"t", 1}, {.offset = 6, .metadata = ""}}},
-                             patience));
+    REQUIRE(at.group->commit(
+        {{{"t", 0}, {.offset = 4, .metadata = ""}}, {{"t", 1}, {.offset = 6, .metadata = ""}}},
+        patience));
     CHECK(describe_groups(at.of_group()) == Exit::ok);
     CHECK(reset_offsets(reset) == Exit::ok);
     CHECK(at.committed() == Pair{4, 6});
@@ -125,7 +127,8 @@ TEST_CASE("groups: with a member, nothing is reset or deleted; afterwards both")
     reset.to_earliest = reset.execute = true;
     CHECK(reset_offsets(reset) == Exit::failed);
     CHECK(delete_groups(at.of_group()) == Exit::failed);
-    const auto altered = admin->alter_group_offsets("g", {{{"t", 0}, {.offset = 1, .metadata = ""}}});
+    const auto altered =
+        admin->alter_group_offsets("g", {{{"t", 0}, {.offset = 1, .metadata = ""}}});
     REQUIRE(altered);
     CHECK(altered->contains({"t", 0}));
     REQUIRE(at.group->close(patience));
@@ -174,4 +177,82 @@ TEST_CASE("configs and topics alter: what is set is there, what is refused chang
     alter = at.of_topic("none");
     alter.partitions = 5;
     CHECK(alter_topic(alter) == Exit::not_found);
+}
+
+TEST_CASE("topics delete-records: a topic begins where it was told, and never before") {
+    Bench at;
+    auto admin = Admin::open(at.loop, {.bootstrap = at.leatd.bootstrap()});
+    const auto begins = [&] {
+        const auto offsets = admin->list_offsets("t", {0, 1}, Admin::earliest);
+        REQUIRE(offsets);
+        return Pair{offsets->at(0).offset, offsets->at(1).offset};
+    };
+    Options remove = at.of_topic();
+    remove.time = "-1h";  // nothing is older
+    CHECK(delete_records(remove) == Exit::ok);
+    remove.time = "2100-01-01";  // nothing is later
+    CHECK(delete_records(remove) == Exit::not_found);
+    CHECK(begins() == Pair{0, 0});
+    remove.time.clear();
+    remove.offset = 3;
+    remove.only_partitions = {1};
+    CHECK(delete_records(remove) == Exit::ok);
+    CHECK(begins() == Pair{0, 3});
+    remove.only_partitions.clear();
+    remove.offset = 2;
+    CHECK(delete_records(remove) == Exit::ok);
+    CHECK(begins() == Pair{2, 3});
+    remove.offset = 11;  // behind the end
+    CHECK(delete_records(remove) == Exit::failed);
+    CHECK(begins() == Pair{2, 3});
+    remove.offset.reset();
+    remove.time = "soon";
+    CHECK(delete_records(remove) == Exit::usage);
+    remove.time.clear();
+    remove.all_records = true;
+    CHECK(delete_records(remove) == Exit::ok);
+    CHECK(begins() == Pair{10, 10});
+    Options none = at.of_topic("none");
+    none.all_records = true;
+    CHECK(delete_records(none) == Exit::not_found);
+
+    CHECK(show_log_dirs(at.options) == Exit::ok);
+    const auto dirs = admin->describe_log_dirs();
+    REQUIRE(dirs);
+    REQUIRE(dirs->size() == 1);
+    CHECK(dirs->at(0).replicas.size() >= 2);
+}
+
+TEST_CASE("configs: quotas are set, shown and removed, each for whom it was meant") {
+    Bench at;
+    auto admin = Admin::open(at.loop, {.bootstrap = at.leatd.bootstrap()});
+    Options pump = at.options;
+    pump.client = "pump";
+    CHECK(show_quotas(pump) == Exit::not_found);
+    CHECK(show_quotas(at.options) == Exit::ok);
+    Options change = pump;
+    change.configs = {"producer_byte_rate=65536", "request_percentage=12.5"};
+    CHECK(change_quotas(change) == Exit::ok);
+    change = at.options;
+    change.client_default = true;
+    change.configs = {"producer_byte_rate=1000"};
+    CHECK(change_quotas(change) == Exit::ok);
+    const auto both = admin->describe_quotas();
+    REQUIRE(both);
+    CHECK(both->size() == 2);
+    const auto one = admin->describe_quotas({{"client-id", QuotaFilter::Match::name, "pump"}});
+    REQUIRE(one);
+    REQUIRE(one->size() == 1);
+    CHECK(one->at(0).entity == QuotaEntity{{"client-id", "pump"}});
+    CHECK(one->at(0).values == std::map<std::string, double>{{"producer_byte_rate", 65536},
+                                                             {"request_percentage", 12.5}});
+    CHECK(show_quotas(pump) == Exit::ok);
+    change.configs = {"producer_byte_rate=many"};
+    CHECK(change_quotas(change) == Exit::usage);
+    change.configs = {"no.such.quota=1"};
+    CHECK(change_quotas(change) == Exit::failed);
+    change.configs.clear();
+    change.unset = {"producer_byte_rate"};
+    CHECK(change_quotas(change) == Exit::ok);
+    CHECK(admin->describe_quotas()->size() == 1);
 }

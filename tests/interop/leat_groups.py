@@ -185,6 +185,24 @@ def admin(lane, options, topic):
     leat(lane, options, "configs", "unset", topic, "retention.ms")
     want(told("configs", "get", topic, "retention.ms")[0]["source"] != 1, True, "retention.ms unset")
 
+    told("topics", "delete-records", topic, "--before", "80", "-p", "1")
+    begins = [p["earliest"] for p in told("topics", "describe", topic)[0]["partitions"]]
+    want(begins[:PARTITIONS], [0, 80, 0, 0], "delete-records --before")
+    want([s["log_start"] for s in told("topics", "delete-records", topic, "--all", "-p", "0", "-p", "1")], [85, 85],
+         "delete-records --all")
+    held = {p["partition"] for d in told("topics", "log-dirs") for p in d["partitions"] if p["topic"] == topic}
+    want(held, set(range(6)), "log-dirs")
+    leat(lane, options, "configs", "set", "--client", topic, "producer_byte_rate=65536", "consumer_byte_rate=1048576.5")
+    leat(lane, options, "configs", "set", "--user-default", "--client", topic, "request_percentage=200")
+    want(told("configs", "get", "--client", topic),
+         [{"entity": {"client-id": topic}, "quotas": {"consumer_byte_rate": 1048576.5, "producer_byte_rate": 65536.0}}],
+         "quotas of a client")
+    want(told("configs", "get", "--user-default", "--client", topic),
+         [{"entity": {"client-id": topic, "user": None}, "quotas": {"request_percentage": 200.0}}], "quotas of a pair")
+    leat(lane, options, "configs", "unset", "--client", topic, "producer_byte_rate", "consumer_byte_rate")
+    leat(lane, options, "configs", "unset", "--user-default", "--client", topic, "request_percentage")
+    want([q for q in told("configs", "quotas") if q["entity"].get("client-id") == topic], [], "removed quotas")
+
 
 def run(lane, options, client):
     with lane.step(client, "group"):

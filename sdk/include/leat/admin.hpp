@@ -1,4 +1,5 @@
-// Looks after topics, settings and groups of any Kafka-protocol server. Every call waits for its answer.
+// Looks after topics, settings and groups of any Kafka-protocol server. Every call waits for its
+// answer.
 //
 //     leat::Loop loop;
 //     auto admin = leat::Admin::open(loop, {.bootstrap = "127.0.0.1:9092"});
@@ -24,9 +25,15 @@ using cluster::ConfigEntry;
 using cluster::ConfigResource;
 using cluster::GroupPicture;
 using cluster::ListedGroup;
+using cluster::LogDir;
+using cluster::LogStart;
 using cluster::NewTopic;
-using cluster::PartitionOffset;
 using cluster::Offsets;
+using cluster::PartitionOffset;
+using cluster::Quota;
+using cluster::QuotaChange;
+using cluster::QuotaEntity;
+using cluster::QuotaFilter;
 using cluster::TopicOutcome;
 using cluster::TopicPartition;
 using wire::ErrorCode;
@@ -78,6 +85,19 @@ public:
     Result<Outcome> create_partitions(std::string topic, std::int32_t total,
                                       bool validate_only = false);
 
+    /// Of each partition the records before its offset; before_end: all that may be read. Says
+    /// where each begins now. A lost answer is asked for again: before_end may delete what came
+    /// meanwhile. fails also: not_found
+    static constexpr std::int64_t before_end = -1;
+    Result<std::vector<LogStart>> delete_records(std::string topic,
+                                                 std::map<std::int32_t, std::int64_t> before);
+    /// Of every broker. fails also: refused (see last_refusal)
+    Result<std::vector<LogDir>> describe_log_dirs();
+    /// Quotas that all filters match; none: all there are. fails also: refused
+    Result<std::vector<Quota>> describe_quotas(std::vector<QuotaFilter> filters = {});
+    Result<Outcome> alter_quotas(QuotaEntity entity, std::vector<QuotaChange> changes,
+                                 bool validate_only = false);
+
     // Groups. fail also: refused (the server said no: last_refusal says what)
     Result<std::vector<ListedGroup>> list_groups();
     /// State "Dead": there is no such group.
@@ -90,7 +110,8 @@ public:
     /// Only of a group without members. Returns those that were not changed, and why.
     Result<Refusals> alter_group_offsets(std::string group, Offsets offsets);
     /// Only of topics that no member reads. Returns those that stand as before, and why.
-    Result<Refusals> delete_group_offsets(std::string group, std::vector<TopicPartition> partitions);
+    Result<Refusals> delete_group_offsets(std::string group,
+                                          std::vector<TopicPartition> partitions);
 
     wire::ErrorCode last_refusal() const;
     /// One line for people about the last connection that failed; empty if none did.
