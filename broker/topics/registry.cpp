@@ -37,6 +37,14 @@ Status Registry::load() {
         }
         for (const log::StreamId stream : (*topic)->partitions)
             next_stream_ = std::max(next_stream_, stream + 1);
+        // A deletion that was given up by the log, and the name taken again: the newer one counts.
+        if (const Topic* other = find((*topic)->name); other != nullptr) {
+            const bool is_newer = (*topic)->partitions > other->partitions;
+            stale_.push_back(is_newer ? other->id : (*topic)->id);
+            if (!is_newer) return;
+            for (const log::StreamId stream : other->partitions) by_stream_.erase(stream);
+            by_id_.erase(other->id);
+        }
         const Topic* loaded = insert(*std::move(topic));
         if (const Status declared = declare(*loaded); !declared) {
             load_problem_ =
@@ -44,7 +52,16 @@ Status Registry::load() {
             status = fail(declared.error());
         }
     });
+    if (status) drop_orphans();
     return status;
+}
+
+/// Streams of no topic. A power cut may keep the end of a topic's fact and take those of its
+/// streams, which come in later commits; nobody would ever free their records.
+void Registry::drop_orphans() {
+    for (log::StreamId stream = 1; stream < next_stream_; ++stream)
+        if (!by_stream_.contains(stream) && log_.stream(stream) != nullptr)
+            log_.drop_stream(stream);
 }
 
 const Topic* Registry::find(std::string_view name) const {
@@ -99,6 +116,7 @@ Status Registry::declare(const Topic& topic) {
 }
 
 Result<log::CommitId> Registry::persist(Instant now, const Topic& topic) {
+    if (const Status erased = erase_stale(now); !erased) return fail(erased.error());
     std::array<std::uint8_t, 4> next{};
     store_big(next.data(), next_stream_);
     // First the counter, then the topic: facts become durable in order, so no stream id is ever
@@ -187,9 +205,23 @@ Result<log::CommitId> Registry::add_partitions(Instant now, const Topic& topic,
     return change(now, mine, std::move(before));
 }
 
+Status Registry::erase_stale(Instant now) {
+    std::erase_if(removed_, [this](const Removed& removed) {
+        return removed.commit <= log_.flushed_commit();
+    });
+    for (; !stale_.empty(); stale_.pop_back()) {
+        const auto commit = log_.erase_fact(now, log::FactKind::topic, stale_.back());
+        if (!commit) return fail(commit.error());
+        removed_.push_back({*commit, stale_.back()});
+    }
+    return ok();
+}
+
 Result<log::CommitId> Registry::remove(Instant now, const Topic& topic) {
+    if (const Status erased = erase_stale(now); !erased) return fail(erased.error());
     auto commit = log_.erase_fact(now, log::FactKind::topic, topic.id);
     if (!commit) return commit;
+    removed_.push_back({*commit, topic.id});
     for (const log::StreamId stream : topic.partitions) epochs.forget(now, stream);
     forget(topic);
     return commit;
@@ -201,6 +233,11 @@ void Registry::rolled_back(log::CommitId first, log::CommitId last) {
         if (const Before& before = unflushed_.back(); before.commit <= last)
             if (const auto at = by_id_.find(before.id); at != by_id_.end())
                 restore(*at->second, before);
+    // Their facts are back, they are not: the deletion was half done already, and is finished
+    // later.
+    for (const Removed& removed : removed_)
+        if (removed.commit > first && removed.commit <= last) stale_.push_back(removed.id);
+    std::erase_if(removed_, [=](const Removed& removed) { return removed.commit > first; });
     std::vector<const Topic*> undone;
     for (const auto& [name, topic] : by_name_)
         if (topic->created > first && topic->created <= last) undone.push_back(topic.get());

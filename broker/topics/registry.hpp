@@ -98,6 +98,12 @@ private:
         TopicConfig config;
         std::size_t partitions;
     };
+    struct Removed {
+        log::CommitId commit;
+        TopicId id;
+    };
+    void drop_orphans();
+    Status erase_stale(Instant now);
     Result<log::CommitId> change(Instant now, Topic& topic, Before before);
     void restore(Topic& topic, const Before& before);
     const Topic* insert(std::unique_ptr<Topic> topic);
@@ -114,6 +120,8 @@ private:
     std::unordered_map<log::StreamId, Place> by_stream_;
     std::vector<Before>
         unflushed_;  // in commit order; those that are durable go with the next change
+    std::vector<Removed> removed_;  // deletions that are perhaps not durable yet
+    std::vector<TopicId> stale_;  // of these only the fact is left: it goes before the next change
     log::StreamId next_stream_ = 1;
     std::uint64_t changes_ = 1;
     std::string load_problem_;

@@ -2,7 +2,10 @@
 
 #include "broker/topics/registry.hpp"
 #include "broker/topics/topic_fact.hpp"
+#include "broker/topics/topics.hpp"
+#include "tests/support/batches.hpp"
 #include "tests/support/fake_log.hpp"
+#include "tests/support/sim_storage.hpp"
 #include "tests/support/test_entropy.hpp"
 
 using namespace leat;
@@ -83,6 +86,116 @@ TEST_CASE("registry: a creation whose commit is given up is undone") {
     registry.rolled_back(lost - 1, lost);
     CHECK(registry.find("kept") != nullptr);
     CHECK(registry.find("lost") == nullptr);
+}
+
+TEST_CASE("registry: a deletion that is given up is finished later, and its name may be used") {
+    test::FakeLog log;
+    test::TestEntropy entropy;
+    {
+        Registry registry(log, entropy, {});
+        const Topic* first = *registry.create(instant_ms(1), "t", 1, registry.new_config());
+        log.on_storage(instant_ms(2));
+        const auto gone = *registry.remove(instant_ms(3), *first);
+        log.give_up();
+        registry.rolled_back(gone - 1, gone);
+        CHECK(registry.find("t") == nullptr);
+        REQUIRE(registry.create(instant_ms(4), "t", 2, registry.new_config()));
+        log.on_storage(instant_ms(5));
+    }
+    Registry again(log, entropy, {});
+    REQUIRE(again.load());
+    CHECK(again.all().size() == 1);
+    CHECK(again.find("t")->partitions.size() == 2);
+    std::size_t facts = 0;
+    log.for_each_fact(log::FactKind::topic, [&](ByteView, ByteView) { ++facts; });
+    CHECK(facts == 1);
+}
+
+TEST_CASE("registry: of two facts of one name the newer topic counts, and the other one goes") {
+    test::FakeLog log;
+    test::TestEntropy entropy;
+    for (const std::uint8_t older : {1, 2}) {  // the order of ids is not that of age
+        for (const std::uint8_t id : {1, 2}) {
+            Topic topic;
+            topic.name = "t";
+            topic.id.fill(id);
+            topic.partitions = {id == older ? log::StreamId{7} : log::StreamId{9}};
+            REQUIRE(
+                log.put_fact(instant_ms(1), log::FactKind::topic, topic.id, encode_topic(topic)));
+        }
+        log.on_storage(instant_ms(2));
+        Registry registry(log, entropy, {});
+        REQUIRE(registry.load());
+        REQUIRE(registry.all().size() == 1);
+        CHECK(registry.find("t")->partitions == std::vector<log::StreamId>{9});
+        CHECK(registry.find_stream(9)->topic == registry.find("t"));
+        CHECK_FALSE(registry.find_stream(7));
+        REQUIRE(registry.remove(instant_ms(3), *registry.find("t")));
+        log.on_storage(instant_ms(4));
+        Registry again(log, entropy, {});
+        REQUIRE(again.load());
+        CHECK(again.all().empty());
+    }
+}
+
+TEST_CASE("registry: a power cut anywhere in a deletion leaves no stream without a topic") {
+    std::size_t half_done = 0;
+    for (std::uint64_t cut = 0;; ++cut) {
+        REQUIRE(cut < 100);
+        test::SimStorage device({.seed = cut, .size = 32 * KiB + 32 * 64 * KiB});
+        test::SimEntropy entropy(cut);
+        log::LogConfig config;
+        config.segment_bytes = 64 * KiB;
+        config.commit_interval = milliseconds(0);
+        std::vector<log::StreamId> streams;
+        bool finished = false;
+        {
+            const auto log = log::make_log(device, entropy, config);
+            REQUIRE(log->open(instant_ms(1), wall_ms(1'700'000'000'000)));
+            const auto settle = [&] {
+                for (int i = 0; i < 100; ++i) {
+                    log->on_storage(instant_ms(2));
+                    log->on_deadline(instant_ms(2), wall_ms(1'700'000'000'001));
+                }
+            };
+            Topics topics(*log, entropy, TopicDefaults{});
+            REQUIRE(topics.registry.load());
+            const Topic* topic =
+                *topics.registry.create(instant_ms(1), "t", 500, topics.registry.new_config());
+            streams = topic->partitions;
+            for (std::int32_t i = 0; i < 500; ++i) {
+                REQUIRE(topics
+                            .append(instant_ms(1), wall_ms(1'700'000'000'000), *topic, i,
+                                    test::make_batch({}), 9)
+                            .error == wire::ErrorCode::none);
+                if (i % 100 == 0) settle();
+            }
+            settle();
+            device.hold(true);
+            REQUIRE(topics.registry.remove(instant_ms(2), *topic));
+            log->flush_soon(instant_ms(2));
+            std::uint64_t done = 0;
+            for (int i = 0; i < 200 && done < cut; ++i) {
+                settle();
+                if (device.writes_under_way() > 0) device.complete(0), ++done;
+            }
+            settle();
+            finished = done < cut;
+        }
+        device.power_cycle();
+        device.hold(false);
+        const auto log = log::make_log(device, entropy, config);
+        REQUIRE(log->open(instant_ms(3), wall_ms(1'700'000'000'002)));
+        bool left = false;
+        for (const log::StreamId stream : streams) left |= log->stream(stream) != nullptr;
+        Registry registry(*log, entropy, {});
+        REQUIRE(registry.load());
+        half_done += left && registry.all().empty();
+        for (const log::StreamId stream : streams)
+            CHECK((log->stream(stream) != nullptr) == (registry.find("t") != nullptr));
+        if (finished) break;
+    }
+    CHECK(half_done > 0);
 }
 
 TEST_CASE("registry: every cut or flipped byte of a topic's fact is refused or harmless") {
