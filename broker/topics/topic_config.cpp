@@ -176,9 +176,12 @@ std::string TopicConfig::set(std::string_view name, std::optional<std::string_vi
     if (!value) {
         if (const auto at = overrides_.find(name); at != overrides_.end()) overrides_.erase(at);
     } else {
-        const std::string_view text = trimmed(*value);
+        std::string text(trimmed(*value));
+        if (setting->type == Type::boolean)  // as Kafka: Python says True
+            for (char& c : text)
+                if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
         if (std::string problem = problem_of(*setting, text); !problem.empty()) return problem;
-        overrides_.insert_or_assign(std::string(name), std::string(text));
+        overrides_.insert_or_assign(std::string(name), std::move(text));
     }
     apply();
     return {};

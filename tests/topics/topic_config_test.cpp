@@ -62,6 +62,14 @@ TEST_CASE("topic settings: unknown names and bad values are refused and change n
     }
 }
 
+TEST_CASE("topic settings: booleans in any case, as Kafka takes them") {
+    for (const char* text : {"true", "True", "TRUE", " tRuE "}) {
+        TopicConfig config;
+        CHECK(config.set("preallocate", text) == "");
+        CHECK(config.value(*find_setting("preallocate")) == "true");
+    }
+}
+
 TEST_CASE("topic settings: what matters here is parsed, and falls back when an override goes") {
     TopicConfig config(TopicDefaults{.retention = milliseconds(5000), .message_bytes_max = 4096});
     CHECK(config.retention() == milliseconds(5000));
