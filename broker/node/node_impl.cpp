@@ -165,6 +165,13 @@ void NodeImpl::tell_log_status() {
             std::to_string(status.budget_bytes / 1024) + " KiB used" +
             (status.start_count > 1 && !status.was_sealed ? ", after an unclean stop" : ""));
     if (!status.cut_text.empty()) say(Event::Level::warn, "log", status.cut_text);
+    if (config_.message_bytes_max > log_->max_batch_bytes())
+        say(Event::Level::warn, "log",
+            "batches above " + std::to_string(log_->max_batch_bytes() / 1024) +
+                " KiB are refused, though message.max.bytes is " +
+                std::to_string(config_.message_bytes_max / 1024) +
+                " KiB: half a segment of this log. A new folder with a larger log.budget.bytes "
+                "has larger segments");
     if (status.foreign_device)
         say(Event::Level::warn, "log",
             "this log was written on another device: all of it is served and kept, nothing is "

@@ -327,6 +327,14 @@ TEST_CASE(
     CHECK(bench.latest() == 4);
 }
 
+TEST_CASE("node: a log whose segments are too small for message.max.bytes says what it takes") {
+    config::Config config = NodeBench::small();
+    config.message_bytes_max = 32 * 1024;
+    CHECK(NodeBench(config).events().find("are refused") == std::string::npos);
+    config.message_bytes_max = 32 * 1024 + 1;
+    CHECK(NodeBench(config).events().find("batches above 32 KiB are refused") != std::string::npos);
+}
+
 TEST_CASE("node: a log that is full says so, once a minute, and with how many it refused") {
     NodeBench bench;
     bench.create("t");
