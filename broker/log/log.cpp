@@ -41,6 +41,9 @@ public:
         const Stream* found = core_.streams.find(id);
         return found == nullptr ? nullptr : &found->state;
     }
+    void for_each_stream(const std::function<void(StreamId)>& visit) const override {
+        for (const auto& [id, stream] : core_.streams.all()) visit(id);
+    }
     void set_release(StreamId id, Offset upto) override;
     Result<CommitId> set_log_start(Instant now, StreamId id, Offset offset) override;
     Result<CommitId> raise_log_end(Instant now, StreamId id, Offset offset) override;

@@ -205,6 +205,8 @@ public:
     virtual Status declare_stream(StreamId stream, StreamPolicy policy) = 0;
     virtual void drop_stream(StreamId stream) = 0;        ///< its bytes become dead; durable with the next commit
     virtual const StreamState* stream(StreamId stream) const = 0;
+    /// All that there are, declared or not; nothing may be dropped from within.
+    virtual void for_each_stream(const std::function<void(StreamId stream)>& visit) const = 0;
     virtual void set_release(StreamId stream, Offset upto) = 0;
     /// Raises log_start (DeleteRecords); at most to flushed. durable with the returned commit.
     virtual Result<CommitId> set_log_start(Instant now, StreamId stream, Offset offset) = 0;
@@ -267,7 +269,8 @@ public:
 
 /// The log on `storage`. Compressed batches need no codec here: only headers are looked at, except in
 /// start_find_time, which takes `record_times` to look into a batch (topics brings it; null: batch granularity).
-using RecordTimes = std::function<std::optional<TimeDone::Found>(ByteView batch, std::int64_t target)>;
+/// Records before `from` are gone: a log start may lie inside a batch.
+using RecordTimes = std::function<std::optional<TimeDone::Found>(ByteView batch, std::int64_t target, Offset from)>;
 std::unique_ptr<Log> make_log(port::Storage& storage, port::Entropy& entropy, LogConfig config, RecordTimes record_times = {});
 
 }  // namespace leat::log

@@ -152,8 +152,7 @@ Reader::Next Reader::at_frame(Job& job) {
     if (job.batch.end_offset() <= job.target ||
         (job.by_time && job.batch.max_timestamp < job.target_time)) {
         // Not summed yet: never further than the index says.
-        job.target =
-            std::max(job.target, std::min(job.batch.end_offset(), job.here.end_offset));
+        job.target = std::max(job.target, std::min(job.batch.end_offset(), job.here.end_offset));
         job.position += skip;
         return Next::go_on;
     }
@@ -226,14 +225,16 @@ Reader::Next Reader::batch_read(Job& job) {
         job.filled += job.batch.total_bytes;
         return job.target >= end_of_request(job) ? finish(job) : Next::go_on;
     }
+    const Stream* stream = core_.streams.find(job.request.stream);
+    if (stream == nullptr) return Next::go_on;
+    const Offset from = stream->state.log_start;
     std::optional<TimeDone::Found> found;
     if (record_times_ && !job.batch.log_append_time()) {
-        found = record_times_(batch, job.target_time);
+        found = record_times_(batch, job.target_time, from);
     } else {
-        found = TimeDone::Found{job.batch.base_offset, job.batch.max_timestamp};
+        found = TimeDone::Found{std::max(job.batch.base_offset, from), job.batch.max_timestamp};
     }
-    const Stream* stream = core_.streams.find(job.request.stream);
-    if (!found || stream == nullptr || found->offset < stream->state.log_start) return Next::go_on;
+    if (!found || found->offset >= job.batch.end_offset()) return Next::go_on;
     job.time_result.found = *found;
     return finish(job);
 }

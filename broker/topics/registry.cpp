@@ -59,9 +59,11 @@ Status Registry::load() {
 /// Streams of no topic. A power cut may keep the end of a topic's fact and take those of its
 /// streams, which come in later commits; nobody would ever free their records.
 void Registry::drop_orphans() {
-    for (log::StreamId stream = 1; stream < next_stream_; ++stream)
-        if (!by_stream_.contains(stream) && log_.stream(stream) != nullptr)
-            log_.drop_stream(stream);
+    std::vector<log::StreamId> orphans;
+    log_.for_each_stream([&](log::StreamId stream) {
+        if (stream != log::no_stream && !by_stream_.contains(stream)) orphans.push_back(stream);
+    });
+    for (const log::StreamId stream : orphans) log_.drop_stream(stream);
 }
 
 const Topic* Registry::find(std::string_view name) const {

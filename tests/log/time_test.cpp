@@ -45,6 +45,8 @@ TEST_CASE("time: the first record at or after a timestamp is found across segmen
     CHECK_FALSE(find(1'000 + 60 * 10));
     REQUIRE(rig.log->set_log_start(rig.at(), 1, 100));
     CHECK(find(0)->offset == 100);
+    REQUIRE(rig.log->set_log_start(rig.at(), 1, 101));  // inside a batch: its second record stays
+    CHECK(find(0)->offset == 101);
 }
 
 TEST_CASE("time: a clock at 1970 that jumps by 55 years and back expires nothing") {

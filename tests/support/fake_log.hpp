@@ -78,6 +78,9 @@ public:
         return ok();
     }
     void drop_stream(log::StreamId id) override { streams_.erase(id); }
+    void for_each_stream(const std::function<void(log::StreamId)>& visit) const override {
+        for (const auto& [id, stream] : streams_) visit(id);
+    }
     const log::StreamState* stream(log::StreamId id) const override {
         const auto at = streams_.find(id);
         return at == streams_.end() ? nullptr : &at->second.state;
@@ -257,8 +260,9 @@ public:
         for (const Batch& batch : stream.batches) {
             const wire::BatchHeader header = wire::read_batch_header(batch.bytes.data());
             if (batch.base >= stream.state.flushed || header.max_timestamp < target) continue;
-            const auto found = topics::find_record_time(batch.bytes, target);
-            if (!found || found->offset < stream.state.log_start) continue;
+            const auto found =
+                topics::find_record_time(batch.bytes, target, stream.state.log_start);
+            if (!found) continue;
             done.found = *found;
             break;
         }

@@ -183,12 +183,16 @@ TEST_CASE("record times: the first record at or after the target, also inside a 
         compressed.attributes = static_cast<std::int16_t>(codec);
         wire::seal_batch_header(compressed, records, batch.data());
         for (const std::int64_t target : {0, 1000, 1001, 1500, 1990}) {
-            const auto found = find_record_time(batch, target);
+            const auto found = find_record_time(batch, target, 0);
             REQUIRE(found);
             const std::int64_t expected = std::max<std::int64_t>(0, (target - 1000 + 9) / 10);
             CHECK(found->offset == 500 + expected);
             CHECK(found->timestamp == 1000 + expected * 10);
         }
-        CHECK_FALSE(find_record_time(batch, 1991));
+        CHECK_FALSE(find_record_time(batch, 1991, 0));
+        // Of a batch that the log start cuts only what stays is found.
+        CHECK(find_record_time(batch, 0, 503)->offset == 503);
+        CHECK(find_record_time(batch, 1500, 503)->offset == 550);
+        CHECK_FALSE(find_record_time(batch, 0, 600));
     }
 }
