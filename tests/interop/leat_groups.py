@@ -192,10 +192,10 @@ def admin(lane, options, topic):
          "delete-records --all")
     held = {p["partition"] for d in told("topics", "log-dirs") for p in d["partitions"] if p["topic"] == topic}
     want(held, set(range(6)), "log-dirs")
-    leat(lane, options, "configs", "set", "--client", topic, "producer_byte_rate=65536", "consumer_byte_rate=1048576.5")
+    leat(lane, options, "configs", "set", "--client", topic, "producer_byte_rate=65536", "consumer_byte_rate=1048576")
     leat(lane, options, "configs", "set", "--user-default", "--client", topic, "request_percentage=200")
     want(told("configs", "get", "--client", topic),
-         [{"entity": {"client-id": topic}, "quotas": {"consumer_byte_rate": 1048576.5, "producer_byte_rate": 65536.0}}],
+         [{"entity": {"client-id": topic}, "quotas": {"consumer_byte_rate": 1048576.0, "producer_byte_rate": 65536.0}}],
          "quotas of a client")
     want(told("configs", "get", "--user-default", "--client", topic),
          [{"entity": {"client-id": topic, "user": None}, "quotas": {"request_percentage": 200.0}}], "quotas of a pair")
