@@ -32,7 +32,8 @@ Cleaner::Step Cleaner::hand_over(Instant) {
         core_.segments.enter_ring(output.header.segment);
     }
     for (auto& [id, stream] : core_.streams.all()) repoint(id, stream);
-    core_.counters.cleaner_freed += (plan_.size() - outputs_.size()) * core_.segment_bytes;
+    core_.counters.cleaner_freed +=
+        std::uint64_t{plan_.size() - outputs_.size()} * core_.segment_bytes;
     ++core_.layout;
     outputs_.clear();
     put_back(no_segment);  // nothing: the run is over
