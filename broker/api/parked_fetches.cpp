@@ -47,6 +47,20 @@ void refresh(Context& context, bool by_id, FetchedPartition& partition) {
         context.log.flush_soon(context.now);
 }
 
+// How much may be there to read: who is nearly at the end does not wait for a megabyte of memory.
+// A guess that is too small makes a short answer, so it is not made where bytes_min is to be
+// judged.
+std::size_t bytes_ahead(const log::StreamState& state, const FetchedPartition& partition,
+                        std::uint64_t bytes_min) {
+    constexpr double spread = 2, some = 4096;
+    const auto all = static_cast<double>(std::max<std::int64_t>(state.bytes, 0));
+    const log::Offset records = state.log_end - state.log_start;
+    if (bytes_min > 1 || records <= 0) return static_cast<std::size_t>(all);
+    const double ahead = static_cast<double>(state.flushed - partition.offset);
+    return static_cast<std::size_t>(
+        std::min(all, some + spread * ahead * all / static_cast<double>(records)));
+}
+
 }  // namespace
 
 Fetching* ParkedFetches::find(std::uint64_t id) {
@@ -74,9 +88,9 @@ void ParkedFetches::consider(Context& context, Fetching& fetching) {
             fetching.last_try = true;
         if (!partition.readable()) continue;
         any_readable = true;
-        const log::StreamState* state = context.log.stream(partition.stream);
         wanted += std::min<std::size_t>(
-            partition.bytes_max, static_cast<std::size_t>(std::max<std::int64_t>(state->bytes, 0)));
+            partition.bytes_max,
+            bytes_ahead(*context.log.stream(partition.stream), partition, fetching.bytes_min));
     }
     if (context.now >= fetching.give_up) fetching.last_try = true;
     if (!any_readable) {

@@ -260,6 +260,7 @@ std::string NodeImpl::status_json(Instant now) const {
         .count("size_bytes", pool.size)
         .count("request_bytes", pool.request_bytes)
         .count("response_bytes", pool.response_bytes)
+        .count("small_bytes", pool.small_bytes)
         .count("spare_bytes", pool.spare_bytes)
         .count("peak_bytes", pool.peak)
         .count("waiting", pool.waiting)

@@ -8,14 +8,14 @@ namespace leat::session {
 
 void Grant::release() {
     if (pool_ == nullptr) return;
-    pool_->share(kind_).used -= bytes_;
+    pool_->shares_[share_].used -= bytes_;
     pool_ = nullptr;
     bytes_ = 0;
 }
 
 void Grant::shrink(std::size_t bytes) {
     if (pool_ == nullptr || bytes >= bytes_) return;
-    pool_->share(kind_).used -= bytes_ - bytes;
+    pool_->shares_[share_].used -= bytes_ - bytes;
     bytes_ = bytes;
 }
 
@@ -27,7 +27,11 @@ constexpr std::size_t spare_bytes_max = 2304 * 1024;
 constexpr std::size_t spare_chunks_max = 16;
 }  // namespace
 
-BytePool::BytePool(std::size_t bytes) : size_(bytes), share_max_(bytes / 4 * 3) {
+// A pool that is small itself keeps nothing back.
+BytePool::BytePool(std::size_t bytes)
+    : size_(bytes), share_max_(bytes / 4 * 3), small_max_(bytes / 16) {
+    if (small_max_ < small_wish_bytes_max) small_max_ = 0;
+    size_ -= small_max_;
     LEAT_CHECK(bytes >= 4);
 }
 
@@ -38,28 +42,33 @@ bool BytePool::has_room(const Share& share, std::size_t bytes) const {
            bytes <= size_ - used;
 }
 
-Grant BytePool::take(PoolClass kind, std::size_t bytes) {
-    share(kind).used += bytes;
-    peak_ = std::max(peak_, shares_[0].used + shares_[1].used);
-    return Grant(this, kind, bytes);
+Grant BytePool::take(std::size_t share, std::size_t bytes) {
+    shares_[share].used += bytes;
+    peak_ = std::max(peak_, shares_[0].used + shares_[1].used + shares_[small_share].used);
+    return Grant(this, share, bytes);
 }
 
 std::optional<Grant> BytePool::ask(PoolClass kind, std::size_t bytes, std::uint64_t token) {
     Share& mine = share(kind);
-    if (mine.waiting.empty() && has_room(mine, bytes)) return take(kind, bytes);
+    if (mine.waiting.empty() && has_room(mine, bytes))
+        return take(static_cast<std::size_t>(kind), bytes);
+    if (bytes <= small_wish_bytes_max && shares_[small_share].used + bytes <= small_max_)
+        return take(small_share, bytes);
     mine.waiting.push_back({token, bytes});
     ++waited_;
     return std::nullopt;
 }
 
-Grant BytePool::take_now(PoolClass kind, std::size_t bytes) { return take(kind, bytes); }
+Grant BytePool::take_now(PoolClass kind, std::size_t bytes) {
+    return take(static_cast<std::size_t>(kind), bytes);
+}
 
 std::optional<std::pair<std::uint64_t, Grant>> BytePool::poll_granted(PoolClass kind) {
     Share& mine = share(kind);
     if (mine.waiting.empty() || !has_room(mine, mine.waiting.front().bytes)) return std::nullopt;
     const Wish wish = mine.waiting.front();
     mine.waiting.pop_front();
-    return std::pair{wish.token, take(kind, wish.bytes)};
+    return std::pair{wish.token, take(static_cast<std::size_t>(kind), wish.bytes)};
 }
 
 BytePool::Chunk BytePool::take_chunk(std::size_t size) {
@@ -99,11 +108,12 @@ void BytePool::forget(PoolClass kind, std::uint64_t token) {
 }
 
 BytePool::Counters BytePool::counters() const {
-    return {.size = size_,
+    return {.size = size_ + small_max_,
             .spare_bytes = spare_bytes_,
             .request_bytes = shares_[0].used,
             .response_bytes = shares_[1].used,
             .peak = peak_,
+            .small_bytes = shares_[small_share].used,
             .waiting = waiting_count(),
             .waited = waited_};
 }

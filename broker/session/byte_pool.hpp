@@ -3,6 +3,8 @@
 // Requests and responses are two classes, each with at most three quarters of the pool, so neither
 // can starve the other: a pool full of half-sent uploads still answers, a pool full of slow readers
 // still reads. Within a class: first come, first served; a small wish never overtakes a large one.
+// But a sixteenth of the pool is for small wishes alone: those of a sensor that sends or reads a
+// record do not stand behind peers that fetch megabytes and take their time to read them.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +18,7 @@
 namespace leat::session {
 
 enum class PoolClass : std::uint8_t { request = 0, response = 1 };
+constexpr std::size_t small_wish_bytes_max = 8 * 1024;
 
 class BytePool;
 
@@ -25,13 +28,13 @@ public:
     Grant() = default;
     Grant(Grant&& other) noexcept
         : pool_(std::exchange(other.pool_, nullptr)),
-          kind_(other.kind_),
+          share_(other.share_),
           bytes_(std::exchange(other.bytes_, 0)) {}
     Grant& operator=(Grant&& other) noexcept {
         if (this != &other) {
             release();
             pool_ = std::exchange(other.pool_, nullptr);
-            kind_ = other.kind_;
+            share_ = other.share_;
             bytes_ = std::exchange(other.bytes_, 0);
         }
         return *this;
@@ -45,11 +48,11 @@ public:
 
 private:
     friend class BytePool;
-    Grant(BytePool* pool, PoolClass kind, std::size_t bytes)
-        : pool_(pool), kind_(kind), bytes_(bytes) {}
+    Grant(BytePool* pool, std::size_t share, std::size_t bytes)
+        : pool_(pool), share_(share), bytes_(bytes) {}
 
     BytePool* pool_ = nullptr;
-    PoolClass kind_ = PoolClass::request;
+    std::size_t share_ = 0;
     std::size_t bytes_ = 0;
 };
 
@@ -59,7 +62,8 @@ public:
     BytePool(const BytePool&) = delete;
     BytePool& operator=(const BytePool&) = delete;
 
-    /// Asks for `bytes`. Granted at once if the class has room and nobody of the class waits; else
+    /// Asks for `bytes`. Granted at once if the class has room and nobody of the class waits, or
+    /// from what is kept for the small; else
     /// `token` is queued and comes out of poll_granted later. A wish larger than the class's whole
     /// share is granted when the class has nothing out, so every size is served some day.
     std::optional<Grant> ask(PoolClass kind, std::size_t bytes, std::uint64_t token);
@@ -86,6 +90,7 @@ public:
 
     struct Counters {
         std::size_t size = 0, spare_bytes = 0, request_bytes = 0, response_bytes = 0, peak = 0;
+        std::size_t small_bytes = 0;  ///< of either class, out of what is kept for the small
         std::size_t waiting = 0;
         std::uint64_t waited = 0;  ///< wishes that had to queue
     };
@@ -102,12 +107,14 @@ private:
         std::deque<Wish> waiting;
     };
     bool has_room(const Share& share, std::size_t bytes) const;
-    Grant take(PoolClass kind, std::size_t bytes);
+    Grant take(std::size_t share, std::size_t bytes);
     Share& share(PoolClass kind) { return shares_[static_cast<std::size_t>(kind)]; }
 
-    std::size_t size_;
+    static constexpr std::size_t small_share = 2;
+    std::size_t size_;  ///< without what is kept for the small
     std::size_t share_max_;
-    Share shares_[2];
+    std::size_t small_max_;
+    Share shares_[3];
     std::vector<Chunk> spare_;
     std::size_t spare_bytes_ = 0;
     std::size_t peak_ = 0;

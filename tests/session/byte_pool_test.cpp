@@ -41,6 +41,32 @@ TEST_CASE("byte pool: a small wish never overtakes a large one of its class") {
     CHECK(third->first == 3);
 }
 
+TEST_CASE("byte pool: a small wish has room of its own where large ones wait, and no more") {
+    BytePool pool(1 << 20);
+    auto slow = pool.ask(PoolClass::response, 700'000, 1);
+    CHECK_FALSE(pool.ask(PoolClass::response, 500'000, 2));
+    CHECK_FALSE(pool.ask(PoolClass::response, small_wish_bytes_max + 1, 3));
+    std::vector<Grant> small;
+    for (std::uint64_t i = 0; i < (1 << 16) / small_wish_bytes_max; ++i) {
+        auto one = pool.ask(PoolClass::response, small_wish_bytes_max, 10 + i);
+        REQUIRE(one);
+        small.push_back(std::move(*one));
+    }
+    CHECK(pool.counters().small_bytes == 1 << 16);
+    CHECK_FALSE(pool.ask(PoolClass::response, 1, 4));
+    // Both classes together stay within the pool.
+    auto most = pool.ask(PoolClass::request, (1 << 20) - (1 << 16) - 700'000, 5);
+    CHECK(most);
+    CHECK_FALSE(pool.ask(PoolClass::request, 1, 6));
+    CHECK(pool.counters().peak == 1 << 20);
+    // What is small never takes the turn of who waits: that comes with the room it waits for.
+    small.clear();
+    CHECK(pool.counters().small_bytes == 0);
+    CHECK_FALSE(pool.poll_granted(PoolClass::response));
+    slow.reset();
+    CHECK(pool.poll_granted(PoolClass::response)->first == 2);
+}
+
 TEST_CASE("byte pool: a wish above the whole pool is served alone") {
     BytePool pool(1000);
     auto small = pool.ask(PoolClass::request, 10, 1);
