@@ -25,7 +25,7 @@ say "making a minimal Debian 12 in $fresh"
 retry 3 debootstrap --variant=minbase --include=ca-certificates bookworm "$fresh" "$mirror" >"$folder/debootstrap.log" 2>&1 ||
     { tail -n 20 "$folder/debootstrap.log" >&2; die "debootstrap failed."; }
 cp -L /etc/resolv.conf /etc/hosts "$fresh/etc/"
-for file in /etc/pip.conf /root/.m2/settings.xml; do
+for file in /etc/pip.conf /root/.m2/settings.xml /etc/npmrc /root/.npmrc; do
     [ ! -e $file ] || { mkdir -p "$fresh$(dirname $file)"; cp -L $file "$fresh$file"; }
 done
 if ls /usr/local/share/ca-certificates/*.crt >/dev/null 2>&1; then
@@ -49,6 +49,7 @@ FRESH=$fresh unshare -m --propagation private sh -eu -c '
     mount --rbind /dev "$FRESH/dev"
     mount -t tmpfs tmpfs "$FRESH/tmp"
     exec chroot "$FRESH" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-        LANG=C.UTF-8 CI="${CI:-}" http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" sh /leat-run.sh "$@"
+        LANG=C.UTF-8 CI="${CI:-}" http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
+        NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-}" sh /leat-run.sh "$@"
 ' fresh "$@" || die "in the fresh root: exit code $?" "It is left in $fresh; its logs are in $fresh/leat/build."
 rm -rf "$folder"
