@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
-#include "broker/groups/fact_bytes.hpp"
 #include "broker/groups/group_fact.hpp"
+#include "broker/topics/fact_bytes.hpp"
 
 namespace leat::groups {
 namespace {
+
+using topics::FactReader;
+using topics::FactWriter;
 
 constexpr std::uint8_t format = 1;
 constexpr std::uint32_t partitions_max = 1'000'000;  // of a member: more is damage
@@ -127,20 +130,10 @@ std::vector<std::uint8_t> consumer_member_key(std::string_view group, std::strin
 
 std::vector<std::vector<std::uint8_t>> consumer_member_values(const ConsumerMember& member,
                                                               std::uint32_t save) {
-    const std::vector<std::uint8_t> body = member_body(member);
-    const std::size_t parts = (body.size() + group_part_bytes - 1) / group_part_bytes;
-    std::vector<std::vector<std::uint8_t>> values;
-    if (parts > UINT16_MAX) return values;
-    for (std::size_t i = 0; i < parts; ++i) {
-        FactWriter out;
-        out.number(format);
-        out.number(save);
-        out.number(static_cast<std::uint16_t>(parts));
-        const std::size_t from = i * group_part_bytes;
-        out.raw(ByteView(body).subspan(from, std::min(group_part_bytes, body.size() - from)));
-        values.push_back(std::move(out.bytes));
-    }
-    return values;
+    FactWriter head;
+    head.number(format);
+    head.number(save);
+    return in_parts(head.bytes, member_body(member));
 }
 
 Result<ConsumerPart> decode_consumer_part(ByteView key, ByteView value) {

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
-#include "broker/groups/fact_bytes.hpp"
+#include "broker/topics/fact_bytes.hpp"
 
 namespace leat::groups {
 namespace {
 
+using topics::FactReader;
+using topics::FactWriter;
+
 constexpr std::uint8_t format = 1;
-constexpr std::size_t part_head_bytes = 11;
 
 std::vector<std::uint8_t> group_body(const Group& group) {
     FactWriter out;
@@ -88,22 +90,26 @@ std::vector<std::uint8_t> group_key(std::string_view group, std::uint16_t part) 
     return std::move(out.bytes);
 }
 
-std::vector<std::vector<std::uint8_t>> group_values(const Group& group, std::uint32_t save) {
-    const std::vector<std::uint8_t> body = group_body(group);
+std::vector<std::vector<std::uint8_t>> in_parts(ByteView head, ByteView body) {
     const std::size_t parts = (body.size() + group_part_bytes - 1) / group_part_bytes;
     std::vector<std::vector<std::uint8_t>> values;
     if (parts > UINT16_MAX) return values;
-    for (std::size_t i = 0; i < parts; ++i) {
+    for (std::size_t from = 0; from < body.size(); from += group_part_bytes) {
         FactWriter out;
-        out.number(format);
-        out.number(save);
-        out.number(group.generation);
+        out.raw(head);
         out.number(static_cast<std::uint16_t>(parts));
-        const std::size_t from = i * group_part_bytes;
-        out.raw(ByteView(body).subspan(from, std::min(group_part_bytes, body.size() - from)));
+        out.raw(body.subspan(from, std::min(group_part_bytes, body.size() - from)));
         values.push_back(std::move(out.bytes));
     }
     return values;
+}
+
+std::vector<std::vector<std::uint8_t>> group_values(const Group& group, std::uint32_t save) {
+    FactWriter head;
+    head.number(format);
+    head.number(save);
+    head.number(group.generation);
+    return in_parts(head.bytes, group_body(group));
 }
 
 Result<GroupPart> decode_group_part(ByteView key, ByteView value) {
@@ -118,7 +124,7 @@ Result<GroupPart> decode_group_part(ByteView key, ByteView value) {
     part.generation = in.number<std::int32_t>();
     part.parts = in.number<std::uint16_t>();
     if (!in_key.ok || !in.ok) return fail(Error::truncated);
-    part.piece = value.subspan(part_head_bytes);
+    part.piece = in.left;
     return part;
 }
 

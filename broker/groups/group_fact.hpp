@@ -1,11 +1,13 @@
 // A group and a committed offset as facts of the log.
 //
 // Offset:  key 'o' group topic u32 partition (names behind u16 lengths)
-//          value u8 format 1, topic id, i64 offset, i32 leader epoch, i64 stamp, i64 expire, metadata
+//          value u8 format 1, topic id, i64 offset, i32 leader epoch, i64 stamp, i64 expire,
+//          metadata
 // Group:   key 'g' u16 part, group. One group is cut into parts, because a fact is bounded and a
 //          group is not: each part says which save it belongs to and how many parts that has.
 //          value u8 format 1, u32 save, i32 generation, u16 parts, then its piece of the body
-// body:    generation, empty since, protocol type and protocol, leader, members (id, instance, client
+// body:    generation, empty since, protocol type and protocol, leader, members (id, instance,
+// client
 //          id and host, timeouts, metadata of the chosen protocol, assignment)
 //
 // A power cut in the middle of a save leaves parts of two saves: such a group comes back without
@@ -37,6 +39,9 @@ bool is_offset_key(ByteView key);
 bool is_group_key(ByteView key);
 
 std::vector<std::uint8_t> group_key(std::string_view group, std::uint16_t part);
+/// The body cut into values of one fact each, in order: head, number of parts, piece. None if there
+/// would be too many.
+std::vector<std::vector<std::uint8_t>> in_parts(ByteView head, ByteView body);
 /// The values of all parts, in order; at least one.
 std::vector<std::vector<std::uint8_t>> group_values(const Group& group, std::uint32_t save);
 

@@ -7,8 +7,7 @@ using namespace leat::test;
 
 namespace {
 
-wire::ListOffsetsResponse::ListOffsetsPartitionResponse ask(FetchBench& bench,
-                                                            std::int64_t target) {
+session::SessionId send(FetchBench& bench, std::int64_t target) {
     wire::ListOffsetsRequest::ListOffsetsPartition partition;
     partition.timestamp = target;
     wire::ListOffsetsRequest::ListOffsetsTopic topic;
@@ -18,9 +17,19 @@ wire::ListOffsetsResponse::ListOffsetsPartitionResponse ask(FetchBench& bench,
     request.topics = std::span(&topic, 1);
     const auto id = bench.open();
     bench.send(id, request_frame(request, 7));
+    return id;
+}
+
+wire::ListOffsetsResponse::ListOffsetsPartitionResponse answer(FetchBench& bench,
+                                                               session::SessionId id) {
     const auto response = bench.answer<wire::ListOffsetsResponse>(id, 7);
     const auto answered = response.topics.front();
     return answered.partitions.front();
+}
+
+wire::ListOffsetsResponse::ListOffsetsPartitionResponse ask(FetchBench& bench,
+                                                            std::int64_t target) {
+    return answer(bench, send(bench, target));
 }
 
 }  // namespace
@@ -97,18 +106,8 @@ TEST_CASE("list offsets: the largest timestamp waits for its commit") {
     FetchBench bench;
     bench.log.auto_flush = false;
     bench.append(0, {.timestamp = 1'700'000'000'100});
-    wire::ListOffsetsRequest::ListOffsetsPartition partition;
-    partition.timestamp = -3;
-    wire::ListOffsetsRequest::ListOffsetsTopic topic;
-    topic.name = "t";
-    topic.partitions = std::span(&partition, 1);
-    wire::ListOffsetsRequest request;
-    request.topics = std::span(&topic, 1);
-    const auto id = bench.open();
-    bench.send(id, request_frame(request, 7));
+    const auto id = send(bench, -3);
     CHECK(bench.take(id).empty());
     bench.flush();
-    const auto response = bench.answer<wire::ListOffsetsResponse>(id, 7);
-    const auto answered = response.topics.front();
-    CHECK(answered.partitions.front().offset == 0);
+    CHECK(answer(bench, id).offset == 0);
 }

@@ -319,7 +319,7 @@ TEST_CASE(
     const auto response = ApiBench::decode_answer<wire::ProduceResponse>(answer, 9);
     const auto topic = response.responses.front();
     CHECK(topic.partition_responses.front().error_code == ErrorCode::kafka_storage_error);
-    CHECK(bench.events().find("log: ") != std::string::npos);
+    CHECK(bench.events().find("two writes in a row failed") != std::string::npos);
     const auto consumer = bench.open();
     bench.send(consumer, NodeBench::fetch_frame(0, 0));
     bench.settle();

@@ -1,4 +1,4 @@
-// The words of this room's facts: big-endian numbers, texts behind their length.
+// The words of which topics and groups make their facts: big-endian numbers, texts behind their length.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 #include "sdk/base/bytes.hpp"
 
-namespace leat::groups {
+namespace leat::topics {
 
 class FactWriter {
 public:
@@ -53,4 +53,4 @@ public:
     bool ok = true;
 };
 
-}  // namespace leat::groups
+}  // namespace leat::topics
