@@ -2,7 +2,8 @@
 # Installs what the tests need, builds, passes all tests.   sh tests/run.sh [--deep] [ctest options]
 #
 #   --deep   before an issue is closed: also ThreadSanitizer, AddressSanitizer, long fuzz and crash runs,
-#            1,000 SIGKILLs, benches, and both commands of the README in a fresh Debian (at most 70 minutes)
+#            1,000 SIGKILLs, leatd for 32-bit ARM in an emulator, benches, and both commands of the README in a
+#            fresh Debian (at most 70 minutes)
 #
 # All that it makes is in build/tests (LEAT_BUILD to change that), the compiler's cache and the registries' caches.
 set -eu
@@ -15,7 +16,7 @@ stage() { say "[$(($(date +%s) - started)) s] $*"; }
 deep=
 case ${1:-} in
 --deep) deep=1; shift ;;
--h|--help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+-h|--help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 
 check_versions
