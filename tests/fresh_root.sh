@@ -43,7 +43,9 @@ for command in "$@"; do
 done
 INSIDE
 # Mounts live in a name space of their own: they are gone with the last process, whatever ends it.
+# The root is bound to itself: programs inside look for the mount that holds their files, as they would find it elsewhere.
 FRESH=$fresh unshare -m --propagation private sh -eu -c '
+    mount --bind "$FRESH" "$FRESH"
     mount -t proc proc "$FRESH/proc"
     mount --rbind /sys "$FRESH/sys"
     mount --rbind /dev "$FRESH/dev"
