@@ -351,9 +351,9 @@ void Cleaner::on_done(Instant now, std::uint64_t ticket, bool good) {
         put_back(done == Doing::read ? plan_[at_].segment : no_segment);
         return;
     }
+    next_at_ = urgent() ? now : now + cleaner_pace;
     if (done == Doing::read) return;
     core_.counters.written_cleaner += flight_bytes_;
-    next_at_ = urgent() ? now : now + cleaner_pace;
     ++sequence_;
     if (done == Doing::footer) {
         output_open_ = false;

@@ -12,7 +12,7 @@
 // that is not whole in every byte stays where it is, for readers and their salvage.
 //
 // One read or write of at most a block is under way at a time, so that a commit waits for no more
-// than that; while room is not short yet, writes are spaced, and reads wait for them.
+// than that; while room is not short yet, they are spaced.
 #pragma once
 
 #include <functional>
@@ -26,7 +26,7 @@ namespace leat::log {
 constexpr std::uint32_t cleaner_block_bytes = 64 * 1024;
 /// Larger batches stay where they are: what is copied has to be whole in memory.
 constexpr std::uint32_t moved_batch_bytes_max = 256 * 1024;
-constexpr milliseconds cleaner_pace{20};          ///< between two writes: 3 MiB/s at most
+constexpr milliseconds cleaner_pace{20};          ///< between two blocks: 3.3 MiB/s at most
 constexpr milliseconds cleaner_rest{1000};        ///< until it looks again after finding nothing
 constexpr std::uint32_t cleaner_outputs_max = 4;  ///< segments written by one run
 /// A run that copies more than so many bytes per byte it frees is not begun.

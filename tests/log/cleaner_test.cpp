@@ -322,6 +322,6 @@ TEST_CASE("cleaner: one block is under way at a time, and while there is room th
     CHECK(watched.asked > 100);
     CHECK(watched.most == 1);
     CHECK(watched.largest <= 64 * KiB + 2 * 4096);
-    CHECK(busiest < 16 * MiB);
+    CHECK(busiest <= 50 * (64 * KiB + 2 * 4096));  // reads and writes together
     CHECK(log->counters().cleaner_freed > 100 * 256 * KiB);
 }
