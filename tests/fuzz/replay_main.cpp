@@ -1,10 +1,10 @@
 // A plain main for fuzz entries: no libFuzzer, any compiler.
 //
-//   NAME_replay [--seconds N] [--seed S] FILE_OR_FOLDER...
+//   NAME_replay [--seconds N] [--seed S] [--whole] FILE_OR_FOLDER...
 //
 // First every file as it is, then random changes of them for N seconds (default 0). Prints the seed first. Whatever
 // ends the program (a signal, an abort) leaves the input that did it in ./crash-SEED.bin and exit code 1; the same
-// command with that file repeats it.
+// command with that file repeats it. --whole: the files are the whole corpus, and the entry says what they lack.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+/// An entry may have it: what the inputs so far did not get to, or null.
+extern "C" const char* corpus_lacks() __attribute__((weak));
 
 namespace {
 
@@ -114,6 +116,7 @@ void mutate(Input& input, const Input& other, std::mt19937_64& random) {
 
 int main(int argc, char** argv) {
     double seconds = 0;
+    bool whole = false;
     std::uint64_t seed = std::random_device{}();
     std::vector<std::string> places;
     for (int i = 1; i < argc; ++i) {
@@ -122,6 +125,8 @@ int main(int argc, char** argv) {
             seconds = std::atof(argv[++i]);
         else if (word == "--seed" && i + 1 < argc)
             seed = std::strtoull(argv[++i], nullptr, 0);
+        else if (word == "--whole")
+            whole = true;
         else
             places.push_back(word);
     }
@@ -139,6 +144,11 @@ int main(int argc, char** argv) {
         alarm(20);  // an input that takes longer than this hangs
         run(input);
     }
+    if (whole && corpus_lacks)
+        if (const char* lacks = corpus_lacks()) {
+            std::fprintf(stderr, "the corpus does not get to:%s\n", lacks);
+            return 1;
+        }
     std::mt19937_64 random(seed);
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     unsigned long long runs = 0;

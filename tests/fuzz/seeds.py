@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Seeds for the codec fuzzers out of the golden vectors.   seeds.py VECTORS OUT
 
-Fills OUT/requests and OUT/responses with a few messages of every API and version, as Kafka encodes them, framed as
-the fuzz entries expect. A fuzzer that starts from one message per structure gets behind the headers within seconds;
+Fills OUT/requests, OUT/responses and OUT/session with a few messages of every API and version, as Kafka encodes them,
+framed as the fuzz entries expect, and OUT/session with the conversations of streams.py. A fuzzer that starts from one message per structure gets behind the headers within seconds;
 from an empty start it took days to meet a float field.
 """
 import pathlib
 import struct
 import sys
 import zlib
+
+import streams
 
 PER_VERSION = 2
 BYTES_MAX = 600
@@ -35,7 +37,7 @@ def framed(direction, key, version, message):
 
 
 def main(folder, out):
-    for name in ("requests", "responses"):
+    for name in ("requests", "responses", "session"):
         (out / name).mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.glob("*.z")):
         if not path.stem.isdigit():
@@ -51,6 +53,10 @@ def main(folder, out):
                 for tags, seed in enumerate(framed(direction, int(path.stem), version, message)):
                     name = f"{path.stem}_v{version}_{number}{'t' * tags}"
                     (out / ("responses" if direction else "requests") / name).write_bytes(seed)
+                    if direction == 0 and number == 0:
+                        (out / "session" / name).write_bytes(streams.stream([seed]))
+    for name, seed in streams.conversations():
+        (out / "session" / name).write_bytes(seed)
 
 
 if __name__ == "__main__":

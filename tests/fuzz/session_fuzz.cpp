@@ -1,12 +1,16 @@
-// Random bytes through a real session, dispatch and topics on the fake log. The first byte of the
-// input steers: how the stream is cut, whether commits are held back. Whatever comes, the broker
-// may answer or close, but it must not crash, and memory of the pool must come back.
+// Random bytes through a real session, dispatch, topics and groups on the fake log. The first byte
+// of the input steers: how the stream is cut, whether commits are held back, whether time passes
+// between the pieces. Whatever comes, the broker may answer or close, but it must not crash, and
+// memory of the pool must come back.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "broker/api/api.hpp"
+#include "broker/api/handlers.hpp"
 #include "tests/support/fake_log.hpp"
 
 namespace {
@@ -25,12 +29,32 @@ struct Counting final : port::Entropy {
     std::uint32_t count = 0;
 };
 
+/// What the inputs so far have come to: the committed ones must reach every key (corpus_lacks).
+struct Reached {
+    std::map<std::int16_t, int> answered;  ///< requests that were in order, by key
+    std::uint64_t rebalances = 0, commits = 0, timed_out = 0;
+    std::size_t members_of_one = 0, consumers_of_one = 0;
+} reached;
+
+/// Between the session and the broker: notes what comes through.
+struct Watch final : session::Handler {
+    void handle(Instant now, WallTime wall, session::Request request,
+                session::Reply reply) override {
+        keys.push_back(request.api_key());
+        to->handle(now, wall, request, std::move(reply));
+    }
+    void on_session_closed(session::SessionId id) override { to->on_session_closed(id); }
+    session::Handler* to = nullptr;
+    std::vector<std::int16_t> keys;
+};
+
 struct Broker {
     Broker()
         : pool(64 * KiB),
           topics(log, entropy, {}),
-          sessions({.request_bytes_max = 32 * 1024}, pool, api),
+          sessions({.request_bytes_max = 32 * 1024}, pool, watch),
           api(settings(), topics, log, pool, groups, quotas, entropy) {
+        watch.to = &api;
         (void)topics.registry.create(now, "t", 2, topics.registry.new_config());
         log.on_storage(now);
     }
@@ -62,6 +86,31 @@ struct Broker {
             sessions.pump(now, wall);
         }
     }
+    void pass(milliseconds time) {
+        now += time;
+        log.on_storage(now);
+        sessions.on_deadline(now, wall);
+        api.on_deadline(now, wall);
+        settle();
+    }
+    void note(session::SessionId id) {
+        bool refused = false;  // then it is the last one's doing
+        while (const auto event = sessions.poll_event())
+            refused |= event->session == id && event->reason != session::CloseReason::idle;
+        for (std::size_t i = 0; i + (refused ? 1 : 0) < watch.keys.size(); ++i)
+            ++reached.answered[watch.keys[i]];
+        reached.rebalances += groups.counters().rebalances;
+        reached.commits += groups.counters().commits;
+        reached.timed_out += groups.counters().members_timed_out;
+    }
+    void note_groups() {
+        groups.for_each([](const groups::Group& group) {
+            reached.members_of_one = std::max(reached.members_of_one, group.members.size());
+            if (group.consumer != nullptr)
+                reached.consumers_of_one =
+                    std::max(reached.consumers_of_one, group.consumer->members.size());
+        });
+    }
     void drain(session::SessionId id) {
         for (ByteView bytes = sessions.poll_write(id); !bytes.empty();
              bytes = sessions.poll_write(id)) {
@@ -76,8 +125,10 @@ struct Broker {
     Counting entropy;
     session::BytePool pool;
     topics::Topics topics;
-    groups::Groups groups{log, topics.registry, entropy, {}};
+    groups::Groups groups{
+        log, topics.registry, entropy, {.initial_rebalance_delay = milliseconds(0)}};
     quotas::Quotas quotas{log};
+    Watch watch;
     session::Sessions sessions;
     api::Api api;
 };
@@ -97,11 +148,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     while (!input.empty() && !broker->sessions.wants_close(id)) {
         const MutableBytes window = broker->sessions.receive_window(broker->now, id);
         if (window.empty()) {  // waits for something: time and a flush
-            broker->now += milliseconds(60'000);
             broker->log.flush();
-            broker->log.on_storage(broker->now);
-            broker->api.on_deadline(broker->now, broker->wall);
-            broker->settle();
+            broker->pass(milliseconds(60'000));
             broker->drain(id);
             if (broker->sessions.receive_window(broker->now, id).empty()) break;
             continue;
@@ -112,7 +160,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         broker->sessions.received(broker->now, broker->wall, id, count);
         broker->settle();
         broker->drain(id);
+        if ((steer & 4) != 0) broker->pass(milliseconds(700));
+        broker->note_groups();
     }
+    broker->note(id);
     broker->sessions.closed(broker->now, id);
     broker->log.flush();
     broker->log.on_storage(broker->now);
@@ -125,4 +176,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto parked = broker->api.parked();
     if (parked.fetches != 0 || parked.produces != 0) std::abort();
     return 0;
+}
+
+/// Asked when the committed inputs have run: what they no longer get to, or null. A version that
+/// went or a field that moved makes a seed useless without anybody seeing it.
+extern "C" const char* corpus_lacks() {
+    static std::string lacks;
+    for (const api::Served& one : api::served())
+        if (reached.answered[static_cast<std::int16_t>(one.key)] == 0)
+            lacks += " key " + std::to_string(static_cast<int>(one.key)) + ";";
+    if (reached.members_of_one < 2) lacks += " a group of two;";
+    if (reached.consumers_of_one < 2) lacks += " a consumer group of two;";
+    if (reached.rebalances == 0) lacks += " a rebalance;";
+    if (reached.commits == 0) lacks += " a commit;";
+    if (reached.timed_out == 0) lacks += " a member that times out;";
+    return lacks.empty() ? nullptr : lacks.c_str();
 }
