@@ -123,7 +123,7 @@ private:
     Phase phase_ = Phase::idle;
     Doing doing_ = Doing::nothing;
     std::uint64_t ticket_ = 0;
-    Instant next_at_{Instant::min()};
+    Instant next_at_{};
     bool stopped_ = false, finishing_ = false;
     bool rests_ = false;  ///< the last run came to nothing
 

@@ -5,6 +5,7 @@
 #include <asio/socket_base.hpp>
 #include <asio/write.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace leat::net {
@@ -261,12 +262,15 @@ void Driver::set_timer() {
     const Instant deadline = node_.deadline();
     if (deadline == never || deadline >= timer_at_) return;
     timer_at_ = deadline;
-    timer_.expires_at(std::chrono::steady_clock::time_point(deadline.time_since_epoch()));
+    // Nanoseconds hold less than milliseconds do; after a day it is looked at again.
+    const Instant now = clock_.monotonic();
+    const Instant at = std::clamp(deadline, now, now + std::chrono::hours(24));
+    timer_.expires_at(std::chrono::steady_clock::time_point(at.time_since_epoch()));
     timer_.async_wait([this](const std::error_code& code) {
         if (code == asio::error::operation_aborted) return;
         timer_at_ = never;
-        const Instant now = clock_.monotonic();
-        if (node_.deadline() <= now) node_.on_deadline(now, clock_.wall());
+        const Instant fired = clock_.monotonic();
+        if (node_.deadline() <= fired) node_.on_deadline(fired, clock_.wall());
         settle();
     });
 }

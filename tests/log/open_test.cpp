@@ -177,3 +177,20 @@ TEST_CASE("epoch: rises at a start after an unclean stop only, and is written in
             ++epoch;
     }
 }
+
+TEST_CASE(
+    "open: a full log that the cleaner wants to work on has a deadline that a timer can hold") {
+    SimStorage device({.seed = 1, .size = small_device});
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        while (rig.append_durably(1, {.size = 500}))
+            ;  // a page each: the segments hold little
+    }
+    device.power_cycle();
+    Rig rig(device);
+    REQUIRE(rig.open());
+    CHECK(rig.log->deadline() <= rig.at());
+    CHECK(rig.log->deadline() >= Instant{});  // Instant::min() is less nanoseconds than there are
+}
