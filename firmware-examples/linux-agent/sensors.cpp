@@ -25,6 +25,8 @@ std::string slurp(const std::string& path) {
     return text;
 }
 
+/// The words are views of `text`, which therefore must not be a temporary.
+std::vector<std::string_view> split(std::string&& text, std::string_view separators) = delete;
 std::vector<std::string_view> split(std::string_view text, std::string_view separators) {
     std::vector<std::string_view> parts;
     for (std::size_t at = 0; at < text.size();) {
@@ -180,7 +182,8 @@ void Sensors::read_pressure(std::vector<Reading>& into) const {
     for (std::string_view what : {"cpu", "io", "memory"}) {
         const std::string text = slurp(root_ + "/proc/pressure/" + std::string(what));
         std::string fields;
-        for (std::string_view word : split(text.substr(0, text.find('\n')), " ")) {
+        const std::string_view line = std::string_view(text).substr(0, text.find('\n'));
+        for (std::string_view word : split(line, " ")) {
             const std::size_t equals = word.find('=');
             if (equals != std::string_view::npos)
                 add(fields, word.substr(0, equals), word.substr(equals + 1));
