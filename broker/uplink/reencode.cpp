@@ -131,9 +131,9 @@ Status Builder::add(const Placed& placed) {
         .headers = headers_};
     if (const Status status = put(record); !status) return status;
     if (!offsets_.empty() && offsets_.back().to == at)
-        ++offsets_.back().to;
+        offsets_.back().to = sum(at, 1);
     else
-        offsets_.push_back({at, at + 1});
+        offsets_.push_back({at, sum(at, 1)});
     return ok();
 }
 
