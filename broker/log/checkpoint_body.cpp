@@ -102,8 +102,10 @@ Result<Stream> decode_stream(ByteView body) {
         stream.state.log_start < 0 || stream.state.log_end < stream.state.log_start)
         return fail(Error::corrupt);
     std::size_t which = 0;
-    for (auto* links : {&stream.levels, &stream.anchors, &stream.newest_links})
+    for (auto* links : {&stream.levels, &stream.anchors, &stream.newest_links}) {
+        links->reserve(counts[which]);
         for (std::uint32_t i = counts[which++]; i > 0; --i) links->push_back(get_link(in));
+    }
     if (!in.ok()) return fail(Error::corrupt);
     stream.state.flushed = stream.state.log_end;
     stream.flushed_bytes = stream.state.bytes;

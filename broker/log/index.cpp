@@ -7,19 +7,28 @@
 
 namespace leat::log {
 
+namespace {
+/// Ten thousand streams have three of these each: what growth by doubling reserves is megabytes.
+void push_snugly(std::vector<Link>& links, const Link& link) {
+    if (links.size() == links.capacity()) links.reserve(links.size() + 2 + links.size() / 8);
+    links.push_back(link);
+}
+}  // namespace
+
 void Stream::enter_segment(std::uint32_t segment, Offset first_offset,
                            std::uint32_t anchors_limit) {
     grow_newest(flushed_max_timestamp);
     ++ordinal;
     const Link link{first_offset, flushed_max_timestamp, segment, ordinal};
     const auto reach = static_cast<std::size_t>(std::countr_zero(ordinal));
-    newest_links.clear();
+    std::vector<Link>().swap(newest_links);
+    newest_links.reserve(std::min({reach + 1, levels.size(), levels_max}));
     for (std::size_t level = 0; level <= reach && level < levels_max; ++level) {
         if (level < levels.size()) {
             newest_links.push_back(levels[level]);
             levels[level] = link;
         } else {
-            levels.push_back(link);
+            push_snugly(levels, link);
         }
     }
     if (anchors.size() >= anchors_limit) {
@@ -29,7 +38,7 @@ void Stream::enter_segment(std::uint32_t segment, Offset first_offset,
             std::erase_if(anchors,
                           [stride](const Link& anchor) { return anchor.ordinal % stride != 0; });
     }
-    anchors.push_back(link);
+    push_snugly(anchors, link);
 }
 
 void Stream::grow_newest(std::int64_t max_timestamp) {
@@ -67,7 +76,7 @@ Located locate_time(const Stream& stream, std::int64_t target) {
 }
 
 std::uint32_t Streams::anchors_limit() const {
-    const std::size_t fit = 8 * MiB / sizeof(Link) / std::max<std::size_t>(1, streams_.size());
+    const std::size_t fit = 4 * MiB / sizeof(Link) / std::max<std::size_t>(1, streams_.size());
     return static_cast<std::uint32_t>(std::clamp<std::size_t>(fit, 8, anchors_max));
 }
 

@@ -75,7 +75,7 @@ public:
     std::size_t size() const { return streams_.size(); }
     std::map<StreamId, Stream>& all() { return streams_; }
     const std::map<StreamId, Stream>& all() const { return streams_; }
-    /// Few streams: 64 anchors each. Many: fewer, so that all of them stay within 8 MiB.
+    /// Few streams: 64 anchors each. Many: fewer, so that all of them stay within 4 MiB.
     std::uint32_t anchors_limit() const;
 
 private:

@@ -98,16 +98,9 @@ void Recovery::adopt_survivors() {
         if (!header || header->area != Area::survivors || header->kind != SegmentClass::mixed ||
             header->generation <= entry.generation)
             continue;
-        const auto last = io_.read(core_.address(i, core_.segment_bytes - footer_trailer_bytes),
-                                   footer_trailer_bytes);
-        if (!last) continue;
-        const auto trailer =
-            decode_trailer(*last, header->generation, header->salt, core_.segment_bytes);
-        if (!trailer || trailer->position % core_.page != 0) continue;
-        const auto bytes = io_.read(core_.address(i, trailer->position), trailer->bytes);
-        if (!bytes) continue;
-        const auto index = decode_footer(*bytes, header->generation, header->salt);
-        if (!index) continue;
+        const auto footer = footer_of(*header);
+        if (!footer) continue;
+        const SegmentIndex* index = &footer->index;
         // Never against what the log knows of its end: a card that forgot may have given offsets
         // twice.
         const bool fits =
@@ -125,15 +118,31 @@ void Recovery::adopt_survivors() {
         entry.records = true;
         entry.data_end = index->data_end;
         entry.last_age_ms = index->last_age_ms;
-        entry.footer_position = trailer->position;
+        entry.footer_position = footer->position;
         entry.batch_bytes =
             static_cast<std::uint32_t>(std::min<std::uint64_t>(index->batch_bytes, UINT32_MAX));
         entry.live_bytes = entry.batch_bytes + entry.batch_bytes / 4;
     }
 }
 
-/// Learns everything that one segment tells. False: it is not readable at all.
-bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end, bool last) {
+std::optional<Recovery::FoundFooter> Recovery::footer_of(const SegmentHeader& header) {
+    const auto last =
+        io_.read(core_.address(header.segment, core_.segment_bytes - footer_trailer_bytes),
+                 footer_trailer_bytes);
+    if (!last) return std::nullopt;
+    const auto trailer = decode_trailer(*last, header.generation, header.salt, core_.segment_bytes);
+    if (!trailer || trailer->position % core_.page != 0) return std::nullopt;
+    const auto bytes = io_.read(core_.address(header.segment, trailer->position), trailer->bytes);
+    if (!bytes) return std::nullopt;
+    auto index = decode_footer(*bytes, header.generation, header.salt);
+    if (!index) return std::nullopt;
+    return FoundFooter{std::move(*index), trailer->position,
+                       *decode_commit_header(*bytes, header.salt)};
+}
+
+/// Learns everything that one segment tells.
+void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFooter> footer,
+                            std::uint32_t valid_end, bool last) {
     SegmentEntry& entry = core_.segments[header.segment];
     entry = {};
     entry.generation = header.generation;
@@ -143,26 +152,13 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
     entry.state = SegmentState::sealed;
 
     SegmentIndex index;
-    bool whole = false;
     // A footer cannot be of a segment that was closed by its successor's header: it was never
     // acknowledged.
-    if (auto trailer_bytes =
-            io_.read(core_.address(header.segment, core_.segment_bytes - footer_trailer_bytes),
-                     footer_trailer_bytes)) {
-        const auto trailer =
-            decode_trailer(*trailer_bytes, header.generation, header.salt, core_.segment_bytes);
-        if (trailer && trailer->position % core_.page == 0) {
-            const auto bytes =
-                io_.read(core_.address(header.segment, trailer->position), trailer->bytes);
-            Result<SegmentIndex> decoded = fail(Error::corrupt);
-            if (bytes) decoded = decode_footer(*bytes, header.generation, header.salt);
-            if (decoded && decoded->data_end <= valid_end) {
-                index = std::move(*decoded);
-                entry.footer_position = trailer->position;
-                whole = true;
-                last_commit_ = *decode_commit_header(*bytes, header.salt);
-            }
-        }
+    bool whole = footer && footer->index.data_end <= valid_end;
+    if (whole) {
+        index = std::move(footer->index);
+        entry.footer_position = footer->position;
+        last_commit_ = footer->commit;
     }
     std::uint32_t data_end = index.data_end;
     std::uint64_t next_sequence = index.last_sequence + 2;
@@ -211,7 +207,7 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
         static_cast<std::uint32_t>(std::min<std::uint64_t>(index.batch_bytes, UINT32_MAX));
     entry.live_bytes = entry.batch_bytes + entry.batch_bytes / 4;
     apply_index(core_, index, header.segment);
-    if (!last) return true;
+    if (!last) return;
     if (!whole) entry.state = SegmentState::open;
     promised_ = header.candidates;
     promised_.insert(promised_.end(), index.candidates.begin(), index.candidates.end());
@@ -236,7 +232,6 @@ bool Recovery::take_segment(const SegmentHeader& header, std::uint32_t valid_end
     tail.announced = promised_;
     tail.closed = whole;
     tail.index = std::move(index);
-    return true;
 }
 
 Status Recovery::follow_ring() {
@@ -263,8 +258,8 @@ Status Recovery::follow_ring() {
             const bool last = i + 1 == chain.size();
             const bool named = !last && chain[i + 1].place == chain[i].place + 1 &&
                                chain[i + 1].predecessor_generation == chain[i].generation;
-            (void)take_segment(chain[i], named ? chain[i + 1].predecessor_end : core_.segment_bytes,
-                               last);
+            take_segment(chain[i], footer_of(chain[i]),
+                         named ? chain[i + 1].predecessor_end : core_.segment_bytes, last);
         }
         return ok();
     }
@@ -272,22 +267,13 @@ Status Recovery::follow_ring() {
     while (at && ++steps <= core_.super.segments + 1) {
         // Its header names candidates; a footer may name more. Footers are small, so look at both.
         std::vector<std::uint32_t> candidates = at->candidates;
-        if (auto trailer_bytes =
-                io_.read(core_.address(at->segment, core_.segment_bytes - footer_trailer_bytes),
-                         footer_trailer_bytes)) {
-            const auto trailer =
-                decode_trailer(*trailer_bytes, at->generation, at->salt, core_.segment_bytes);
-            if (trailer && trailer->position % core_.page == 0) {
-                const auto bytes =
-                    io_.read(core_.address(at->segment, trailer->position), trailer->bytes);
-                if (bytes)
-                    if (const auto index = decode_footer(*bytes, at->generation, at->salt))
-                        candidates.insert(candidates.end(), index->candidates.begin(),
-                                          index->candidates.end());
-            }
-        }
+        std::optional<FoundFooter> footer = footer_of(*at);
+        if (footer)
+            candidates.insert(candidates.end(), footer->index.candidates.begin(),
+                              footer->index.candidates.end());
         const auto next = successor(*at, candidates);
-        (void)take_segment(*at, next ? next->predecessor_end : core_.segment_bytes, !next);
+        take_segment(*at, std::move(footer), next ? next->predecessor_end : core_.segment_bytes,
+                     !next);
         at = next;
     }
     return ok();

@@ -22,7 +22,14 @@ private:
     std::optional<SegmentHeader> header_of(std::uint32_t segment);
     std::optional<SegmentHeader> successor(const SegmentHeader& header,
                                            const std::vector<std::uint32_t>& candidates);
-    bool take_segment(const SegmentHeader& header, std::uint32_t valid_end, bool last);
+    struct FoundFooter {
+        SegmentIndex index;
+        std::uint32_t position;
+        CommitHeader commit;
+    };
+    std::optional<FoundFooter> footer_of(const SegmentHeader& header);
+    void take_segment(const SegmentHeader& header, std::optional<FoundFooter> footer,
+                      std::uint32_t valid_end, bool last);
     std::vector<SegmentHeader> all_headers();
     Status draw_log_id(LogId& id);
     Status take_over();
@@ -42,8 +49,6 @@ private:
     bool have_checkpoint_ = false;
     bool forbidden_ = false;
     bool misled_ = false;  ///< the newest superblock or its checkpoint does not hold
-    SegmentIndex tail_index_;
-    std::optional<SegmentHeader> tail_header_;
     std::vector<std::uint32_t> promised_;
     std::optional<CommitHeader> last_commit_;
     std::uint64_t log_time_ms_ = 0, off_time_ms_ = 0;
