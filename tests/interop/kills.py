@@ -99,7 +99,8 @@ def main():
     os.makedirs(work)
     with open(config, "w", encoding="utf-8") as file:
         file.write('{"num.partitions": %d}' % PARTITIONS)
-    broker = brokers.Leatd(options.leatd, os.path.join(work, "leatd"), config=config)
+    # A full log would refuse what this wants to see acknowledged: 1,000 kills fill about 260 MB.
+    broker = brokers.Leatd(options.leatd, os.path.join(work, "leatd"), config=config, budget="%dMiB" % (256 + options.kills))
     broker.start()
     load = Load(broker.bootstrap)
     slowest, before, idle = 0.0, 0, 0
