@@ -39,6 +39,7 @@ void print_report(const GroupReport& report) {
     std::printf("%s: %s, %zu member%s", group.group_id.c_str(), group.state.c_str(),
                 group.members.size(), group.members.size() == 1 ? "" : "s");
     if (!group.protocol.empty()) std::printf(", assigned by %s", group.protocol.c_str());
+    if (group.epoch >= 0) std::printf(", consumer protocol, epoch %d", group.epoch);
     std::printf(", coordinator %d\n", group.coordinator);
     if (!report.rows.empty())
         std::printf("  %-32s %5s %12s %12s %10s  %s\n", "topic", "part", "committed", "end", "lag",
@@ -81,8 +82,8 @@ Exit list_groups(const Options& options) {
         return Exit::ok;
     }
     for (const ListedGroup& group : *groups)
-        std::printf("%-32s %-20s %s\n", group.group_id.c_str(), group.state.c_str(),
-                    group.protocol_type.c_str());
+        std::printf("%-32s %-20s %-10s %s\n", group.group_id.c_str(), group.state.c_str(),
+                    group.type.empty() ? "-" : group.type.c_str(), group.protocol_type.c_str());
     return Exit::ok;
 }
 
@@ -107,8 +108,8 @@ Exit describe_groups(const Options& options) {
         for (const auto& [place, offset] : *committed) places.insert(place);
         for (const GroupPicture::Member& member : group->members)
             for (const TopicPartition& place : member.assignment) {
-                owners[place] = member.instance_id.value_or(member.member_id) + " at " +
-                                member.client_host;
+                owners[place] =
+                    member.instance_id.value_or(member.member_id) + " at " + member.client_host;
                 places.insert(place);
             }
         const auto ends = offsets_at(*admin, places, Admin::latest);
@@ -161,7 +162,8 @@ Exit reset_offsets(const Options& options) {
     if (!starts) return complain(*admin, "offsets of topics", starts.error());
     const auto ends = offsets_at(*admin, *places, Admin::latest);
     if (!ends) return complain(*admin, "offsets of topics", ends.error());
-    Result<std::map<TopicPartition, std::int64_t>> at_time = std::map<TopicPartition, std::int64_t>{};
+    Result<std::map<TopicPartition, std::int64_t>> at_time =
+        std::map<TopicPartition, std::int64_t>{};
     if (time) at_time = offsets_at(*admin, *places, std::max<std::int64_t>(*time, 0));
     if (!at_time) return complain(*admin, "offsets of topics", at_time.error());
 

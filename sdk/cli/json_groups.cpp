@@ -14,6 +14,13 @@ std::string line_of(const Json& json) {
 
 Json known(std::int64_t number) { return number < 0 ? Json() : Json(number); }
 
+Json json_of(const std::vector<TopicPartition>& places) {
+    Json list = Json::array();
+    for (const TopicPartition& place : places)
+        list.push_back({{"topic", place.topic}, {"partition", place.partition}});
+    return list;
+}
+
 }  // namespace
 
 std::string json_of(const std::vector<ListedGroup>& groups) {
@@ -32,6 +39,8 @@ std::string json_of(const std::vector<GroupReport>& reports) {
         Json& group = list.emplace_back();
         group["group"] = report.group.group_id;
         group["state"] = report.group.state;
+        group["type"] = report.group.type;
+        group["epoch"] = known(report.group.epoch);
         group["protocol_type"] = report.group.protocol_type;
         group["assignor"] = report.group.protocol;
         group["coordinator"] = report.group.coordinator;
@@ -42,10 +51,10 @@ std::string json_of(const std::vector<GroupReport>& reports) {
             if (from.instance_id) member["instance"] = *from.instance_id;
             member["client"] = from.client_id;
             member["host"] = from.client_host;
-            member["partitions"] = Json::array();
-            for (const TopicPartition& place : from.assignment)
-                member["partitions"].push_back(
-                    {{"topic", place.topic}, {"partition", place.partition}});
+            member["partitions"] = json_of(from.assignment);
+            if (from.epoch < 0) continue;  // the classic protocol has neither
+            member["epoch"] = from.epoch;
+            member["target"] = json_of(from.target);
         }
         group["partitions"] = Json::array();
         for (const LagRow& row : report.rows)

@@ -63,14 +63,18 @@ struct ListedGroup {
 struct GroupPicture {
     std::string group_id;
     std::string state;  ///< "Dead": there is no such group
+    std::string type;   ///< "Classic", or "Consumer" (KIP-848)
     std::string protocol_type;
-    std::string protocol;  ///< the assignor
+    std::string protocol;     ///< the assignor
+    std::int32_t epoch = -1;  ///< of the group; -1: a classic one
     std::int32_t coordinator = no_broker;
     struct Member {
         std::string member_id;
         std::optional<std::string> instance_id;
         std::string client_id, client_host;
-        Partitions assignment;  ///< empty also: not a consumer's
+        Partitions assignment;    ///< empty also: not a consumer's
+        std::int32_t epoch = -1;  ///< of the member; -1: in the classic protocol
+        Partitions target;        ///< what it shall have; of the consumer protocol
     };
     std::vector<Member> members;
 };

@@ -14,6 +14,7 @@
 #include "sdk/wire/api/47_offset_delete.hpp"
 #include "sdk/wire/api/48_describe_client_quotas.hpp"
 #include "sdk/wire/api/49_alter_client_quotas.hpp"
+#include "sdk/wire/api/69_consumer_group_describe.hpp"
 #include "tests/cluster/rig.hpp"
 
 using namespace leat;
@@ -39,6 +40,7 @@ struct Steps {
     Rig rig;
     cluster::Admin admin{rig.router};
     std::int32_t coordinator = 1;
+    bool speaks_consumer = false;  ///< the group's protocol is that of KIP-848
     std::map<ApiKey, std::pair<ErrorCode, int>> errors;  ///< and how often it is answered
     std::map<ApiKey, int> carried_out;
     std::function<void()> on_found;  ///< a coordinator was named; nobody was asked yet
@@ -67,7 +69,8 @@ private:
         }
         const bool is_of_group = key == ApiKey::offset_commit || key == ApiKey::offset_fetch ||
                                  key == ApiKey::describe_groups || key == ApiKey::delete_groups ||
-                                 key == ApiKey::offset_delete;
+                                 key == ApiKey::offset_delete ||
+                                 key == ApiKey::consumer_group_describe;
         const bool is_of_controller = key == ApiKey::create_partitions ||
                                       key == ApiKey::incremental_alter_configs ||
                                       key == ApiKey::alter_client_quotas;
@@ -227,6 +230,31 @@ private:
                 group.group_state = "Empty";
                 group.error_code = error;
                 wire::DescribeGroupsResponse response;
+                response.groups = std::span(&group, 1);
+                return send(response);
+            }
+            case ApiKey::consumer_group_describe: {
+                using Response = wire::ConsumerGroupDescribeResponse;
+                const std::int32_t numbers[] = {0, 1};
+                Response::TopicPartitions has, shall_have;
+                has.topic_name = shall_have.topic_name = "t";
+                has.partitions = std::span(numbers, 1);
+                shall_have.partitions = std::span(numbers, 2);
+                Response::Member member;
+                member.member_id = "m";
+                member.member_epoch = 4;
+                member.assignment.topic_partitions = std::span(&has, 1);
+                member.target_assignment.topic_partitions = std::span(&shall_have, 1);
+                Response::DescribedGroup group;
+                group.group_id = "g";
+                group.group_state = "Reconciling";
+                group.group_epoch = 5;
+                group.assignor_name = "uniform";
+                group.error_code = error == ErrorCode::none && !speaks_consumer
+                                       ? ErrorCode::group_id_not_found
+                                       : error;
+                if (group.error_code == ErrorCode::none) group.members = std::span(&member, 1);
+                Response response;
                 response.groups = std::span(&group, 1);
                 return send(response);
             }
@@ -391,7 +419,24 @@ std::vector<Operation> operations() {
          {E::coordinator_load_in_progress, E::coordinator_not_available}},
         {"describe_group", ApiKey::describe_groups,
          [=](Steps& s) { s.admin.describe_group(s.rig.now, "g", options); },
-         [](const AdminAnswer& answer) { return answer.group.state == "Empty"; }, of_group, true},
+         [](const AdminAnswer& answer) {
+             return answer.group.state == "Empty" && answer.group.type == "Classic";
+         },
+         of_group, true},
+        {"describe_group of the consumer protocol", ApiKey::consumer_group_describe,
+         [=](Steps& s) {
+             s.speaks_consumer = true;
+             s.admin.describe_group(s.rig.now, "g", options);
+         },
+         [](const AdminAnswer& answer) {
+             const cluster::GroupPicture& group = answer.group;
+             return group.state == "Reconciling" && group.type == "Consumer" && group.epoch == 5 &&
+                    group.protocol == "uniform" && group.members.size() == 1 &&
+                    group.members[0].epoch == 4 &&
+                    group.members[0].assignment == cluster::Partitions{{"t", 0}} &&
+                    group.members[0].target == cluster::Partitions{{"t", 0}, {"t", 1}};
+         },
+         of_group, true},
         {"delete_group", ApiKey::delete_groups,
          [=](Steps& s) { s.admin.delete_group(s.rig.now, "g", options); }, whole, of_group, true},
         {"group_offsets", ApiKey::offset_fetch,
