@@ -1,30 +1,17 @@
-// The life of a member: what happens when. Its requests and answers stand in group_requests.cpp,
-// its offsets in group_offsets.cpp.
+// The life of a member: what happens when. Its requests and answers stand in group_requests.cpp.
 #include "sdk/cluster/group_member.hpp"
 
 #include <algorithm>
 
 namespace leat::cluster {
 
-GroupMember::GroupMember(Router& router, GroupConfig config)
-    : router_(router), config_(std::move(config)), jitter_(config_.seed) {
-    LEAT_CHECK(!config_.group_id.empty() && !config_.assignors.empty());
-    router_.add(*this);
-}
-
-GroupMember::~GroupMember() {
-    for (const std::string& topic : wanted_) router_.forget(topic);
-    router_.remove(*this);
+GroupMember::GroupMember(Router& router, GroupConfig config) : Group(router, std::move(config)) {
+    LEAT_CHECK(!config_.assignors.empty());
 }
 
 /// One protocol for all that it offers, as Java's: whoever offers an eager assignor works eagerly.
 bool GroupMember::is_cooperative_group() const {
     return std::all_of(config_.assignors.begin(), config_.assignors.end(), is_cooperative);
-}
-
-bool GroupMember::has_unanswered_commit() const {
-    return std::any_of(offerings_.begin(), offerings_.end(),
-                       [](const Offering& offering) { return offering.is_commit; });
 }
 
 // ---- want
@@ -114,18 +101,6 @@ void GroupMember::handled(Instant now) {
 
 // ---- what goes wrong
 
-void GroupMember::tell(GroupEvent::Kind kind, Partitions partitions) {
-    if (kind != GroupEvent::Kind::failed) ++unhandled_;
-    events_.push_back({kind, std::move(partitions), {}});
-}
-
-void GroupMember::lose_all() {
-    // An assignment that nobody has heard of yet need not be taken back.
-    if (owned_.empty()) return;
-    tell(GroupEvent::Kind::lost, {owned_.begin(), owned_.end()});
-    owned_.clear();
-}
-
 void GroupMember::forget_membership() {
     member_id_.clear();
     generation_ = -1;
@@ -141,15 +116,6 @@ void GroupMember::fail_for_good(wire::ErrorCode error) {
     state_ = State::failed;
     tell(GroupEvent::Kind::failed, {});
     events_.back().error = error;
-}
-
-void GroupMember::lose_coordinator() {
-    coordinator_ = no_broker;
-    blocked_since_.reset();
-}
-
-void GroupMember::back_off(Instant now) {
-    not_before_ = now + backoff_delay(config_.retry, ++failures_, jitter_);
 }
 
 /// What an error of any group request means for the membership.
@@ -189,14 +155,6 @@ void GroupMember::judge(Instant now, wire::ErrorCode error) {
 
 // ---- metadata
 
-void GroupMember::set_wanted(Instant now, std::set<std::string> topics) {
-    for (const std::string& topic : topics)
-        if (!wanted_.contains(topic)) router_.want(now, topic);
-    for (const std::string& topic : wanted_)
-        if (!topics.contains(topic)) router_.forget(topic);
-    wanted_ = std::move(topics);
-}
-
 PartitionCounts GroupMember::count_partitions() const {
     PartitionCounts counts;
     for (const Subscriber& member : members_)
@@ -219,17 +177,9 @@ void GroupMember::look_at_metadata(Instant now) {
     const std::uint64_t version = router_.metadata().version();
     if (version == seen_metadata_) return;
     seen_metadata_ = version;
-    if (matches_) {
-        std::vector<std::string> found;
-        for (const auto& [name, info] : router_.metadata().topics())
-            if (!info.is_internal && !info.partitions.empty() &&
-                info.error != wire::ErrorCode::unknown_topic_or_partition && matches_(name))
-                found.push_back(name);
-        if (found != topics_) {
-            topics_ = std::move(found);
-            if (!is_leader_) set_wanted(now, {topics_.begin(), topics_.end()});
-            want_rejoin();
-        }
+    if (matches_ && match_topics()) {
+        if (!is_leader_) set_wanted(now, {topics_.begin(), topics_.end()});
+        want_rejoin();
     }
     if (is_leader_ && state_ == State::stable && count_partitions() != assigned_counts_)
         want_rejoin();
@@ -240,13 +190,8 @@ void GroupMember::look_at_metadata(Instant now) {
 void GroupMember::pump(Instant now, Router&) {
     pumped_at_ = now;
     look_at_metadata(now);
-    if (blocked_since_ && *blocked_since_ + config_.retry.max <= now) {
-        // No connection to it for that long: another broker may be the coordinator by now.
-        blocked_since_.reset();
-        lose_coordinator();
-    }
-    const bool takes_part = state_ != State::idle && state_ != State::failed;
-    if (takes_part && !unsubscribing_ && now >= last_poll_ + config_.max_poll_interval) {
+    watch_time(now);
+    if (takes_part() && !unsubscribing_ && now >= last_poll_ + config_.max_poll_interval) {
         // The program hangs. Somebody else shall read its partitions; it rejoins when it polls.
         const bool tells = !config_.instance_id && !member_id_.empty();
         ++attempt_;
@@ -257,8 +202,6 @@ void GroupMember::pump(Instant now, Router&) {
         leaving_ = tells && coordinator_ != no_broker;
         if (!leaving_) forget_membership();
     }
-    while (!offerings_.empty() && !offering_sent_ && offerings_.front().deadline <= now)
-        end_offering(fail(Error::timed_out));
     if (session_ends_ <= now && !join_sent_ && !sync_sent_) {
         lose_coordinator();  // nobody answers heartbeats: another broker may be it by now
         session_ends_ = now + config_.session_timeout;
@@ -267,15 +210,11 @@ void GroupMember::pump(Instant now, Router&) {
         state_ = State::joining;
     const bool needs_coordinator = state_ == State::joining || state_ == State::syncing ||
                                    !offerings_.empty() || (is_member() && beat_at_ <= now);
-    if (not_before_ > now) return;
-    if (coordinator_ == no_broker) {
-        if (leaving_) {  // nobody to tell: the session will end by itself
-            leaving_ = false;
-            forget_membership();
-        }
-        if (needs_coordinator && !finding_) send_find(now);
-        return;
+    if (coordinator_ == no_broker && leaving_ && not_before_ <= now) {
+        leaving_ = false;  // nobody to tell: the session will end by itself
+        forget_membership();
     }
+    if (!keep_coordinator(now, needs_coordinator)) return;
     if (!offerings_.empty() && !offering_sent_ && !join_sent_ && !sync_sent_) send_offsets(now);
     if (coordinator_ == no_broker) return;
     if (leaving_ && !leave_sent_ && !offering_sent_) send_leave(now);
@@ -298,39 +237,15 @@ void GroupMember::pump(Instant now, Router&) {
 }
 
 Instant GroupMember::deadline() const {
-    Instant first = never;
-    // What was due at the last pump and still stands waits for a connection, and hears of that by
-    // the next pump: to ask for the time again would spin.
-    const auto at = [&](Instant due) {
-        if (due > pumped_at_) first = earlier(first, due);
-    };
-    if (state_ != State::idle && state_ != State::failed && !unsubscribing_)
-        at(last_poll_ + config_.max_poll_interval);
-    if (!offerings_.empty() && !offering_sent_) at(offerings_.front().deadline);
+    Instant first = shared_deadline();
+    const auto at = [&](Instant when) { first = earlier(first, due(when)); };
+    if (takes_part() && !unsubscribing_) at(last_poll_ + config_.max_poll_interval);
     if (state_ == State::assigning) at(known_by_);
-    at(not_before_);
-    if (blocked_since_) at(*blocked_since_ + config_.retry.max);
     if (is_member() && !join_sent_ && !sync_sent_ && state_ != State::idle) {
         at(session_ends_);
         if (!beating_) at(beat_at_);
     }
     return first;
-}
-
-// ---- drain
-
-std::optional<GroupEvent> GroupMember::poll_event() {
-    if (events_.empty()) return std::nullopt;
-    GroupEvent event = std::move(events_.front());
-    events_.pop_front();
-    return event;
-}
-
-std::optional<GroupAnswer> GroupMember::poll_answer() {
-    if (answers_.empty()) return std::nullopt;
-    GroupAnswer answer = std::move(answers_.front());
-    answers_.pop_front();
-    return answer;
 }
 
 }  // namespace leat::cluster

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "sdk/cluster/group_member.hpp"
-#include "sdk/wire/api/10_find_coordinator.hpp"
 #include "sdk/wire/api/11_join_group.hpp"
 #include "sdk/wire/api/12_heartbeat.hpp"
 #include "sdk/wire/api/13_leave_group.hpp"
@@ -32,49 +31,14 @@ std::int32_t as_ms(milliseconds time) {
 
 }  // namespace
 
-Target GroupMember::coordinator(std::int16_t version_max) const {
-    Target target;
-    target.kind = Target::Kind::coordinator;
-    target.broker = coordinator_;
-    target.version_max = version_max;
-    return target;
-}
-
-/// would_block: the connection is being made, and the next pump tries again.
-void GroupMember::sent_or_not(Instant now, const Status& sent, bool& flag) {
-    flag = bool(sent);
-    if (sent) blocked_since_.reset();
-    if (!sent && !blocked_since_ && coordinator_ != no_broker) blocked_since_ = now;
-    if (sent || sent.error() == Error::would_block || sent.error() == Error::disconnected) return;
-    if (sent.error() == Error::not_found) {  // it left the cluster, or Metadata is older than it
-        router_.refresh_metadata(now);
-        lose_coordinator();
-        back_off(now);
-        return;
-    }
-    fail_for_good(sent.error() == Error::unsupported ? wire::ErrorCode::unsupported_version
-                                                     : wire::ErrorCode::invalid_request);
-}
-
-void GroupMember::send_find(Instant now) {
-    const wire::StringView key(config_.group_id);
-    wire::FindCoordinatorRequest request;
-    request.key = key;
-    request.coordinator_keys = std::span(&key, 1);
-    sent_or_not(now,
-                router_.send(now, *this, static_cast<std::uint64_t>(What::find),
-                             {.kind = Target::Kind::any}, request, config_.request_timeout),
-                finding_);
-}
-
 void GroupMember::send_join(Instant now) {
     using Request = wire::JoinGroupRequest;
     std::vector<OwnedBytes> metadata;
     const Partitions owned(owned_.begin(), owned_.end());
     for (Assignor assignor : config_.assignors)
-        metadata.push_back(encode_subscription(
-            assignor, topics_, owned, previous_,
-            assignor == Assignor::sticky ? previous_generation_ : generation_));
+        metadata.push_back(
+            encode_subscription(assignor, topics_, owned, previous_,
+                                assignor == Assignor::sticky ? previous_generation_ : generation_));
     std::vector<Request::JoinGroupRequestProtocol> protocols;
     for (std::size_t i = 0; i < metadata.size(); ++i) {
         auto& protocol = protocols.emplace_back();
@@ -93,8 +57,7 @@ void GroupMember::send_join(Instant now) {
     const milliseconds timeout =
         std::max(config_.request_timeout, config_.max_poll_interval + milliseconds{5000});
     rejoin_wanted_ = false;
-    sent_or_not(now,
-                router_.send(now, *this, context(What::join), coordinator(), request, timeout),
+    sent_or_not(now, router_.send(now, *this, context(What::join), coordinator(), request, timeout),
                 join_sent_);
 }
 
@@ -116,8 +79,7 @@ void GroupMember::send_sync(Instant now) {
     request.assignments = assignments;
     const milliseconds timeout =
         std::max(config_.request_timeout, config_.max_poll_interval + milliseconds{5000});
-    sent_or_not(now,
-                router_.send(now, *this, context(What::sync), coordinator(), request, timeout),
+    sent_or_not(now, router_.send(now, *this, context(What::sync), coordinator(), request, timeout),
                 sync_sent_);
 }
 
@@ -164,34 +126,6 @@ void GroupMember::on_answer(Instant now, Router& router, const client::Event& ev
         if (what == What::heartbeat) on_heartbeat(now, event);
     }
     pump(now, router);
-}
-
-void GroupMember::on_find(Instant now, const client::Event& event) {
-    finding_ = false;
-    const auto answer = decoded<wire::FindCoordinatorResponse>(event);
-    if (!answer) return back_off(now);
-    wire::ErrorCode error = answer->error_code;
-    std::int32_t node = answer->node_id;
-    if (event.api_version >= 4) {
-        error = wire::ErrorCode::coordinator_not_available;
-        for (const auto& found : answer->coordinators) {
-            if (found.key.view() != config_.group_id) continue;
-            error = found.error_code;
-            node = found.node_id;
-        }
-    }
-    if (error != wire::ErrorCode::none) {
-        if (!wire::retriable(error)) {
-            while (!offerings_.empty()) {
-                offerings_.front().answer.error = error;
-                end_offering(fail(Error::refused));
-            }
-            if (state_ != State::idle) return fail_for_good(error);
-        }
-        return back_off(now);
-    }
-    coordinator_ = node;
-    if (!router_.metadata().broker(node)) router_.refresh_metadata(now);
 }
 
 void GroupMember::on_join(Instant now, const client::Event& event) {

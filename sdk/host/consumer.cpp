@@ -64,7 +64,7 @@ Result<Consumer> Consumer::open(Loop& loop, ConsumerConfig settings) {
     config->prefetch_bytes = std::max(settings.prefetch_bytes, settings.fetch_bytes_max);
     if (settings.assignors.empty()) return fail(Error::invalid);
     std::shared_ptr<Impl> impl = Impl::make(loop.impl(), *std::move(config));
-    impl->use_group(settings);
+    if (const Status used = impl->use_group(settings); !used) return fail(used.error());
     return Consumer(std::move(impl));
 }
 
@@ -91,6 +91,10 @@ Status Consumer::assign(const std::vector<TopicPartition>& partitions, StartAt s
 
 Status Consumer::subscribe(std::vector<std::string> topics, RebalanceCallbacks callbacks) {
     return impl_->subscribe(std::move(topics), nullptr, std::move(callbacks));
+}
+
+Status Consumer::subscribe_pattern(std::string regex, RebalanceCallbacks callbacks) {
+    return impl_->subscribe_pattern(std::move(regex), std::move(callbacks));
 }
 
 Status Consumer::subscribe_matching(const std::string& regex, RebalanceCallbacks callbacks) {

@@ -29,9 +29,10 @@ public:
     std::optional<ConsumerEvent> poll_event();
     void close();
 
-    void use_group(const ConsumerConfig& settings);
+    Status use_group(const ConsumerConfig& settings);
     Status subscribe(std::vector<std::string> topics, std::function<bool(std::string_view)> matches,
                      RebalanceCallbacks callbacks);
+    Status subscribe_pattern(std::string regex, RebalanceCallbacks callbacks);
     std::vector<TopicPartition> assignment();
     GroupMetadata group_metadata();
     Status commit(std::optional<Offsets> offsets, std::optional<milliseconds> timeout);
@@ -52,6 +53,7 @@ private:
     };
     using Key = std::pair<std::string, std::int32_t>;
 
+    void drop_assigned_by_hand();
     void take_answers();
     void work_for_group(std::unique_lock<std::mutex>& lock, Instant until);
     void on_group_event(std::unique_lock<std::mutex>& lock, const cluster::GroupEvent& event);
@@ -78,7 +80,7 @@ private:
     std::uint16_t next_slot_ = 0;
     std::deque<ConsumerEvent> events_;
 
-    std::unique_ptr<cluster::GroupMember> group_;
+    std::unique_ptr<cluster::Group> group_;
     RebalanceCallbacks callbacks_;
     std::map<cluster::GroupRequestId, cluster::GroupAnswer> answers_;  // for threads that wait
     std::set<cluster::GroupRequestId> awaited_;

@@ -1,5 +1,6 @@
 // The consumer as a member of a group: what happens in poll, and committed offsets.
 #include <algorithm>
+#include <array>
 
 #include "sdk/host/consumer_core.hpp"
 
@@ -9,14 +10,25 @@ namespace {
 constexpr milliseconds request_wait{60'000};
 constexpr milliseconds refused_wait{1'000};  // before committed offsets are asked for once more
 
+/// Unique wherever it is made: 16 random bytes (KIP-1082).
+Result<std::string> make_member_id() {
+    std::array<std::uint8_t, 16> bytes{};
+    if (const Status filled = host::SystemEntropy().fill(bytes); !filled)
+        return fail(filled.error());
+    std::string text;
+    for (std::uint8_t byte : bytes)
+        for (int nibble : {byte >> 4, byte & 15}) text += "0123456789abcdef"[nibble];
+    return text;
+}
+
 }  // namespace
 
-void Consumer::Impl::use_group(const ConsumerConfig& settings) {
+Status Consumer::Impl::use_group(const ConsumerConfig& settings) {
     auto_commit_ = settings.auto_commit;
     auto_commit_interval_ = settings.auto_commit_interval;
     reset_ = settings.reset;
     reset_duration_ = settings.reset_duration;
-    if (settings.group_id.empty()) return;
+    if (settings.group_id.empty()) return ok();
     cluster::GroupConfig config;
     config.group_id = settings.group_id;
     config.instance_id = settings.group_instance_id;
@@ -27,8 +39,15 @@ void Consumer::Impl::use_group(const ConsumerConfig& settings) {
     config.assignors = settings.assignors;
     config.retry = {settings.retry_backoff, settings.retry_backoff_max};
     config.seed = host::any_seed();
+    config.remote_assignor = settings.group_remote_assignor;
+    if (settings.group_protocol == GroupProtocol::consumer) {
+        Result<std::string> id = make_member_id();
+        if (!id) return fail(id.error());
+        config.member_id = *std::move(id);
+    }
     const std::lock_guard lock(loop_.mutex);
-    group_ = std::make_unique<cluster::GroupMember>(router_, std::move(config));
+    group_ = cluster::make_group(router_, settings.group_protocol, std::move(config));
+    return ok();
 }
 
 Status Consumer::Impl::subscribe(std::vector<std::string> topics,
@@ -37,11 +56,7 @@ Status Consumer::Impl::subscribe(std::vector<std::string> topics,
     const std::lock_guard lock(loop_.mutex);
     if (!group_ || (topics.empty() && !matches)) return fail(Error::invalid);
     if (is_shut()) return fail(Error::closed);
-    // Partitions that were assigned by hand are not the group's.
-    std::vector<TopicPartition> by_hand;
-    for (const auto& [key, assigned] : assigned_)
-        if (!assigned->of_group) by_hand.push_back({key.first, key.second});
-    for (const TopicPartition& partition : by_hand) drop(partition);
+    drop_assigned_by_hand();
     callbacks_ = std::move(callbacks);
     if (matches)
         group_->subscribe_matching(now(), std::move(matches));
@@ -49,6 +64,25 @@ Status Consumer::Impl::subscribe(std::vector<std::string> topics,
         group_->subscribe(now(), std::move(topics));
     wake();
     return ok();
+}
+
+Status Consumer::Impl::subscribe_pattern(std::string regex, RebalanceCallbacks callbacks) {
+    const std::lock_guard lock(loop_.mutex);
+    if (!group_ || regex.empty()) return fail(Error::invalid);
+    if (is_shut()) return fail(Error::closed);
+    if (const Status done = group_->subscribe_pattern(now(), std::move(regex)); !done) return done;
+    drop_assigned_by_hand();
+    callbacks_ = std::move(callbacks);
+    wake();
+    return ok();
+}
+
+/// Those are not the group's.
+void Consumer::Impl::drop_assigned_by_hand() {
+    std::vector<TopicPartition> by_hand;
+    for (const auto& [key, assigned] : assigned_)
+        if (!assigned->of_group) by_hand.push_back({key.first, key.second});
+    for (const TopicPartition& partition : by_hand) drop(partition);
 }
 
 std::vector<TopicPartition> Consumer::Impl::assignment() {
@@ -104,6 +138,8 @@ void Consumer::Impl::on_group_event(std::unique_lock<std::mutex>& lock,
         told.kind = ConsumerEvent::Kind::group_failed;
         told.error = event.error;
         told.text = "group " + group_->config().group_id + ": " + wire::name(event.error);
+        if (event.error == ErrorCode::unsupported_version)
+            told.text += ": the broker does not serve this group protocol";
         tell(std::move(told));
         return;
     }
@@ -180,6 +216,7 @@ void Consumer::Impl::take_answers() {
             asked_ = 0;
             if (answer->status) {
                 start_reading(answer->offsets);
+                if (!answer->refused.empty()) ask_at_ = now() + refused_wait;
                 continue;
             }
             ask_at_ = now() + refused_wait;  // then at the next poll

@@ -87,8 +87,9 @@ public:
             case wire::ApiKey::describe_configs:
                 return configs(*request);
             default:
-                if (on_group && request->header.api_key >= wire::ApiKey::offset_commit &&
-                    request->header.api_key <= wire::ApiKey::list_groups)
+                if (on_group && ((request->header.api_key >= wire::ApiKey::offset_commit &&
+                                  request->header.api_key <= wire::ApiKey::list_groups) ||
+                                 request->header.api_key == wire::ApiKey::consumer_group_heartbeat))
                     return on_group(node, *request);
                 return store.handle(frame);
         }
@@ -116,7 +117,20 @@ private:
         std::vector<std::string> names;
         if (body->topics.is_null())
             for (const auto& [name, leaders] : topics) names.push_back(name);
-        for (const auto& topic : body->topics) names.emplace_back(topic.name.view());
+        std::vector<wire::Uuid> unknown;
+        for (const auto& topic : body->topics) {
+            if (!topic.name.is_null()) {
+                names.emplace_back(topic.name.view());
+                continue;
+            }
+            const auto known = std::find_if(ids.begin(), ids.end(), [&](const auto& entry) {
+                return entry.second == topic.topic_id;
+            });
+            if (known == ids.end() || !topics.contains(known->first))
+                unknown.push_back(topic.topic_id);
+            else
+                names.push_back(known->first);
+        }
         std::deque<std::vector<Response::MetadataResponsePartition>> partitions;
         std::vector<Response::MetadataResponseTopic> list;
         const auto& view = stale.contains(node) ? stale[node] : topics;
@@ -141,6 +155,12 @@ private:
                     partition.error_code = wire::ErrorCode::leader_not_available;
             }
             topic.partitions = of_topic;
+        }
+        for (const wire::Uuid& id : unknown) {
+            auto& topic = list.emplace_back();
+            topic.name = nullptr;
+            topic.topic_id = id;
+            topic.error_code = wire::ErrorCode::unknown_topic_id;
         }
         Response response;
         response.brokers = brokers;

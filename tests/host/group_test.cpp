@@ -1,94 +1,54 @@
 // Consumer groups of the hosted SDK against a real leatd process.
-#include <algorithm>
-#include <chrono>
-#include <map>
-#include <memory>
-#include <set>
-
-#include "doctest/doctest.h"
-#include "leat/admin.hpp"
-#include "leat/consumer.hpp"
-#include "leat/producer.hpp"
-#include "tests/host/leatd_process.hpp"
+#include "tests/host/group_diary.hpp"
 
 using namespace leat;
-using leat::testing::LeatdProcess;
+using namespace leat::testing;
 
 namespace {
 
-constexpr milliseconds patience{60'000};
-constexpr std::int32_t partitions = 4;
-
-/// A member with a diary.
-struct Member {
-    Consumer consumer;
-    std::vector<std::string> values{};
-    std::vector<TopicPartition> assigned{}, revoked{}, lost{};
-    std::vector<ConsumerEvent> events{};
-
-    static std::unique_ptr<Member> open(Loop& loop, ConsumerConfig config) {
-        Result<Consumer> consumer = Consumer::open(loop, std::move(config));
-        REQUIRE(consumer);
-        auto member = std::make_unique<Member>(Member{*std::move(consumer)});
-        const auto note = [](std::vector<TopicPartition>& list) {
-            return [&list](const std::vector<TopicPartition>& these) {
-                list.insert(list.end(), these.begin(), these.end());
-            };
-        };
-        REQUIRE(member->consumer.subscribe({"t"}, {.assigned = note(member->assigned),
-                                                   .revoked = note(member->revoked),
-                                                   .lost = note(member->lost)}));
-        return member;
+void read_through_two_kills(GroupProtocol protocol) {
+    LeatdProcess leatd(LEATD_PROGRAM);
+    Loop loop;
+    make_topic(loop, leatd);
+    auto producer =
+        Producer::open(loop, {.bootstrap = leatd.bootstrap(), .linger = milliseconds(1)});
+    REQUIRE(producer);
+    ConsumerConfig config = member_config(leatd);
+    config.group_protocol = protocol;
+    config.auto_commit = true;
+    config.auto_commit_interval = milliseconds(50);
+    auto a = Member::open(loop, config);
+    auto b = Member::open(loop, config);
+    REQUIRE(poll_until({a.get(), b.get()}, [&] { return a->count() == 2 && b->count() == 2; }));
+    constexpr int count = 3000;
+    for (int round = 0; round < 3; ++round) {
+        send(*producer, round * count, (round + 1) * count);
+        if (round < 2) {
+            const auto half = static_cast<std::size_t>(round * count + count / 3);
+            REQUIRE(poll_until({a.get(), b.get()},
+                               [&] { return a->values.size() + b->values.size() >= half; }));
+            leatd.kill();
+            REQUIRE(leatd.start());
+        }
     }
-    void poll() {
-        for (const ConsumerRecord& record : consumer.poll(milliseconds(20)))
-            values.emplace_back(record.value.value_or(""));
-        while (auto event = consumer.poll_event()) events.push_back(*std::move(event));
-    }
-    std::size_t count() const { return consumer.assignment().size(); }
-};
+    REQUIRE(poll_until({a.get(), b.get()}, [&] {
+        const auto all = all_values({a.get(), b.get()});
+        return std::set<std::string>(all.begin(), all.end()).size() == 3 * count;
+    }));
+    REQUIRE(producer->flush(patience));
+    REQUIRE(poll_until({a.get(), b.get()}, [&] { return a->count() + b->count() == 4; }));
+    REQUIRE(a->consumer.close(patience));
+    REQUIRE(b->consumer.close(patience));
 
-ConsumerConfig member_config(const LeatdProcess& leatd) {
-    ConsumerConfig config;
-    config.bootstrap = leatd.bootstrap();
-    config.group_id = "g";
-    config.reset = ConsumerConfig::Reset::beginning;
-    config.heartbeat_interval = milliseconds(100);
-    config.session_timeout = milliseconds(10'000);
-    config.auto_commit = false;
-    return config;
-}
-
-template <class Condition>
-bool poll_until(std::vector<Member*> members, Condition is_true, milliseconds wait = patience) {
-    const auto end = std::chrono::steady_clock::now() + wait;
-    while (!is_true()) {
-        if (std::chrono::steady_clock::now() >= end) return false;
-        for (Member* member : members) member->poll();
-    }
-    return true;
-}
-
-void make_topic(Loop& loop, const LeatdProcess& leatd) {
-    auto admin = Admin::open(loop, {.bootstrap = leatd.bootstrap()});
-    REQUIRE(admin);
-    const auto made =
-        admin->create_topics({{.name = "t", .partitions = partitions, .configs = {}}});
-    REQUIRE(made);
-    REQUIRE(made->front().error == ErrorCode::none);
-}
-
-void send(Producer& producer, int from, int to) {
-    for (int i = from; i < to; ++i) {
-        const std::string value = std::to_string(i);
-        REQUIRE(producer.send({.topic = "t", .value = value, .partition = i % partitions}));
-    }
-}
-
-std::multiset<std::string> all_values(std::initializer_list<const Member*> members) {
-    std::multiset<std::string> all;
-    for (const Member* member : members) all.insert(member->values.begin(), member->values.end());
-    return all;
+    // Who closed has committed: the next one reads nothing again, and everything new.
+    auto next = Member::open(loop, config);
+    REQUIRE(poll_until({next.get()}, [&] { return next->count() == 4; }));
+    send(*producer, 100'000, 100'004);
+    REQUIRE(producer->flush(patience));
+    REQUIRE(poll_until({next.get()}, [&] { return next->values.size() >= 4; }));
+    CHECK(all_values({next.get()}) ==
+          std::multiset<std::string>{"100000", "100001", "100002", "100003"});
+    REQUIRE(next->consumer.close(patience));
 }
 
 }  // namespace
@@ -210,47 +170,11 @@ TEST_CASE(
 }
 
 TEST_CASE("group: leatd is killed twice under load, members stay, and every record is read") {
-    LeatdProcess leatd(LEATD_PROGRAM);
-    Loop loop;
-    make_topic(loop, leatd);
-    auto producer =
-        Producer::open(loop, {.bootstrap = leatd.bootstrap(), .linger = milliseconds(1)});
-    REQUIRE(producer);
-    ConsumerConfig config = member_config(leatd);
-    config.auto_commit = true;
-    config.auto_commit_interval = milliseconds(50);
-    auto a = Member::open(loop, config);
-    auto b = Member::open(loop, config);
-    REQUIRE(poll_until({a.get(), b.get()}, [&] { return a->count() == 2 && b->count() == 2; }));
-    constexpr int count = 3000;
-    for (int round = 0; round < 3; ++round) {
-        send(*producer, round * count, (round + 1) * count);
-        if (round < 2) {
-            const auto half = static_cast<std::size_t>(round * count + count / 3);
-            REQUIRE(poll_until({a.get(), b.get()},
-                               [&] { return a->values.size() + b->values.size() >= half; }));
-            leatd.kill();
-            REQUIRE(leatd.start());
-        }
-    }
-    REQUIRE(poll_until({a.get(), b.get()}, [&] {
-        const auto all = all_values({a.get(), b.get()});
-        return std::set<std::string>(all.begin(), all.end()).size() == 3 * count;
-    }));
-    REQUIRE(producer->flush(patience));
-    CHECK(a->count() + b->count() == 4);
-    REQUIRE(a->consumer.close(patience));
-    REQUIRE(b->consumer.close(patience));
+    read_through_two_kills(GroupProtocol::classic);
+}
 
-    // Who closed has committed: the next one reads nothing again, and everything new.
-    auto next = Member::open(loop, config);
-    REQUIRE(poll_until({next.get()}, [&] { return next->count() == 4; }));
-    send(*producer, 100'000, 100'004);
-    REQUIRE(producer->flush(patience));
-    REQUIRE(poll_until({next.get()}, [&] { return next->values.size() >= 4; }));
-    CHECK(all_values({next.get()}) ==
-          std::multiset<std::string>{"100000", "100001", "100002", "100003"});
-    REQUIRE(next->consumer.close(patience));
+TEST_CASE("group: the same in the consumer protocol") {
+    read_through_two_kills(GroupProtocol::consumer);
 }
 
 TEST_CASE(

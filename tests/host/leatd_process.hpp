@@ -29,7 +29,9 @@ public:
         LEAT_CHECK(::mkdtemp(folder) != nullptr);
         folder_ = folder;
         // A group's first rebalance waits for nobody: the tests ask when members come.
-        std::ofstream(folder_ + "/leatd.json") << R"({"group.initial.rebalance.delay.ms": "0ms"})";
+        std::ofstream(folder_ + "/leatd.json") << R"({"group.initial.rebalance.delay.ms": "0ms",
+            "group.consumer.heartbeat.interval.ms": "100ms",
+            "group.consumer.session.timeout.ms": "10s"})";
         for (int attempt = 0; attempt < 5 && child_ <= 0; ++attempt) {
             port_ = free_port();  // may be taken between the look and the bind
             start();

@@ -19,12 +19,13 @@
 #include "leat/producer.hpp"
 #include "leat/result.hpp"
 #include "leat/time.hpp"
-#include "sdk/cluster/group_member.hpp"
+#include "sdk/cluster/group.hpp"
 
 namespace leat {
 
 using cluster::Assignor;
 using cluster::CommittedOffset;
+using cluster::GroupProtocol;
 using cluster::TopicPartition;
 using Offsets = cluster::Offsets;
 
@@ -57,6 +58,12 @@ struct ConsumerConfig {
     // Groups. Without a group_id there is no subscribe, commit or committed.
     std::string group_id{};
     std::optional<std::string> group_instance_id{};  ///< a static member (KIP-345)
+    /// Kafka's group.protocol. consumer (KIP-848, Kafka 4.0 and leatd): the broker assigns, and
+    /// says how often heartbeats come and when a session ends; then session_timeout is only how
+    /// long a static member that starts again waits for its predecessor's session, and
+    /// heartbeat_interval and assignors mean nothing.
+    GroupProtocol group_protocol = GroupProtocol::classic;
+    std::string group_remote_assignor{};  ///< "uniform", "range"; empty: as the broker likes
     milliseconds session_timeout{45'000}, heartbeat_interval{3'000};
     milliseconds max_poll_interval{300'000};  ///< without a poll for longer: out of the group
     std::vector<Assignor> assignors{Assignor::range, Assignor::cooperative_sticky};
@@ -77,8 +84,8 @@ struct RebalanceCallbacks {
 
 struct GroupMetadata {
     std::string group_id;
-    std::string member_id;         ///< empty: not joined
-    std::int32_t generation = -1;  ///< -1: not joined
+    std::string member_id;         ///< empty: not joined (consumer protocol: from the beginning)
+    std::int32_t generation = -1;  ///< or the member's epoch; -1: not joined
 };
 
 struct ConsumerRecord {
@@ -136,7 +143,7 @@ struct ConsumerEvent {
 
 class Consumer {
 public:
-    /// fails: invalid (bootstrap)
+    /// fails: invalid (bootstrap, no assignor) · unsupported (no random bytes for a member's name)
     static Result<Consumer> open(Loop& loop, ConsumerConfig config);
     Consumer(Consumer&&) noexcept;
     Consumer& operator=(Consumer&&) noexcept;
@@ -159,6 +166,10 @@ public:
     /// All topics whose whole name matches (ECMAScript), those to come, too. fails: invalid (also:
     /// no regular expression)
     Status subscribe_matching(const std::string& regex, RebalanceCallbacks callbacks = {});
+    /// The same, but the broker decides what matches, in RE2's syntax (KIP-848); internal topics,
+    /// too. fails: unsupported (the classic protocol) · invalid. A broker that cannot read it is
+    /// told of by `group_failed` with INVALID_REGULAR_EXPRESSION.
+    Status subscribe_pattern(std::string regex, RebalanceCallbacks callbacks = {});
     std::vector<TopicPartition> assignment() const;
     GroupMetadata group_metadata() const;
 
@@ -170,7 +181,7 @@ public:
     Status commit(Offsets offsets, milliseconds timeout);
     /// The same without waiting; in order with all other commits.
     Status commit_async();
-    /// offset -1: none is committed.
+    /// offset -1: none is committed. A topic that was deleted meanwhile may be left out.
     Result<Offsets> committed(const std::vector<TopicPartition>& partitions, milliseconds timeout);
     /// Commits if auto_commit says so and waits for earlier commits, calls `revoked` (or `lost`)
     /// for what the group gave, leaves the group (static members stay), and ends reading. Takes no
