@@ -111,6 +111,7 @@ void StreamBook::merge() {
 bool StreamBook::clip(Offset end) {
     bool changed = log_start_ > end;
     log_start_ = std::min(log_start_, end);
+    if (kept_ && kept_->upto > end) kept_.reset();
     std::erase_if(losses_, [&](Loss& loss) {
         if (loss.to <= end) return false;
         changed = true;
@@ -158,6 +159,10 @@ std::string StreamBook::encode() const {
         to.put<std::uint64_t>(loss.last_age_ms);
         to.put<std::int64_t>(loss.wall_ms);
     }
+    if (kept_) {
+        to.put<std::int64_t>(kept_->bytes);
+        to.put<std::int64_t>(kept_->upto);
+    }
     return std::string(text_of(out));
 }
 
@@ -188,6 +193,11 @@ Result<StreamBook> StreamBook::decode(ByteView value) {
         book.losses_.push_back(loss);
     }
     if (!in.ok()) return fail(Error::truncated);
+    if (in.left() >= 16) {
+        const Kept kept{in.get<std::int64_t>(), in.get<std::int64_t>()};
+        if (kept.bytes < 0 || kept.upto < book.log_start_) return fail(Error::corrupt);
+        book.kept_ = kept;
+    }
     return book;
 }
 

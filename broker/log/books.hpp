@@ -41,6 +41,14 @@ public:
     bool clip(Offset end);
 
     Offset log_start() const { return log_start_; }
+    /// The batch bytes between log_start() and `upto`, the log end when they were counted: what a
+    /// start goes on from, since a log start alone does not tell what it left.
+    struct Kept {
+        std::int64_t bytes = 0;
+        Offset upto = 0;
+    };
+    void set_kept(Kept kept) { kept_ = kept; }
+    const std::optional<Kept>& kept() const { return kept_; }
     /// Losses among the offsets below `to`.
     std::uint64_t lost_below(Offset to) const;
     Books view(Offset log_end, Offset release) const;
@@ -54,6 +62,7 @@ private:
     Offset log_start_ = 0;
     Books::Count freed_[freed_kinds] = {};
     std::vector<Loss> losses_;  ///< by range
+    std::optional<Kept> kept_;  ///< empty: not known, or of an older program
 };
 
 }  // namespace leat::log

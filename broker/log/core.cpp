@@ -1,5 +1,7 @@
 #include "broker/log/core.hpp"
 
+#include "broker/log/ledger.hpp"
+
 namespace leat::log {
 
 std::optional<FrameReplay::Batch> FrameReplay::on_frame(const FrameHeader& header, ByteView frame,
@@ -102,6 +104,8 @@ void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment,
 }
 
 void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment) {
+    for (const auto& [key, fact] : index.facts)
+        if (fact.value) apply_book(core, key, bytes_of(*fact.value));
     for (auto& [id, here] : index.streams) {
         if (here.dropped) {
             core.streams.erase(id);
@@ -127,10 +131,12 @@ void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment) {
             here.links = stream.newest_links;
             index.add_links(here.links.size());
         }
-        // The checkpoint may already count a part of this segment: only what is behind it is added.
+        // The checkpoint, or a book, may already count a part of this segment: only what is behind
+        // it is added.
+        const Offset counted = std::max(known_end, stream.counted_to);
         const double span = static_cast<double>(here.end_offset - here.first_offset);
         const double fresh = static_cast<double>(
-            here.end_offset - std::max(here.first_offset, std::min(known_end, here.end_offset)));
+            here.end_offset - std::max(here.first_offset, std::min(counted, here.end_offset)));
         state.bytes += static_cast<std::int64_t>(static_cast<double>(here.batch_bytes) *
                                                  (span > 0 ? fresh / span : 0));
         stream.flushed_bytes = state.bytes;

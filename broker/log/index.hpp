@@ -34,6 +34,7 @@ struct Stream {
     // What is durable: a write that fails twice takes the stream back to here.
     std::int64_t flushed_bytes = 0, flushed_max_timestamp = -1;
     Offset flushed_max_timestamp_offset = -1;
+    Offset counted_to = 0;      ///< recovery: `state.bytes` counts what ends up to here
     CommitId log_start_id = 0;  ///< the commit that makes state.log_start durable, or not_durable
     std::uint64_t log_start_checkpoint =
         0;  ///< ... or the checkpoint that does, when the ring has no room to say so

@@ -13,6 +13,20 @@ std::string Ledger::key_of(StreamId id) {
     return Facts::key_of(ledger_fact_kind, key);
 }
 
+void apply_book(Core& core, const std::string& key, ByteView value) {
+    if (key.size() != 5 || static_cast<std::uint8_t>(key[0]) != ledger_fact_kind) return;
+    const auto id = load_big<std::uint32_t>(reinterpret_cast<const std::uint8_t*>(key.data()) + 1);
+    Stream* stream = core.streams.find(id);
+    if (stream == nullptr) return;
+    const Result<StreamBook> book = StreamBook::decode(value);
+    if (!book || !book->kept() || book->log_start() <= stream->state.log_start ||
+        book->kept()->upto < stream->state.log_end)
+        return;
+    stream->state.log_start = book->log_start();
+    stream->state.bytes = stream->flushed_bytes = book->kept()->bytes;
+    stream->counted_to = book->kept()->upto;
+}
+
 void Ledger::load() {
     const std::string prefix(1, static_cast<char>(ledger_fact_kind));
     std::vector<std::string> orphans;
@@ -49,21 +63,38 @@ void Ledger::load() {
     }
 }
 
-StreamBook Ledger::moved(Instant now, StreamId id, Offset to, std::uint64_t bytes, Freed how,
-                         std::optional<LossReason> reason) const {
+namespace {
+
+std::int64_t less(std::int64_t kept, std::uint64_t bytes) {
+    return kept - static_cast<std::int64_t>(
+                      std::min(bytes, static_cast<std::uint64_t>(std::max<std::int64_t>(kept, 0))));
+}
+
+void move_log_start(Stream& stream, Offset to, std::uint64_t bytes) {
+    StreamState& state = stream.state;
+    state.log_start = to;
+    state.bytes = to >= state.log_end ? 0 : less(state.bytes, bytes);
+    stream.flushed_bytes = to >= state.flushed ? 0 : less(stream.flushed_bytes, bytes);
+}
+
+}  // namespace
+
+StreamBook Ledger::moved(Instant now, StreamId id, const Stream& stream, Offset to,
+                         std::uint64_t bytes, Freed how, std::optional<LossReason> reason) const {
     const auto found = books_.find(id);
     StreamBook book = found == books_.end() ? StreamBook{} : found->second;
     if (reason)
         book.dropped(*reason, to, bytes, stamp(now));
     else
         book.freed(how, to, bytes);
+    const StreamState& state = stream.state;
+    book.set_kept({to >= state.log_end ? 0 : less(state.bytes, bytes), state.log_end});
     return book;
 }
 
 void Ledger::keep(StreamId id, StreamBook book) {
     const auto known = books_.find(id);
-    const std::uint64_t before =
-        known == books_.end() ? 0 : known->second.lost_below(INT64_MAX);
+    const std::uint64_t before = known == books_.end() ? 0 : known->second.lost_below(INT64_MAX);
     core_.counters.lost_records += book.lost_below(INT64_MAX) - before;
     books_.insert_or_assign(id, std::move(book));
 }
@@ -74,8 +105,8 @@ CommitId Ledger::put(Instant now, StreamId id, const std::optional<std::string>&
     const ByteView bytes = value ? bytes_of(*value) : ByteView{};
     const auto body = static_cast<std::uint32_t>(fact_body_bytes + name.size() + bytes.size());
     CommitId commit = 0;
-    const MutableBytes into = arrivals_.add(
-        now, value ? FrameType::fact : FrameType::fact_erased, 0, body, commit);
+    const MutableBytes into =
+        arrivals_.add(now, value ? FrameType::fact : FrameType::fact_erased, 0, body, commit);
     encode_fact_body({ledger_fact_kind, 0, name, bytes}, into);
     core_.facts.put(key, value, commit);
     return commit;
@@ -84,7 +115,7 @@ CommitId Ledger::put(Instant now, StreamId id, const std::optional<std::string>&
 Result<CommitId> Ledger::raise_log_start(Instant now, StreamId id, Stream& stream, Offset to,
                                          std::uint64_t bytes, Freed how,
                                          std::optional<LossReason> reason, Urgency urgency) {
-    StreamBook book = moved(now, id, to, bytes, how, reason);
+    StreamBook book = moved(now, id, stream, to, bytes, how, reason);
     const std::string value = book.encode();
     const auto wanted =
         static_cast<std::uint32_t>(fact_body_bytes + 4 + value.size() + beside_bytes);
@@ -99,19 +130,18 @@ Result<CommitId> Ledger::raise_log_start(Instant now, StreamId id, Stream& strea
     keep(id, std::move(book));
     CommitId commit = 0;
     store_little<std::int64_t>(arrivals_.add(now, FrameType::log_start, id, 8, commit).data(), to);
-    stream.state.log_start = to;
+    move_log_start(stream, to, bytes);
     stream.log_start_id = commit;
     return commit;
 }
 
 void Ledger::raise_in_checkpoint(Instant now, StreamId id, Stream& stream, Offset to,
-                                 std::uint64_t bytes, Freed how,
-                                 std::optional<LossReason> reason) {
-    StreamBook book = moved(now, id, to, bytes, how, reason);
+                                 std::uint64_t bytes, Freed how, std::optional<LossReason> reason) {
+    StreamBook book = moved(now, id, stream, to, bytes, how, reason);
     core_.facts.restore(key_of(id), book.encode(), arrivals_.next_sequence());
     keep(id, std::move(book));
     unwritten_.insert(id);
-    stream.state.log_start = to;
+    move_log_start(stream, to, bytes);
 }
 
 void Ledger::lost(Instant now, StreamId id, LossReason why, Offset from, Offset to,
@@ -142,6 +172,8 @@ void Ledger::rolled_back() {
     for (auto& [id, book] : books_) {
         if (Stream* stream = core_.streams.find(id)) {
             (void)book.clip(stream->state.log_end);
+            if (!book.kept() && book.log_start() == stream->state.log_start)
+                book.set_kept({stream->state.bytes, stream->state.log_end});
             // It stays raised here, so it has to become durable: a book alone does that.
             if (stream->log_start_id > core_.flushed_id) {
                 stream->log_start_id = not_durable;

@@ -16,6 +16,9 @@ namespace leat::log {
 
 constexpr std::uint8_t ledger_fact_kind = 64;  ///< beside FactKind, which is for the rooms above
 
+/// Recovery: a book says that the log start of its stream is further on, and what was kept then.
+void apply_book(Core& core, const std::string& key, ByteView value);
+
 class Ledger {
 public:
     Ledger(Core& core, Arrivals& arrivals) : core_(core), arrivals_(arrivals) {}
@@ -23,8 +26,9 @@ public:
     /// After recovery: reads the books, and makes log starts and books agree.
     void load();
 
-    /// The log start of `stream` moves to `to`; `reason`: it is a loss. Books and frame go into the
-    /// open group. fails: as Arrivals::room_for; then nothing has happened
+    /// The log start of `stream` moves to `to`, and `bytes` less are kept; `reason`: it is a loss.
+    /// Books and frame go into the open group. fails: as Arrivals::room_for; then nothing has
+    /// happened
     Result<CommitId> raise_log_start(Instant now, StreamId id, Stream& stream, Offset to,
                                      std::uint64_t bytes, Freed how,
                                      std::optional<LossReason> reason, Urgency urgency);
@@ -48,8 +52,8 @@ private:
         return {core_.time.age_ms(now), core_.time.trusted() ? core_.time.wall_ms() : -1};
     }
     static std::string key_of(StreamId id);
-    StreamBook moved(Instant now, StreamId id, Offset to, std::uint64_t bytes, Freed how,
-                     std::optional<LossReason> reason) const;
+    StreamBook moved(Instant now, StreamId id, const Stream& stream, Offset to, std::uint64_t bytes,
+                     Freed how, std::optional<LossReason> reason) const;
     void keep(StreamId id, StreamBook book);
     CommitId put(Instant now, StreamId id, const std::optional<std::string>& value);
 

@@ -301,7 +301,6 @@ Result<CommitId> LogImpl::set_log_start(Instant now, StreamId id, Offset offset)
     const Result<CommitId> commit = parts_->ledger.raise_log_start(
         now, id, *stream, offset, bytes, Freed::deleted, std::nullopt, Urgency::fact);
     if (!commit) return commit;
-    if (offset >= stream->state.log_end) stream->state.bytes = stream->flushed_bytes = 0;
     stream->prune_anchors();
     parts_->retention.wake(now);
     return commit;

@@ -1,3 +1,4 @@
+#include "broker/log/ledger.hpp"
 #include "broker/log/recovery_run.hpp"
 
 #include <algorithm>
@@ -108,11 +109,13 @@ Status Recovery::load_checkpoint(const CheckpointPlace& place) {
     }
     if (frames != end->frames || begin_.number != end->number) return fail(Error::corrupt);
 
+    // A log start may have moved between a stream's record and the facts.
+    for (const auto& [key, fact] : core_.facts.all()) apply_book(core_, key, bytes_of(fact.value));
+
     // What the table says of the checkpoints' segments is older than the checkpoint itself.
     for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
         SegmentEntry& entry = core_.segments[i];
-        if (entry.state == SegmentState::bad ||
-            (entry.area == Area::survivors && !entry.records)) {
+        if (entry.state == SegmentState::bad || (entry.area == Area::survivors && !entry.records)) {
             const std::uint64_t generation = entry.generation;
             entry = {};
             entry.generation = generation;

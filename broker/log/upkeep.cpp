@@ -143,6 +143,8 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
     // Oldest first: what lies before this segment has to be gone already, or to be a gap.
     if (here.first_offset > stream.state.log_start && (!from_head_ || blocked_.contains(id)))
         return;
+    StreamInSegment part = here;
+    part.batch_bytes = rest_of(here, stream.state.log_start);
     const StreamPolicy& policy = stream.policy;
     const std::uint64_t age =
         core_.time.age_ms(now) - std::min(core_.time.age_ms(now), here.last_age_ms);
@@ -150,10 +152,10 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
         policy.retention.count() >= 0 && age > static_cast<std::uint64_t>(policy.retention.count());
     const bool many =
         policy.retention_bytes >= 0 &&
-        stream.state.bytes - static_cast<std::int64_t>(here.batch_bytes) >= policy.retention_bytes;
+        stream.state.bytes - static_cast<std::int64_t>(part.batch_bytes) >= policy.retention_bytes;
     const bool delivered = stream.state.release != INT64_MAX && short_of_room();
     if (!old && !many && !delivered) return;
-    (void)raise(now, id, stream, here, old || many ? Freed::expired : Freed::delivered,
+    (void)raise(now, id, stream, part, old || many ? Freed::expired : Freed::delivered,
                 std::nullopt);
 }
 
@@ -170,10 +172,20 @@ bool Retention::drop(Instant now, StreamId id, Stream& stream, const StreamInSeg
     part.end_offset = here.end_offset;
     part.batch_bytes = here.first_offset > before || stream.state.log_start > before
                            ? share_of(stream, here.end_offset)
-                           : here.batch_bytes;
+                           : rest_of(here, before);
     return here.end_offset <= stream.state.log_start ||
            raise(now, id, stream, part, Freed::delivered,
                  core_.faults.silent_drop ? std::nullopt : std::optional(LossReason::no_room));
+}
+
+/// What a log start inside of it has not counted yet.
+std::uint64_t Retention::rest_of(const StreamInSegment& here, Offset log_start) {
+    if (log_start <= here.first_offset || here.end_offset <= here.first_offset)
+        return here.batch_bytes;
+    return static_cast<std::uint64_t>(
+        static_cast<double>(here.batch_bytes) *
+        static_cast<double>(std::max<Offset>(here.end_offset - log_start, 0)) /
+        static_cast<double>(here.end_offset - here.first_offset));
 }
 
 std::uint64_t Retention::share_of(const Stream& stream, Offset to) {
@@ -203,12 +215,6 @@ bool Retention::raise(Instant now, StreamId id, Stream& stream, const StreamInSe
     freed_ = true;
     if (!reason)
         core_.counters.expired_records += static_cast<std::uint64_t>(here.end_offset - before);
-    const auto bytes = static_cast<std::int64_t>(here.batch_bytes);
-    const bool empty = stream.state.log_start >= stream.state.log_end;
-    stream.state.bytes = empty ? 0 : std::max<std::int64_t>(0, stream.state.bytes - bytes);
-    stream.flushed_bytes = stream.state.log_start >= stream.state.flushed
-                               ? 0
-                               : std::max<std::int64_t>(0, stream.flushed_bytes - bytes);
     stream.prune_anchors();
     return true;
 }

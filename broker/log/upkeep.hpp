@@ -6,8 +6,8 @@
 // free segments run short, also what is released because it was delivered upstream. If that frees
 // nothing, and the cleaner cannot pack anything either, the oldest records of streams that say
 // drop-oldest, those of low priority first: of whole segments, then also of segments that other
-// streams share, if what those keep is cheap to move out. What goes that way is in the ledger. Never
-// anything else: a log that is full says so.
+// streams share, if what those keep is cheap to move out. What goes that way is in the ledger.
+// Never anything else: a log that is full says so.
 #pragma once
 
 #include <set>
@@ -47,6 +47,7 @@ private:
     bool raise(Instant now, StreamId id, Stream& stream, const StreamInSegment& here, Freed how,
                std::optional<LossReason> reason);
     bool drop(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
+    static std::uint64_t rest_of(const StreamInSegment& here, Offset log_start);
     static std::uint64_t share_of(const Stream& stream, Offset to);  ///< its bytes before `to`
     /// Whether the stream's records here may be dropped at the present priority.
     bool droppable(const Stream& stream, const StreamInSegment& here) const;
