@@ -201,10 +201,11 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
             complain(text);
         };
     };
-    if (const Status subscribed = consumer.subscribe(
-            options.topics, {telling("assigned"), telling("revoked"), telling("lost")});
-        !subscribed)
-        return complain("subscribe", subscribed.error());
+    const RebalanceCallbacks callbacks{telling("assigned"), telling("revoked"), telling("lost")};
+    const Status subscribed = options.matching
+                                  ? consumer.subscribe_pattern(options.topics.front(), callbacks)
+                                  : consumer.subscribe(options.topics, callbacks);
+    if (!subscribed) return complain("subscribe", subscribed.error());
     const std::string separator = unescaped(options.key_separator);
     std::uint64_t printed = 0;
     std::int64_t quiet_since_ms = wall_ms_now();
@@ -248,6 +249,8 @@ Exit consume(const Options& options) {
     if (!options.group.empty()) {
         config.group_id = options.group;
         if (!options.group_instance.empty()) config.group_instance_id = options.group_instance;
+        if (options.group_protocol == "consumer") config.group_protocol = GroupProtocol::consumer;
+        config.group_remote_assignor = options.remote_assignor;
         config.reset = options.follow && !options.from_beginning ? ConsumerConfig::Reset::end
                                                                  : ConsumerConfig::Reset::beginning;
     }

@@ -253,6 +253,21 @@ void add_consume(CLI::App& app, Options& options) {
         ->add_option("--group-instance", options.group_instance,
                      "static member of this name: a restart moves no partitions")
         ->needs("--group");
+    CLI::Option* const protocol =
+        consume
+            ->add_option("--protocol", options.group_protocol,
+                         "of the group: classic, or consumer (KIP-848: the broker assigns)")
+            ->check(CLI::IsMember({"classic", "consumer"}))
+            ->capture_default_str()
+            ->needs("--group");
+    consume
+        ->add_option("--remote-assignor", options.remote_assignor,
+                     "uniform or range; of the consumer protocol")
+        ->needs(protocol);
+    consume
+        ->add_flag("--matching", options.matching,
+                   "TOPIC is a regular expression (RE2) for whole names; of the consumer protocol")
+        ->needs(protocol);
     consume->add_flag("-v,--verbose", options.verbose, "tell of rebalances on standard error");
     consume->add_flag("-f,--follow", options.follow, "wait for more at the end");
     consume->add_option("-n,--count", options.count_max, "stop after so many records");

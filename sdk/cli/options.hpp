@@ -77,10 +77,13 @@ struct Options {
     std::optional<std::int64_t> offset;  ///< negative: that many before the end
     std::string time;                    ///< see parse_time
     bool follow = false;
-    std::uint64_t count_max = 0;  ///< 0: no bound
-    std::string group;            ///< empty: no group
-    std::string group_instance;   ///< a static member; empty: none
-    bool verbose = false;         ///< tell of rebalances on standard error
+    std::uint64_t count_max = 0;             ///< 0: no bound
+    std::string group;                       ///< empty: no group
+    std::string group_instance;              ///< a static member; empty: none
+    std::string group_protocol = "classic";  ///< or "consumer" (KIP-848)
+    std::string remote_assignor;             ///< of the consumer protocol; empty: the broker's
+    bool matching = false;                   ///< the topic is a pattern, which the broker matches
+    bool verbose = false;                    ///< tell of rebalances on standard error
     bool with_headers = false;
     bool read_committed = false;
 

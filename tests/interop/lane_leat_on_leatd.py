@@ -4,3 +4,4 @@ import leat_groups
 
 def run(lane, options):
     leat_groups.run(lane, options, "leat-on-leatd")
+    leat_groups.run_848(lane, options, "leat-on-leatd-848")

@@ -1,6 +1,7 @@
 """Consumer groups and administration through our own command line tool, against whatever server the lane has.
 
-The members are `leat consume --group` processes; one of Kafka's own console consumers joins them for a while.
+The members are `leat consume --group` processes; one of Kafka's own console consumers joins them for a while. All of it in
+the classic protocol, and in that of KIP-848.
 """
 import json
 import os
@@ -27,9 +28,10 @@ def until(condition, what):
 class Member:
     """`leat consume --group`: what it owns as it tells it, and what it read."""
 
-    def __init__(self, lane, options, group, topic, instance=None):
+    def __init__(self, lane, options, group, topic, instance=None, more=()):
         words = [options.leat, "--bootstrap", lane.broker.bootstrap, "--json", "consume", topic, "--group", group,
-                 "--follow", "--from-beginning", "--verbose"] + (["--group-instance", instance] if instance else [])
+                 "--follow", "--from-beginning", "--verbose", *options.protocol, *more]
+        words += ["--group-instance", instance] if instance else []
         self.told = os.path.join(lane.work, "member-%d.err" % time.monotonic_ns())
         with open(self.told, "wb") as err:
             self.process = lane.spawn(words, stderr=err)
@@ -113,7 +115,8 @@ def group(lane, options, topic):
 
     settings = os.path.join(lane.work, "java-member.properties")
     with open(settings, "w", encoding="utf-8") as file:
-        file.write("heartbeat.interval.ms=500\nauto.offset.reset=earliest\n")
+        file.write("auto.offset.reset=earliest\n")
+        file.write("group.protocol=consumer\n" if options.protocol else "heartbeat.interval.ms=500\n")
     java = lane.spawn(["sh", KAFKA_SH, "run", TOOLS + "consumer.ConsoleConsumer", "--bootstrap-server", lane.broker.bootstrap,
                        "--topic", topic, "--group", topic, "--command-config", settings, "--max-messages", "20",
                        "--timeout-ms", "60000"])
@@ -204,10 +207,56 @@ def admin(lane, options, topic):
     want([q for q in told("configs", "quotas") if q["entity"].get("client-id") == topic], [], "removed quotas")
 
 
+def admin_848(lane, options, topic):
+    """What is told of a group of the consumer protocol with members in it and without, and a pattern that the server matches.
+    `topic` is that of `resume`."""
+    def described():
+        return json.loads(leat(lane, options, "--json", "groups", "describe", topic))[0]
+
+    def committed():
+        return [p["committed"] for p in described()["partitions"]]
+
+    one = Member(lane, options, topic, topic, more=["--remote-assignor", "range"])
+    two = Member(lane, options, topic, "^%s$|no-such-topic" % topic, more=["--matching"])
+    until(lambda: share(one, two) == [2, 2], "split in halves")
+    until(lambda: described()["state"] == "Stable", "stable group")
+    told = described()
+    members = [(len(m["partitions"]), sorted(map(str, m["partitions"])) == sorted(map(str, m["target"])),
+                m["epoch"] == told["epoch"]) for m in told["members"]]
+    if told["type"] != "Consumer" or told["assignor"] not in ("range", "uniform") or members != [(2, True, True)] * 2:
+        raise Failed("described: %r" % told)
+    one.end()
+    until(lambda: share(two) == [PARTITIONS], "inheritance of the one with a pattern")
+    two.end()
+    listed = {g["group"]: (g["state"], g["type"].lower()) for g in json.loads(leat(lane, options, "--json", "groups", "list"))}
+    if listed.get(topic) != ("Empty", "consumer"):
+        raise Failed("listed: %r" % listed)
+    leat(lane, options, "groups", "reset-offsets", topic, "--to-offset", "7", "--execute")
+    if committed() != [7] * PARTITIONS:
+        raise Failed("committed after a reset: %r" % committed())
+    leat(lane, options, "groups", "delete", topic)
+    bad = lane.spawn([options.leat, "--bootstrap", lane.broker.bootstrap, "consume", "(", "--group", topic, "--matching",
+                      *options.protocol])
+    bad.communicate(timeout=SECONDS_MAX)
+    if bad.returncode == 0 or b"INVALID_REGULAR_EXPRESSION" not in lane.client_errors().encode():
+        raise Failed("a pattern that cannot be read: exit code %d, %s" % (bad.returncode, lane.client_errors()))
+
+
 def run(lane, options, client):
+    options.protocol = ()
     with lane.step(client, "group"):
         group(lane, options, client + "-group")
     with lane.step(client, "resume"):
         resume(lane, options, client + "-resume")
     with lane.step(client, "admin"):
         admin(lane, options, client + "-resume")
+
+
+def run_848(lane, options, client):
+    options.protocol = ("--protocol", "consumer")
+    with lane.step(client, "group"):
+        group(lane, options, client + "-group")
+    with lane.step(client, "resume"):
+        resume(lane, options, client + "-resume")
+    with lane.step(client, "admin"):
+        admin_848(lane, options, client + "-resume")
