@@ -28,7 +28,8 @@ std::uint64_t StreamBook::lost_below(Offset to) const {
 void StreamBook::freed(Freed how, Offset to, std::uint64_t bytes) {
     if (to <= log_start_) return;
     Books::Count& count = freed_[static_cast<std::size_t>(how)];
-    count.records += length(log_start_, to) - (lost_below(to) - lost_below(log_start_));
+    const std::uint64_t gone = length(log_start_, to) - (lost_below(to) - lost_below(log_start_));
+    count.records += gone - std::min(gone, superseded_above());
     count.bytes += bytes;
     log_start_ = to;
 }
@@ -60,8 +61,32 @@ void StreamBook::lost(LossReason why, Offset from, Offset to, std::uint64_t byte
 }
 
 void StreamBook::dropped(LossReason why, Offset to, std::uint64_t bytes, Stamp when) {
+    const std::uint64_t gone =
+        to > log_start_ ? length(log_start_, to) - (lost_below(to) - lost_below(log_start_)) : 0;
+    std::uint64_t not_lost = std::min(gone, superseded_above());
     lost(why, log_start_, to, bytes, when);
+    for (auto loss = losses_.rbegin(); loss != losses_.rend() && not_lost > 0; ++loss) {
+        if (loss->from >= to) continue;
+        const std::uint64_t less = std::min(not_lost, loss->records);
+        loss->records -= less;
+        not_lost -= less;
+    }
     log_start_ = std::max(log_start_, to);
+}
+
+void StreamBook::superseded(std::uint64_t records, std::uint64_t bytes) {
+    Books::Count& count = freed_[static_cast<std::size_t>(Freed::superseded)];
+    count.records += records;
+    count.bytes += bytes;
+}
+
+std::uint64_t StreamBook::superseded_above() const {
+    std::uint64_t sum = lost_below(log_start_);
+    for (const Books::Count& count : freed_) sum += count.records;
+    const auto below = static_cast<std::uint64_t>(log_start_);
+    return sum > below
+               ? std::min(sum - below, freed_[static_cast<std::size_t>(Freed::superseded)].records)
+               : 0;
 }
 
 void StreamBook::cut(Stamp when) {
@@ -133,8 +158,14 @@ Books StreamBook::view(Offset log_end, Offset release) const {
                    ? 0
                    : length(log_start_, to) - (lost_below(to) - lost_below(log_start_));
     };
-    books.kept_delivered = kept(std::min(books.log_end, release));
-    books.kept_buffered = kept(books.log_end) - books.kept_delivered;
+    // A crash may leave a count that says more than can be: one that is written, and the records
+    // back where they were.
+    const std::uint64_t all = kept(books.log_end), above = superseded_above();
+    const std::uint64_t left_out = std::min(all, above);
+    books.freed[static_cast<std::size_t>(Freed::superseded)].records -= above - left_out;
+    const std::uint64_t delivered = kept(std::min(books.log_end, release));
+    books.kept_delivered = delivered - std::min(delivered, left_out);
+    books.kept_buffered = all - left_out - books.kept_delivered;
     return books;
 }
 

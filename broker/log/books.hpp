@@ -1,7 +1,8 @@
 // The books of one stream: what became of every offset it ever had (DESIGN.md, idea 5).
 //
 // Below log_start an offset is in exactly one of: freed after delivery, expired after delivery,
-// deleted on request, superseded, or a loss. Above it: kept, or a loss (a gap, damage). So
+// deleted on request, superseded, or a loss. Above it: kept, superseded, or a loss (a gap, damage).
+// So
 //   freed + expired + deleted + superseded + losses + kept = log end
 // holds at all times; the totals are kept, not computed, so that a mistake shows.
 //
@@ -35,6 +36,12 @@ public:
     void lost(LossReason why, Offset from, Offset to, std::uint64_t bytes, Stamp when);
     /// Offsets [log_start(), to) are dropped for `why`: lost, and the log start moves.
     void dropped(LossReason why, Offset to, std::uint64_t bytes, Stamp when);
+    /// Compaction left records above log_start() out, wherever they were. They are counted at once;
+    /// when the log start rises they are taken for the oldest.
+    void superseded(std::uint64_t records, std::uint64_t bytes);
+    bool has_superseded() const {
+        return freed_[static_cast<std::size_t>(Freed::superseded)].records > 0;
+    }
     /// Something of unknown extent was cut: an entry without records.
     void cut(Stamp when);
     /// Offsets at and after `end` do not exist: a crash took the raise, not the entry.
@@ -59,6 +66,8 @@ public:
 
 private:
     void merge();
+    /// Superseded records above log_start(): what the counts have more than lies below it.
+    std::uint64_t superseded_above() const;
     Offset log_start_ = 0;
     Books::Count freed_[freed_kinds] = {};
     std::vector<Loss> losses_;  ///< by range

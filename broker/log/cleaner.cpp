@@ -4,10 +4,12 @@
 
 namespace leat::log {
 
-Cleaner::Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers)
+Cleaner::Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers,
+                 Compactor& compaction)
     : core_(core),
       checkpoints_(checkpoints),
       footers_(footers),
+      compaction_(compaction),
       block_(core.geometry.align),
       group_(core.page, core.geometry.align),
       footer_memory_(core.geometry.align) {}
@@ -27,7 +29,12 @@ std::uint32_t Cleaner::outputs_allowed() const {
 
 bool Cleaner::movable(std::uint32_t segment) const {
     const SegmentEntry& entry = core_.segments[segment];
-    return could_move(entry, entry.live_bytes) && entry.data_end > core_.page;
+    return could_move(entry, to_copy(segment)) && entry.data_end > core_.page;
+}
+
+std::uint32_t Cleaner::to_copy(std::uint32_t segment) const {
+    const std::uint32_t live = core_.segments[segment].live_bytes;
+    return live - std::min(live, compaction_.gain(segment));
 }
 
 /// The neighbours with the most dead bytes x age.
@@ -39,21 +46,25 @@ bool Cleaner::choose() {
     const std::uint64_t newest = core_.segments[ring.empty() ? 0 : ring.back()].place;
     std::size_t best = 0, best_count = 0, end = 0;
     double best_score = 0;
-    std::uint64_t sum = 0;
+    std::uint64_t sum = 0, gain = 0;
+    const bool short_of_room = wanted();
+    const std::uint64_t cost_max = short_of_room ? cleaner_cost_max : compaction_cost_max;
     for (std::size_t from = 0; from < ring.size(); ++from) {
         if (end <= from) {
             end = from;
-            sum = 0;
+            sum = gain = 0;
         }
-        while (end < ring.size() && movable(ring[end]) &&
-               sum + core_.segments[ring[end]].live_bytes <= room)
-            sum += core_.segments[ring[end++]].live_bytes;
+        while (end < ring.size() && movable(ring[end]) && sum + to_copy(ring[end]) <= room) {
+            sum += to_copy(ring[end]);
+            gain += compaction_.gain(ring[end++]);
+        }
         const std::uint64_t count = end - from;
         if (count == 0) continue;
-        const std::uint64_t into = std::max<std::uint64_t>(1, (sum + capacity() - 1) / capacity());
+        const std::uint64_t into = (sum + capacity() - 1) / capacity();
         const std::uint64_t dead = count > into ? (count - into) * core_.segment_bytes : 0;
-        const bool worth = dead > 0 && sum > 0 && sum <= cleaner_cost_max * dead &&
-                           (urgent() || sum >= capacity() / 4 * 3);
+        const bool worth =
+            dead > 0 && sum + gain > 0 && sum <= cost_max * dead &&
+            (gain > 0 || (short_of_room && sum > 0 && (urgent() || sum >= capacity() / 4 * 3)));
         const double score = static_cast<double>(dead) *
                              static_cast<double>(newest - core_.segments[ring[from]].place + 1);
         if (worth && score > best_score) {
@@ -61,7 +72,8 @@ bool Cleaner::choose() {
             best = from;
             best_count = count;
         }
-        sum -= core_.segments[ring[from]].live_bytes;
+        sum -= to_copy(ring[from]);
+        gain -= compaction_.gain(ring[from]);
     }
     plan_.clear();
     for (std::size_t i = best; i < best + best_count; ++i)
@@ -84,7 +96,8 @@ bool Cleaner::still_there(const Source& source) const {
 
 Instant Cleaner::deadline() const {
     if (stopped_ || core_.read_only || busy()) return never;
-    const bool paced = phase_ == Phase::copy || (phase_ == Phase::idle && wanted());
+    const bool paced =
+        phase_ == Phase::copy || (phase_ == Phase::idle && (wanted() || compaction_.ready()));
     return paced ? next_at_ : never;
 }
 
@@ -96,9 +109,14 @@ void Cleaner::pump(Instant now) {
         return;
     }
     if (phase_ == Phase::idle) {
-        if (now < next_at_ || !wanted()) return;
+        if (now < next_at_ || (!wanted() && !compaction_.ready())) return;
         next_at_ = now + cleaner_rest;
-        if (std::exchange(rests_, false) || !choose()) return;
+        if (std::exchange(rests_, false)) return;
+        if (!choose()) {
+            if (compaction_.ready()) compaction_.finish(now);
+            return;
+        }
+        filtering_ = compaction_.ready();
         next_at_ = now;
         at_ = 0;
         finishing_ = false;
@@ -150,7 +168,7 @@ Cleaner::Step Cleaner::look() {
         index ? index->streams.size() * 136 + 8 * entry.live_bytes / 4096 : 0;
     finishing_ = !index || !expect(*index, source.segment) ||
                  (last && output_open_ &&
-                  used + entry.live_bytes + core_.page +
+                  used + to_copy(source.segment) + core_.page +
                           round_up(index_.footer_bytes_bound() + growth, core_.page) >
                       core_.segment_bytes);
     if (finishing_) {
@@ -194,7 +212,7 @@ Cleaner::Step Cleaner::copy(Instant now) {
         case Walked::wait:
             return Step::wait;
         case Walked::batch:
-            batch_waits_ = walk_.live;
+            batch_waits_ = walk_.live && (!filtering_ || filter(now));
             return Step::go_on;
         case Walked::surprise:
             put_back(plan_[at_].segment);
@@ -206,6 +224,7 @@ Cleaner::Step Cleaner::copy(Instant now) {
         put_back(plan_[at_].segment);
         return Step::wait;
     }
+    if (filtering_) follow_ordinals();
     ++at_;
     phase_ = Phase::look;
     return Step::go_on;
@@ -361,27 +380,6 @@ void Cleaner::on_done(Instant now, std::uint64_t ticket, bool good) {
     }
     position_ += group_.padded();
     group_.clear(core_.page + cleaner_block_bytes);
-}
-
-/// The run ends here. Segments that were begun are free again; `unmovable` is left alone from now
-/// on.
-void Cleaner::put_back(std::uint32_t unmovable) {
-    if (unmovable != no_segment) core_.segments[unmovable].unmovable = true;
-    for (const Output& output : outputs_) core_.segments.release(output.header.segment);
-    outputs_.clear();
-    plan_.clear();
-    expected_.clear();
-    seen_.clear();
-    moved_ends_.clear();
-    index_ = {};
-    batch_ = {};
-    group_.clear(0);
-    block_.free();
-    block_size_ = 0;
-    footer_memory_.free();
-    output_open_ = batch_waits_ = false;
-    phase_ = Phase::idle;
-    rests_ = true;
 }
 
 }  // namespace leat::log

@@ -11,6 +11,8 @@
 // Only segments behind the redo point are taken: all else that they tell is in the checkpoint. One
 // that is not whole in every byte stays where it is, for readers and their salvage.
 //
+// While the Compactor has found superseded records, each batch goes through its filter() first.
+//
 // One read or write of at most a block is under way at a time, so that a commit waits for no more
 // than that; while room is not short yet, they are spaced.
 #pragma once
@@ -20,21 +22,22 @@
 
 #include "broker/log/cache.hpp"
 #include "broker/log/checkpoint.hpp"
+#include "broker/log/compaction.hpp"
 
 namespace leat::log {
 
 constexpr std::uint32_t cleaner_block_bytes = 64 * 1024;
-/// Larger batches stay where they are: what is copied has to be whole in memory.
-constexpr std::uint32_t moved_batch_bytes_max = 256 * 1024;
 constexpr milliseconds cleaner_pace{20};          ///< between two blocks: 3.3 MiB/s at most
 constexpr milliseconds cleaner_rest{1000};        ///< until it looks again after finding nothing
 constexpr std::uint32_t cleaner_outputs_max = 4;  ///< segments written by one run
 /// A run that copies more than so many bytes per byte it frees is not begun.
 constexpr std::uint64_t cleaner_cost_max = 3;
+/// The same while room is not short, and only superseded records are a reason.
+constexpr std::uint64_t compaction_cost_max = 1;
 
 class Cleaner {
 public:
-    Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers);
+    Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers, Compactor& compaction);
 
     void pump(Instant now);
     void on_done(Instant now, std::uint64_t ticket, bool good);
@@ -51,6 +54,8 @@ public:
     }
     /// The ring has changed: segments left it, others came.
     std::function<void()> on_moved;
+    /// So many records of the stream are gone for good with the next checkpoint.
+    std::function<void(StreamId, std::uint64_t records, std::int64_t bytes)> on_superseded;
 
 private:
     enum class Phase : std::uint8_t { idle, look, copy, hand_over };
@@ -90,6 +95,9 @@ private:
     std::uint32_t capacity() const { return core_.segment_bytes - 2 * core_.page - 128; }
     std::uint32_t outputs_allowed() const;
     bool movable(std::uint32_t segment) const;
+    std::uint32_t to_copy(std::uint32_t segment) const;
+    bool filter(Instant now);
+    void follow_ordinals();
     bool choose();
     bool still_there(const Source& source) const;
 
@@ -120,6 +128,7 @@ private:
     Core& core_;
     CheckpointWriter& checkpoints_;
     FooterCache& footers_;
+    Compactor& compaction_;
     Phase phase_ = Phase::idle;
     Doing doing_ = Doing::nothing;
     std::uint64_t ticket_ = 0;
@@ -131,6 +140,8 @@ private:
     std::size_t at_ = 0;  ///< in the plan; those before it are copied
     std::map<StreamId, Range> expected_, seen_;
     std::map<StreamId, Offset> moved_ends_;  ///< in this run
+    bool filtering_ = false;                 ///< in this run superseded records are left out
+    std::map<StreamId, Compactor::Superseded> superseded_;  ///< ... and so many were
     Walk walk_;
     std::vector<std::uint8_t> batch_;
     bool batch_waits_ = false;  ///< whole, and not yet in the group

@@ -6,6 +6,31 @@
 
 namespace leat::log {
 
+/// Takes superseded records out of the batch that was read; false: nothing of it is left.
+bool Cleaner::filter(Instant now) {
+    const Compactor::Superseded gone =
+        compaction_.filter(walk_.stream, walk_.age_ms, core_.time.age_ms(now), batch_);
+    if (!gone.changed) return true;
+    Compactor::Superseded& sum = superseded_[walk_.stream];
+    sum.records += gone.records;
+    sum.bytes += gone.bytes;
+    if (batch_.empty()) return false;
+    walk_.fields = *read_batch_fields(batch_);
+    return true;
+}
+
+/// A source of which nothing of a stream was left counts as held by the copies in front of it:
+/// the segment behind it finds them as its neighbour.
+void Cleaner::follow_ordinals() {
+    for (const auto& [id, range] : expected_)
+        for (auto output = outputs_.rbegin(); output != outputs_.rend(); ++output) {
+            const auto link = output->links.find(id);
+            if (link == output->links.end()) continue;
+            link->second.ordinal = std::max(link->second.ordinal, range.ordinal);
+            break;
+        }
+}
+
 /// Between two checkpoints: streams and table of one checkpoint must tell of the same places.
 Cleaner::Step Cleaner::hand_over(Instant) {
     if (checkpoints_.running()) return Step::wait;
@@ -32,6 +57,14 @@ Cleaner::Step Cleaner::hand_over(Instant) {
         core_.segments.enter_ring(output.header.segment);
     }
     for (auto& [id, stream] : core_.streams.all()) repoint(id, stream);
+    for (const auto& [id, gone] : superseded_) {
+        core_.counters.superseded_records += gone.records;
+        if (on_superseded) on_superseded(id, gone.records, gone.bytes);
+    }
+    if (!filtering_)
+        for (const Output& output : outputs_)
+            for (const auto& [id, link] : output.links)
+                compaction_.copied_unfiltered(id, link.first_offset);
     core_.counters.cleaner_freed +=
         std::uint64_t{plan_.size() - outputs_.size()} * core_.segment_bytes;
     ++core_.layout;
@@ -87,6 +120,28 @@ void Cleaner::release_replaced() {
         ++core_.layout;
         return true;
     });
+}
+
+/// The run ends here. Segments that were begun are free again; `unmovable` is left alone from now
+/// on.
+void Cleaner::put_back(std::uint32_t unmovable) {
+    if (unmovable != no_segment) core_.segments[unmovable].unmovable = true;
+    for (const Output& output : outputs_) core_.segments.release(output.header.segment);
+    outputs_.clear();
+    plan_.clear();
+    expected_.clear();
+    seen_.clear();
+    moved_ends_.clear();
+    superseded_.clear();
+    index_ = {};
+    batch_ = {};
+    group_.clear(0);
+    block_.free();
+    block_size_ = 0;
+    footer_memory_.free();
+    output_open_ = batch_waits_ = false;
+    phase_ = Phase::idle;
+    rests_ = true;
 }
 
 }  // namespace leat::log

@@ -28,9 +28,12 @@ struct SeededFaults {
     bool book_late = false;    ///< the log start is written before the book that explains it
     bool silent_drop = false;  ///< what is dropped for room is booked as delivered
     bool lost_links_believed =
-        false;                     ///< a segment whose footer is lost passes for a stream's first
-    bool moved_moves_end = false;  ///< a moved frame is taken for an append
+        false;                      ///< a segment whose footer is lost passes for a stream's first
+    bool moved_moves_end = false;   ///< a moved frame is taken for an append
     bool recycle_uncopied = false;  ///< frees a segment before its copies are in a checkpoint
+    bool newest_superseded =
+        false;  ///< compaction drops a key's newest record when an older one is there
+    bool tombstone_alone = false;  ///< ... and tombstones, but not what they delete
     /// No mistake: a test makes it small, so that a small log needs the links in the footers.
     std::uint32_t anchors_max = static_cast<std::uint32_t>(log::anchors_max);
 };
@@ -80,7 +83,8 @@ struct Core {
         1;  ///< of the durable checkpoint: segments of the ring before it are not needed to recover
     std::uint64_t checkpoint_number = 0;  ///< of that checkpoint
     std::uint64_t last_ticket = 0;
-    std::uint64_t layout = 0;  ///< rises when records moved: who has planned a way plans it again
+    RecordFilter record_filter;  ///< null: nothing is compacted
+    std::uint64_t layout = 0;    ///< rises when records moved: who has planned a way plans it again
 
     std::uint64_t address(std::uint32_t segment, std::uint64_t position) const {
         return super.pool_start + std::uint64_t{segment} * segment_bytes + position;

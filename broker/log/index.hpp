@@ -25,6 +25,23 @@ struct Link {
 };
 constexpr std::size_t link_bytes = 24;
 
+/// How far a stream is compacted. In RAM only: after a restart it is found out again.
+struct CompactionState {
+    /// Below `end` every key has one record, and has had since `age_ms`: who read an older one has
+    /// had the time since then to meet a tombstone. At most marks_max, both rising.
+    struct Mark {
+        Offset end = 0;
+        std::uint64_t age_ms = 0;
+    };
+    static constexpr std::size_t marks_max = 8;
+    std::vector<Mark> marks;
+    Offset end() const { return marks.empty() ? 0 : marks.back().end; }
+    Offset resume = 0;             ///< the next pass takes keys from here on
+    std::int64_t clean_bytes = 0;  ///< of the stream's bytes: those that the last pass could judge
+    std::uint64_t redo_place = 0;  ///< at the last pass: without a newer one nothing is gained
+    std::uint64_t tombstones_due_ms = UINT64_MAX;  ///< age time at which the oldest may go
+};
+
 constexpr CommitId not_durable = UINT64_MAX;  ///< its commit was given up, the next is not made yet
 
 struct Stream {
@@ -39,10 +56,13 @@ struct Stream {
     std::uint64_t log_start_checkpoint =
         0;  ///< ... or the checkpoint that does, when the ring has no room to say so
     CommitId log_end_id = 0;         ///< ... and state.log_end
+    bool has_gaps = false;           ///< compaction left batches out
+    Offset first_batch = 0;          ///< none of its batches begins before, as far as was found out
     std::uint32_t ordinal = 0;       ///< of the newest segment that holds it; 0: none
     std::vector<Link> levels;        ///< level j: the newest ordinal that 2^j divides
     std::vector<Link> anchors;       ///< ascending; the newest segment is always the last
     std::vector<Link> newest_links;  ///< what the footer of the newest segment must carry
+    CompactionState compaction;
 
     /// Records that a new segment holds the stream, and makes newest_links.
     void enter_segment(std::uint32_t segment, Offset first_offset, std::uint32_t anchors_limit);

@@ -440,7 +440,9 @@ void Walk::holes() {
         for (const auto& [where, damage] : found_)
             if (damage.kind == Damage::Kind::batch && damage.stream == id)
                 pieces.push_back({damage.from, damage.to, where, where});
-        if (const auto book = book_of(core_, id))
+        const auto book = book_of(core_, id);
+        const bool has_gaps = book && book->has_superseded();  // compaction made them
+        if (book)
             for (const Loss& loss : book->view(total.log_end, 0).losses)
                 if (loss.reason == LossReason::raised)
                     pieces.push_back({loss.from, loss.to, {0, 0}, {0, 0}});
@@ -471,7 +473,7 @@ void Walk::holes() {
                         found_.push_back(another);
                     }
                 }
-                if (!blamed)
+                if (!blamed && !has_gaps)
                     found_.push_back({before,
                                       {.kind = Damage::Kind::missing,
                                        .stream = id,

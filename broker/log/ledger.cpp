@@ -48,6 +48,7 @@ void Ledger::load() {
                 stream->state.log_start = book->log_start();
                 stream->prune_anchors();
             }
+            stream->has_gaps = book->has_superseded();
         }
         books_.emplace(id, *std::move(book));
     }
@@ -153,6 +154,19 @@ void Ledger::lost(Instant now, StreamId id, LossReason why, Offset from, Offset 
     if (book.lost_below(INT64_MAX) == before) return;  // known already
     keep(id, std::move(book));
     unwritten_.insert(id);
+}
+
+void Ledger::superseded(StreamId id, std::uint64_t records, std::int64_t bytes) {
+    Stream* stream = core_.streams.find(id);
+    if (stream == nullptr) return;
+    stream->has_gaps = true;
+    stream->state.bytes = std::max<std::int64_t>(stream->state.bytes - bytes, 0);
+    stream->flushed_bytes = std::max<std::int64_t>(stream->flushed_bytes - bytes, 0);
+    StreamBook& book = books_[id];
+    book.superseded(records, static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0)));
+    if (book.kept()) book.set_kept({stream->state.bytes, stream->state.log_end});
+    if (!unwritten_.contains(id))
+        core_.facts.restore(key_of(id), book.encode(), arrivals_.next_sequence());
 }
 
 void Ledger::cut(Instant now) {

@@ -38,6 +38,9 @@ public:
     /// Offsets that cannot be read or were never written; written by the next pump.
     void lost(Instant now, StreamId id, LossReason why, Offset from, Offset to,
               std::uint64_t bytes);
+    /// Compaction left so many records of the stream out: true with the next checkpoint that is
+    /// begun, which carries the book, and the copies without them.
+    void superseded(StreamId id, std::uint64_t records, std::int64_t bytes);
     void cut(Instant now);
     void forget(Instant now, StreamId id);
     /// After a rollback: books and log starts whose commits were given up are written again.

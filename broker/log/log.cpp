@@ -17,8 +17,9 @@ namespace {
 class LogImpl final : public Log {
 public:
     LogImpl(port::Storage& storage, port::Entropy& entropy, LogConfig config,
-            RecordTimes record_times, SeededFaults faults = {})
+            RecordTimes record_times, RecordFilter record_filter, SeededFaults faults = {})
         : core_(storage, entropy, std::move(config)), record_times_(std::move(record_times)) {
+        core_.record_filter = std::move(record_filter);
         core_.faults = faults;
     }
 
@@ -112,7 +113,8 @@ private:
               checkpoints(core, arrivals),
               reader(core, arrivals, std::move(record_times)),
               ledger(core, arrivals),
-              cleaner(core, checkpoints, reader.footers()),
+              compaction(core, reader),
+              cleaner(core, checkpoints, reader.footers(), compaction),
               retention(core, arrivals, checkpoints, ledger, reader.footers(), cleaner),
               zeroing(core, arrivals) {
             arrivals.on_footer = [this](std::uint32_t segment, ByteView footer) {
@@ -124,6 +126,7 @@ private:
         CheckpointWriter checkpoints;
         Reader reader;
         Ledger ledger;
+        Compactor compaction;
         Cleaner cleaner;
         Retention retention;
         Zeroing zeroing;
@@ -163,6 +166,10 @@ Status LogImpl::open(Instant now, WallTime wall) {
         parts_->ledger.lost(now_, id, LossReason::damaged, from, to, bytes);
     };
     parts_->cleaner.on_moved = [this] { parts_->retention.restart(now_); };
+    parts_->cleaner.on_superseded = [this](StreamId id, std::uint64_t records,
+                                           std::int64_t bytes) {
+        parts_->ledger.superseded(id, records, bytes);
+    };
     parts_->arrivals.resume(std::move(recovered->arrivals));
     parts_->checkpoints.resume(std::move(recovered->checkpoint));
     for (auto& [id, stream] : core_.streams.all()) stream.prune_anchors();
@@ -177,6 +184,7 @@ void LogImpl::pump(Instant now) {
     if (!parts_) return;
     if (!core_.read_only && !closing_) parts_->ledger.pump(now);
     parts_->retention.pump(now);
+    parts_->compaction.pump(now);
     parts_->cleaner.pump(now);
     parts_->checkpoints.pump(now);
     parts_->arrivals.pump(now);
@@ -222,7 +230,7 @@ void LogImpl::on_deadline(Instant now, WallTime wall) {
 Instant LogImpl::deadline() const {
     if (!parts_ || closed()) return never;
     return earlier(earlier(parts_->arrivals.deadline(now_), parts_->retention.deadline()),
-                   parts_->cleaner.deadline());
+                   earlier(parts_->cleaner.deadline(), parts_->compaction.deadline()));
 }
 
 void LogImpl::close(Instant now, WallTime wall) {
@@ -230,6 +238,7 @@ void LogImpl::close(Instant now, WallTime wall) {
     closing_ = true;
     if (!parts_) return;
     core_.time.see_wall(now, wall);
+    parts_->compaction.stop();
     parts_->cleaner.stop();
     parts_->arrivals.seal(now);
 }
@@ -240,6 +249,8 @@ Status LogImpl::declare_stream(StreamId id, StreamPolicy policy) {
         return fail(Error::full);
     Stream& stream = known != nullptr ? *known : core_.streams.make(id);
     stream.policy = policy;
+    // Whatever the books say: damage may have taken them back to before a compaction.
+    stream.has_gaps = stream.has_gaps || policy.compact;
     stream.declared = true;
     if (parts_) parts_->retention.wake(now_);
     return ok();
@@ -463,13 +474,16 @@ LogStatus LogImpl::status() const {
 }  // namespace
 
 std::unique_ptr<Log> make_log(port::Storage& storage, port::Entropy& entropy, LogConfig config,
-                              RecordTimes record_times) {
-    return std::make_unique<LogImpl>(storage, entropy, std::move(config), std::move(record_times));
+                              RecordTimes record_times, RecordFilter record_filter) {
+    return std::make_unique<LogImpl>(storage, entropy, std::move(config), std::move(record_times),
+                                     std::move(record_filter));
 }
 
 std::unique_ptr<Log> make_faulty_log(port::Storage& storage, port::Entropy& entropy,
-                                     LogConfig config, SeededFaults faults) {
-    return std::make_unique<LogImpl>(storage, entropy, std::move(config), RecordTimes{}, faults);
+                                     LogConfig config, SeededFaults faults,
+                                     RecordFilter record_filter) {
+    return std::make_unique<LogImpl>(storage, entropy, std::move(config), RecordTimes{},
+                                     std::move(record_filter), faults);
 }
 
 }  // namespace leat::log

@@ -45,6 +45,8 @@ struct LogConfig {
     std::uint32_t streams_max = 10'000;
     std::uint32_t producers_max = 10'000;    ///< (stream, producer id) pairs remembered; oldest go first
     milliseconds producer_expiry{std::int64_t{30} * 24 * 3600 * 1000};  ///< in log time
+    std::uint32_t compaction_map_bytes = 1024 * 1024;  ///< taken while streams are compacted: 24 B x 4/3 per key
+    milliseconds compaction_every{10'000};   ///< how often it looks whether a stream is worth it
     std::string device_identity;             ///< machine id; another one at open() is a copied card
     ForeignLog foreign = ForeignLog::tell;   ///< this device's own log is never changed by it
     WallTime build_date{};                   ///< wall times before it are not believed
@@ -59,6 +61,12 @@ struct StreamPolicy {
     std::int64_t retention_bytes = -1; ///< batch bytes; -1: no bound
     WhenFull when_full = WhenFull::reject;
     std::uint8_t priority = 5;         ///< 1 to 10; of what may be dropped the lowest goes first
+    /// Compaction: of every key the newest record stays (of what lies before `release`). Then records that are
+    /// delivered are no room to be made.
+    bool compact = false;
+    std::uint16_t dirty_permille_min = 500;  ///< so much of its bytes must be new before it is worth a look
+    milliseconds compaction_lag{0};          ///< in log time: a younger record is left alone
+    milliseconds tombstone_retention{24 * 3600 * 1000};  ///< a null value stays so long after what it deletes is gone
 };
 
 struct StreamState {
@@ -162,6 +170,7 @@ struct LogCounters {  // bytes unless said; all since open()
                   written_checkpoint = 0, written_other = 0, written_cleaner = 0, written_zeros = 0 /* once, ahead of a segment's first use */, read = 0, read_at_open = 0;
     std::uint64_t commits = 0, segments_recycled = 0, write_errors = 0, damaged_batches = 0, expired_records = 0;
     std::uint64_t append_rejected_full = 0;
+    std::uint64_t superseded_records = 0;  ///< not copied: their key has a newer record, or was deleted long enough
     std::uint64_t cleaner_copied = 0;  ///< batch bytes that were moved ...
     std::uint64_t cleaner_freed = 0;   ///< ... and bytes of segments that this freed: the ratio is its cost
     std::uint64_t lost_records = 0;  ///< entered in the ledger
@@ -271,6 +280,18 @@ public:
 /// start_find_time, which takes `record_times` to look into a batch (topics brings it; null: batch granularity).
 /// Records before `from` are gone: a log start may lie inside a batch.
 using RecordTimes = std::function<std::optional<TimeDone::Found>(ByteView batch, std::int64_t target, Offset from)>;
-std::unique_ptr<Log> make_log(port::Storage& storage, port::Entropy& entropy, LogConfig config, RecordTimes record_times = {});
+/// What compaction looks at. The key is borrowed for the call.
+struct KeyedRecord {
+    Offset offset = 0;
+    ByteView key;
+    bool has_key = false, has_value = false;
+};
+using KeepRecord = std::function<bool(const KeyedRecord& record)>;
+/// Shows every record of a batch to `keep`; returns how many it wants. `kept` (null: only looked at): the batch
+/// with those alone, same offsets, same codec, new CRC; empty if there are none, untouched if it is all of them.
+/// fails: too_large (expands to more than it takes in) · corrupt and others: as they were, such a batch stays whole.
+/// Without it (topics brings it) nothing is compacted.
+using RecordFilter = std::function<Result<std::uint32_t>(ByteView batch, const KeepRecord& keep, std::vector<std::uint8_t>* kept)>;
+std::unique_ptr<Log> make_log(port::Storage& storage, port::Entropy& entropy, LogConfig config, RecordTimes record_times = {}, RecordFilter record_filter = {});
 
 }  // namespace leat::log

@@ -11,11 +11,12 @@ Reader::Reader(Core& core, Arrivals& arrivals, RecordTimes record_times)
       blocks_(core, core.config.cache_bytes / 4 * 3),
       footers_(core, core.config.cache_bytes / 4) {}
 
-Result<ReadTicket> Reader::start_read(const ReadRequest& request, MutableBytes into) {
+Result<ReadTicket> Reader::start_read(const ReadRequest& request, MutableBytes into, Asked asked) {
     if (core_.streams.find(request.stream) == nullptr) return fail(Error::not_found);
     Job& job = jobs_.emplace_back();
     job.ticket = ++last_ticket_;
     job.request = request;
+    job.inside = asked == Asked::inside;
     job.into = into;
     job.target = request.from;
     const ReadTicket ticket = job.ticket;
@@ -45,8 +46,18 @@ void Reader::cancel(ReadTicket ticket) {
                                     [&](const Job& job) { return job.ticket == ticket; });
     if (found == jobs_.end()) return;
     // Blocks are ours, `into` is only written while stepping: it is free at once.
-    if (!found->by_time) reads_done_.push_back({.ticket = ticket, .bytes = fail(Error::closed)});
+    if (!found->by_time && !found->inside)
+        reads_done_.push_back({.ticket = ticket, .bytes = fail(Error::closed)});
     jobs_.erase(found);
+}
+
+std::optional<ReadDone> Reader::take_inside(ReadTicket ticket) {
+    const auto found = std::find_if(inside_done_.begin(), inside_done_.end(),
+                                    [&](const ReadDone& done) { return done.ticket == ticket; });
+    if (found == inside_done_.end()) return std::nullopt;
+    const ReadDone done = *found;
+    inside_done_.erase(found);
+    return done;
 }
 
 std::optional<ReadDone> Reader::poll_read() {
@@ -122,7 +133,7 @@ Reader::Next Reader::finish(Job& job) {
             tell_damaged(job);
         }
         job.result.next = job.target;
-        reads_done_.push_back(job.result);
+        told(job);
     }
     return Next::finished;
 }
@@ -138,7 +149,7 @@ Reader::Next Reader::fail_with(Job& job, Error error) {
     job.result.ticket = job.ticket;
     job.result.bytes = fail(error);
     job.result.next = job.target;
-    reads_done_.push_back(job.result);
+    told(job);
     return Next::finished;
 }
 

@@ -18,7 +18,12 @@ class Reader {
 public:
     Reader(Core& core, Arrivals& arrivals, RecordTimes record_times);
 
-    Result<ReadTicket> start_read(const ReadRequest& request, MutableBytes into);
+    /// Who asked: the log's callers (poll_read) or its own parts (take_inside).
+    enum class Asked : std::uint8_t { outside, inside };
+    Result<ReadTicket> start_read(const ReadRequest& request, MutableBytes into,
+                                  Asked asked = Asked::outside);
+    /// The result of a read of the log's own parts, once it is there.
+    std::optional<ReadDone> take_inside(ReadTicket ticket);
     void cancel(ReadTicket ticket);
     Result<ReadTicket> start_find_time(StreamId stream, std::int64_t target);
     std::optional<ReadDone> poll_read();
@@ -33,7 +38,7 @@ private:
     enum class Stage : std::uint8_t { plan, node, frame, body, forward, done };
     struct Job {
         ReadTicket ticket = 0;
-        bool by_time = false, cancelled = false;
+        bool by_time = false, inside = false;
         ReadRequest request;
         MutableBytes into;
         std::int64_t target_time = 0;
@@ -95,6 +100,7 @@ private:
     Next batch_read(Job& job);
     Next finish(Job& job);
     Next fail_with(Job& job, Error error);
+    void told(const Job& job) { (job.inside ? inside_done_ : reads_done_).push_back(job.result); }
 
     const StreamInSegment* stream_in(Job& job, std::uint32_t segment, Fetched& state,
                                      StreamInSegment& memory);
@@ -109,7 +115,7 @@ private:
     BlockCache blocks_;
     FooterCache footers_;
     std::list<Job> jobs_;
-    std::deque<ReadDone> reads_done_;
+    std::deque<ReadDone> reads_done_, inside_done_;
     std::deque<TimeDone> times_done_;
     ReadTicket last_ticket_ = 0;
 };

@@ -163,12 +163,15 @@ Reader::Next Reader::at_frame(Job& job) {
         job.target = job.batch.base_offset;
         return fail_with(job, Error::corrupt);
     }
-    if (job.batch.base_offset > job.target && !job.by_time && job.request.from == job.target &&
-        job.filled == 0) {
-        // Nothing wrote down that these are gone unless an end was raised, which the ledger knows.
+    const Stream* stream = core_.streams.find(job.request.stream);
+    const bool gap = job.batch.base_offset > job.target && !job.by_time &&
+                     (stream == nullptr || !stream->has_gaps);
+    if (gap && job.request.from == job.target && job.filled == 0) {
+        // Nothing wrote down that these are gone unless an end was raised, which the ledger knows;
+        // what compaction left out the books know.
         job.target = job.batch.base_offset;
         tell_damaged(job);
-    } else if (job.batch.base_offset > job.target && !job.by_time && job.filled > 0) {
+    } else if (gap && job.filled > 0) {
         return finish(job);  // the gap is met by the next read
     }
     if (job.by_time) {

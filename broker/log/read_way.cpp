@@ -95,6 +95,7 @@ Reader::Next Reader::walk_links(Job& job) {
         // Who stands in front of this one is known from its first link only, and only while that
         // leads to what it was made for: the cleaner may have put two segments in its place.
         const bool first = here->ordinal == 1 || here->first_offset <= stream->state.log_start ||
+                           here->first_offset <= stream->first_batch ||
                            (here->ordinal == 0 && job.node.ordinal == 1 &&
                             !core_.segments[job.node.segment].records);
         const bool known =
@@ -110,7 +111,7 @@ Reader::Next Reader::walk_links(Job& job) {
             return Next::go_on;
         }
         job.settled = true;
-        if (floor_wanted(job, *stream) && !here->links.empty()) {
+        if (!first && floor_wanted(job, *stream) && !here->links.empty()) {
             job.came = job.successor = job.node;
             job.node = here->links.front();
             return Next::go_on;
@@ -168,7 +169,7 @@ Reader::Next Reader::moved_away(Job& job, const Stream& stream) {
 /// The links of job.node are lost with its footer (a power cut tore it, or the flash forgot it):
 /// the segments before it are asked one by one for the stream's last place before job.node.
 Reader::Next Reader::walk_back(Job& job) {
-    const Stream* stream = core_.streams.find(job.request.stream);
+    Stream* stream = core_.streams.find(job.request.stream);
     if (stream == nullptr) return fail_with(job, Error::not_found);
     StreamInSegment memory;
     const StreamInSegment* found = nullptr;
@@ -182,6 +183,9 @@ Reader::Next Reader::walk_back(Job& job) {
     }
     job.back = no_segment;
     const bool lost = std::exchange(job.node_lost, false);
+    // Asked once: whoever starts at 0 behind a gap that compaction left does not ask all of them.
+    if (found == nullptr && !lost && !job.damaged)
+        stream->first_batch = std::max(stream->first_batch, job.node.first_offset);
     job.came.reset();
     if (found != nullptr && ++job.hops < 100'000) {
         const Link link{found->first_offset,
@@ -236,10 +240,25 @@ Reader::Next Reader::forward(Job& job) {
         const StreamInSegment* here = stream_in(job, *at, state, memory);
         if (state == Fetched::pending) return Next::wait;
         if (state == Fetched::failed) break;
-        job.back = *at;
+        std::uint32_t segment = *at;
+        // After damage copies and what they were made of may both be live, the copies in front: of
+        // a source that was split between two of them only its rest is in the one that stands here.
+        StreamInSegment source_memory;
+        if (const auto source = std::next(at);
+            here != nullptr && here->first_offset > job.target && source != ring.end() &&
+            core_.segments[*source].place == core_.segments[segment].place) {
+            const StreamInSegment* whole = stream_in(job, *source, state, source_memory);
+            if (state == Fetched::pending) return Next::wait;
+            if (whole != nullptr && whole->first_offset <= job.target &&
+                whole->end_offset > job.target) {
+                here = whole;
+                segment = *source;
+            }
+        }
+        job.back = segment;
         ++job.hops_forward;
         if (here == nullptr) continue;
-        job.node = {here->first_offset, here->max_timestamp, *at, here->ordinal};
+        job.node = {here->first_offset, here->max_timestamp, segment, here->ordinal};
         job.back = no_segment;
         job.came.reset();
         job.settled = true;

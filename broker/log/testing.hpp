@@ -6,6 +6,7 @@
 namespace leat::log {
 
 std::unique_ptr<Log> make_faulty_log(port::Storage& storage, port::Entropy& entropy,
-                                     LogConfig config, SeededFaults faults);
+                                     LogConfig config, SeededFaults faults,
+                                     RecordFilter record_filter = {});
 
 }  // namespace leat::log

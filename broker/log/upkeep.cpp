@@ -153,7 +153,8 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
     const bool many =
         policy.retention_bytes >= 0 &&
         stream.state.bytes - static_cast<std::int64_t>(part.batch_bytes) >= policy.retention_bytes;
-    const bool delivered = stream.state.release != INT64_MAX && short_of_room();
+    // A compacted stream's newest records are its state, delivered or not.
+    const bool delivered = !policy.compact && stream.state.release != INT64_MAX && short_of_room();
     if (!old && !many && !delivered) return;
     (void)raise(now, id, stream, part, old || many ? Freed::expired : Freed::delivered,
                 std::nullopt);

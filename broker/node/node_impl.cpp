@@ -1,6 +1,7 @@
 #include "broker/node/node_impl.hpp"
 
 #include "broker/node/cluster_id.hpp"
+#include "broker/topics/record_filter.hpp"
 #include "broker/topics/record_times.hpp"
 
 namespace leat::node {
@@ -86,7 +87,7 @@ NodeImpl::NodeImpl(const config::Config& config, Ports ports, std::unique_ptr<lo
       ports_(ports),
       log_(log ? std::move(log)
                : log::make_log(ports.storage, ports.entropy, log_config(config),
-                               topics::find_record_time)),
+                               topics::find_record_time, topics::filter_records)),
       pool_(config.byte_pool_bytes),
       topics_(*log_, ports.entropy, topic_defaults(config)),
       groups_(*log_, topics_.registry, ports.entropy, groups_config(config)),

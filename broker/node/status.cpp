@@ -43,6 +43,7 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .count("write_errors_total", counters.write_errors)
         .count("damaged_batches_total", counters.damaged_batches)
         .count("expired_records_total", counters.expired_records)
+        .count("superseded_records_total", counters.superseded_records)
         .count("append_rejected_full_total", counters.append_rejected_full)
         .end_object();
 }

@@ -15,7 +15,11 @@ log::StreamPolicy policy_of(const TopicConfig& config) {
     return {.retention = config.retention(),
             .retention_bytes = config.retention_bytes(),
             .when_full = config.drops_oldest() ? log::WhenFull::drop_oldest : log::WhenFull::reject,
-            .priority = config.priority()};
+            .priority = config.priority(),
+            .compact = config.compacted(),
+            .dirty_permille_min = config.dirty_permille_min(),
+            .compaction_lag = config.compaction_lag(),
+            .tombstone_retention = config.tombstone_retention()};
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <limits>
 #include <vector>
 
@@ -43,7 +44,7 @@ constexpr Setting table[] = {
      "No effect here: no remote tier."},
     {"local.retention.ms", Type::int64, "-2", -2, long_max, "", "No effect here: no remote tier."},
     {"max.compaction.lag.ms", Type::int64, "9223372036854775807", 1, long_max, "",
-     "Longest time a record of a compacted topic stays uncompacted."},
+     "No effect here: how much is new decides (min.cleanable.dirty.ratio), never its age."},
     {"max.message.bytes", Type::int32, "", 0, int_max, "",
      "Largest record batch; at most half a segment of the log."},
     {"message.timestamp.after.max.ms", Type::int64, "", 0, long_max, "",
@@ -248,6 +249,15 @@ void TopicConfig::apply() {
     waits_when_full_ = text("leat.full.policy") == "block";
     priority_ = static_cast<std::uint8_t>(*number(text("leat.priority")));
     log_append_time_ = text("message.timestamp.type") == "LogAppendTime";
+    // As old as a log can be: sums with it stay within 64 bits.
+    const auto lasting = [&](std::string_view name) {
+        return milliseconds(std::min<std::int64_t>(*number(text(name)), long_max / 4));
+    };
+    compaction_lag_ = lasting("min.compaction.lag.ms");
+    tombstone_retention_ = lasting("delete.retention.ms");
+    dirty_permille_min_ = static_cast<std::uint16_t>(
+        std::clamp(std::strtod(text("min.cleanable.dirty.ratio").c_str(), nullptr), 0.0, 1.0) *
+        1000);
     before_max_ = bound(text("message.timestamp.before.max.ms"));
     after_max_ = bound(text("message.timestamp.after.max.ms"));
 }

@@ -79,6 +79,9 @@ public:
     bool log_append_time() const { return log_append_time_; }
     bool compacted() const { return compacted_; }
     bool deletes() const { return deletes_; }  ///< cleanup.policy has `delete`
+    std::uint16_t dirty_permille_min() const { return dirty_permille_min_; }
+    milliseconds compaction_lag() const { return compaction_lag_; }
+    milliseconds tombstone_retention() const { return tombstone_retention_; }
     milliseconds timestamp_before_max() const { return before_max_; }
     milliseconds timestamp_after_max() const { return after_max_; }
 
@@ -88,8 +91,10 @@ private:
     TopicDefaults defaults_;
     std::map<std::string, std::string, std::less<>> overrides_;
     milliseconds retention_{}, before_max_{}, after_max_{};
+    milliseconds compaction_lag_{}, tombstone_retention_{};
     std::int64_t retention_bytes_ = -1;
     std::uint32_t message_bytes_max_ = 0;
+    std::uint16_t dirty_permille_min_ = 500;
     std::uint8_t priority_ = 5;
     bool drops_oldest_ = false, waits_when_full_ = false;
     bool log_append_time_ = false, compacted_ = false, deletes_ = true;

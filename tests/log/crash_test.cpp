@@ -34,7 +34,8 @@ void sweep_half(std::uint64_t half) {
     std::unordered_set<std::uint64_t> seen;
     std::uint64_t by_workload[workloads][leat::test::tears] = {};
     SweepResult sum;
-    std::size_t not_run = workloads;  // a short sweep, as under a sanitizer, still meets all of them
+    std::size_t not_run =
+        workloads;  // a short sweep, as under a sanitizer, still meets all of them
     for (std::uint64_t seed = first_seed() + half; sum.images < wanted || not_run > 0; seed += 2) {
         SweepOptions options;
         options.seed = seed;
@@ -50,6 +51,7 @@ void sweep_half(std::uint64_t half) {
         sum.full += result.full;
         sum.self_recoveries += result.self_recoveries;
         sum.dropped += result.dropped;
+        sum.superseded += result.superseded;
         if (by_workload[workload][0] == 0) --not_run;
         sum.cleaned += result.cleaned;
         for (std::size_t tear = 0; tear < leat::test::tears; ++tear)
@@ -59,10 +61,11 @@ void sweep_half(std::uint64_t half) {
     std::printf(
         "%llu distinct images at %llu writes, ring turned %llu times, %llu appends met a full "
         "log, %llu recoveries from failed writes without a restart, %llu records dropped for room, "
-        "%llu KiB freed by the cleaner\n"
+        "%llu KiB freed by the cleaner, %llu records superseded\n"
         "%-10s",
         number(sum.images), number(sum.writes), number(sum.wraps), number(sum.full),
-        number(sum.self_recoveries), number(sum.dropped), number(sum.cleaned / 1024), "");
+        number(sum.self_recoveries), number(sum.dropped), number(sum.cleaned / 1024),
+        number(sum.superseded), "");
     for (const char* tear : {"dropped", "kept", "prefix", "suffix", "subset", "garbage",
                              "1 missing", "1 kept", "page lost"})
         std::printf("%10s", tear);
@@ -77,6 +80,7 @@ void sweep_half(std::uint64_t half) {
     CHECK(seen.size() >= wanted);
     if (wanted >= 100'000) CHECK(sum.self_recoveries >= 10);
     if (wanted >= 10'000) CHECK(sum.dropped >= 100);
+    if (wanted >= 10'000) CHECK(sum.superseded >= wanted / 100);
     if (wanted >= 10'000) CHECK(sum.cleaned >= 50 * small_segment);
 }
 
@@ -111,6 +115,8 @@ TEST_CASE("crash: each seeded mistake is seen by the same sweep") {
         {"dropped for room without an entry in the ledger", {.silent_drop = true}},
         {"recycled before its copies are in a checkpoint", {.recycle_uncopied = true}},
         {"a moved frame that moves the log end", {.moved_moves_end = true}},
+        {"compaction that drops a key's newest record", {.newest_superseded = true}},
+        {"compaction that drops a tombstone, and not what it deletes", {.tombstone_alone = true}},
         {"a segment without a footer taken for a stream's first", {.lost_links_believed = true}},
         {"bytes behind a predecessor's valid end taken", {.predecessor_end_ignored = true}},
         {"a device that reports a write done one write early", {}, 1},

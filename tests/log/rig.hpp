@@ -70,10 +70,10 @@ struct Rig {
     std::int64_t wall = 1'800'000'000'000;
 
     explicit Rig(SimStorage& storage, LogConfig config = small_config(), SeededFaults faults = {},
-                 std::uint64_t seed = 42)
+                 std::uint64_t seed = 42, RecordFilter filter = {})
         : device(storage),
           entropy(seed),
-          log(make_faulty_log(storage, entropy, std::move(config), faults)) {}
+          log(make_faulty_log(storage, entropy, std::move(config), faults, std::move(filter))) {}
 
     Status open() { return log->open(instant_ms(now), wall_ms(wall)); }
     Instant at() const { return instant_ms(now); }

@@ -6,7 +6,15 @@ void Sweep::declare(Rig& rig, Policies policies) const {
     for (StreamId id = streams_first; id < streams_first + streams_count; ++id) {
         StreamPolicy policy;
         if (policies == Policies::keep_all) {
+            policy.compact = compacts(id);  // the looker has no filter: it compacts nothing
             (void)rig.log->declare_stream(id, policy);
+            continue;
+        }
+        if (compacts(id)) {
+            policy = {.compact = true, .dirty_permille_min = 200};
+            policy.tombstone_retention = milliseconds(id == 1 ? 500 : 86'400'000);
+            (void)rig.log->declare_stream(id, policy);
+            rig.log->set_release(id, INT64_MAX);
             continue;
         }
         if (options_.workload == Workload::clean) {
@@ -31,8 +39,11 @@ bool Sweep::start() {
     LogConfig config = small_config();
     // Small groups, so that commits are many; some runs let them grow.
     config.group_bytes_max = options_.seed / workloads % 3 == 0 ? 64 * KiB : 16 * KiB;
+    config.compaction_every = milliseconds(200);
+    if (options_.seed % 3 == 0) config.compaction_map_bytes = 24 * 8;  // several passes
     device_.on_write = [this] { at_write(); };  // the start itself is swept too
-    rig_ = std::make_unique<Rig>(device_, config, options_.faults, options_.seed * 100 + ++runs_);
+    rig_ = std::make_unique<Rig>(device_, config, options_.faults, options_.seed * 100 + ++runs_,
+                                 topics::filter_records);
     if (!rig_->open()) {
         fail("open: " + rig_->log->open_error_text());
         return false;
@@ -55,12 +66,36 @@ SweepResult Sweep::run() {
 void Sweep::count_run() {
     result_.dropped += rig_->log->counters().lost_records;
     result_.cleaned += rig_->log->counters().cleaner_freed;
+    result_.superseded += rig_->log->counters().superseded_records;
+}
+
+/// Few keys, so that most records are superseded soon; some are deleted.
+std::vector<std::uint8_t> Sweep::keyed_batch(StreamId id, std::int32_t sequence,
+                                             std::vector<KeyedValue>& records) {
+    for (std::uint64_t i = 0, count = 1 + random_.below(5); i < count; ++i) {
+        KeyedValue& record = records.emplace_back();
+        record.key = key_name(random_.below(10));
+        record.timestamp = 1'000'000 + static_cast<std::int64_t>(++serial_) * 10;
+        if (random_.chance(15)) continue;
+        record.value = std::to_string(serial_);
+        record.value->append(random_.below(random_.chance(90) ? 400 : 4'000), 'v');
+    }
+    KeyedSpec spec{.records = records};
+    if (id % 2 == 0) {
+        spec.producer_id = 7000 + id;
+        spec.epoch = 0;
+        spec.sequence = sequence;
+    } else if (random_.chance(20)) {
+        spec.codec = Codec::lz4;
+    }
+    return make_keyed_batch(spec);
 }
 
 void Sweep::append() {
     follow_rollback();
     StreamId id = streams_first + static_cast<StreamId>(random_.below(streams_count));
     if (options_.workload == Workload::drop && !drops(id) && random_.chance(80)) id = 1;
+    if (options_.workload == Workload::compact && !compacts(id) && random_.chance(70)) id -= 2;
     SentStream& stream = model_.streams[id];
     BatchSpec spec;
     spec.count = 1 + static_cast<std::uint32_t>(random_.below(5));
@@ -75,7 +110,15 @@ void Sweep::append() {
         spec.epoch = 0;
         spec.sequence = stream.sequence;
     }
-    const auto appended = rig_->append(id, spec);
+    std::vector<KeyedValue> records;
+    std::vector<std::uint8_t> bytes =
+        compacts(id) ? keyed_batch(id, stream.sequence, records) : make_batch(spec);
+    if (compacts(id)) {
+        spec.count = static_cast<std::uint32_t>(records.size());
+        spec.sequence = id % 2 == 0 ? stream.sequence : -1;
+    }
+    const auto appended = rig_->log->append(rig_->at(), wall_ms(rig_->wall),
+                                            {.stream = id, .batch = bytes, .log_append_time = {}});
     if (!appended) {
         if (appended.error() == Error::would_block) rig_->settle();
         if (appended.error() == Error::full) {
@@ -88,12 +131,12 @@ void Sweep::append() {
         fail("offset " + std::to_string(appended->base_offset) + " was given twice or skipped");
     stream.sequence += static_cast<std::int32_t>(spec.count);
     const Offset end = appended->base_offset + spec.count;
-    std::vector<std::uint8_t> bytes = make_batch(spec);
     store_big<std::int64_t>(bytes.data(), appended->base_offset);
     stream.batches.push_back({appended->base_offset, end, appended->commit, spec.count,
-                              spec.sequence, std::move(bytes)});
+                              spec.sequence, std::move(bytes), std::move(records)});
     stream.end = end;
-    if (options_.workload == Workload::clean) rig_->settle();
+    if (options_.workload == Workload::clean || options_.workload == Workload::compact)
+        rig_->settle();
     if (done()) return;
     const StreamState* state = rig_->log->stream(id);
     while (!stream.batches.empty() && stream.batches.front().end <= state->log_start &&
@@ -211,6 +254,10 @@ void Sweep::step() {
     if (random_.chance(options_.workload == Workload::recycle ? 40 : 15)) recycle_some();
     if (options_.workload == Workload::reopen && random_.chance(6) && !done()) reopen();
     if (options_.workload == Workload::clean && random_.chance(2) && !done()) reopen();
+    if (options_.workload == Workload::compact) {
+        for (std::uint64_t i = random_.below(12); i > 0 && !done(); --i) rig_->pass(25);
+        if (random_.chance(2) && !done()) reopen();
+    }
     if (options_.workload == Workload::clean && random_.chance(2))
         device_.fail_next(random_.below(6), 1);
     if (options_.workload == Workload::errors && random_.chance(8))

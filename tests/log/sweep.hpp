@@ -9,11 +9,20 @@
 
 namespace leat::log::test {
 
-enum class Workload : std::uint8_t { produce, facts, recycle, reopen, errors, drop, clean };
-constexpr std::uint8_t workloads = 7;
+enum class Workload : std::uint8_t {
+    produce,
+    facts,
+    recycle,
+    reopen,
+    errors,
+    drop,
+    clean,
+    compact
+};
+constexpr std::uint8_t workloads = 8;
 inline const char* name_of(Workload workload) {
     constexpr const char* names[] = {"produce", "facts", "recycle", "reopen",
-                                     "errors",  "drop",  "clean"};
+                                     "errors",  "drop",  "clean",   "compact"};
     return names[static_cast<std::size_t>(workload)];
 }
 
@@ -34,8 +43,9 @@ struct SweepOptions {
 
 struct SweepResult {
     std::uint64_t images = 0, writes = 0, wraps = 0, full = 0, self_recoveries = 0;
-    std::uint64_t cleaned = 0;  ///< bytes of segments that the cleaner freed
-    std::uint64_t dropped = 0;  ///< records lost to make room, all of them in the ledger
+    std::uint64_t cleaned = 0;     ///< bytes of segments that the cleaner freed
+    std::uint64_t superseded = 0;  ///< records that compaction left out
+    std::uint64_t dropped = 0;     ///< records lost to make room, all of them in the ledger
     std::uint64_t by_tear[leat::test::tears] = {};
     std::string failure;  ///< empty: everything held
 };

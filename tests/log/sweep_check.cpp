@@ -33,7 +33,8 @@ void Sweep::at_write() {
     ++result_.writes;
     follow_rollback();
     std::uint32_t variants = options_.variants;
-    if (options_.workload == Workload::clean) {  // most of them while the cleaner is at work
+    if (options_.workload == Workload::clean ||
+        options_.workload == Workload::compact) {  // most of them while the cleaner is at work
         const std::uint64_t copied = opened_ ? rig_->log->counters().cleaner_copied : 0;
         if (std::exchange(copied_, copied) != copied) copied_at_write_ = result_.writes;
         variants = copied != 0 && result_.writes < copied_at_write_ + 12 ? 8 : 1;
@@ -98,6 +99,31 @@ void Sweep::check_image(SimImage image, bool deeper) {
     }
 }
 
+/// Of a compacted stream every record that is there was sent so, the last one is there, and who
+/// reads all of it believes of every key what the newest record says.
+std::string Sweep::keys_problem(const SentStream& stream, const StreamState& state,
+                                ByteView bytes) {
+    ByOffset found, sent;
+    if (!take_records(bytes, found)) return "reads what is no batch";
+    for (const SentBatch& batch : stream.batches)
+        for (std::size_t i = 0; i < batch.records.size(); ++i)
+            if (const Offset at = batch.base + static_cast<Offset>(i); at < state.log_end)
+                sent.emplace_hint(sent.end(), at, batch.records[i]);
+    for (const auto& [offset, record] : found)
+        if (const auto is = sent.find(offset); is == sent.end() || !(is->second == record))
+            return "record at " + std::to_string(offset) + " is not what was sent";
+    sent.erase(sent.begin(), sent.lower_bound(state.log_start));
+    found.erase(found.begin(), found.lower_bound(state.log_start));
+    if (!sent.empty() && !found.contains(state.log_end - 1)) return "reads not to its end";
+    const auto is = view_of(found), ought = view_of(sent);
+    for (const auto& [key, value] : ought)
+        if (const auto at = is.find(key); at == is.end() || at->second != value)
+            return key + (at == is.end() ? " is gone" : " has an older value");
+    for (const auto& [key, value] : is)
+        if (!ought.contains(key)) return key + " was deleted, and is back";
+    return {};
+}
+
 bool Sweep::check(Rig& rig, const Model& model, CommitId flushed,
                   const std::map<StreamId, Offset>& starts) {
     for (const auto& [id, stream] : model.streams) {
@@ -123,9 +149,13 @@ bool Sweep::check(Rig& rig, const Model& model, CommitId flushed,
                    false;
         if (const std::string wrong = books_problem(*rig.log, id, drops(id)); !wrong.empty())
             return fail(name + " " + wrong), false;
+        if (compacts(id)) {
+            if (const std::string wrong = keys_problem(stream, state, all.bytes); !wrong.empty())
+                return fail(name + " " + wrong), false;
+        }
         // Every batch from log start to log end, byte-equal and in order.
-        ByteView left = all.bytes;
-        Offset at = state.log_start;
+        ByteView left = compacts(id) ? ByteView{} : ByteView(all.bytes);
+        Offset at = compacts(id) ? state.log_end : state.log_start;
         auto sent = std::lower_bound(
             stream.batches.begin(), stream.batches.end(), at,
             [](const SentBatch& batch, Offset offset) { return batch.end <= offset; });

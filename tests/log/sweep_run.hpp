@@ -2,6 +2,7 @@
 // sweep_check.cpp: an image against the model).
 #pragma once
 
+#include "tests/log/keyed.hpp"
 #include "tests/log/sweep.hpp"
 
 namespace leat::log::test {
@@ -13,6 +14,7 @@ struct SentBatch {
     std::uint32_t count = 0;
     std::int32_t sequence = -1;
     std::vector<std::uint8_t> bytes;
+    std::vector<KeyedValue> records;  ///< of a compacted stream
 };
 struct SentStream {
     std::vector<SentBatch> batches;
@@ -67,8 +69,11 @@ private:
     bool drops(StreamId id) const {
         return options_.workload == Workload::drop && (id == 1 || id == 3);
     }
+    bool compacts(StreamId id) const { return options_.workload == Workload::compact && id <= 2; }
     void step();
     void append();
+    std::vector<std::uint8_t> keyed_batch(StreamId id, std::int32_t sequence,
+                                          std::vector<KeyedValue>& records);
     void fact();
     void recycle_some();
     void reopen();
@@ -85,6 +90,7 @@ private:
         return starts;
     }
     void check_image(SimImage image, bool deeper);
+    std::string keys_problem(const SentStream& stream, const StreamState& state, ByteView bytes);
     bool check(Rig& rig, const Model& model, CommitId flushed,
                const std::map<StreamId, Offset>& starts);
     void fail(const std::string& text) {
