@@ -44,6 +44,7 @@ deep_step asan sanitized asan all
 deep_step tsan sanitized tsan "$threaded" -R "^(file_storage|host|net|ops|cli_|process|tour|kills)"
 deep_step fuzz long_fuzz
 deep_step kills "$LEAT_PYTHON" -B "$root/tests/interop/kills.py" --leatd "$leatd" --work "$build/deep" --kills 1000
+deep_step seasons "$LEAT_PYTHON" -B "$root/tests/interop/seasons.py" --leatd "$leatd" --work "$build/deep" --rounds 40
 deep_step arm env LEAT_BUILD="$build/armhf" sh "$root/tests/arm.sh" armhf
 if [ "$(id -u)" = 0 ]; then
     deep_step bench env LEAT_BENCH="$build/bench" sh "$root/tests/bench/run.sh" --quick

@@ -42,7 +42,11 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
     if (core_.read_only || seal_ != Seal::no) return fail(Error::storage);
     const auto frame = static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
     if (frame > core_.max_batch_bytes() + 128) return fail(Error::too_large);
-    const bool crowded = !open_->empty() && open_->used() + frame > core_.group_bytes_max();
+    // Facts are small and few: they squeeze in where a batch has to wait.
+    const std::uint32_t squeeze =
+        urgency == Urgency::data ? 0 : std::min(squeeze_bytes, core_.segment_bytes / 8);
+    const bool crowded =
+        !open_->empty() && open_->used() + frame > core_.group_bytes_max() + squeeze;
     if (crowded && writing_ != Writing::nothing) return fail(Error::would_block);
     // Everything that waits or is under way, and this: does it fit here, or is there a segment to
     // go on in?
@@ -62,7 +66,7 @@ MutableBytes Arrivals::add_at(Instant now, Instant came, FrameType type, StreamI
     const auto frame = static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
     if (!open_->empty() && open_->used() + frame > core_.group_bytes_max()) {
         due_now_ = true;
-        pump(now);  // room_for saw that nothing is under way
+        pump(now);  // a batch: room_for saw that nothing is under way
     }
     id = core_.next_id++;
     if (writing_ != Writing::nothing) waited_ = true;
@@ -298,8 +302,7 @@ void Arrivals::on_write_done(Instant now, std::uint64_t ticket, bool good) {
         close_segment(good);
     } else if (probing_ && !good) {
         probing_ = false;
-        if (header_.segment != no_segment)
-            core_.segments.opening_failed(header_.segment, false);
+        if (header_.segment != no_segment) core_.segments.opening_failed(header_.segment, false);
         probe_wait_ = std::min(probe_wait_ * 2, probe_wait_max);
         probe_at_ = now + probe_wait_;
     } else if (good) {

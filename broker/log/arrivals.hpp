@@ -22,6 +22,9 @@ namespace leat::log {
 enum class Urgency : std::uint8_t { data, fact, upkeep };
 constexpr std::uint32_t segments_kept_free = 4;
 constexpr std::uint32_t segments_kept_for_checkpoint = 1;
+/// How far facts may make a group larger than the largest one of batches, while a commit is under
+/// way.
+constexpr std::uint32_t squeeze_bytes = 64 * 1024;
 /// How much is zeroed at a time in a segment's first life (zeroing.hpp).
 constexpr std::uint32_t zeroed_ahead_bytes(std::uint32_t segment_bytes) {
     return segment_bytes / 4 < 128 * 1024 ? segment_bytes / 4 : 128 * 1024;
@@ -145,13 +148,13 @@ private:
     bool waited_ = false;   ///< frames came while a commit was under way
     bool retried_ = false;  ///< the group under way failed once already
     bool flight_is_seal_ = false;
-    bool stuck_ = false;              ///< no segment to go on in
-    bool probing_ = false;            ///< the write under way only asks whether the device works
+    bool stuck_ = false;    ///< no segment to go on in
+    bool probing_ = false;  ///< the write under way only asks whether the device works
     Instant probe_at_ = never;
     milliseconds probe_wait_ = probe_wait;
     bool first_life_ = false, opens_first_life_ = false;
     std::uint32_t zeroed_to_ = 0, opens_zeroed_to_ = 0;
-    std::uint64_t usual_bytes_ = 0;  ///< of a commit, lately
+    std::uint64_t usual_bytes_ = 0;   ///< of a commit, lately
     std::vector<std::uint8_t> part_;  ///< body of the part that the last durable commit ends with
 
     std::uint32_t segment_ = no_segment;  ///< open; no_segment: the next group opens one

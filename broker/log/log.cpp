@@ -27,9 +27,9 @@ public:
     const std::string& open_error_text() const override { return error_text_; }
     void close(Instant now, WallTime wall) override;
     bool closed() const override {
-        return !parts_ || (closing_ && parts_->arrivals.sealed() &&
-                           !parts_->checkpoints.writing() && !parts_->cleaner.busy() &&
-                           core_.segments.zeroing == no_segment);
+        return !parts_ ||
+               (closing_ && parts_->arrivals.sealed() && !parts_->checkpoints.writing() &&
+                !parts_->cleaner.busy() && core_.segments.zeroing == no_segment);
     }
 
     void on_storage(Instant now) override;
@@ -96,9 +96,7 @@ public:
         return parts_ ? parts_->reader.poll_find_time() : std::nullopt;
     }
 
-    Books books(StreamId id) const override {
-        return parts_ ? parts_->ledger.books(id) : Books{};
-    }
+    Books books(StreamId id) const override { return parts_ ? parts_->ledger.books(id) : Books{}; }
     LogStatus status() const override;
     const LogCounters& counters() const override { return core_.counters; }
     milliseconds log_time(Instant now) const override {
@@ -306,11 +304,11 @@ Result<CommitId> LogImpl::set_log_start(Instant now, StreamId id, Offset offset)
     }
     // Batches it ends inside of stay whole on flash: bytes in proportion.
     const auto span = static_cast<double>(stream->state.log_end - stream->state.log_start);
-    const auto bytes = static_cast<std::uint64_t>(
-        static_cast<double>(stream->state.bytes) *
-        (static_cast<double>(offset - stream->state.log_start) / span));
+    const auto bytes =
+        static_cast<std::uint64_t>(static_cast<double>(stream->state.bytes) *
+                                   (static_cast<double>(offset - stream->state.log_start) / span));
     const Result<CommitId> commit = parts_->ledger.raise_log_start(
-        now, id, *stream, offset, bytes, Freed::deleted, std::nullopt, Urgency::fact);
+        now, id, *stream, offset, bytes, Freed::deleted, std::nullopt, Urgency::upkeep);
     if (!commit) return commit;
     stream->prune_anchors();
     parts_->retention.wake(now);
@@ -398,8 +396,7 @@ Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
     if (core_.read_only) return fail(Error::storage);
     const Fact* old = core_.facts.find(Facts::key_of(static_cast<std::uint8_t>(kind), key));
     if (value && old != nullptr && equal(bytes_of(old->value), *value)) {
-        if (may_wait == milliseconds(0) && old->id > core_.flushed_id)
-            parts_->arrivals.hasten(now);
+        if (may_wait == milliseconds(0) && old->id > core_.flushed_id) parts_->arrivals.hasten(now);
         return old->id;
     }
     const std::size_t body = fact_body_bytes + key.size() + (value ? value->size() : 0);
@@ -408,14 +405,16 @@ Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
     const std::uint64_t budget = std::uint64_t{core_.segments.size()} * core_.segment_bytes / 16;
     // What is replaced makes room: with all of it taken, positions that stand still move on.
     const std::uint64_t replaced = old != nullptr ? 1 + key.size() + old->value.size() : 0;
-    if (value && core_.facts.bytes() - replaced + body > budget && body > replaced + fact_body_bytes)
+    if (value && core_.facts.bytes() - replaced + body > budget &&
+        body > replaced + fact_body_bytes)
         return fail(Error::full);
     const FrameType type = value ? FrameType::fact : FrameType::fact_erased;
-    if (const Status room = room_for(type, body, Urgency::fact); !room) return fail(room.error());
+    // What is erased makes room, so it may have the last of it.
+    const Urgency urgency = value ? Urgency::fact : Urgency::upkeep;
+    if (const Status room = room_for(type, body, urgency); !room) return fail(room.error());
     CommitId commit = 0;
-    const MutableBytes into =
-        parts_->arrivals.add_at(now, now + may_wait, type, 0,
-                                                        static_cast<std::uint32_t>(body), commit);
+    const MutableBytes into = parts_->arrivals.add_at(now, now + may_wait, type, 0,
+                                                      static_cast<std::uint32_t>(body), commit);
     encode_fact_body({static_cast<std::uint8_t>(kind), 0, key, value ? *value : ByteView{}}, into);
     core_.facts.put(Facts::key_of(static_cast<std::uint8_t>(kind), key),
                     value ? std::optional<std::string>(std::string(text_of(*value))) : std::nullopt,

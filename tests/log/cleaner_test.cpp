@@ -332,3 +332,36 @@ TEST_CASE("cleaner: one block is under way at a time, and while there is room th
     CHECK(busiest <= 50 * (64 * KiB + 2 * 4096));  // reads and writes together
     CHECK(log->counters().cleaner_freed > 100 * 256 * KiB);
 }
+
+TEST_CASE("full: a client can delete when nothing else has room, and that makes room") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    rig.log->set_release(1, 0);
+    for (int refused = 0; refused < 20;) {
+        if (!rig.append_durably(1, {.count = 1, .size = 15'000})) {
+            ++refused;
+            rig.pass(300);
+        }
+    }
+    Error why{};
+    for (int i = 0; i < 2'000; ++i) {  // facts have a little more room, until that is gone, too
+        const std::string value(2'000, static_cast<char>('a' + i % 26));
+        const auto put =
+            rig.log->put_fact(rig.at(), FactKind::config, bytes_of("a"), bytes_of(value));
+        rig.settle();
+        if (!put) {
+            why = put.error();
+            break;
+        }
+    }
+    REQUIRE(why == Error::full);
+    const auto gone = rig.log->erase_fact(rig.at(), FactKind::config, bytes_of("a"));
+    REQUIRE(gone);
+    const auto cut = rig.log->set_log_start(rig.at(), 1, rig.log->stream(1)->flushed / 2);
+    REQUIRE(cut);
+    for (int i = 0; i < 20; ++i) rig.pass(300);
+    CHECK(rig.log->flushed_commit() >= *cut);
+    CHECK(rig.append_durably(1, {.count = 1, .size = 15'000}));
+}

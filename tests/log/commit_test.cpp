@@ -38,7 +38,8 @@ TEST_CASE("facts: a lazy one makes no commit due for a second, and rides with wh
     CHECK(rig.log->counters().commits == commits + 2);
 }
 
-TEST_CASE("zeros: little more than the records need is zeroed ahead, and nothing for large commits") {
+TEST_CASE(
+    "zeros: little more than the records need is zeroed ahead, and nothing for large commits") {
     for (const std::size_t size : {std::size_t{500}, std::size_t{200'000}}) {
         SimStorage device({.seed = 1, .size = 32 * KiB + 16 * 4 * MiB});
         LogConfig config = small_config();
@@ -78,4 +79,27 @@ TEST_CASE("write errors: whichever write fails, the ring goes on turning without
         worst_errors = std::max(worst_errors, rig.log->counters().write_errors);
     }
     CHECK(worst_errors == 1);
+}
+
+TEST_CASE(
+    "facts: they find room in a group that batches have filled, while a commit is under way") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    REQUIRE(rig.append_durably(1, {.count = 4, .size = 1'000}));
+    device.hold(true);
+    for (const std::size_t size : {3'000, 800, 200, 60, 1}) {
+        Result<Appended> appended = rig.append(1, {.count = 1, .size = size});
+        for (; appended; appended = rig.append(1, {.count = 1, .size = size})) rig.settle();
+        REQUIRE(appended.error() == Error::would_block);
+    }
+    CHECK(rig.log->put_fact(rig.at(), FactKind::config, bytes_of("k"), bytes_of("v")));
+    const auto cut = rig.log->set_log_start(rig.at(), 1, 2);
+    REQUIRE(cut);
+    device.hold(false);
+    while (device.writes_under_way() > 0) device.complete(0);
+    for (int i = 0; i < 5; ++i) rig.pass(10);
+    CHECK(rig.log->flushed_commit() >= *cut);
+    CHECK(rig.append_durably(1, {.count = 1, .size = 3'000}));
 }
