@@ -58,6 +58,7 @@ struct Config {
     std::uint32_t segment_bytes = 0;  ///< 0: chosen
     std::uint32_t page_bytes = 4096;
     milliseconds commit_interval{-1};   ///< -1: auto
+    milliseconds scrub_interval{std::int64_t{7} * 24 * 3600 * 1000};  ///< 0: never
     std::uint64_t endurance_bytes = 0;  ///< of the device, by its data sheet; 0: assumed
 
     // topics

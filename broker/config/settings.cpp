@@ -6,7 +6,7 @@
 namespace leat::config {
 namespace {
 
-constexpr std::array<Setting<Config>, 39> config_table{{
+constexpr std::array<Setting<Config>, 40> config_table{{
     {"data.dir", "a folder, e.g. \"/var/lib/leat\"", word<&Config::data_dir, 4096>},
     {"listeners", "one \"host:port\", e.g. \"127.0.0.1:9092\"", address<&Config::listen>},
     {"advertised.listeners",
@@ -48,6 +48,9 @@ constexpr std::array<Setting<Config>, 39> config_table{{
          }
          return duration<&Config::commit_interval, 0, 10'000>(value, config);
      }},
+    {"log.scrub.interval.ms",
+     "a duration in which the whole log is read once, e.g. \"7d\"; 0: never",
+     duration<&Config::scrub_interval, 0, year_ms>},
     {"flash.endurance.bytes", "a size from \"1GiB\", what the data sheet calls TBW, e.g. \"30TiB\"",
      size<&Config::endurance_bytes, gib, 1024 * 1024 * tib>},
     {"auto.create.topics.enable", "true or false", boolean<&Config::auto_create_topics>},

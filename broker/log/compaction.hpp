@@ -97,7 +97,7 @@ private:
     Reader& reader_;
     Phase phase_ = Phase::idle;
     bool stopped_ = false;
-    Instant look_at_{Instant::min()}, next_at_{Instant::min()};
+    Instant look_at_{}, next_at_{};
     std::unique_ptr<KeyMap> map_;
     std::vector<Part> parts_;  ///< by stream number
     std::size_t part_ = 0;     ///< the one whose keys are read, or which is counted

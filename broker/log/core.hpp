@@ -44,7 +44,8 @@ enum class Owner : std::uint8_t {
     superblock = 3,
     reads = 4,
     zeroing = 5,
-    cleaner = 6
+    cleaner = 6,
+    scrub = 7
 };
 
 struct Core {
@@ -75,6 +76,7 @@ struct Core {
     Governor governor;
     LogCounters counters;
     std::string cut_text;
+    std::vector<DamagedPlace> damaged;
     bool was_sealed = false, foreign_device = false, read_only = false;
 
     CommitId next_id = 1, flushed_id = 0;

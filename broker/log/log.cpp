@@ -5,6 +5,7 @@
 
 #include "broker/log/ledger.hpp"
 #include "broker/log/recovery.hpp"
+#include "broker/log/scrub.hpp"
 #include "broker/log/testing.hpp"
 #include "broker/log/upkeep.hpp"
 #include "broker/log/zeroing.hpp"
@@ -27,9 +28,9 @@ public:
     const std::string& open_error_text() const override { return error_text_; }
     void close(Instant now, WallTime wall) override;
     bool closed() const override {
-        return !parts_ ||
-               (closing_ && parts_->arrivals.sealed() && !parts_->checkpoints.writing() &&
-                !parts_->cleaner.busy() && core_.segments.zeroing == no_segment);
+        return !parts_ || (closing_ && parts_->arrivals.sealed() &&
+                           !parts_->checkpoints.writing() && !parts_->cleaner.busy() &&
+                           !parts_->scrubber.busy() && core_.segments.zeroing == no_segment);
     }
 
     void on_storage(Instant now) override;
@@ -114,7 +115,8 @@ private:
               compaction(core, reader),
               cleaner(core, checkpoints, reader.footers(), compaction),
               retention(core, arrivals, checkpoints, ledger, reader.footers(), cleaner),
-              zeroing(core, arrivals) {
+              zeroing(core, arrivals),
+              scrubber(core, reader) {
             arrivals.on_footer = [this](std::uint32_t segment, ByteView footer) {
                 reader.footers().put(segment, footer);
             };
@@ -128,6 +130,7 @@ private:
         Cleaner cleaner;
         Retention retention;
         Zeroing zeroing;
+        Scrubber scrubber;
     };
     Status room_for(FrameType type, std::size_t body, Urgency urgency);
     Result<CommitId> offset_frame(Instant now, FrameType type, StreamId id, Offset offset);
@@ -187,6 +190,7 @@ void LogImpl::pump(Instant now) {
     parts_->checkpoints.pump(now);
     parts_->arrivals.pump(now);
     if (!closing_) parts_->zeroing.pump();
+    parts_->scrubber.pump(now);
 }
 
 void LogImpl::on_storage(Instant now) {
@@ -206,6 +210,9 @@ void LogImpl::on_storage(Instant now) {
                 break;
             case Owner::cleaner:
                 parts_->cleaner.on_done(now, done->ticket, good);
+                break;
+            case Owner::scrub:
+                parts_->scrubber.on_done(now, done->ticket, good);
                 break;
             case Owner::zeroing:
                 parts_->zeroing.on_done(good);
@@ -228,7 +235,8 @@ void LogImpl::on_deadline(Instant now, WallTime wall) {
 Instant LogImpl::deadline() const {
     if (!parts_ || closed()) return never;
     return earlier(earlier(parts_->arrivals.deadline(now_), parts_->retention.deadline()),
-                   earlier(parts_->cleaner.deadline(), parts_->compaction.deadline()));
+                   earlier(parts_->scrubber.deadline(),
+                           earlier(parts_->cleaner.deadline(), parts_->compaction.deadline())));
 }
 
 void LogImpl::close(Instant now, WallTime wall) {
@@ -236,6 +244,7 @@ void LogImpl::close(Instant now, WallTime wall) {
     closing_ = true;
     if (!parts_) return;
     core_.time.see_wall(now, wall);
+    parts_->scrubber.stop();
     parts_->compaction.stop();
     parts_->cleaner.stop();
     parts_->arrivals.seal(now);
@@ -466,6 +475,7 @@ LogStatus LogImpl::status() const {
     status.segments_free = core_.segments.free_count();
     status.budget_bytes = std::uint64_t{core_.segments.size()} * core_.segment_bytes;
     status.used_bytes = std::uint64_t{status.segments - status.segments_free} * core_.segment_bytes;
+    status.damaged = core_.damaged;
     status.cut_text = core_.cut_text;
     return status;
 }

@@ -46,6 +46,7 @@ struct LogConfig {
     std::uint32_t producers_max = 10'000;    ///< (stream, producer id) pairs remembered; oldest go first
     milliseconds producer_expiry{std::int64_t{30} * 24 * 3600 * 1000};  ///< in log time
     std::uint32_t compaction_map_bytes = 1024 * 1024;  ///< taken while streams are compacted: 24 B x 4/3 per key
+    milliseconds scrub_every{std::int64_t{7} * 24 * 3600 * 1000};  ///< all sealed segments are read once in it; 0: never
     milliseconds compaction_every{10'000};   ///< how often it looks whether a stream is worth it
     std::string device_identity;             ///< machine id; another one at open() is a copied card
     ForeignLog foreign = ForeignLog::tell;   ///< this device's own log is never changed by it
@@ -170,12 +171,24 @@ struct LogCounters {  // bytes unless said; all since open()
                   written_checkpoint = 0, written_other = 0, written_cleaner = 0, written_zeros = 0 /* once, ahead of a segment's first use */, read = 0, read_at_open = 0;
     std::uint64_t commits = 0, segments_recycled = 0, write_errors = 0, damaged_batches = 0, expired_records = 0;
     std::uint64_t append_rejected_full = 0;
+    std::uint64_t scrubbed = 0;       ///< read by the scrubber
+    std::uint64_t scrub_damaged = 0;  ///< places that did not hold, counted each time they are met
     std::uint64_t superseded_records = 0;  ///< not copied: their key has a newer record, or was deleted long enough
     std::uint64_t cleaner_copied = 0;  ///< batch bytes that were moved ...
     std::uint64_t cleaner_freed = 0;   ///< ... and bytes of segments that this freed: the ratio is its cost
     std::uint64_t lost_records = 0;  ///< entered in the ledger
     std::uint64_t unexplained_records = 0;  ///< at open: below a log start that no book explains (logs of older programs)
 };
+
+/// A place on the device that does not hold, found by the scrubber.
+struct DamagedPlace {
+    enum class What : std::uint8_t { header, records, footer, unreadable };
+    What what = What::records;
+    std::uint64_t device_position = 0;  ///< of the structure, in bytes
+    std::uint32_t segment = 0;
+    std::uint64_t age_ms = 0;           ///< age time when it was seen last
+};
+const char* damaged_text(DamagedPlace::What what);
 
 struct LogStatus {
     std::string log_id;             ///< uuid text; a new log has a new one
@@ -187,6 +200,7 @@ struct LogStatus {
     bool read_only = false;         ///< two writes in a row failed; appends answer `storage` until a try of the device succeeds
     std::uint32_t segment_bytes = 0, segments = 0, segments_free = 0;
     std::uint64_t budget_bytes = 0, used_bytes = 0;
+    std::vector<DamagedPlace> damaged;  ///< the last eight of this run; records that it cost are in the ledger
     std::string cut_text;           ///< what recovery cut or quarantined, for the log line; empty: nothing
 };
 

@@ -11,7 +11,12 @@ namespace {
 /// As far as the head that was read reaches; a longer frame is judged by its type alone.
 bool frame_crc_ok(std::uint32_t salt, const std::uint8_t* head, const FrameHeader& frame) {
     const std::uint32_t covered = frame.header_bytes + frame.covered_bytes();
-    if (covered > frame_header_bytes + batch_header_bytes) return true;
+    // A frame of a type that is known has one header length, and says how long it is twice: else a
+    // flipped bit of its length would step over its neighbours.
+    if (covered > frame_header_bytes + batch_header_bytes)
+        return !frame.known() ||
+               (frame.plain() && (frame.holds_batch() || frame.type == FrameType::more ||
+                                  frame.body_bytes == frame.total_bytes));
     return frame_crc(salt, {head, frame_header_bytes + batch_header_bytes}, frame) == frame.crc;
 }
 

@@ -24,6 +24,7 @@ log::LogConfig log_config(const config::Config& config) {
     log.segment_bytes = config.segment_bytes;
     log.page_bytes = config.page_bytes;
     log.commit_interval = config.commit_interval;
+    log.scrub_every = config.scrub_interval;
     log.device_identity = config.device_identity;
     using Theirs = config::Config::ForeignLog;
     log.foreign = config.foreign_log == Theirs::adopt  ? log::ForeignLog::adopt
@@ -366,6 +367,18 @@ void NodeImpl::collect_events() {
                 "retention, or let a topic drop its oldest (leat.full.policy)");
         told_full_ = counters.append_rejected_full;
         tell_full_at_ = seen_ + full_quiet;
+    }
+    if (counters.scrub_damaged != told_scrubbed_) {
+        told_scrubbed_ = counters.scrub_damaged;
+        const log::LogStatus status = log_->status();
+        if (!status.damaged.empty()) {
+            const log::DamagedPlace& place = status.damaged.back();
+            say(Event::Level::error, "log",
+                std::string("damage on the device at byte ") +
+                    std::to_string(place.device_position) + " of leat.log (segment " +
+                    std::to_string(place.segment) + ", " + log::damaged_text(place.what) +
+                    "), found by the scrubber");
+        }
     }
     if (counters.damaged_batches != told_damaged_) {
         told_damaged_ = counters.damaged_batches;

@@ -78,7 +78,7 @@ private:
     bool stopping_ = false;
     Instant requested_at_{};  // when the last request was seen by a deadline
     std::uint64_t requests_seen_ = 0;
-    std::uint64_t told_refused_ = 0, told_write_errors_ = 0, told_damaged_ = 0;
+    std::uint64_t told_refused_ = 0, told_write_errors_ = 0, told_damaged_ = 0, told_scrubbed_ = 0;
     std::uint64_t told_full_ = 0;
     Instant seen_{}, tell_full_at_{};  // a full log refuses many: one line a minute
 };

@@ -42,10 +42,23 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .count("segments_recycled_total", counters.segments_recycled)
         .count("write_errors_total", counters.write_errors)
         .count("damaged_batches_total", counters.damaged_batches)
+        .count("scrubbed_bytes_total", counters.scrubbed)
+        .count("scrub_damaged_total", counters.scrub_damaged)
         .count("expired_records_total", counters.expired_records)
         .count("superseded_records_total", counters.superseded_records)
-        .count("append_rejected_full_total", counters.append_rejected_full)
-        .end_object();
+        .count("append_rejected_full_total", counters.append_rejected_full);
+    json.array("damaged_places");
+    std::uint64_t id = 0;
+    for (const log::DamagedPlace& place : status.damaged)
+        json.object()
+            .count("id", id++)
+            .text("what", log::damaged_text(place.what))
+            .count("device_position", place.device_position)
+            .count("segment", place.segment)
+            .count("age_ms", place.age_ms)
+            .end_object();
+    json.end_array();
+    json.end_object();
 }
 
 const char* text_of(log::LossReason reason) {

@@ -1,0 +1,254 @@
+// The scrubber: one flipped bit is found wherever it is, told with its place, and costs at most its
+// batch.
+#include <doctest/doctest.h>
+
+#include "broker/log/scrub.hpp"
+#include "tests/log/rig.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+namespace {
+
+constexpr std::uint64_t twice_small = 32 * KiB + 32 * 64 * KiB;
+constexpr std::uint64_t pool_start = 32 * KiB;
+
+/// Commits of three batches of two streams and a fact, some batches large enough to span commits.
+void fill(Rig& rig) {
+    for (std::uint64_t i = 0; i < 90; ++i) {
+        for (std::uint64_t j = 0; j < 3; ++j) {
+            const std::size_t size = i % 30 == 7 && j == 0 ? 30'000 : 900 + 500 * (i % 5) + j;
+            REQUIRE(rig.append(j == 1 ? 2 : 1, {.count = 4, .size = size, .salt = i * 3 + j}));
+        }
+        const std::string value = std::to_string(i);
+        REQUIRE(rig.log->put_fact(rig.at(), FactKind::config, bytes_of("k"), bytes_of(value)));
+        rig.settle();
+    }
+}
+
+enum class Part { header, commit, frame, batch_head, payload, fact, zeros, footer, trailer };
+constexpr const char* part_names[] = {"segment header", "commit header", "frame header",
+                                      "batch header",   "payload",       "fact",
+                                      "padding",        "footer",        "trailer"};
+struct Place {
+    Part part;
+    std::uint64_t from, bytes;  ///< on the device: any bit of it may flip
+    std::uint64_t told;         ///< where the scrubber says it is
+    StreamId stream = 0;
+    Offset first = -1;
+};
+
+/// What stands where in the sealed segments.
+std::vector<Place> places_of(const SimImage& image) {
+    std::vector<Place> places;
+    std::vector<std::uint8_t> all(image.size());
+    image.read(0, all);
+    for (std::uint64_t base = pool_start; base + small_segment <= all.size();
+         base += small_segment) {
+        const auto header = decode_segment_header(ByteView(all).subspan(base, 512));
+        if (!header || header->area != Area::arrivals) continue;
+        const std::uint8_t* segment = all.data() + base;
+        const auto trailer = decode_trailer({segment + small_segment - 32, 32}, header->generation,
+                                            header->salt, small_segment);
+        if (!trailer) continue;  // open
+        places.push_back({Part::header, base, 512, base});
+        const std::uint64_t footer = base + trailer->position;
+        const auto last = decode_commit_header({segment + trailer->position, 80}, header->salt);
+        REQUIRE(last);
+        places.push_back({Part::footer, footer, last->used, footer});  // behind it, no matter
+        places.push_back({Part::trailer, base + small_segment - 32, 24, footer});
+        std::uint32_t at = 4096;
+        while (const auto commit = decode_commit_header({segment + at, 80}, header->salt)) {
+            if (commit->kind == CommitKind::footer) break;
+            places.push_back({Part::commit, base + at, 80, base + at});
+            std::uint32_t position = at + 80;
+            while (position < at + commit->used) {
+                const FrameHeader frame = decode_frame_header(segment + position);
+                Place place{Part::fact, base + position, frame.header_bytes + frame.body_bytes,
+                            base + position};
+                if (frame.type == FrameType::append && !frame.continues()) {
+                    const auto fields =
+                        read_batch_fields({segment + position + 24, frame.body_bytes});
+                    place.stream = frame.stream;
+                    place.first = fields->base_offset;
+                    place.part = Part::frame;
+                    place.bytes = 24;
+                    places.push_back(place);
+                    place.part = Part::batch_head;
+                    place.from += 24;
+                    place.bytes = 61;
+                    places.push_back(place);
+                    place.part = Part::payload;
+                    place.from += 61;
+                    place.bytes = frame.body_bytes - 61;
+                }
+                if (frame.type == FrameType::append ? !frame.continues()
+                                                    : frame.type == FrameType::fact)
+                    places.push_back(place);
+                position += static_cast<std::uint32_t>(frame.padded_bytes());
+            }
+            if (commit->used + 64 < commit->bytes)
+                places.push_back(
+                    {Part::zeros, base + position, at + commit->bytes - position, base + position});
+            at += commit->bytes;
+        }
+    }
+    return places;
+}
+
+LogConfig scrub_config() {
+    LogConfig config = small_config();
+    config.scrub_every = milliseconds(1);  // as fast as it may
+    return config;
+}
+
+void scrub_all(Rig& rig) {
+    rig.settle();
+    rig.pass(60'000);
+    for (int i = 0; i < 400; ++i) rig.pass(63);
+}
+
+/// Everything of both streams: records that were read, in order, over what is lost.
+std::uint64_t read_over(Rig& rig) {
+    std::uint64_t records = 0;
+    for (const StreamId id : {1u, 2u}) {
+        Offset from = rig.log->stream(id)->log_start;
+        const Offset end = rig.log->stream(id)->log_end;
+        while (from < end) {
+            const auto all = rig.read_all(id, from);
+            ByteView left = all.bytes;
+            while (!left.empty()) {
+                const ByteView batch = next_batch(left);
+                REQUIRE(!batch.empty());
+                REQUIRE(batch_crc_ok(batch));
+                records += 4;
+            }
+            if (!all.error) break;
+            REQUIRE(*all.error == Error::corrupt);
+            REQUIRE(all.next > from);
+            from = all.next;
+        }
+    }
+    return records;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "scrub: a flipped bit in every structure is found, told where, and costs its batch at most") {
+    SimStorage made({.seed = 1, .size = twice_small});
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        fill(rig);
+        rig.close();
+    }
+    const std::vector<Place> places = places_of(made.image());
+    SimRandom random(5);
+    for (int part = 0; part <= static_cast<int>(Part::trailer); ++part) {
+        std::vector<Place> these;
+        for (const Place& place : places)
+            if (place.part == static_cast<Part>(part)) these.push_back(place);
+        REQUIRE(these.size() >= 3);
+        for (int tries = 0; tries < 12; ++tries) {
+            const Place& place = these[random.below(these.size())];
+            SimStorage device({.seed = 2}, made.image());
+            Rig rig(device, scrub_config());
+            REQUIRE(rig.open());
+            REQUIRE(rig.log->declare_stream(1, {}));
+            REQUIRE(rig.log->declare_stream(2, {}));
+            const std::uint64_t at = place.from + random.below(place.bytes);
+            std::uint8_t byte = 0;
+            device.image().read(at, {&byte, 1});
+            byte ^= static_cast<std::uint8_t>(1u << random.below(8));
+            device.image().write(at, {&byte, 1});
+            INFO(part_names[part], " at ", place.from, ", byte ", at - place.from);
+            scrub_all(rig);
+            const LogStatus status = rig.log->status();
+            REQUIRE(status.damaged.size() == 1);
+            CHECK(status.damaged[0].device_position == place.told);
+            CHECK(rig.log->counters().scrub_damaged >= 1);
+            std::uint64_t lost = 0;
+            for (const StreamId id : {1u, 2u}) {
+                const Books books = rig.log->books(id);
+                CHECK(books.balanced());
+                for (const Loss& loss : books.losses) {
+                    CHECK(loss.reason == LossReason::damaged);
+                    CHECK(id == place.stream);
+                    CHECK(loss.from == place.first);
+                    lost += loss.records;
+                }
+            }
+            CHECK(lost == (place.first >= 0 ? 4u : 0u));
+            CHECK(read_over(rig) + lost == 90 * 3 * 4);
+        }
+    }
+}
+
+TEST_CASE("scrub: a whole log raises no alarm; reads are spaced; what the device refuses is told") {
+    SimStorage made({.seed = 1, .size = twice_small});
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        fill(rig);
+        rig.close();
+    }
+    std::uint64_t at_open = 0;
+    {
+        SimStorage device({.seed = 2}, made.image());
+        Rig rig(device, scrub_config());
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        rig.settle();
+        rig.pass(59'000);
+        at_open = device.counts().reads;
+        rig.pass(1'000);
+        for (int second = 0; second < 30; ++second) {
+            const std::uint64_t before = rig.log->counters().scrubbed;
+            for (int i = 0; i < 100; ++i) rig.pass(10);
+            CHECK(rig.log->counters().scrubbed - before <= MiB + scrub_block_bytes);
+        }
+        CHECK(rig.log->counters().scrubbed >
+              2 * twice_small / 3);  // all that is sealed, more than once
+        CHECK(rig.log->status().damaged.empty());
+        CHECK(rig.log->counters().scrub_damaged == 0);
+    }
+    for (std::uint64_t n = 1; n < 12; ++n) {
+        SimStorage device({.seed = 2, .fail_read_at = at_open + n}, made.image());
+        Rig rig(device, scrub_config());
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        rig.settle();
+        rig.pass(59'000);
+        rig.pass(1'000);
+        for (int i = 0; i < 400; ++i) rig.pass(63);
+        INFO("read ", n);
+        REQUIRE(rig.log->status().damaged.size() == 1);
+        CHECK(rig.log->status().damaged[0].what == DamagedPlace::What::unreadable);
+        CHECK(rig.log->books(1).losses.empty());  // once only: the second try reads it
+    }
+}
+
+TEST_CASE("scrub: off when it is told so, and never faster than a week asks for") {
+    SimStorage device({.seed = 1, .size = twice_small});
+    for (const std::int64_t every : {0, 7 * 24 * 3600 * 1000}) {
+        LogConfig config = small_config();
+        config.scrub_every = milliseconds(every);
+        Rig rig(device, config);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        if (every == 0) fill(rig);
+        for (int i = 0; i < 60; ++i) rig.pass(60'000);
+        CHECK((rig.log->counters().scrubbed > 0) == (every != 0));
+        CHECK(rig.log->counters().scrubbed <= 60 * scrub_block_bytes);
+        rig.close();
+    }
+}
