@@ -101,8 +101,10 @@ void write_groups(Context& context, std::shared_ptr<Address> address,
     const groups::Groups::Written written = run(context, body);
     if (written.again) {
         context.log.flush_soon(context.now);
+        // The next one to become durable makes room. Not open_commit(): in the log that is the id
+        // of an append that nobody may ever make, and this one would wait for it for ever.
         return context.commits.when(
-            context.log.open_commit(),
+            context.log.flushed_commit() + 1,
             [&context, address, kept, body, run, send](Instant now, WallTime wall, Commits::End) {
                 context.now = now;
                 context.wall = wall;
