@@ -233,6 +233,8 @@ def main():
                 season.broker.kill()
             else:
                 season.broker.stop()
+                if season.broker.process.returncode != 0:
+                    season.wrong("SIGTERM", "left with %s" % season.broker.process.returncode)
             season.broker.again()
             season.producer.flush(PATIENCE)  # what was under way arrives now, or its time is over
             season.check_all()
