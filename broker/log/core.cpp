@@ -134,11 +134,7 @@ void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment) {
         // The checkpoint, or a book, may already count a part of this segment: only what is behind
         // it is added.
         const Offset counted = std::max(known_end, stream.counted_to);
-        const double span = static_cast<double>(here.end_offset - here.first_offset);
-        const double fresh = static_cast<double>(
-            here.end_offset - std::max(here.first_offset, std::min(counted, here.end_offset)));
-        state.bytes += static_cast<std::int64_t>(static_cast<double>(here.batch_bytes) *
-                                                 (span > 0 ? fresh / span : 0));
+        state.bytes += static_cast<std::int64_t>(here.bytes_from(counted));
         stream.flushed_bytes = state.bytes;
         note_timestamp(stream, here.max_timestamp, here.max_timestamp_offset);
         stream.grow_newest(stream.flushed_max_timestamp);

@@ -3,6 +3,7 @@
 // footer give equal SegmentIndexes, so recovery and reads have one path.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -42,6 +43,13 @@ struct StreamInSegment {
     std::vector<Point> points;
     bool holds_batches() const { return first_offset >= 0; }
     /// What copying it takes, at most.
+    /// Of the batch bytes those at and after `from`, in proportion.
+    std::uint64_t bytes_from(Offset from) const {
+        if (from <= first_offset || end_offset <= first_offset) return batch_bytes;
+        const auto part = static_cast<double>(end_offset - std::min(from, end_offset)) /
+                          static_cast<double>(end_offset - first_offset);
+        return static_cast<std::uint64_t>(static_cast<double>(batch_bytes) * part);
+    }
     std::uint64_t moved_bytes() const {
         return batch_bytes + std::uint64_t{batches} * (moved_header_bytes + 7);
     }

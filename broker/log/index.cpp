@@ -48,6 +48,15 @@ void Stream::grow_newest(std::int64_t max_timestamp) {
         if (level.ordinal == ordinal) level.max_timestamp = anchors.back().max_timestamp;
 }
 
+std::uint64_t Stream::bytes_before(Offset to) const {
+    const auto length = [this](Offset end) {
+        return static_cast<double>(std::max<Offset>(end - state.log_start, 0));
+    };
+    const double all = std::max(length(state.log_end), 1.0);
+    return static_cast<std::uint64_t>(static_cast<double>(state.bytes) *
+                                      std::min(length(to) / all, 1.0));
+}
+
 void Stream::prune_anchors() {
     std::size_t dead = 0;
     while (dead + 1 < anchors.size() && anchors[dead + 1].first_offset <= state.log_start) ++dead;

@@ -68,6 +68,8 @@ struct Stream {
     void enter_segment(std::uint32_t segment, Offset first_offset, std::uint32_t anchors_limit);
     /// The newest segment's largest timestamp has grown.
     void grow_newest(std::int64_t max_timestamp);
+    /// Of the bytes that are kept those before `to`, in proportion.
+    std::uint64_t bytes_before(Offset to) const;
     /// Forgets anchors of segments that only hold records before log_start.
     void prune_anchors();
 };

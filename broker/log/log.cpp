@@ -167,8 +167,7 @@ Status LogImpl::open(Instant now, WallTime wall) {
         parts_->ledger.lost(now_, id, LossReason::damaged, from, to, bytes);
     };
     parts_->cleaner.on_moved = [this] { parts_->retention.restart(now_); };
-    parts_->cleaner.on_superseded = [this](StreamId id, std::uint64_t records,
-                                           std::int64_t bytes) {
+    parts_->cleaner.on_superseded = [this](StreamId id, std::uint64_t records, std::int64_t bytes) {
         parts_->ledger.superseded(id, records, bytes);
     };
     parts_->arrivals.resume(std::move(recovered->arrivals));
@@ -312,12 +311,9 @@ Result<CommitId> LogImpl::set_log_start(Instant now, StreamId id, Offset offset)
         return stream->log_start_id;
     }
     // Batches it ends inside of stay whole on flash: bytes in proportion.
-    const auto span = static_cast<double>(stream->state.log_end - stream->state.log_start);
-    const auto bytes =
-        static_cast<std::uint64_t>(static_cast<double>(stream->state.bytes) *
-                                   (static_cast<double>(offset - stream->state.log_start) / span));
-    const Result<CommitId> commit = parts_->ledger.raise_log_start(
-        now, id, *stream, offset, bytes, Freed::deleted, std::nullopt, Urgency::upkeep);
+    const Result<CommitId> commit =
+        parts_->ledger.raise_log_start(now, id, *stream, offset, stream->bytes_before(offset),
+                                       Freed::deleted, std::nullopt, Urgency::upkeep);
     if (!commit) return commit;
     stream->prune_anchors();
     parts_->retention.wake(now);

@@ -144,7 +144,8 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
     if (here.first_offset > stream.state.log_start && (!from_head_ || blocked_.contains(id)))
         return;
     StreamInSegment part = here;
-    part.batch_bytes = rest_of(here, stream.state.log_start);
+    // What a log start inside of it has not counted yet.
+    part.batch_bytes = here.bytes_from(stream.state.log_start);
     const StreamPolicy& policy = stream.policy;
     const std::uint64_t age =
         core_.time.age_ms(now) - std::min(core_.time.age_ms(now), here.last_age_ms);
@@ -166,36 +167,17 @@ bool Retention::drop(Instant now, StreamId id, Stream& stream, const StreamInSeg
     StreamInSegment part = here;
     if (stream.state.release != INT64_MAX && stream.state.release > before) {
         part.end_offset = std::min(here.end_offset, stream.state.release);
-        part.batch_bytes = share_of(stream, part.end_offset);
+        part.batch_bytes = stream.bytes_before(part.end_offset);
         if (!raise(now, id, stream, part, Freed::delivered, std::nullopt)) return false;
     }
     // With older records in segments that stay, those go too, and their bytes are estimated.
     part.end_offset = here.end_offset;
     part.batch_bytes = here.first_offset > before || stream.state.log_start > before
-                           ? share_of(stream, here.end_offset)
-                           : rest_of(here, before);
+                           ? stream.bytes_before(here.end_offset)
+                           : here.bytes_from(before);
     return here.end_offset <= stream.state.log_start ||
            raise(now, id, stream, part, Freed::delivered,
                  core_.faults.silent_drop ? std::nullopt : std::optional(LossReason::no_room));
-}
-
-/// What a log start inside of it has not counted yet.
-std::uint64_t Retention::rest_of(const StreamInSegment& here, Offset log_start) {
-    if (log_start <= here.first_offset || here.end_offset <= here.first_offset)
-        return here.batch_bytes;
-    return static_cast<std::uint64_t>(
-        static_cast<double>(here.batch_bytes) *
-        static_cast<double>(std::max<Offset>(here.end_offset - log_start, 0)) /
-        static_cast<double>(here.end_offset - here.first_offset));
-}
-
-std::uint64_t Retention::share_of(const Stream& stream, Offset to) {
-    const auto length = [&](Offset end) {
-        return static_cast<double>(std::max<Offset>(end - stream.state.log_start, 0));
-    };
-    const double all = std::max(length(stream.state.log_end), 1.0);
-    return static_cast<std::uint64_t>(static_cast<double>(stream.state.bytes) *
-                                      std::min(length(to) / all, 1.0));
 }
 
 bool Retention::raise(Instant now, StreamId id, Stream& stream, const StreamInSegment& here,

@@ -47,8 +47,6 @@ private:
     bool raise(Instant now, StreamId id, Stream& stream, const StreamInSegment& here, Freed how,
                std::optional<LossReason> reason);
     bool drop(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
-    static std::uint64_t rest_of(const StreamInSegment& here, Offset log_start);
-    static std::uint64_t share_of(const Stream& stream, Offset to);  ///< its bytes before `to`
     /// Whether the stream's records here may be dropped at the present priority.
     bool droppable(const Stream& stream, const StreamInSegment& here) const;
     /// Whether that empties the segment, or leaves so little that the cleaner may have the rest.

@@ -14,9 +14,10 @@ import sys
 import threading
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Producer
 
 import brokers
+from read_all import read_all
 
 TOPIC, PARTITIONS = "killed", 3
 
@@ -61,26 +62,15 @@ class Load:
         return self.producer.flush(60)
 
 
-def read_all(bootstrap, partition):
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "nobody", "enable.auto.commit": False,
-                         "enable.partition.eof": True, "reconnect.backoff.max.ms": 200, "log_level": 0})
-    consumer.assign([TopicPartition(TOPIC, partition, OFFSET_BEGINNING)])
-    records, end = [], time.monotonic() + 120
-    while time.monotonic() < end:
-        message = consumer.poll(1.0)
-        if message is None:
-            continue
-        if message.error():
-            if message.error().code() == KafkaError._PARTITION_EOF:
-                consumer.close()
-                return records
-            continue
-        value = message.value()
+def numbers(bootstrap, partition):
+    """[(offset, number)] of all records, each of which holds what was sent under that number."""
+    have = []
+    for offset, value in read_all(bootstrap, TOPIC, partition)[2]:
         number, padding = value.split(b"|", 1)
         if padding != b"x" * (int(number) * 37 % 600):
-            raise SystemExit("partition %d offset %d: the value is not what was sent" % (partition, message.offset()))
-        records.append((message.offset(), int(number)))
-    raise SystemExit("partition %d: no end within 120 s" % partition)
+            raise SystemExit("partition %d offset %d: the value is not what was sent" % (partition, offset))
+        have.append((offset, int(number)))
+    return have
 
 
 def main():
@@ -121,7 +111,7 @@ def main():
         if left:
             problems.append("%d records never acknowledged" % left)
         for partition in range(PARTITIONS):
-            have = read_all(broker.bootstrap, partition)
+            have = numbers(broker.bootstrap, partition)
             if have != [(i, i) for i in range(load.sent[partition])]:
                 wrong = next((r for i, r in enumerate(have) if r != (i, i)), "the end")
                 problems.append("partition %d: %d sent, %d read, the first wrong one: %s" % (

@@ -16,10 +16,11 @@ import sys
 import time
 import urllib.request
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import brokers
+from read_all import read_all
 
 SEGMENT = 64 << 10
 KEEP_BYTES = 512 << 10
@@ -135,27 +136,9 @@ class Season:
     def wrong(self, where, text):
         self.problems.append("%s: %s" % (where, text))
 
-    def read_all(self, topic, partition):
-        consumer = Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": "nobody", "enable.auto.commit": False,
-                             "enable.partition.eof": True, "auto.offset.reset": "earliest", "log_level": 0})
-        start, log_end = consumer.get_watermark_offsets(TopicPartition(topic, partition), PATIENCE)
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-        records, end = [], time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            message = consumer.poll(1.0)
-            if message is None:
-                continue
-            if message.error():
-                if message.error().code() == KafkaError._PARTITION_EOF:
-                    consumer.close()
-                    return start, log_end, records
-                continue
-            records.append((message.offset(), message.value()))
-        raise SystemExit("%s %d: no end within %d s" % (topic, partition, PATIENCE))
-
     def check(self, kind, partition):
         model, where = self.models[kind, partition], "%s %d" % (self.names[kind], partition)
-        start, end, records = self.read_all(self.names[kind], partition)
+        start, end, records = read_all(self.broker.bootstrap, self.names[kind], partition)
         after = time.monotonic()
         self.read += len(records)
         if start < model.start or end < model.end:
