@@ -19,7 +19,7 @@ def tree(folder):
 
 class LogTool(harness.Case):
     def test_live_then_stopped_then_damaged(self):
-        broker = self.leatd().start()
+        broker = self.leatd("--http", "127.0.0.1:0").start()
         harness.kcat_produce(broker.port, "t", ["line %04d" % i for i in range(500)])
         path = os.path.join(broker.data, "leat.log")
         code, out, err = log_tool("verify", broker.data)
