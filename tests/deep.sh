@@ -23,20 +23,36 @@ sanitized() {
 # Where more than one thread runs; the rest has nothing to race.
 threaded="leatd leat file_storage_test host_test host_group_test net_test ops_test cli_test cli_groups_test
     tour_produce tour_consume tour_group tour_admin"
-long_fuzz() {
+# fuzz_one FUZZER: 90 seconds of one of them; what it finds stays in build/tests/fuzz/finds.
+fuzz_one() {
+    name=$(basename "$1" _fuzz)
+    finds=$build/fuzz/finds/$name
+    seeds=$build/release/tests/fuzz/seeds/$name
+    mkdir -p "$finds"
+    rm -f "$finds.failed"
+    [ -d "$seeds" ] || seeds=
+    "$1" -max_total_time=90 -timeout=20 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+        "-artifact_prefix=$finds/" "$finds" "$root/tests/fuzz/corpus/$name" $seeds >"$finds.log" 2>&1 || : >"$finds.failed"
+}
+long_fuzz() {  # as many side by side as there are cores
+    running=0
+    for fuzzer in "$build"/fuzz/tests/fuzz/*_fuzz; do
+        [ "$(basename "$fuzzer")" != planted_fuzz ] || continue
+        fuzz_one "$fuzzer" 8>&- &
+        running=$((running + 1))
+        [ $((running % cores)) -ne 0 ] || wait
+    done
+    wait
     found=
     for fuzzer in "$build"/fuzz/tests/fuzz/*_fuzz; do
         name=$(basename "$fuzzer" _fuzz)
         [ "$name" != planted ] || continue
-        finds=$build/fuzz/finds/$name
-        mkdir -p "$finds"
         echo "== $name"
-        seeds=$build/release/tests/fuzz/seeds/$name
-        [ -d "$seeds" ] || seeds=
-        "$fuzzer" -max_total_time=90 -timeout=20 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-            "-artifact_prefix=$finds/" "$finds" "$root/tests/fuzz/corpus/$name" $seeds || found="$found $name"
+        cat "$build/fuzz/finds/$name.log"
+        [ ! -e "$build/fuzz/finds/$name.failed" ] || found="$found $name"
     done
     [ -z "$found" ] || { echo "inputs that fail, in $build/fuzz/finds:$found"; return 1; }
+    echo "every fuzzer ran for 90 seconds, nothing found"
 }
 leatd=$(find "$build/release" -type f -name leatd -perm -u+x | head -n 1)
 
