@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "broker/api/answer.hpp"
-#include "broker/api/commits.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/slices.hpp"
 #include "broker/topics/topic_name.hpp"
 
 namespace leat::api {
@@ -94,26 +94,33 @@ void answer_metadata(Context& context, Address& address, const Question& questio
     answer(context, address, response);
 }
 
-// Creates what may be created; the commit to wait for, 0: none.
-log::CommitId create_missing(Context& context, const Question& question) {
-    topics::Registry& registry = context.topics.registry;
-    log::CommitId last = 0;
-    for (const Asked& asked : question.topics) {
-        if (asked.by_id) continue;
-        const topics::Topic* topic = registry.find(asked.name);
-        if (topic == nullptr) {
-            if (topics::topic_name_problem(asked.name) != nullptr ||
-                registry.find_collision(asked.name) != nullptr)
-                continue;
+/// Creates what is missing and may be created, then answers.
+class Auto final : public Sliced {
+public:
+    Step step(Context& context, log::CommitId& commit) override {
+        if (next_ == question.topics.size()) return Step::end;
+        const Asked& asked = question.topics[next_];
+        topics::Registry& registry = context.topics.registry;
+        const topics::Topic* topic = asked.by_id ? nullptr : registry.find(asked.name);
+        if (topic == nullptr && !asked.by_id && topics::topic_name_problem(asked.name) == nullptr &&
+            registry.find_collision(asked.name) == nullptr) {
             const auto created = registry.create(
                 context.now, asked.name, context.settings.num_partitions, registry.new_config());
-            if (!created) continue;  // answered as unknown: the client asks again
-            topic = *created;
+            if (!created && created.error() == Error::would_block) return Step::blocked;
+            // What cannot be made is answered as unknown: the client asks again.
+            if (created) topic = *created;
         }
-        if (topic->created > context.log.flushed_commit()) last = std::max(last, topic->created);
+        if (topic != nullptr) commit = std::max(commit, topic->created);
+        ++next_;
+        return Step::done;
     }
-    return last;
-}
+    void finish(Context& context, bool) override { answer_metadata(context, address, question); }
+
+    Question question;
+
+private:
+    std::size_t next_ = 0;
+};
 
 }  // namespace
 
@@ -128,18 +135,13 @@ void metadata(Context& context, Call call) {
         asked.id = topic.topic_id.bytes;
         if (!topic.name.is_null()) asked.name = topic.name.view();
     }
-    log::CommitId commit = 0;
-    if (context.settings.auto_create_topics && request->allow_auto_topic_creation)
-        commit = create_missing(context, question);
     Address address = address_of(call);
-    if (commit <= context.log.flushed_commit()) return answer_metadata(context, address, question);
-    context.log.flush_soon(context.now);
-    // Shared, because a std::function is copyable: in the end the function is the only owner.
-    auto held = std::make_shared<Address>(std::move(address));
-    context.commits.when(
-        commit, [&context, question = std::move(question), held](Instant, WallTime, Commits::End) {
-            answer_metadata(context, *held, question);
-        });
+    if (!context.settings.auto_create_topics || !request->allow_auto_topic_creation)
+        return answer_metadata(context, address, question);
+    auto asked = std::make_shared<Auto>();
+    asked->question = std::move(question);
+    asked->address = std::move(address);
+    run_slices(context, std::move(asked));
 }
 
 }  // namespace leat::api

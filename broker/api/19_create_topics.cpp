@@ -1,13 +1,16 @@
-// CreateTopics (key 19): checked topic by topic, answered when all that were created are durable.
+// CreateTopics (key 19): checked topic by topic and made in slices, answered when all that were
+// created are durable.
 #include "sdk/wire/api/19_create_topics.hpp"
 
 #include <algorithm>
 #include <map>
+#include <memory>
+#include <set>
 
 #include "broker/api/answer.hpp"
-#include "broker/api/commits.hpp"
 #include "broker/api/config_entries.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/slices.hpp"
 #include "broker/topics/topic_name.hpp"
 
 namespace leat::api {
@@ -16,6 +19,7 @@ namespace {
 using wire::ErrorCode;
 using Request = wire::CreateTopicsRequest;
 using Response = wire::CreateTopicsResponse;
+using Array = wire::Array<Request::CreatableTopic>;
 
 struct Outcome {
     std::string name;
@@ -23,13 +27,11 @@ struct Outcome {
     std::string message;
     topics::TopicId id{};
     std::int32_t partitions = -1;
-    std::vector<ConfigEntry> configs;
+    /// Null below v5, which does not tell them. Shared by all topics of the request that were asked
+    /// for with the same settings: ten thousand times the whole list would be 50 MB.
+    std::shared_ptr<const std::vector<ConfigEntry>> configs;
 };
-
-struct Answer {
-    Address address;
-    std::vector<Outcome> outcomes;
-};
+constexpr std::int16_t configs_since = 5;
 
 void refuse(Outcome& outcome, ErrorCode error, std::string message) {
     outcome.error = error;
@@ -86,62 +88,115 @@ std::int32_t partitions_wanted(const Context& context, const Request::CreatableT
     return partitions;
 }
 
-log::CommitId create_one(Context& context, const Request::CreatableTopic& topic,
-                         bool validate_only, Outcome& outcome) {
+class Creation final : public Sliced {
+public:
+    Step step(Context& context, log::CommitId& commit) override;
+    void finish(Context& context, bool durable) override;
+
+    session::Buffer frame;  // what the request views
+    Request request;
+    Array::Iterator at;
+    std::map<std::string_view, bool> twice;  // names that come more than once; true: refused
+
+private:
+    Status create_one(Context& context, const Request::CreatableTopic& topic, Outcome& outcome,
+                      log::CommitId& commit);
+    std::shared_ptr<const std::vector<ConfigEntry>> entries(const topics::TopicConfig& config);
+
+    std::vector<Outcome> outcomes_;
+    std::map<std::string, std::string, std::less<>> last_overrides_;
+    std::shared_ptr<const std::vector<ConfigEntry>> last_entries_;
+};
+
+std::shared_ptr<const std::vector<ConfigEntry>> Creation::entries(
+    const topics::TopicConfig& config) {
+    if (address.version < configs_since) return nullptr;
+    if (last_entries_ == nullptr || config.overrides() != last_overrides_) {
+        last_overrides_ = config.overrides();
+        last_entries_ = std::make_shared<const std::vector<ConfigEntry>>(
+            topic_config_entries(config, config.message_bytes_max()));
+    }
+    return last_entries_;
+}
+
+// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
+Status Creation::create_one(Context& context, const Request::CreatableTopic& topic,
+                            Outcome& outcome, log::CommitId& commit) {
     topics::Registry& registry = context.topics.registry;
     if (const char* problem = topics::topic_name_problem(outcome.name))
         return refuse(outcome, ErrorCode::invalid_topic_exception,
                       std::string("Topic name is invalid: ") + problem),
-               0;
+               ok();
     if (registry.find(outcome.name) != nullptr)
         return refuse(outcome, ErrorCode::topic_already_exists,
                       "Topic '" + outcome.name + "' already exists."),
-               0;
+               ok();
     if (const topics::Topic* other = registry.find_collision(outcome.name))
         return refuse(outcome, ErrorCode::invalid_topic_exception,
                       "Topic '" + outcome.name + "' collides with existing topic: " + other->name),
-               0;
+               ok();
     const std::int32_t partitions = partitions_wanted(context, topic, outcome);
-    if (partitions == 0) return 0;
+    if (partitions == 0) return ok();
     topics::TopicConfig config = registry.new_config();
     for (const auto& entry : topic.configs) {
         if (entry.value.is_null())
             return refuse(outcome, ErrorCode::invalid_config,
                           "Null value not supported for topic configs: " +
                               std::string(entry.name.view())),
-                   0;
+                   ok();
         if (std::string problem = config.set(entry.name.view(), entry.value.view());
             !problem.empty())
-            return refuse(outcome, ErrorCode::invalid_config, std::move(problem)), 0;
+            return refuse(outcome, ErrorCode::invalid_config, std::move(problem)), ok();
     }
     outcome.partitions = partitions;
-    outcome.configs = topic_config_entries(config, config.message_bytes_max());
-    if (validate_only) return 0;
+    outcome.configs = entries(config);
+    if (request.validate_only) return ok();
     const auto created = registry.create(context.now, outcome.name, partitions, std::move(config));
     if (!created) {
+        if (created.error() == Error::would_block) return fail(Error::would_block);
         outcome.partitions = -1;
-        outcome.configs.clear();
+        outcome.configs.reset();
         if (created.error() == Error::full)
             return refuse(outcome, ErrorCode::policy_violation,
                           "the log's bound on partitions is reached"),
-                   0;
+                   ok();
         if (created.error() == Error::too_large)
             return refuse(outcome, ErrorCode::invalid_partitions,
                           "too many partitions or settings for one topic"),
-                   0;
+                   ok();
         return refuse(outcome, ErrorCode::kafka_storage_error,
                       std::string("the log: ") + error_text(created.error())),
-               0;
+               ok();
     }
     outcome.id = (*created)->id;
-    return (*created)->created;
+    commit = std::max(commit, (*created)->created);
+    return ok();
 }
 
-void answer_created(Context& context, Answer& given) {
+Sliced::Step Creation::step(Context& context, log::CommitId& commit) {
+    if (at == request.topics.end()) return Step::end;
+    const std::string_view name = at->name.view();
+    Outcome outcome;
+    outcome.name = name;
+    const auto found = twice.find(name);
+    if (found == twice.end()) {
+        if (!create_one(context, *at, outcome, commit)) return Step::blocked;
+        outcomes_.push_back(std::move(outcome));
+    } else if (!std::exchange(found->second, true)) {
+        refuse(outcome, ErrorCode::invalid_request, "Duplicate topic name.");
+        outcomes_.push_back(std::move(outcome));
+    }
+    ++at;
+    return Step::done;
+}
+
+void Creation::finish(Context& context, bool durable) {
     std::vector<Response::CreatableTopicResult> results;
-    std::vector<std::vector<Response::CreatableTopicConfigs>> configs(given.outcomes.size());
-    for (std::size_t i = 0; i < given.outcomes.size(); ++i) {
-        const Outcome& outcome = given.outcomes[i];
+    std::map<const void*, std::vector<Response::CreatableTopicConfigs>> configs;
+    for (Outcome& outcome : outcomes_) {
+        if (!durable && outcome.error == ErrorCode::none && !request.validate_only &&
+            context.topics.registry.find(outcome.id) == nullptr)
+            refuse(outcome, ErrorCode::kafka_storage_error, "the log could not write");
         Response::CreatableTopicResult one;
         one.name = outcome.name;
         one.error_code = outcome.error;
@@ -151,14 +206,18 @@ void answer_created(Context& context, Answer& given) {
             one.topic_id = {outcome.id};
             one.num_partitions = outcome.partitions;
             one.replication_factor = 1;
-            for (const ConfigEntry& entry : outcome.configs) {
-                Response::CreatableTopicConfigs config;
-                config.name = entry.name;
-                config.value = entry.value;
-                config.config_source = static_cast<std::int8_t>(entry.source);
-                configs[i].push_back(config);
+            if (outcome.configs != nullptr) {
+                auto& told = configs[outcome.configs.get()];
+                if (told.empty())
+                    for (const ConfigEntry& entry : *outcome.configs) {
+                        Response::CreatableTopicConfigs config;
+                        config.name = entry.name;
+                        config.value = entry.value;
+                        config.config_source = static_cast<std::int8_t>(entry.source);
+                        told.push_back(config);
+                    }
+                one.configs = told;
             }
-            one.configs = configs[i];
         } else {
             one.configs = nullptr;
         }
@@ -166,44 +225,24 @@ void answer_created(Context& context, Answer& given) {
     }
     Response response;
     response.topics = results;
-    answer(context, given.address, response);
+    answer(context, address, response);
 }
 
 }  // namespace
 
 void create_topics(Context& context, Call call) {
-    const auto request = wire::decode_front<Request>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    auto given =
-        std::make_shared<Answer>();  // shared: by this call and the copyable function below
-    std::map<std::string_view, int> times;
-    for (const auto& topic : request->topics) ++times[topic.name.view()];
-    log::CommitId commit = 0;
-    std::map<std::string_view, bool> answered;
-    for (const auto& topic : request->topics) {
-        if (times[topic.name.view()] > 1) {
-            if (std::exchange(answered[topic.name.view()], true)) continue;
-            Outcome& outcome = given->outcomes.emplace_back();
-            outcome.name = topic.name.view();
-            refuse(outcome, ErrorCode::invalid_request, "Duplicate topic name.");
-            continue;
-        }
-        Outcome& outcome = given->outcomes.emplace_back();
-        outcome.name = topic.name.view();
-        commit = std::max(
-            commit, create_one(context, topic, request->validate_only, outcome));
-    }
-    given->address = address_of(call);
-    if (commit <= context.log.flushed_commit()) return answer_created(context, *given);
-    context.log.flush_soon(context.now);
-    context.commits.when(commit, [&context, given](Instant, WallTime, Commits::End end) {
-        if (end == Commits::End::given_up)
-            for (Outcome& outcome : given->outcomes)
-                if (outcome.error == ErrorCode::none &&
-                    context.topics.registry.find(outcome.id) == nullptr)
-                    refuse(outcome, ErrorCode::kafka_storage_error, "the log could not write");
-        answer_created(context, *given);
-    });
+    if (!wire::decode_front<Request>(call.body, call.version))
+        return call.reply.close(session::CloseReason::malformed_request);
+    const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
+    auto made = std::make_shared<Creation>();
+    made->frame = call.request.keep();
+    made->request = *wire::decode_front<Request>(made->frame.bytes().subspan(head), call.version);
+    made->at = made->request.topics.begin();
+    std::set<std::string_view> names;
+    for (const auto& topic : made->request.topics)
+        if (!names.insert(topic.name.view()).second) made->twice.emplace(topic.name.view(), false);
+    made->address = address_of(call);
+    run_slices(context, std::move(made));
 }
 
 }  // namespace leat::api

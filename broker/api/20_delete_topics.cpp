@@ -1,11 +1,13 @@
-// DeleteTopics (key 20): by name, or by id from v6. Answered when the deletion is durable.
+// DeleteTopics (key 20): by name, or by id from v6. In slices, answered when all is
+// durable.
 #include "sdk/wire/api/20_delete_topics.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include "broker/api/answer.hpp"
-#include "broker/api/commits.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
@@ -19,15 +21,22 @@ struct Outcome {
     topics::TopicId id{};
     ErrorCode error = ErrorCode::none;
 };
-struct Answer {
-    Address address;
+class Deletion final : public Sliced {
+public:
+    Step step(Context& context, log::CommitId& commit) override;
+    void finish(Context& context, bool durable) override;
+
     std::vector<Outcome> outcomes;
+
+private:
+    std::size_t next_ = 0;
 };
 
-log::CommitId delete_one(Context& context, Outcome& outcome) {
+// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
+Status delete_one(Context& context, Outcome& outcome, log::CommitId& commit) {
     if (outcome.named && outcome.id != topics::TopicId{}) {  // KIP-516: one of the two
         outcome.error = ErrorCode::invalid_request;
-        return 0;
+        return ok();
     }
     topics::Registry& registry = context.topics.registry;
     const topics::Topic* topic =
@@ -35,20 +44,34 @@ log::CommitId delete_one(Context& context, Outcome& outcome) {
     if (topic == nullptr) {
         outcome.error =
             outcome.named ? ErrorCode::unknown_topic_or_partition : ErrorCode::unknown_topic_id;
-        return 0;
+        return ok();
     }
-    outcome.id = topic->id;
-    outcome.name = topic->name;
+    const topics::TopicId id = topic->id;
+    const std::string name = topic->name;
+    const auto removed = registry.remove(context.now, *topic);
+    if (!removed && removed.error() == Error::would_block) return fail(Error::would_block);
+    outcome.id = id;
+    outcome.name = name;
     outcome.named = true;
-    const auto commit = registry.remove(context.now, *topic);
-    if (commit) return *commit;
-    outcome.error = ErrorCode::kafka_storage_error;
-    return 0;
+    if (removed)
+        commit = std::max(commit, *removed);
+    else
+        outcome.error = ErrorCode::kafka_storage_error;
+    return ok();
 }
 
-void answer_deleted(Context& context, Answer& given) {
+Sliced::Step Deletion::step(Context& context, log::CommitId& commit) {
+    if (next_ == outcomes.size()) return Step::end;
+    if (!delete_one(context, outcomes[next_], commit)) return Step::blocked;
+    ++next_;
+    return Step::done;
+}
+
+void Deletion::finish(Context& context, bool durable) {
     std::vector<Response::DeletableTopicResult> results;
-    for (const Outcome& outcome : given.outcomes) {
+    for (Outcome& outcome : outcomes) {
+        if (!durable && outcome.error == ErrorCode::none)
+            outcome.error = ErrorCode::kafka_storage_error;
         Response::DeletableTopicResult one;
         one.name = outcome.name;
         if (!outcome.named) one.name = nullptr;
@@ -58,7 +81,7 @@ void answer_deleted(Context& context, Answer& given) {
     }
     Response response;
     response.responses = results;
-    answer(context, given.address, response);
+    answer(context, address, response);
 }
 
 }  // namespace
@@ -66,27 +89,15 @@ void answer_deleted(Context& context, Answer& given) {
 void delete_topics(Context& context, Call call) {
     const auto request = wire::decode_front<wire::DeleteTopicsRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    auto given =
-        std::make_shared<Answer>();  // shared: by this call and the copyable function below
+    auto gone = std::make_shared<Deletion>();
     for (const auto& name : request->topic_names)
-        given->outcomes.push_back({.name = std::string(name.view())});
+        gone->outcomes.push_back({.name = std::string(name.view())});
     for (const auto& topic : request->topics)
-        given->outcomes.push_back({.name = std::string(topic.name.view()),
-                                   .named = !topic.name.is_null(),
-                                   .id = topic.topic_id.bytes});
-    log::CommitId commit = 0;
-    for (Outcome& outcome : given->outcomes)
-        commit = std::max(commit, delete_one(context, outcome));
-    given->address = address_of(call);
-    if (commit <= context.log.flushed_commit()) return answer_deleted(context, *given);
-    context.log.flush_soon(context.now);
-    context.commits.when(commit, [&context, given](Instant, WallTime, Commits::End end) {
-        if (end == Commits::End::given_up)
-            for (Outcome& outcome : given->outcomes)
-                if (outcome.error == ErrorCode::none)
-                    outcome.error = ErrorCode::kafka_storage_error;
-        answer_deleted(context, *given);
-    });
+        gone->outcomes.push_back({.name = std::string(topic.name.view()),
+                                  .named = !topic.name.is_null(),
+                                  .id = topic.topic_id.bytes});
+    gone->address = address_of(call);
+    run_slices(context, std::move(gone));
 }
 
 }  // namespace leat::api

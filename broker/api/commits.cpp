@@ -3,11 +3,12 @@
 namespace leat::api {
 
 void Commits::end(Instant now, WallTime wall, log::CommitId upto, End how) {
-    while (!waiting_.empty() && waiting_.begin()->first <= upto) {
-        std::vector<Then> ready = std::move(waiting_.begin()->second);
-        waiting_.erase(waiting_.begin());
-        for (Then& then : ready) then(now, wall, how);
-    }
+    // Taken out first: one that waits again, for whatever commit, has its turn another time.
+    decltype(waiting_) ready;
+    while (!waiting_.empty() && waiting_.begin()->first <= upto)
+        ready.insert(ready.end(), waiting_.extract(waiting_.begin()));
+    for (auto& [commit, all] : ready)
+        for (Then& then : all) then(now, wall, how);
 }
 
 void Commits::settle(Instant now, WallTime wall, log::CommitId flushed) {

@@ -3,7 +3,11 @@
 
 #include <chrono>
 
+#include "broker/api/slices.hpp"
 #include "sdk/wire/api/03_metadata.hpp"
+#include "sdk/wire/api/18_api_versions.hpp"
+#include "sdk/wire/api/19_create_topics.hpp"
+#include "sdk/wire/api/20_delete_topics.hpp"
 #include "tests/api/bench.hpp"
 
 using namespace leat;
@@ -12,6 +16,13 @@ using namespace leat::test;
 namespace {
 
 std::size_t heap_bytes() { return mallinfo2().uordblks; }
+
+/// Makes commits until the answer is there: what is done in slices takes one for each.
+int commits_until_answered(ApiBench& bench, session::SessionId id) {
+    int commits = 0;
+    for (; commits < 100 && bench.sessions.poll_write(id).empty(); ++commits) bench.flush();
+    return commits;
+}
 
 }  // namespace
 
@@ -28,7 +39,12 @@ TEST_CASE("many topics: 10,000 of them, metadata for all, memory within bounds, 
         for (std::size_t i = 0; i < asked.size(); ++i) asked[i].name = names[from + i];
         wire::MetadataRequest request;
         request.topics = asked;
-        const auto response = bench.call<wire::MetadataResponse>(request, 12);
+        const session::SessionId id = bench.open();
+        bench.send(id, request_frame(request, 12));
+        bench.settle();
+        (void)commits_until_answered(bench, id);
+        const auto response = bench.answer<wire::MetadataResponse>(id, 12);
+        bench.sessions.closed(bench.now, id);
         CHECK(response.topics.size() == 1000);
         for (const auto& topic : response.topics) {
             CHECK(topic.error_code == wire::ErrorCode::none);
@@ -83,4 +99,54 @@ TEST_CASE("many topics: 10,000 of them, metadata for all, memory within bounds, 
         CHECK(topic->id == bench.topics.registry.find(name)->id);
         CHECK(topic->partitions == bench.topics.registry.find(name)->partitions);
     }
+}
+
+TEST_CASE(
+    "many topics: what makes or deletes a thousand does so in slices, and others get their turn") {
+    ApiBench bench;
+    bench.log.auto_flush = false;
+    std::vector<std::string> names;
+    for (int i = 0; i < 1000; ++i) names.push_back("slice." + std::to_string(i));
+    std::vector<wire::CreateTopicsRequest::CreatableTopic> wanted(names.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        wanted[i].name = names[i];
+        wanted[i].num_partitions = 1;
+        wanted[i].replication_factor = 1;
+    }
+    wire::CreateTopicsRequest create;
+    create.topics = wanted;
+    const session::SessionId id = bench.open();
+    bench.send(id, request_frame(create, 5));
+    bench.send(id, request_frame(wire::ApiVersionsRequest{}, 0));
+    bench.settle();
+    CHECK(bench.topics.registry.all().size() == api::parts_per_slice);
+
+    // Another connection is answered meanwhile; the next request of the same one waits.
+    const session::SessionId other = bench.open();
+    bench.send(other, request_frame(wire::ApiVersionsRequest{}, 0));
+    bench.settle();
+    CHECK(bench.answer<wire::ApiVersionsResponse>(other, 0).error_code == wire::ErrorCode::none);
+    CHECK(bench.take(id).empty());
+
+    CHECK(commits_until_answered(bench, id) == 4);  // 1,000 in slices of 256
+    const Bytes both = bench.take(id);
+    const auto first = static_cast<std::size_t>(load_big<std::int32_t>(both.data())) + 4;
+    const auto made =
+        ApiBench::decode_answer<wire::CreateTopicsResponse>(ByteView(both).first(first), 5);
+    REQUIRE(made.topics.size() == names.size());
+    for (const auto& topic : made.topics) {
+        CHECK(topic.error_code == wire::ErrorCode::none);
+        CHECK(topic.configs.size() > 10);
+    }
+    CHECK(both.size() > first);
+
+    wire::DeleteTopicsRequest remove;
+    std::vector<wire::StringView> gone(names.begin(), names.end());
+    remove.topic_names = gone;
+    bench.send(id, request_frame(remove, 5));
+    bench.settle();
+    CHECK(bench.topics.registry.all().size() == names.size() - api::parts_per_slice);
+    CHECK(commits_until_answered(bench, id) == 4);
+    CHECK(bench.answer<wire::DeleteTopicsResponse>(id, 5).responses.size() == names.size());
+    CHECK(bench.topics.registry.all().empty());
 }
