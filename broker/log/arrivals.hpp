@@ -102,7 +102,7 @@ public:
         const bool flying = writing_ == Writing::group && !opening_;
         return position_ + (flying ? static_cast<std::uint32_t>(flight_bytes_) : 0);
     }
-    bool commits_are_small() const { return usual_bytes_ < cut_bytes; }
+    bool commits_are_small() const { return usual_bytes_ < cut_bytes / 4 * 3; }
 
     /// A segment got its footer: the reader keeps the bytes instead of reading them back.
     std::function<void(std::uint32_t segment, ByteView footer)> on_footer;
