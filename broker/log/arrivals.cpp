@@ -30,8 +30,10 @@ void Arrivals::resume(Tail tail) {
 
 std::uint32_t Arrivals::room() const {
     if (segment_ == no_segment) return core_.segment_bytes - core_.page - 1024;
-    // In the last segment that may be opened a page is left for the seal.
-    const bool last = seal_ == Seal::no && !may_open();
+    // In the last segment that may be opened a page is left for the seal, and in the one before it,
+    // so that nothing that fits has to move when a checkpoint takes the last one.
+    const bool last =
+        seal_ == Seal::no && core_.segments.free_count() <= segments_kept_for_checkpoint + 1;
     const std::uint64_t kept =
         round_up(index_.footer_bytes_bound(), core_.page) + (last ? core_.page : 0);
     const std::uint64_t used = position_ + kept;
@@ -50,15 +52,30 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
     if (crowded && writing_ != Writing::nothing) return fail(Error::would_block);
     // Everything that waits or is under way, and this: does it fit here, or is there a segment to
     // go on in?
-    const std::uint64_t flying = writing_ == Writing::group ? flight_bytes_ : 0;
-    const std::uint64_t want = flying + round_up(open_->used() + frame, core_.page) +
-                               round_up(open_growth_ + footer_growth(type, body), core_.page);
+    const bool opens = !fits_here(open_->used() + frame, footer_growth(type, body));
     const std::uint32_t free = core_.segments.free_count();
     const std::uint32_t keep = urgency == Urgency::data   ? segments_kept_free
                                : urgency == Urgency::fact ? segments_kept_free - 1
                                                           : segments_kept_for_checkpoint;
-    const bool opens = segment_ == no_segment || want > room();
     return free >= keep + (opens ? 1 : 0) ? ok() : Status(fail(Error::full));
+}
+
+/// Whether the open group with `used` bytes in all fits into the open segment, behind what is under
+/// way.
+bool Arrivals::fits_here(std::uint32_t used, std::uint32_t more_growth) const {
+    if (segment_ == no_segment) return false;
+    const bool flying = writing_ == Writing::group;
+    const std::uint64_t growth =
+        std::uint64_t{open_growth_} + more_growth + (flying ? flight_growth_ : 0);
+    return (flying ? flight_bytes_ : 0) + round_up(used, core_.page) +
+               round_up(growth, core_.page) <=
+           room();
+}
+
+bool Arrivals::needs_segment() const {
+    const bool seals = seal_ == Seal::wanted;  // a page, behind everything
+    if (open_->empty() && !seals) return false;
+    return !fits_here(open_->padded() + (seals ? core_.page : 0), 0);
 }
 
 MutableBytes Arrivals::add_at(Instant now, Instant came, FrameType type, StreamId stream,
@@ -140,6 +157,9 @@ void Arrivals::pump(Instant now) {
     if (prepare(now)) {
         flight_is_seal_ = false;
         write_group(now);
+    } else if (stuck_ && seal_ == Seal::wanted) {
+        discard();  // nobody was promised it, and whoever stops does not wait for room
+        pump(now);
     }
 }
 
@@ -155,6 +175,9 @@ bool Arrivals::prepare(Instant now) {
     const bool starts_with_more =
         decode_frame_header(open_->frame(open_->entries().front()).data()).type == FrameType::more;
     if (fits == 0 && segment_ != no_segment && !starts_with_more) {
+        // Its footer would name the successors there are now, none; and the seal has a page here.
+        stuck_ = !may_open();
+        if (stuck_) return false;
         if (!zeros_in_the_way(core_.segment_bytes)) write_footer(now);
         return false;
     }
@@ -219,6 +242,7 @@ void Arrivals::write_group(Instant now) {
     std::swap(open_, flight_);
     waited_ = false;
     due_now_ = !open_->empty() && due_now_;
+    flight_growth_ = growth(*flight_);
     open_growth_ = growth(*open_);
     opening_ = segment_ == no_segment;
     if (opening_ && !open_segment(now)) {

@@ -103,6 +103,9 @@ public:
         return position_ + (flying ? static_cast<std::uint32_t>(flight_bytes_) : 0);
     }
     bool commits_are_small() const { return usual_bytes_ < cut_bytes / 4 * 3; }
+    /// What waits here cannot go out but in a segment that is still to be opened. The last one that
+    /// may be is promised to it: whoever takes that waits until it is out (flush_soon).
+    bool needs_segment() const;
 
     /// A segment got its footer: the reader keeps the bytes instead of reading them back.
     std::function<void(std::uint32_t segment, ByteView footer)> on_footer;
@@ -116,6 +119,7 @@ private:
     bool due(Instant now) const;
     std::uint32_t room() const;  ///< bytes of the open segment that a group may still take
     std::uint32_t growth(const Group& group) const;
+    bool fits_here(std::uint32_t used, std::uint32_t more_growth) const;
     std::size_t fitting(const Group& group, std::uint32_t room) const;
     bool may_open() const {
         return core_.segments.free_count() > segments_kept_for_checkpoint &&
@@ -129,6 +133,7 @@ private:
     void group_durable(Instant now);
     void group_failed(Instant now);
     void give_up(Instant now);
+    void discard();  ///< what is not durable is rolled back
     void probe(Instant now);
     /// Zeros are being written where the next write would go.
     bool zeros_in_the_way(std::uint64_t end) const {
@@ -143,7 +148,8 @@ private:
     Writing writing_ = Writing::nothing;
     Seal seal_ = Seal::no;
     std::uint64_t ticket_ = 0;
-    std::uint32_t open_growth_ = 0;  ///< what the open group may add to the footer
+    std::uint32_t open_growth_ = 0;    ///< what the open group may add to the footer
+    std::uint32_t flight_growth_ = 0;  ///< ... and the one under way
     bool due_now_ = false;
     bool waited_ = false;   ///< frames came while a commit was under way
     bool retried_ = false;  ///< the group under way failed once already

@@ -58,6 +58,12 @@ void Arrivals::give_up(Instant now) {
     retried_ = false;
     part_.clear();
     probe_at_ = now + probe_wait_;
+    discard();
+    writing_ = Writing::nothing;
+    if (seal_ != Seal::no) seal_ = Seal::done;
+}
+
+void Arrivals::discard() {
     const CommitId last = core_.next_id - 1;
     if (last > core_.flushed_id) rolled_back_ = Log::RolledBack{core_.flushed_id, last};
     roll_back(core_);
@@ -65,8 +71,6 @@ void Arrivals::give_up(Instant now) {
     first_.clear(0);
     second_.clear(0);
     open_growth_ = 0;
-    writing_ = Writing::nothing;
-    if (seal_ != Seal::no) seal_ = Seal::done;
 }
 
 }  // namespace leat::log

@@ -142,11 +142,7 @@ void CheckpointWriter::pump(Instant now) {
         barrier_ = core_.next_id - 1;
         phase_ = Phase::wait_durable;
     }
-    if (phase_ < Phase::wait_durable || !group_.empty()) {
-        if (!write(now)) abandon(now);
-        return;
-    }
-    if (phase_ == Phase::wait_durable) {
+    if (phase_ == Phase::wait_durable && group_.empty()) {
         if (core_.flushed_id < barrier_) {
             arrivals_.flush_soon();
             return;
@@ -154,8 +150,19 @@ void CheckpointWriter::pump(Instant now) {
         encode_end(body_, end_);
         add(FrameType::checkpoint_end, 0);
         phase_ = Phase::end;
-        if (!write(now)) abandon(now);
     }
+    if (waits_for_arrivals())
+        arrivals_.flush_soon();
+    else if (!write(now))
+        abandon(now);
+}
+
+/// The last segment but one may be promised to the ring, and a checkpoint ends only when what waits
+/// there is durable: taken here, each would wait for the other.
+bool CheckpointWriter::waits_for_arrivals() const {
+    const bool opens = segment_ == no_segment || group_.padded() > core_.segment_bytes - position_;
+    return opens && core_.segments.free_count() == segments_kept_for_checkpoint + 1 &&
+           arrivals_.needs_segment();
 }
 
 bool CheckpointWriter::write(Instant now) {
@@ -339,8 +346,8 @@ void CheckpointWriter::abandon(Instant now) {
 void CheckpointWriter::free_unused() {
     for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
         const SegmentEntry& entry = core_.segments[i];
-        if (entry.area != Area::survivors || entry.state != SegmentState::sealed ||
-            entry.records || i == segment_)
+        if (entry.area != Area::survivors || entry.state != SegmentState::sealed || entry.records ||
+            i == segment_)
             continue;
         const bool used =
             std::any_of(durable_extents_.begin(), durable_extents_.end(),

@@ -88,6 +88,7 @@ private:
     void begin(Instant now);
     bool collect(Instant now);  ///< fills the group; true: the last phase is through
     void add(FrameType type, StreamId stream);
+    bool waits_for_arrivals() const;
     bool write(Instant now);
     void write_superblock(Instant now);
     void finish();
@@ -104,7 +105,7 @@ private:
     AlignedBytes super_memory_;
     Phase phase_ = Phase::idle;
     bool wanted_ = false, writing_ = false, super_writing_ = false;
-    bool super_failed_ = false;     ///< its slot is written again, and read back, until it holds
+    bool super_failed_ = false;  ///< its slot is written again, and read back, until it holds
     bool super_verifying_ = false;
     milliseconds super_wait_{1000};
     std::uint64_t ticket_ = 0, super_ticket_ = 0;
