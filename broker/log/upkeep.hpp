@@ -38,7 +38,7 @@ public:
         scanning_ = false;
         wake(now);
     }
-    Instant deadline() const { return scanning_ ? never : wake_at_; }
+    Instant deadline() const { return scanning_ || core_.read_only ? never : wake_at_; }
 
 private:
     enum class Seen : std::uint8_t { dead, alive, pending };

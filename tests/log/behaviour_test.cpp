@@ -276,10 +276,13 @@ TEST_CASE(
     CHECK(rig.log->producer(1, 3)->count == 1);
     CHECK(rig.append(1, {}).error() == Error::storage);
     CHECK(base_offsets(rig.read_all(1, 0).bytes) == std::vector<Offset>{0});
-    // The device is tried again by itself, with a commit that promises nothing.
+    // The device is tried again by itself, with a commit that promises nothing; until then there is
+    // nothing to do.
     device.fail_next(0, 1);
+    CHECK(rig.log->deadline() == rig.at() + milliseconds(1'000));
     rig.pass(1'000);
     CHECK(rig.log->status().read_only);
+    CHECK(rig.log->deadline() == rig.at() + milliseconds(2'000));
     rig.pass(1'999);
     CHECK(rig.log->status().read_only);
     rig.pass(1);
