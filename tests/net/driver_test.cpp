@@ -207,6 +207,36 @@ TEST_CASE("the deadline is told once, not before its time, also when it moves ne
     CHECK(bench.node.last_deadline >= again + milliseconds(60));
 }
 
+// In nanoseconds, which the timer counts in, these two are beyond what 64 bits hold: wrapped, the
+// first would come back as centuries from now, the second as long ago.
+constexpr std::int64_t wraps_ms = INT64_MAX / 1'000'000 + 1;
+
+TEST_CASE("a deadline in the far past is told at once") {
+    Bench bench;
+    for (const Instant past : {instant_ms(-wraps_ms), Instant::min()}) {
+        const int told = bench.node.deadlines;
+        bench.node.deadline_at = past;
+        bench.driver.start();
+        CHECK(bench.until([&] { return bench.node.deadlines == told + 1; }));
+    }
+}
+
+TEST_CASE("with a deadline in the far future the loop sleeps, and a nearer one is still told") {
+    for (const Instant future : {instant_ms(wraps_ms), never - milliseconds(1)}) {
+        Bench bench;
+        bench.node.deadline_at = future;
+        bench.driver.start();
+        int runs = 0;
+        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+        while (runs < 100 && bench.io.run_one_until(end) != 0) ++runs;
+        CHECK(runs < 3);
+        CHECK(bench.node.deadlines == 0);
+        bench.node.deadline_at = bench.clock.monotonic() + milliseconds(10);
+        bench.driver.start();
+        CHECK(bench.until([&] { return bench.node.deadlines == 1; }));
+    }
+}
+
 TEST_CASE("the device's eventfd reaches the node, and is left open at the end") {
     const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     {

@@ -65,7 +65,7 @@ class Errors:
 class Large(Case):
     def setUp(self):
         super().setUp()
-        self.broker = self.leatd(budget="256MiB").start()
+        self.broker = self.leatd("--http", "off", budget="256MiB").start()
 
     def rss_peak_kib(self):
         with open("/proc/%d/status" % self.broker.process.pid, encoding="ascii") as status:

@@ -39,7 +39,7 @@ class Start(Case):
         self.assertGreater(api_versions(first.port), 5)
 
     def test_the_status_tells_of_the_disk_under_the_log_as_the_kernel_does(self):
-        leatd = self.leatd().start()
+        leatd = self.leatd("--http", "127.0.0.1:0").start()
         device = leatd.status()["device"]
         number = os.stat(leatd.data).st_dev
         stat = "/sys/dev/block/%d:%d/stat" % (os.major(number), os.minor(number))
@@ -134,7 +134,7 @@ class Start(Case):
             self.assertTrue(leatd.log().endswith("stopped\n"), leatd.log())
 
     def test_sighup_does_not_end_a_service(self):
-        leatd = self.leatd().start()
+        leatd = self.leatd("--http", "off").start()
         leatd.process.send_signal(signal.SIGHUP)
         wait_for(lambda: "SIGHUP: settings are read at the start only" in leatd.log(), "a word about it")
         self.assertGreater(api_versions(leatd.port), 0)
@@ -142,7 +142,7 @@ class Start(Case):
 
     def test_a_terminal_that_closes_ends_it_cleanly(self):
         ours, theirs = pty.openpty()
-        process = subprocess.Popen([LEATD, "--data", os.path.join(self.folder, "data"), "--listen", "127.0.0.1:0", "--budget", "4MiB"],
+        process = subprocess.Popen([LEATD, "--data", os.path.join(self.folder, "data"), "--listen", "127.0.0.1:0", "--http", "off", "--budget", "4MiB"],
                                    stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
                                    preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         self.addCleanup(process.kill)
