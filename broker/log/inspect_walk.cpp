@@ -1,0 +1,310 @@
+#include "broker/log/inspect_walk.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "sdk/base/crc32c.hpp"
+
+namespace leat::log {
+
+void InspectWalk::superblocks() {
+    const std::uint32_t slot_bytes = core_.super.slot_bytes;
+    std::optional<Superblock> newest;
+    for (std::uint32_t slot = 0; slot < 2; ++slot) {
+        const auto bytes = io_.read(std::uint64_t{slot} * slot_bytes, superblock_bytes);
+        const Result<Superblock> super =
+            bytes ? decode_superblock(*bytes) : Result<Superblock>(fail(Error::storage));
+        if (!super) {
+            seen_.damages.push_back({{0, slot * slot_bytes},
+                                     {.kind = Damage::Kind::superblock,
+                                      .position = slot * slot_bytes,
+                                      .bytes = superblock_bytes}});
+        } else if (!newest || super->sequence > newest->sequence) {
+            newest = *super;
+        }
+    }
+    if (newest) out_.super = *newest;
+}
+
+bool InspectWalk::load(std::uint32_t segment) {
+    segment_ = segment;
+    entry_ = core_.segments[segment];
+    part_.reset();
+    bytes_.assign(core_.segment_bytes, 0);
+    constexpr std::uint32_t piece = 256 * KiB;
+    for (std::uint32_t at = 0; at < core_.segment_bytes; at += piece) {
+        const std::uint32_t size = std::min(piece, core_.segment_bytes - at);
+        const auto bytes = io_.read(core_.address(segment, at), size);
+        if (bytes)
+            copy_bytes(*bytes, MutableBytes(bytes_).subspan(at));
+        else
+            damage(Damage::Kind::unreadable, at, size);
+    }
+    const Result<SegmentHeader> header = decode_segment_header(ByteView(bytes_).first(512));
+    if (header && core_.super.owns(header->log_id) && header->generation > entry_.generation)
+        return false;
+    if (!header || header->segment != segment || header->generation != entry_.generation ||
+        header->salt != entry_.salt)
+        damage(Damage::Kind::segment_header, 0, segment_header_bytes);
+    if (visitor_ != nullptr) visitor_->on_segment(segment, entry_);
+    return true;
+}
+
+/// Whether the broker beside us has taken the segment for something new.
+bool InspectWalk::recycled(std::uint32_t segment) {
+    const auto bytes = io_.read(core_.address(segment, 0), segment_header_bytes);
+    const auto header =
+        bytes ? decode_segment_header(*bytes) : Result<SegmentHeader>(fail(Error::storage));
+    return header && header->generation > entry_.generation;
+}
+
+void InspectWalk::arrivals() {
+    for (const std::uint32_t segment : core_.segments.ring()) {
+        const std::size_t damages = seen_.damages.size();
+        if (load(segment)) {
+            out_.purposes.segment_headers += core_.page;
+            ++out_.segments_live;
+            const std::uint32_t end = std::min(entry_.data_end, core_.segment_bytes);
+            range(core_.page, end);
+            // A start reads a segment anew whose footer does not hold, and then knows of none.
+            if (entry_.footer_position == 0 && !closed_without_footer())
+                entry_.footer_position = find_footer(end);
+            if (entry_.footer_position != 0 && entry_.footer_position >= end) {
+                out_.purposes.unused += entry_.footer_position - end;
+                footer();
+            } else {
+                out_.purposes.unused += core_.segment_bytes - end;
+            }
+            if (damages == seen_.damages.size() || !recycled(segment)) continue;
+        }
+        seen_.damages.resize(damages);
+        ++out_.segments_recycled_meanwhile;
+    }
+}
+
+/// The write of its footer failed, so it has none, whatever stands there: the successor's first
+/// sequence follows the last commit at once.
+bool InspectWalk::closed_without_footer() {
+    const auto& ring = core_.segments.ring();
+    const auto next = std::upper_bound(
+        ring.begin(), ring.end(), segment_,
+        [this](std::uint32_t a, std::uint32_t b) { return core_.segments.before(a, b); });
+    if (entry_.records || next == ring.end()) return false;
+    const auto bytes = io_.read(core_.address(*next, 0), segment_header_bytes);
+    const auto header =
+        bytes ? decode_segment_header(*bytes) : Result<SegmentHeader>(fail(Error::storage));
+    return header && header->area == Area::arrivals && header->predecessor == segment_ &&
+           header->predecessor_generation == entry_.generation &&
+           header->first_sequence == last_sequence_ + 1;
+}
+
+void InspectWalk::checkpoint(const std::vector<CheckpointExtent>& extents) {
+    std::set<std::uint32_t> known;
+    for (const CheckpointExtent& extent : extents) {
+        const std::size_t damages = seen_.damages.size();
+        if (known.insert(extent.segment).second) {
+            out_.purposes.segment_headers += core_.page;
+            out_.purposes.unused += core_.segment_bytes - core_.page;
+            ++out_.segments_live;
+        }
+        if (load(extent.segment)) {
+            out_.purposes.unused -= extent.to - extent.from;
+            range(extent.from, extent.to);
+        }
+        for (std::size_t i = damages; i < seen_.damages.size(); ++i)
+            if (seen_.damages[i].second.kind != Damage::Kind::segment_header)
+                seen_.damages[i].second.kind = Damage::Kind::checkpoint;
+        if (damages < seen_.damages.size() && recycled(extent.segment))
+            seen_.damages.resize(damages);
+    }
+    out_.segments_free = core_.segments.free_count();
+    out_.purposes.free = std::uint64_t{out_.segments_free} * core_.segment_bytes;
+}
+
+std::optional<CommitHeader> InspectWalk::commit_at(std::uint32_t at, std::uint32_t limit) const {
+    if (limit - at < commit_header_bytes) return std::nullopt;
+    const auto header = decode_commit_header(ByteView(bytes_).subspan(at), entry_.salt);
+    if (!header || header->position != at || header->generation != entry_.generation ||
+        header->bytes == 0 || header->bytes % core_.page != 0 || header->bytes > limit - at ||
+        header->used > header->bytes || header->used < commit_header_bytes)
+        return std::nullopt;
+    return *header;
+}
+
+std::optional<FrameHeader> InspectWalk::frame_at(std::uint32_t at, std::uint32_t limit) const {
+    if (limit < at + frame_header_bytes) return std::nullopt;
+    const FrameHeader header = decode_frame_header(bytes_.data() + at);
+    if (header.type == FrameType::padding || static_cast<std::uint8_t>(header.type) >= 0x80 ||
+        header.header_bytes < frame_header_bytes || header.padded_bytes() > limit - at ||
+        frame_crc(entry_.salt, ByteView(bytes_).subspan(at), header) != header.crc)
+        return std::nullopt;
+    return header;
+}
+
+void InspectWalk::range(std::uint32_t from, std::uint32_t to) {
+    for (std::uint32_t at = from; at < to && to - at >= core_.page;) {
+        const auto commit = commit_at(at, to);
+        if (commit) {
+            ++out_.commits;
+            out_.purposes.commit_headers += commit_header_bytes;
+            last_sequence_ = commit->sequence;
+            if (visitor_ != nullptr) visitor_->on_commit(segment_, *commit);
+            const std::uint32_t end = frames(at + commit_header_bytes, at + commit->used, &*commit);
+            const ByteView padding = ByteView(bytes_).subspan(end, at + commit->bytes - end);
+            const bool zeros = std::all_of(padding.begin(), padding.end(),
+                                           [](std::uint8_t byte) { return byte == 0; });
+            out_.purposes.padding += padding.size();
+            if (!zeros) damage(Damage::Kind::commit, end, at + commit->bytes - end);
+            if (!(commit->flags & commit_continues)) part_.reset();
+            at += commit->bytes;
+            continue;
+        }
+        // Its frames say for themselves whether they hold.
+        damage(Damage::Kind::commit, at, commit_header_bytes);
+        out_.purposes.damaged += commit_header_bytes;
+        const std::uint32_t end = frames(at + commit_header_bytes, to, nullptr);
+        const auto next = static_cast<std::uint32_t>(round_up(end, core_.page));
+        out_.purposes.padding += std::min(next, to) - end;
+        at = next;
+    }
+}
+
+/// Walks frames; without a commit header until padding or the next commit. Returns where they end.
+std::uint32_t InspectWalk::frames(std::uint32_t at, std::uint32_t limit,
+                                  const CommitHeader* commit) {
+    bool first = true;
+    while (at < limit) {
+        if (commit == nullptr && at % core_.page == 0 && commit_at(at, limit)) return at;
+        if (const auto header = frame_at(at, limit)) {
+            ++out_.frames;
+            const ByteView body =
+                ByteView(bytes_).subspan(at + header->header_bytes, header->body_bytes);
+            const std::uint64_t padded = header->padded_bytes();
+            out_.purposes.frame_headers += header->header_bytes;
+            out_.purposes.padding += padded - header->header_bytes - header->body_bytes;
+            frame(at, *header, body, first);
+            at += static_cast<std::uint32_t>(padded);
+            first = false;
+            continue;
+        }
+        if (commit == nullptr && bytes_[at] == 0) return at;
+        // The next frame whose checksum holds: they are seeded, so nothing else looks like one.
+        std::uint32_t next = at + 8;
+        while (next < limit && !frame_at(next, limit) &&
+               !(commit == nullptr && next % core_.page == 0 && commit_at(next, limit)))
+            next += 8;
+        next = std::min(next, limit);
+        damage(Damage::Kind::frame, at, next - at);
+        out_.purposes.damaged += next - at;
+        part_.reset();
+        at = next;
+        first = false;
+    }
+    return at;
+}
+
+void InspectWalk::frame(std::uint32_t at, const FrameHeader& header, ByteView body, bool first) {
+    InspectedFrame inspected{segment_, at, header, body, std::nullopt, false};
+    Inspection::Purposes& purposes = out_.purposes;
+    bool wanted_here = false;
+    if (header.holds_batch()) {
+        const Result<BatchFields> fields = read_batch_fields(body);
+        if (!fields || fields->total_bytes != header.total_bytes) {
+            damage(Damage::Kind::batch, at, header.body_bytes);
+        } else {
+            inspected.batch = *fields;
+            inspected.wanted = wanted_here = wanted(header.stream, fields->end_offset());
+            const std::uint32_t crc = crc32c(0, body.subspan(outside_kafka_crc));
+            if (header.continues())
+                part_ =
+                    Part{header.stream, *fields, crc, header.body_bytes, header.total_bytes, at};
+            else
+                batch_whole(header.stream, *fields, at, crc == fields->crc);
+        }
+    } else if (header.type == FrameType::more) {
+        if (part_ && first && header.stream == part_->stream &&
+            header.before_bytes == part_->have) {
+            wanted_here = wanted(header.stream, part_->fields.end_offset());
+            part_->crc = crc32c(part_->crc, body);
+            part_->have += header.body_bytes;
+            if (!header.continues()) {
+                const Part part = *part_;
+                part_.reset();
+                batch_whole(part.stream, part.fields, part.position,
+                            part.have == part.total && part.crc == part.fields.crc);
+            }
+        }
+    } else if (header.type == FrameType::log_end && body.size() == 8) {
+        auto& pieces = seen_.pieces[header.stream];  // a raised end: the gap is no hole
+        const Offset end = load_little<std::int64_t>(body.data());
+        const Offset from = pieces.empty() ? 0 : pieces.back().to;
+        if (end > from) pieces.push_back({from, end, {entry_.place, at}, {entry_.place, at}});
+    }
+    const auto code = static_cast<std::uint8_t>(header.type);
+    if (header.holds_batch() || header.type == FrameType::more)
+        (wanted_here ? purposes.batches : purposes.batches_freed) += body.size();
+    else if (entry_.area == Area::survivors)
+        purposes.checkpoint += body.size();
+    else if (code >= 16 && code < 32)
+        purposes.footers += body.size();
+    else if (header.type == FrameType::fact || header.type == FrameType::fact_erased)
+        purposes.facts += body.size();
+    else
+        purposes.log_starts += body.size();
+    if (visitor_ != nullptr) visitor_->on_frame(inspected);
+}
+
+void InspectWalk::batch_whole(StreamId stream, const BatchFields& fields, std::uint32_t at,
+                              bool good) {
+    if (!wanted(stream, fields.end_offset())) return;
+    if (!good) {
+        damage(Damage::Kind::batch, at, fields.total_bytes, stream, fields.base_offset,
+               fields.end_offset());
+        return;
+    }
+    Inspection::Stream& total = out_.streams[stream];
+    ++total.batches;
+    total.records += static_cast<std::uint64_t>(fields.last_offset_delta) + 1;
+    total.bytes += fields.total_bytes;
+    auto& pieces = seen_.pieces[stream];
+    const Where where{entry_.place, at};
+    if (!pieces.empty() && pieces.back().to == fields.base_offset) {
+        pieces.back().to = fields.end_offset();
+        pieces.back().last = where;
+    } else {
+        pieces.push_back({fields.base_offset, fields.end_offset(), where, where});
+    }
+}
+
+/// By its first bytes or by its last; 0: none was ever written whole.
+std::uint32_t InspectWalk::find_footer(std::uint32_t from) const {
+    const auto trailer = decode_trailer(ByteView(bytes_).last(footer_trailer_bytes),
+                                        entry_.generation, entry_.salt, core_.segment_bytes);
+    if (trailer && trailer->position % core_.page == 0 && trailer->position >= from)
+        return trailer->position;
+    for (std::uint32_t at = from; at < core_.segment_bytes; at += core_.page) {
+        const auto commit = commit_at(at, core_.segment_bytes);
+        if (commit && commit->kind == CommitKind::footer) return at;
+    }
+    return 0;
+}
+
+void InspectWalk::footer() {
+    const std::uint32_t at = entry_.footer_position;
+    const ByteView bytes = ByteView(bytes_).subspan(at);
+    const auto commit = commit_at(at, core_.segment_bytes);
+    const auto trailer = decode_trailer(ByteView(bytes_).last(footer_trailer_bytes),
+                                        entry_.generation, entry_.salt, core_.segment_bytes);
+    if (!commit || !trailer || trailer->position != at ||
+        !commit_holds(bytes, *commit, entry_.salt, false) ||
+        !decode_footer(bytes, entry_.generation, entry_.salt)) {
+        damage(Damage::Kind::footer, at, core_.segment_bytes - at);
+        out_.purposes.damaged += core_.segment_bytes - at;
+        return;
+    }
+    ++out_.commits;
+    out_.purposes.footers += core_.segment_bytes - at;
+    if (visitor_ != nullptr) visitor_->on_commit(segment_, *commit);
+}
+
+}  // namespace leat::log

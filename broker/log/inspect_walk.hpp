@@ -1,0 +1,78 @@
+// The walk of inspect.hpp: live segments are read wholly, commit by commit and frame by frame, and
+// every checksum is made again. What was met is put down, and what stands where it should not; what
+// that means for the streams is judged afterwards (inspect.cpp).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "broker/log/inspect.hpp"
+#include "broker/log/recovery.hpp"
+
+namespace leat::log {
+
+/// Where in the log something stands: the segment's place in its area, then the position.
+using Where = std::pair<std::uint64_t, std::uint32_t>;
+
+struct Inspected {
+    struct Piece {  ///< offsets of one stream that were seen, and between what they stood
+        Offset from, to;
+        Where first, last;
+    };
+    std::map<StreamId, std::vector<Piece>> pieces;
+    std::vector<std::pair<Where, Damage>> damages;
+};
+
+/// `core` knows the log as a start would; counts go to `out`.
+class InspectWalk {
+public:
+    InspectWalk(Core& core, Inspection& out, InspectVisitor* visitor)
+        : core_(core), out_(out), visitor_(visitor), io_(core) {}
+
+    void superblocks();
+    void arrivals();
+    void checkpoint(const std::vector<CheckpointExtent>& extents);
+    Inspected take() { return std::move(seen_); }
+
+private:
+    struct Part {  // a batch that goes on in the next commit
+        StreamId stream;
+        BatchFields fields;
+        std::uint32_t crc, have, total, position;
+    };
+    bool load(std::uint32_t segment);
+    bool recycled(std::uint32_t segment);
+    bool closed_without_footer();
+    void range(std::uint32_t from, std::uint32_t to);
+    std::uint32_t frames(std::uint32_t at, std::uint32_t limit, const CommitHeader* commit);
+    void frame(std::uint32_t at, const FrameHeader& header, ByteView body, bool first);
+    void batch_whole(StreamId stream, const BatchFields& fields, std::uint32_t at, bool good);
+    void footer();
+    std::uint32_t find_footer(std::uint32_t from) const;
+    std::optional<CommitHeader> commit_at(std::uint32_t at, std::uint32_t limit) const;
+    std::optional<FrameHeader> frame_at(std::uint32_t at, std::uint32_t limit) const;
+    bool wanted(StreamId id, Offset end) const {
+        const Stream* stream = core_.streams.find(id);
+        return stream != nullptr && end > stream->state.log_start;
+    }
+    void damage(Damage::Kind kind, std::uint32_t at, std::uint32_t bytes, StreamId stream = 0,
+                Offset from = -1, Offset to = -1) {
+        seen_.damages.push_back(
+            {{entry_.place, at}, {kind, segment_, at, bytes, stream, from, to}});
+    }
+
+    Core& core_;
+    Inspection& out_;
+    InspectVisitor* visitor_;
+    WaitingStorage io_;
+    std::uint32_t segment_ = 0;
+    SegmentEntry entry_;
+    std::vector<std::uint8_t> bytes_;
+    std::optional<Part> part_;
+    std::uint64_t last_sequence_ = 0;  ///< of the commits that hold
+    Inspected seen_;
+};
+
+}  // namespace leat::log
