@@ -13,6 +13,7 @@ std::string_view broker_name(std::string_view topic_setting) {
         {"message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms"},
         {"message.timestamp.type", "log.message.timestamp.type"},
         {"min.insync.replicas", "min.insync.replicas"},
+        {"leat.full.policy", "log.full.policy"},
         {"retention.bytes", "log.retention.bytes"},
         {"retention.ms", "log.retention.ms"},
     };

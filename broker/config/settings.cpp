@@ -6,7 +6,7 @@
 namespace leat::config {
 namespace {
 
-constexpr std::array<Setting<Config>, 40> config_table{{
+constexpr std::array<Setting<Config>, 41> config_table{{
     {"data.dir", "a folder, e.g. \"/var/lib/leat\"", word<&Config::data_dir, 4096>},
     {"listeners", "one \"host:port\", e.g. \"127.0.0.1:9092\"", address<&Config::listen>},
     {"advertised.listeners",
@@ -64,6 +64,12 @@ constexpr std::array<Setting<Config>, 40> config_table{{
      duration<&Config::retention, -1, 1000 * year_ms>},
     {"log.retention.bytes", "a size, e.g. \"100MiB\", or -1 for no bound",
      size<&Config::retention_bytes, -1, int64_max>},
+    {"log.full.policy", "\"drop-oldest\", \"reject\" or \"block\"",
+     [](const JsonValue& value, Config& config) {
+         config.full_policy = value.text;
+         return value.kind == Kind::string && (value.text == "drop-oldest" ||
+                                               value.text == "reject" || value.text == "block");
+     }},
     {"log.message.timestamp.before.max.ms", "a duration, e.g. \"7d\", or -1 for no bound",
      duration<&Config::timestamp_before_max, -1, 1000 * year_ms>},
     {"log.message.timestamp.after.max.ms", "a duration, e.g. \"1h\", or -1 for no bound",

@@ -174,6 +174,7 @@ struct LogCounters {  // bytes unless said; all since open()
     std::uint64_t scrubbed = 0;       ///< read by the scrubber
     std::uint64_t scrub_damaged = 0;  ///< places that did not hold, counted each time they are met
     std::uint64_t superseded_records = 0;  ///< not copied: their key has a newer record, or was deleted long enough
+    std::uint64_t dropped_records = 0;  ///< undelivered, for room (drop_oldest); all of them are in lost_records
     std::uint64_t cleaner_copied = 0;  ///< batch bytes that were moved ...
     std::uint64_t cleaner_freed = 0;   ///< ... and bytes of segments that this freed: the ratio is its cost
     std::uint64_t lost_records = 0;  ///< entered in the ledger

@@ -9,7 +9,6 @@ namespace {
 // that a large log costs an idle gateway next to nothing and a full one a little.
 constexpr milliseconds pass_every{1000}, pass_every_short{200};
 constexpr std::uint32_t alive_max = 16, alive_max_short = 64;
-constexpr std::uint8_t priority_max = 10;
 }  // namespace
 
 void Retention::pump(Instant now) {
@@ -63,24 +62,58 @@ void Retention::pump(Instant now) {
         ++looked_;
     }
     scanning_ = false;
-    end_pass();
+    end_pass(now);
     if (dead_behind_redo_ && short_of_room()) checkpoints_.request();
 }
 
-/// Dropping begins when a pass over a full log freed nothing and the cleaner cannot either, and
-/// ends when there is room.
-void Retention::end_pass() {
+/// Dropping begins when the whole ring of a full log was searched in vain and the cleaner cannot
+/// help either, and ends when there is room. Nobody waits for the search longer than it takes.
+void Retention::end_pass(Instant now) {
     if (!short_of_room()) {
         drop_up_to_ = 0;
         drop_shared_ = false;
-    } else if (!freed_ && !dead_behind_redo_ && !cleaner_.makes_room()) {
-        if (drop_up_to_ > 0 && !drop_shared_) {
-            drop_shared_ = true;
-        } else if (drop_up_to_ < priority_max) {
-            ++drop_up_to_;
-            drop_shared_ = false;
+        barren_ = 0;
+    } else if (freed_ || dead_behind_redo_ || packing(now)) {
+        barren_ = 0;
+    } else {
+        const std::size_t all = core_.segments.ring().size();
+        if (!from_head_ || looked_ >= all) barren_ += looked_;
+        const std::uint8_t next = next_priority(drop_up_to_);
+        if (barren_ >= all) {
+            barren_ = 0;
+            if (drop_up_to_ > 0 && !drop_shared_) {
+                drop_shared_ = true;
+            } else if (next != 0) {
+                drop_up_to_ = next;
+                drop_shared_ = false;
+            } else {
+                return;
+            }
+        } else if (next == 0 && (drop_up_to_ == 0 || drop_shared_)) {
+            return;
         }
+        wake(now);
     }
+}
+
+/// The cleaner sees by its sums that it could pack, but batches do not fit where their bytes would:
+/// it is believed as long as it frees something now and then.
+bool Retention::packing(Instant now) {
+    const milliseconds patience(2'000 + core_.segment_bytes / 512);  // a run, at cleaner_pace
+    const std::uint64_t before = std::exchange(cleaned_, core_.counters.cleaner_freed);
+    if (before != cleaned_ || !packs_until_)
+        packs_until_ = now + patience;
+    return now < *packs_until_ && cleaner_.makes_room();
+}
+
+std::uint8_t Retention::next_priority(std::uint8_t above) const {
+    std::uint8_t next = 0;
+    for (const auto& [id, stream] : core_.streams.all())
+        if (stream.declared && stream.policy.when_full == WhenFull::drop_oldest &&
+            stream.policy.priority > above && (next == 0 || stream.policy.priority < next) &&
+            stream.state.log_start < stream.state.flushed)
+            next = stream.policy.priority;
+    return next;
 }
 
 bool Retention::droppable(const Stream& stream, const StreamInSegment& here) const {
@@ -196,8 +229,8 @@ bool Retention::raise(Instant now, StreamId id, Stream& stream, const StreamInSe
         return false;
     }
     freed_ = true;
-    if (!reason)
-        core_.counters.expired_records += static_cast<std::uint64_t>(here.end_offset - before);
+    (reason ? core_.counters.dropped_records : core_.counters.expired_records) +=
+        static_cast<std::uint64_t>(here.end_offset - before);
     stream.prune_anchors();
     return true;
 }

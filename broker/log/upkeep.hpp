@@ -4,12 +4,14 @@
 //
 // Expired: older than its stream's retention, or beyond its retention.bytes, and released. When
 // free segments run short, also what is released because it was delivered upstream. If that frees
-// nothing, and the cleaner cannot pack anything either, the oldest records of streams that say
-// drop-oldest, those of low priority first: of whole segments, then also of segments that other
-// streams share, if what those keep is cheap to move out. What goes that way is in the ledger.
-// Never anything else: a log that is full says so.
+// nothing in the whole ring, and the cleaner does not get anywhere by packing, the oldest records of
+// streams that say drop-oldest, priority by priority from the lowest: of whole segments, then also
+// of segments that other streams share, if what those keep is cheap to move out. A priority's turn
+// comes when the whole ring was searched for less. What goes that way is in the ledger. Never
+// anything else: a log that is full says so.
 #pragma once
 
+#include <optional>
 #include <set>
 
 #include "broker/log/checkpoint.hpp"
@@ -51,7 +53,10 @@ private:
     bool droppable(const Stream& stream, const StreamInSegment& here) const;
     /// Whether that empties the segment, or leaves so little that the cleaner may have the rest.
     bool may_drop(const SegmentIndex& index, const SegmentEntry& entry) const;
-    void end_pass();
+    void end_pass(Instant now);
+    bool packing(Instant now);  ///< the cleaner makes room: nothing needs to be dropped yet
+    /// The lowest priority above `above` of which there is something that may be dropped; 0: none.
+    std::uint8_t next_priority(std::uint8_t above) const;
     bool short_of_room() const {
         return core_.segments.free_count() <= segments_kept_free + candidates_wanted / 2;
     }
@@ -72,7 +77,10 @@ private:
     std::uint32_t alive_ = 0;        ///< of them those that could not be freed
     bool dead_behind_redo_ = false;  ///< a newer checkpoint would free something
     std::uint64_t bytes_at_pass_ = 0;
-    bool freed_ = false;            ///< this pass released a segment, or raised a log start
+    bool freed_ = false;     ///< this pass released a segment, or raised a log start
+    std::size_t barren_ = 0;  ///< segments of the ring seen in turn since something was freed
+    std::uint64_t cleaned_ = 0;            ///< cleaner_freed, at the last pass
+    std::optional<Instant> packs_until_;  ///< the cleaner's promise of room is believed
     std::uint8_t drop_up_to_ = 0;   ///< priority; 0: nothing may be dropped
     bool drop_shared_ = false;      ///< also from segments in which others keep something
     std::uint32_t drops_left_ = 0;  ///< segments that this pass may still drop

@@ -38,6 +38,7 @@ topics::TopicDefaults topic_defaults(const config::Config& config) {
     return {.retention = config.retention,
             .retention_bytes = config.retention_bytes,
             .message_bytes_max = config.message_bytes_max,
+            .full_policy = config.full_policy,
             .timestamp_before_max = config.timestamp_before_max,
             .timestamp_after_max = config.timestamp_after_max};
 }
@@ -90,7 +91,7 @@ NodeImpl::NodeImpl(const config::Config& config, Ports ports, std::unique_ptr<lo
                : log::make_log(ports.storage, ports.entropy, log_config(config),
                                topics::find_record_time, topics::filter_records)),
       pool_(config.byte_pool_bytes),
-      topics_(*log_, ports.entropy, topic_defaults(config)),
+      topics_(*log_, ports.entropy, topic_defaults(config_)),
       groups_(*log_, topics_.registry, ports.entropy, groups_config(config)),
       quotas_(*log_),
       sessions_(session_limits(config), pool_, api_),
@@ -361,7 +362,7 @@ void NodeImpl::collect_events() {
     }
     if (counters.append_rejected_full != told_full_ && seen_ >= tell_full_at_) {
         say(Event::Level::warn, "log",
-            "the log is full and nothing in it may be dropped: " +
+            "the log is full, and what is in it may not be dropped, or not yet: " +
                 std::to_string(counters.append_rejected_full - told_full_) +
                 " batches were refused, their producers try again; look at the uplink, shorten "
                 "retention, or let a topic drop its oldest (leat.full.policy)");
@@ -379,6 +380,15 @@ void NodeImpl::collect_events() {
                     std::to_string(place.segment) + ", " + log::damaged_text(place.what) +
                     "), found by the scrubber");
         }
+    }
+    if (counters.dropped_records != told_dropped_ && seen_ >= tell_dropped_at_) {
+        say(Event::Level::warn, "log",
+            "the log is full: " + std::to_string(counters.dropped_records - told_dropped_) +
+                " records were dropped for room, undelivered, the oldest of the lowest priority "
+                "first; which they were is in the ledger (leat ledger); look at the uplink, or let "
+                "producers wait (leat.full.policy)");
+        told_dropped_ = counters.dropped_records;
+        tell_dropped_at_ = seen_ + full_quiet;
     }
     if (counters.damaged_batches != told_damaged_) {
         told_damaged_ = counters.damaged_batches;

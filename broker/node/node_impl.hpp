@@ -79,8 +79,9 @@ private:
     Instant requested_at_{};  // when the last request was seen by a deadline
     std::uint64_t requests_seen_ = 0;
     std::uint64_t told_refused_ = 0, told_write_errors_ = 0, told_damaged_ = 0, told_scrubbed_ = 0;
-    std::uint64_t told_full_ = 0;
-    Instant seen_{}, tell_full_at_{};  // a full log refuses many: one line a minute
+    std::uint64_t told_full_ = 0, told_dropped_ = 0;
+    // a full log refuses and drops many: one line a minute
+    Instant seen_{}, tell_full_at_{}, tell_dropped_at_{};
 };
 
 }  // namespace leat::node

@@ -46,7 +46,8 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .count("scrub_damaged_total", counters.scrub_damaged)
         .count("expired_records_total", counters.expired_records)
         .count("superseded_records_total", counters.superseded_records)
-        .count("append_rejected_full_total", counters.append_rejected_full);
+        .count("append_rejected_full_total", counters.append_rejected_full)
+        .count("dropped_records_total", counters.dropped_records);
     json.array("damaged_places");
     std::uint64_t id = 0;
     for (const log::DamagedPlace& place : status.damaged)

@@ -36,8 +36,8 @@ constexpr Setting table[] = {
      "No effect here: segments end in a footer."},
     {"leader.replication.throttled.replicas", Type::list, "", 0, 0, "",
      "No effect here: no followers."},
-    {"leat.full.policy", Type::string, "reject", 0, 0, "reject|drop-oldest|block",
-     "When the log is full: refuse new records, drop the oldest, or let the producer wait."},
+    {"leat.full.policy", Type::string, "", 0, 0, "drop-oldest|reject|block",
+     "When the log is full: drop the oldest records, refuse new ones, or let the producer wait."},
     {"leat.priority", Type::int32, "5", 1, 10, "",
      "Of what may be dropped the lowest priority goes first; 10 is the highest."},
     {"local.retention.bytes", Type::int64, "-2", -2, long_max, "",
@@ -227,6 +227,7 @@ std::string TopicConfig::default_value(const Setting& setting) const {
     const auto unbounded = [](milliseconds value) {
         return std::to_string(value.count() < 0 ? long_max : value.count());
     };
+    if (setting.name == "leat.full.policy") return std::string(defaults_.full_policy);
     if (setting.name == "max.message.bytes") return std::to_string(defaults_.message_bytes_max);
     if (setting.name == "retention.ms") return std::to_string(defaults_.retention.count());
     if (setting.name == "retention.bytes") return std::to_string(defaults_.retention_bytes);

@@ -18,7 +18,8 @@ struct TopicDefaults {
     milliseconds retention{std::int64_t{7} * 24 * 3600 * 1000};  ///< -1: for ever
     std::int64_t retention_bytes = -1;
     std::uint32_t message_bytes_max = 1024 * 1024;
-    milliseconds timestamp_before_max{-1};  ///< -1: no bound
+    std::string_view full_policy = "drop-oldest";  ///< of a text that outlives the broker
+    milliseconds timestamp_before_max{-1};         ///< -1: no bound
     milliseconds timestamp_after_max{3'600'000};
 };
 

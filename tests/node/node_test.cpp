@@ -337,7 +337,7 @@ TEST_CASE("node: a log whose segments are too small for message.max.bytes says w
 
 TEST_CASE("node: a log that is full says so, once a minute, and with how many it refused") {
     NodeBench bench;
-    bench.create("t");
+    bench.create_full("t", "reject");
     bench.events();
     const Bytes batch = make_batch({.value_bytes = 20'000});
     const auto id = bench.open();
@@ -349,7 +349,7 @@ TEST_CASE("node: a log that is full says so, once a minute, and with how many it
         }
     };
     produce(250);  // 5 MB into 4
-    CHECK(bench.events().find("log: the log is full and nothing in it may be dropped: ") !=
+    CHECK(bench.events().find("log: the log is full, and what is in it may not be dropped") !=
           std::string::npos);
     produce(10);
     CHECK(bench.events().empty());
@@ -465,9 +465,10 @@ TEST_CASE(
     CHECK(bench.latest() == taken + 1);
 }
 
-TEST_CASE("node: drop-oldest keeps taking records, and the status tells what it cost") {
+TEST_CASE("node: a topic that says nothing drops its oldest, and line, status and books tell it") {
     NodeBench bench;
-    bench.create_full("t", "drop-oldest");
+    bench.create("t");
+    bench.events();
     const auto producer = bench.open();
     int taken = 0;
     for (int tries = 0; taken < 400 && tries < 4'000; ++tries) {
@@ -479,5 +480,11 @@ TEST_CASE("node: drop-oldest keeps taking records, and the status tells what it 
     }
     CHECK(taken == 400);  // twice what the device holds
     CHECK(bench.latest() == 400);
-    CHECK(bench.node->status_json(bench.now).find("\"dropped for room\"") != std::string::npos);
+    const std::string status = bench.node->status_json(bench.now);
+    CHECK(status.find("\"dropped for room\"") != std::string::npos);
+    CHECK(status.find("\"balanced\":false") == std::string::npos);
+    CHECK(status.find("\"dropped_records_total\":0") == std::string::npos);
+    const std::string events = bench.events();
+    CHECK(events.find(" records were dropped for room, undelivered") != std::string::npos);
+    CHECK(events.find(" records were dropped", events.find("for room")) == std::string::npos);
 }
