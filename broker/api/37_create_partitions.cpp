@@ -71,6 +71,10 @@ log::CommitId raise_one(Context& context, const Request::CreatePartitionsTopic& 
                               "the only broker is " + std::to_string(context.settings.node_id)),
                        0;
     }
+    if (std::string problem = context.topics.registry.reserve_problem(
+            topic->config, static_cast<std::size_t>(asked.count), topic);
+        !problem.empty())
+        return refuse(outcome, ErrorCode::invalid_config, std::move(problem)), 0;
     if (validate_only) return 0;
     const auto commit = context.topics.registry.add_partitions(context.now, *topic, more);
     if (commit) return *commit;

@@ -16,7 +16,8 @@ Cleaner::Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers
 
 bool Cleaner::wanted() const {
     return core_.segments.free_count() <=
-           segments_kept_free + candidates_wanted / 2 + core_.segments.size() / 32;
+           segments_kept_free + core_.segments_reserved() + candidates_wanted / 2 +
+               core_.segments.size() / 32;
 }
 
 /// A checkpoint that cannot be written would hold back everything: it comes first.

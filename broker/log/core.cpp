@@ -4,6 +4,22 @@
 
 namespace leat::log {
 
+std::uint32_t Core::segments_reserved() const {
+    std::int64_t unfilled = 0;
+    for (const StreamId id : reserving)
+        if (const Stream* stream = streams.find(id))
+            unfilled += std::max<std::int64_t>(0, reservation(*stream) - stream->state.bytes);
+    const std::int64_t holds = segment_bytes - 4 * page;  // header, footer and some padding
+    return static_cast<std::uint32_t>((unfilled + holds - 1) / holds);
+}
+
+std::uint64_t Core::reserved_bytes() const {
+    std::int64_t all = 0;
+    for (const StreamId id : reserving)
+        if (const Stream* stream = streams.find(id)) all += stream->policy.reserved_bytes;
+    return static_cast<std::uint64_t>(all);
+}
+
 std::optional<FrameReplay::Batch> FrameReplay::on_frame(const FrameHeader& header, ByteView frame,
                                                         std::uint32_t position) {
     const ByteView body = frame.subspan(header.header_bytes, header.body_bytes);

@@ -88,6 +88,16 @@ struct Core {
     RecordFilter record_filter;  ///< null: nothing is compacted
     std::uint64_t layout = 0;    ///< rises when records moved: who has planned a way plans it again
 
+    std::vector<StreamId> reserving;  ///< streams with a reservation
+    /// Free segments that are left to them: what of their reservations is not filled yet.
+    std::uint32_t segments_reserved() const;
+    /// A reservation is a segment longer than asked for: what a stream drops of itself goes by
+    /// segments, and what was asked for stays.
+    std::int64_t reservation(const Stream& stream) const {
+        return stream.policy.reserved_bytes > 0 ? stream.policy.reserved_bytes + segment_bytes : 0;
+    }
+    std::uint64_t reserved_bytes() const;
+
     std::uint64_t address(std::uint32_t segment, std::uint64_t position) const {
         return super.pool_start + std::uint64_t{segment} * segment_bytes + position;
     }

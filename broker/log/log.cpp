@@ -254,6 +254,8 @@ Status LogImpl::declare_stream(StreamId id, StreamPolicy policy) {
     if (known == nullptr && core_.streams.size() >= core_.config.streams_max)
         return fail(Error::full);
     Stream& stream = known != nullptr ? *known : core_.streams.make(id);
+    if (stream.policy.reserved_bytes > 0) std::erase(core_.reserving, id);
+    if (policy.reserved_bytes > 0) core_.reserving.push_back(id);
     stream.policy = policy;
     // Whatever the books say: damage may have taken them back to before a compaction.
     stream.has_gaps = stream.has_gaps || policy.compact;
@@ -265,6 +267,7 @@ Status LogImpl::declare_stream(StreamId id, StreamPolicy policy) {
 void LogImpl::drop_stream(StreamId id) {
     if (!parts_ || core_.streams.find(id) == nullptr) return;
     core_.streams.erase(id);
+    std::erase(core_.reserving, id);
     core_.producers.forget_stream(id);
     CommitId commit = 0;
     if (parts_->arrivals.room_for(FrameType::dropped, 0, Urgency::upkeep))
@@ -278,7 +281,7 @@ void LogImpl::set_release(StreamId id, Offset upto) {
     if (stream == nullptr || stream->state.release == upto) return;
     stream->state.release = upto;
     // Only when room is short does a release matter before the next pass.
-    if (parts_ && core_.segments.free_count() <= segments_kept_free + 2)
+    if (parts_ && core_.segments.free_count() <= segments_kept_free + core_.segments_reserved() + 2)
         parts_->retention.wake(now_ + milliseconds(50));
 }
 
@@ -360,7 +363,9 @@ Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest
     if (request.batch.size() > max_batch_bytes()) return fail(Error::too_large);
     if (stream->state.log_end > INT64_MAX - checked->last_offset_delta - 2)
         return fail(Error::too_large);
-    if (const Status room = room_for(FrameType::append, request.batch.size(), Urgency::data); !room)
+    const Urgency urgency = stream->state.bytes < core_.reservation(*stream) ? Urgency::reserved
+                                                                             : Urgency::data;
+    if (const Status room = room_for(FrameType::append, request.batch.size(), urgency); !room)
         return fail(room.error());
     core_.time.see_wall(now, wall);
 
@@ -470,6 +475,8 @@ LogStatus LogImpl::status() const {
     status.segments = core_.segments.size();
     status.segments_free = core_.segments.free_count();
     status.budget_bytes = std::uint64_t{core_.segments.size()} * core_.segment_bytes;
+    status.reserved_bytes = core_.reserved_bytes();
+    status.segments_kept = segments_kept_free + core_.segments_reserved();
     status.used_bytes = std::uint64_t{status.segments - status.segments_free} * core_.segment_bytes;
     status.damaged = core_.damaged;
     status.cut_text = core_.cut_text;

@@ -68,6 +68,8 @@ struct StreamPolicy {
     std::uint16_t dirty_permille_min = 500;  ///< so much of its bytes must be new before it is worth a look
     milliseconds compaction_lag{0};          ///< in log time: a younger record is left alone
     milliseconds tombstone_retention{24 * 3600 * 1000};  ///< a null value stays so long after what it deletes is gone
+    /// Batch bytes that find room when others do not any more, and that are never dropped for room.
+    std::int64_t reserved_bytes = 0;
 };
 
 struct StreamState {
@@ -202,6 +204,8 @@ struct LogStatus {
     std::uint32_t segment_bytes = 0, segments = 0, segments_free = 0;
     std::uint64_t budget_bytes = 0, used_bytes = 0;
     std::vector<DamagedPlace> damaged;  ///< the last eight of this run; records that it cost are in the ledger
+    std::uint64_t reserved_bytes = 0;         ///< by all streams together
+    std::uint32_t segments_kept = 0;          ///< free ones that stay, for reservations and the log itself
     std::string cut_text;           ///< what recovery cut or quarantined, for the log line; empty: nothing
 };
 

@@ -101,8 +101,7 @@ void Retention::end_pass(Instant now) {
 bool Retention::packing(Instant now) {
     const milliseconds patience(2'000 + core_.segment_bytes / 512);  // a run, at cleaner_pace
     const std::uint64_t before = std::exchange(cleaned_, core_.counters.cleaner_freed);
-    if (before != cleaned_ || !packs_until_)
-        packs_until_ = now + patience;
+    if (before != cleaned_ || !packs_until_) packs_until_ = now + patience;
     return now < *packs_until_ && cleaner_.makes_room();
 }
 
@@ -118,7 +117,10 @@ std::uint8_t Retention::next_priority(std::uint8_t above) const {
 
 bool Retention::droppable(const Stream& stream, const StreamInSegment& here) const {
     return stream.declared && stream.policy.when_full == WhenFull::drop_oldest &&
-           stream.policy.priority <= drop_up_to_ && here.end_offset <= stream.state.flushed;
+           stream.policy.priority <= drop_up_to_ && here.end_offset <= stream.state.flushed &&
+           (stream.policy.reserved_bytes <= 0 ||
+            stream.state.bytes - static_cast<std::int64_t>(stream.bytes_before(here.end_offset)) >=
+                stream.policy.reserved_bytes);
 }
 
 bool Retention::may_drop(const SegmentIndex& index, const SegmentEntry& entry) const {

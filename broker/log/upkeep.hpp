@@ -58,7 +58,8 @@ private:
     /// The lowest priority above `above` of which there is something that may be dropped; 0: none.
     std::uint8_t next_priority(std::uint8_t above) const;
     bool short_of_room() const {
-        return core_.segments.free_count() <= segments_kept_free + candidates_wanted / 2;
+        return core_.segments.free_count() <=
+               segments_kept_free + core_.segments_reserved() + candidates_wanted / 2;
     }
 
     Core& core_;

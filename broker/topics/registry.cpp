@@ -19,7 +19,17 @@ log::StreamPolicy policy_of(const TopicConfig& config) {
             .compact = config.compacted(),
             .dirty_permille_min = config.dirty_permille_min(),
             .compaction_lag = config.compaction_lag(),
-            .tombstone_retention = config.tombstone_retention()};
+            .tombstone_retention = config.tombstone_retention(),
+            .reserved_bytes = config.reserved_bytes()};
+}
+
+/// A reservation and a compacted topic's records are bytes that nobody else may have; a sum that
+/// stops at what no log has.
+std::uint64_t claim_of(const TopicConfig& config, std::size_t partitions, std::uint64_t held) {
+    constexpr std::uint64_t most = std::uint64_t{1} << 60;
+    const auto reserved = static_cast<std::uint64_t>(config.reserved_bytes());
+    const std::uint64_t all = reserved > most / partitions ? most : reserved * partitions;
+    return config.compacted() ? std::max(all, held) : all;
 }
 
 }  // namespace
@@ -130,6 +140,36 @@ Result<log::CommitId> Registry::persist(Instant now, const Topic& topic) {
     if (auto put = log_.put_fact(now, log::FactKind::node, bytes_of(next_stream_key), next); !put)
         return put;
     return log_.put_fact(now, log::FactKind::topic, topic.id, encode_topic(topic));
+}
+
+std::string Registry::reserve_problem(const TopicConfig& config, std::size_t partitions,
+                                      const Topic* instead) const {
+    const auto held = [this](const Topic& topic) {
+        std::uint64_t bytes = 0;
+        for (const log::StreamId stream : topic.partitions)
+            if (const log::StreamState* state = log_.stream(stream))
+                bytes += static_cast<std::uint64_t>(std::max<std::int64_t>(0, state->bytes));
+        return bytes;
+    };
+    const std::uint64_t wanted =
+        claim_of(config, partitions, instead != nullptr ? held(*instead) : 0);
+    if (wanted == 0) return {};
+    if (instead != nullptr &&
+        wanted <= claim_of(instead->config, instead->partitions.size(), held(*instead)))
+        return {};
+    std::uint64_t others = 0;
+    for (const auto& [name, topic] : by_name_)
+        if (topic.get() != instead &&
+            (topic->config.reserved_bytes() > 0 || topic->config.compacted()))
+            others += claim_of(topic->config, topic->partitions.size(), held(*topic));
+    const std::uint64_t budget = log_.status().budget_bytes;
+    const std::uint64_t limit = budget / 10 * 7, facts = budget / 16;
+    if (wanted <= limit && others + facts <= limit - wanted) return {};
+    return "leat.reserved.bytes of all partitions, compacted topics and what the broker has to "
+           "remember may be 70 % of the log, " +
+           std::to_string(limit) + " bytes: here are " + std::to_string(wanted) + ", with " +
+           std::to_string(others) + " of other topics and " + std::to_string(facts) +
+           " of the broker";
 }
 
 Result<const Topic*> Registry::create(Instant now, std::string_view name, std::int32_t partitions,

@@ -40,6 +40,8 @@ constexpr Setting table[] = {
      "When the log is full: drop the oldest records, refuse new ones, or let the producer wait."},
     {"leat.priority", Type::int32, "5", 1, 10, "",
      "Of what may be dropped the lowest priority goes first; 10 is the highest."},
+    {"leat.reserved.bytes", Type::int64, "0", 0, long_max, "",
+     "Batch bytes of each partition that find room when the log is full, and are not dropped."},
     {"local.retention.bytes", Type::int64, "-2", -2, long_max, "",
      "No effect here: no remote tier."},
     {"local.retention.ms", Type::int64, "-2", -2, long_max, "", "No effect here: no remote tier."},
@@ -248,6 +250,7 @@ void TopicConfig::apply() {
     message_bytes_max_ = static_cast<std::uint32_t>(*number(text("max.message.bytes")));
     drops_oldest_ = text("leat.full.policy") == "drop-oldest";
     waits_when_full_ = text("leat.full.policy") == "block";
+    reserved_bytes_ = *number(text("leat.reserved.bytes"));
     priority_ = static_cast<std::uint8_t>(*number(text("leat.priority")));
     log_append_time_ = text("message.timestamp.type") == "LogAppendTime";
     // As old as a log can be: sums with it stay within 64 bits.

@@ -76,6 +76,7 @@ public:
     bool drops_oldest() const { return drops_oldest_; }        ///< leat.full.policy
     bool waits_when_full() const { return waits_when_full_; }  ///< leat.full.policy is block
     std::uint8_t priority() const { return priority_; }        ///< 1 to 10
+    std::int64_t reserved_bytes() const { return reserved_bytes_; }  ///< of each partition
     std::uint32_t message_bytes_max() const { return message_bytes_max_; }
     bool log_append_time() const { return log_append_time_; }
     bool compacted() const { return compacted_; }
@@ -93,7 +94,7 @@ private:
     std::map<std::string, std::string, std::less<>> overrides_;
     milliseconds retention_{}, before_max_{}, after_max_{};
     milliseconds compaction_lag_{}, tombstone_retention_{};
-    std::int64_t retention_bytes_ = -1;
+    std::int64_t retention_bytes_ = -1, reserved_bytes_ = 0;
     std::uint32_t message_bytes_max_ = 0;
     std::uint16_t dirty_permille_min_ = 500;
     std::uint8_t priority_ = 5;

@@ -19,6 +19,7 @@ public:
     bool auto_flush = true;  ///< every group is durable as soon as on_storage is called
     std::size_t group_batches_max = 1'000'000;  ///< more in an open group: would_block
     bool is_full = false;
+    std::uint64_t budget_bytes = std::uint64_t{1} << 30;
     bool is_read_only = false;
     bool hold_reads = false;  ///< reads finish at release_reads()
     bool trusted = true;
@@ -286,6 +287,7 @@ public:
     log::LogStatus status() const override {
         log::LogStatus status;
         status.leader_epoch = leader_epoch;
+        status.budget_bytes = budget_bytes;
         return status;
     }
     const log::LogCounters& counters() const override { return counters_; }
