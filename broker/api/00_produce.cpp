@@ -2,6 +2,7 @@
 #include "sdk/wire/api/00_produce.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "broker/api/answer.hpp"
 #include "broker/api/asked_topic.hpp"
@@ -48,6 +49,18 @@ topics::Append append_one(Context& context, Produced& produced, const topics::To
                                  produced.address.version);
 }
 
+/// What the log's fill asks of a producer that may not have old records dropped for its new ones.
+void slow_down(Context& context, Produced& produced, const topics::Topic& topic,
+               std::int32_t partition, const topics::Append& append) {
+    milliseconds throttle{0};
+    if (append.error == ErrorCode::not_enough_replicas)
+        throttle = context.pressure.on_refusal(context.now);
+    else if (append.error == ErrorCode::none && !append.duplicate)
+        throttle = context.pressure.on_append(
+            context.log.room(topic.partitions[static_cast<std::size_t>(partition)]));
+    produced.throttle = std::max(produced.throttle, throttle);
+}
+
 }  // namespace
 
 bool append_rest(Context& context, Produced& produced, ByteView body) {
@@ -67,6 +80,8 @@ bool append_rest(Context& context, Produced& produced, ByteView body) {
             if (append.again) return false;
             produced.blocked = append.may_wait && !produced.refuse_when_full;
             if (produced.blocked) return false;
+            if (topic != nullptr && !topic->config.drops_oldest())
+                slow_down(context, produced, *topic, partition.index, append);
             answer.partitions.push_back({.index = partition.index, .append = std::move(append)});
             ++produced.appended;
         }
@@ -118,6 +133,8 @@ void answer_produce(Context& context, Produced& produced) {
 
 void finish_produce(Context& context, std::unique_ptr<Produced> produced) {
     produced->address.reply.release_session();
+    throttle_producer(context, produced->address.reply,
+                      std::exchange(produced->throttle, milliseconds(0)));
     bool any_error = false;
     log::CommitId last = 0;
     for (const ProducedTopic& topic : produced->topics)

@@ -56,6 +56,7 @@ public:
     Parked parked() const {
         return {judging_.size() + produces_.size(), fetches_.size(), lookups_.size()};
     }
+    const Pressure::Counters& pressure() const { return context_.pressure.counters(); }
     FetchSessions::Counters fetch_sessions() const { return fetch_sessions_.counters(); }
 
 private:

@@ -45,8 +45,7 @@ void ConfigChanges::change(std::int8_t type, std::string_view name, std::size_t 
     topics::TopicConfig config = topic->config;
     if (std::string problem = edit(config); !problem.empty())
         return refuse(type, name, ErrorCode::invalid_config, std::move(problem));
-    if (std::string problem =
-            registry.reserve_problem(config, topic->partitions.size(), topic);
+    if (std::string problem = registry.reserve_problem(config, topic->partitions.size(), topic);
         !problem.empty())
         return refuse(type, name, ErrorCode::invalid_config, std::move(problem));
     ConfigOutcome& outcome = outcomes_.emplace_back();

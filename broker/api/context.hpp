@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "broker/api/pressure.hpp"
 #include "broker/groups/groups.hpp"
 #include "broker/log/log.hpp"
 #include "broker/quotas/quotas.hpp"
@@ -64,6 +65,7 @@ struct Context {
     quotas::Quotas& quotas;
     quotas::Stopwatch* stopwatch = nullptr;  ///< null: work is not measured
     Working working = {};
+    Pressure pressure = {};
 };
 
 /// How an answer is addressed: the request's version and correlation id, and the slot it goes to.

@@ -51,6 +51,7 @@ struct Produced {
     std::vector<Verdict> verdicts;      ///< of the compressed batches, by position
     bool timed_out = false;             ///< the rest is refused
     bool blocked = false;               ///< stopped by a full log, not by full groups
+    milliseconds throttle{0};           ///< of the fullest of its topics, when it is answered
     bool refuse_when_full = false;      ///< too many wait for a full log already
 };
 

@@ -57,6 +57,12 @@ std::int32_t throttle_time_ms(Context& context, session::Reply& reply) {
     return static_cast<std::int32_t>(std::clamp<std::int64_t>(left.count(), 0, INT32_MAX));
 }
 
+void throttle_producer(Context& context, session::Reply& reply, milliseconds time) {
+    if (time <= milliseconds(0)) return;
+    context.pressure.count(time);
+    reply.mute_until(context.now + time);
+}
+
 void charge_fetch(Context& context, Address& address, std::size_t bytes) {
     if (address.payer == 0) return;
     mute(context, address.reply,

@@ -18,6 +18,8 @@ void begin_throttle(Context& context, Call& call);
 void end_throttle(Context& context);
 /// For the answer that is about to be written to `reply`.
 std::int32_t throttle_time_ms(Context& context, session::Reply& reply);
+/// The log fills up: `time` for a producer (pressure.hpp).
+void throttle_producer(Context& context, session::Reply& reply, milliseconds time);
 /// A Fetch brings so many bytes of records.
 void charge_fetch(Context& context, Address& address, std::size_t bytes);
 

@@ -68,7 +68,7 @@ struct Config {
     std::uint32_t message_bytes_max = 1024 * 1024;
     milliseconds retention{std::int64_t{7} * 24 * 3600 * 1000};
     std::int64_t retention_bytes = -1;
-    std::string full_policy = "drop-oldest";  ///< or reject, or block
+    std::string full_policy = "drop-oldest";                                ///< or reject, or block
     milliseconds timestamp_before_max{-1}, timestamp_after_max{3'600'000};  ///< -1: no bound
 
     // groups

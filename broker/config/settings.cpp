@@ -67,8 +67,8 @@ constexpr std::array<Setting<Config>, 41> config_table{{
     {"log.full.policy", "\"drop-oldest\", \"reject\" or \"block\"",
      [](const JsonValue& value, Config& config) {
          config.full_policy = value.text;
-         return value.kind == Kind::string && (value.text == "drop-oldest" ||
-                                               value.text == "reject" || value.text == "block");
+         return value.kind == Kind::string &&
+                (value.text == "drop-oldest" || value.text == "reject" || value.text == "block");
      }},
     {"log.message.timestamp.before.max.ms", "a duration, e.g. \"7d\", or -1 for no bound",
      duration<&Config::timestamp_before_max, -1, 1000 * year_ms>},

@@ -21,7 +21,6 @@ namespace leat::log {
 /// three, what frees segments one: that is for a checkpoint, which alone can free segments when
 /// nothing more can be written to the ring.
 enum class Urgency : std::uint8_t { data, reserved, fact, upkeep };
-constexpr std::uint32_t segments_kept_free = 4;
 constexpr std::uint32_t segments_kept_for_checkpoint = 1;
 /// How far facts may make a group larger than the largest one of batches, while a commit is under
 /// way.

@@ -14,11 +14,7 @@ Cleaner::Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers
       group_(core.page, core.geometry.align),
       footer_memory_(core.geometry.align) {}
 
-bool Cleaner::wanted() const {
-    return core_.segments.free_count() <=
-           segments_kept_free + core_.segments_reserved() + candidates_wanted / 2 +
-               core_.segments.size() / 32;
-}
+bool Cleaner::wanted() const { return core_.low_on_room(); }
 
 /// A checkpoint that cannot be written would hold back everything: it comes first.
 std::uint32_t Cleaner::outputs_allowed() const {

@@ -91,9 +91,7 @@ private:
     };
 
     bool wanted() const;
-    bool urgent() const {
-        return core_.segments.free_count() <= segments_kept_free + core_.segments_reserved() + 2;
-    }
+    bool urgent() const { return core_.short_of_room(); }
     std::uint32_t capacity() const { return core_.segment_bytes - 2 * core_.page - 128; }
     std::uint32_t outputs_allowed() const;
     bool movable(std::uint32_t segment) const;

@@ -10,7 +10,8 @@ std::uint32_t Core::segments_reserved() const {
         if (const Stream* stream = streams.find(id))
             unfilled += std::max<std::int64_t>(0, reservation(*stream) - stream->state.bytes);
     const std::int64_t holds = segment_bytes - 4 * page;  // header, footer and some padding
-    return static_cast<std::uint32_t>((unfilled + holds - 1) / holds);
+    return static_cast<std::uint32_t>(
+        std::min<std::int64_t>((unfilled + holds - 1) / holds, segments.size()));
 }
 
 std::uint64_t Core::reserved_bytes() const {

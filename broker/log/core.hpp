@@ -38,6 +38,8 @@ struct SeededFaults {
     std::uint32_t anchors_max = static_cast<std::uint32_t>(log::anchors_max);
 };
 
+constexpr std::uint32_t segments_kept_free = 4;  ///< see Urgency
+
 enum class Owner : std::uint8_t {
     arrivals = 1,
     checkpoint = 2,
@@ -97,6 +99,21 @@ struct Core {
         return stream.policy.reserved_bytes > 0 ? stream.policy.reserved_bytes + segment_bytes : 0;
     }
     std::uint64_t reserved_bytes() const;
+
+    // Room runs low, then short, then out. Low: what is expired or delivered goes, sparse segments
+    // are packed, producers that may not be dropped for are slowed down. Short: records are dropped
+    // that may be. Out: unreserved records are refused.
+    std::uint32_t segments_kept() const { return segments_kept_free + segments_reserved(); }
+    std::uint32_t segments_low() const {
+        constexpr std::uint32_t smallest = 16;  // has none to spare
+        return segments_kept() + candidates_wanted / 2 +
+               (std::max(segments.size(), smallest) - smallest) / 8;
+    }
+    std::uint64_t droppable_bytes = 0;  ///< of batches, at the last pass of retention: room, too
+    bool low_on_room() const { return segments.free_count() <= segments_low(); }
+    bool short_of_room() const {
+        return segments.free_count() <= segments_kept() + candidates_wanted / 2;
+    }
 
     std::uint64_t address(std::uint32_t segment, std::uint64_t position) const {
         return super.pool_start + std::uint64_t{segment} * segment_bytes + position;

@@ -99,6 +99,7 @@ public:
 
     Books books(StreamId id) const override { return parts_ ? parts_->ledger.books(id) : Books{}; }
     LogStatus status() const override;
+    Room room(StreamId id) const override;
     const LogCounters& counters() const override { return core_.counters; }
     milliseconds log_time(Instant now) const override {
         return milliseconds(static_cast<std::int64_t>(core_.time.log_ms(now)));
@@ -281,8 +282,7 @@ void LogImpl::set_release(StreamId id, Offset upto) {
     if (stream == nullptr || stream->state.release == upto) return;
     stream->state.release = upto;
     // Only when room is short does a release matter before the next pass.
-    if (parts_ && core_.segments.free_count() <= segments_kept_free + core_.segments_reserved() + 2)
-        parts_->retention.wake(now_ + milliseconds(50));
+    if (parts_ && core_.low_on_room()) parts_->retention.wake(now_ + milliseconds(50));
 }
 
 Status LogImpl::room_for(FrameType type, std::size_t body, Urgency urgency) {
@@ -363,8 +363,8 @@ Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest
     if (request.batch.size() > max_batch_bytes()) return fail(Error::too_large);
     if (stream->state.log_end > INT64_MAX - checked->last_offset_delta - 2)
         return fail(Error::too_large);
-    const Urgency urgency = stream->state.bytes < core_.reservation(*stream) ? Urgency::reserved
-                                                                             : Urgency::data;
+    const Urgency urgency =
+        stream->state.bytes < core_.reservation(*stream) ? Urgency::reserved : Urgency::data;
     if (const Status room = room_for(FrameType::append, request.batch.size(), urgency); !room)
         return fail(room.error());
     core_.time.see_wall(now, wall);
@@ -462,6 +462,23 @@ void LogImpl::flush_soon(Instant now) {
     if (parts_) parts_->arrivals.flush_soon();
 }
 
+Log::Room LogImpl::room(StreamId id) const {
+    const Stream* stream = core_.streams.find(id);
+    const bool reserved = stream != nullptr && stream->state.bytes < core_.reservation(*stream);
+    const std::uint32_t kept = reserved ? segments_kept_free : core_.segments_kept();
+    const std::uint32_t free = core_.segments.free_count();
+    const std::uint64_t open =
+        parts_ && free >= kept && parts_->arrivals.segment() != no_segment
+            ? core_.segment_bytes - std::min(core_.segment_bytes, parts_->arrivals.position())
+            : 0;
+    // Retention frees what it may before that: who keeps up with his link is not slowed down.
+    const std::uint64_t low =
+        std::uint64_t{core_.segments_low() - core_.segments_kept()} * core_.segment_bytes / 4 * 3;
+    return {.left = open + std::uint64_t{free - std::min(free, kept)} * core_.segment_bytes +
+                    core_.droppable_bytes,
+            .low = low};
+}
+
 LogStatus LogImpl::status() const {
     LogStatus status;
     status.log_id = log_id_text(core_.super.log_id);
@@ -476,7 +493,7 @@ LogStatus LogImpl::status() const {
     status.segments_free = core_.segments.free_count();
     status.budget_bytes = std::uint64_t{core_.segments.size()} * core_.segment_bytes;
     status.reserved_bytes = core_.reserved_bytes();
-    status.segments_kept = segments_kept_free + core_.segments_reserved();
+    status.segments_kept = core_.segments_kept();
     status.used_bytes = std::uint64_t{status.segments - status.segments_free} * core_.segment_bytes;
     status.damaged = core_.damaged;
     status.cut_text = core_.cut_text;

@@ -290,6 +290,12 @@ public:
     /// What became of every record of the stream; no_stream: cuts whose extent is not known.
     virtual Books books(StreamId stream) const = 0;
     virtual LogStatus status() const = 0;
+    /// How much more room there is, and how much is so little that producers are to be slowed down.
+    struct Room {
+        std::uint64_t left = 0, low = 0;  ///< bytes on the device
+    };
+    /// For records of `stream`; no_stream: of one without a reservation.
+    virtual Room room(StreamId stream) const = 0;
     virtual const LogCounters& counters() const = 0;
     virtual milliseconds log_time(Instant now) const = 0;  ///< uptime summed over all runs
     virtual bool wall_trusted() const = 0;

@@ -17,7 +17,7 @@ void Retention::pump(Instant now) {
         const bool raised = raised_id_ != 0 && raised_id_ <= core_.flushed_id;
         if (now < wake_at_ && !raised) return;
         raised_id_ = 0;
-        wake_at_ = now + (short_of_room() ? pass_every_short : pass_every);
+        wake_at_ = now + (core_.short_of_room() ? pass_every_short : pass_every);
         if (arrivals_.bytes_written() == bytes_at_pass_) arrivals_.give_back_memory();
         bytes_at_pass_ = arrivals_.bytes_written();
         scanning_ = true;
@@ -27,6 +27,7 @@ void Retention::pump(Instant now) {
         if (from_head_) std::swap(resume_, at_);
         at_ = from_head_ ? 0 : resume_;
         dead_behind_redo_ = freed_ = false;
+        core_.droppable_bytes = droppable_bytes();
         drops_left_ = 1 + core_.segments.size() / 64;
         core_.producers.expire(
             core_.time.age_ms(now) >
@@ -35,7 +36,7 @@ void Retention::pump(Instant now) {
                       static_cast<std::uint64_t>(core_.config.producer_expiry.count())
                 : 0);
     }
-    const std::uint32_t limit = short_of_room() ? alive_max_short : alive_max;
+    const std::uint32_t limit = core_.low_on_room() ? alive_max_short : alive_max;
     while (looked_ < core_.segments.ring().size() && alive_ < limit) {
         if (at_ >= core_.segments.ring().size()) at_ = 0;
         const std::uint32_t segment = core_.segments.ring()[at_];
@@ -63,13 +64,13 @@ void Retention::pump(Instant now) {
     }
     scanning_ = false;
     end_pass(now);
-    if (dead_behind_redo_ && short_of_room()) checkpoints_.request();
+    if (dead_behind_redo_ && core_.low_on_room()) checkpoints_.request();
 }
 
 /// Dropping begins when the whole ring of a full log was searched in vain and the cleaner cannot
 /// help either, and ends when there is room. Nobody waits for the search longer than it takes.
 void Retention::end_pass(Instant now) {
-    if (!short_of_room()) {
+    if (!core_.short_of_room()) {
         drop_up_to_ = 0;
         drop_shared_ = false;
         barren_ = 0;
@@ -115,6 +116,14 @@ std::uint8_t Retention::next_priority(std::uint8_t above) const {
     return next;
 }
 
+std::uint64_t Retention::droppable_bytes() const {
+    std::int64_t sum = 0;
+    for (const auto& [id, stream] : core_.streams.all())
+        if (stream.declared && stream.policy.when_full == WhenFull::drop_oldest)
+            sum += std::max<std::int64_t>(0, stream.state.bytes - stream.policy.reserved_bytes);
+    return static_cast<std::uint64_t>(sum);
+}
+
 bool Retention::droppable(const Stream& stream, const StreamInSegment& here) const {
     return stream.declared && stream.policy.when_full == WhenFull::drop_oldest &&
            stream.policy.priority <= drop_up_to_ && here.end_offset <= stream.state.flushed &&
@@ -146,7 +155,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     bool dead = true;
     std::uint64_t live = 0;
     const bool drops =
-        drop_up_to_ > 0 && drops_left_ > 0 && short_of_room() && may_drop(*index, entry);
+        drop_up_to_ > 0 && drops_left_ > 0 && core_.short_of_room() && may_drop(*index, entry);
     bool dropped = false;
     for (const auto& [id, here] : index->streams) {
         if (!here.holds_batches()) continue;
@@ -190,7 +199,7 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
         policy.retention_bytes >= 0 &&
         stream.state.bytes - static_cast<std::int64_t>(part.batch_bytes) >= policy.retention_bytes;
     // A compacted stream's newest records are its state, delivered or not.
-    const bool delivered = !policy.compact && stream.state.release != INT64_MAX && short_of_room();
+    const bool delivered = !policy.compact && stream.state.release != INT64_MAX && core_.low_on_room();
     if (!old && !many && !delivered) return;
     (void)raise(now, id, stream, part, old || many ? Freed::expired : Freed::delivered,
                 std::nullopt);

@@ -3,12 +3,12 @@
 // everything else it told.
 //
 // Expired: older than its stream's retention, or beyond its retention.bytes, and released. When
-// free segments run short, also what is released because it was delivered upstream. If that frees
-// nothing in the whole ring, and the cleaner does not get anywhere by packing, the oldest records of
-// streams that say drop-oldest, priority by priority from the lowest: of whole segments, then also
-// of segments that other streams share, if what those keep is cheap to move out. A priority's turn
-// comes when the whole ring was searched for less. What goes that way is in the ledger. Never
-// anything else: a log that is full says so.
+// free segments run low, also what is released because it was delivered upstream. When they run
+// short, and that frees nothing in the whole ring, and the cleaner does not get anywhere by
+// packing, the oldest records of streams that say drop-oldest, priority by priority from the
+// lowest: of whole segments, then also of segments that other streams share, if what those keep is
+// cheap to move out. A priority's turn comes when the whole ring was searched for less. What goes
+// that way is in the ledger. Never anything else: a log that is full says so.
 #pragma once
 
 #include <optional>
@@ -49,6 +49,7 @@ private:
     bool raise(Instant now, StreamId id, Stream& stream, const StreamInSegment& here, Freed how,
                std::optional<LossReason> reason);
     bool drop(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
+    std::uint64_t droppable_bytes() const;
     /// Whether the stream's records here may be dropped at the present priority.
     bool droppable(const Stream& stream, const StreamInSegment& here) const;
     /// Whether that empties the segment, or leaves so little that the cleaner may have the rest.
@@ -57,10 +58,6 @@ private:
     bool packing(Instant now);  ///< the cleaner makes room: nothing needs to be dropped yet
     /// The lowest priority above `above` of which there is something that may be dropped; 0: none.
     std::uint8_t next_priority(std::uint8_t above) const;
-    bool short_of_room() const {
-        return core_.segments.free_count() <=
-               segments_kept_free + core_.segments_reserved() + candidates_wanted / 2;
-    }
 
     Core& core_;
     Arrivals& arrivals_;
@@ -78,9 +75,9 @@ private:
     std::uint32_t alive_ = 0;        ///< of them those that could not be freed
     bool dead_behind_redo_ = false;  ///< a newer checkpoint would free something
     std::uint64_t bytes_at_pass_ = 0;
-    bool freed_ = false;     ///< this pass released a segment, or raised a log start
-    std::size_t barren_ = 0;  ///< segments of the ring seen in turn since something was freed
-    std::uint64_t cleaned_ = 0;            ///< cleaner_freed, at the last pass
+    bool freed_ = false;         ///< this pass released a segment, or raised a log start
+    std::size_t barren_ = 0;     ///< segments of the ring seen in turn since something was freed
+    std::uint64_t cleaned_ = 0;  ///< cleaner_freed, at the last pass
     std::optional<Instant> packs_until_;  ///< the cleaner's promise of room is believed
     std::uint8_t drop_up_to_ = 0;   ///< priority; 0: nothing may be dropped
     bool drop_shared_ = false;      ///< also from segments in which others keep something

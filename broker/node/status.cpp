@@ -19,10 +19,12 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .truth("foreign_device", status.foreign_device)
         .truth("read_only", status.read_only)
         .count("budget_bytes", status.budget_bytes)
+        .count("reserved_bytes", status.reserved_bytes)
         .count("used_bytes", status.used_bytes)
         .count("segment_bytes", status.segment_bytes)
         .count("segments", status.segments)
         .count("segments_free", status.segments_free)
+        .count("segments_kept", status.segments_kept)
         .count("payload_bytes_total", counters.payload)
         .count("written_bytes_total", counters.written_data + counters.written_padding +
                                           counters.written_footer + counters.written_checkpoint +
@@ -226,6 +228,9 @@ std::string NodeImpl::status_json(Instant now) const {
         .count("bytes_total", topics.bytes)
         .count("duplicates_total", topics.duplicates)
         .count("refused_total", topics.refused)
+        .number("throttle_ms", api::throttle_of(log_->room(log::no_stream)).count())
+        .count("throttled_total", api_.pressure().throttled)
+        .count("throttled_ms_total", api_.pressure().throttled_ms)
         .end_object();
 
     json.array("uplink");

@@ -25,9 +25,11 @@ log::StreamPolicy policy_of(const TopicConfig& config) {
 
 /// A reservation and a compacted topic's records are bytes that nobody else may have; a sum that
 /// stops at what no log has.
-std::uint64_t claim_of(const TopicConfig& config, std::size_t partitions, std::uint64_t held) {
+std::uint64_t claim_of(const TopicConfig& config, std::size_t partitions, std::uint64_t held,
+                       std::uint32_t segment_bytes) {
     constexpr std::uint64_t most = std::uint64_t{1} << 60;
-    const auto reserved = static_cast<std::uint64_t>(config.reserved_bytes());
+    auto reserved = static_cast<std::uint64_t>(config.reserved_bytes());
+    if (reserved > 0) reserved += segment_bytes;  // the log keeps so much more free
     const std::uint64_t all = reserved > most / partitions ? most : reserved * partitions;
     return config.compacted() ? std::max(all, held) : all;
 }
@@ -151,21 +153,22 @@ std::string Registry::reserve_problem(const TopicConfig& config, std::size_t par
                 bytes += static_cast<std::uint64_t>(std::max<std::int64_t>(0, state->bytes));
         return bytes;
     };
+    const log::LogStatus log = log_.status();
+    const std::uint32_t segment = log.segment_bytes;
     const std::uint64_t wanted =
-        claim_of(config, partitions, instead != nullptr ? held(*instead) : 0);
+        claim_of(config, partitions, instead != nullptr ? held(*instead) : 0, segment);
     if (wanted == 0) return {};
     if (instead != nullptr &&
-        wanted <= claim_of(instead->config, instead->partitions.size(), held(*instead)))
+        wanted <= claim_of(instead->config, instead->partitions.size(), held(*instead), segment))
         return {};
     std::uint64_t others = 0;
     for (const auto& [name, topic] : by_name_)
         if (topic.get() != instead &&
             (topic->config.reserved_bytes() > 0 || topic->config.compacted()))
-            others += claim_of(topic->config, topic->partitions.size(), held(*topic));
-    const std::uint64_t budget = log_.status().budget_bytes;
-    const std::uint64_t limit = budget / 10 * 7, facts = budget / 16;
+            others += claim_of(topic->config, topic->partitions.size(), held(*topic), segment);
+    const std::uint64_t limit = log.budget_bytes / 10 * 7, facts = log.budget_bytes / 16;
     if (wanted <= limit && others + facts <= limit - wanted) return {};
-    return "leat.reserved.bytes of all partitions, compacted topics and what the broker has to "
+    return "leat.reserved.bytes of all partitions, with a segment for each, compacted topics and what the broker has to "
            "remember may be 70 % of the log, " +
            std::to_string(limit) + " bytes: here are " + std::to_string(wanted) + ", with " +
            std::to_string(others) + " of other topics and " + std::to_string(facts) +

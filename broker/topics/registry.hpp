@@ -70,9 +70,9 @@ public:
     /// The name of an existing topic that differs only in `.` and `_`; null if none.
     const Topic* find_collision(std::string_view name) const;
 
-    /// Reserved + compacted + facts <= 70 % of the log: why `partitions` partitions with `config` may
-    /// not be, or an empty string. `instead`: the topic as it is now, if there is one; what asks for
-    /// no more than that is always allowed.
+    /// Reserved + compacted + facts <= 70 % of the log: why `partitions` partitions with `config`
+    /// may not be, or an empty string. `instead`: the topic as it is now, if there is one; what
+    /// asks for no more than that is always allowed.
     std::string reserve_problem(const TopicConfig& config, std::size_t partitions,
                                 const Topic* instead) const;
 

@@ -40,7 +40,7 @@ constexpr Setting table[] = {
      "When the log is full: drop the oldest records, refuse new ones, or let the producer wait."},
     {"leat.priority", Type::int32, "5", 1, 10, "",
      "Of what may be dropped the lowest priority goes first; 10 is the highest."},
-    {"leat.reserved.bytes", Type::int64, "0", 0, long_max, "",
+    {"leat.reserved.bytes", Type::int64, "0", 0, std::int64_t{1} << 40, "",
      "Batch bytes of each partition that find room when the log is full, and are not dropped."},
     {"local.retention.bytes", Type::int64, "-2", -2, long_max, "",
      "No effect here: no remote tier."},

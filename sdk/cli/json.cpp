@@ -300,10 +300,22 @@ std::optional<std::string> status_for_people(const std::string& text) {
                  payload > 0 ? written / payload : 0, number(*log, "commits_total"));
         if (member(*log, "read_only") && *member(*log, "read_only") == true)
             add_line(to, "%-19s the log is READ ONLY: the device refused a write", "attention");
+        if (number(*log, "reserved_bytes") > 0)
+            add_line(to, "%-19s %s for topics with leat.reserved.bytes", "reserved",
+                     size_text(number(*log, "reserved_bytes")).c_str());
+        if (number(*log, "dropped_records_total") > 0)
+            add_line(to, "%-19s %.0f undelivered records dropped for room since start: leat ledger",
+                     "attention", number(*log, "dropped_records_total"));
         if (number(*log, "damaged_batches_total") > 0)
             add_line(to, "%-19s %.0f damaged batches", "attention",
                      number(*log, "damaged_batches_total"));
     }
+    if (const Json* produce = member(status, "produce");
+        produce && number(*produce, "throttle_ms") > 0)
+        add_line(
+            to,
+            "%-19s the flash fills up: producers that may not lose records wait %.0f ms a request",
+            "attention", number(*produce, "throttle_ms"));
     add_device(to, status);
     if (const Json* sessions = member(status, "sessions"))
         add_line(to, "%-19s %.0f open, %.0f requests so far", "connections",

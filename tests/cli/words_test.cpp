@@ -145,6 +145,12 @@ TEST_CASE("status: people see what is held and what waits; other documents are r
     CHECK(worn->find("mmcblk0, 1.0 GiB a day, up to 30 % of its life used, 7.0 years left "
                      "(endurance assumed)") != std::string::npos);
     CHECK(worn->find("good blocks: warning") != std::string::npos);
+    const auto full = status_for_people(
+        R"({"log":{"reserved_bytes":2097152,"dropped_records_total":7},"produce":{"throttle_ms":250}})");
+    REQUIRE(full);
+    for (const char* part : {"2.0 MiB for topics with leat.reserved.bytes",
+                             "7 undelivered records dropped for room", "wait 250 ms a request"})
+        CHECK(full->find(part) != std::string::npos);
     CHECK(status_for_people(R"({"device":{}})")->find("device") == std::string::npos);
     CHECK(!status_for_people("<html>"));
     CHECK(!status_for_people("[1]"));

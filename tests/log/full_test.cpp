@@ -15,8 +15,7 @@ constexpr std::size_t big = 32'600;  // one to a segment, and nothing to be pack
 /// Appends to `stream` until the log refuses.
 std::uint64_t fill(Rig& rig, StreamId stream, std::uint64_t most = 1'000) {
     std::uint64_t taken = 0;
-    while (taken < most && rig.append_durably(stream, {.size = big, .salt = taken}))
-        ++taken;
+    while (taken < most && rig.append_durably(stream, {.size = big, .salt = taken})) ++taken;
     return taken;
 }
 
@@ -89,4 +88,113 @@ TEST_CASE("full: where nothing may be dropped nobody searches without a pause") 
     (void)fill(rig, 1);
     rig.pass(10'000);
     CHECK(rig.log->deadline() - rig.at() >= milliseconds(100));
+}
+
+TEST_CASE(
+    "reserve: records with a reservation land when others have filled the log, to the last byte") {
+    SimStorage device({.seed = 1, .size = wide_device});
+    constexpr std::int64_t reserved = 20 * small_segment;
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    REQUIRE(rig.log->declare_stream(2, {.reserved_bytes = reserved}));
+    CHECK(rig.log->status().reserved_bytes == reserved);
+    const std::uint64_t telemetry = fill(rig, 1);
+    CHECK(telemetry > 120);
+    CHECK(telemetry <
+          140);  // twenty-one segments and a half are left, with four for the log itself
+    CHECK(rig.log->room(1).left < small_segment);
+    CHECK(rig.log->room(2).left > 20 * std::uint64_t{small_segment});
+    const std::int64_t size = batch_header_bytes + 2'000;
+    // Each on a page of its own: they are packed meanwhile, or half of the room would be padding.
+    std::uint64_t alarms = 0;
+    for (int refused = 0; refused < 100; rig.pass(100)) {
+        if (!rig.append_durably(2, {.size = 2'000, .salt = alarms})) {
+            ++refused;
+            continue;
+        }
+        ++alarms;
+        refused = 0;
+        // What one takes the other does not get.
+        if (alarms % 16 == 0) REQUIRE_FALSE(rig.append_durably(1, {.size = big, .salt = alarms}));
+    }
+    CHECK(static_cast<std::int64_t>(alarms) * size >= reserved);
+    CHECK(rig.log->books(1).losses.empty());
+    CHECK(rig.log->books(1).kept_buffered >= telemetry);
+    CHECK(rig.log->books(2).kept_buffered == alarms);
+}
+
+TEST_CASE(
+    "reserve: what is reserved is not dropped, what is above it is, and the newest is taken") {
+    SimStorage device({.seed = 1, .size = wide_device});
+    constexpr std::int64_t reserved = 20 * small_segment;
+    Rig rig(device);
+    REQUIRE(rig.open());
+    StreamPolicy alarms = drops(1);
+    alarms.reserved_bytes = reserved;
+    REQUIRE(rig.log->declare_stream(1, drops(9)));
+    REQUIRE(rig.log->declare_stream(2, alarms));
+    REQUIRE(fill(rig, 2, 60) == 60);  // 30 segments full of bytes, above the reservation
+    (void)press(rig, 1, 400);         // of a higher priority
+    CHECK(rig.log->stream(2)->bytes >= reserved);
+    CHECK(rig.log->stream(2)->log_start > 0);
+    const Offset end = rig.log->stream(2)->log_end;
+    (void)press(rig, 2, 100);
+    CHECK(rig.log->stream(2)->log_end == end + 100);
+    CHECK(rig.log->stream(2)->bytes >= reserved);
+    CHECK(rig.log->books(1).balanced());
+    CHECK(rig.log->books(2).balanced());
+    // A reservation that is taken back is room for others.
+    REQUIRE(rig.log->declare_stream(2, drops(1)));
+    (void)press(rig, 1, 100);
+    CHECK(rig.log->stream(2)->bytes < reserved);
+    CHECK(rig.log->status().reserved_bytes == 0);
+}
+
+TEST_CASE("room: it runs low long before it is out, and what is delivered is no fill") {
+    SimStorage device({.seed = 1, .size = wide_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    rig.log->set_release(1, 0);
+    const std::uint64_t low = rig.log->room(1).low;
+    CHECK(low > 160 * std::uint64_t{small_segment} / 12);
+    std::uint64_t last = rig.log->room(1).left, taken = 0;
+    CHECK(last > 5 * low);
+    while (rig.append_durably(1, {.size = big, .salt = taken})) {
+        ++taken;
+        REQUIRE(rig.log->room(1).left <= last);
+        last = rig.log->room(1).left;
+    }
+    CHECK(last < small_segment);
+    // A link that keeps up: as much again, and there is always more room than a little.
+    rig.log->set_release(1, static_cast<Offset>(taken));
+    for (int i = 0; i < 100; ++i) rig.pass(100);
+    for (std::uint64_t i = 0; i < 2 * taken; ++i) {
+        REQUIRE(rig.append_durably(1, {.size = big, .salt = i}));
+        rig.log->set_release(1, static_cast<Offset>(taken + i + 1));
+        rig.pass(100);
+        REQUIRE(rig.log->room(1).left > low);
+    }
+    CHECK(rig.log->books(1).losses.empty());
+}
+
+TEST_CASE("room: what others may have dropped is room for those who may not") {
+    SimStorage device({.seed = 1, .size = wide_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, drops(5)));
+    REQUIRE(rig.log->declare_stream(2, {}));
+    (void)fill(rig, 1);
+    (void)press(rig, 1, 100);
+    const std::uint64_t low = rig.log->room(2).low;
+    // As much as the log holds, beside a stream that would take all of it.
+    std::uint64_t taken = 0;
+    for (; rig.log->room(2).left >= low; ++taken) {
+        REQUIRE(taken < 160);
+        (void)press(rig, 2, 1);
+        (void)rig.append_durably(1, {.size = big, .salt = taken});
+    }
+    CHECK(taken > 100);
+    CHECK(rig.log->books(2).losses.empty());
 }

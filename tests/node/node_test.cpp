@@ -55,7 +55,11 @@ public:
     node::SessionId open() { return *node->open_session(now, "peer"); }
     void send(node::SessionId id, ByteView bytes) {
         while (!bytes.empty()) {
-            const MutableBytes window = node->receive_window(now, id);
+            MutableBytes window = node->receive_window(now, id);
+            for (int i = 0; window.empty() && i < 60; ++i) {  // told to wait, and left unread
+                settle();
+                window = node->receive_window(now, id);
+            }
             REQUIRE_FALSE(window.empty());
             const std::size_t some = std::min(window.size(), bytes.size());
             copy_bytes(bytes.first(some), window);

@@ -20,6 +20,7 @@ public:
     std::size_t group_batches_max = 1'000'000;  ///< more in an open group: would_block
     bool is_full = false;
     std::uint64_t budget_bytes = std::uint64_t{1} << 30;
+    std::uint32_t segment_bytes = 0;
     bool is_read_only = false;
     bool hold_reads = false;  ///< reads finish at release_reads()
     bool trusted = true;
@@ -284,10 +285,13 @@ public:
     }
 
     log::Books books(log::StreamId) const override { return {}; }
+    Room room_left{.left = 1000, .low = 100};
+    Room room(log::StreamId) const override { return room_left; }
     log::LogStatus status() const override {
         log::LogStatus status;
         status.leader_epoch = leader_epoch;
         status.budget_bytes = budget_bytes;
+        status.segment_bytes = segment_bytes;
         return status;
     }
     const log::LogCounters& counters() const override { return counters_; }
