@@ -2,6 +2,7 @@
 // `converse`.
 //
 //   rdkafka_client BOOTSTRAP
+//   rdkafka_client BOOTSTRAP TOPIC    sends the lines of its input, idempotently, however long it takes
 #include "tests/interop/rdkafka_client.hpp"
 
 #include <algorithm>
@@ -214,16 +215,33 @@ void step(const char* name, const std::function<void()>& action) {
     std::fflush(stdout);
 }
 
+/// With batches and a request timeout that are small: a full log is met by many requests.
+int send_lines(const char* topic) {
+    Records records;
+    for (std::string line; std::getline(std::cin, line);) records.push_back({"", line});
+    try {
+        Producer(Settings{{"enable.idempotence", "true"},
+                          {"batch.num.messages", "7"},
+                          {"request.timeout.ms", "5000"}})
+            .send(topic, records);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
+    }
+    return 0;
+}
+
 }  // namespace
 }  // namespace rdkafka_client
 
 int main(int argc, char** argv) {
     using namespace rdkafka_client;
-    if (argc != 2) {
-        std::fprintf(stderr, "usage: rdkafka_client BOOTSTRAP\n");
+    if (argc != 2 && argc != 3) {
+        std::fprintf(stderr, "usage: rdkafka_client BOOTSTRAP [TOPIC]\n");
         return 2;
     }
     bootstrap = argv[1];
+    if (argc == 3) return send_lines(argv[2]);
     std::printf("librdkafka %s\n", rd_kafka_version_str());
     const std::vector<std::string> codecs = {"none", "gzip", "snappy", "lz4", "zstd"};
     step("topic", [&] {

@@ -19,6 +19,7 @@ import lane_confluent
 import lane_connect
 import lane_consumer_protocol
 import lane_consoles
+import lane_full_log
 import lane_go
 import lane_java
 import lane_java_groups
@@ -32,7 +33,7 @@ import lane_python
 import lane_uplink_to_kafka
 
 LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "collectors": lane_collectors, "confluent": lane_confluent, "connect": lane_connect,
-         "consumer_protocol": lane_consumer_protocol, "java": lane_java,
+         "consumer_protocol": lane_consumer_protocol, "full_log": lane_full_log, "java": lane_java,
          "java_groups": lane_java_groups, "java_tools": lane_java_tools, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
          "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
