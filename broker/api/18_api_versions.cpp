@@ -51,6 +51,16 @@ void api_versions(Context& context, Call call) {
         }
     }
     response.api_keys = keys;
+    // The consumer protocol is there (KIP-848): Kafka's tools look at this feature's level. A
+    // client that asks below v4 does not understand a range from 0 (KAFKA-17011).
+    constexpr const char* feature = "group.version";
+    const wire::ApiVersionsResponse::SupportedFeatureKey supported{feature, 0, 1};
+    const wire::ApiVersionsResponse::FinalizedFeatureKey finalized{feature, 1, 1};
+    if (response.error_code == wire::ErrorCode::none) {
+        if (call.version >= 4) response.supported_features = std::span(&supported, 1);
+        response.finalized_features = std::span(&finalized, 1);
+        response.finalized_features_epoch = 0;
+    }
     answer(context, call, response);
 }
 

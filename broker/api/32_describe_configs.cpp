@@ -1,4 +1,4 @@
-// DescribeConfigs (key 32): topics (type 2) and this broker (type 4).
+// DescribeConfigs (key 32): topics (type 2), this broker (type 4) and groups (type 32).
 #include "sdk/wire/api/32_describe_configs.hpp"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace {
 
 using wire::ErrorCode;
 using Response = wire::DescribeConfigsResponse;
-constexpr std::int8_t resource_topic = 2, resource_broker = 4;
+constexpr std::int8_t resource_topic = 2, resource_broker = 4, resource_group = 32;
 
 struct Described {
     ErrorCode error = ErrorCode::none;
@@ -41,8 +41,14 @@ Described describe(Context& context, std::int8_t type, std::string_view name) {
                 {},
                 broker_config_entries(context.settings, context.topics.registry.new_config())};
     }
+    if (type == resource_group) {
+        if (name.empty())
+            return {ErrorCode::invalid_request, "Group name must not be empty", {}};
+        return {ErrorCode::none, {}, group_config_entries(context.groups.settings(), name)};
+    }
     return {ErrorCode::invalid_request,
-            "Unsupported resource type: only topics (2) and brokers (4) have settings here",
+            "Unsupported resource type: only topics (2), brokers (4) and groups (32) have settings "
+            "here",
             {}};
 }
 

@@ -5,6 +5,23 @@
 #include "broker/api/handlers.hpp"
 
 namespace leat::api {
+namespace {
+
+using GroupValues = groups::GroupSettings::Values;
+
+void fresh(Context& context, topics::TopicConfig& config) {
+    config = context.topics.registry.new_config();
+}
+void fresh(Context&, GroupValues& values) { values.clear(); }
+
+std::string set(topics::TopicConfig& config, std::string_view name, std::string_view value) {
+    return config.set(name, value);
+}
+std::string set(GroupValues& values, std::string_view name, std::string_view value) {
+    return groups::GroupSettings::set(values, name, value);
+}
+
+}  // namespace
 
 void alter_configs(Context& context, Call call) {
     using Request = wire::AlterConfigsRequest;
@@ -12,13 +29,13 @@ void alter_configs(Context& context, Call call) {
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     alter_resources<Request, wire::AlterConfigsResponse>(
         context, call, *request, [](const auto&) -> const char* { return nullptr; },
-        [&](const auto& resource, topics::TopicConfig& config) -> std::string {
-            config = context.topics.registry.new_config();
+        [&](const auto& resource, auto& settings) -> std::string {
+            fresh(context, settings);
             for (const auto& entry : resource.configs) {
                 if (entry.value.is_null())
-                    return "Null value not supported for topic configs: " +
+                    return "Null value not supported for configs: " +
                            std::string(entry.name.view());
-                if (std::string problem = config.set(entry.name.view(), entry.value.view());
+                if (std::string problem = set(settings, entry.name.view(), entry.value.view());
                     !problem.empty())
                     return problem;
             }

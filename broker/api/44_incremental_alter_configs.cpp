@@ -32,6 +32,17 @@ std::string apply(topics::TopicConfig& config, const Request::AlterableConfig& c
     return "operation " + std::to_string(change.config_operation) + " is not known";
 }
 
+std::string apply(groups::GroupSettings::Values& values, const Request::AlterableConfig& change) {
+    const std::string_view name = change.name.view();
+    if (change.config_operation == operation_set)
+        return groups::GroupSettings::set(values, name, change.value.view());
+    if (change.config_operation == operation_delete)
+        return groups::GroupSettings::set(values, name, std::nullopt);
+    return std::string("Can't ") +
+           (change.config_operation == operation_append ? "append" : "subtract") + " to key " +
+           std::string(name) + " because its type is not LIST.";
+}
+
 // What is wrong with the request for this resource, whatever its settings are.
 const char* malformed(const Request::AlterConfigsResource& resource) {
     std::set<std::string_view> names;
@@ -52,9 +63,9 @@ void incremental_alter_configs(Context& context, Call call) {
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     alter_resources<Request, Response>(
         context, call, *request, malformed,
-        [](const auto& resource, topics::TopicConfig& config) -> std::string {
+        [](const auto& resource, auto& settings) -> std::string {
             for (const auto& change : resource.configs)
-                if (std::string problem = apply(config, change); !problem.empty()) return problem;
+                if (std::string problem = apply(settings, change); !problem.empty()) return problem;
             return {};
         });
 }

@@ -23,12 +23,12 @@ void update_features(Context& context, Call call) {
         auto& one = results.emplace_back();
         one.feature = update.feature;
         one.error_code = ErrorCode::invalid_update_version;
-        one.error_message = "this broker has no finalized features";
+        one.error_message = "the features of this broker are those of its version";
         texts += (texts.empty() ? "" : ", ") + std::string(update.feature.view());
     }
     if (!results.empty() && call.version >= 2) {
         response.error_code = ErrorCode::invalid_update_version;
-        texts = "this broker has no finalized features; asked for: " + texts;
+        texts = "the features of this broker are those of its version; asked for: " + texts;
         response.error_message = texts;
         results.clear();
     }

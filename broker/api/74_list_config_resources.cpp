@@ -1,5 +1,5 @@
-// ListConfigResources (key 74): topics and this broker. Client metrics (all that v0 knows) and
-// groups have no settings here, so there are none to list.
+// ListConfigResources (key 74): topics, this broker, and groups that have settings of their own.
+// Client metrics (all that v0 knows) have none here, so there are none to list.
 #include "sdk/wire/api/74_list_config_resources.hpp"
 
 #include <set>
@@ -38,6 +38,9 @@ void list_config_resources(Context& context, Call call) {
             for (const auto& [name, topic] : context.topics.registry.all())
                 resources.push_back({topic->name, type});
         if (type == number(ConfigResource::broker)) resources.push_back({node, type});
+        if (type == number(ConfigResource::group))
+            for (const auto& [name, values] : context.groups.settings().all())
+                resources.push_back({name, type});
     }
     response.config_resources = resources;
     answer(context, call, response);

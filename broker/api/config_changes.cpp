@@ -34,7 +34,8 @@ void ConfigChanges::change(std::int8_t type, std::string_view name, std::size_t 
     }
     if (!is(ConfigResource::topic))
         return refuse(type, name, ErrorCode::invalid_request,
-                      "Unsupported resource type: only topics (2) have settings to change here");
+                      "Unsupported resource type: only topics (2) and groups (32) have settings "
+                      "to change here");
     if (topics::topic_name_problem(name) != nullptr)
         return refuse(type, name, ErrorCode::invalid_topic_exception, "Topic name is invalid");
     topics::Registry& registry = context_.topics.registry;
@@ -58,14 +59,34 @@ void ConfigChanges::change(std::int8_t type, std::string_view name, std::size_t 
         last_ = std::max(last_, registry.durable_at(*topic));
         return;
     }
-    const auto commit = registry.alter(context_.now, *topic, std::move(config));
+    note(outcome, registry.alter(context_.now, *topic, std::move(config)));
+}
+
+void ConfigChanges::note(ConfigOutcome& outcome, const Result<log::CommitId>& commit) {
     if (commit) {
         last_ = std::max(last_, *commit);
-    } else {
-        outcome.error = commit.error() == Error::too_large ? ErrorCode::invalid_config
-                                                           : ErrorCode::kafka_storage_error;
-        outcome.message = std::string("the log: ") + error_text(commit.error());
+        return;
     }
+    outcome.error = commit.error() == Error::too_large ? ErrorCode::invalid_config
+                                                       : ErrorCode::kafka_storage_error;
+    outcome.message = std::string("the log: ") + error_text(commit.error());
+}
+
+void ConfigChanges::change_group(std::string_view name, const GroupEdit& edit) {
+    constexpr auto type = static_cast<std::int8_t>(ConfigResource::group);
+    if (name.empty())
+        return refuse(type, name, ErrorCode::invalid_request,
+                      "Default group resources are not allowed.");
+    groups::GroupSettings& settings = context_.groups.settings();
+    groups::GroupSettings::Values values = settings.of(name);
+    std::string problem = edit(values);
+    if (problem.empty()) problem = settings.problem(values);
+    if (!problem.empty())
+        return refuse(type, name, ErrorCode::invalid_config, std::move(problem));
+    ConfigOutcome& outcome = outcomes_.emplace_back();
+    outcome.type = type;
+    outcome.name = name;
+    if (!validate_only_) note(outcome, settings.put(context_.now, name, values));
 }
 
 void ConfigChanges::finish(Then then) {

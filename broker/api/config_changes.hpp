@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "broker/api/answer.hpp"
+#include "broker/api/config_entries.hpp"
 #include "broker/topics/topic_config.hpp"
 #include "sdk/wire/error_code.hpp"
 
@@ -32,6 +33,9 @@ public:
     /// so far, and says why not, or nothing.
     using Edit = std::function<std::string(topics::TopicConfig&)>;
     void change(std::int8_t type, std::string_view name, std::size_t settings, const Edit& edit);
+    /// A group of the request, which need not be there.
+    using GroupEdit = std::function<std::string(groups::GroupSettings::Values&)>;
+    void change_group(std::string_view name, const GroupEdit& edit);
     /// Refused before its settings were looked at.
     void refuse(std::int8_t type, std::string_view name, wire::ErrorCode error,
                 std::string message);
@@ -41,6 +45,8 @@ public:
     void finish(Then then);
 
 private:
+    void note(ConfigOutcome& outcome, const Result<log::CommitId>& commit);
+
     Context& context_;
     bool validate_only_;
     std::vector<ConfigOutcome> outcomes_;
@@ -50,7 +56,7 @@ private:
 /// A whole request: each resource once, and the answer when the changes are durable.
 ///
 /// malformed: (resource) -> why it is refused whatever its settings are, or null;
-/// edit: (resource, TopicConfig&) -> why not, or nothing.
+/// edit: (resource, TopicConfig&) and (resource, GroupSettings::Values&) -> why not, or nothing.
 template <class Request, class Response, class Malformed, class Edit>
 void alter_resources(Context& context, Call& call, const Request& request, Malformed malformed,
                      Edit edit) {
@@ -66,6 +72,10 @@ void alter_resources(Context& context, Call& call, const Request& request, Malfo
             count > 1 ? "Each resource must appear at most once." : malformed(resource);
         if (problem != nullptr)
             changes.refuse(resource.resource_type, name, wire::ErrorCode::invalid_request, problem);
+        else if (resource.resource_type == static_cast<std::int8_t>(ConfigResource::group))
+            changes.change_group(name, [&](groups::GroupSettings::Values& values) {
+                return edit(resource, values);
+            });
         else
             changes.change(resource.resource_type, name, resource.configs.size(),
                            [&](topics::TopicConfig& config) { return edit(resource, config); });

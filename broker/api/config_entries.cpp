@@ -100,4 +100,25 @@ std::vector<ConfigEntry> broker_config_entries(const Settings& settings,
     };
 }
 
+std::vector<ConfigEntry> group_config_entries(const groups::GroupSettings& settings,
+                                              std::string_view group) {
+    std::vector<ConfigEntry> entries;
+    const groups::GroupSettings::Values& values = settings.of(group);
+    for (const groups::GroupSetting& setting : groups::GroupSettings::known()) {
+        ConfigEntry& entry = entries.emplace_back();
+        entry.name = setting.name;
+        if (const auto set = values.find(setting.name); set != values.end())
+            entry.synonyms.push_back(
+                {entry.name, std::to_string(set->second), ConfigSource::group});
+        entry.synonyms.push_back({std::string(setting.broker_name),
+                                  std::to_string(settings.default_of(setting)),
+                                  ConfigSource::static_broker});
+        entry.value = entry.synonyms.front().value;
+        entry.source = entry.synonyms.front().source;
+        entry.type = topics::SettingType::int32;
+        entry.documentation = setting.documentation;
+    }
+    return entries;
+}
+
 }  // namespace leat::api

@@ -17,7 +17,7 @@ enum class ConfigResource : std::int8_t {
 };
 
 /// Where a value comes from, as DescribeConfigs numbers it.
-enum class ConfigSource : std::int8_t { topic = 1, static_broker = 4, fallback = 5 };
+enum class ConfigSource : std::int8_t { topic = 1, static_broker = 4, fallback = 5, group = 8 };
 
 struct ConfigEntry {
     std::string name, value;
@@ -40,5 +40,9 @@ std::vector<ConfigEntry> topic_config_entries(const topics::TopicConfig& config,
 /// The broker's settings that tools ask for; all read only, they come from the configuration file.
 std::vector<ConfigEntry> broker_config_entries(const Settings& settings,
                                                const topics::TopicConfig& defaults);
+
+/// The settings of one group, which need not be there.
+std::vector<ConfigEntry> group_config_entries(const groups::GroupSettings& settings,
+                                              std::string_view group);
 
 }  // namespace leat::api

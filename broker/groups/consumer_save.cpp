@@ -184,7 +184,7 @@ bool Consumers::load_member(Instant now, Group& group, const std::string& id,
     if (member.subscription->members == 1) shared_.bytes += member.subscription->counted;
     all.claim(member);
     recount(member);
-    touch(now, member);
+    touch(now, group, member);
     if (member.step == Step::unrevoked) {
         member.rebalance_epoch = member.epoch;
         member.rebalance.arm(shared_.timers, now + member.rebalance_timeout);

@@ -55,7 +55,7 @@ void Consumers::heartbeat(Instant now, Ticket ticket, Group& group, ConsumerHear
         for (auto& [id, one] : all.members) recount(*one);
     }
     changed |= reconcile(now, group, member, subscription_changed, request.owned);
-    touch(now, member);
+    touch(now, group, member);
     if (changed || member.save_number == 0) save(now, group, member);
     recount(member);
 
@@ -63,7 +63,7 @@ void Consumers::heartbeat(Instant now, Ticket ticket, Group& group, ConsumerHear
     answer.ticket = ticket;
     answer.member = member.id;
     answer.epoch = member.epoch;
-    answer.interval = shared_.config.consumer_heartbeat_interval;
+    answer.interval = shared_.settings.heartbeat_interval(group.id);
     if (request.epoch == epoch_joins || request.is_full() || assigned != member.assigned)
         answer.assignment = told(member.assigned);
     answer_when_durable(group, std::move(answer));
@@ -186,8 +186,8 @@ void Consumers::forget(Group& group, ConsumerMember& member) {
     all.members.erase(all.members.find(member.id));
 }
 
-void Consumers::touch(Instant now, ConsumerMember& member) {
-    member.expires = now + shared_.config.consumer_session_timeout;
+void Consumers::touch(Instant now, const Group& group, ConsumerMember& member) {
+    member.expires = now + shared_.settings.session_timeout(group.id);
     // A heartbeat only moves `expires`: the timer rings at its old time, sees that, and goes on.
     if (!member.session.armed() || member.session.when() > member.expires)
         member.session.arm(shared_.timers, member.expires);

@@ -16,6 +16,7 @@
 #include "broker/groups/consumer_words.hpp"
 #include "broker/groups/fact_queue.hpp"
 #include "broker/groups/group.hpp"
+#include "broker/groups/group_settings.hpp"
 
 namespace leat::groups {
 
@@ -27,6 +28,7 @@ public:
         topics::Registry& registry;
         Timers& timers;
         const GroupsConfig& config;
+        const GroupSettings& settings;
         std::size_t& members;
         std::size_t& bytes;
         std::uint64_t& rebalances;
@@ -93,7 +95,7 @@ private:
     void leave_for_a_while(Instant now, Group& group, ConsumerMember& member);
     void remove(Instant now, Group& group, ConsumerMember& member);
     void forget(Group& group, ConsumerMember& member);
-    void touch(Instant now, ConsumerMember& member);
+    void touch(Instant now, const Group& group, ConsumerMember& member);
     void answer_when_durable(Group& group, ConsumerAnswer answer);
 
     // reconcile.cpp

@@ -40,7 +40,11 @@ struct GroupsCounters {
 class Groups {
 public:
     Groups(log::Log& log, topics::Registry& registry, port::Entropy& entropy, GroupsConfig config)
-        : log_(log), registry_(registry), entropy_(entropy), config_(config) {}
+        : log_(log),
+          registry_(registry),
+          entropy_(entropy),
+          config_(config),
+          settings_(log, config_) {}
 
     /// After log.open() and registry.load(). Members' sessions start anew. Facts that cannot be
     /// read are counted in unreadable() and left alone.
@@ -100,6 +104,10 @@ public:
     void rolled_back(Instant now, log::CommitId first, log::CommitId last);
     void on_deadline(Instant now);
     Instant deadline() const { return earlier(timers_.next(), retention_due_); }
+
+    /// Of single groups; what it says holds from a member's next heartbeat on.
+    GroupSettings& settings() { return settings_; }
+    const GroupSettings& settings() const { return settings_; }
 
     const GroupsCounters& counters() const { return counters_; }
     std::size_t size() const { return groups_.size(); }
@@ -204,6 +212,7 @@ private:
     topics::Registry& registry_;
     port::Entropy& entropy_;
     GroupsConfig config_;
+    GroupSettings settings_;
     Timers timers_;  // before the groups: their timers leave it
     std::map<std::string, std::unique_ptr<Group>, std::less<>> groups_;
     std::deque<JoinAnswer> joined_;
@@ -218,8 +227,8 @@ private:
     Instant retention_due_ = never;
     std::size_t unreadable_ = 0;
     GroupsCounters counters_;
-    Consumers consumers_{{log_, registry_, timers_, config_, member_count_, member_bytes_,
-                          counters_.rebalances, counters_.members_timed_out}};
+    Consumers consumers_{{log_, registry_, timers_, config_, settings_, member_count_,
+                          member_bytes_, counters_.rebalances, counters_.members_timed_out}};
 };
 
 }  // namespace leat::groups

@@ -91,6 +91,7 @@ void Groups::rolled_back(Instant now, log::CommitId first, log::CommitId last) {
     const auto lost = [=](const auto& entry) {
         return entry.commit > first && entry.commit <= last;
     };
+    settings_.load();
     consumers_.facts().rolled_back();  // before anything that waits is written behind what is lost
     settle(now);
     std::vector<PendingWrite> gone;
@@ -136,6 +137,8 @@ struct Groups::LoadingGroup {
 };
 
 void Groups::load(Instant now) {
+    settings_.load();
+    unreadable_ += settings_.unreadable();
     LoadingGroups loading;
     log_.for_each_fact(log::FactKind::group, [&](ByteView key, ByteView value) {
         if (is_group_key(key) || is_consumer_key(key)) {

@@ -36,6 +36,7 @@ void Quotas::load() {
     all_.clear();
     unreadable_ = 0;
     log_.for_each_fact(log::FactKind::config, [this](ByteView key, ByteView value) {
+        if (!text_of(key).starts_with('q')) return;  // settings of groups lie there, too
         const auto values = quotas::values_of(value);
         if (values && entity_of(text_of(key)))
             all_[std::string(text_of(key))] = *values;

@@ -1,0 +1,184 @@
+// Settings of single groups (resource type 32), and the feature that says that the consumer
+// protocol is there.
+#include "sdk/wire/api/18_api_versions.hpp"
+#include "sdk/wire/api/32_describe_configs.hpp"
+#include "sdk/wire/api/33_alter_configs.hpp"
+#include "sdk/wire/api/44_incremental_alter_configs.hpp"
+#include "sdk/wire/api/68_consumer_group_heartbeat.hpp"
+#include "sdk/wire/api/74_list_config_resources.hpp"
+#include "tests/api/bench.hpp"
+
+using namespace leat;
+using namespace leat::test;
+using wire::ErrorCode;
+
+namespace {
+
+constexpr std::int8_t group_type = 32;
+const char* const session_ms = "consumer.session.timeout.ms";
+const char* const interval_ms = "consumer.heartbeat.interval.ms";
+
+struct Told {
+    ErrorCode error;
+    std::string message;
+};
+
+Told change(ApiBench& bench, const char* group, const char* name, std::int8_t operation,
+            wire::StringView value = nullptr, bool validate_only = false) {
+    using Request = wire::IncrementalAlterConfigsRequest;
+    Request::AlterableConfig config{name, operation, value};
+    Request::AlterConfigsResource resource;
+    resource.resource_type = group_type;
+    resource.resource_name = group;
+    resource.configs = std::span(&config, 1);
+    Request request;
+    request.resources = std::span(&resource, 1);
+    request.validate_only = validate_only;
+    const auto response = bench.call<wire::IncrementalAlterConfigsResponse>(request, 1);
+    const auto one = response.responses.front();
+    CHECK(one.resource_type == group_type);
+    return {one.error_code, std::string(one.error_message.view())};
+}
+
+/// "name=value source; ..." of a group
+std::string described(ApiBench& bench, const char* group) {
+    wire::DescribeConfigsRequest::DescribeConfigsResource resource;
+    resource.resource_type = group_type;
+    resource.resource_name = group;
+    resource.configuration_keys = nullptr;
+    wire::DescribeConfigsRequest request;
+    request.resources = std::span(&resource, 1);
+    request.include_synonyms = true;
+    const auto response = bench.call<wire::DescribeConfigsResponse>(request, 4);
+    const auto result = response.results.front();
+    if (result.error_code != ErrorCode::none)
+        return std::to_string(static_cast<int>(result.error_code));
+    std::string text;
+    for (const auto& config : result.configs) {
+        CHECK_FALSE(config.read_only);
+        text += std::string(config.name.view()) + "=" + std::string(config.value.view()) + " " +
+                std::to_string(config.config_source) + "/" +
+                std::to_string(config.synonyms.size()) + "; ";
+    }
+    return text;
+}
+
+wire::ConsumerGroupHeartbeatResponse beat(ApiBench& bench, std::int32_t epoch) {
+    static const std::array<wire::StringView, 1> names = {"t"};
+    wire::ConsumerGroupHeartbeatRequest request;
+    request.group_id = "g";
+    request.member_id = "m";
+    request.member_epoch = epoch;
+    if (epoch == 0) {
+        request.rebalance_timeout_ms = 6'000;
+        request.subscribed_topic_names = names;
+        request.topic_partitions =
+            std::span<const wire::ConsumerGroupHeartbeatRequest::TopicPartitions>();
+    }
+    return bench.call<wire::ConsumerGroupHeartbeatResponse>(request, 1);
+}
+
+}  // namespace
+
+TEST_CASE("group settings: set, shown with source and default, taken away, kept in the log") {
+    ApiBench bench;
+    CHECK(described(bench, "g") ==
+          "consumer.heartbeat.interval.ms=5000 4/1; consumer.session.timeout.ms=45000 4/1; ");
+    CHECK(change(bench, "g", session_ms, 0, "50000").error == ErrorCode::none);
+    CHECK(change(bench, "g", interval_ms, 0, "7000", true).error == ErrorCode::none);
+    const std::string one =
+        "consumer.heartbeat.interval.ms=5000 4/1; consumer.session.timeout.ms=50000 8/2; ";
+    CHECK(described(bench, "g") == one);
+    CHECK(described(bench, "other").find("=45000") != std::string::npos);
+
+    const groups::GroupsConfig config;
+    groups::GroupSettings again(bench.log, config);
+    again.load();
+    CHECK(again.session_timeout("g") == milliseconds(50'000));
+    CHECK(again.session_timeout("other") == milliseconds(45'000));
+    CHECK(again.unreadable() == 0);
+    quotas::Quotas others(bench.log);  // whose facts lie beside them
+    others.load();
+    CHECK(others.unreadable() == 0);
+
+    wire::ListConfigResourcesRequest list;
+    const std::int8_t types[] = {group_type};
+    list.resource_types = types;
+    auto listed = bench.call<wire::ListConfigResourcesResponse>(list, 1);
+    REQUIRE(listed.config_resources.size() == 1);
+    CHECK(listed.config_resources.front().resource_name == wire::StringView("g"));
+    CHECK(change(bench, "g", session_ms, 1).error == ErrorCode::none);
+    CHECK(bench.call<wire::ListConfigResourcesResponse>(list, 1).config_resources.empty());
+    again.load();
+    CHECK(again.all().empty());
+}
+
+TEST_CASE("group settings: AlterConfigs leaves what it names, and nothing else") {
+    ApiBench bench;
+    REQUIRE(change(bench, "g", session_ms, 0, "50000").error == ErrorCode::none);
+    using Request = wire::AlterConfigsRequest;
+    Request::AlterConfigsResource::AlterableConfig config{interval_ms, "6000"};
+    Request::AlterConfigsResource resource;
+    resource.resource_type = group_type;
+    resource.resource_name = "g";
+    resource.configs = std::span(&config, 1);
+    Request request;
+    request.resources = std::span(&resource, 1);
+    const auto response = bench.call<wire::AlterConfigsResponse>(request, 2);
+    CHECK(response.responses.front().error_code == ErrorCode::none);
+    CHECK(described(bench, "g") ==
+          "consumer.heartbeat.interval.ms=6000 8/2; consumer.session.timeout.ms=45000 4/1; ");
+}
+
+TEST_CASE("group settings: what is wrong is refused with a word, and nothing of it holds") {
+    ApiBench bench;
+    const auto refused = [&](const Told& told, ErrorCode error, const char* word) {
+        CHECK(told.error == error);
+        CHECK(told.message.find(word) != std::string::npos);
+    };
+    refused(change(bench, "", session_ms, 0, "50000"), ErrorCode::invalid_request, "not allowed");
+    refused(change(bench, "g", "retention.ms", 0, "1"), ErrorCode::invalid_config,
+            "Unknown group config name: retention.ms");
+    for (const char* bad : {"", "x", "5s", "0", "-1", "99999999999999999999", "1 "})
+        refused(change(bench, "g", session_ms, 0, bad), ErrorCode::invalid_config, session_ms);
+    refused(change(bench, "g", session_ms, 2, "1"), ErrorCode::invalid_config, "not LIST");
+    refused(change(bench, "g", session_ms, 3, "1"), ErrorCode::invalid_config, "not LIST");
+    refused(change(bench, "g", session_ms, 0, "5000"), ErrorCode::invalid_config,
+            "must be greater than consumer.heartbeat.interval.ms (5000)");
+    refused(change(bench, "g", interval_ms, 0, "45000"), ErrorCode::invalid_config, "greater than");
+    CHECK(described(bench, "") == std::to_string(static_cast<int>(ErrorCode::invalid_request)));
+    CHECK(described(bench, "g").find("8/") == std::string::npos);
+}
+
+TEST_CASE("group settings: members are told the interval_ms, and are gone after the session timeout") {
+    ApiBench bench;
+    bench.topic("t", 2);
+    CHECK(beat(bench, 0).heartbeat_interval_ms == 5'000);
+    REQUIRE(change(bench, "g", interval_ms, 0, "250").error == ErrorCode::none);
+    REQUIRE(change(bench, "g", session_ms, 0, "1000").error == ErrorCode::none);
+    const auto told = beat(bench, 1);
+    CHECK(told.error_code == ErrorCode::none);
+    CHECK(told.heartbeat_interval_ms == 250);
+    bench.advance(900);
+    CHECK(beat(bench, 1).error_code == ErrorCode::none);
+    bench.advance(1'100);
+    CHECK(beat(bench, 1).error_code == ErrorCode::unknown_member_id);
+}
+
+TEST_CASE("ApiVersions: group.version 1 is finalized, as the consumer protocol is served") {
+    ApiBench bench;
+    wire::ApiVersionsRequest request;
+    request.client_software_name = "a";
+    request.client_software_version = "1";
+    for (std::int16_t version = 0; version <= 4; ++version) {
+        CAPTURE(version);
+        const auto told = bench.call<wire::ApiVersionsResponse>(request, version);
+        REQUIRE(told.error_code == ErrorCode::none);
+        CHECK(told.supported_features.size() == (version >= 4 ? 1 : 0));
+        REQUIRE(told.finalized_features.size() == (version >= 3 ? 1 : 0));
+        if (version < 3) continue;
+        CHECK(told.finalized_features_epoch >= 0);
+        CHECK(told.finalized_features.front().name == wire::StringView("group.version"));
+        CHECK(told.finalized_features.front().max_version_level == 1);
+    }
+}
