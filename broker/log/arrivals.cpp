@@ -299,7 +299,7 @@ void Arrivals::close_segment(bool with_footer) {
     entry.batch_bytes =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(index_.batch_bytes, UINT32_MAX));
     entry.last_age_ms = index_.last_age_ms;
-    entry.live_bytes = index_.live_bytes();
+    entry.set_live(index_.live_bytes(), index_.batches(), core_.segment_bytes);
     entry.footer_position =
         with_footer ? core_.segment_bytes - static_cast<std::uint32_t>(footer_.size()) : 0;
     if (with_footer) {

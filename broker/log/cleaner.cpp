@@ -34,6 +34,14 @@ std::uint32_t Cleaner::to_copy(std::uint32_t segment) const {
     return live - std::min(live, compaction_.gain(segment));
 }
 
+/// What goes into one segment of batches that take so much of it each.
+std::uint32_t Cleaner::filled(std::uint8_t share) const {
+    constexpr std::uint8_t small = 32;  // so many fill the gaps
+    if (share < small) return capacity();
+    const std::uint32_t batch = core_.segment_bytes / 256 * share;
+    return std::max(capacity() / batch, 1u) * batch;
+}
+
 /// The neighbours with the most dead bytes x age.
 bool Cleaner::choose() {
     const std::uint32_t allowed = outputs_allowed();
@@ -44,20 +52,23 @@ bool Cleaner::choose() {
     std::size_t best = 0, best_count = 0, end = 0;
     double best_score = 0;
     std::uint64_t sum = 0, gain = 0;
+    std::uint8_t share = 0;  // the largest of these
     const bool short_of_room = wanted();
     const std::uint64_t cost_max = short_of_room ? cleaner_cost_max : compaction_cost_max;
     for (std::size_t from = 0; from < ring.size(); ++from) {
         if (end <= from) {
             end = from;
-            sum = gain = 0;
+            sum = gain = share = 0;
         }
         while (end < ring.size() && movable(ring[end]) && sum + to_copy(ring[end]) <= room) {
             sum += to_copy(ring[end]);
+            share = std::max(share, core_.segments[ring[end]].batch_share);
             gain += compaction_.gain(ring[end++]);
         }
         const std::uint64_t count = end - from;
         if (count == 0) continue;
-        const std::uint64_t into = (sum + capacity() - 1) / capacity();
+        const std::uint64_t each = filled(share);
+        const std::uint64_t into = (sum + each - 1) / each;
         const std::uint64_t dead = count > into ? (count - into) * core_.segment_bytes : 0;
         const bool worth =
             dead > 0 && sum + gain > 0 && sum <= cost_max * dead &&
@@ -71,6 +82,11 @@ bool Cleaner::choose() {
         }
         sum -= to_copy(ring[from]);
         gain -= compaction_.gain(ring[from]);
+        if (core_.segments[ring[from]].batch_share == share) {
+            share = 0;
+            for (std::size_t i = from + 1; i < end; ++i)
+                share = std::max(share, core_.segments[ring[i]].batch_share);
+        }
     }
     plan_.clear();
     for (std::size_t i = best; i < best + best_count; ++i)
@@ -99,7 +115,7 @@ Instant Cleaner::deadline() const {
 }
 
 void Cleaner::pump(Instant now) {
-    release_replaced();
+    release_replaced(now);
     if (busy()) return;
     if (stopped_ || core_.read_only) {
         if (phase_ != Phase::idle) put_back(no_segment);
@@ -349,6 +365,7 @@ bool Cleaner::write_footer(Instant now) {
     output.batch_bytes = index_.batch_bytes;
     output.last_age_ms = index_.last_age_ms;
     output.live_bytes = index_.live_bytes();
+    output.batches = index_.batches();
     ticket_ = core_.ticket(Owner::cleaner);
     doing_ = Doing::footer;
     const std::uint64_t at = core_.address(output.header.segment, output.footer_position);

@@ -39,6 +39,10 @@ class Cleaner {
 public:
     Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers, Compactor& compaction);
 
+    /// There is more to pack than a moment ago: no rest until the next look.
+    void wake(Instant now) {
+        if (phase_ == Phase::idle && !rests_) next_at_ = earlier(next_at_, now);
+    }
     void pump(Instant now);
     void on_done(Instant now, std::uint64_t ticket, bool good);
     Instant deadline() const;
@@ -77,7 +81,7 @@ private:
         SegmentHeader header;
         std::uint32_t data_end = 0, footer_position = 0;
         std::uint64_t batch_bytes = 0, last_age_ms = 0;
-        std::uint32_t live_bytes = 0;
+        std::uint32_t live_bytes = 0, batches = 0;
         std::map<StreamId, Link> links;  ///< ordinal: of the newest source with the stream
     };
     /// Where the walk over a source is (cleaner_copy.cpp).
@@ -95,6 +99,7 @@ private:
     std::uint32_t capacity() const { return core_.segment_bytes - 2 * core_.page - 128; }
     std::uint32_t outputs_allowed() const;
     bool movable(std::uint32_t segment) const;
+    std::uint32_t filled(std::uint8_t share) const;
     std::uint32_t to_copy(std::uint32_t segment) const;
     bool filter(Instant now);
     void follow_ordinals();
@@ -113,7 +118,7 @@ private:
     bool write_footer(Instant now);
     Step finish(Instant now);
     void put_back(std::uint32_t unmovable);
-    void release_replaced();
+    void release_replaced(Instant now);
     void repoint(StreamId id, Stream& stream);
 
     Walked walk();

@@ -155,20 +155,22 @@ bool Cleaner::batch_whole() {
 bool Cleaner::expect(const SegmentIndex& index, std::uint32_t segment) {
     expected_.clear();
     seen_.clear();
-    std::uint64_t live = 0;
+    std::uint64_t live = 0, batches = 0;
     for (const auto& [id, here] : index.streams) {
         if (!here.holds_batches()) continue;
         expected_[id] = {here.first_offset, here.end_offset, here.batches, here.ordinal,
                          std::max(here.stream_max_timestamp, here.max_timestamp)};
         const Stream* stream = core_.streams.find(id);
         if (stream == nullptr) continue;
-        if (here.end_offset > stream->state.log_start) live += here.moved_bytes();
+        if (here.end_offset > stream->state.log_start) {
+            live += here.moved_bytes();
+            batches += here.batches;
+        }
         if (here.ordinal != 0) continue;
         for (const Link& anchor : stream->anchors)  // survivors, or a footer that is lost
             if (anchor.segment == segment) expected_[id].ordinal = anchor.ordinal;
     }
-    SegmentEntry& entry = core_.segments[segment];
-    entry.live_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(live, UINT32_MAX));
+    core_.segments[segment].set_live(live, batches, core_.segment_bytes);
     return movable(segment);
 }
 

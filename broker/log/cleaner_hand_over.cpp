@@ -51,7 +51,7 @@ Cleaner::Step Cleaner::hand_over(Instant) {
         entry.data_end = output.data_end;
         entry.footer_position = output.footer_position;
         entry.last_age_ms = output.last_age_ms;
-        entry.live_bytes = output.live_bytes;
+        entry.set_live(output.live_bytes, output.batches, core_.segment_bytes);
         entry.batch_bytes =
             static_cast<std::uint32_t>(std::min<std::uint64_t>(output.batch_bytes, UINT32_MAX));
         core_.segments.enter_ring(output.header.segment);
@@ -112,12 +112,13 @@ void Cleaner::repoint(StreamId id, Stream& stream) {
         }
 }
 
-void Cleaner::release_replaced() {
-    std::erase_if(replaced_, [this](const Replaced& one) {
+void Cleaner::release_replaced(Instant now) {
+    std::erase_if(replaced_, [&](const Replaced& one) {
         if (core_.checkpoint_number < one.checkpoint) return false;
         core_.segments.release(one.segment);
         ++core_.counters.segments_recycled;
         ++core_.layout;
+        if (urgent()) wake(now);
         return true;
     });
 }

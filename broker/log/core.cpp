@@ -9,9 +9,13 @@ std::uint32_t Core::segments_reserved() const {
     for (const StreamId id : reserving)
         if (const Stream* stream = streams.find(id))
             unfilled += std::max<std::int64_t>(0, reservation(*stream) - stream->state.bytes);
+    if (unfilled == 0) return 0;
     const std::int64_t holds = segment_bytes - 4 * page;  // header, footer and some padding
+    // Small records fill segments with padding until they are packed: two more, for those that are
+    // being packed and for what stays between them.
+    constexpr std::int64_t packing = 2;
     return static_cast<std::uint32_t>(
-        std::min<std::int64_t>((unfilled + holds - 1) / holds, segments.size()));
+        std::min<std::int64_t>((unfilled + holds - 1) / holds + packing, segments.size()));
 }
 
 std::uint64_t Core::reserved_bytes() const {

@@ -170,6 +170,12 @@ std::uint32_t SegmentIndex::live_bytes() const {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, UINT32_MAX));
 }
 
+std::uint32_t SegmentIndex::batches() const {
+    std::uint32_t sum = 0;
+    for (const auto& [id, stream] : streams) sum += stream.batches;
+    return sum;
+}
+
 void SegmentIndex::on_log_start(StreamId id, Offset offset) {
     StreamInSegment& stream = touch(id);
     stream.log_start = std::max(stream.log_start, offset);

@@ -85,6 +85,7 @@ struct SegmentIndex {
     std::uint32_t footer_bytes_bound() const { return footer_bytes_; }
     /// What copying all of it takes, at most.
     std::uint32_t live_bytes() const;
+    std::uint32_t batches() const;
     void add_links(std::size_t count) {
         footer_bytes_ += static_cast<std::uint32_t>(count * link_bytes);
     }

@@ -291,7 +291,7 @@ Status LogImpl::room_for(FrameType type, std::size_t body, Urgency urgency) {
     const Status room = parts_->arrivals.room_for(type, static_cast<std::uint32_t>(body), urgency);
     if (!room && room.error() == Error::full) {
         ++core_.counters.append_rejected_full;
-        parts_->retention.wake(now_ + milliseconds(50));
+        parts_->retention.wake_for_room(now_);
     }
     return room;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -59,7 +60,16 @@ struct SegmentEntry {
     bool records : 1 = false;  ///< survivors: moved records (it stands in the ring), no checkpoint
     bool unmovable : 1 = false;  ///< the cleaner found something it would not copy
     std::uint8_t failures : 4 = 0;  ///< failed openings in a row while the device worked elsewhere
+    /// So many 256ths of a segment one batch of `live_bytes` takes, on average; 0: not known. Two
+    /// of more than half of a segment do not go into one, whatever their sum is.
+    std::uint8_t batch_share = 0;
 
+    void set_live(std::uint64_t bytes, std::uint64_t batches, std::uint32_t segment_bytes) {
+        live_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, UINT32_MAX));
+        const std::uint64_t mean = batches > 0 ? bytes / batches : 0;
+        batch_share = static_cast<std::uint8_t>(
+            std::min<std::uint64_t>((mean * 256 + segment_bytes - 1) / segment_bytes, 255));
+    }
     bool in_ring() const {
         return (area == Area::arrivals || records) &&
                (state == SegmentState::open || state == SegmentState::sealed);

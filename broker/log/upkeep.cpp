@@ -23,10 +23,11 @@ void Retention::pump(Instant now) {
         scanning_ = true;
         looked_ = alive_ = 0;
         blocked_.clear();
-        from_head_ = !from_head_;
-        if (from_head_) std::swap(resume_, at_);
+        if (!from_head_) resume_ = at_;
+        if (drop_up_to_ == 0 || !freed_) from_head_ = !from_head_;  // where it drops, it goes on
         at_ = from_head_ ? 0 : resume_;
         dead_behind_redo_ = freed_ = false;
+        dying_before_ = std::exchange(dying_, false);
         core_.droppable_bytes = droppable_bytes();
         drops_left_ = 1 + core_.segments.size() / 64;
         core_.producers.expire(
@@ -56,7 +57,7 @@ void Retention::pump(Instant now) {
                 freed_ = true;
                 continue;
             }
-            dead_behind_redo_ = dead_behind_redo_ || entry.place < arrivals_.place();
+            if (entry.place < arrivals_.place()) dead_behind_redo_ = dying_ = true;
         }
         ++alive_;
         ++at_;
@@ -72,9 +73,10 @@ void Retention::pump(Instant now) {
 void Retention::end_pass(Instant now) {
     if (!core_.short_of_room()) {
         drop_up_to_ = 0;
-        drop_shared_ = false;
+        drops_ = Drops::whole;
+        packs_ = false;
         barren_ = 0;
-    } else if (freed_ || dead_behind_redo_ || packing(now)) {
+    } else if (packs_ = packing(now); freed_ || dead_behind_redo_ || dying_ || packs_) {
         barren_ = 0;
     } else {
         const std::size_t all = core_.segments.ring().size();
@@ -82,15 +84,15 @@ void Retention::end_pass(Instant now) {
         const std::uint8_t next = next_priority(drop_up_to_);
         if (barren_ >= all) {
             barren_ = 0;
-            if (drop_up_to_ > 0 && !drop_shared_) {
-                drop_shared_ = true;
+            if (drop_up_to_ > 0 && drops_ != Drops::inner) {
+                drops_ = drops_ == Drops::whole ? Drops::shared : Drops::inner;
             } else if (next != 0) {
                 drop_up_to_ = next;
-                drop_shared_ = false;
+                drops_ = Drops::whole;
             } else {
                 return;
             }
-        } else if (next == 0 && (drop_up_to_ == 0 || drop_shared_)) {
+        } else if (next == 0 && (drop_up_to_ == 0 || drops_ == Drops::inner)) {
             return;
         }
         wake(now);
@@ -132,6 +134,13 @@ bool Retention::droppable(const Stream& stream, const StreamInSegment& here) con
                 stream.policy.reserved_bytes);
 }
 
+/// Dropping from the middle of a stream takes everything before it, too, and most of that frees
+/// nothing where it lies: only when its oldest segments cannot be had.
+bool Retention::in_turn(StreamId id, const Stream& stream, const StreamInSegment& here) const {
+    return drops_ == Drops::inner || here.first_offset <= stream.state.log_start ||
+           (from_head_ && !blocked_.contains(id));
+}
+
 bool Retention::may_drop(const SegmentIndex& index, const SegmentEntry& entry) const {
     std::uint64_t kept = 0, dropped = 0;
     for (const auto& [id, here] : index.streams) {
@@ -139,10 +148,12 @@ bool Retention::may_drop(const SegmentIndex& index, const SegmentEntry& entry) c
         if (!here.holds_batches() || stream == nullptr ||
             here.end_offset <= stream->state.log_start)
             continue;
-        (droppable(*stream, here) ? dropped : kept) += here.moved_bytes();
+        (droppable(*stream, here) && in_turn(id, *stream, here) ? dropped : kept) +=
+            here.moved_bytes();
     }
     if (kept == 0) return dropped > 0;
-    return drop_shared_ && kept <= cleaner_cost_max * dropped && cleaner_.could_move(entry, kept);
+    return drops_ != Drops::whole && kept <= cleaner_cost_max * dropped &&
+           cleaner_.could_move(entry, kept);
 }
 
 Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
@@ -153,9 +164,11 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     const Result<SegmentIndex> index = decode_footer(footer.bytes, entry.generation, entry.salt);
     if (!index) return Seen::alive;
     bool dead = true;
-    std::uint64_t live = 0;
-    const bool drops =
-        drop_up_to_ > 0 && drops_left_ > 0 && core_.short_of_room() && may_drop(*index, entry);
+    std::uint64_t live = 0, batches = 0;
+    // What was dropped a moment ago makes room as soon as its log start is durable, or what it lay
+    // among is packed: no more until then.
+    const bool drops = drop_up_to_ > 0 && drops_left_ > 0 && !dying_ && !dying_before_ && !packs_ &&
+                       core_.short_of_room() && may_drop(*index, entry);
     bool dropped = false;
     for (const auto& [id, here] : index->streams) {
         if (!here.holds_batches()) continue;
@@ -163,19 +176,26 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
         if (stream == nullptr)
             continue;  // dropped, and what says so is in the ring or in a checkpoint
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
-        if (drops && droppable(*stream, here) && here.end_offset > stream->state.log_start)
+        if (drops && droppable(*stream, here) && in_turn(id, *stream, here) &&
+            here.end_offset > stream->state.log_start)
             dropped = drop(now, id, *stream, here) || dropped;
         if (here.end_offset > stream->state.log_start) {
             blocked_.insert(id);
             live += here.moved_bytes();
+            batches += here.batches;
         }
         const bool durable = (stream->log_start_id <= core_.flushed_id &&
                               stream->log_start_checkpoint <= core_.checkpoint_number) ||
                              core_.faults.log_start_undurable;
         if (here.end_offset > stream->state.log_start || !durable) dead = false;
     }
-    entry.live_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(live, UINT32_MAX));
-    if (dropped) --drops_left_;
+    entry.set_live(live, batches, core_.segment_bytes);
+    if (dropped) {
+        --drops_left_;
+        cleaner_.wake(now);
+        dropped_at_ = now;
+    }
+    dying_ = dying_ || (live == 0 && !dropped && !dead);
     return dead ? Seen::dead : Seen::alive;
 }
 
@@ -199,7 +219,8 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
         policy.retention_bytes >= 0 &&
         stream.state.bytes - static_cast<std::int64_t>(part.batch_bytes) >= policy.retention_bytes;
     // A compacted stream's newest records are its state, delivered or not.
-    const bool delivered = !policy.compact && stream.state.release != INT64_MAX && core_.low_on_room();
+    const bool delivered =
+        !policy.compact && stream.state.release != INT64_MAX && core_.low_on_room();
     if (!old && !many && !delivered) return;
     (void)raise(now, id, stream, part, old || many ? Freed::expired : Freed::delivered,
                 std::nullopt);

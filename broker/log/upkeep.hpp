@@ -34,6 +34,11 @@ public:
 
     /// Something changed that may free segments (release, policy, delete, time).
     void wake(Instant now) { wake_at_ = earlier(wake_at_, now); }
+    /// Somebody was refused.
+    void wake_for_room(Instant now) {
+        const bool dropping = dropped_at_ && now - *dropped_at_ < milliseconds(1000);
+        wake(now + milliseconds(dropping ? 10 : 50));
+    }
     void pump(Instant now);
     /// The ring has changed under the pass: it begins again.
     void restart(Instant now) {
@@ -44,6 +49,11 @@ public:
 
 private:
     enum class Seen : std::uint8_t { dead, alive, pending };
+    enum class Drops : std::uint8_t {
+        whole,   ///< segments in which nobody else keeps anything, oldest first
+        shared,  ///< also segments out of which the rest can be moved cheaply
+        inner,   ///< also from the middle of a stream
+    };
     Seen look(Instant now, std::uint32_t segment);
     void raise_log_start(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
     bool raise(Instant now, StreamId id, Stream& stream, const StreamInSegment& here, Freed how,
@@ -52,6 +62,8 @@ private:
     std::uint64_t droppable_bytes() const;
     /// Whether the stream's records here may be dropped at the present priority.
     bool droppable(const Stream& stream, const StreamInSegment& here) const;
+    /// Whether they are the stream's oldest, or the stage is one where that does not count.
+    bool in_turn(StreamId id, const Stream& stream, const StreamInSegment& here) const;
     /// Whether that empties the segment, or leaves so little that the cleaner may have the rest.
     bool may_drop(const SegmentIndex& index, const SegmentEntry& entry) const;
     void end_pass(Instant now);
@@ -78,9 +90,13 @@ private:
     bool freed_ = false;         ///< this pass released a segment, or raised a log start
     std::size_t barren_ = 0;     ///< segments of the ring seen in turn since something was freed
     std::uint64_t cleaned_ = 0;  ///< cleaner_freed, at the last pass
+    std::optional<Instant> dropped_at_;   ///< last
+    bool packs_ = false;                  ///< packing(), at the end of the last pass
     std::optional<Instant> packs_until_;  ///< the cleaner's promise of room is believed
-    std::uint8_t drop_up_to_ = 0;   ///< priority; 0: nothing may be dropped
-    bool drop_shared_ = false;      ///< also from segments in which others keep something
+    std::uint8_t drop_up_to_ = 0;         ///< priority; 0: nothing may be dropped
+    Drops drops_ = Drops::whole;
+    bool dying_ = false;  ///< this pass saw a segment without live records that is not free yet
+    bool dying_before_ = false;     ///< ... and so did the one before
     std::uint32_t drops_left_ = 0;  ///< segments that this pass may still drop
     CommitId raised_id_ =
         0;  ///< the newest log start this wrote; once durable the pass is repeated

@@ -240,7 +240,9 @@ TEST_CASE("cleaner: alarms that are kept do not pin the telemetry around them") 
     // Most of the log still serves telemetry, not the room around alarms.
     std::printf("telemetry kept in a full log: %lld to %lld bytes\n", static_cast<long long>(least),
                 static_cast<long long>(most));
-    CHECK(most > 30 * 14 * 1'561);
+    // Most of the log still serves telemetry, all the time: never more is dropped than a segment or
+    // a few.
+    CHECK(least > 30 * 14 * 1'561);
     device.power_cycle();
     Rig again(device);
     REQUIRE(again.open());
