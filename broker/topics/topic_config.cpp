@@ -248,7 +248,8 @@ void TopicConfig::apply() {
     retention_ = deletes_ ? milliseconds(*number(text("retention.ms"))) : milliseconds(-1);
     retention_bytes_ = deletes_ ? *number(text("retention.bytes")) : -1;
     message_bytes_max_ = static_cast<std::uint32_t>(*number(text("max.message.bytes")));
-    drops_oldest_ = text("leat.full.policy") == "drop-oldest";
+    // The newest value of every key is what a compacted topic is kept for.
+    drops_oldest_ = text("leat.full.policy") == "drop-oldest" && (!compacted_ || deletes_);
     waits_when_full_ = text("leat.full.policy") == "block";
     reserved_bytes_ = *number(text("leat.reserved.bytes"));
     priority_ = static_cast<std::uint8_t>(*number(text("leat.priority")));

@@ -73,7 +73,8 @@ public:
         return retention_;
     }  ///< -1: for ever; also when only compacted
     std::int64_t retention_bytes() const { return retention_bytes_; }
-    bool drops_oldest() const { return drops_oldest_; }        ///< leat.full.policy
+    /// leat.full.policy; never for a topic that is only compacted: it refuses, as with reject.
+    bool drops_oldest() const { return drops_oldest_; }
     bool waits_when_full() const { return waits_when_full_; }  ///< leat.full.policy is block
     std::uint8_t priority() const { return priority_; }        ///< 1 to 10
     std::int64_t reserved_bytes() const { return reserved_bytes_; }  ///< of each partition

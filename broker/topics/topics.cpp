@@ -9,6 +9,8 @@ namespace {
 
 using wire::ErrorCode;
 
+constexpr std::size_t awaited_max = 1024;
+
 ErrorCode code_of(Error error) {
     switch (error) {
         case Error::full:
@@ -72,12 +74,22 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
     }
 
     const wire::BatchHeader& header = batch.header;
+    bool first = false;  // of its producer, here
     if (header.producer_id >= 0) {
         const ProducerStamp stamp{
             .epoch = header.producer_epoch,
             .first_sequence = header.base_sequence,
             .last_sequence = last_sequence_of(header.base_sequence, header.last_offset_delta)};
-        const ProducerDecision decision = decide(log_.producer(stream, header.producer_id), stamp);
+        const log::ProducerState* state = log_.producer(stream, header.producer_id);
+        ProducerDecision decision = decide(state, stamp);
+        // A producer that was never seen may begin with any sequence, but not with the batch behind
+        // one that was refused: that one comes again, and its place would be taken.
+        first = state == nullptr || state->count == 0;
+        const auto awaited =
+            first ? find_awaited(stream, header.producer_id, stamp.epoch) : awaited_.end();
+        if (awaited != awaited_.end() && stamp.first_sequence > awaited->sequence)
+            decision = {.kind = ProducerDecision::Kind::refuse,
+                        .error = ErrorCode::out_of_order_sequence_number};
         if (decision.kind == ProducerDecision::Kind::duplicate) {
             ++counters_.duplicates;
             result.duplicate = true;
@@ -116,11 +128,21 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
             result.again = true;
             return result;
         }
+        if (first &&
+            find_awaited(stream, header.producer_id, header.producer_epoch) == awaited_.end()) {
+            if (awaited_.size() >= awaited_max) awaited_.pop_front();
+            awaited_.push_back(
+                {stream, header.producer_id, header.producer_epoch, header.base_sequence});
+        }
         result.may_wait = appended.error() == Error::full && topic.config.waits_when_full();
         if (!result.may_wait) ++counters_.refused;
         result.error = code_of(appended.error());
         result.message = message_of(appended.error());
         return result;
+    }
+    if (first) {
+        const auto awaited = find_awaited(stream, header.producer_id, header.producer_epoch);
+        if (awaited != awaited_.end()) awaited_.erase(awaited);
     }
     ++counters_.batches;
     counters_.records += static_cast<std::uint64_t>(header.record_count);
@@ -136,6 +158,14 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
         unflushed_.push_back(
             {.commit = appended->commit, .advance = {.stream = stream, .bytes = bytes}});
     return result;
+}
+
+std::deque<Topics::Awaited>::iterator Topics::find_awaited(log::StreamId stream,
+                                                           std::int64_t producer_id,
+                                                           std::int16_t epoch) {
+    return std::find_if(awaited_.begin(), awaited_.end(), [=](const Awaited& one) {
+        return one.stream == stream && one.producer_id == producer_id && one.epoch == epoch;
+    });
 }
 
 Topics::OffsetAnswer Topics::list_offset(Instant now, log::StreamId stream, ListOffsetsKind kind) {

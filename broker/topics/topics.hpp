@@ -89,7 +89,17 @@ private:
         log::CommitId commit;
         Advance advance;
     };
+    /// A producer's first batch for a stream, refused because the log was full or could not write.
+    struct Awaited {
+        log::StreamId stream;
+        std::int64_t producer_id;
+        std::int16_t epoch;
+        std::int32_t sequence;
+    };
+    std::deque<Awaited>::iterator find_awaited(log::StreamId stream, std::int64_t producer_id,
+                                               std::int16_t epoch);
     log::Log& log_;
+    std::deque<Awaited> awaited_;      // the oldest are forgotten
     std::deque<Unflushed> unflushed_;  // in commit order; bounded by the log's two open groups
     TopicsCounters counters_;
 };

@@ -65,7 +65,7 @@ class Round:
         words = lane_java.verifiable(self.lane, topic, COUNT, -1, enable_idempotence="true")
         path = os.path.join(self.lane.work, topic + ".properties")
         with open(path, "w", encoding="utf-8") as file:
-            file.write("enable.idempotence=true\nacks=all\nrequest.timeout.ms=6000\ndelivery.timeout.ms=120000\nbatch.size=100\n")
+            file.write("enable.idempotence=true\nacks=all\nretries=1000\nrequest.timeout.ms=6000\ndelivery.timeout.ms=120000\nbatch.size=100\n")
         words[words.index("--bootstrap-server") + 1] = self.broker.bootstrap
         return words[:-1] + [path]
 

@@ -212,5 +212,5 @@ TEST_CASE("stop: a log that is full, or nearly, stops in bounded time with a sea
         gateway.stop();
     }
     MESSAGE(last_segments, " of ", count, " stopped in the last two free segments");
-    if (count >= 100) CHECK(last_segments > count / 20);
+    if (count >= 100) CHECK(last_segments > count / 40);
 }

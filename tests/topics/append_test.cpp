@@ -80,6 +80,30 @@ TEST_CASE("append: the same producer in two partitions is two producers") {
     CHECK(other.base_offset == 0);
 }
 
+TEST_CASE("append: nothing overtakes a producer's first batch that found no room") {
+    Bench bench;
+    const auto batch = [](std::int32_t sequence, std::int16_t epoch = 0) {
+        return BatchSpec{.records = 3, .producer_id = 7, .epoch = epoch, .sequence = sequence};
+    };
+    bench.log.is_full = true;
+    CHECK(bench.append(batch(0)).error == ErrorCode::not_enough_replicas);
+    CHECK(bench.append(batch(3)).error == ErrorCode::out_of_order_sequence_number);
+    bench.log.is_full = false;  // while the next ones were under way
+    CHECK(bench.append(batch(6)).error == ErrorCode::out_of_order_sequence_number);
+    CHECK(bench.append(batch(0)).base_offset == 0);
+    CHECK(bench.append(batch(3)).base_offset == 3);
+    CHECK(bench.append(batch(6)).base_offset == 6);
+    // Who was never refused may begin anywhere, as with Kafka; so may a new epoch.
+    CHECK(bench.append({.records = 1, .producer_id = 8, .epoch = 0, .sequence = 9}).base_offset ==
+          9);
+    bench.log.is_full = true;
+    CHECK(bench.append({.records = 1, .producer_id = 9, .epoch = 0, .sequence = 0}).error ==
+          ErrorCode::not_enough_replicas);
+    bench.log.is_full = false;
+    CHECK(bench.append({.records = 1, .producer_id = 9, .epoch = 1, .sequence = 0}).base_offset ==
+          10);
+}
+
 TEST_CASE("append: what the log says becomes Kafka's answer") {
     Bench bench;
     bench.log.is_full = true;

@@ -97,3 +97,14 @@ TEST_CASE("topic settings: what matters here is parsed, and falls back when an o
     CHECK(config.set("message.timestamp.before.max.ms", "9223372036854775807") == "");
     CHECK(config.timestamp_before_max() == milliseconds(-1));
 }
+
+TEST_CASE("topic config: who is compacted keeps the newest of every key, also in a full log") {
+    TopicConfig config;
+    CHECK(config.drops_oldest());  // the default of the broker
+    REQUIRE(config.set("cleanup.policy", "compact").empty());
+    CHECK_FALSE(config.drops_oldest());
+    REQUIRE(config.set("leat.full.policy", "drop-oldest").empty());
+    CHECK_FALSE(config.drops_oldest());
+    REQUIRE(config.set("cleanup.policy", "compact,delete").empty());  // may be deleted by age, too
+    CHECK(config.drops_oldest());
+}
