@@ -100,3 +100,15 @@ need_packages() {
         die "apt-get could not install: $missing" "The log is $apt_log. Once apt-get works again, run this script again."
     }
 }
+
+# unpack_packages FOLDER NAME...: Debian packages with those that they need and that are missing, unpacked there and not
+# installed: what a server's package installs is also started, and some exclude each other.
+unpack_packages() {
+    folder=$1; shift
+    mkdir -p "$folder/packages"
+    # shellcheck disable=SC2046
+    (cd "$folder/packages" && LC_ALL=C apt-get -q download "$@" $(LC_ALL=C apt-get -s install --no-install-recommends \
+        "$@" 2>/dev/null | sed -n 's/^Inst \([^ ]*\) .*/\1/p')) || { as_root=; [ "$(id -u)" = 0 ] || as_root="sudo -n"
+        apt update || true; return 1; }  # the package lists may be old or missing: the next try has new ones
+    for package in "$folder"/packages/*.deb; do dpkg -x "$package" "$folder" || return 1; done
+}

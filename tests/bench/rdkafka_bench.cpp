@@ -4,7 +4,9 @@
 //   rdkafka_bench consume BOOTSTRAP TOPIC RECORDS                     partition 0 from its start
 //   rdkafka_bench latency BOOTSTRAP TOPIC SECONDS RATE                produced until read by a waiting consumer
 //   rdkafka_bench trickle BOOTSTRAP TOPIC SECONDS CONNECTIONS         ten records a second on each connection
-//   rdkafka_bench create BOOTSTRAP TOPIC PARTITIONS [NAME=VALUE]      a topic, with one setting at most
+//   rdkafka_bench wear BOOTSTRAP TOPIC GROUPS SIZE TOPICS PACE_MS KEYS   each group acknowledged before the next one
+//   rdkafka_bench count BOOTSTRAP TOPIC 0                             how many records partition 0 holds
+//   rdkafka_bench create BOOTSTRAP TOPIC PARTITIONS [NAME=VALUE...]   a topic with settings
 //   rdkafka_bench delete BOOTSTRAP TOPIC 0
 //
 // Prints one JSON object. acks=all everywhere.
@@ -66,10 +68,11 @@ std::vector<std::string> make_values(std::size_t bytes) {
     return values;
 }
 
-void send(rd_kafka_t* client, int partition, std::string_view value) {
+void send(rd_kafka_t* client, int partition, std::string_view value, std::string_view key = {}, const std::string& to = topic) {
     for (;;) {
-        const auto error = rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
+        const auto error = rd_kafka_producev(client, RD_KAFKA_V_TOPIC(to.c_str()), RD_KAFKA_V_PARTITION(partition),
                                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                             RD_KAFKA_V_KEY(key.empty() ? nullptr : const_cast<char*>(key.data()), key.size()),
                                              RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()), RD_KAFKA_V_END);
         if (!error) return;
         if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) die(rd_kafka_err2str(error));
@@ -228,8 +231,62 @@ int trickle(double seconds, int connections) {
     return 0;
 }
 
+/// What the wear bench asks for: groups of records that are durable before the next group begins. Record i of a group goes
+/// to topic NAME-(i % topics); what goes to one topic is one batch. Says `ready` and begins when it is told to.
+int wear(long groups, int size, int topics, long pace_ms, int keys) {
+    const auto values = make_values(200);
+    const int batch = size / topics;
+    Deliveries deliveries;
+    rd_kafka_t* client = open(RD_KAFKA_PRODUCER, {{"acks", "all"}, {"linger.ms", batch > 1 ? "50" : "0"},
+                                                  {"batch.num.messages", std::to_string(batch)}}, &deliveries);
+    std::vector<std::string> names;
+    for (int i = 0; i < topics; ++i) names.push_back(topic + "-" + std::to_string(i));
+    const auto acknowledged = [&](long expected) {
+        rd_kafka_flush(client, 60'000);
+        if (deliveries.good != expected) die(std::to_string(deliveries.good) + " of " + std::to_string(expected) + " delivered");
+    };
+    for (const std::string& name : names) send(client, 0, values[0], "ready", name);
+    acknowledged(topics);
+    std::printf("ready\n");
+    std::fflush(stdout);
+    if (std::getchar() == EOF) return 1;
+    const auto start = Clock::now();
+    long sent = topics;
+    for (long group = 0; group < groups; ++group) {
+        std::this_thread::sleep_until(start + std::chrono::milliseconds(group * pace_ms));
+        for (int i = 0; i < size; ++i, ++sent) {
+            const long number = group * size + i;
+            const std::string key = keys > 0 ? "key-" + std::to_string(number % keys) : "";
+            send(client, 0, values[std::size_t(number) % values.size()], key, names[std::size_t(i % topics)]);
+        }
+        acknowledged(sent);
+    }
+    std::printf("{\"records\": %ld, \"seconds\": %.3f}\n", sent - topics, seconds_since(start));
+    rd_kafka_destroy(client);
+    return 0;
+}
+
+int count() {
+    rd_kafka_t* client = open(RD_KAFKA_CONSUMER, {{"enable.partition.eof", "true"}});
+    rd_kafka_topic_t* handle = rd_kafka_topic_new(client, topic.c_str(), nullptr);
+    if (rd_kafka_consume_start(handle, 0, RD_KAFKA_OFFSET_BEGINNING)) die("consume_start");
+    long seen = 0;
+    for (bool end = false; !end;) {
+        rd_kafka_message_t* message = rd_kafka_consume(handle, 0, 30'000);
+        if (!message) die("the end of the partition was not reached");
+        end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+        if (!message->err) ++seen;
+        rd_kafka_message_destroy(message);
+    }
+    std::printf("{\"records\": %ld}\n", seen);
+    rd_kafka_consume_stop(handle, 0);
+    rd_kafka_topic_destroy(handle);
+    rd_kafka_destroy(client);
+    return 0;
+}
+
 /// Creates the topic with so many partitions, or deletes it (0); waits until the broker has done so.
-int change_topic(int partitions, std::string setting) {
+int change_topic(int partitions, const std::vector<std::string>& settings) {
     rd_kafka_t* client = open(RD_KAFKA_PRODUCER, {});
     rd_kafka_queue_t* queue = rd_kafka_queue_new(client);
     rd_kafka_AdminOptions_t* options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_ANY);
@@ -238,8 +295,9 @@ int change_topic(int partitions, std::string setting) {
     if (partitions > 0) {
         rd_kafka_NewTopic_t* wanted = rd_kafka_NewTopic_new(topic.c_str(), partitions, 1, text, sizeof text);
         if (!wanted) die(text);
-        if (const auto at = setting.find('='); at != std::string::npos)
-            rd_kafka_NewTopic_set_config(wanted, setting.substr(0, at).c_str(), setting.substr(at + 1).c_str());
+        for (const std::string& setting : settings)
+            if (const auto at = setting.find('='); at != std::string::npos)
+                rd_kafka_NewTopic_set_config(wanted, setting.substr(0, at).c_str(), setting.substr(at + 1).c_str());
         rd_kafka_CreateTopics(client, &wanted, 1, options, queue);
         rd_kafka_NewTopic_destroy(wanted);
     } else {
@@ -278,7 +336,9 @@ int main(int argc, char** argv) {
     if (verb == "produce") return produce(number(4), std::size_t(number(5)), int(number(6)));
     if (verb == "consume") return consume(number(4));
     if (verb == "latency") return latency(double(number(4)), double(number(5)));
-    if (verb == "create" || verb == "delete") return change_topic(int(number(4)), argc > 5 ? argv[5] : "");
+    if (verb == "create" || verb == "delete") return change_topic(int(number(4)), {argv + 5, argv + argc});
+    if (verb == "wear") return wear(number(4), int(number(5)), int(number(6)), number(7), int(number(8)));
+    if (verb == "count") return count();
     if (verb == "trickle") return trickle(double(number(4)), int(number(5)));
     return 2;
 }

@@ -40,14 +40,11 @@ npm_install() {
 collectors() {
     [ ! -e "$venv/collectors/.complete" ] || return 0
     command -v apt-get >/dev/null 2>&1 || { say "no apt-get here: expecting rsyslogd and syslog-ng with Kafka in /usr"; return 0; }
-    rm -rf "$venv/collectors" && mkdir -p "$venv/collectors/packages"
+    rm -rf "$venv/collectors"
     for pair in "rsyslog rsyslog-kafka" "syslog-ng-core syslog-ng-mod-rdkafka"; do
         # shellcheck disable=SC2086
-        (cd "$venv/collectors/packages" && LC_ALL=C apt-get -q download $pair $(LC_ALL=C apt-get -s install --no-install-recommends \
-            $pair 2>/dev/null | sed -n 's/^Inst \([^ ]*\) .*/\1/p')) || { as_root=; [ "$(id -u)" = 0 ] || as_root="sudo -n"
-            apt update || true; return 1; }  # the package lists may be old or missing: the next try has new ones
+        unpack_packages "$venv/collectors" $pair || return 1
     done
-    for package in "$venv"/collectors/packages/*.deb; do dpkg -x "$package" "$venv/collectors" || return 1; done
     : >"$venv/collectors/.complete"
 }
 
