@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+import groups
+import storms
 from servers import Disk, Server, brokers, sh
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -224,7 +226,11 @@ def main():
     parser.add_argument("--folder", required=True)
     parser.add_argument("--leatd", required=True)
     parser.add_argument("--client", required=True)
+    parser.add_argument("--groups-client", required=True)
+    parser.add_argument("--groups", action="store_true", help="only groups, commits and metadata")
+    parser.add_argument("--storms", action="store_true", help="only bad neighbours, leatd alone")
     parser.add_argument("--quick", action="store_true", help="a tenth of the records, two pairs: to see that the bench works")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="turns that are counted, of groups; the default is what the tables have")
     parser.add_argument("--only", default="", help="scenarios whose name has this in it; `memory` for the last part")
     OPTIONS = options = parser.parse_args()
     if os.geteuid() != 0:
@@ -234,12 +240,17 @@ def main():
     os.makedirs(folder, exist_ok=True)
     result = {"machine": "%s, %d cores, Linux %s" % (cpu_name(), os.cpu_count(), platform.release()), "scenarios": {}}
     began = time.monotonic()
-    if options.only != "memory":
+    whole = not (options.groups or options.storms)
+    if whole and options.only != "memory":
         compare(options, folder, result)
-    if not options.only or options.only in "memory":
+    if options.groups or (whole and not options.only):
+        result["groups"] = groups.compare(options, folder, 2 if options.quick else options.pairs)
+    if whole and (not options.only or options.only in "memory"):
         result["leatd"] = memory(options, folder)
         for name, value in result["leatd"].items():
             print("  %-32s %s" % (name, "{:,.1f}".format(value) if isinstance(value, float) else "{:,}".format(value)))
+    if options.storms or (whole and not options.only):
+        result["storms"] = storms.compare(options, folder)  # last: it takes a core and goes before others on it
     with open(os.path.join(folder, "result.json"), "w", encoding="utf-8") as file:
         json.dump(result, file, indent=2)
     print("\n%s; load %.1f; %d s; figures in %s" % (result["machine"], os.getloadavg()[0], time.monotonic() - began,

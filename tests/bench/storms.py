@@ -1,0 +1,126 @@
+"""What an honest client feels while others behave badly.   run.sh --storms
+
+The bad neighbours are those of tests/process/neighbours.py. leatd has one core, everybody else the other; the honest client goes
+before the neighbours there (SCHED_FIFO), so what it waits for is leatd and its disk, not its turn on a core full of noise.
+Every storm gets a fresh leatd. The first row is no storm at all: how far two stretches of quiet differ.
+"""
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+
+from servers import HERE, Disk
+
+BEFORE, STORM, CALM_MAX, AFTER = 6.0, 10.0, 10.0, 3.0  # seconds
+AIM = 2.0
+
+
+def modules(leatd):
+    """The neighbours and the honest client live with the tests of the process, which name leatd by the environment."""
+    os.environ["LEATD"] = leatd
+    sys.path.insert(0, os.path.join(HERE, "..", "process"))
+    import harness  # noqa: E402
+    import honest  # noqa: E402
+    import neighbours  # noqa: E402
+    return harness, honest, neighbours
+
+
+def take_the_other_core():
+    """The core that is left to leatd; None: there is only one."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        return None
+    os.sched_setaffinity(0, {cores[1]})
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(10))
+    except PermissionError:
+        print("n/a: no real-time priority here; the honest client waits for its turn among the neighbours, and that is measured, too")
+    return cores[0]
+
+
+def one(parts, folder, core, name, scale):
+    harness, honest_part, neighbours = parts
+    shutil.rmtree(folder, True)
+    os.makedirs(folder)
+    config = os.path.join(folder, "storm.json")
+    with open(config, "w", encoding="utf-8") as file:
+        json.dump({"group.initial.rebalance.delay.ms": 0}, file)
+    leatd = harness.Leatd(folder, "--http", "127.0.0.1:0", "--config", config, budget="256MiB")
+    leatd.wrap = ["taskset", "-c", str(core)]
+    processes = []
+    try:
+        leatd.start()
+        harness.kcat_produce(leatd.port, "honest", ["first"])
+        prepare, storm = neighbours.STORMS.get(name, (None, []))
+        if prepare:
+            prepare(leatd.port)
+        client = honest_part.Honest(leatd.port)
+        time.sleep(1)
+        start = time.monotonic()
+        time.sleep(BEFORE * scale)
+        begun, cpu = time.monotonic(), leatd.cpu_seconds()
+        context = multiprocessing.get_context("fork")
+        for neighbour in storm:
+            done = context.Value("q", 0)
+            process = context.Process(target=neighbour, args=(leatd.port, done), daemon=True)
+            process.start()
+            processes.append((process, done))
+        time.sleep(STORM * scale)
+        ended, cpu = time.monotonic(), leatd.cpu_seconds() - cpu
+        for process, _ in processes:
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+        calm = harness.wait_for(lambda: leatd.status()["sessions"]["open"] <= 3 and time.monotonic(), "the neighbours to be gone", CALM_MAX)
+        time.sleep(AFTER * scale)
+        client.running = False
+        client.join(harness.PATIENCE)
+        if client.error is not None:
+            raise SystemExit("%s: the honest client failed: %s" % (name, client.error))
+        with open("/proc/%d/status" % leatd.process.pid, encoding="ascii") as status:
+            peak = int(re.search(r"VmHWM:\s*(\d+)", status.read()).group(1))
+        figures = {"done": sum(done.value for _, done in processes), "cpu_percent": cpu / (ended - begun) * 100, "peak_kib": peak,
+                   "calm_s": calm - ended}
+        for kind in ("records", "beats"):
+            times = getattr(client, kind)
+            for when, since, until in (("before", start, begun), ("during", begun, ended), ("after", calm, time.monotonic())):
+                for share in (50, 99):
+                    figures["%s_%s_p%d_ms" % (kind, when, share)] = honest_part.part_ms(times, since, until, share / 100)
+        return figures
+    finally:
+        for process, _ in processes:
+            process.kill()
+        leatd.close()
+        shutil.rmtree(folder, True)
+
+
+def cell(figures, kind):
+    before, during = (figures["%s_%s_p99_ms" % (kind, when)] for when in ("before", "during"))
+    return "%7.2f %7.2f  x %-5.2f" % (before, during, during / before)
+
+
+def compare(options, folder):
+    parts = modules(os.path.abspath(options.leatd))
+    core = take_the_other_core()
+    if core is None:
+        print("n/a: storms on one core; leatd and its neighbours would only measure how they share it")
+        return {}
+    disk, result = Disk(folder, "storm-disk", 1), {}
+    print("\n%-40s %25s %25s %7s %6s %9s %6s %10s" % ("storm: p99 in ms before, during, ratio", "a record, acks=all", "a heartbeat", "after",
+                                                 "CPU %", "peak KiB", "gone s", "done"))
+    try:
+        for name in ["none"] + list(parts[2].STORMS):
+            if options.only not in name:
+                continue
+            figures = result[name] = one(parts, os.path.join(disk.mount, "run"), core, name, 0.4 if options.quick else 1.0)
+            print("%-40s %25s %25s %7.2f %6.0f %9s %6.1f %10s" % (
+                name, cell(figures, "records"), cell(figures, "beats"), figures["records_after_p99_ms"], figures["cpu_percent"],
+                "{:,}".format(figures["peak_kib"]), figures["calm_s"], "{:,}".format(figures["done"])), flush=True)
+    finally:
+        disk.tear_down()
+    worst = [name for name, one_of in result.items() if one_of["records_during_p99_ms"] > AIM * one_of["records_before_p99_ms"]]
+    print("a record's p99 more than doubles in: %s" % (", ".join(worst) or "none of them"))
+    return result
