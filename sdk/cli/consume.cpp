@@ -151,6 +151,10 @@ private:
                 case ConsumerEvent::Kind::group_failed:
                     complain(event->text);
                     return Exit::failed;
+                case ConsumerEvent::Kind::log_truncated:  // it stands still until a seek
+                    complain(event->text + "; read on with -p " + std::to_string(event->partition) +
+                             " -o " + std::to_string(std::max<std::int64_t>(event->offset, 0)));
+                    return Exit::failed;
                 case ConsumerEvent::Kind::commit_failed:
                 case ConsumerEvent::Kind::topic_error:
                 case ConsumerEvent::Kind::corrupt:
@@ -222,7 +226,11 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
         while (const std::optional<ConsumerEvent> event = consumer.poll_event()) {
             if (event->kind == ConsumerEvent::Kind::group_failed) exit = Exit::failed;
             if (event->kind == ConsumerEvent::Kind::connected) quiet_since_ms = wall_ms_now();
-            if (event->kind != ConsumerEvent::Kind::connected) complain(event->text);
+            if (event->kind == ConsumerEvent::Kind::log_truncated)
+                complain(event->text + (event->offset < 0 ? "; it is read as if new to the group"
+                                                          : "; it is read on from there"));
+            else if (event->kind != ConsumerEvent::Kind::connected)
+                complain(event->text);
         }
         if (!consumer.assignment().empty() || !records.empty()) quiet_since_ms = wall_ms_now();
         if (options.follow) continue;

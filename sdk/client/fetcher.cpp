@@ -39,6 +39,21 @@ void Fetcher::assign(FetchPartition& partition) {
     reset(partition, partition.position, partition.lookup);
     if (not_before == never) partition.not_before = never;
     if (partition.news != Kind::nothing) ++news_count_;
+    check_position(partition);
+}
+
+void Fetcher::check_position(FetchPartition& partition) {
+    partition.unchecked =
+        partition.position >= 0 && partition.position_epoch >= 0 && partition.leader_epoch >= 0;
+}
+
+void Fetcher::lead(FetchPartition& partition, std::int32_t leader_epoch) {
+    partition.leader_epoch = leader_epoch;
+    check_position(partition);
+    if (!partition.unchecked) return;
+    ++partition.generation;
+    partition.fetch_offset = partition.position;
+    if (partition.not_before != never) partition.not_before = {};
 }
 
 void Fetcher::unassign(FetchPartition& partition) {
@@ -62,16 +77,27 @@ void Fetcher::reset(FetchPartition& partition, std::int64_t position, std::int64
     partition.not_before = {};
     partition.failures = 0;
     partition.told_end = false;
+    partition.unchecked = false;
     ++partition.generation;
 }
 
-void Fetcher::seek(FetchPartition& partition, std::int64_t offset) {
+void Fetcher::seek(FetchPartition& partition, std::int64_t offset, std::int32_t leader_epoch) {
     untell(partition);
+    partition.position_epoch = leader_epoch;
     reset(partition, offset, partition.lookup);
+    check_position(partition);
+}
+
+void Fetcher::fetch_again(FetchPartition& partition) {
+    untell(partition);
+    const bool unchecked = partition.unchecked;
+    reset(partition, partition.position, partition.lookup);
+    partition.unchecked = unchecked;
 }
 
 void Fetcher::seek_to_time(FetchPartition& partition, std::int64_t timestamp) {
     untell(partition);
+    partition.position_epoch = -1;
     reset(partition, -1, timestamp);
 }
 
@@ -99,6 +125,7 @@ std::optional<FetchedRecord> Fetcher::next(Instant now) {
             const std::int64_t offset = header_.base_offset + record->offset_delta;
             if (offset < partition.position) continue;
             partition.position = offset + 1;
+            partition.position_epoch = epoch_of(header_);
             const bool by_broker = header_.is_log_append_time();
             return FetchedRecord{
                 .from = &partition,
@@ -112,7 +139,10 @@ std::optional<FetchedRecord> Fetcher::next(Instant now) {
             drop_run(now, *current_, Kind::corrupt);
             continue;
         }
-        partition.position = std::max(partition.position, header_.next_offset());
+        if (header_.next_offset() >= partition.position) {  // not of one that lies before it
+            partition.position = header_.next_offset();
+            partition.position_epoch = epoch_of(header_);
+        }
         current_->begin += batch_bytes_;
         if (partition.position >= partition.high_watermark) tell_end(partition);
         if (current_->begin == current_->end)
@@ -159,8 +189,8 @@ bool Fetcher::open_batch(Instant now, Run& run) {
     header_ = batch->header();
     batch_bytes_ = static_cast<std::uint32_t>(batch->whole().size());
     ByteView records = batch->records();
-    shows_nothing_ = header_.is_control() || (config_.isolation_level == 1 &&
-                                              header_.partition_leader_epoch == aborted_mark);
+    shows_nothing_ = header_.is_control() ||
+                     (config_.isolation_level == 1 && header_.partition_leader_epoch < 0);
     if (header_.codec() != Codec::none && !shows_nothing_) {
         Result<ByteView> expanded = decompressor_ != nullptr
                                         ? decompressor_->decompress(header_.codec(), records)
@@ -198,7 +228,9 @@ void Fetcher::tell_end(FetchPartition& partition) {
 }
 
 void Fetcher::tell(Kind kind, FetchPartition& partition, ErrorCode error) {
-    if (partition.news == Kind::offset_out_of_range || partition.news == Kind::too_large) return;
+    if (partition.news == Kind::offset_out_of_range || partition.news == Kind::too_large ||
+        partition.news == Kind::truncated)
+        return;
     if (partition.news == Kind::nothing) ++news_count_;
     partition.news = kind;
     partition.news_error = error;

@@ -1,6 +1,11 @@
 // Reads partitions over one connection: offsets by time (ListOffsets), long-polled Fetch, CRC
 // check, records one by one. What was fetched and not yet read lies in the caller's memory, whose
 // size bounds the prefetch.
+//
+// Truncation (KIP-320): a position carries the leader epoch of the record before it. When a
+// partition is assigned, or its leader's epoch changes, the new leader is asked first how far that
+// epoch reaches in its log (OffsetForLeaderEpoch, key 23). If not as far as the position, what was
+// read is not what stands there now: `truncated`, and reading goes on where the logs part.
 #pragma once
 
 #include <optional>
@@ -28,7 +33,9 @@ enum class FetchNews : std::uint8_t {
     corrupt,              ///< a batch failed its CRC or its format; fetched again after a back-off
     refused,              ///< any other Kafka error; tried again after a back-off
     too_large,            ///< an answer did not fit the receive buffer; the partition stands still
-    end,                  ///< the position reached the high watermark
+    truncated,  ///< the log ended before the position, or it is not known where (diverges_at).
+                ///< OffsetReset::none: the partition stands still until seek
+    end,        ///< the position reached the high watermark
 };
 
 /// One assigned partition. Owned by the consumer, lent to the Fetcher of its leader, which alone
@@ -47,12 +54,16 @@ struct FetchPartition {
     std::int64_t high_watermark =
         -1;  ///< as of the last answer; read_committed: the last stable offset
     std::int64_t log_start_offset = -1;
+    std::int32_t leader_epoch = -1;    ///< of whom it is lent to; -1: unknown, nothing is checked
+    std::int32_t position_epoch = -1;  ///< of the record before `position`; -1: unknown
+    std::int64_t diverges_at = -1;     ///< of the last `truncated`; -1: the leader could not tell
     Instant not_before{};          ///< back-off after an error; `never`: stands still until seek
     std::uint32_t generation = 0;  ///< a seek makes older answers and prefetched bytes void
     std::uint32_t asked_generation = 0;
     std::uint16_t failures = 0;
     bool asked = false;  ///< in the request that is in flight
     bool told_end = false;
+    bool unchecked = false;  ///< the leader is to be asked for the end of position_epoch first
     FetchNews news = FetchNews::nothing;  ///< not drained yet
     wire::ErrorCode news_error{};
     FetchPartition* next = nullptr;
@@ -119,7 +130,14 @@ public:
     void assign(FetchPartition& partition);
     /// At once; an answer under way and prefetched bytes of it become void. It keeps its position.
     void unassign(FetchPartition& partition);
-    void seek(FetchPartition& partition, std::int64_t offset);
+    /// Its leader, which this one stays, is in another epoch: the position is checked, what is
+    /// prefetched is fetched again.
+    void lead(FetchPartition& partition, std::int32_t leader_epoch);
+    /// leader_epoch  of the record before it, as somebody noted it: held against the log first;
+    ///               -1: not known, nothing is checked
+    void seek(FetchPartition& partition, std::int64_t offset, std::int32_t leader_epoch = -1);
+    /// From where it stands, which may be still: there is more memory now.
+    void fetch_again(FetchPartition& partition);
     /// To the first record at or after `timestamp` (milliseconds), or timestamp_earliest,
     /// timestamp_latest.
     void seek_to_time(FetchPartition& partition, std::int64_t timestamp);
@@ -147,13 +165,18 @@ public:
     Instant deadline() const;
 
 private:
-    /// In a prefetched batch's leader epoch, which Kafka's checksum does not cover and no reader
-    /// asks for: its transaction was aborted.
-    static constexpr std::int32_t aborted_mark = INT32_MIN;
-    enum class Ask : std::uint8_t { offsets, records };
+    /// Of the leader epoch of a prefetched batch, which Kafka's checksum does not cover: its
+    /// transaction was aborted. Only read_committed uses it, and clears it in all others.
+    static constexpr std::uint32_t aborted_bit = 0x80000000;
+    enum class Ask : std::uint8_t { offsets, epochs, records };
     bool is_wanted(const FetchPartition& partition, Ask what, Instant now) const;
     std::size_t collect(Instant now, Ask what, std::span<FetchPartition*> out);
     void ask_offsets(Instant now);
+    void ask_epochs(Instant now);
+    bool can_check(Instant now);
+    void on_epochs(Instant now, const Event& event);
+    void on_truncated(FetchPartition& partition, std::int64_t end, std::int32_t epoch);
+    std::int32_t epoch_of(const wire::BatchHeader& header) const;
     void ask_records(Instant now);
     void on_offsets(Instant now, const Event& event);
     void on_records(Instant now, const Event& event);
@@ -171,6 +194,7 @@ private:
     bool next_run();
     void drop_run(Instant now, Run& run, FetcherEvent::Kind why);
     void reset(FetchPartition& partition, std::int64_t position, std::int64_t lookup);
+    static void check_position(FetchPartition& partition);
     void tell_end(FetchPartition& partition);
     void tell(FetcherEvent::Kind kind, FetchPartition& partition, wire::ErrorCode error);
     void untell(FetchPartition& partition);

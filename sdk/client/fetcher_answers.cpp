@@ -1,6 +1,7 @@
 // What a Fetcher does with answers: offsets, batches, errors.
 #include "sdk/client/fetcher.hpp"
 #include "sdk/wire/api/02_list_offsets.hpp"
+#include "sdk/wire/api/23_offset_for_leader_epoch.hpp"
 #include "sdk/wire/control_batch.hpp"
 
 namespace leat::client {
@@ -18,7 +19,10 @@ bool offsets_are_sane(const wire::BatchHeader& header) {
 
 constexpr std::size_t leader_epoch_at = 12;
 
-void mark(std::uint8_t* batch, std::int32_t epoch) { store_big(batch + leader_epoch_at, epoch); }
+std::uint32_t marks(const std::uint8_t* batch) {
+    return load_big<std::uint32_t>(batch + leader_epoch_at);
+}
+void mark(std::uint8_t* batch, std::uint32_t epoch) { store_big(batch + leader_epoch_at, epoch); }
 
 bool is_abort(ByteView batch) {
     const Result<wire::BatchView> view = wire::BatchView::parse(batch);
@@ -35,6 +39,8 @@ void Fetcher::on_event(Instant now, const Event& event) {
             in_flight_ = false;
             if (event.api_key == wire::ApiKey::list_offsets)
                 on_offsets(now, event);
+            else if (event.api_key == wire::ApiKey::offset_for_leader_epoch)
+                on_epochs(now, event);
             else
                 on_records(now, event);
             hold_asked(now);  // what the answer left out; to ask at once would go on for ever
@@ -84,7 +90,48 @@ void Fetcher::on_offsets(Instant now, const Event& event) {
                 p->lookup = timestamp_latest;
             else
                 p->position = p->fetch_offset = found.offset;
+            p->position_epoch = found.offset < 0 ? -1 : found.leader_epoch;
         }
+}
+
+void Fetcher::on_epochs(Instant now, const Event& event) {
+    auto answer = wire::decode<wire::OffsetForLeaderEpochResponse>(event.body, event.api_version);
+    if (!answer) return;
+    if (answer->throttle_time_ms > 0)
+        throttled_until_ = now + milliseconds{answer->throttle_time_ms};
+    for (const auto& topic : answer->topics)
+        for (const auto& found : topic.partitions) {
+            FetchPartition* p = answered(topic.topic, {}, found.partition);
+            if (p == nullptr || !judge(now, *p, found.error_code)) continue;
+            p->unchecked = false;
+            const bool is_known = found.leader_epoch >= 0 && found.end_offset >= 0;
+            if (!is_known || found.end_offset < p->position)
+                on_truncated(*p, is_known ? found.end_offset : -1, found.leader_epoch);
+        }
+}
+
+/// As Java's consumer: with a reset policy on to where the logs part, and if the leader cannot tell
+/// where that is, to where the policy says.
+void Fetcher::on_truncated(FetchPartition& partition, std::int64_t end, std::int32_t epoch) {
+    partition.diverges_at = end;
+    if (config_.reset == OffsetReset::none) {
+        partition.not_before = never;
+    } else if (end >= 0) {
+        seek(partition, end, epoch);
+        partition.unchecked = false;  // this is what it was told
+    } else {
+        seek_to_time(partition, config_.reset == OffsetReset::earliest ? timestamp_earliest
+                                                                       : timestamp_latest);
+    }
+    tell(Kind::truncated, partition, ErrorCode::none);
+}
+
+/// -1: it has none, as batches of old servers.
+std::int32_t Fetcher::epoch_of(const wire::BatchHeader& header) const {
+    const std::int32_t epoch = header.partition_leader_epoch;
+    if (config_.isolation_level != 1) return epoch < 0 ? -1 : epoch;
+    const std::uint32_t unmarked = static_cast<std::uint32_t>(epoch) & ~aborted_bit;
+    return unmarked == ~aborted_bit ? -1 : static_cast<std::int32_t>(unmarked);
 }
 
 void Fetcher::on_records(Instant now, const Event& event) {
@@ -170,7 +217,7 @@ void Fetcher::hide_aborted(MutableBytes batches,
     };
     for (std::size_t at = 0; at < batches.size();
          at += size_of(wire::read_batch_header(batches.data() + at)))
-        mark(batches.data() + at, 0);  // whatever stood there
+        mark(batches.data() + at, marks(batches.data() + at) & ~aborted_bit);
     std::size_t from = 0;
     std::int64_t before = INT64_MIN;
     for (const auto& transaction : aborted) {
@@ -184,7 +231,8 @@ void Fetcher::hide_aborted(MutableBytes batches,
             has_begun |= header.last_offset() >= transaction.first_offset;
             if (!has_begun) from = at;
             if (!has_begun || header.producer_id != transaction.producer_id) continue;
-            if (header.is_transactional() && !header.is_control()) mark(batch, aborted_mark);
+            if (header.is_transactional() && !header.is_control())
+                mark(batch, marks(batch) | aborted_bit);
             if (header.is_control() && is_abort(ByteView(batch, size_of(header)))) break;
         }
     }
@@ -211,7 +259,8 @@ bool Fetcher::judge(Instant now, FetchPartition& partition, ErrorCode error) {
         return false;
     }
     hold(now, partition);
-    if (wire::stale_metadata(error))
+    // Whoever knows less than we were told will hear of it, or the topic is another one now.
+    if (wire::stale_metadata(error) || error == ErrorCode::unknown_leader_epoch)
         tell(Kind::leader_unknown, partition, error);
     else if (!wire::retriable(error))
         tell(Kind::refused, partition, error);

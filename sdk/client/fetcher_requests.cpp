@@ -4,6 +4,7 @@
 #include "sdk/client/fetcher.hpp"
 #include "sdk/wire/api/01_fetch.hpp"
 #include "sdk/wire/api/02_list_offsets.hpp"
+#include "sdk/wire/api/23_offset_for_leader_epoch.hpp"
 
 namespace leat::client {
 
@@ -13,6 +14,9 @@ constexpr std::size_t answer_words =
     128;  // of an answer beside the records, once and per partition
 constexpr std::int16_t fetch_pinned = 12;
 constexpr std::int16_t list_offsets_pinned = 7;
+constexpr std::int16_t epochs_pinned = 4;
+constexpr std::int16_t epochs_since = 3;   // before it only replicas may ask
+constexpr unsigned newer_leader_max = 32;  // how often a leader of our epoch is waited for: 30 s
 
 /// Lays partitions out as topics with partitions: neighbours of one topic share an entry.
 template <class Topic, class Partition, class Name>
@@ -37,13 +41,15 @@ void Fetcher::pump(Instant now) {
     if (throttled_until_ <= now) throttled_until_ = {};
     if (!connection_.is_ready() || in_flight_ || throttled_until_ > now) return;
     ask_offsets(now);
+    if (!in_flight_ && can_check(now)) ask_epochs(now);
     if (!in_flight_) ask_records(now);
 }
 
 bool Fetcher::is_wanted(const FetchPartition& partition, Ask what, Instant now) const {
     if (partition.not_before > now) return false;
-    return what == Ask::offsets ? partition.position < 0
-                                : partition.position >= 0 && !partition.paused;
+    if (what == Ask::offsets || partition.position < 0)
+        return what == Ask::offsets && partition.position < 0;
+    return what == Ask::epochs ? partition.unchecked : !partition.unchecked && !partition.paused;
 }
 
 std::size_t Fetcher::collect(Instant now, Ask what, std::span<FetchPartition*> out) {
@@ -81,7 +87,9 @@ void Fetcher::ask_offsets(Instant now) {
     Request::ListOffsetsPartition partitions[partitions_max];
     Request::ListOffsetsTopic topics[partitions_max];
     for (std::size_t i = 0; i < count; ++i)
-        partitions[i] = {.partition_index = wanted[i]->partition, .timestamp = wanted[i]->lookup};
+        partitions[i] = {.partition_index = wanted[i]->partition,
+                         .current_leader_epoch = wanted[i]->leader_epoch,
+                         .timestamp = wanted[i]->lookup};
     const std::size_t topic_count =
         group(std::span<FetchPartition* const>(wanted.data(), count), partitions, topics,
               [](auto& topic, const FetchPartition& p) { topic.name = p.topic; });
@@ -92,6 +100,52 @@ void Fetcher::ask_offsets(Instant now) {
     request.timeout_ms = static_cast<std::int32_t>(config_.request_timeout.count());
     const std::int16_t version =
         connection_.version(wire::ApiKey::list_offsets, list_offsets_pinned);
+    if (connection_.send(now, request, version,
+                         {.owner = owner_, .timeout = config_.request_timeout}))
+        in_flight_ = true;
+    else
+        forget_asked();
+}
+
+/// Whether there is something to be checked, and whom to ask.
+bool Fetcher::can_check(Instant now) {
+    const bool is_served =
+        connection_.version(wire::ApiKey::offset_for_leader_epoch, epochs_pinned) >= epochs_since;
+    bool any = false;
+    for (FetchPartition* p = partitions_; p != nullptr; p = p->next) {
+        if (!is_wanted(*p, Ask::epochs, now)) continue;
+        if (!is_served) {  // as it was before KIP-320
+            p->unchecked = false;
+        } else if (p->position_epoch > p->leader_epoch && p->failures < newer_leader_max) {
+            // A leader of before the record cannot tell. But a committed offset's epoch is only
+            // what somebody said: not for ever.
+            hold(now, *p);
+            tell(FetchNews::leader_unknown, *p, wire::ErrorCode::unknown_leader_epoch);
+        } else {
+            any = true;
+        }
+    }
+    return any;
+}
+
+void Fetcher::ask_epochs(Instant now) {
+    using Request = wire::OffsetForLeaderEpochRequest;
+    std::array<FetchPartition*, partitions_max> wanted;
+    const std::size_t count = collect(now, Ask::epochs, wanted);
+    Request::OffsetForLeaderPartition partitions[partitions_max];
+    Request::OffsetForLeaderTopic topics[partitions_max];
+    for (std::size_t i = 0; i < count; ++i)
+        partitions[i] = {.partition = wanted[i]->partition,
+                         .current_leader_epoch = wanted[i]->leader_epoch,
+                         .leader_epoch = wanted[i]->position_epoch};
+    const std::size_t topic_count =
+        group(std::span<FetchPartition* const>(wanted.data(), count), partitions, topics,
+              [](auto& topic, const FetchPartition& p) { topic.topic = p.topic; });
+    Request request;
+    request.replica_id = -1;  // a consumer
+    request.topics = std::span<const Request::OffsetForLeaderTopic>(topics, topic_count);
+    const std::int16_t version =
+        connection_.version(wire::ApiKey::offset_for_leader_epoch, epochs_pinned);
     if (connection_.send(now, request, version,
                          {.owner = owner_, .timeout = config_.request_timeout}))
         in_flight_ = true;
@@ -118,6 +172,7 @@ void Fetcher::ask_records(Instant now) {
     Request::FetchTopic topics[partitions_max];
     for (std::size_t i = 0; i < count; ++i) {
         partitions[i].partition = wanted[i]->partition;
+        partitions[i].current_leader_epoch = wanted[i]->leader_epoch;
         partitions[i].fetch_offset = wanted[i]->fetch_offset;
         partitions[i].partition_max_bytes =
             static_cast<std::int32_t>(std::min<std::size_t>(config_.partition_bytes_max, bytes));

@@ -33,11 +33,21 @@ const TopicInfo* Metadata::find(std::string_view topic) const {
     return found == topics_.end() ? nullptr : &found->second;
 }
 
-std::int32_t Metadata::leader(std::string_view topic, std::int32_t partition) const {
+const PartitionInfo* Metadata::partition_of(std::string_view topic, std::int32_t partition) const {
     const TopicInfo* info = find(topic);
     if (!info || partition < 0 || static_cast<std::size_t>(partition) >= info->partitions.size())
-        return no_broker;
-    return info->partitions[static_cast<std::size_t>(partition)].leader;
+        return nullptr;
+    return &info->partitions[static_cast<std::size_t>(partition)];
+}
+
+std::int32_t Metadata::leader(std::string_view topic, std::int32_t partition) const {
+    const PartitionInfo* info = partition_of(topic, partition);
+    return info ? info->leader : no_broker;
+}
+
+std::int32_t Metadata::leader_epoch(std::string_view topic, std::int32_t partition) const {
+    const PartitionInfo* info = partition_of(topic, partition);
+    return info ? info->leader_epoch : -1;
 }
 
 const Endpoint* Metadata::broker(std::int32_t node_id) const {

@@ -47,6 +47,8 @@ public:
     const TopicInfo* find(std::string_view topic) const;  ///< null: nothing known yet
     /// no_broker while unknown.
     std::int32_t leader(std::string_view topic, std::int32_t partition) const;
+    /// Of that leader (KIP-320); -1: unknown, or the broker does not tell.
+    std::int32_t leader_epoch(std::string_view topic, std::int32_t partition) const;
     const Endpoint* broker(std::int32_t node_id) const;
     const std::map<std::int32_t, Endpoint>& brokers() const { return brokers_; }
     const std::map<std::string, TopicInfo, std::less<>>& topics() const { return topics_; }
@@ -78,6 +80,7 @@ public:
     Status on_answer(Instant now, const wire::MetadataResponse& answer);
 
 private:
+    const PartitionInfo* partition_of(std::string_view topic, std::int32_t partition) const;
     bool miss_topics(const wire::MetadataResponse& answer);
     bool take_topic(const wire::MetadataResponse::MetadataResponseTopic& from);
 

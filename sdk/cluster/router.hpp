@@ -93,8 +93,8 @@ struct Target {
         controller,
         broker,
         leader,
-        coordinator,  ///< `broker`, over a connection of its own: JoinGroup waits for minutes there,
-                      ///< and what is asked behind it on the same connection waits, too
+        coordinator,  ///< `broker`, over a connection of its own: JoinGroup waits for minutes
+                      ///< there, and what is asked behind it on the same connection waits, too
     } kind = Kind::any;
     std::int32_t broker = no_broker;
     std::string_view topic{};  ///< leader: of this topic (Metadata must know it: see want)
@@ -160,7 +160,9 @@ public:
     void route(Instant now, client::FetchPartition& partition);
     void unroute(client::FetchPartition& partition);
     /// Fetch positions; the partition is routed (a seek before its leader is known is kept).
-    void seek(Instant now, client::FetchPartition& partition, std::int64_t offset);
+    /// leader_epoch: as Fetcher::seek takes it
+    void seek(Instant now, client::FetchPartition& partition, std::int64_t offset,
+              std::int32_t leader_epoch = -1);
     void seek_to_time(Instant now, client::FetchPartition& partition, std::int64_t timestamp);
     void pause(client::FetchPartition& partition, bool paused);
 

@@ -149,7 +149,12 @@ void Router::unroute(client::FetchPartition& partition) {
 void Router::place(Instant, FetchRoute& route) {
     client::FetchPartition& partition = *route.partition;
     Link* target = link_to(metadata_.leader(partition.topic, partition.partition));
-    if (!target || target == route.at) return;
+    if (!target) return;
+    const std::int32_t epoch = metadata_.leader_epoch(partition.topic, partition.partition);
+    if (target == route.at) {
+        if (epoch != partition.leader_epoch) target->fetcher->lead(partition, epoch);
+        return;
+    }
     if (route.at) {
         route.at->fetcher->unassign(partition);
         --route.at->fetches;
@@ -166,6 +171,7 @@ void Router::place(Instant, FetchRoute& route) {
     }
     route.at = target;
     ++target->fetches;
+    partition.leader_epoch = epoch;
     target->fetcher->assign(partition);
 }
 
@@ -173,19 +179,22 @@ namespace {
 void start_over(client::FetchPartition& partition) {  // it may have stood still
     partition.not_before = {};
     partition.news = client::FetchNews::nothing;
+    partition.position_epoch = -1;
 }
 }  // namespace
 
-void Router::seek(Instant now, client::FetchPartition& partition, std::int64_t offset) {
+void Router::seek(Instant now, client::FetchPartition& partition, std::int64_t offset,
+                  std::int32_t leader_epoch) {
     const auto found = fetches_.find(&partition);
     LEAT_CHECK(found != fetches_.end());
     if (Link* link = found->second->at) {
-        link->fetcher->seek(partition, offset);
+        link->fetcher->seek(partition, offset, leader_epoch);
         pump(now);
         return;
     }
     start_over(partition);
     partition.position = partition.fetch_offset = offset;
+    partition.position_epoch = leader_epoch;
 }
 
 void Router::seek_to_time(Instant now, client::FetchPartition& partition, std::int64_t timestamp) {
@@ -258,8 +267,7 @@ bool Router::drain_fetcher(Instant now, Link& link) {
         }
         if (event->kind == client::FetcherEvent::Kind::too_large && event->partition &&
             make_room(link, event->error)) {
-            if (event->partition->position >= 0)
-                link.fetcher->seek(*event->partition, event->partition->position);
+            link.fetcher->fetch_again(*event->partition);
             continue;
         }
         RouterEvent told;
@@ -287,7 +295,10 @@ void Router::ask_metadata(Instant now) {
     }
     MetadataAsk ask;
     metadata_.fill(ask);
-    const std::int16_t version = link->connection.version(wire::ApiKey::metadata, -1);
+    std::int16_t version = link->connection.version(wire::ApiKey::metadata, -1);
+    // Brokers that stop there (before Kafka 2.4) may tell leader epochs that they made up while the
+    // cluster was being upgraded (KAFKA-9212): without them nothing is checked against a wrong one.
+    if (version == 7 || version == 8) version = 6;
     if (version < 0) {
         // It says that it does not know who leads what: no broker, or a garbled first answer.
         // Another one is asked, and this one again after its back-off.

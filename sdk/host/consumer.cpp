@@ -130,7 +130,11 @@ Status Consumer::close(milliseconds timeout) {
 }
 
 Status Consumer::seek(const TopicPartition& partition, std::int64_t offset) {
-    return impl_->seek(partition, offset);
+    return impl_->seek(partition, offset, -1);
+}
+
+Status Consumer::seek(const TopicPartition& partition, const CommittedOffset& where) {
+    return impl_->seek(partition, where.offset, where.leader_epoch);
 }
 
 Status Consumer::seek_to(const TopicPartition& partition, StartAt where) {
@@ -173,6 +177,7 @@ Records Consumer::poll(milliseconds timeout, std::size_t records_max) {
             record.topic = *topic;
             record.partition = from.from->partition;
             record.offset = from.offset;
+            record.leader_epoch = from.from->position_epoch;
             record.timestamp = wall_ms(from.timestamp);
             record.log_append_time = from.log_append_time;
             if (!from.record.key.is_null()) record.key = arena.keep(from.record.key.view());

@@ -111,13 +111,14 @@ Consumer::Impl::Assigned* Consumer::Impl::find(const TopicPartition& partition) 
     return found == assigned_.end() ? nullptr : found->second.get();
 }
 
-Status Consumer::Impl::seek(const TopicPartition& partition, std::int64_t offset) {
+Status Consumer::Impl::seek(const TopicPartition& partition, std::int64_t offset,
+                            std::int32_t leader_epoch) {
     if (offset < 0) return fail(Error::invalid);
     const std::lock_guard lock(loop_.mutex);
     Assigned* assigned = find(partition);
     if (!assigned) return fail(Error::not_found);
     if (unplaced_.erase(partition) > 0) start(*assigned);  // nobody needs the committed offset now
-    router_.seek(now(), assigned->fetch, offset);
+    router_.seek(now(), assigned->fetch, offset, leader_epoch);
     wake();
     return ok();
 }
@@ -219,6 +220,9 @@ void Consumer::Impl::on_router_event(const cluster::RouterEvent& event) {
                     }
                     told.kind = ConsumerEvent::Kind::offset_out_of_range;
                     break;
+                case client::FetcherEvent::Kind::truncated:
+                    if (event.fetch.partition) on_truncated(*event.fetch.partition);
+                    return;
                 case client::FetcherEvent::Kind::corrupt:
                     told.kind = ConsumerEvent::Kind::corrupt;
                     break;
@@ -242,6 +246,28 @@ void Consumer::Impl::on_router_event(const cluster::RouterEvent& event) {
         told.text += std::string(": ") + error_text(event.why);
     if (!is_link) told.text += std::string(": ") + wire::name(told.error);
     tell(std::move(told));
+}
+
+void Consumer::Impl::on_truncated(const client::FetchPartition& fetch) {
+    const auto from = by_slot_.find(fetch.slot);
+    if (from == by_slot_.end()) return;
+    const std::int64_t parts_at = fetch.diverges_at;
+    ConsumerEvent told;
+    told.kind = ConsumerEvent::Kind::log_truncated;
+    told.topic = *from->second->topic;
+    told.partition = fetch.partition;
+    told.offset = parts_at;
+    told.text = told.topic + "-" + std::to_string(fetch.partition) + ": the log was truncated: ";
+    told.text += parts_at < 0
+                     ? "how far it still is what was read is not known"
+                     : "from offset " + std::to_string(parts_at) + " on it is not what was read";
+    tell(std::move(told));
+    if (reset_ != ConsumerConfig::Reset::by_duration) return;
+    if (parts_at >= 0)
+        router_.seek(now(), from->second->fetch, parts_at);
+    else
+        router_.seek_to_time(now(), from->second->fetch, reset_time());
+    wake();
 }
 
 void Consumer::Impl::tell(ConsumerEvent event) {

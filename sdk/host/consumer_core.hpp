@@ -21,7 +21,7 @@ public:
 
     Result<std::int32_t> partition_count(std::string_view topic, milliseconds timeout);
     Status assign(const std::vector<TopicPartition>& partitions, StartAt where);
-    Status seek(const TopicPartition& partition, std::int64_t offset);
+    Status seek(const TopicPartition& partition, std::int64_t offset, std::int32_t leader_epoch);
     Status seek_to_time(const TopicPartition& partition, std::int64_t timestamp);
     Status pause(const TopicPartition& partition, bool paused);
     Result<std::int64_t> position(const TopicPartition& partition);
@@ -69,6 +69,7 @@ private:
     void tell(ConsumerEvent event);
     std::int64_t reset_time();  // by_duration: milliseconds since 1970
     Assigned* find(const TopicPartition& partition);
+    void on_truncated(const client::FetchPartition& fetch);
     void on_router_event(const cluster::RouterEvent& event) override;
 
     static constexpr std::size_t events_max = 256;    // then the oldest goes

@@ -199,8 +199,9 @@ Offsets Consumer::Impl::positions_of(const cluster::Partitions& partitions) cons
     Offsets offsets;
     for (const TopicPartition& partition : partitions) {
         const auto found = assigned_.find({partition.topic, partition.partition});
-        if (found != assigned_.end() && found->second->fetch.position >= 0)
-            offsets[partition].offset = found->second->fetch.position;
+        if (found == assigned_.end() || found->second->fetch.position < 0) continue;
+        const client::FetchPartition& fetch = found->second->fetch;
+        offsets[partition] = {fetch.position, fetch.position_epoch, {}};
     }
     return offsets;
 }
@@ -250,7 +251,8 @@ void Consumer::Impl::start_reading(const Offsets& offsets) {
         client::FetchPartition& fetch = assigned.fetch;
         if (committed.offset >= 0) {
             fetch.position = fetch.fetch_offset = committed.offset;
-            committed_[partition] = CommittedOffset{committed.offset, -1, {}};
+            fetch.position_epoch = committed.leader_epoch;  // held against the log first (KIP-320)
+            committed_[partition] = {committed.offset, committed.leader_epoch, {}};
         } else if (reset_ == ConsumerConfig::Reset::none) {
             fetch.not_before = never;  // stands still until a seek
             ConsumerEvent told;

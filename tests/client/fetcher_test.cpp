@@ -407,3 +407,19 @@ TEST_CASE("fetcher: an answer that makes no sense is not asked for again at once
         CHECK(r.fetcher.deadline() > r.now);
     }
 }
+
+TEST_CASE("fetcher: a batch that lies before the position leaves it, and its epoch, as they are") {
+    Reader r;
+    r.fill(10, 10);
+    ModelBroker::Partition& log = r.broker.at("t", 0);
+    log.log.front().count = 20;  // so it is sent to whom asks for what comes behind it
+    log.end = 20;
+    r.fetcher.assign(r.partition);
+    r.fetcher.seek(r.partition, 13, 5);
+    for (int i = 0; i < 4; ++i) {
+        r.turn();
+        CHECK(!r.fetcher.next(r.now));
+    }
+    CHECK(r.partition.position == 13);
+    CHECK(r.partition.position_epoch == 5);
+}

@@ -91,14 +91,7 @@ TEST_CASE("consumer: a broker that does not serve the protocol is told of as UNS
     ConsumerRig group;
     group.brokers.on_any = [](std::int32_t, const wire::Request& request) -> std::optional<Bytes> {
         if (request.header.api_key != ApiKey::api_versions) return std::nullopt;
-        std::vector<wire::ApiVersionsResponse::ApiVersion> entries;
-        for (const wire::Api& api : wire::apis())
-            if (api.key != ApiKey::consumer_group_heartbeat)
-                entries.push_back(
-                    {static_cast<std::int16_t>(api.key), api.codec.first, api.codec.last});
-        wire::ApiVersionsResponse response;
-        response.api_keys = entries;
-        return ModelBroker::answer(request.header, response, request.header.api_version);
+        return without(ApiKey::consumer_group_heartbeat, request);
     };
     REQUIRE(group.rig.run([&] { return !group.events.empty(); }));
     CHECK(group.events.back().kind == GroupEvent::Kind::failed);

@@ -7,6 +7,7 @@
 #include "sdk/wire/api/03_metadata.hpp"
 #include "sdk/wire/api/19_create_topics.hpp"
 #include "sdk/wire/api/20_delete_topics.hpp"
+#include "sdk/wire/api/23_offset_for_leader_epoch.hpp"
 #include "sdk/wire/api/32_describe_configs.hpp"
 #include "tests/support/model_broker.hpp"
 
@@ -25,6 +26,9 @@ public:
             if (leads(topic, partition) != asked_node_)
                 return {wire::ErrorCode::not_leader_or_follower, false};
             return {};
+        };
+        store.epoch_of = [this](const std::string& topic, std::int32_t partition) {
+            return epoch_of(topic, partition);
         };
     }
 
@@ -58,6 +62,15 @@ public:
         Leadership& leadership = topics[name][static_cast<std::size_t>(partition)];
         leadership = {node, leadership.epoch + 1};
     }
+    /// Its leader is lost with what only it had: another one leads what is left.
+    void lose_records(const std::string& name, std::int32_t partition, std::int64_t from,
+                      std::int32_t next_leader) {
+        ModelBroker::Partition& log = store.at(name, partition);
+        std::erase_if(log.log, [&](const auto& batch) { return batch.base_offset >= from; });
+        log.end = from;
+        log.producers.clear();
+        move_leader(name, partition, next_leader);
+    }
     std::int32_t node_at(const std::string& host, std::int32_t port) const {
         for (const auto& [node, address] : addresses)
             if (address == std::pair(host, port)) return node;
@@ -80,6 +93,8 @@ public:
                 return metadata(node, *request);
             case wire::ApiKey::fetch:
                 return led_here(*request) ? store.handle(frame) : not_leader(*request);
+            case wire::ApiKey::offset_for_leader_epoch:
+                return ends_of_epochs(*request);
             case wire::ApiKey::create_topics:
                 return create(*request);
             case wire::ApiKey::delete_topics:
@@ -101,6 +116,54 @@ private:
         if (found == topics.end() || static_cast<std::size_t>(partition) >= found->second.size())
             return -1;
         return found->second[static_cast<std::size_t>(partition)].node;
+    }
+
+    std::int32_t epoch_of(const std::string& topic, std::int32_t partition) const {
+        const auto found = topics.find(topic);
+        if (found == topics.end() || static_cast<std::size_t>(partition) >= found->second.size())
+            return 0;
+        return found->second[static_cast<std::size_t>(partition)].epoch;
+    }
+
+    wire::ErrorCode judge(const std::string& topic, std::int32_t partition,
+                          std::int32_t epoch) const {
+        if (leads(topic, partition) != asked_node_) return wire::ErrorCode::not_leader_or_follower;
+        const std::int32_t mine = epoch_of(topic, partition);
+        if (epoch < 0 || epoch == mine) return wire::ErrorCode::none;
+        return epoch < mine ? wire::ErrorCode::fenced_leader_epoch
+                            : wire::ErrorCode::unknown_leader_epoch;
+    }
+
+    Bytes ends_of_epochs(const wire::Request& request) {
+        using Response = wire::OffsetForLeaderEpochResponse;
+        const auto body = wire::decode<wire::OffsetForLeaderEpochRequest>(
+            request.body, request.header.api_version);
+        std::deque<std::vector<Response::EpochEndOffset>> partitions;
+        std::vector<Response::OffsetForLeaderTopicResult> list;
+        for (const auto& topic : body->topics) {
+            const std::string name(topic.topic.view());
+            auto& of_topic = partitions.emplace_back();
+            for (const auto& asked_for : topic.partitions) {
+                auto& end = of_topic.emplace_back();
+                end.partition = asked_for.partition;
+                end.error_code = judge(name, end.partition, asked_for.current_leader_epoch);
+                if (end.error_code != wire::ErrorCode::none ||
+                    asked_for.leader_epoch > epoch_of(name, end.partition))
+                    continue;
+                const ModelBroker::Partition& log = store.at(name, end.partition);
+                end.leader_epoch = asked_for.leader_epoch;
+                end.end_offset = log.end;
+                for (const auto& batch : log.log)
+                    if (batch.epoch > asked_for.leader_epoch) {
+                        end.end_offset = batch.base_offset;
+                        break;
+                    }
+            }
+            list.push_back({topic.topic, of_topic});
+        }
+        Response response;
+        response.topics = list;
+        return ModelBroker::answer(request.header, response, request.header.api_version);
     }
 
     Bytes metadata(std::int32_t node, const wire::Request& request) {
@@ -177,7 +240,9 @@ private:
         for (const auto& topic : body->topics)
             for (const auto& partition : topic.partitions) {
                 const std::string name(topic.topic.view());
-                if (leads(name, partition.partition) != asked_node_) is_leader = false;
+                if (judge(name, partition.partition, partition.current_leader_epoch) !=
+                    wire::ErrorCode::none)
+                    is_leader = false;
                 if (partition.fetch_offset != store.at(name, partition.partition).end)
                     has_news = true;
             }
@@ -196,7 +261,10 @@ private:
             for (const auto& partition : topic.partitions) {
                 auto& data = of_topic.emplace_back();
                 data.partition_index = partition.partition;
-                data.error_code = wire::ErrorCode::not_leader_or_follower;
+                data.error_code = judge(std::string(topic.topic.view()), partition.partition,
+                                        partition.current_leader_epoch);
+                if (data.error_code == wire::ErrorCode::none)  // it waits for the others
+                    data.error_code = wire::ErrorCode::not_leader_or_follower;
                 data.high_watermark = -1;
                 data.aborted_transactions = nullptr;
             }

@@ -20,6 +20,19 @@ inline cluster::RouterConfig test_config() {
     return config;
 }
 
+/// ApiVersions of a broker that serves `old` up to version `last`, or not at all.
+inline Bytes without(wire::ApiKey old, const wire::Request& request,
+                     std::optional<std::int16_t> last = std::nullopt) {
+    std::vector<wire::ApiVersionsResponse::ApiVersion> entries;
+    for (const wire::Api& api : wire::apis())
+        if (api.key != old || last)
+            entries.push_back({static_cast<std::int16_t>(api.key), api.codec.first,
+                               api.key == old ? *last : api.codec.last});
+    wire::ApiVersionsResponse response;
+    response.api_keys = entries;
+    return ModelBroker::answer(request.header, response, request.header.api_version);
+}
+
 class Rig {
 public:
     enum class Break : std::uint8_t {

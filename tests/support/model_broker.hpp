@@ -31,6 +31,7 @@ public:
         std::int64_t base_offset = 0;
         std::int32_t count = 0;
         std::vector<std::string> values;
+        std::int32_t epoch = 0;  ///< of the leader that appended it
     };
     struct Partition {
         struct Cached {
@@ -62,6 +63,8 @@ public:
         bool append_first = false;
     };
     std::function<Fault(const std::string& topic, std::int32_t partition)> on_batch;
+    /// The leader's epoch, stamped into each batch; null: 0.
+    std::function<std::int32_t(const std::string& topic, std::int32_t partition)> epoch_of;
     wire::ErrorCode init_error = wire::ErrorCode::none;
     std::int32_t throttle_ms = 0;
     std::int64_t next_producer_id = 1000;
@@ -168,7 +171,7 @@ private:
         bool is_new = true;
         if (header.producer_id >= 0) error = check(partition, header, base_offset, is_new);
         if (error != wire::ErrorCode::none) return error;
-        if (is_new) store(partition, *batch, base_offset);
+        if (is_new) store(partition, *batch, base_offset, epoch_of ? epoch_of(topic, index) : 0);
         if (fault.append_first) base_offset = -1;
         return fault.error;
     }
@@ -203,13 +206,15 @@ private:
         return wire::ErrorCode::none;
     }
 
-    static void store(Partition& partition, const wire::BatchView& batch,
-                      std::int64_t& base_offset) {
+    static void store(Partition& partition, const wire::BatchView& batch, std::int64_t& base_offset,
+                      std::int32_t epoch) {
         Stored stored{.batch = Bytes(batch.whole().begin(), batch.whole().end()),
                       .base_offset = partition.end,
                       .count = batch.header().record_count,
-                      .values = {}};
+                      .values = {},
+                      .epoch = epoch};
         store_big(stored.batch.data(), partition.end);
+        store_big(stored.batch.data() + 12, epoch);
         if (batch.codec() == Codec::none) {
             wire::RecordReader reader(batch.records(), batch.header().record_count);
             while (auto record = reader.next())

@@ -92,6 +92,7 @@ struct ConsumerRecord {
     std::string_view topic;  ///< this and the other views live as long as the Records
     std::int32_t partition = 0;
     std::int64_t offset = -1;
+    std::int32_t leader_epoch = -1;  ///< to be noted with offset + 1 (KIP-320); -1: it has none
     WallTime timestamp{};
     bool log_append_time = false;  ///< the broker's time, not the producer's
     std::optional<std::string_view> key;
@@ -127,7 +128,11 @@ struct ConsumerEvent {
         disconnected,         ///< one stopped answering; it is tried again
         topic_error,          ///< `error` for `topic`: not there (yet), or not allowed
         offset_out_of_range,  ///< Reset::none only: the partition waits for a seek
-        corrupt,              ///< a batch failed its checks; it is fetched again
+        log_truncated,  ///< what was read up to the position is not what the log holds now, as
+                        ///< after the loss of a leader (KIP-320): from `offset` on; -1: it is
+                        ///< not known from where on. Reading goes on there, or as `reset` says if
+                        ///< it is not known; Reset::none: waits for a seek
+        corrupt,        ///< a batch failed its checks; it is fetched again
         refused,        ///< the broker answered a fetch, or a question for committed offsets, with
                         ///< `error`; tried again
         group_failed,   ///< out of the group for good: `error`. subscribe starts over
@@ -138,7 +143,8 @@ struct ConsumerEvent {
     std::string topic{};
     std::int32_t partition = -1;
     ErrorCode error = ErrorCode::none;
-    std::string text{};  ///< one line for people
+    std::string text{};        ///< one line for people
+    std::int64_t offset = -1;  ///< log_truncated
 };
 
 class Consumer {
@@ -192,6 +198,9 @@ public:
 
     // Of an assigned partition. fails: not_found (not assigned)
     Status seek(const TopicPartition& partition, std::int64_t offset);
+    /// To what a program noted itself: the offset behind a record, with that record's leader_epoch.
+    /// If the log does not hold that record any more, `log_truncated` tells.
+    Status seek(const TopicPartition& partition, const CommittedOffset& where);
     Status seek_to(const TopicPartition& partition, StartAt where);
     Status seek_to_time(const TopicPartition& partition,
                         WallTime time);             ///< first record at or after
