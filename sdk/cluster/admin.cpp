@@ -43,6 +43,20 @@ AdminId Admin::list_offsets(Instant now, std::string topic, std::vector<std::int
     router_.want(now, topic);
     return start(now, make_list_offsets(std::move(topic), partitions, timestamp), options);
 }
+AdminId Admin::epoch_ends(Instant now, std::string topic,
+                          std::map<std::int32_t, std::int32_t> epochs, const Options& options) {
+    router_.want(now, topic);
+    return start(now, make_epoch_ends(std::move(topic), std::move(epochs)), options);
+}
+AdminId Admin::describe_producers(Instant now, std::string topic,
+                                  std::vector<std::int32_t> partitions, const Options& options) {
+    router_.want(now, topic);
+    return start(now, make_describe_producers(std::move(topic), partitions), options);
+}
+AdminId Admin::list_config_resources(Instant now, std::vector<std::int8_t> kinds,
+                                     const Options& options) {
+    return start(now, make_list_config_resources(std::move(kinds)), options);
+}
 AdminId Admin::delete_records(Instant now, std::string topic,
                               std::map<std::int32_t, std::int64_t> before, const Options& options) {
     router_.want(now, topic);

@@ -35,10 +35,19 @@ public:
                      const Options& options);
     AdminId describe_configs(Instant now, ConfigResource kind, std::string name,
                              const Options& options);
-    /// `timestamp` in milliseconds, or timestamp_latest, timestamp_earliest: for each partition its
-    /// offset.
+    /// `timestamp` in milliseconds, or one of Kafka's words below zero (timestamp_latest, ...): for
+    /// each partition its offset.
     AdminId list_offsets(Instant now, std::string topic, std::vector<std::int32_t> partitions,
                          std::int64_t timestamp, const Options& options);
+
+    /// Where each partition's log parts from one that knew its epoch as the last.
+    AdminId epoch_ends(Instant now, std::string topic, std::map<std::int32_t, std::int32_t> epochs,
+                       const Options& options);
+    AdminId describe_producers(Instant now, std::string topic, std::vector<std::int32_t> partitions,
+                               const Options& options);
+    /// What has settings, of these kinds; none: of every kind that the broker lists.
+    AdminId list_config_resources(Instant now, std::vector<std::int8_t> kinds,
+                                  const Options& options);
 
     /// Of each partition what lies before its offset; before_end: all that may be read now. A lost
     /// answer is asked for again, so before_end may delete what came meanwhile.

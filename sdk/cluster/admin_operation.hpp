@@ -63,6 +63,11 @@ std::unique_ptr<Admin::Operation> make_describe_configs(ConfigResource kind, std
 std::unique_ptr<Admin::Operation> make_list_offsets(std::string topic,
                                                     const std::vector<std::int32_t>& partitions,
                                                     std::int64_t timestamp);
+std::unique_ptr<Admin::Operation> make_epoch_ends(std::string topic,
+                                                  std::map<std::int32_t, std::int32_t> epochs);
+std::unique_ptr<Admin::Operation> make_describe_producers(
+    std::string topic, const std::vector<std::int32_t>& partitions);
+std::unique_ptr<Admin::Operation> make_list_config_resources(std::vector<std::int8_t> kinds);
 std::unique_ptr<Admin::Operation> make_delete_records(std::string topic,
                                                       std::map<std::int32_t, std::int64_t> before);
 std::unique_ptr<Admin::Operation> make_describe_log_dirs();

@@ -1,4 +1,5 @@
-// Requests to the leaders of a topic's partitions: where a time lies, and where the log begins.
+// Requests to the leaders of a topic's partitions: where a time lies, where the log begins, how far
+// a leader epoch reached, which producers it remembers.
 #include <algorithm>
 #include <set>
 
@@ -6,6 +7,8 @@
 #include "sdk/cluster/admin_operation.hpp"
 #include "sdk/wire/api/02_list_offsets.hpp"
 #include "sdk/wire/api/21_delete_records.hpp"
+#include "sdk/wire/api/23_offset_for_leader_epoch.hpp"
+#include "sdk/wire/api/61_describe_producers.hpp"
 
 namespace leat::cluster {
 namespace {
@@ -96,7 +99,8 @@ struct ListOffsets final : OfLeaders {
             for (const auto& partition : answered.partitions)
                 if (settles(partition.partition_index, partition.error_code))
                     answer.offsets.push_back({partition.partition_index, partition.error_code,
-                                              partition.offset, partition.timestamp});
+                                              partition.offset, partition.timestamp,
+                                              partition.leader_epoch});
         sort_by_partition(answer.offsets);
         return verdict();
     }
@@ -133,6 +137,68 @@ struct DeleteRecords final : OfLeaders {
     }
 };
 
+struct EpochEnds final : OfLeaders {
+    std::map<std::int32_t, std::int32_t> epochs;
+
+    Status send_to(Instant now, Router& router, Admin& admin, const Target& leader,
+                   const std::vector<std::int32_t>& partitions) override {
+        using Request = wire::OffsetForLeaderEpochRequest;
+        std::vector<Request::OffsetForLeaderPartition> list(partitions.size());
+        for (std::size_t i = 0; i < list.size(); ++i)
+            list[i] = {.partition = partitions[i], .leader_epoch = epochs.at(partitions[i])};
+        Request::OffsetForLeaderTopic named;
+        named.topic = topic;
+        named.partitions = list;
+        Request request;
+        request.replica_id = -1;  // no broker
+        request.topics = std::span(&named, 1);
+        return send_one(*this, now, router, admin, leader, request);
+    }
+
+    Verdict read(const client::Event& event) override {
+        const auto response = decoded<wire::OffsetForLeaderEpochResponse>(*this, event);
+        if (!response) return Verdict::done;
+        for (const auto& answered : response->topics)
+            for (const auto& partition : answered.partitions)
+                if (settles(partition.partition, partition.error_code))
+                    answer.epoch_ends.push_back({partition.partition, partition.error_code,
+                                                 partition.leader_epoch, partition.end_offset});
+        sort_by_partition(answer.epoch_ends);
+        return verdict();
+    }
+};
+
+struct DescribeProducers final : OfLeaders {
+    Status send_to(Instant now, Router& router, Admin& admin, const Target& leader,
+                   const std::vector<std::int32_t>& partitions) override {
+        wire::DescribeProducersRequest::TopicRequest named;
+        named.name = topic;
+        named.partition_indexes = partitions;
+        wire::DescribeProducersRequest request;
+        request.topics = std::span(&named, 1);
+        return send_one(*this, now, router, admin, leader, request);
+    }
+
+    Verdict read(const client::Event& event) override {
+        const auto response = decoded<wire::DescribeProducersResponse>(*this, event);
+        if (!response) return Verdict::done;
+        for (const auto& answered : response->topics)
+            for (const auto& partition : answered.partitions) {
+                if (!settles(partition.partition_index, partition.error_code)) continue;
+                PartitionProducers& to = answer.producers.emplace_back();
+                to.partition = partition.partition_index;
+                to.error = partition.error_code;
+                to.message = owned(partition.error_message);
+                for (const auto& producer : partition.active_producers)
+                    to.producers.push_back({producer.producer_id, producer.producer_epoch,
+                                            producer.last_sequence, producer.last_timestamp,
+                                            producer.current_txn_start_offset});
+            }
+        sort_by_partition(answer.producers);
+        return verdict();
+    }
+};
+
 }  // namespace
 
 std::unique_ptr<Admin::Operation> make_list_offsets(std::string topic,
@@ -152,6 +218,23 @@ std::unique_ptr<Admin::Operation> make_delete_records(std::string topic,
     for (const auto& [partition, offset] : before) remove->pending.insert(partition);
     remove->before = std::move(before);
     return remove;
+}
+
+std::unique_ptr<Admin::Operation> make_epoch_ends(std::string topic,
+                                                  std::map<std::int32_t, std::int32_t> epochs) {
+    auto ends = std::make_unique<EpochEnds>();
+    ends->topic = std::move(topic);
+    for (const auto& [partition, epoch] : epochs) ends->pending.insert(partition);
+    ends->epochs = std::move(epochs);
+    return ends;
+}
+
+std::unique_ptr<Admin::Operation> make_describe_producers(
+    std::string topic, const std::vector<std::int32_t>& partitions) {
+    auto describe = std::make_unique<DescribeProducers>();
+    describe->topic = std::move(topic);
+    describe->pending.insert(partitions.begin(), partitions.end());
+    return describe;
 }
 
 }  // namespace leat::cluster

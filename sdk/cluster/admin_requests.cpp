@@ -6,6 +6,7 @@
 #include "sdk/wire/api/19_create_topics.hpp"
 #include "sdk/wire/api/20_delete_topics.hpp"
 #include "sdk/wire/api/32_describe_configs.hpp"
+#include "sdk/wire/api/74_list_config_resources.hpp"
 
 namespace leat::cluster {
 namespace {
@@ -175,6 +176,26 @@ struct DescribeConfigs final : Admin::Operation {
     }
 };
 
+struct ListConfigResources final : Admin::Operation {
+    std::vector<std::int8_t> kinds;
+
+    Status send(Instant now, Router& router, Admin& admin) override {
+        wire::ListConfigResourcesRequest request;
+        request.resource_types = kinds;
+        return send_one(*this, now, router, admin, {.kind = Target::Kind::any}, request);
+    }
+
+    Verdict read(const client::Event& event) override {
+        const auto response = decoded<wire::ListConfigResourcesResponse>(*this, event);
+        if (!response) return Verdict::done;
+        answer.error = response->error_code;
+        answer.resources.clear();
+        for (const auto& resource : response->config_resources)
+            answer.resources.push_back({resource.resource_type, owned(resource.resource_name)});
+        return is_worth_a_retry(answer.error) ? Verdict::again : Verdict::done;
+    }
+};
+
 }  // namespace
 
 std::unique_ptr<Admin::Operation> make_create(std::vector<NewTopic> topics,
@@ -203,6 +224,12 @@ std::unique_ptr<Admin::Operation> make_describe_configs(ConfigResource kind, std
     describe->kind = kind;
     describe->name = std::move(name);
     return describe;
+}
+
+std::unique_ptr<Admin::Operation> make_list_config_resources(std::vector<std::int8_t> kinds) {
+    auto list = std::make_unique<ListConfigResources>();
+    list->kinds = std::move(kinds);
+    return list;
 }
 
 }  // namespace leat::cluster

@@ -84,6 +84,36 @@ struct PartitionOffset {
     wire::ErrorCode error = wire::ErrorCode::none;
     std::int64_t offset = -1;  ///< -1: no record that late
     std::int64_t timestamp = -1;
+    std::int32_t leader_epoch = -1;  ///< of the record there; -1: not told
+};
+
+/// How far a leader epoch reached in a partition's log (KIP-320).
+struct EpochEnd {
+    std::int32_t partition = 0;
+    wire::ErrorCode error = wire::ErrorCode::none;
+    std::int32_t epoch = -1;   ///< the largest known that is not above the one asked for; -1: none
+    std::int64_t offset = -1;  ///< the first one behind it; -1: that epoch is yet to come
+};
+
+/// The idempotent producers that a partition remembers (KIP-664).
+struct PartitionProducers {
+    std::int32_t partition = 0;
+    wire::ErrorCode error = wire::ErrorCode::none;
+    std::string message;  ///< the broker's own words, often empty
+    struct Producer {
+        std::int64_t producer_id = -1;
+        std::int32_t epoch = -1;
+        std::int32_t last_sequence = -1;
+        std::int64_t last_timestamp = -1;         ///< milliseconds since 1970
+        std::int64_t transaction_begins_at = -1;  ///< offset of an open one; -1: none is open
+    };
+    std::vector<Producer> producers;
+};
+
+/// Something that has settings.
+struct ListedResource {
+    std::int8_t kind = 0;  ///< Kafka's own: 2 topic, 4 broker, 8 its loggers, 16 metrics, 32 group
+    std::string name;
 };
 
 /// Where a partition's log begins after records were deleted.
@@ -139,6 +169,9 @@ struct AdminAnswer {
     ClusterPicture cluster;
     std::vector<ConfigEntry> configs;
     std::vector<PartitionOffset> offsets;
+    std::vector<EpochEnd> epoch_ends;
+    std::vector<PartitionProducers> producers;
+    std::vector<ListedResource> resources;
     std::vector<LogStart> log_starts;
     std::vector<LogDir> log_dirs;
     std::vector<Quota> quotas;

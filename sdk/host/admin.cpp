@@ -203,6 +203,35 @@ Result<Admin::Outcome> Admin::alter_quotas(QuotaEntity entity, std::vector<Quota
     return Outcome{answer->error, std::move(answer->message)};
 }
 
+Result<std::vector<EpochEnd>> Admin::epoch_ends(std::string topic,
+                                                std::map<std::int32_t, std::int32_t> epochs) {
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask([&](auto& machine, Instant now, const auto& options) {
+            return machine.epoch_ends(now, std::move(topic), std::move(epochs), options);
+        });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->epoch_ends);
+}
+
+Result<std::vector<PartitionProducers>> Admin::describe_producers(
+    std::string topic, std::vector<std::int32_t> partitions) {
+    Result<cluster::AdminAnswer> answer = impl_->ask([&](auto& machine, Instant now,
+                                                         const auto& options) {
+        return machine.describe_producers(now, std::move(topic), std::move(partitions), options);
+    });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->producers);
+}
+
+Result<std::vector<ListedResource>> Admin::list_config_resources(std::vector<std::int8_t> kinds) {
+    Result<cluster::AdminAnswer> answer =
+        impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {
+            return machine.list_config_resources(now, std::move(kinds), options);
+        });
+    if (!answer) return fail(answer.error());
+    return std::move(answer->resources);
+}
+
 Result<std::vector<ListedGroup>> Admin::list_groups() {
     Result<cluster::AdminAnswer> answer =
         impl_->ask_or_refuse([&](auto& machine, Instant now, const auto& options) {

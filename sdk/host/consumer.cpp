@@ -118,6 +118,9 @@ Status Consumer::commit(Offsets offsets, milliseconds timeout) {
     return impl_->commit(std::move(offsets), timeout);
 }
 Status Consumer::commit_async() { return impl_->commit(std::nullopt, std::nullopt); }
+Status Consumer::commit_async(Offsets offsets) {
+    return impl_->commit(std::move(offsets), std::nullopt);
+}
 Result<Offsets> Consumer::committed(const std::vector<TopicPartition>& partitions,
                                     milliseconds timeout) {
     return impl_->committed(partitions, timeout);

@@ -7,6 +7,7 @@
 #include "sdk/wire/api/15_describe_groups.hpp"
 #include "sdk/wire/api/16_list_groups.hpp"
 #include "sdk/wire/api/21_delete_records.hpp"
+#include "sdk/wire/api/23_offset_for_leader_epoch.hpp"
 #include "sdk/wire/api/35_describe_log_dirs.hpp"
 #include "sdk/wire/api/37_create_partitions.hpp"
 #include "sdk/wire/api/42_delete_groups.hpp"
@@ -14,7 +15,9 @@
 #include "sdk/wire/api/47_offset_delete.hpp"
 #include "sdk/wire/api/48_describe_client_quotas.hpp"
 #include "sdk/wire/api/49_alter_client_quotas.hpp"
+#include "sdk/wire/api/61_describe_producers.hpp"
 #include "sdk/wire/api/69_consumer_group_describe.hpp"
+#include "sdk/wire/api/74_list_config_resources.hpp"
 #include "tests/cluster/rig.hpp"
 
 using namespace leat;
@@ -137,6 +140,60 @@ private:
                 topic.partitions = list;
                 wire::DeleteRecordsResponse response;
                 response.topics = std::span(&topic, 1);
+                return send(response);
+            }
+            case ApiKey::offset_for_leader_epoch: {
+                const auto ask = body<wire::OffsetForLeaderEpochRequest>(request);
+                CHECK(ask.replica_id == -1);
+                std::vector<wire::OffsetForLeaderEpochResponse::EpochEndOffset> list;
+                for (const auto& topic : ask.topics)
+                    for (const auto& partition : topic.partitions) {
+                        CHECK(partition.current_leader_epoch == -1);
+                        auto& one = list.emplace_back();
+                        one.partition = partition.partition;
+                        one.error_code = error;
+                        if (error != ErrorCode::none) continue;
+                        one.leader_epoch = partition.leader_epoch;
+                        one.end_offset = 100 + partition.leader_epoch;
+                    }
+                wire::OffsetForLeaderEpochResponse::OffsetForLeaderTopicResult topic;
+                topic.topic = "t";
+                topic.partitions = list;
+                wire::OffsetForLeaderEpochResponse response;
+                response.topics = std::span(&topic, 1);
+                return send(response);
+            }
+            case ApiKey::describe_producers: {
+                const auto ask = body<wire::DescribeProducersRequest>(request);
+                using Topic = wire::DescribeProducersResponse::TopicResponse;
+                Topic::PartitionResponse::ProducerState producer;
+                producer.producer_id = 1000 + node;
+                producer.last_sequence = 9;
+                std::vector<Topic::PartitionResponse> list;
+                for (const auto& topic : ask.topics)
+                    for (std::int32_t partition : topic.partition_indexes) {
+                        auto& one = list.emplace_back();
+                        one.partition_index = partition;
+                        one.error_code = error;
+                        if (error == ErrorCode::none)
+                            one.active_producers = std::span(&producer, 1);
+                    }
+                Topic topic;
+                topic.name = "t";
+                topic.partitions = list;
+                wire::DescribeProducersResponse response;
+                response.topics = std::span(&topic, 1);
+                return send(response);
+            }
+            case ApiKey::list_config_resources: {
+                const auto ask = body<wire::ListConfigResourcesRequest>(request);
+                wire::ListConfigResourcesResponse::ConfigResource resource;
+                resource.resource_name = "t";
+                resource.resource_type = 2;
+                wire::ListConfigResourcesResponse response;
+                response.error_code =
+                    ask.resource_types.size() == 1 ? error : ErrorCode::invalid_request;
+                if (error == ErrorCode::none) response.config_resources = std::span(&resource, 1);
                 return send(response);
             }
             case ApiKey::describe_log_dirs: {
@@ -372,6 +429,37 @@ std::vector<Operation> operations() {
          },
          {E::not_leader_or_follower, E::leader_not_available, E::unknown_topic_or_partition,
           E::kafka_storage_error, E::request_timed_out}},
+        {"epoch_ends",
+         ApiKey::offset_for_leader_epoch,
+         [=](Steps& s) {
+             s.admin.epoch_ends(s.rig.now, "t", {{0, 3}, {1, 4}}, options);
+         },
+         [](const AdminAnswer& answer) {
+             return answer.epoch_ends.size() == 2 && answer.epoch_ends[0].offset == 103 &&
+                    answer.epoch_ends[1].offset == 104 && answer.epoch_ends[1].epoch == 4;
+         },
+         {E::not_leader_or_follower, E::leader_not_available, E::unknown_topic_or_partition,
+          E::fenced_leader_epoch, E::unknown_leader_epoch, E::kafka_storage_error}},
+        {"describe_producers",
+         ApiKey::describe_producers,
+         [=](Steps& s) {
+             s.admin.describe_producers(s.rig.now, "t", {1, 0}, options);
+         },
+         [](const AdminAnswer& answer) {  // partition n is led by broker n
+             return answer.producers.size() == 2 && answer.producers[0].partition == 0 &&
+                    answer.producers[0].producers.at(0).producer_id == 1000 &&
+                    answer.producers[1].producers.at(0).producer_id == 1001 &&
+                    answer.producers[1].producers[0].last_sequence == 9;
+         },
+         {E::not_leader_or_follower, E::unknown_topic_or_partition, E::kafka_storage_error}},
+        {"list_config_resources",
+         ApiKey::list_config_resources,
+         [=](Steps& s) { s.admin.list_config_resources(s.rig.now, {2}, options); },
+         [](const AdminAnswer& answer) {
+             return answer.error == E::none && answer.resources.size() == 1 &&
+                    answer.resources[0].name == "t" && answer.resources[0].kind == 2;
+         },
+         {E::request_timed_out}},
         {"describe_log_dirs",
          ApiKey::describe_log_dirs,
          [=](Steps& s) { s.admin.describe_log_dirs(s.rig.now, options); },

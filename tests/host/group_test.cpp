@@ -316,3 +316,22 @@ TEST_CASE("group: close commits, calls revoked, and keeps its time when the brok
     CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(1800));
     CHECK(b->revoked.size() == 4);
 }
+
+TEST_CASE("group: offsets that a program names are committed without waiting, in order") {
+    LeatdProcess leatd(LEATD_PROGRAM);
+    Loop loop;
+    make_topic(loop, leatd);
+    auto a = Member::open(loop, member_config(leatd));
+    REQUIRE(poll_until({a.get()}, [&] { return a->count() == 4; }));
+    for (const std::int64_t offset : {5, 9, 7}) {
+        Offsets offsets;
+        offsets[{"t", 1}].offset = offset;
+        REQUIRE(a->consumer.commit_async(std::move(offsets)));
+    }
+    REQUIRE(poll_until({a.get()}, [&] {
+        const auto committed = a->consumer.committed({{"t", 1}, {"t", 2}}, patience);
+        return committed && committed->at({"t", 1}).offset == 7 &&
+               committed->at({"t", 2}).offset == -1;
+    }));
+    REQUIRE(a->consumer.close(patience));
+}

@@ -23,13 +23,16 @@ using cluster::CommittedOffset;
 using cluster::ConfigChange;
 using cluster::ConfigEntry;
 using cluster::ConfigResource;
+using cluster::EpochEnd;
 using cluster::GroupPicture;
 using cluster::ListedGroup;
+using cluster::ListedResource;
 using cluster::LogDir;
 using cluster::LogStart;
 using cluster::NewTopic;
 using cluster::Offsets;
 using cluster::PartitionOffset;
+using cluster::PartitionProducers;
 using cluster::Quota;
 using cluster::QuotaChange;
 using cluster::QuotaEntity;
@@ -68,7 +71,8 @@ public:
     };
     Result<Configs> describe_configs(ConfigResource kind, std::string name);
     static constexpr std::int64_t latest = -1, earliest = -2;
-    /// `timestamp` in milliseconds since 1970, or latest, earliest. fails also: not_found
+    static constexpr std::int64_t max_timestamp = -3;  ///< the record with the largest (KIP-734)
+    /// `timestamp` in milliseconds since 1970, or one of these words. fails also: not_found
     Result<std::vector<PartitionOffset>> list_offsets(std::string topic,
                                                       std::vector<std::int32_t> partitions,
                                                       std::int64_t timestamp);
@@ -91,6 +95,16 @@ public:
     static constexpr std::int64_t before_end = -1;
     Result<std::vector<LogStart>> delete_records(std::string topic,
                                                  std::map<std::int32_t, std::int64_t> before);
+    /// Of each partition how far its leader epoch reached (KIP-320): where the log parts from what
+    /// was read when that epoch was the last. fails also: not_found
+    Result<std::vector<EpochEnd>> epoch_ends(std::string topic,
+                                             std::map<std::int32_t, std::int32_t> epochs);
+    /// fails also: not_found
+    Result<std::vector<PartitionProducers>> describe_producers(
+        std::string topic, std::vector<std::int32_t> partitions);
+    /// What has settings, of these kinds (ListedResource::kind); none: of every kind that the
+    /// server lists. fails also: refused
+    Result<std::vector<ListedResource>> list_config_resources(std::vector<std::int8_t> kinds = {});
     /// Of every broker. fails also: refused (see last_refusal)
     Result<std::vector<LogDir>> describe_log_dirs();
     /// Quotas that all filters match; none: all there are. fails also: refused

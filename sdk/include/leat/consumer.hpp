@@ -187,6 +187,7 @@ public:
     Status commit(Offsets offsets, milliseconds timeout);
     /// The same without waiting; in order with all other commits.
     Status commit_async();
+    Status commit_async(Offsets offsets);
     /// offset -1: none is committed. A topic that was deleted meanwhile may be left out.
     Result<Offsets> committed(const std::vector<TopicPartition>& partitions, milliseconds timeout);
     /// Commits if auto_commit says so and waits for earlier commits, calls `revoked` (or `lost`)
