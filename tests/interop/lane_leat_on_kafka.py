@@ -8,6 +8,8 @@ from lane import CODECS, Failed, lines_of, text_records, want_equal
 from lane_java import KAFKA_SH
 
 TARGET = "kafka"
+# Members of the consumer protocol hear of a rebalance with their next heartbeat.
+SETTINGS = ["group.consumer.min.heartbeat.interval.ms=300", "group.consumer.heartbeat.interval.ms=300"]
 
 
 def leat(lane, options, *words, feed=None):
@@ -103,3 +105,4 @@ def run(lane, options):
             want_equal(records, consume(lane, options, topic))
             want_equal(records, by_kcat(lane, topic))
     leat_groups.run(lane, options, "leat")
+    leat_groups.run_848(lane, options, "leat-848")

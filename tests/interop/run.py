@@ -65,7 +65,7 @@ def main():
 
     module = LANES[options.lane]
     if getattr(module, "TARGET", options.target) == "kafka":
-        broker = brokers.Kafka(os.path.join(options.work, "kafka"), ["num.partitions=4"] if options.lane == "kcat" else [])
+        broker = brokers.Kafka(os.path.join(options.work, "kafka"), ["num.partitions=4"] if options.lane == "kcat" else getattr(module, "SETTINGS", []))
     else:
         broker = brokers.Leatd(options.leatd, os.path.join(options.work, "leatd"), config=settings(options.work, options.lane))
     lane = lanes.Lane(options.lane, broker, options.work)
