@@ -182,7 +182,10 @@ def check(machine, image, moment):
         for topic in (KEPT, CHURN):
             acknowledged = max((lines for event, name, lines in machine.acknowledged if name == topic and event <= moment), default=0)
             sent = machine.sent[topic]
-            have = harness.kcat_consume(leatd.port, topic) if acknowledged else []
+            try:
+                have = harness.kcat_consume(leatd.port, topic) if acknowledged else []
+            except subprocess.CalledProcessError as error:
+                return "%s cannot be read: %s" % (topic, error), helped
             start = int(have[0][:6]) if have else 0
             if topic == KEPT and start != 0:
                 return "%s begins with record %d" % (topic, start), helped
