@@ -26,8 +26,8 @@ class Storm(Case):
         path = os.path.join(self.folder, "storm.json")
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"group.initial.rebalance.delay.ms": 0}, file)
-        self.broker = self.leatd("--http", "127.0.0.1:0", "--config", path).start()
-        self.quiet = self.leatd("--http", "127.0.0.1:0", "--config", path).start()
+        self.broker = self.leatd("--http", "127.0.0.1:0", "--config", path, budget="256MiB").start()
+        self.quiet = self.leatd("--http", "127.0.0.1:0", "--config", path, budget="256MiB").start()
         for broker in (self.broker, self.quiet):
             kcat_produce(broker.port, "honest", ["first"])
 
