@@ -88,43 +88,6 @@ std::vector<SegmentHeader> Recovery::all_headers() {
     return headers;
 }
 
-/// The checkpoint in force cannot be read: the one that was taken may be older than the moves it
-/// knew of, and the segments that records were moved from may be recycled. So every whole survivors
-/// segment stands in the ring again; that an offset may be there twice hurts nobody.
-void Recovery::adopt_survivors() {
-    for (std::uint32_t i = 0; i < core_.super.segments; ++i) {
-        const auto header = header_of(i);
-        SegmentEntry& entry = core_.segments[i];
-        if (!header || header->area != Area::survivors || header->kind != SegmentClass::mixed ||
-            header->generation <= entry.generation)
-            continue;
-        const auto footer = footer_of(*header);
-        if (!footer) continue;
-        const SegmentIndex* index = &footer->index;
-        // Never against what the log knows of its end: a card that forgot may have given offsets
-        // twice.
-        const bool fits =
-            std::all_of(index->streams.begin(), index->streams.end(), [this](const auto& here) {
-                const Stream* stream = core_.streams.find(here.first);
-                return stream == nullptr || here.second.end_offset <= stream->state.log_end;
-            });
-        if (!fits) continue;
-        entry = {};
-        entry.generation = header->generation;
-        entry.place = header->place;
-        entry.salt = header->salt;
-        entry.area = Area::survivors;
-        entry.state = SegmentState::sealed;
-        entry.records = true;
-        entry.data_end = index->data_end;
-        entry.last_age_ms = index->last_age_ms;
-        entry.footer_position = footer->position;
-        entry.batch_bytes =
-            static_cast<std::uint32_t>(std::min<std::uint64_t>(index->batch_bytes, UINT32_MAX));
-        entry.live_bytes = entry.batch_bytes + entry.batch_bytes / 4;
-    }
-}
-
 std::optional<Recovery::FoundFooter> Recovery::footer_of(const SegmentHeader& header) {
     const auto last =
         io_.read(core_.address(header.segment, core_.segment_bytes - footer_trailer_bytes),

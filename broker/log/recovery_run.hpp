@@ -1,5 +1,5 @@
-// One start, step by step; recovery.cpp holds the steps of superblock and ring,
-// recovery_checkpoint.cpp that of the checkpoint.
+// One start, step by step; recovery.cpp holds the ring's steps, recovery_superblock.cpp,
+// recovery_checkpoint.cpp and recovery_adopt.cpp what their names say.
 #pragma once
 
 #include "broker/log/recovery.hpp"

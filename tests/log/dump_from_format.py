@@ -99,6 +99,9 @@ class Segment:
         self.number, self.generation, self.place, self.salt = number, generation, place, salt
         self.area, self.data_end, self.footer = area, data_end, footer
 
+    def ring_order(self):
+        return self.place, self.area != 2, -self.generation
+
 
 class Log:
     def __init__(self, path):
@@ -327,19 +330,37 @@ class Log:
 
     def adopt_survivors(self):
         """Section 9.1: the checkpoint in force is lost, and with it which moves were done."""
+        found = []
         for one in filter(None, map(self.header, range(self.segments))):
             if one.area != 2 or one.kind != 0 or one.generation <= self.generation.get(one.number, 0):
                 continue
             footer = self.footer(one)
             if not footer:
                 continue
-            fits = True
+            fits, missing = True, {}
             for frame in footer[1]:
                 if frame.type == 16:
                     one.data_end, one.footer = u32(frame.body, 0), footer[0].position
                 elif frame.type == 17 and frame.stream in self.live_streams:
-                    fits = fits and struct.unpack_from("<q", frame.body, 8)[0] <= self.ends.get(frame.stream, 0)
+                    first, end = struct.unpack_from("<qq", frame.body, 0)
+                    fits = fits and end <= self.ends.get(frame.stream, 0)
+                    start = max(first, self.start.get(frame.stream, 0))
+                    if first >= 0 and start < end:
+                        missing[frame.stream] = [start, end]
             if fits:
+                found.append((one, missing))
+        for listed in sorted(self.table.values(), key=Segment.ring_order):
+            one = self.header(listed.number)
+            footer = one and one.generation == listed.generation and self.footer(one)
+            for frame in footer[1] if footer else []:
+                if frame.type == 17:
+                    first, end = struct.unpack_from("<qq", frame.body, 0)
+                    for _, missing in found:
+                        gap = missing.get(frame.stream)
+                        if gap and 0 <= first <= gap[0]:
+                            gap[0] = max(gap[0], end)
+        for one, missing in found:
+            if any(first < end for first, end in missing.values()):
                 self.table[one.number] = one
 
     def take(self, one, valid_end):
@@ -485,7 +506,7 @@ class Log:
     # ---- section 10: the dump
 
     def dump(self):
-        for one in sorted(self.table.values(), key=lambda one: (one.place, one.area != 2, -one.generation)):
+        for one in sorted(self.table.values(), key=Segment.ring_order):
             if self.recycled(one.number, one.generation):
                 continue
             data = self.bytes_of(one.number)
