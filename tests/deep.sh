@@ -54,17 +54,38 @@ long_fuzz() {  # as many side by side as there are cores
     [ -z "$found" ] || { echo "inputs that fail, in $build/fuzz/finds:$found"; return 1; }
     echo "every fuzzer ran for 90 seconds, nothing found"
 }
+# Both halves of the crash sweep side by side, from another first seed than the test command's.
+long_crash() {
+    sweep=$build/release/tests/log/log_crash_test
+    LEAT_CRASH_SEED=100001 LEAT_CRASH_IMAGES=1000000 "$sweep" "-tc=*first half*" >"$build/deep-crash.first.log" 2>&1 8>&- &
+    first=$!
+    crash_rc=0
+    LEAT_CRASH_SEED=100001 LEAT_CRASH_IMAGES=1000000 "$sweep" "-tc=*second half*" || crash_rc=1
+    wait "$first" || crash_rc=1
+    cat "$build/deep-crash.first.log"
+    return $crash_rc
+}
+# What waits for disks and clients more than it computes, beside the emulator, which computes.
+long_lives() {
+    deep_step kills "$LEAT_PYTHON" -B "$root/tests/interop/kills.py" --leatd "$leatd" --work "$build/deep" --kills 1000
+    deep_step seasons "$LEAT_PYTHON" -B "$root/tests/interop/seasons.py" --leatd "$leatd" --work "$build/deep" --rounds 40
+    printf '%s\n' "$deep_failed" >"$build/deep.lives"
+}
 leatd=$(find "$build/release" -type f -name leatd -perm -u+x | head -n 1)
 
 deep_step asan sanitized asan all
 deep_step tsan sanitized tsan "$threaded" -R "^(file_storage|host|net|ops|cli_|process|tour|kills)"
 deep_step fuzz long_fuzz
-deep_step kills "$LEAT_PYTHON" -B "$root/tests/interop/kills.py" --leatd "$leatd" --work "$build/deep" --kills 1000
-deep_step seasons "$LEAT_PYTHON" -B "$root/tests/interop/seasons.py" --leatd "$leatd" --work "$build/deep" --rounds 40
+deep_step crash long_crash
+rm -f "$build/deep.lives"
+(deep_failed='' long_lives) 8>&- &
+lives=$!
 deep_step arm env LEAT_BUILD="$build/armhf" sh "$root/tests/arm.sh" armhf
+wait "$lives" || true
+deep_failed="$deep_failed$(cat "$build/deep.lives" 2>/dev/null || echo ' kills seasons')"
 if [ "$(id -u)" = 0 ]; then
     deep_step bench env LEAT_BENCH="$build/bench" sh "$root/tests/bench/run.sh" --quick
-    deep_step fresh sh "$root/tests/fresh_root.sh" "$build/fresh" 'sh tests/run.sh' 'sh firmware-examples/demo.sh'
+    deep_step fresh env LEAT_FRESH_CCACHE="$(ccache -k cache_dir)" sh "$root/tests/fresh_root.sh" "$build/fresh" 'sh tests/run.sh' 'sh firmware-examples/demo.sh'
 else
     say "not root: no bench and no fresh Debian (both need mounts)"
 fi

@@ -4,7 +4,8 @@
 #   sh tests/fresh_root.sh FOLDER 'sh tests/run.sh' 'sh firmware-examples/demo.sh'
 #
 # As root. FOLDER is made, and removed again if all commands succeed. The mirror, certificates and settings of the
-# package clients are this machine's own; nothing else is.
+# package clients are this machine's own; nothing else is, but for what LEAT_FRESH_CCACHE names, a folder of ccache: with
+# it the fresh root takes from there what this very compiler made of the same sources. Without it all is compiled anew.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/need.sh"
@@ -32,6 +33,7 @@ if ls /usr/local/share/ca-certificates/*.crt >/dev/null 2>&1; then
     cp /usr/local/share/ca-certificates/*.crt "$fresh/usr/local/share/ca-certificates/"
 fi
 git clone -q "$root" "$fresh/leat"
+mkdir -p "$fresh/root/.cache/ccache"
 
 cat >"$fresh/leat-run.sh" <<'INSIDE'
 set -eu
@@ -50,6 +52,7 @@ FRESH=$fresh unshare -m --propagation private sh -eu -c '
     mount --rbind /sys "$FRESH/sys"
     mount --rbind /dev "$FRESH/dev"
     mount -t tmpfs tmpfs "$FRESH/tmp"
+    [ -z "${LEAT_FRESH_CCACHE:-}" ] || mount --bind "$LEAT_FRESH_CCACHE" "$FRESH/root/.cache/ccache"
     exec chroot "$FRESH" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
         LANG=C.UTF-8 CI="${CI:-}" http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
         NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-}" sh /leat-run.sh "$@"
