@@ -342,8 +342,10 @@ Result<Recovered> Recovery::run() {
                 out_.checkpoint = {};
             }
         }
+        std::vector<Listed> listed;
+        if (misled_ && have_checkpoint_) listed = listed_now();
         if (const Status ring = follow_ring(); !ring) return fail(ring.error());
-        if (misled_) adopt_survivors();
+        if (misled_) adopt_survivors(have_checkpoint_ ? listed : listed_now());
         if (forbidden_) {
             error_text_ =
                 "the log holds records of a newer program that older ones must not write beside: "

@@ -9,34 +9,65 @@ namespace leat::log {
 
 namespace {
 
-/// A whole survivors segment that the checkpoint does not list, and of each of its live streams the
-/// offsets that have not been found in the ring yet: from here on.
+/// What a whole survivors segment that the checkpoint does not list holds of one stream.
+struct Held {
+    Offset end;
+    Offset reached;        ///< found in the ring up to here
+    bool hole = false;     ///< a segment is gone since the one that led here
+    bool lacking = false;  ///< ... and what comes next begins behind it
+};
 struct Copies {
     SegmentHeader header;
     SegmentIndex index;
     std::uint32_t footer_position;
-    std::map<StreamId, Offset> missing;
+    std::map<StreamId, Held> held;  ///< of live streams, from their log start on
+
+    bool needed() const {
+        return std::any_of(held.begin(), held.end(), [](const auto& one) {
+            return one.second.lacking || one.second.reached < one.second.end;
+        });
+    }
 };
 
-/// The ring's segments come in order, so what a stream has there is found from its front.
-void find(Copies& copies, const SegmentIndex& in_ring) {
-    for (auto at = copies.missing.begin(); at != copies.missing.end();) {
-        const auto here = in_ring.streams.find(at->first);
-        if (here != in_ring.streams.end() && here->second.holds_batches() &&
-            here->second.first_offset <= at->second)
-            at->second = std::max(at->second, here->second.end_offset);
-        const bool all = at->second >= copies.index.streams.at(at->first).end_offset;
-        at = all ? copies.missing.erase(at) : std::next(at);
+/// The ring's segments come in order. Between two of them a stream may have a gap that compaction
+/// left, so one is a loss only where a segment is gone.
+void see(Copies& copies, const SegmentIndex& in_ring) {
+    for (auto& [id, held] : copies.held) {
+        const auto here = in_ring.streams.find(id);
+        if (here == in_ring.streams.end() || !here->second.holds_batches()) continue;
+        if (here->second.first_offset > held.reached && held.reached < held.end && held.hole)
+            held.lacking = true;
+        held.reached = std::max(held.reached, here->second.end_offset);
+        held.hole = false;
     }
 }
 
 }  // namespace
 
+/// What the checkpoint says of the ring behind its redo point, or, without one, what was found of
+/// it: in order.
+std::vector<Recovery::Listed> Recovery::listed_now() {
+    std::vector<std::uint32_t> ring;
+    for (std::uint32_t i = 0; i < core_.super.segments; ++i) {
+        const SegmentEntry& entry = core_.segments[i];
+        if (entry.in_ring() &&
+            (!have_checkpoint_ || entry.area == Area::survivors || entry.place < begin_.redo_place))
+            ring.push_back(i);
+    }
+    std::sort(ring.begin(), ring.end(),
+              [this](std::uint32_t a, std::uint32_t b) { return core_.segments.before(a, b); });
+    std::vector<Listed> listed;
+    for (const std::uint32_t segment : ring)
+        listed.push_back(
+            {segment, core_.segments[segment].generation, core_.segments[segment].place});
+    return listed;
+}
+
 /// The checkpoint in force cannot be read: the one that was taken may be older than the moves it
 /// knew of, and the segments that records were moved from may be recycled. So every whole survivors
 /// segment whose records are nowhere else stands in the ring again. Mostly there is none: what a
 /// power cut tore was never in force, and all that records were moved from is still there.
-void Recovery::adopt_survivors() {
+void Recovery::adopt_survivors(const std::vector<Listed>& listed) {
     std::vector<Copies> found;
     for (std::uint32_t i = 0; i < core_.super.segments; ++i) {
         const auto header = header_of(i);
@@ -46,6 +77,7 @@ void Recovery::adopt_survivors() {
         auto footer = footer_of(*header);
         if (!footer) continue;
         Copies copies{*header, std::move(footer->index), footer->position, {}};
+        const bool hole = !have_checkpoint_;  // what the ring was is not known
         bool fits = true;
         for (const auto& [id, here] : copies.index.streams) {
             const Stream* stream = core_.streams.find(id);
@@ -54,27 +86,27 @@ void Recovery::adopt_survivors() {
             // offsets twice.
             fits = fits && here.end_offset <= stream->state.log_end;
             const Offset from = std::max(here.first_offset, stream->state.log_start);
-            if (here.holds_batches() && from < here.end_offset) copies.missing[id] = from;
+            if (here.holds_batches() && from < here.end_offset)
+                copies.held[id] = {here.end_offset, from, hole};
         }
-        if (fits && !copies.missing.empty()) found.push_back(std::move(copies));
+        if (fits && !copies.held.empty()) found.push_back(std::move(copies));
     }
     if (found.empty()) return;
 
-    std::vector<std::uint32_t> ring;
-    for (std::uint32_t i = 0; i < core_.super.segments; ++i)
-        if (core_.segments[i].in_ring()) ring.push_back(i);
-    std::sort(ring.begin(), ring.end(),
-              [this](std::uint32_t a, std::uint32_t b) { return core_.segments.before(a, b); });
-    for (const std::uint32_t segment : ring) {
-        const auto header = header_of(segment);
-        if (!header || header->generation != core_.segments[segment].generation) continue;
-        const auto footer = footer_of(*header);
-        if (!footer) continue;
-        for (Copies& copies : found) find(copies, footer->index);
+    for (const Listed& one : listed) {
+        const auto header = header_of(one.segment);
+        std::optional<FoundFooter> footer;
+        if (header && header->generation == one.generation) footer = footer_of(*header);
+        for (Copies& copies : found) {
+            if (footer) see(copies, footer->index);
+            const bool gone = !footer && one.place >= copies.header.place;
+            if (gone || !have_checkpoint_)
+                for (auto& [id, held] : copies.held) held.hole = true;
+        }
     }
 
     for (const Copies& copies : found) {
-        if (copies.missing.empty()) continue;
+        if (!copies.needed()) continue;
         SegmentEntry& entry = core_.segments[copies.header.segment];
         entry = {};
         entry.generation = copies.header.generation;

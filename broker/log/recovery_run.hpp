@@ -18,7 +18,12 @@ private:
     Status load_checkpoint(const CheckpointPlace& place);
     Status apply_checkpoint_commit(ByteView bytes, const CommitHeader& header, std::uint32_t salt);
     Status follow_ring();
-    void adopt_survivors();
+    struct Listed {
+        std::uint32_t segment;
+        std::uint64_t generation, place;
+    };
+    std::vector<Listed> listed_now();
+    void adopt_survivors(const std::vector<Listed>& listed);
     std::optional<SegmentHeader> header_of(std::uint32_t segment);
     std::optional<SegmentHeader> successor(const SegmentHeader& header,
                                            const std::vector<std::uint32_t>& candidates);

@@ -123,9 +123,10 @@ class Log:
                 self.live_streams, self.table, self.ends, self.generation = set(), {}, {}, {}
                 self.extents, self.redo = [], None
                 self.misled = True
+        listed = self.listed_now()
         self.follow_ring()
         if self.misled:
-            self.adopt_survivors()
+            self.adopt_survivors(listed if self.redo else self.listed_now())
 
     def superblock(self):
         """Section 2."""
@@ -328,8 +329,13 @@ class Log:
             if number != last.number and named and (named.area == 1 or named.generation < last.generation):
                 del self.table[number]
 
-    def adopt_survivors(self):
+    def listed_now(self):
+        return sorted((one for one in self.table.values()
+                       if not self.redo or one.area == 2 or one.place < self.redo[2]), key=Segment.ring_order)
+
+    def adopt_survivors(self, listed):
         """Section 9.1: the checkpoint in force is lost, and with it which moves were done."""
+        unknown = not self.redo
         found = []
         for one in filter(None, map(self.header, range(self.segments))):
             if one.area != 2 or one.kind != 0 or one.generation <= self.generation.get(one.number, 0):
@@ -337,7 +343,7 @@ class Log:
             footer = self.footer(one)
             if not footer:
                 continue
-            fits, missing = True, {}
+            fits, held = True, {}  # stream -> reached, end, a hole since, lacking
             for frame in footer[1]:
                 if frame.type == 16:
                     one.data_end, one.footer = u32(frame.body, 0), footer[0].position
@@ -346,21 +352,26 @@ class Log:
                     fits = fits and end <= self.ends.get(frame.stream, 0)
                     start = max(first, self.start.get(frame.stream, 0))
                     if first >= 0 and start < end:
-                        missing[frame.stream] = [start, end]
+                        held[frame.stream] = [start, end, unknown, False]
             if fits:
-                found.append((one, missing))
-        for listed in sorted(self.table.values(), key=Segment.ring_order):
-            one = self.header(listed.number)
-            footer = one and one.generation == listed.generation and self.footer(one)
-            for frame in footer[1] if footer else []:
-                if frame.type == 17:
+                found.append((one, held))
+        for entry in listed:
+            one = self.header(entry.number)
+            footer = one and one.generation == entry.generation and self.footer(one)
+            for copies, held in found:
+                for frame in footer[1] if footer else []:
+                    if frame.type != 17 or frame.stream not in held:
+                        continue
                     first, end = struct.unpack_from("<qq", frame.body, 0)
-                    for _, missing in found:
-                        gap = missing.get(frame.stream)
-                        if gap and 0 <= first <= gap[0]:
-                            gap[0] = max(gap[0], end)
-        for one, missing in found:
-            if any(first < end for first, end in missing.values()):
+                    stream = held[frame.stream]
+                    if first >= 0:
+                        stream[3] = stream[3] or stream[2] and stream[0] < min(first, stream[1])
+                        stream[0], stream[2] = max(stream[0], end), False
+                if unknown or not footer and entry.place >= copies.place:
+                    for stream in held.values():
+                        stream[2] = True
+        for one, held in found:
+            if any(lacking or reached < end for reached, end, _, lacking in held.values()):
                 self.table[one.number] = one
 
     def take(self, one, valid_end):
