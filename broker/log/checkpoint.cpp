@@ -272,7 +272,9 @@ void CheckpointWriter::on_write_done(Instant now, std::uint64_t ticket, bool goo
 void CheckpointWriter::write_superblock(Instant now) {
     Superblock super = core_.super;
     ++super.sequence;
+    if (super.checkpoint != place_) super.previous = super.checkpoint;
     super.checkpoint = place_;
+    super.unlisted_copies = false;
     super.log_time_ms = core_.time.log_ms(now);
     super.off_time_ms = core_.time.off_ms();
     super.trusted_wall_ms = core_.time.trusted_wall_ms();

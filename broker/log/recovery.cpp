@@ -246,7 +246,7 @@ Status Recovery::start_run() {
     Superblock& super = core_.super;
     const bool unsealed = !out_.fresh && !out_.sealed;
     ++super.sequence;
-    ++super.start_count;
+    super.start_count = std::max(super.start_count, run_seen_) + 1;
     if (unsealed) ++super.leader_epoch;
     super.log_time_ms = log_time_ms_;
     super.off_time_ms = off_time_ms_;
@@ -256,6 +256,7 @@ Status Recovery::start_run() {
     const bool goes_on = tail.segment != no_segment && !tail.closed;
     super.void_generation = goes_on ? core_.segments[tail.segment].generation : 0;
     super.void_from = goes_on ? tail.position : 0;
+    super.unlisted_copies = misled_;
     core_.run = static_cast<std::uint32_t>(super.start_count);
     std::vector<std::uint8_t> bytes(
         std::max<std::size_t>(superblock_bytes, core_.geometry.write_size));
@@ -318,19 +319,22 @@ Result<Recovered> Recovery::run() {
     trusted_wall_ms_ = core_.super.trusted_wall_ms;
     trusted_at_ms_ = core_.super.trusted_at_log_time_ms;
     if (!out_.fresh) {
-        if (core_.super.checkpoint.segment != no_segment) {
+        if (core_.super.checkpoint.is()) {
             Status loaded = load_checkpoint(core_.super.checkpoint);
             misled_ = misled_ || !loaded;
-            const bool other = other_super_ && other_super_->checkpoint.segment != no_segment &&
-                               !core_.faults.superblock_first;  // this would hide that mistake
-            if (!loaded && other) {
+            // Before it: what the same superblock says, or the other one, if it is older.
+            std::vector<CheckpointPlace> others{core_.super.previous};
+            if (other_super_) others.push_back(other_super_->checkpoint);
+            if (core_.faults.superblock_first) others.clear();  // they would hide that mistake
+            for (const CheckpointPlace& other : others) {
+                if (loaded || !other.is() || other == core_.super.checkpoint) continue;
                 cut("the newest checkpoint does not hold, the one before it was taken");
-                loaded = load_checkpoint(other_super_->checkpoint);
-                if (loaded) {
-                    core_.super.checkpoint = other_super_->checkpoint;
-                    ++core_.super.sequence;  // the new superblock goes over the one that misleads,
-                                             // not over the good one
-                }
+                loaded = load_checkpoint(other);
+                if (!loaded) continue;
+                core_.super.checkpoint = other;
+                core_.super.previous = {};
+                ++core_.super.sequence;  // the new superblock goes over the one that misleads, not
+                                         // over the good one
             }
             if (!loaded) {
                 cut("no checkpoint holds: what only it knew (facts, offsets of idle streams) is "
@@ -360,6 +364,7 @@ Result<Recovered> Recovery::run() {
                 trusted_wall_ms_ = last_commit_->wall_ms;
                 trusted_at_ms_ = last_commit_->log_time_ms;
             }
+            run_seen_ = std::max<std::uint64_t>(run_seen_, last_commit_->run);
             out_.sealed = last_commit_->kind == CommitKind::seal &&
                           last_commit_->run == core_.super.start_count;
         }

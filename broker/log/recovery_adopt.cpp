@@ -71,6 +71,7 @@ void Recovery::adopt_survivors(const std::vector<Listed>& listed) {
     std::vector<Copies> found;
     for (std::uint32_t i = 0; i < core_.super.segments; ++i) {
         const auto header = header_of(i);
+        if (header) run_seen_ = std::max<std::uint64_t>(run_seen_, header->run);
         if (!header || header->area != Area::survivors || header->kind != SegmentClass::mixed ||
             header->generation <= core_.segments[i].generation)
             continue;

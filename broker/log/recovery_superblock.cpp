@@ -102,7 +102,8 @@ Status Recovery::read_superblock() {
                                                                  : 1;
     core_.super = *slots[newest];
     if (slots[1 - newest]) other_super_ = slots[1 - newest];
-    misled_ = !slots[1 - newest] && !zero[1 - newest];  // torn by a power cut, or damaged later
+    misled_ = core_.super.unlisted_copies ||
+              (!slots[1 - newest] && !zero[1 - newest]);  // torn by a power cut, or damaged later
     const std::uint64_t needed =
         core_.super.pool_start + std::uint64_t{core_.super.segments} * core_.super.segment_bytes;
     if (needed > core_.geometry.size || core_.super.segments == 0) {

@@ -8,7 +8,25 @@ namespace leat::log {
 
 namespace {
 constexpr char magic[] = "LEATSUPR";
+constexpr std::uint32_t flag_unlisted_copies = 1;
+
+void store_place(std::uint8_t* at, const CheckpointPlace& place) {
+    store_little<std::uint32_t>(at, place.segment);
+    store_little<std::uint32_t>(at + 4, place.position);
+    store_little<std::uint32_t>(at + 8, place.bytes);
+    store_little<std::uint32_t>(at + 12, place.salt);
+    store_little<std::uint64_t>(at + 16, place.generation);
 }
+CheckpointPlace load_place(const std::uint8_t* at) {
+    CheckpointPlace place;
+    place.segment = load_little<std::uint32_t>(at);
+    place.position = load_little<std::uint32_t>(at + 4);
+    place.bytes = load_little<std::uint32_t>(at + 8);
+    place.salt = load_little<std::uint32_t>(at + 12);
+    place.generation = load_little<std::uint64_t>(at + 16);
+    return place;
+}
+}  // namespace
 
 void encode_superblock(const Superblock& super, MutableBytes into) {
     LEAT_CHECK(into.size() >= superblock_bytes &&
@@ -28,19 +46,17 @@ void encode_superblock(const Superblock& super, MutableBytes into) {
     store_little<std::uint64_t>(at + 72, super.pool_start);
     store_little<std::uint64_t>(at + 80, super.start_count);
     store_little<std::int32_t>(at + 88, super.leader_epoch);
+    store_little<std::uint32_t>(at + 92, super.unlisted_copies ? flag_unlisted_copies : 0);
     store_little<std::uint64_t>(at + 96, super.log_time_ms);
     store_little<std::uint64_t>(at + 104, super.off_time_ms);
     store_little<std::int64_t>(at + 112, super.trusted_wall_ms);
     store_little<std::uint64_t>(at + 120, super.trusted_at_log_time_ms);
-    store_little<std::uint32_t>(at + 128, super.checkpoint.segment);
-    store_little<std::uint32_t>(at + 132, super.checkpoint.position);
-    store_little<std::uint32_t>(at + 136, super.checkpoint.bytes);
-    store_little<std::uint32_t>(at + 140, super.checkpoint.salt);
-    store_little<std::uint64_t>(at + 144, super.checkpoint.generation);
+    store_place(at + 128, super.checkpoint);
     at[152] = static_cast<std::uint8_t>(super.device_identity.size());
     copy_bytes(bytes_of(super.device_identity), into.subspan(153));
     store_little<std::uint32_t>(at + 220, super.void_from);
     store_little<std::uint64_t>(at + 224, super.void_generation);
+    if (super.previous.is()) store_place(at + 232, super.previous);
     store_little<std::uint32_t>(at + 508, crc32c(0, into.first(508)));
 }
 
@@ -62,15 +78,15 @@ Result<Superblock> decode_superblock(ByteView bytes) {
     super.pool_start = load_little<std::uint64_t>(at + 72);
     super.start_count = load_little<std::uint64_t>(at + 80);
     super.leader_epoch = load_little<std::int32_t>(at + 88);
+    super.unlisted_copies = load_little<std::uint32_t>(at + 92) & flag_unlisted_copies;
     super.log_time_ms = load_little<std::uint64_t>(at + 96);
     super.off_time_ms = load_little<std::uint64_t>(at + 104);
     super.trusted_wall_ms = load_little<std::int64_t>(at + 112);
     super.trusted_at_log_time_ms = load_little<std::uint64_t>(at + 120);
-    super.checkpoint.segment = load_little<std::uint32_t>(at + 128);
-    super.checkpoint.position = load_little<std::uint32_t>(at + 132);
-    super.checkpoint.bytes = load_little<std::uint32_t>(at + 136);
-    super.checkpoint.salt = load_little<std::uint32_t>(at + 140);
-    super.checkpoint.generation = load_little<std::uint64_t>(at + 144);
+    super.checkpoint = load_place(at + 128);
+    // Zeros in what was written before this field was.
+    if (const CheckpointPlace place = load_place(at + 232); place.bytes != 0)
+        super.previous = place;
     const std::size_t identity = at[152];
     const bool sane = identity <= identity_bytes_max && std::has_single_bit(super.segment_bytes) &&
                       super.segment_bytes >= 64 * KiB && super.segment_bytes <= 1024 * MiB &&

@@ -24,6 +24,9 @@ struct CheckpointPlace {
     std::uint32_t bytes = 0;
     std::uint32_t salt = 0;
     std::uint64_t generation = 0;
+
+    bool is() const { return segment != no_segment; }
+    bool operator==(const CheckpointPlace&) const = default;
 };
 
 struct Superblock {
@@ -36,12 +39,15 @@ struct Superblock {
     std::uint64_t log_time_ms = 0, off_time_ms = 0;
     std::int64_t trusted_wall_ms = -1;
     std::uint64_t trusted_at_log_time_ms = 0;
-    CheckpointPlace checkpoint;
-    std::string device_identity;  ///< at most 64 bytes
+    CheckpointPlace checkpoint, previous;  ///< previous: what is left of the one before it
+    std::string device_identity;           ///< at most 64 bytes
     /// The tail that this run found: commits of earlier runs from `void_from` on are none, whatever
     /// a torn write of this run may complete.
     std::uint32_t void_from = 0;
     std::uint64_t void_generation = 0;  ///< 0: nothing is void
+    /// The start that wrote this found a superblock or checkpoint that did not hold, and no
+    /// checkpoint was written since: survivors that the checkpoint does not list may count.
+    bool unlisted_copies = false;
 
     /// Whether a segment that bears `id` is this log's: written by it, or by what it was forked
     /// from.

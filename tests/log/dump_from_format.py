@@ -142,6 +142,7 @@ class Log:
         other = 0 if self.device[:512] != slots[0] else u32(slots[0], 68)
         self.misled = len(slots) == 1 and self.device[other:other + 512].strip(b"\0") != b""
         slots.sort(key=lambda block: -u64(block, 16))
+        self.misled = self.misled or bool(u32(slots[0], 92) & 1)
         block = slots[0]
         if u32(block, 8) != 0:
             raise Bad("another format version")
@@ -150,7 +151,9 @@ class Log:
         self.pool, self.starts = u64(block, 72), u64(block, 80)
         self.segments = max(self.segments, (len(self.device) - self.pool) // self.segment_bytes)
         self.void_from, self.void_generation = u32(block, 220), u64(block, 224)
-        self.checkpoints = [struct.unpack_from("<IIIIQ", one, 128) for one in slots if u32(one, 128) != NONE]
+        places = [(block, 128), (block, 232)] + [(one, 128) for one in slots[1:]]
+        places = [struct.unpack_from("<IIIIQ", one, at) for one, at in places]
+        self.checkpoints = list(dict.fromkeys(place for place in places if place[0] != NONE and place[2] != 0))
         self.had_checkpoint = u32(block, 128) != NONE
 
     def bytes_of(self, number):

@@ -31,12 +31,18 @@ inline Workload workload_of(std::uint64_t seed) {
     return static_cast<Workload>(seed / 2 % workloads);
 }
 
+/// What is damaged in an image besides what the power cut left: one bit of the newest superblock,
+/// or of the commit that ends its checkpoint.
+enum class Hurt : std::uint8_t { nothing, superblock, checkpoint };
+
 struct SweepOptions {
     std::uint64_t seed = 1;
     Workload workload = Workload::produce;
     std::uint64_t images_max = UINT64_MAX;  ///< distinct ones; then it stops
     std::uint32_t steps = 400;
     std::uint32_t variants = 4;  ///< crash states tried per write
+    Hurt hurt = Hurt::nothing;
+    std::uint64_t device_bytes = small_device;
     SeededFaults faults;
     std::uint64_t lies_for_writes = 0;
 };

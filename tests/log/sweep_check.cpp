@@ -32,6 +32,7 @@ std::string books_problem(const Log& log, StreamId id, bool drops) {
 void Sweep::at_write() {
     ++result_.writes;
     follow_rollback();
+    if (options_.hurt != Hurt::nothing) return hurt_at_write();
     std::uint32_t variants = options_.variants;
     if (options_.workload == Workload::clean ||
         options_.workload == Workload::compact) {  // most of them while the cleaner is at work
@@ -47,6 +48,47 @@ void Sweep::at_write() {
         ++result_.by_tear[static_cast<std::size_t>(tear)];
         where_ = "tear " + std::to_string(static_cast<int>(tear));
         check_image(std::move(image), result_.images % 16 == 0);
+    }
+}
+
+/// Everything finished, and then a bit is lost of what tells where the rest is: no record may be.
+void Sweep::hurt_at_write() {
+    if (result_.writes % 8 != 0) return;
+    SimImage image = device_.crash_image(Tear::kept, random_);
+    std::optional<Superblock> newest;
+    std::uint64_t at = 0;
+    for (std::uint64_t slot = 0; slot < 2; ++slot) {
+        std::vector<std::uint8_t> bytes(superblock_bytes);
+        image.read(slot * 16 * KiB, bytes);
+        const auto super = decode_superblock(bytes);
+        if (!super || (newest && newest->sequence > super->sequence)) continue;
+        newest = *super;
+        at = slot * 16 * KiB + random_.below(superblock_bytes);
+    }
+    if (!newest || newest->checkpoint.segment == no_segment) return;
+    if (options_.hurt == Hurt::checkpoint)
+        at = newest->pool_start +
+             std::uint64_t{newest->checkpoint.segment} * newest->segment_bytes +
+             newest->checkpoint.position + random_.below(newest->checkpoint.bytes);
+    std::uint8_t byte = 0;
+    image.read(at, {&byte, 1});
+    byte ^= static_cast<std::uint8_t>(1u << random_.below(8));
+    image.write(at, {&byte, 1});
+    if (!seen_.insert(image.hash()).second) return;
+    ++result_.images;
+    where_ = "a bit lost";
+    const std::map<StreamId, Offset> starts = opened_ ? live_starts() : starts_;
+    const CommitId flushed = opened_ ? rig_->log->flushed_commit() : 0;
+    for (int start = 0; start < 2; ++start) {  // the second one after nothing but the first
+        SimStorage device({.seed = 5}, std::move(image));
+        {
+            Rig rig(device, small_config(), options_.faults, options_.seed + 77);
+            if (!rig.open()) return fail("recovery: " + rig.log->open_error_text());
+            declare(rig, Policies::keep_all);
+            if (!check(rig, model_, flushed, starts)) return;
+        }
+        image = device.crash_image(Tear::dropped, random_);
+        where_ = "a bit lost, second start";
     }
 }
 

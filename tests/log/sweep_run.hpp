@@ -55,7 +55,7 @@ public:
 
 private:
     SimStorageOptions device_options() const {
-        SimStorageOptions device{.seed = options_.seed, .size = small_device};
+        SimStorageOptions device{.seed = options_.seed, .size = options_.device_bytes};
         device.shuffle = options_.seed % 2 == 1;
         device.lies_for_writes = options_.lies_for_writes;
         return device;
@@ -90,6 +90,7 @@ private:
         return starts;
     }
     void check_image(SimImage image, bool deeper);
+    void hurt_at_write();
     std::string keys_problem(const SentStream& stream, const StreamState& state, ByteView bytes);
     bool check(Rig& rig, const Model& model, CommitId flushed,
                const std::map<StreamId, Offset>& starts);
