@@ -94,6 +94,10 @@ public:
           acceptor_(io_),
           http_acceptor_(io_),
           started_(clock_.monotonic()) {}
+    // What still reads for the node writes into memory of the node's.
+    ~Leatd() {
+        if (storage_) storage_->stop();
+    }
 
     int run() {
         await_signal();

@@ -17,6 +17,12 @@ constexpr std::size_t notices_max = 16;  // a dying device fails often; the firs
 }  // namespace
 
 FileStorage::~FileStorage() {
+    stop();
+    for (const int fd : {fds_.write, fds_.read, fds_.erase, fds_.lock, wake_fd_})
+        if (fd >= 0) ::close(fd);
+}
+
+void FileStorage::stop() {
     {
         std::lock_guard lock(mutex_);
         stopping_ = true;
@@ -25,8 +31,6 @@ FileStorage::~FileStorage() {
     read_wanted_.notify_all();
     if (writer_.joinable()) writer_.join();
     if (reader_.joinable()) reader_.join();
-    for (const int fd : {fds_.write, fds_.read, fds_.erase, fds_.lock, wake_fd_})
-        if (fd >= 0) ::close(fd);
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -42,6 +46,7 @@ Status FileStorage::start_write(std::uint64_t ticket, std::uint64_t at,
                                 std::span<const std::uint8_t> bytes) {
     if (!fits(at, bytes.size(), bytes.data())) return fail(Error::invalid);
     std::lock_guard lock(mutex_);
+    if (stopping_) return fail(Error::closed);
     if (under_way_ >= operations_max_) return fail(Error::full);
     ++under_way_;
     writes_.push_back({ticket, at, bytes});
@@ -53,6 +58,7 @@ Status FileStorage::start_read(std::uint64_t ticket, std::uint64_t at,
                                std::span<std::uint8_t> into) {
     if (!fits(at, into.size(), into.data())) return fail(Error::invalid);
     std::lock_guard lock(mutex_);
+    if (stopping_) return fail(Error::closed);
     if (under_way_ >= operations_max_) return fail(Error::full);
     ++under_way_;
     reads_.push_back({ticket, at, into});
@@ -63,6 +69,7 @@ Status FileStorage::start_read(std::uint64_t ticket, std::uint64_t at,
 Status FileStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) {
     if (!fits(at, size, nullptr)) return fail(Error::invalid);
     std::lock_guard lock(mutex_);
+    if (stopping_) return fail(Error::closed);
     if (under_way_ >= operations_max_) return fail(Error::full);
     ++under_way_;
     erases_.push_back({ticket, at, size});

@@ -50,8 +50,10 @@ public:
     /// starts the threads. Null: `why` says it.
     static std::unique_ptr<FileStorage> open(const FileStorageOptions& options,
                                              FileStorageError& why);
-    /// Waits for what is under way.
-    ~FileStorage();
+    ~FileStorage();  ///< stop()
+    /// Waits for what is under way, and takes nothing more. Memory that was handed in is the
+    /// caller's again, also where nobody has asked poll_done for it.
+    void stop();
     FileStorage(const FileStorage&) = delete;
     FileStorage& operator=(const FileStorage&) = delete;
 

@@ -238,3 +238,22 @@ TEST_CASE("destroying it finishes what was submitted") {
     CHECK(std::all_of(bytes.begin(), bytes.begin() + 8 * 64 * page,
                       [](auto byte) { return byte == 0x5A; }));
 }
+
+TEST_CASE("stopping it gives all memory back and takes nothing more; what was done is told still") {
+    Folder folder;
+    Pages memory(64, 0x5A), into(64, 0);
+    auto storage = open(folder.path);
+    REQUIRE(storage->start_write(1, 0, memory.all()));
+    storage->wait_done();
+    for (std::uint64_t i = 2; i < 10; ++i) REQUIRE(storage->start_read(i, 0, into.all()));
+    storage->stop();
+    const auto bytes = into.all();
+    CHECK(std::all_of(bytes.begin(), bytes.end(), [](auto byte) { return byte == 0x5A; }));
+    std::size_t done = 0;
+    while (storage->poll_done()) ++done;
+    CHECK(done == 9);
+    const auto refused = storage->start_read(10, 0, into.all());
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error() == Error::closed);
+    storage->stop();  // again is nothing
+}
