@@ -14,10 +14,11 @@ deep_step() {  # NAME COMMAND...: goes on after a failure, so that one run tells
 }
 
 # sanitized PRESET "TARGET..." CTEST_OPTION...: everything but what measures size and symbols, or drives a real Kafka.
+# Twice as many side by side as there are cores: half of these tests mostly wait, and have five times as long as else.
 sanitized() {
     preset=$1 targets=$2; shift 2
     make_build "$build/$preset" "$preset" $targets &&
-        (cd "$build/$preset" && ctest -j "$cores" --output-on-failure --no-label-summary -LE 'interop|footprint|firmware' \
+        (cd "$build/$preset" && ctest -j $((cores * 2)) --output-on-failure --no-label-summary -LE 'interop|footprint|firmware' \
             -E "^(tidy.*|fuzz_.*|package.*)\$" "$@" 8>&- </dev/null)
 }
 # Where more than one thread runs; the rest has nothing to race.

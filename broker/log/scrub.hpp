@@ -70,7 +70,7 @@ private:
     Phase phase_ = Phase::next;
     Instant next_at_{};
     milliseconds pace_{scrub_pace_min};
-    std::uint32_t segment_ = no_segment, left_ = 0;  ///< of this pass: segments not looked at yet
+    std::uint32_t segment_ = no_segment;
     std::uint64_t generation_ = 0;
     std::uint32_t position_ = 0, block_bytes_ = 0;
     AlignedBytes block_;
