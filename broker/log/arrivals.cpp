@@ -28,57 +28,6 @@ void Arrivals::resume(Tail tail) {
     }
 }
 
-std::uint32_t Arrivals::room() const {
-    if (segment_ == no_segment) return core_.segment_bytes - core_.page - 1024;
-    // In the last segment that may be opened a page is left for the seal, and in the one before it,
-    // so that nothing that fits has to move when a checkpoint takes the last one.
-    const bool last =
-        seal_ == Seal::no && core_.segments.free_count() <= segments_kept_for_checkpoint + 1;
-    const std::uint64_t kept =
-        round_up(index_.footer_bytes_bound(), core_.page) + (last ? core_.page : 0);
-    const std::uint64_t used = position_ + kept;
-    return used >= core_.segment_bytes ? 0 : static_cast<std::uint32_t>(core_.segment_bytes - used);
-}
-
-Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
-    if (core_.read_only || seal_ != Seal::no) return fail(Error::storage);
-    const auto frame = static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
-    if (frame > core_.max_batch_bytes() + 128) return fail(Error::too_large);
-    // Facts are small and few: they squeeze in where a batch has to wait.
-    const std::uint32_t squeeze =
-        urgency == Urgency::data ? 0 : std::min(squeeze_bytes, core_.segment_bytes / 8);
-    const bool crowded =
-        !open_->empty() && open_->used() + frame > core_.group_bytes_max() + squeeze;
-    if (crowded && writing_ != Writing::nothing) return fail(Error::would_block);
-    // Everything that waits or is under way, and this: does it fit here, or is there a segment to
-    // go on in?
-    const bool opens = !fits_here(open_->used() + frame, footer_growth(type, body));
-    const std::uint32_t free = core_.segments.free_count();
-    const std::uint32_t keep = urgency <= Urgency::reserved ? segments_kept_free
-                               : urgency == Urgency::fact   ? segments_kept_free - 1
-                                                            : segments_kept_for_checkpoint;
-    const std::uint32_t others = urgency == Urgency::data ? core_.segments_reserved() : 0;
-    return free >= keep + others + (opens ? 1 : 0) ? ok() : Status(fail(Error::full));
-}
-
-/// Whether the open group with `used` bytes in all fits into the open segment, behind what is under
-/// way.
-bool Arrivals::fits_here(std::uint32_t used, std::uint32_t more_growth) const {
-    if (segment_ == no_segment) return false;
-    const bool flying = writing_ == Writing::group;
-    const std::uint64_t growth =
-        std::uint64_t{open_growth_} + more_growth + (flying ? flight_growth_ : 0);
-    return (flying ? flight_bytes_ : 0) + round_up(used, core_.page) +
-               round_up(growth, core_.page) <=
-           room();
-}
-
-bool Arrivals::needs_segment() const {
-    const bool seals = seal_ == Seal::wanted;  // a page, behind everything
-    if (open_->empty() && !seals) return false;
-    return !fits_here(open_->padded() + (seals ? core_.page : 0), 0);
-}
-
 MutableBytes Arrivals::add_at(Instant now, Instant came, FrameType type, StreamId stream,
                               std::uint32_t body, CommitId& id) {
     const auto frame = static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
@@ -105,30 +54,6 @@ Instant Arrivals::deadline(Instant now) const {
     if (zeros_in_the_way(std::uint64_t{position_} + open_->padded())) return never;
     if (due_now_ || open_->used() >= cut_bytes) return now;
     return core_.governor.due(open_->first_came(), now);
-}
-
-std::uint32_t Arrivals::growth(const Group& group) const {
-    std::uint32_t sum = 0;
-    for (const Group::Entry& entry : group.entries()) {
-        const FrameHeader header = decode_frame_header(group.frame(entry).data());
-        const bool known =
-            header.type == FrameType::append && index_.streams.contains(header.stream);
-        sum += known ? 8 + 72 + 24 : footer_growth(header.type, header.body_bytes);
-    }
-    return sum;
-}
-
-std::size_t Arrivals::fitting(const Group& group, std::uint32_t space) const {
-    const auto& entries = group.entries();
-    std::uint32_t sum = 0;
-    std::size_t count = 0;
-    for (; count < entries.size(); ++count) {
-        const FrameHeader header = decode_frame_header(group.frame(entries[count]).data());
-        sum += footer_growth(header.type, header.body_bytes);
-        const std::uint32_t end = count + 1 < entries.size() ? entries[count + 1].at : group.used();
-        if (round_up(end, core_.page) + round_up(sum, core_.page) > space) break;
-    }
-    return count;
 }
 
 void Arrivals::pump(Instant now) {

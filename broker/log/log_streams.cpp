@@ -1,0 +1,110 @@
+// Streams: their policies, and how their ends are moved.
+#include <algorithm>
+
+#include "broker/log/log_impl.hpp"
+
+namespace leat::log {
+
+Status LogImpl::declare_stream(StreamId id, StreamPolicy policy) {
+    Stream* known = core_.streams.find(id);
+    if (known == nullptr && core_.streams.size() >= core_.config.streams_max)
+        return fail(Error::full);
+    Stream& stream = known != nullptr ? *known : core_.streams.make(id);
+    if (stream.policy.reserved_bytes > 0) std::erase(core_.reserving, id);
+    if (policy.reserved_bytes > 0) core_.reserving.push_back(id);
+    stream.policy = policy;
+    // Whatever the books say: damage may have taken them back to before a compaction.
+    stream.has_gaps = stream.has_gaps || policy.compact;
+    stream.declared = true;
+    if (parts_) parts_->retention.wake(now_);
+    return ok();
+}
+
+void LogImpl::drop_stream(StreamId id) {
+    if (!parts_ || core_.streams.find(id) == nullptr) return;
+    core_.streams.erase(id);
+    std::erase(core_.reserving, id);
+    core_.producers.forget_stream(id);
+    CommitId commit = 0;
+    if (parts_->arrivals.room_for(FrameType::dropped, 0, Urgency::upkeep))
+        (void)parts_->arrivals.add(now_, FrameType::dropped, id, 0, commit);
+    parts_->ledger.forget(now_, id);
+    parts_->retention.wake(now_);
+}
+
+void LogImpl::set_release(StreamId id, Offset upto) {
+    Stream* stream = core_.streams.find(id);
+    if (stream == nullptr || stream->state.release == upto) return;
+    stream->state.release = upto;
+    // Only when room is short does a release matter before the next pass.
+    if (parts_ && core_.low_on_room()) parts_->retention.wake(now_ + milliseconds(50));
+}
+
+Status LogImpl::room_for(FrameType type, std::size_t body, Urgency urgency) {
+    if (!parts_) return fail(Error::closed);
+    if (body > core_.segment_bytes) return fail(Error::too_large);
+    const Status room = parts_->arrivals.room_for(type, static_cast<std::uint32_t>(body), urgency);
+    if (!room && room.error() == Error::full) {
+        ++core_.counters.append_rejected_full;
+        parts_->retention.wake_for_room(now_);
+    }
+    return room;
+}
+
+Result<CommitId> LogImpl::offset_frame(Instant now, FrameType type, StreamId id, Offset offset) {
+    if (const Status room = room_for(type, 8, Urgency::fact); !room) return fail(room.error());
+    CommitId commit = 0;
+    store_little<std::int64_t>(parts_->arrivals.add(now, type, id, 8, commit).data(), offset);
+    return commit;
+}
+
+Result<CommitId> LogImpl::set_log_start(Instant now, StreamId id, Offset offset) {
+    now_ = now;
+    Stream* stream = core_.streams.find(id);
+    if (stream == nullptr) return fail(Error::not_found);
+    if (offset > stream->state.flushed) return fail(Error::invalid);
+    if (!parts_) return fail(Error::closed);
+    if (offset <= stream->state.log_start) {
+        if (stream->log_start_id == not_durable) return fail(Error::storage);
+        return stream->log_start_id;
+    }
+    // Batches it ends inside of stay whole on flash: bytes in proportion.
+    const Result<CommitId> commit =
+        parts_->ledger.raise_log_start(now, id, *stream, offset, stream->bytes_before(offset),
+                                       Freed::deleted, std::nullopt, Urgency::upkeep);
+    if (!commit) return commit;
+    stream->prune_anchors();
+    parts_->retention.wake(now);
+    return commit;
+}
+
+Result<CommitId> LogImpl::raise_log_end(Instant now, StreamId id, Offset offset) {
+    now_ = now;
+    Stream* stream = core_.streams.find(id);
+    if (stream == nullptr) return fail(Error::not_found);
+    if (offset <= stream->state.log_end) return stream->log_end_id;
+    const Offset old_end = stream->state.log_end;
+    const bool empty = stream->state.log_start == old_end;
+    const Result<CommitId> commit = offset_frame(now, FrameType::log_end, id, offset);
+    if (!commit) return commit;
+    stream->state.log_end = offset;
+    stream->log_end_id = *commit;
+    parts_->ledger.lost(now, id, LossReason::raised, old_end, offset, 0);
+    if (!empty) return commit;
+    // Without room the start stays behind a gap, which readers step over.
+    const Result<CommitId> start = parts_->ledger.raise_log_start(
+        now, id, *stream, offset, 0, Freed::deleted, std::nullopt, Urgency::fact);
+    return start ? start : commit;
+}
+
+void LogImpl::enter_loss(Instant now, StreamId id, LossReason why, Offset from, Offset to,
+                         std::uint64_t bytes) {
+    now_ = now;
+    const Stream* stream = core_.streams.find(id);
+    if (stream == nullptr || !parts_ || closing_) return;
+    parts_->ledger.lost(now, id, why, from, std::min(to, stream->state.log_end), bytes);
+    // Now, if there is room: the fact that makes it true (a cursor behind it) comes next.
+    if (!core_.read_only) parts_->ledger.pump(now);
+}
+
+}  // namespace leat::log
