@@ -8,8 +8,6 @@ namespace leat::node {
 namespace {
 
 constexpr milliseconds quiet_before_trim{5'000};
-constexpr std::size_t events_max =
-    512;  // between two polls; more are log lines that nobody would read
 
 constexpr std::string_view forked_key = "node.forked";  ///< the log_id that a fork gave
 
@@ -42,8 +40,6 @@ topics::TopicDefaults topic_defaults(const config::Config& config) {
             .timestamp_before_max = config.timestamp_before_max,
             .timestamp_after_max = config.timestamp_after_max};
 }
-
-constexpr milliseconds full_quiet{60'000};
 
 session::Limits session_limits(const config::Config& config) {
     session::Limits limits;
@@ -157,29 +153,6 @@ void NodeImpl::finish_fork(Instant now) {
     if (unfinished_fork_.empty()) return;
     if (log_->put_fact(now, log::FactKind::node, bytes_of(forked_key), bytes_of(unfinished_fork_)))
         unfinished_fork_.clear();
-}
-
-void NodeImpl::tell_log_status() {
-    const log::LogStatus status = log_->status();
-    say(Event::Level::info, "log",
-        "log " + status.log_id + ", start " + std::to_string(status.start_count) + ", " +
-            std::to_string(topics_.registry.all().size()) + " topics, " +
-            std::to_string(status.used_bytes / 1024) + " of " +
-            std::to_string(status.budget_bytes / 1024) + " KiB used" +
-            (status.start_count > 1 && !status.was_sealed ? ", after an unclean stop" : ""));
-    if (!status.cut_text.empty()) say(Event::Level::warn, "log", status.cut_text);
-    if (config_.message_bytes_max > log_->max_batch_bytes())
-        say(Event::Level::warn, "log",
-            "batches above " + std::to_string(log_->max_batch_bytes() / 1024) +
-                " KiB are refused, though message.max.bytes is " +
-                std::to_string(config_.message_bytes_max / 1024) +
-                " KiB: half a segment of this log. A new folder with a larger log.budget.bytes "
-                "has larger segments");
-    if (status.foreign_device)
-        say(Event::Level::warn, "log",
-            "this log was written on another device: all of it is served and kept, nothing is "
-            "forwarded. Start once with --adopt if that device is gone, with --fork if it still "
-            "runs");
 }
 
 void NodeImpl::stop(Instant now, WallTime wall) {
@@ -320,90 +293,6 @@ void NodeImpl::link_closed(Instant now, LinkId link, Error why) {
 
 std::optional<LinkId> NodeImpl::link_ready() {
     return uplink_ ? uplink_->link_ready() : std::nullopt;
-}
-
-// -- events
-// -------------------------------------------------------------------------------------------
-
-void NodeImpl::say(Event::Level level, const char* room, std::string text) {
-    if (events_.size() < events_max)
-        events_.push_back({.level = level, .room = room, .text = std::move(text)});
-}
-
-void NodeImpl::collect_events() {
-    while (const auto event = sessions_.poll_event()) {
-        using session::CloseReason;
-        const bool usual =
-            event->reason == CloseReason::idle || event->reason == CloseReason::stopping;
-        const bool sized = event->reason == CloseReason::negative_length ||
-                           event->reason == CloseReason::frame_too_large ||
-                           event->reason == CloseReason::frame_too_short;
-        say(usual ? Event::Level::debug : Event::Level::warn, "session",
-            event->peer + " closed: " + session::close_text(event->reason) +
-                (sized ? " (" + std::to_string(event->detail) + ")" : ""));
-    }
-    while (uplink_) {
-        auto event = uplink_->poll_event();
-        if (!event) break;
-        using Theirs = uplink::Event::Level;
-        say(event->level == Theirs::info   ? Event::Level::info
-            : event->level == Theirs::warn ? Event::Level::warn
-                                           : Event::Level::error,
-            "uplink", "route " + event->route + ": " + event->text);
-    }
-    const log::LogCounters& counters = log_->counters();
-    if (counters.write_errors != told_write_errors_) {
-        told_write_errors_ = counters.write_errors;
-        const bool over = log_->status().read_only;
-        say(Event::Level::error, "log",
-            over ? "two writes in a row failed: nothing is taken, reads go on; the device is tried "
-                   "again from time to time; look at it"
-                 : "a write failed: its group goes to another segment; look at the device");
-    }
-    if (counters.append_rejected_full != told_full_ && seen_ >= tell_full_at_) {
-        say(Event::Level::warn, "log",
-            "the log is full, and what is in it may not be dropped, or not yet: " +
-                std::to_string(counters.append_rejected_full - told_full_) +
-                " batches were refused, their producers try again; look at the uplink, shorten "
-                "retention, or let a topic drop its oldest (leat.full.policy)");
-        told_full_ = counters.append_rejected_full;
-        tell_full_at_ = seen_ + full_quiet;
-    }
-    if (counters.scrub_damaged != told_scrubbed_) {
-        told_scrubbed_ = counters.scrub_damaged;
-        const log::LogStatus status = log_->status();
-        if (!status.damaged.empty()) {
-            const log::DamagedPlace& place = status.damaged.back();
-            say(Event::Level::error, "log",
-                std::string("damage on the device at byte ") +
-                    std::to_string(place.device_position) + " of leat.log (segment " +
-                    std::to_string(place.segment) + ", " + log::damaged_text(place.what) +
-                    "), found by the scrubber");
-        }
-    }
-    if (counters.dropped_records != told_dropped_ && seen_ >= tell_dropped_at_) {
-        say(Event::Level::warn, "log",
-            "the log is full: " + std::to_string(counters.dropped_records - told_dropped_) +
-                " records were dropped for room, undelivered, the oldest of the lowest priority "
-                "first; which they were is in the ledger (leat ledger); look at the uplink, or let "
-                "producers wait (leat.full.policy)");
-        told_dropped_ = counters.dropped_records;
-        tell_dropped_at_ = seen_ + full_quiet;
-    }
-    if (counters.damaged_batches != told_damaged_) {
-        told_damaged_ = counters.damaged_batches;
-        say(Event::Level::error, "log",
-            std::to_string(told_damaged_) +
-                " batches are damaged on the device and were skipped by readers");
-    }
-}
-
-std::optional<Event> NodeImpl::poll_event() {
-    collect_events();
-    if (events_.empty()) return std::nullopt;
-    Event event = std::move(events_.front());
-    events_.pop_front();
-    return event;
 }
 
 std::unique_ptr<Node> make_node(const config::Config& config, Ports ports) {
