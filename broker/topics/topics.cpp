@@ -74,7 +74,8 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
     }
 
     const wire::BatchHeader& header = batch.header;
-    bool first = false;  // of its producer, here
+    bool first = false;             // of its producer, here
+    auto awaited = awaited_.end();  // nothing but this function changes them
     if (header.producer_id >= 0) {
         const ProducerStamp stamp{
             .epoch = header.producer_epoch,
@@ -85,8 +86,7 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
         // A producer that was never seen may begin with any sequence, but not with the batch behind
         // one that was refused: that one comes again, and its place would be taken.
         first = state == nullptr || state->count == 0;
-        const auto awaited =
-            first ? find_awaited(stream, header.producer_id, stamp.epoch) : awaited_.end();
+        if (first) awaited = find_awaited(stream, header.producer_id, stamp.epoch);
         if (awaited != awaited_.end() && stamp.first_sequence > awaited->sequence)
             decision = {.kind = ProducerDecision::Kind::refuse,
                         .error = ErrorCode::out_of_order_sequence_number};
@@ -128,8 +128,7 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
             result.again = true;
             return result;
         }
-        if (first &&
-            find_awaited(stream, header.producer_id, header.producer_epoch) == awaited_.end()) {
+        if (first && awaited == awaited_.end()) {
             if (awaited_.size() >= awaited_max) awaited_.pop_front();
             awaited_.push_back(
                 {stream, header.producer_id, header.producer_epoch, header.base_sequence});
@@ -140,10 +139,7 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
         result.message = message_of(appended.error());
         return result;
     }
-    if (first) {
-        const auto awaited = find_awaited(stream, header.producer_id, header.producer_epoch);
-        if (awaited != awaited_.end()) awaited_.erase(awaited);
-    }
+    if (awaited != awaited_.end()) awaited_.erase(awaited);
     ++counters_.batches;
     counters_.records += static_cast<std::uint64_t>(header.record_count);
     counters_.bytes += records.size();
