@@ -126,19 +126,16 @@ std::uint64_t Retention::droppable_bytes() const {
     return static_cast<std::uint64_t>(sum);
 }
 
-bool Retention::droppable(const Stream& stream, const StreamInSegment& here) const {
-    return stream.declared && stream.policy.when_full == WhenFull::drop_oldest &&
+bool Retention::droppable(StreamId id, const Stream& stream, const StreamInSegment& here) const {
+    // Dropping from the middle of a stream takes everything before it, too, and most of that frees
+    // nothing where it lies: only when its oldest segments cannot be had.
+    const bool in_turn = drops_ == Drops::inner || here.first_offset <= stream.state.log_start ||
+                         (from_head_ && !blocked_.contains(id));
+    return in_turn && stream.declared && stream.policy.when_full == WhenFull::drop_oldest &&
            stream.policy.priority <= drop_up_to_ && here.end_offset <= stream.state.flushed &&
            (stream.policy.reserved_bytes <= 0 ||
             stream.state.bytes - static_cast<std::int64_t>(stream.bytes_before(here.end_offset)) >=
                 stream.policy.reserved_bytes);
-}
-
-/// Dropping from the middle of a stream takes everything before it, too, and most of that frees
-/// nothing where it lies: only when its oldest segments cannot be had.
-bool Retention::in_turn(StreamId id, const Stream& stream, const StreamInSegment& here) const {
-    return drops_ == Drops::inner || here.first_offset <= stream.state.log_start ||
-           (from_head_ && !blocked_.contains(id));
 }
 
 bool Retention::may_drop(const SegmentIndex& index, const SegmentEntry& entry) const {
@@ -148,8 +145,7 @@ bool Retention::may_drop(const SegmentIndex& index, const SegmentEntry& entry) c
         if (!here.holds_batches() || stream == nullptr ||
             here.end_offset <= stream->state.log_start)
             continue;
-        (droppable(*stream, here) && in_turn(id, *stream, here) ? dropped : kept) +=
-            here.moved_bytes();
+        (droppable(id, *stream, here) ? dropped : kept) += here.moved_bytes();
     }
     if (kept == 0) return dropped > 0;
     return drops_ != Drops::whole && kept <= cleaner_cost_max * dropped &&
@@ -176,8 +172,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
         if (stream == nullptr)
             continue;  // dropped, and what says so is in the ring or in a checkpoint
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
-        if (drops && droppable(*stream, here) && in_turn(id, *stream, here) &&
-            here.end_offset > stream->state.log_start)
+        if (drops && droppable(id, *stream, here) && here.end_offset > stream->state.log_start)
             dropped = drop(now, id, *stream, here) || dropped;
         if (here.end_offset > stream->state.log_start) {
             blocked_.insert(id);

@@ -6,9 +6,13 @@
 // free segments run low, also what is released because it was delivered upstream. When they run
 // short, and that frees nothing in the whole ring, and the cleaner does not get anywhere by
 // packing, the oldest records of streams that say drop-oldest, priority by priority from the
-// lowest: of whole segments, then also of segments that other streams share, if what those keep is
-// cheap to move out. A priority's turn comes when the whole ring was searched for less. What goes
-// that way is in the ledger. Never anything else: a log that is full says so.
+// lowest, in three stages: of whole segments; then also of segments that other streams share, if
+// what those keep is cheap to move out; then also from the middle of a stream, with everything that
+// is older. A stage's or a priority's turn comes when the whole ring was searched for less.
+//
+// A pass drops few segments at most (1, and a 64th of all), and none while room is on its way:
+// while something dead waits for its log start to be durable or for a newer checkpoint, or the
+// cleaner packs. What is dropped is in the ledger. Never anything else: a log that is full says so.
 #pragma once
 
 #include <optional>
@@ -60,10 +64,9 @@ private:
                std::optional<LossReason> reason);
     bool drop(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
     std::uint64_t droppable_bytes() const;
-    /// Whether the stream's records here may be dropped at the present priority.
-    bool droppable(const Stream& stream, const StreamInSegment& here) const;
-    /// Whether they are the stream's oldest, or the stage is one where that does not count.
-    bool in_turn(StreamId id, const Stream& stream, const StreamInSegment& here) const;
+    /// Whether the stream's records here may be dropped at the present priority, and are its oldest
+    /// or the stage is one where that does not count.
+    bool droppable(StreamId id, const Stream& stream, const StreamInSegment& here) const;
     /// Whether that empties the segment, or leaves so little that the cleaner may have the rest.
     bool may_drop(const SegmentIndex& index, const SegmentEntry& entry) const;
     void end_pass(Instant now);
