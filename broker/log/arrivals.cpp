@@ -135,32 +135,16 @@ bool Arrivals::open_segment(Instant now) {
     if (segment == no_segment || !told) return false;
     (void)core_.segments.take_promised();
     core_.segments.top_up_promised();
-    header_.log_id = core_.super.log_id;
-    header_.segment = segment;
-    header_.generation = core_.next_generation();
     header_.place = place_ + 1;
     header_.first_sequence = next_sequence_;
-    header_.salt = core_.make_salt();
-    header_.page_bytes = core_.page;
     header_.predecessor = last_.segment;
     header_.predecessor_end = last_.end;
     header_.predecessor_generation = last_.generation;
-    header_.log_time_ms = core_.time.log_ms(now);
-    header_.off_time_ms = core_.time.off_ms();
-    header_.wall_ms = core_.time.wall_ms();
-    header_.run = core_.run;
     header_.candidates.assign(core_.segments.promised().begin(), core_.segments.promised().end());
-    SegmentEntry& entry = core_.segments[segment];
-    opens_first_life_ = entry.generation == 0;
-    opens_zeroed_to_ = entry.zeroed ? zeroed_ahead_bytes(core_.segment_bytes) : 0;
-    const std::uint8_t failures = entry.failures;
-    entry = {};
-    entry.failures = failures;
-    entry.generation = header_.generation;
-    entry.place = header_.place;
-    entry.salt = header_.salt;
-    entry.area = Area::arrivals;
-    entry.state = SegmentState::open;
+    const SegmentEntry& before = core_.segments[segment];
+    opens_first_life_ = before.generation == 0;
+    opens_zeroed_to_ = before.zeroed ? zeroed_ahead_bytes(core_.segment_bytes) : 0;
+    core_.begin_segment(now, segment, header_);
     return true;
 }
 

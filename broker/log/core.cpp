@@ -168,6 +168,28 @@ void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment) {
     for (const auto& [key, fact] : index.facts) core.facts.restore(key, fact.value, fact.sequence);
 }
 
+SegmentEntry& Core::begin_segment(Instant now, std::uint32_t segment, SegmentHeader& header) {
+    header.log_id = super.log_id;
+    header.segment = segment;
+    header.generation = next_generation();
+    header.salt = make_salt();
+    header.page_bytes = page;
+    header.log_time_ms = time.log_ms(now);
+    header.off_time_ms = time.off_ms();
+    header.wall_ms = time.wall_ms();
+    header.run = run;
+    SegmentEntry& entry = segments[segment];
+    const std::uint8_t failures = entry.failures;
+    entry = {};
+    entry.failures = failures;
+    entry.generation = header.generation;
+    entry.place = header.place;
+    entry.salt = header.salt;
+    entry.area = header.area;
+    entry.state = SegmentState::open;
+    return entry;
+}
+
 void roll_back(Core& core) {
     ++core.rollbacks;
     for (auto& [id, stream] : core.streams.all()) {

@@ -141,6 +141,10 @@ struct Core {
         if (time.trusted()) header.flags |= commit_wall_trusted;
         return header;
     }
+    /// `segment` begins another life, with this header. Of its own the caller sets area, kind,
+    /// place, first_sequence and what the header says of others, before; everything else is set
+    /// here, and the table's entry, of whose last life only the failures stay.
+    SegmentEntry& begin_segment(Instant now, std::uint32_t segment, SegmentHeader& header);
     std::uint32_t group_bytes_max() const {
         return std::max<std::uint32_t>(16 * KiB,
                                        std::min(config.group_bytes_max, segment_bytes / 4));
