@@ -138,15 +138,11 @@ void ConsumerMember::evict(Instant now) {
 
 void ConsumerMember::judge(Instant now, wire::ErrorCode error) {
     using wire::ErrorCode;
+    if (loses_coordinator(now, error)) return;
     const bool is_joining = state_ == State::joining;
     switch (error) {
         case ErrorCode::none:
             return;
-        case ErrorCode::coordinator_not_available:
-        case ErrorCode::not_coordinator:
-        case ErrorCode::request_timed_out:
-            lose_coordinator();
-            return back_off(now);
         case ErrorCode::stale_member_epoch:  // of a commit: the next heartbeat brings the new one
             beat_at_ = earlier(beat_at_, now);
             return back_off(now);

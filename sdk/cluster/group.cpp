@@ -50,6 +50,16 @@ void Group::lose_coordinator() {
     blocked_since_.reset();
 }
 
+bool Group::loses_coordinator(Instant now, wire::ErrorCode error) {
+    using wire::ErrorCode;
+    if (error != ErrorCode::coordinator_not_available && error != ErrorCode::not_coordinator &&
+        error != ErrorCode::request_timed_out)
+        return false;
+    lose_coordinator();
+    back_off(now);
+    return true;
+}
+
 void Group::back_off(Instant now) {
     not_before_ = now + backoff_delay(config_.retry, ++failures_, jitter_);
 }

@@ -145,6 +145,9 @@ protected:
     void tell(GroupEvent::Kind kind, Partitions partitions);
     void lose_all();
     void lose_coordinator();
+    /// Whether `error` says that another broker is the coordinator now, or none yet: it is looked
+    /// for after a back-off.
+    bool loses_coordinator(Instant now, wire::ErrorCode error);
     void back_off(Instant now);
     void set_wanted(Instant now, std::set<std::string> topics);
     bool match_topics();

@@ -121,14 +121,10 @@ void GroupMember::fail_for_good(wire::ErrorCode error) {
 /// What an error of any group request means for the membership.
 void GroupMember::judge(Instant now, wire::ErrorCode error) {
     using wire::ErrorCode;
+    if (loses_coordinator(now, error)) return;
     switch (error) {
         case ErrorCode::none:
             return;
-        case ErrorCode::coordinator_not_available:
-        case ErrorCode::not_coordinator:
-        case ErrorCode::request_timed_out:
-            lose_coordinator();
-            return back_off(now);
         case ErrorCode::illegal_generation:
         case ErrorCode::unknown_member_id:
             // We were put out: what we had is somebody else's by now.
