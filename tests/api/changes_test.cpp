@@ -1,10 +1,9 @@
 // Requests that change topics which are there: settings, partitions, the log's start.
+#include "tests/api/changes.hpp"
 #include "sdk/wire/api/21_delete_records.hpp"
 #include "sdk/wire/api/32_describe_configs.hpp"
 #include "sdk/wire/api/33_alter_configs.hpp"
 #include "sdk/wire/api/37_create_partitions.hpp"
-#include "sdk/wire/api/44_incremental_alter_configs.hpp"
-#include "tests/api/bench.hpp"
 
 using namespace leat;
 using namespace leat::test;
@@ -12,55 +11,12 @@ using wire::ErrorCode;
 
 namespace {
 
-using Incremental = wire::IncrementalAlterConfigsRequest;
-
-struct Change {
-    const char* name;
-    std::int8_t operation;
-    wire::StringView value = nullptr;
-};
-struct Told {
-    ErrorCode error;
-    std::string message;
-};
-
-Bytes change_frame(std::vector<Change> changes, bool validate_only = false, const char* topic = "t",
-                   std::int8_t type = 2) {
-    std::vector<Incremental::AlterableConfig> configs;
-    for (const Change& change : changes)
-        configs.push_back({change.name, change.operation, change.value});
-    Incremental::AlterConfigsResource resource;
-    resource.resource_type = type;
-    resource.resource_name = topic;
-    resource.configs = configs;
-    Incremental request;
-    request.resources = std::span(&resource, 1);
-    request.validate_only = validate_only;
-    return request_frame(request, 1);
-}
-
-Told change(ApiBench& bench, std::vector<Change> changes, bool validate_only = false,
-            const char* topic = "t", std::int8_t type = 2) {
-    const auto id = bench.open();
-    bench.send(id, change_frame(std::move(changes), validate_only, topic, type));
-    bench.flush();
-    const auto response = bench.answer<wire::IncrementalAlterConfigsResponse>(id, 1);
-    REQUIRE(response.responses.size() == 1);
-    const auto one = response.responses.front();
-    return {one.error_code, std::string(one.error_message.view())};
-}
-
 const topics::TopicConfig& config(const ApiBench& bench) {
     return bench.topics.registry.find("t")->config;
 }
 
-struct Raised {
-    ErrorCode error;
-    std::string message;
-};
-Raised raise(ApiBench& bench, std::int32_t count, bool validate_only = false,
-             const char* topic = "t",
-             const std::vector<std::vector<std::int32_t>>* brokers = nullptr) {
+Told raise(ApiBench& bench, std::int32_t count, bool validate_only = false, const char* topic = "t",
+           const std::vector<std::vector<std::int32_t>>* brokers = nullptr) {
     std::vector<wire::CreatePartitionsRequest::CreatePartitionsAssignment> assignments;
     wire::CreatePartitionsRequest::CreatePartitionsTopic one;
     one.name = topic;

@@ -3,10 +3,9 @@
 #include "sdk/wire/api/18_api_versions.hpp"
 #include "sdk/wire/api/32_describe_configs.hpp"
 #include "sdk/wire/api/33_alter_configs.hpp"
-#include "sdk/wire/api/44_incremental_alter_configs.hpp"
 #include "sdk/wire/api/68_consumer_group_heartbeat.hpp"
 #include "sdk/wire/api/74_list_config_resources.hpp"
-#include "tests/api/bench.hpp"
+#include "tests/api/changes.hpp"
 
 using namespace leat;
 using namespace leat::test;
@@ -18,26 +17,9 @@ constexpr std::int8_t group_type = 32;
 const char* const session_ms = "consumer.session.timeout.ms";
 const char* const interval_ms = "consumer.heartbeat.interval.ms";
 
-struct Told {
-    ErrorCode error;
-    std::string message;
-};
-
-Told change(ApiBench& bench, const char* group, const char* name, std::int8_t operation,
-            wire::StringView value = nullptr, bool validate_only = false) {
-    using Request = wire::IncrementalAlterConfigsRequest;
-    Request::AlterableConfig config{name, operation, value};
-    Request::AlterConfigsResource resource;
-    resource.resource_type = group_type;
-    resource.resource_name = group;
-    resource.configs = std::span(&config, 1);
-    Request request;
-    request.resources = std::span(&resource, 1);
-    request.validate_only = validate_only;
-    const auto response = bench.call<wire::IncrementalAlterConfigsResponse>(request, 1);
-    const auto one = response.responses.front();
-    CHECK(one.resource_type == group_type);
-    return {one.error_code, std::string(one.error_message.view())};
+Told set(ApiBench& bench, const char* group, const char* name, std::int8_t operation,
+         wire::StringView value = nullptr, bool validate_only = false) {
+    return change(bench, {{name, operation, value}}, validate_only, group, group_type);
 }
 
 /// "name=value source; ..." of a group
@@ -84,8 +66,8 @@ TEST_CASE("group settings: set, shown with source and default, taken away, kept 
     ApiBench bench;
     CHECK(described(bench, "g") ==
           "consumer.heartbeat.interval.ms=5000 4/1; consumer.session.timeout.ms=45000 4/1; ");
-    CHECK(change(bench, "g", session_ms, 0, "50000").error == ErrorCode::none);
-    CHECK(change(bench, "g", interval_ms, 0, "7000", true).error == ErrorCode::none);
+    CHECK(set(bench, "g", session_ms, 0, "50000").error == ErrorCode::none);
+    CHECK(set(bench, "g", interval_ms, 0, "7000", true).error == ErrorCode::none);
     const std::string one =
         "consumer.heartbeat.interval.ms=5000 4/1; consumer.session.timeout.ms=50000 8/2; ";
     CHECK(described(bench, "g") == one);
@@ -107,7 +89,7 @@ TEST_CASE("group settings: set, shown with source and default, taken away, kept 
     auto listed = bench.call<wire::ListConfigResourcesResponse>(list, 1);
     REQUIRE(listed.config_resources.size() == 1);
     CHECK(listed.config_resources.front().resource_name == wire::StringView("g"));
-    CHECK(change(bench, "g", session_ms, 1).error == ErrorCode::none);
+    CHECK(set(bench, "g", session_ms, 1).error == ErrorCode::none);
     CHECK(bench.call<wire::ListConfigResourcesResponse>(list, 1).config_resources.empty());
     again.load();
     CHECK(again.all().empty());
@@ -115,7 +97,7 @@ TEST_CASE("group settings: set, shown with source and default, taken away, kept 
 
 TEST_CASE("group settings: AlterConfigs leaves what it names, and nothing else") {
     ApiBench bench;
-    REQUIRE(change(bench, "g", session_ms, 0, "50000").error == ErrorCode::none);
+    REQUIRE(set(bench, "g", session_ms, 0, "50000").error == ErrorCode::none);
     using Request = wire::AlterConfigsRequest;
     Request::AlterConfigsResource::AlterableConfig config{interval_ms, "6000"};
     Request::AlterConfigsResource resource;
@@ -136,26 +118,26 @@ TEST_CASE("group settings: what is wrong is refused with a word, and nothing of 
         CHECK(told.error == error);
         CHECK(told.message.find(word) != std::string::npos);
     };
-    refused(change(bench, "", session_ms, 0, "50000"), ErrorCode::invalid_request, "not allowed");
-    refused(change(bench, "g", "retention.ms", 0, "1"), ErrorCode::invalid_config,
+    refused(set(bench, "", session_ms, 0, "50000"), ErrorCode::invalid_request, "not allowed");
+    refused(set(bench, "g", "retention.ms", 0, "1"), ErrorCode::invalid_config,
             "Unknown group config name: retention.ms");
     for (const char* bad : {"", "x", "5s", "0", "-1", "99999999999999999999", "1 "})
-        refused(change(bench, "g", session_ms, 0, bad), ErrorCode::invalid_config, session_ms);
-    refused(change(bench, "g", session_ms, 2, "1"), ErrorCode::invalid_config, "not LIST");
-    refused(change(bench, "g", session_ms, 3, "1"), ErrorCode::invalid_config, "not LIST");
-    refused(change(bench, "g", session_ms, 0, "5000"), ErrorCode::invalid_config,
+        refused(set(bench, "g", session_ms, 0, bad), ErrorCode::invalid_config, session_ms);
+    refused(set(bench, "g", session_ms, 2, "1"), ErrorCode::invalid_config, "not LIST");
+    refused(set(bench, "g", session_ms, 3, "1"), ErrorCode::invalid_config, "not LIST");
+    refused(set(bench, "g", session_ms, 0, "5000"), ErrorCode::invalid_config,
             "must be greater than consumer.heartbeat.interval.ms (5000)");
-    refused(change(bench, "g", interval_ms, 0, "45000"), ErrorCode::invalid_config, "greater than");
+    refused(set(bench, "g", interval_ms, 0, "45000"), ErrorCode::invalid_config, "greater than");
     CHECK(described(bench, "") == std::to_string(static_cast<int>(ErrorCode::invalid_request)));
     CHECK(described(bench, "g").find("8/") == std::string::npos);
 }
 
-TEST_CASE("group settings: members are told the interval_ms, and are gone after the session timeout") {
+TEST_CASE("group settings: members are told the interval, and are gone after the session timeout") {
     ApiBench bench;
     bench.topic("t", 2);
     CHECK(beat(bench, 0).heartbeat_interval_ms == 5'000);
-    REQUIRE(change(bench, "g", interval_ms, 0, "250").error == ErrorCode::none);
-    REQUIRE(change(bench, "g", session_ms, 0, "1000").error == ErrorCode::none);
+    REQUIRE(set(bench, "g", interval_ms, 0, "250").error == ErrorCode::none);
+    REQUIRE(set(bench, "g", session_ms, 0, "1000").error == ErrorCode::none);
     const auto told = beat(bench, 1);
     CHECK(told.error_code == ErrorCode::none);
     CHECK(told.heartbeat_interval_ms == 250);

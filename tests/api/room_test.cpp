@@ -3,8 +3,7 @@
 #include "sdk/wire/api/00_produce.hpp"
 #include "sdk/wire/api/19_create_topics.hpp"
 #include "sdk/wire/api/37_create_partitions.hpp"
-#include "sdk/wire/api/44_incremental_alter_configs.hpp"
-#include "tests/api/bench.hpp"
+#include "tests/api/changes.hpp"
 
 using namespace leat;
 using namespace leat::test;
@@ -38,12 +37,8 @@ struct RoomBench : ApiBench {
         return throttle(open(), topic, expected);
     }
 
-    struct Refused {
-        ErrorCode error;
-        std::string message;
-    };
-    Refused create_reserving(std::string_view name, std::string_view bytes,
-                             std::int32_t partitions = 1, bool validate_only = false) {
+    Told create_reserving(std::string_view name, std::string_view bytes,
+                          std::int32_t partitions = 1, bool validate_only = false) {
         wire::CreateTopicsRequest::CreatableTopicConfig config;
         config.name = "leat.reserved.bytes";
         config.value = bytes;
@@ -59,20 +54,8 @@ struct RoomBench : ApiBench {
         const auto one = response.topics.front();
         return {one.error_code, std::string(one.error_message.view())};
     }
-    Refused alter(std::string_view topic, std::string_view name, std::string_view value) {
-        using Request = wire::IncrementalAlterConfigsRequest;
-        Request::AlterableConfig change;
-        change.name = name;
-        change.value = value;
-        Request::AlterConfigsResource resource;
-        resource.resource_type = 2;
-        resource.resource_name = topic;
-        resource.configs = std::span(&change, 1);
-        Request request;
-        request.resources = std::span(&resource, 1);
-        const auto response = call<wire::IncrementalAlterConfigsResponse>(request, 1);
-        const auto one = response.responses.front();
-        return {one.error_code, std::string(one.error_message.view())};
+    Told alter(const char* topic, const char* name, const char* value) {
+        return change(*this, {{name, 0, value}}, false, topic);
     }
     ErrorCode raise_partitions(std::string_view topic, std::int32_t count) {
         wire::CreatePartitionsRequest::CreatePartitionsTopic one;

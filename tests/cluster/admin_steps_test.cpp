@@ -63,6 +63,15 @@ private:
         return *message;
     }
 
+    /// What `fill` makes of each partition that is asked for.
+    template <class Entry>
+    static std::vector<Entry> each_partition(const auto& topics, auto fill) {
+        std::vector<Entry> list;
+        for (const auto& topic : topics)
+            for (const auto& partition : topic.partitions) fill(partition, list.emplace_back());
+        return list;
+    }
+
     std::optional<Bytes> handle(std::int32_t node, const wire::Request& request) {
         const ApiKey key = request.header.api_key;
         ErrorCode error = ErrorCode::none;
@@ -85,48 +94,45 @@ private:
         const auto send = [&](const auto& response) {
             return ModelBroker::answer(request.header, response, request.header.api_version);
         };
+        const auto send_one = [&]<class Response, class List>(List Response::*list, auto& entry) {
+            Response response;
+            response.*list = std::span(&entry, 1);
+            return send(response);
+        };
         switch (key) {
             case ApiKey::create_topics: {
                 if (error == ErrorCode::none) return std::nullopt;
                 wire::CreateTopicsResponse::CreatableTopicResult result;
                 result.name = "new";
                 result.error_code = error;
-                wire::CreateTopicsResponse response;
-                response.topics = std::span(&result, 1);
-                return send(response);
+                return send_one(&wire::CreateTopicsResponse::topics, result);
             }
             case ApiKey::delete_topics: {
                 if (error == ErrorCode::none) return std::nullopt;
                 wire::DeleteTopicsResponse::DeletableTopicResult result;
                 result.name = "t";
                 result.error_code = error;
-                wire::DeleteTopicsResponse response;
-                response.responses = std::span(&result, 1);
-                return send(response);
+                return send_one(&wire::DeleteTopicsResponse::responses, result);
             }
             case ApiKey::list_offsets: {
                 const auto ask = body<wire::ListOffsetsRequest>(request);
-                std::vector<wire::ListOffsetsResponse::ListOffsetsPartitionResponse> list;
-                for (const auto& topic : ask.topics)
-                    for (const auto& partition : topic.partitions) {
-                        auto& one = list.emplace_back();
+                using Entry = wire::ListOffsetsResponse::ListOffsetsPartitionResponse;
+                const auto list =
+                    each_partition<Entry>(ask.topics, [&](const auto& partition, Entry& one) {
                         one.partition_index = partition.partition_index;
                         one.error_code = error;
                         one.offset = error == ErrorCode::none ? 7 : -1;
-                    }
+                    });
                 wire::ListOffsetsResponse::ListOffsetsTopicResponse topic;
                 topic.name = "t";
                 topic.partitions = list;
-                wire::ListOffsetsResponse response;
-                response.topics = std::span(&topic, 1);
-                return send(response);
+                return send_one(&wire::ListOffsetsResponse::topics, topic);
             }
             case ApiKey::delete_records: {
                 const auto ask = body<wire::DeleteRecordsRequest>(request);
-                std::vector<wire::DeleteRecordsResponse::DeleteRecordsPartitionResult> list;
-                for (const auto& topic : ask.topics)
-                    for (const auto& partition : topic.partitions) {
-                        auto& one = list.emplace_back();
+                using Entry = wire::DeleteRecordsResponse::DeleteRecordsPartitionResult;
+                const auto list =
+                    each_partition<Entry>(ask.topics, [&](const auto& partition, Entry& one) {
                         one.partition_index = partition.partition_index;
                         one.error_code = error;
                         // Partition n is led by broker n.
@@ -134,34 +140,29 @@ private:
                             one.error_code = ErrorCode::not_leader_or_follower;
                         one.low_watermark =
                             one.error_code == ErrorCode::none ? partition.offset : -1;
-                    }
+                    });
                 wire::DeleteRecordsResponse::DeleteRecordsTopicResult topic;
                 topic.name = "t";
                 topic.partitions = list;
-                wire::DeleteRecordsResponse response;
-                response.topics = std::span(&topic, 1);
-                return send(response);
+                return send_one(&wire::DeleteRecordsResponse::topics, topic);
             }
             case ApiKey::offset_for_leader_epoch: {
                 const auto ask = body<wire::OffsetForLeaderEpochRequest>(request);
                 CHECK(ask.replica_id == -1);
-                std::vector<wire::OffsetForLeaderEpochResponse::EpochEndOffset> list;
-                for (const auto& topic : ask.topics)
-                    for (const auto& partition : topic.partitions) {
+                using Entry = wire::OffsetForLeaderEpochResponse::EpochEndOffset;
+                const auto list =
+                    each_partition<Entry>(ask.topics, [&](const auto& partition, Entry& one) {
                         CHECK(partition.current_leader_epoch == -1);
-                        auto& one = list.emplace_back();
                         one.partition = partition.partition;
                         one.error_code = error;
-                        if (error != ErrorCode::none) continue;
+                        if (error != ErrorCode::none) return;
                         one.leader_epoch = partition.leader_epoch;
                         one.end_offset = 100 + partition.leader_epoch;
-                    }
+                    });
                 wire::OffsetForLeaderEpochResponse::OffsetForLeaderTopicResult topic;
                 topic.topic = "t";
                 topic.partitions = list;
-                wire::OffsetForLeaderEpochResponse response;
-                response.topics = std::span(&topic, 1);
-                return send(response);
+                return send_one(&wire::OffsetForLeaderEpochResponse::topics, topic);
             }
             case ApiKey::describe_producers: {
                 const auto ask = body<wire::DescribeProducersRequest>(request);
@@ -181,9 +182,7 @@ private:
                 Topic topic;
                 topic.name = "t";
                 topic.partitions = list;
-                wire::DescribeProducersResponse response;
-                response.topics = std::span(&topic, 1);
-                return send(response);
+                return send_one(&wire::DescribeProducersResponse::topics, topic);
             }
             case ApiKey::list_config_resources: {
                 const auto ask = body<wire::ListConfigResourcesRequest>(request);
@@ -242,24 +241,18 @@ private:
                 }
                 wire::AlterClientQuotasResponse::EntryData result;
                 result.error_code = is_right ? error : ErrorCode::invalid_request;
-                wire::AlterClientQuotasResponse response;
-                response.entries = std::span(&result, 1);
-                return send(response);
+                return send_one(&wire::AlterClientQuotasResponse::entries, result);
             }
             case ApiKey::incremental_alter_configs: {
                 wire::IncrementalAlterConfigsResponse::AlterConfigsResourceResponse result;
                 result.error_code = error;
-                wire::IncrementalAlterConfigsResponse response;
-                response.responses = std::span(&result, 1);
-                return send(response);
+                return send_one(&wire::IncrementalAlterConfigsResponse::responses, result);
             }
             case ApiKey::create_partitions: {
                 wire::CreatePartitionsResponse::CreatePartitionsTopicResult result;
                 result.name = "t";
                 result.error_code = error;
-                wire::CreatePartitionsResponse response;
-                response.results = std::span(&result, 1);
-                return send(response);
+                return send_one(&wire::CreatePartitionsResponse::results, result);
             }
             case ApiKey::find_coordinator: {
                 wire::FindCoordinatorResponse::Coordinator found;
@@ -286,9 +279,7 @@ private:
                 group.group_id = "g";
                 group.group_state = "Empty";
                 group.error_code = error;
-                wire::DescribeGroupsResponse response;
-                response.groups = std::span(&group, 1);
-                return send(response);
+                return send_one(&wire::DescribeGroupsResponse::groups, group);
             }
             case ApiKey::consumer_group_describe: {
                 using Response = wire::ConsumerGroupDescribeResponse;
@@ -311,17 +302,13 @@ private:
                                        ? ErrorCode::group_id_not_found
                                        : error;
                 if (group.error_code == ErrorCode::none) group.members = std::span(&member, 1);
-                Response response;
-                response.groups = std::span(&group, 1);
-                return send(response);
+                return send_one(&Response::groups, group);
             }
             case ApiKey::delete_groups: {
                 wire::DeleteGroupsResponse::DeletableGroupResult result;
                 result.group_id = "g";
                 result.error_code = error;
-                wire::DeleteGroupsResponse response;
-                response.results = std::span(&result, 1);
-                return send(response);
+                return send_one(&wire::DeleteGroupsResponse::results, result);
             }
             case ApiKey::offset_fetch: {
                 wire::OffsetFetchResponse::OffsetFetchResponsePartitions partition;
@@ -333,9 +320,7 @@ private:
                 group.group_id = "g";
                 group.error_code = error;
                 if (error == ErrorCode::none) group.topics = std::span(&topic, 1);
-                wire::OffsetFetchResponse response;
-                response.groups = std::span(&group, 1);
-                return send(response);
+                return send_one(&wire::OffsetFetchResponse::groups, group);
             }
             case ApiKey::offset_commit: {
                 wire::OffsetCommitResponse::OffsetCommitResponsePartition partition;
@@ -343,9 +328,7 @@ private:
                 wire::OffsetCommitResponse::OffsetCommitResponseTopic topic;
                 topic.name = "t";
                 topic.partitions = std::span(&partition, 1);
-                wire::OffsetCommitResponse response;
-                response.topics = std::span(&topic, 1);
-                return send(response);
+                return send_one(&wire::OffsetCommitResponse::topics, topic);
             }
             case ApiKey::offset_delete: {
                 wire::OffsetDeleteResponse response;

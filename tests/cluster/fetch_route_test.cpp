@@ -47,20 +47,13 @@ TEST_CASE(
 }
 
 TEST_CASE("router: a seek before the leader is known is kept") {
-    ModelCluster cluster;
-    cluster.add_broker(0);
-    cluster.add_broker(1);
-    cluster.add_topic("t", {1});
-    fill(cluster, 1, 10);
-    Rig rig(cluster, reading_config());
-    client::FetchPartition partition = partition_of("t", 0);
-    rig.router.route(rig.now, partition);
-    rig.router.seek(rig.now, partition, 7);
-    Reading reading(rig);
-    rig.on_idle = [&] { return reading.read_all(); };
-    REQUIRE(rig.run([&] { return reading.count() >= 3; }));
-    CHECK(reading.values[0] == std::vector<std::string>{"0/7", "0/8", "0/9"});
-    CHECK(cluster.asked[wire::ApiKey::list_offsets] == 0);
+    OneReader reader({1, 0});
+    fill(reader.brokers, 1, 10);
+    reader.start();
+    reader.rig.router.seek(reader.rig.now, reader.partition, 7);
+    REQUIRE(reader.reads(3));
+    CHECK(reader.reading.values[0] == std::vector<std::string>{"0/7", "0/8", "0/9"});
+    CHECK(reader.brokers.asked[wire::ApiKey::list_offsets] == 0);
 }
 
 TEST_CASE("router: what is paused is not returned, and comes when it is resumed") {
@@ -104,21 +97,16 @@ TEST_CASE("router: a partition that is unrouted is read no more, and can be dest
 }
 
 TEST_CASE("router: a batch longer than everything configured comes through") {
-    ModelCluster cluster;
-    cluster.add_broker(0);
-    cluster.add_topic("t", {0});
-    const Bytes batch = test::make_batch({.records = 3, .value_bytes = 200'000});
-    cluster.store.at("t", 0).log.push_back({batch, 0, 3, {}});
-    cluster.store.at("t", 0).end = 3;
     cluster::RouterConfig config = reading_config();
     config.prefetch_bytes = 128 * 1024;
-    Rig rig(cluster, config);
-    client::FetchPartition partition = partition_of("t", 0);
-    rig.router.route(rig.now, partition);
-    Reading reading(rig);
-    rig.on_idle = [&] { return reading.read_all(); };
-    REQUIRE(rig.run([&] { return reading.count() == 3; }, milliseconds{10'000}));
-    CHECK(reading.values[0][2] == std::string(200'000, 'v'));
+    OneReader reader({0}, config);
+    const Bytes batch = test::make_batch({.records = 3, .value_bytes = 200'000});
+    auto& stored = reader.brokers.store.at("t", 0);
+    stored.log.push_back({batch, 0, 3, {}});
+    stored.end = 3;
+    reader.start();
+    REQUIRE(reader.reads(3, milliseconds{10'000}));
+    CHECK(reader.reading.values[0][2] == std::string(200'000, 'v'));
 }
 
 TEST_CASE("router: what was told of a partition goes with it") {
@@ -143,22 +131,16 @@ TEST_CASE("router: what was told of a partition goes with it") {
 
 TEST_CASE("router: who stands still until a seek does so from the start, and a seek ends it") {
     for (const bool is_placed : {false, true}) {
-        ModelCluster cluster;
-        cluster.add_broker(0);
-        cluster.add_topic("t", {0});
-        fill(cluster, 1, 5);
-        Rig rig(cluster, reading_config());
-        client::FetchPartition partition = partition_of("t", 0);
-        partition.not_before = never;
-        Reading reading(rig);
-        rig.on_idle = [&] { return reading.read_all(); };
-        rig.router.route(rig.now, partition);
+        OneReader reader({0});
+        fill(reader.brokers, 1, 5);
+        reader.partition.not_before = never;
+        reader.start();
         if (is_placed) {
-            rig.run([] { return false; }, milliseconds{3000});
-            CHECK(partition.position == -1);
-            CHECK(reading.count() == 0);
+            reader.pass(milliseconds{3000});
+            CHECK(reader.partition.position == -1);
+            CHECK(reader.reading.count() == 0);
         }
-        rig.router.seek(rig.now, partition, 3);
-        REQUIRE(rig.run([&] { return reading.count() == 2; }, milliseconds{3000}));
+        reader.rig.router.seek(reader.rig.now, reader.partition, 3);
+        REQUIRE(reader.reads(2, milliseconds{3000}));
     }
 }

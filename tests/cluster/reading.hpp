@@ -62,4 +62,31 @@ struct Reading {
     std::map<std::int32_t, std::vector<std::string>> values;
 };
 
+/// A consumer of the one partition of "t", which is led by the first of `nodes`. What a test
+/// changes of it before start() holds from the first request on.
+struct OneReader {
+    explicit OneReader(std::initializer_list<std::int32_t> nodes,
+                       cluster::RouterConfig config = reading_config())
+        : rig(brokers, std::move(config)) {
+        for (std::int32_t node : nodes) brokers.add_broker(node);
+        brokers.add_topic("t", {*nodes.begin()});
+    }
+    void start() {
+        rig.router.route(rig.now, partition);
+        rig.on_idle = [this] { return reading.read_all(); };
+    }
+    /// Until so many records were read, in all.
+    bool reads(std::size_t count, milliseconds limit = milliseconds{120'000}) {
+        return rig.run([&] { return reading.count() == count; }, limit);
+    }
+    void pass(milliseconds time) {
+        rig.run([] { return false; }, time);
+    }
+
+    ModelCluster brokers;
+    Rig rig;
+    client::FetchPartition partition = partition_of("t", 0);
+    Reading reading{rig};
+};
+
 }  // namespace leat::testing

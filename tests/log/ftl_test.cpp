@@ -88,6 +88,19 @@ struct Wear {
             round();
         }
     }
+    /// A stream that keeps so many bytes, and whose records may go.
+    void declare(StreamId stream, std::int64_t retention_bytes) {
+        REQUIRE(rig.log->declare_stream(stream, {.retention_bytes = retention_bytes}));
+        rig.log->set_release(stream, INT64_MAX);
+    }
+    /// What `round` costs: counted from `first` segments that were used again up to `until`.
+    template <class Round>
+    double measure(const char* name, std::uint64_t first, std::uint64_t until, Round round) {
+        run(first, round);
+        begin_counting();
+        run(until, round);
+        return nand_per_byte(name);
+    }
     void begin_counting() {
         nand_before = device.model.nand_bytes();
         host_before = device.model.host_bytes();
@@ -149,47 +162,32 @@ TEST_CASE("ftl: random writes cost the model what theory says, and a flush costs
 
 TEST_CASE("ftl: lone synced records") {
     Wear wear(4 * MiB);
-    REQUIRE(wear.rig.log->declare_stream(1, {.retention_bytes = 1'500'000}));
-    wear.rig.log->set_release(1, INT64_MAX);
+    wear.declare(1, 1'500'000);
     const auto round = [&] {
         wear.send(1, 1);
         wear.rig.pass(10);
     };
-    wear.run(16, round);
-    wear.begin_counting();
-    wear.run(48, round);
-    CHECK(wear.nand_per_byte("lone synced records") <= 103);
+    CHECK(wear.measure("lone synced records", 16, 48, round) <= 103);
 }
 
 TEST_CASE("ftl: ten records in a group every 100 ms") {
     Wear wear(4 * MiB);
-    REQUIRE(wear.rig.log->declare_stream(1, {.retention_bytes = 15'000'000}));
-    wear.rig.log->set_release(1, INT64_MAX);
+    wear.declare(1, 15'000'000);
     const auto round = [&] {
         wear.send(1, 10);
         wear.rig.pass(100);
     };
-    wear.run(16, round);
-    wear.begin_counting();
-    wear.run(48, round);
-    CHECK(wear.nand_per_byte("ten records every 100 ms") <= 10.4);
+    CHECK(wear.measure("ten records every 100 ms", 16, 48, round) <= 10.4);
 }
 
 TEST_CASE("ftl: ten topics every 100 ms, one of them kept: the ring turns and the cleaner copies") {
     Wear wear(1 * MiB);
-    for (StreamId id = 1; id <= 9; ++id) {
-        REQUIRE(wear.rig.log->declare_stream(id, {.retention_bytes = 1'500'000}));
-        wear.rig.log->set_release(id, INT64_MAX);
-    }
-    REQUIRE(wear.rig.log->declare_stream(10, {.retention_bytes = 8'000'000}));
-    wear.rig.log->set_release(10, INT64_MAX);
+    for (StreamId id = 1; id <= 9; ++id) wear.declare(id, 1'500'000);
+    wear.declare(10, 8'000'000);
     const auto round = [&] {
         for (StreamId id = 1; id <= 10; ++id) wear.send(id, 1);
         wear.rig.pass(100);
     };
-    wear.run(64, round);
-    wear.begin_counting();
-    wear.run(256, round);
+    CHECK(wear.measure("ten topics every 100 ms, one of them kept", 64, 256, round) <= 11.2);
     CHECK(wear.rig.log->counters().cleaner_copied > 0);
-    CHECK(wear.nand_per_byte("ten topics every 100 ms, one of them kept") <= 11.2);
 }
