@@ -74,8 +74,8 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
     }
 
     const wire::BatchHeader& header = batch.header;
-    bool first = false;             // of its producer, here
-    auto awaited = awaited_.end();  // nothing but this function changes them
+    bool is_first = false;          // of its producer, here
+    auto awaited = awaited_.end();  // nobody changes them meanwhile
     if (header.producer_id >= 0) {
         const ProducerStamp stamp{
             .epoch = header.producer_epoch,
@@ -84,9 +84,9 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
         const log::ProducerState* state = log_.producer(stream, header.producer_id);
         ProducerDecision decision = decide(state, stamp);
         // A producer that was never seen may begin with any sequence, but not with the batch behind
-        // one that was refused: that one comes again, and its place would be taken.
-        first = state == nullptr || state->count == 0;
-        if (first) awaited = find_awaited(stream, header.producer_id, stamp.epoch);
+        // one that was refused or taken back: that one comes again, and its place would be taken.
+        is_first = state == nullptr || state->count == 0;
+        if (is_first) awaited = find_awaited(stream, header.producer_id, stamp.epoch);
         if (awaited != awaited_.end() && stamp.first_sequence > awaited->sequence)
             decision = {.kind = ProducerDecision::Kind::refuse,
                         .error = ErrorCode::out_of_order_sequence_number};
@@ -119,6 +119,7 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
                                 amended.data());
         records = amended;
     }
+    First first{stream, header.producer_id, header.producer_epoch, header.base_sequence};
     log::AppendRequest request{.stream = stream, .batch = records, .log_append_time = std::nullopt};
     if (topic.config.log_append_time()) request.log_append_time = wall;
     const Status noted = registry.epochs.note(now, stream);
@@ -128,18 +129,21 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
             result.again = true;
             return result;
         }
-        if (first && awaited == awaited_.end()) {
-            if (awaited_.size() >= awaited_max) awaited_.pop_front();
-            awaited_.push_back(
-                {stream, header.producer_id, header.producer_epoch, header.base_sequence});
-        }
+        if (is_first) await(awaited, first);
         result.may_wait = appended.error() == Error::full && topic.config.waits_when_full();
         if (!result.may_wait) ++counters_.refused;
         result.error = code_of(appended.error());
         result.message = message_of(appended.error());
         return result;
     }
-    if (awaited != awaited_.end()) awaited_.erase(awaited);
+    if (is_first) {
+        if (awaited != awaited_.end()) awaited_.erase(awaited);
+        while (!unflushed_firsts_.empty() &&
+               unflushed_firsts_.front().commit <= log_.flushed_commit())
+            unflushed_firsts_.pop_front();
+        first.commit = appended->commit;
+        unflushed_firsts_.push_back(first);
+    }
     ++counters_.batches;
     counters_.records += static_cast<std::uint64_t>(header.record_count);
     counters_.bytes += records.size();
@@ -156,12 +160,22 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
     return result;
 }
 
-std::deque<Topics::Awaited>::iterator Topics::find_awaited(log::StreamId stream,
-                                                           std::int64_t producer_id,
-                                                           std::int16_t epoch) {
-    return std::find_if(awaited_.begin(), awaited_.end(), [=](const Awaited& one) {
+std::deque<Topics::First>::iterator Topics::find_awaited(log::StreamId stream,
+                                                         std::int64_t producer_id,
+                                                         std::int16_t epoch) {
+    return std::find_if(awaited_.begin(), awaited_.end(), [=](const First& one) {
         return one.stream == stream && one.producer_id == producer_id && one.epoch == epoch;
     });
+}
+
+/// The log may take a batch back and refuse the next before that is heard of: the earliest counts.
+void Topics::await(std::deque<First>::iterator found, const First& first) {
+    if (found != awaited_.end()) {
+        found->sequence = std::min(found->sequence, first.sequence);
+        return;
+    }
+    if (awaited_.size() >= awaited_max) awaited_.pop_front();
+    awaited_.push_back(first);
 }
 
 Topics::OffsetAnswer Topics::list_offset(Instant now, log::StreamId stream, ListOffsetsKind kind) {
@@ -196,9 +210,13 @@ std::optional<Advance> Topics::poll_advance() {
 }
 
 void Topics::rolled_back(log::CommitId first, log::CommitId last) {
-    std::erase_if(unflushed_, [=](const Unflushed& entry) {
+    const auto is_lost = [=](const auto& entry) {
         return entry.commit > first && entry.commit <= last;
-    });
+    };
+    std::erase_if(unflushed_, is_lost);
+    for (const First& one : unflushed_firsts_)
+        if (is_lost(one)) await(find_awaited(one.stream, one.producer_id, one.epoch), one);
+    std::erase_if(unflushed_firsts_, is_lost);
     registry.rolled_back(first, last);
 }
 

@@ -89,18 +89,23 @@ private:
         log::CommitId commit;
         Advance advance;
     };
-    /// A producer's first batch for a stream, refused because the log was full or could not write.
-    struct Awaited {
+    /// A producer's first batch for a stream.
+    struct First {
         log::StreamId stream;
         std::int64_t producer_id;
         std::int16_t epoch;
         std::int32_t sequence;
+        log::CommitId commit = 0;  ///< of `unflushed_firsts_`
     };
-    std::deque<Awaited>::iterator find_awaited(log::StreamId stream, std::int64_t producer_id,
-                                               std::int16_t epoch);
+    std::deque<First>::iterator find_awaited(log::StreamId stream, std::int64_t producer_id,
+                                             std::int16_t epoch);
+    void await(std::deque<First>::iterator found, const First& first);
     log::Log& log_;
-    std::deque<Awaited> awaited_;      // the oldest are forgotten
-    std::deque<Unflushed> unflushed_;  // in commit order; bounded by the log's two open groups
+    /// Refused because the log was full or could not write, or taken back by it: they come again.
+    std::deque<First> awaited_;  // the oldest are forgotten
+    // in commit order; bounded by the log's two open groups
+    std::deque<First> unflushed_firsts_;
+    std::deque<Unflushed> unflushed_;
     TopicsCounters counters_;
 };
 

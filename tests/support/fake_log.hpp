@@ -33,6 +33,7 @@ public:
     void flush() {
         flushed_to_ = open_++;
         undo_.clear();
+        producers_before_.clear();
     }
     /// The open group is given up.
     void give_up() {
@@ -44,6 +45,15 @@ public:
                 facts_[key] = *before;
             else
                 facts_.erase(key);
+        }
+        for (; !producers_before_.empty(); producers_before_.pop_back()) {
+            const auto& [id, producer_id, before] = producers_before_.back();
+            const auto at = streams_.find(id);
+            if (at == streams_.end()) continue;
+            if (before.count > 0)
+                at->second.producers[producer_id] = before;
+            else
+                at->second.producers.erase(producer_id);
         }
         for (auto& [id, stream] : streams_) {
             while (!stream.batches.empty() && stream.batches.back().commit == lost) {
@@ -140,6 +150,7 @@ public:
         }
         if (header.producer_id >= 0) {
             log::ProducerState& producer = stream.producers[header.producer_id];
+            producers_before_.emplace_back(request.stream, header.producer_id, producer);
             if (producer.epoch != header.producer_epoch)
                 producer = {.epoch = header.producer_epoch, .count = 0, .last = {}};
             if (producer.count == 5) {
@@ -335,6 +346,7 @@ private:
     std::map<log::StreamId, Stream> streams_;
     std::map<FactKey, std::vector<std::uint8_t>> facts_;
     std::vector<std::pair<FactKey, std::optional<std::vector<std::uint8_t>>>> undo_;
+    std::vector<std::tuple<log::StreamId, std::int64_t, log::ProducerState>> producers_before_;
     std::deque<log::ReadDone> done_, held_;
     std::deque<log::TimeDone> found_;
     std::deque<RolledBack> rolled_back_;

@@ -25,6 +25,15 @@ struct Bench {
         return topics.append(now, wall, *topic, 0, make_batch(spec), 9);
     }
     void flush() { log.on_storage(now); }
+    /// The log gives up what is not durable, and the topics hear of it.
+    void give_up() {
+        log.give_up();
+        hear_of_it();
+    }
+    void hear_of_it() {
+        while (const auto lost = log.poll_rolled_back())
+            topics.rolled_back(lost->first, lost->last);
+    }
     log::StreamId stream() const { return topic->partitions[0]; }
 
     Instant now = instant_ms(1000);
@@ -34,6 +43,11 @@ struct Bench {
     Topics topics;
     const Topic* topic;
 };
+
+/// Three records of producer 7.
+BatchSpec of_seven(std::int32_t sequence, std::int16_t epoch = 0) {
+    return {.records = 3, .producer_id = 7, .epoch = epoch, .sequence = sequence};
+}
 
 }  // namespace
 
@@ -82,17 +96,14 @@ TEST_CASE("append: the same producer in two partitions is two producers") {
 
 TEST_CASE("append: nothing overtakes a producer's first batch that found no room") {
     Bench bench;
-    const auto batch = [](std::int32_t sequence, std::int16_t epoch = 0) {
-        return BatchSpec{.records = 3, .producer_id = 7, .epoch = epoch, .sequence = sequence};
-    };
     bench.log.is_full = true;
-    CHECK(bench.append(batch(0)).error == ErrorCode::not_enough_replicas);
-    CHECK(bench.append(batch(3)).error == ErrorCode::out_of_order_sequence_number);
+    CHECK(bench.append(of_seven(0)).error == ErrorCode::not_enough_replicas);
+    CHECK(bench.append(of_seven(3)).error == ErrorCode::out_of_order_sequence_number);
     bench.log.is_full = false;  // while the next ones were under way
-    CHECK(bench.append(batch(6)).error == ErrorCode::out_of_order_sequence_number);
-    CHECK(bench.append(batch(0)).base_offset == 0);
-    CHECK(bench.append(batch(3)).base_offset == 3);
-    CHECK(bench.append(batch(6)).base_offset == 6);
+    CHECK(bench.append(of_seven(6)).error == ErrorCode::out_of_order_sequence_number);
+    CHECK(bench.append(of_seven(0)).base_offset == 0);
+    CHECK(bench.append(of_seven(3)).base_offset == 3);
+    CHECK(bench.append(of_seven(6)).base_offset == 6);
     // Who was never refused may begin anywhere, as with Kafka; so may a new epoch.
     CHECK(bench.append({.records = 1, .producer_id = 8, .epoch = 0, .sequence = 9}).base_offset ==
           9);
@@ -102,6 +113,45 @@ TEST_CASE("append: nothing overtakes a producer's first batch that found no room
     bench.log.is_full = false;
     CHECK(bench.append({.records = 1, .producer_id = 9, .epoch = 1, .sequence = 0}).base_offset ==
           10);
+}
+
+TEST_CASE("append: nothing overtakes a producer's first batch that the log took back") {
+    Bench bench;
+    for (int times = 0; times < 2; ++times) {  // and again, when it came again
+        CHECK(bench.append(of_seven(0)).base_offset == 0);
+        CHECK(bench.append(of_seven(3)).base_offset == 3);
+        bench.give_up();
+        CHECK(bench.append(of_seven(6)).error == ErrorCode::out_of_order_sequence_number);
+        CHECK(bench.append(of_seven(3)).error == ErrorCode::out_of_order_sequence_number);
+    }
+    CHECK(bench.append(of_seven(0)).base_offset == 0);
+    CHECK(bench.append(of_seven(3)).base_offset == 3);
+    bench.flush();
+    // What is durable stays, and what follows it must: only the rest comes again.
+    CHECK(bench.append(of_seven(6)).base_offset == 6);
+    bench.give_up();
+    CHECK(bench.append(of_seven(9)).error == ErrorCode::out_of_order_sequence_number);
+    CHECK(bench.append(of_seven(6)).base_offset == 6);
+    // Others begin where they like, as with Kafka, and so does a new epoch of who was taken back.
+    CHECK(bench.append({.producer_id = 8, .epoch = 0, .sequence = 5}).base_offset == 9);
+    CHECK(bench.append({.producer_id = 9, .epoch = 0, .sequence = 0}).base_offset == 10);
+    bench.give_up();
+    CHECK(bench.append({.producer_id = 9, .epoch = 1, .sequence = 2}).error == ErrorCode::none);
+    CHECK(bench.append({.producer_id = 10, .epoch = 0, .sequence = 5}).error == ErrorCode::none);
+    CHECK(bench.append({.producer_id = 8, .epoch = 0, .sequence = 5}).error == ErrorCode::none);
+}
+
+TEST_CASE("append: a batch refused before the loss of the first is heard of does not hide it") {
+    Bench bench;
+    CHECK(bench.append(of_seven(0)).base_offset == 0);
+    bench.log.give_up();
+    bench.log.is_read_only = true;
+    CHECK(bench.append(of_seven(3)).error == ErrorCode::kafka_storage_error);
+    bench.hear_of_it();
+    bench.log.is_read_only = false;
+    CHECK(bench.append(of_seven(3)).error == ErrorCode::out_of_order_sequence_number);
+    CHECK(bench.append(of_seven(0)).base_offset == 0);
+    CHECK(bench.append(of_seven(3)).base_offset == 3);
 }
 
 TEST_CASE("append: what the log says becomes Kafka's answer") {
