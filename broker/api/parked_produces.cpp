@@ -1,6 +1,7 @@
 #include "broker/api/parked_produces.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace leat::api {
 namespace {
@@ -87,7 +88,8 @@ void ParkedProduces::settle(Context& context) {
         answer_produce(context, *produced);
     }
     const std::uint64_t recycled = context.log.counters().segments_recycled;
-    const bool room = flushed != last_settled_, freed = recycled != last_recycled_;
+    const bool room = std::exchange(given_up_, false) || flushed != last_settled_;
+    const bool freed = recycled != last_recycled_;
     last_settled_ = flushed;
     last_recycled_ = recycled;
     if (room) retry_room(context);
@@ -130,6 +132,7 @@ void ParkedProduces::retry_room(Context& context) {
 }
 
 void ParkedProduces::rolled_back(Context& context, log::CommitId first, log::CommitId last) {
+    given_up_ = true;
     std::vector<std::uint64_t> hit;
     for (auto at = by_commit_.upper_bound(first); at != by_commit_.end();) {
         hit.push_back(at->second);

@@ -62,7 +62,7 @@ public:
     void wait_for_room(Context& context, std::unique_ptr<Produced> produced);
     void wait_for_commit(std::unique_ptr<Produced> produced);
 
-    void settle(Context& context);  ///< after every commit
+    void settle(Context& context);  ///< after every commit, and after rolled_back
     void rolled_back(Context& context, log::CommitId first, log::CommitId last);
     void on_deadline(Context& context);
     void give_up_room(Context& context);
@@ -84,6 +84,7 @@ private:
     std::unordered_map<std::uint64_t, std::unique_ptr<Produced>> by_id_;
     Deadlines deadlines_;
     log::CommitId last_settled_ = 0;
+    bool given_up_ = false;  ///< a commit since then: that, too, makes room in the log's groups
     std::uint64_t next_id_ = 1;
 };
 

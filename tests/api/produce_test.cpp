@@ -149,6 +149,22 @@ TEST_CASE("produce: a commit that is given up is KAFKA_STORAGE_ERROR, an earlier
     CHECK(answer.base_offset == -1);
 }
 
+TEST_CASE("produce: who waits for room is heard when the commit before is given up") {
+    ProduceBench bench;
+    bench.log.group_batches_max = 1;
+    const auto a = bench.open(), b = bench.open(), c = bench.open();
+    for (const auto id : {a, b, c}) bench.send(id, bench.produce_frame(make_batch({}), -1, 60'000));
+    bench.log.give_up();
+    bench.settle();
+    CHECK(bench.one_answer(a).error_code == ErrorCode::kafka_storage_error);
+    CHECK(bench.take(b).empty());  // is in the log's open group now
+    bench.log.give_up();
+    bench.log.is_read_only = true;
+    bench.settle();
+    for (const auto id : {b, c})
+        CHECK(bench.one_answer(id).error_code == ErrorCode::kafka_storage_error);
+}
+
 TEST_CASE("produce: not durable within timeout_ms is REQUEST_TIMED_OUT, once") {
     ProduceBench bench;
     const auto id = bench.open();

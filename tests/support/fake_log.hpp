@@ -39,6 +39,8 @@ public:
     void give_up() {
         const log::CommitId lost = open_++;
         rolled_back_.push_back({lost - 1, lost});
+        open_batches_ = 0;
+        touched_ = false;
         for (; !undo_.empty(); undo_.pop_back()) {
             auto& [key, before] = undo_.back();
             if (before)
