@@ -25,9 +25,12 @@ topics::Append refused(ErrorCode error, const char* message) {
 
 topics::Append append_one(Context& context, Produced& produced, const topics::Topic* topic,
                           const wire::ProduceRequest::PartitionProduceData& data) {
-    if (produced.timed_out)
+    if (produced.timed_out) {
+        if (topic != nullptr && topic->has(data.index))
+            context.topics.not_offered(*topic, data.index, data.records.view());
         return refused(ErrorCode::request_timed_out,
                        "the log had no room within the request's timeout");
+    }
     if (produced.acks < -1 || produced.acks > 1)
         return refused(ErrorCode::invalid_required_acks, "acks must be -1, 0 or 1");
     if (topic == nullptr)

@@ -178,6 +178,17 @@ void Topics::await(std::deque<First>::iterator found, const First& first) {
     awaited_.push_back(first);
 }
 
+void Topics::not_offered(const Topic& topic, std::int32_t partition, ByteView records) {
+    const auto batch = wire::BatchView::parse(records);
+    if (!batch || !batch->crc_ok() || batch->header().producer_id < 0) return;
+    const wire::BatchHeader& header = batch->header();
+    const log::StreamId stream = topic.partitions[static_cast<std::size_t>(partition)];
+    const log::ProducerState* state = log_.producer(stream, header.producer_id);
+    if (state != nullptr && state->count > 0) return;
+    await(find_awaited(stream, header.producer_id, header.producer_epoch),
+          {stream, header.producer_id, header.producer_epoch, header.base_sequence});
+}
+
 Topics::OffsetAnswer Topics::list_offset(Instant now, log::StreamId stream, ListOffsetsKind kind) {
     const log::StreamState* state = log_.stream(stream);
     if (state == nullptr) return {};

@@ -63,6 +63,11 @@ public:
     Append append_judged(Instant now, WallTime wall, const Topic& topic, std::int32_t partition,
                          ByteView records, Validated& judged);
 
+    /// Partition's records of a Produce request that were refused without being offered (they
+    /// waited for room in vain), and come again: nothing overtakes a producer's first batch.
+    /// Borrowed.
+    void not_offered(const Topic& topic, std::int32_t partition, ByteView records);
+
     struct OffsetAnswer {
         log::Offset offset = -1;
         std::int64_t timestamp = -1;

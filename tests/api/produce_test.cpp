@@ -216,6 +216,29 @@ TEST_CASE("produce: who waits for room longer than timeout_ms is refused and nev
     CHECK(bench.log.stream(bench.topics.registry.find("t")->partitions[0])->log_end == 1);
 }
 
+TEST_CASE("produce: nothing overtakes a producer's first batch that waited for room in vain") {
+    ProduceBench bench;
+    bench.log.group_batches_max = 1;
+    const auto a = bench.open(), b = bench.open();
+    const auto of_nine = [&](std::int32_t sequence) {
+        const auto batch = make_batch({.producer_id = 9, .epoch = 0, .sequence = sequence});
+        bench.send(b, bench.produce_frame(batch, -1, 300));
+    };
+    bench.send(a, bench.produce_frame(make_batch({}), 1));
+    of_nine(0);
+    bench.advance(300);
+    CHECK(bench.one_answer(b).error_code == ErrorCode::request_timed_out);
+    bench.flush();
+    of_nine(1);  // was under way
+    bench.flush();
+    CHECK(bench.one_answer(b).error_code == ErrorCode::out_of_order_sequence_number);
+    for (const std::int32_t sequence : {0, 1}) {
+        of_nine(sequence);
+        bench.flush();
+        CHECK(bench.one_answer(b).base_offset == 1 + sequence);
+    }
+}
+
 TEST_CASE("produce: a session that closes while waiting leaves no trace and no block") {
     ProduceBench bench;
     bench.log.group_batches_max = 1;

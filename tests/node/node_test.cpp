@@ -331,6 +331,30 @@ TEST_CASE(
     CHECK(bench.latest() == 4);
 }
 
+TEST_CASE("node: after two failed writes a new producer's batches come in its order") {
+    NodeBench bench;
+    bench.create("t");
+    bench.settle();
+    const auto id = bench.open();
+    const auto produce = [&](const BatchSpec& batch) {
+        bench.send(id, NodeBench::produce_frame(make_batch(batch), -1));
+        bench.settle();
+        const Bytes answer = bench.take(id);
+        return bench.produced(answer);
+    };
+    const auto of_nine = [](std::int32_t sequence) {
+        return BatchSpec{.producer_id = 9, .epoch = 0, .sequence = sequence};
+    };
+    bench.storage_->fail_next(0, 2);
+    CHECK(produce(of_nine(0)) == ErrorCode::kafka_storage_error);
+    for (int i = 0; i < 1'000 && produce({}) != ErrorCode::none; ++i) continue;
+    REQUIRE(bench.latest() == 1);  // the device works again
+    CHECK(produce(of_nine(1)) == ErrorCode::out_of_order_sequence_number);  // was under way
+    CHECK(produce(of_nine(0)) == ErrorCode::none);
+    CHECK(produce(of_nine(1)) == ErrorCode::none);
+    CHECK(bench.latest() == 3);
+}
+
 TEST_CASE("node: a log whose segments are too small for message.max.bytes says what it takes") {
     config::Config config = NodeBench::small();
     config.message_bytes_max = 32 * 1024;
