@@ -78,7 +78,7 @@ private:
     std::size_t chunk_bytes() const;
     std::size_t share_of_tap() const;
 
-    // reading (feed.cpp)
+    // reading (feed.cpp), and what was read on its way to lanes (hand_out.cpp)
     void feed(Instant now);
     enum class Cuts : std::uint8_t { allowed, none };
     std::int32_t broker_of(const Tap& tap) const;
