@@ -100,13 +100,6 @@ bool Group::reads(std::string_view topic) const {
     return consumer != nullptr ? consumer->readers.contains(topic) : subscribed.contains(topic);
 }
 
-bool Group::has_offsets() const {
-    for (const auto& [topic, offsets_] : offsets)
-        for (const auto& [partition, entry] : offsets_.partitions)
-            if (entry.pending > 0 || entry.durable.offset >= 0) return true;
-    return false;
-}
-
 ErrorCode Group::check(std::string_view member, const std::optional<std::string_view>& instance) {
     if (instance) {
         const auto known = static_members.find(*instance);

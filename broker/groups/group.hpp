@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broker/groups/consumer_group.hpp"
+#include "broker/groups/offset_block.hpp"
 #include "broker/groups/timers.hpp"
 #include "broker/groups/words.hpp"
 #include "broker/topics/registry.hpp"
@@ -50,27 +51,6 @@ struct PendingMember {
     explicit PendingMember(Group* group) : timer(group, nullptr, this) {}
     std::string id;
     Timer timer;
-};
-
-struct Committed {
-    std::int64_t offset = -1;
-    std::int32_t leader_epoch = -1;
-    std::string metadata;
-    std::int64_t stamp_ms = 0;    ///< log time of the commit
-    std::int64_t expire_ms = -1;  ///< log time, asked for by an old client; -1: the broker's rule
-};
-/// What a partition's position is, and what it becomes when the commits under way are durable.
-struct OffsetEntry {
-    Committed durable;                  ///< offset -1: none
-    std::unique_ptr<Committed> latest;  ///< while pending > 0; offset -1: being erased
-    std::uint32_t pending = 0;          ///< writes that are not durable yet
-    log::CommitId commit = 0;           ///< of the last of them
-    std::int64_t touched_ms = 0;        ///< log time of the last commit, also of an unchanged one
-    const Committed& newest() const { return latest ? *latest : durable; }
-};
-struct TopicOffsets {
-    topics::TopicId id{};  ///< a topic made anew under the old name has no positions
-    std::map<std::int32_t, OffsetEntry> partitions;
 };
 
 struct Group {
@@ -122,7 +102,6 @@ struct Group {
     void learn_subscriptions();
     bool reads_known() const { return consumer != nullptr || subscriptions_known; }
     bool reads(std::string_view topic) const;  ///< if that is known
-    bool has_offsets() const;
     /// The member's or instance's own error: unknown_member_id, fenced_instance_id, none.
     ErrorCode check(std::string_view member, const std::optional<std::string_view>& instance);
 };

@@ -37,49 +37,6 @@ std::vector<std::uint8_t> group_body(const Group& group) {
 
 }  // namespace
 
-std::vector<std::uint8_t> offset_key(std::string_view group, std::string_view topic,
-                                     std::int32_t partition) {
-    FactWriter out;
-    out.number(static_cast<std::uint8_t>('o'));
-    out.name(group);
-    out.name(topic);
-    out.number(partition);
-    return std::move(out.bytes);
-}
-
-std::vector<std::uint8_t> offset_value(const topics::TopicId& topic, const Committed& committed) {
-    FactWriter out;
-    out.number(format);
-    out.raw(topic);
-    out.number(committed.offset);
-    out.number(committed.leader_epoch);
-    out.number(committed.stamp_ms);
-    out.number(committed.expire_ms);
-    out.blob(committed.metadata);
-    return std::move(out.bytes);
-}
-
-Result<OffsetFact> decode_offset(ByteView key, ByteView value) {
-    OffsetFact fact;
-    FactReader in_key(key);
-    in_key.number<std::uint8_t>();
-    fact.group = in_key.name();
-    fact.topic = in_key.name();
-    fact.partition = in_key.number<std::int32_t>();
-    FactReader in(value);
-    if (in.number<std::uint8_t>() != format) return fail(Error::unsupported);
-    const ByteView id = in.take(fact.topic_id.size());
-    std::copy(id.begin(), id.end(), fact.topic_id.begin());
-    fact.committed.offset = in.number<std::int64_t>();
-    fact.committed.leader_epoch = in.number<std::int32_t>();
-    fact.committed.stamp_ms = in.number<std::int64_t>();
-    fact.committed.expire_ms = in.number<std::int64_t>();
-    fact.committed.metadata = in.blob();
-    if (!in_key.ok || !in.ok) return fail(Error::truncated);
-    return fact;
-}
-
-bool is_offset_key(ByteView key) { return !key.empty() && key[0] == 'o'; }
 bool is_group_key(ByteView key) { return !key.empty() && key[0] == 'g'; }
 
 std::vector<std::uint8_t> group_key(std::string_view group, std::uint16_t part) {

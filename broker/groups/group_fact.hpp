@@ -1,8 +1,5 @@
-// A group and a committed offset as facts of the log.
+// A group as facts of the log. Its committed offsets: offset_fact.hpp.
 //
-// Offset:  key 'o' group topic u32 partition (names behind u16 lengths)
-//          value u8 format 1, topic id, i64 offset, i32 leader epoch, i64 stamp, i64 expire,
-//          metadata
 // Group:   key 'g' u16 part, group. One group is cut into parts, because a fact is bounded and a
 //          group is not: each part says which save it belongs to and how many parts that has.
 //          value u8 format 1, u32 save, i32 generation, u16 parts, then its piece of the body
@@ -23,19 +20,6 @@ namespace leat::groups {
 
 constexpr std::size_t group_part_bytes = 6 * 1024;
 
-std::vector<std::uint8_t> offset_key(std::string_view group, std::string_view topic,
-                                     std::int32_t partition);
-std::vector<std::uint8_t> offset_value(const topics::TopicId& topic, const Committed& committed);
-
-struct OffsetFact {
-    std::string_view group, topic;
-    std::int32_t partition = 0;
-    topics::TopicId topic_id{};
-    Committed committed;
-};
-Result<OffsetFact> decode_offset(ByteView key, ByteView value);
-
-bool is_offset_key(ByteView key);
 bool is_group_key(ByteView key);
 
 std::vector<std::uint8_t> group_key(std::string_view group, std::uint16_t part);

@@ -22,11 +22,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "broker/groups/consumers.hpp"
 #include "broker/groups/group.hpp"
+#include "broker/groups/offset_fact.hpp"
 #include "broker/groups/words.hpp"
 #include "leat/port/entropy.hpp"
 
@@ -115,12 +117,19 @@ public:
     std::size_t member_bytes() const { return member_bytes_; }  ///< about what they occupy
 
 private:
-    struct PendingWrite {  // of an offset; in commit order
+    struct PendingWrite {  // of positions of one block; in commit order
         log::CommitId commit;
         std::string group, topic;
-        std::int32_t partition;
+        std::int32_t block;
         topics::TopicId topic_id;
-        Committed value;  ///< offset -1: erased
+        std::vector<Change> changes;  ///< none: only facts that did not count any more went
+    };
+    struct BlockAt {
+        Group& group;
+        const std::string& topic;
+        TopicOffsets& offsets;
+        std::int32_t number;
+        OffsetBlock& block;
     };
     struct PendingSave {
         log::CommitId commit;
@@ -198,14 +207,47 @@ private:
     // offsets.cpp
     ErrorCode check_commit(Instant now, Group* group, const Identity& who,
                            const std::vector<Commit>& commits);
-    ErrorCode write_offset(Instant now, Group& group, const Commit& commit,
-                           const topics::Topic& topic, Written& written);
-    ErrorCode erase_committed(Instant now, Group& group, const Commit& commit, Written& written);
-    Result<log::CommitId> erase_offset(Instant now, Group& group, std::string_view topic,
-                                       TopicOffsets& offsets, std::int32_t partition);
-    void apply(const PendingWrite& write);
+    /// Of one topic and one block.
+    void commit_run(Instant now, Group& group, std::span<const Commit> run,
+                    std::span<ErrorCode> errors, Written& written);
+    struct Part {  // of a run
+        std::vector<Change> changes;
+        std::vector<std::size_t> of;  ///< where each of them is in the run
+    };
+    void write_part(Instant now, const BlockAt& at, const Part& part, std::span<ErrorCode> errors,
+                    Written& written);
+    static bool is_single(const OffsetBlock& block, const Change& change);
+    bool stands(OffsetEntry* entry, const Committed& value, Written& written);
+    TopicOffsets& offsets_of(Instant now, Group& group, const topics::Topic& topic);
+    /// All of them or none; more than one only if none is_single. `commit` rises to that of the
+    /// last fact.
+    Status write_positions(Instant now, const BlockAt& at, std::vector<Change> changes,
+                           log::CommitId& commit);
+    Status put_positions(Instant now, const BlockAt& at, const std::vector<Change>& changes,
+                         log::CommitId& commit);
+    Status put_newest(Instant now, const BlockAt& at, const std::vector<Change>& changes,
+                      log::CommitId& commit);
+    Status put_block(Instant now, const BlockAt& at, Places back, log::CommitId& commit);
+    Status put_single(Instant now, const BlockAt& at, OffsetLayout layout, const OffsetEntry& entry,
+                      log::CommitId& commit);
+    Status erase_single(Instant now, const BlockAt& at, OffsetLayout layout, int place,
+                        log::CommitId& commit);
+    Status erase_block(Instant now, const BlockAt& at, log::CommitId& commit);
+    void apply(PendingWrite& write);
+    static void drop_if_nothing(Group& group, const std::string& topic, std::int32_t block);
+
+    // offset_upkeep.cpp
+    static ErrorCode code_of(Error error);
+    /// Erases positions; `commit` rises to that of the last of it.
+    Status erase_positions(Instant now, const BlockAt& at, Places places, log::CommitId& commit);
+    /// Erases facts that do not count. What fails is left for the next time.
+    Status sweep(Instant now, const BlockAt& at, log::CommitId& commit);
+    bool load_offsets(ByteView key, ByteView value);
+    void take_back(PendingWrite& write);
+    void relearn(const BlockAt& at) const;
     bool expired(const Group& group, const std::string& topic, const OffsetEntry& entry,
                  std::int64_t log_now) const;
+    bool expire_offsets(Instant now, Group& group, bool& left);
     void check_retention(Instant now);
 
     log::Log& log_;

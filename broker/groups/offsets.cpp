@@ -1,8 +1,8 @@
-// Committed offsets: one fact each. Readable and acknowledged when durable; an unchanged one is
-// acknowledged without a write.
+// Committed offsets: a fact for each block of partitions (offset_fact.hpp says in which order they
+// are written). Readable and acknowledged when durable; an unchanged one is acknowledged without a
+// write.
 #include <algorithm>
 
-#include "broker/groups/group_fact.hpp"
 #include "broker/groups/groups.hpp"
 
 namespace leat::groups {
@@ -12,14 +12,17 @@ namespace {
 // is wrong by at most this part of the retention.
 constexpr int stamp_refresh_part = 8;
 
-ErrorCode code_of(Error error) {
-    // Both are for trying again: the first when upkeep made room, the second never helps.
-    return error == Error::too_large ? ErrorCode::invalid_commit_offset_size
-                                     : ErrorCode::coordinator_not_available;
-}
-
 bool same_position(const Committed& a, const Committed& b) {
     return a.offset == b.offset && a.leader_epoch == b.leader_epoch && a.metadata == b.metadata;
+}
+
+// How many at the front of these are of one topic and one block.
+std::size_t run_of(std::span<const Commit> commits) {
+    std::size_t count = 1;
+    while (count < commits.size() && commits[count].topic == commits[0].topic &&
+           commits[count].partition / block_partitions == commits[0].partition / block_partitions)
+        ++count;
+    return count;
 }
 
 }  // namespace
@@ -53,128 +56,316 @@ Groups::Written Groups::commit(Instant now, const Identity& who,
     written.error = check_commit(now, group, who, commits);
     if (written.error != ErrorCode::none) return written;
     if (group == nullptr) group = &create(who.group);
-    written.each.reserve(commits.size());
-    for (const Commit& one : commits) {
-        const topics::Topic* topic = registry_.find(one.topic);
-        ErrorCode error = ErrorCode::none;
-        if (topic == nullptr || one.partition < 0 ||
-            static_cast<std::size_t>(one.partition) >= topic->partitions.size())
-            error = ErrorCode::unknown_topic_or_partition;
-        else if (one.metadata.size() > config_.offset_metadata_bytes_max)
-            error = ErrorCode::offset_metadata_too_large;
-        else if (one.offset < 0)  // a position below zero is none: what stood there goes
-            error = erase_committed(now, *group, one, written);
-        else
-            error = write_offset(now, *group, one, *topic, written);
-        if (written.again) break;
-        written.each.push_back(error);
+    written.each.assign(commits.size(), ErrorCode::none);
+    const std::span<const Commit> all(commits);
+    for (std::size_t from = 0; from < all.size() && !written.again;) {
+        const std::size_t count = run_of(all.subspan(from));
+        commit_run(now, *group, all.subspan(from, count),
+                   std::span(written.each).subspan(from, count), written);
+        from += count;
     }
     erase_if_nothing(*group);
     return written;
 }
 
-ErrorCode Groups::write_offset(Instant now, Group& group, const Commit& commit,
-                               const topics::Topic& topic, Written& written) {
-    auto at = group.offsets.find(commit.topic);
-    if (at == group.offsets.end())
-        at = group.offsets.emplace(commit.topic, TopicOffsets{.id = topic.id, .partitions = {}})
-                 .first;
-    TopicOffsets& offsets = at->second;
-    if (offsets.id != topic.id) {  // of a topic that is gone: they must not come back
-        for (const auto& [partition, entry] : offsets.partitions)
-            (void)log_.erase_fact(now, log::FactKind::group,
-                                  offset_key(group.id, commit.topic, partition));
-        offsets = TopicOffsets{.id = topic.id, .partitions = {}};
+void Groups::commit_run(Instant now, Group& group, std::span<const Commit> run,
+                        std::span<ErrorCode> errors, Written& written) {
+    const topics::Topic* topic = registry_.find(run.front().topic);
+    if (topic == nullptr) {
+        std::fill(errors.begin(), errors.end(), ErrorCode::unknown_topic_or_partition);
+        return;
     }
-    OffsetEntry& entry = offsets.partitions[commit.partition];
-    Committed value{.offset = commit.offset,
-                    .leader_epoch = commit.leader_epoch,
-                    .metadata = std::string(commit.metadata),
-                    .stamp_ms = log_now(now),
-                    .expire_ms = -1};
-    if (commit.retention >= milliseconds(0))
-        value.expire_ms = value.stamp_ms + std::min(commit.retention.count(), INT64_MAX / 2);
-    const Committed& newest = entry.newest();
-    const bool fresh =
-        value.stamp_ms - newest.stamp_ms <= config_.offsets_retention.count() / stamp_refresh_part;
-    entry.touched_ms = value.stamp_ms;
-    if (newest.offset >= 0 && same_position(newest, value) && fresh && newest.expire_ms < 0 &&
-        value.expire_ms < 0) {
+    TopicOffsets& offsets = offsets_of(now, group, *topic);
+    const std::int32_t number = run.front().partition / block_partitions;
+    const BlockAt at{group, topic->name, offsets, number, offsets.blocks[number]};
+    const std::int64_t stamp_ms = log_now(now);
+    Part part;  // goes into one fact
+    Places waiting = 0;
+    const auto write = [&] {
+        write_part(now, at, part, errors, written);
+        part.changes.clear();
+        part.of.clear();
+        waiting = 0;
+    };
+    part.changes.reserve(run.size());
+    part.of.reserve(run.size());
+    for (std::size_t i = 0; i < run.size() && !written.again; ++i) {
+        const Commit& one = run[i];
+        if (!topic->has(one.partition)) {
+            errors[i] = ErrorCode::unknown_topic_or_partition;
+            continue;
+        }
+        if (one.metadata.size() > config_.offset_metadata_bytes_max) {
+            errors[i] = ErrorCode::offset_metadata_too_large;
+            continue;
+        }
+        const int place = one.partition % block_partitions;
+        if (waiting & place_bit(place)) write();  // named twice: the later one holds
+        if (written.again) break;
+        Change change{.place = static_cast<std::uint8_t>(place), .value = {}};
+        if (one.offset >= 0) {  // a position below zero is none: what stood there goes
+            change.value.offset = one.offset;
+            change.value.leader_epoch = one.leader_epoch;
+            change.value.metadata = one.metadata;
+            change.value.stamp_ms = stamp_ms;
+            if (one.retention >= milliseconds(0))
+                change.value.expire_ms = stamp_ms + std::min(one.retention.count(), INT64_MAX / 2);
+        }
+        if (stands(at.block.find(place), change.value, written)) continue;
+        const bool single = is_single(at.block, change);
+        if (single) write();
+        if (written.again) break;
+        part.changes.push_back(std::move(change));
+        part.of.push_back(i);
+        waiting |= place_bit(place);
+        if (single) write();
+    }
+    if (!written.again) write();
+    drop_if_nothing(group, topic->name, number);
+}
+
+// With a log full of facts positions that are there still move on; it is new ones that it refuses.
+void Groups::write_part(Instant now, const BlockAt& at, const Part& part,
+                        std::span<ErrorCode> errors, Written& written) {
+    const auto put = [&](const Part& some) {
+        if (some.changes.empty() || written.again) return ok();
+        const Status done = write_positions(now, at, some.changes, written.commit);
+        if (done) return done;
+        written.again = done.error() == Error::would_block;
+        for (const std::size_t i : some.of) errors[i] = code_of(done.error());
+        return done;
+    };
+    const Status all = put(part);
+    if (all || all.error() != Error::full || part.changes.size() == 1) return;
+    for (const std::size_t i : part.of) errors[i] = ErrorCode::none;
+    Part moves;
+    std::vector<Part> others;
+    for (std::size_t i = 0; i < part.changes.size(); ++i) {
+        const Change& one = part.changes[i];
+        const OffsetEntry* entry = at.block.find(one.place);
+        const bool grows = !at.block.written || entry == nullptr || entry->newest().offset < 0 ||
+                           entry->newest().metadata.size() < one.value.metadata.size();
+        Part& to = grows ? others.emplace_back() : moves;
+        to.changes.push_back(one);
+        to.of.push_back(part.of[i]);
+    }
+    (void)put(moves);
+    for (const Part& one : others) (void)put(one);
+}
+
+// Whether the log says so already, or will when a commit under way is durable.
+bool Groups::stands(OffsetEntry* entry, const Committed& value, Written& written) {
+    if (entry == nullptr) return value.offset < 0;
+    const Committed& newest = entry->newest();
+    if (value.offset < 0) {
+        if (newest.offset >= 0) return false;
+    } else {
+        entry->touched_ms = value.stamp_ms;
+        const bool fresh = value.stamp_ms - newest.stamp_ms <=
+                           config_.offsets_retention.count() / stamp_refresh_part;
+        if (newest.offset < 0 || !same_position(newest, value) || !fresh || newest.expire_ms >= 0 ||
+            value.expire_ms >= 0)
+            return false;
         ++counters_.commits_unchanged;
-        if (entry.pending > 0) written.commit = std::max(written.commit, entry.commit);
-        return ErrorCode::none;
     }
-    const auto put = log_.put_fact(now, log::FactKind::group,
-                                   offset_key(group.id, commit.topic, commit.partition),
-                                   offset_value(topic.id, value));
+    if (entry->pending > 0) written.commit = std::max(written.commit, entry->commit);
+    return true;
+}
+
+// Whether it is written with a fact of its own, and so apart from others.
+bool Groups::is_single(const OffsetBlock& block, const Change& change) {
+    const Places bit = place_bit(change.place);
+    const bool erases_first = change.value.offset < 0 && !block.written && (block.first & bit);
+    return (block.alone & bit) || erases_first || !fits(change.value);
+}
+
+TopicOffsets& Groups::offsets_of(Instant now, Group& group, const topics::Topic& topic) {
+    const auto [found, fresh] =
+        group.offsets.try_emplace(topic.name, TopicOffsets{.id = topic.id, .blocks = {}});
+    TopicOffsets& offsets = found->second;
+    if (offsets.id == topic.id) return offsets;
+    offsets.id = topic.id;  // those of a topic that is gone must not come back
+    for (auto& [number, block] : offsets.blocks) {
+        block.entries.clear();
+        block.stale |= std::exchange(block.alone, 0);
+        log::CommitId commit = 0;
+        (void)sweep(now, {group, topic.name, offsets, number, block}, commit);
+    }
+    std::erase_if(offsets.blocks, [](const auto& one) { return one.second.nothing(); });
+    return offsets;
+}
+
+Status Groups::write_positions(Instant now, const BlockAt& at, std::vector<Change> changes,
+                               log::CommitId& commit) {
+    std::vector<std::unique_ptr<Committed>> before;
+    before.reserve(changes.size());
+    for (const Change& one : changes)
+        before.push_back(
+            std::exchange(at.block.at(one.place).latest, std::make_unique<Committed>(one.value)));
+    log::CommitId last = 0;
+    const Status put = put_positions(now, at, changes, last);
     if (!put) {
-        if (entry.pending == 0 && entry.durable.offset < 0)
-            offsets.partitions.erase(commit.partition);
-        if (offsets.partitions.empty()) group.offsets.erase(at);
-        written.again = put.error() == Error::would_block;
-        return code_of(put.error());
+        for (std::size_t i = changes.size(); i-- > 0;)
+            at.block.at(changes[i].place).latest = std::move(before[i]);
+        std::erase_if(at.block.entries, [](const OffsetEntry& entry) {
+            return entry.pending == 0 && entry.durable.offset < 0;
+        });
+        changes.clear();
+        if (last == 0) return put;
     }
-    ++counters_.commits;
-    ++entry.pending;
-    entry.commit = *put;
-    entry.latest = std::make_unique<Committed>(value);
-    writes_.push_back({.commit = *put,
-                       .group = group.id,
-                       .topic = std::string(commit.topic),
-                       .partition = commit.partition,
-                       .topic_id = topic.id,
-                       .value = std::move(value)});
-    written.commit = std::max(written.commit, *put);
-    return ErrorCode::none;
+    for (const Change& one : changes) {
+        OffsetEntry& entry = at.block.at(one.place);
+        ++entry.pending;
+        entry.commit = std::max(entry.commit, last);
+        if (one.value.offset < 0) continue;
+        entry.touched_ms = one.value.stamp_ms;
+        ++counters_.commits;
+    }
+    writes_.push_back({.commit = last,
+                       .group = at.group.id,
+                       .topic = at.topic,
+                       .block = at.number,
+                       .topic_id = at.offsets.id,
+                       .changes = std::move(changes)});
+    if (!put) return put;
+    commit = std::max(commit, last);
+    log::CommitId swept = 0;  // nobody waits for that
+    if (at.block.first != 0) (void)sweep(now, at, swept);
+    return ok();
 }
 
-ErrorCode Groups::erase_committed(Instant now, Group& group, const Commit& commit,
-                                  Written& written) {
-    const auto at = group.offsets.find(commit.topic);
-    if (at == group.offsets.end() || !at->second.partitions.contains(commit.partition))
-        return ErrorCode::none;
-    const auto erased = erase_offset(now, group, commit.topic, at->second, commit.partition);
-    if (erased) written.commit = std::max(written.commit, *erased);
-    if (erased) return ErrorCode::none;
-    written.again = erased.error() == Error::would_block;
-    return code_of(erased.error());
+Status Groups::put_positions(Instant now, const BlockAt& at, const std::vector<Change>& changes,
+                             log::CommitId& commit) {
+    const Status put = put_newest(now, at, changes, commit);
+    if (put || put.error() != Error::full || changes.size() > 1 || changes.front().value.offset < 0)
+        return put;
+    // A log that is full takes nothing that is new or longer, though it would make room for itself:
+    // until there is room a position stays where it is.
+    const OffsetEntry& entry = *at.block.find(changes.front().place);
+    if (at.block.alone & place_bit(entry.place))
+        return put_single(now, at, OffsetLayout::alone, entry, commit);
+    if (!at.block.written && (at.block.first & place_bit(entry.place)))
+        return put_single(now, at, OffsetLayout::first, entry, commit);
+    return put;
 }
 
-Result<log::CommitId> Groups::erase_offset(Instant now, Group& group, std::string_view topic,
-                                           TopicOffsets& offsets, std::int32_t partition) {
-    OffsetEntry& entry = offsets.partitions[partition];
-    if (entry.pending > 0 && entry.latest->offset < 0) return entry.commit;  // is being erased
-    auto erased =
-        log_.erase_fact(now, log::FactKind::group, offset_key(group.id, topic, partition));
-    if (!erased) return erased;
-    ++entry.pending;
-    entry.commit = *erased;
-    entry.latest = std::make_unique<Committed>();
-    writes_.push_back({.commit = *erased,
-                       .group = group.id,
-                       .topic = std::string(topic),
-                       .partition = partition,
-                       .topic_id = offsets.id,
-                       .value = {}});
-    return erased;
+Status Groups::put_newest(Instant now, const BlockAt& at, const std::vector<Change>& changes,
+                          log::CommitId& commit) {
+    const Change& front = changes.front();
+    if (!fits(front.value))
+        return put_single(now, at, OffsetLayout::alone, *at.block.find(front.place), commit);
+    Places places = 0;
+    bool sets = false;
+    for (const Change& one : changes) {
+        places |= place_bit(one.place);
+        sets = sets || one.value.offset >= 0;
+    }
+    const Places back = at.block.alone & places;
+    Status put = ok();
+    if (sets || (at.block.in_fact & places))
+        put = put_block(now, at, back, commit);
+    else if (!at.block.written && (at.block.first & places))
+        put = erase_single(now, at, OffsetLayout::first, front.place, commit);
+    if (!put || back == 0) return put;
+    return erase_single(now, at, OffsetLayout::alone, front.place, commit);
+}
+
+// `back`: places that come back from a fact of their own.
+Status Groups::put_block(Instant now, const BlockAt& at, Places back, log::CommitId& commit) {
+    OffsetBlock& block = at.block;
+    Places places = 0;
+    for (const OffsetEntry& entry : block.entries) {
+        const Places bit = place_bit(entry.place);
+        if (entry.newest().offset < 0 || (block.alone & ~back & bit)) continue;
+        if (fits(entry.newest())) {
+            places |= bit;
+        } else {  // of the first layout, which does not count once the block is there
+            if (const Status put = put_single(now, at, OffsetLayout::alone, entry, commit); !put)
+                return put;
+        }
+    }
+    if (places == 0 && block.first == 0) return erase_block(now, at, commit);
+    const auto put =
+        log_.put_fact(now, log::FactKind::group,
+                      offset_key(OffsetLayout::block, at.group.id, at.topic, at.number),
+                      block_value(at.offsets.id, block, places));
+    if (!put) return fail(put.error());
+    block.written = true;
+    block.in_fact = places;
+    commit = std::max(commit, *put);
+    return ok();
+}
+
+Status Groups::erase_block(Instant now, const BlockAt& at, log::CommitId& commit) {
+    if (!at.block.written) return ok();
+    const auto erased =
+        log_.erase_fact(now, log::FactKind::group,
+                        offset_key(OffsetLayout::block, at.group.id, at.topic, at.number));
+    if (!erased) return fail(erased.error());
+    at.block.written = false;
+    at.block.in_fact = 0;
+    commit = std::max(commit, *erased);
+    return ok();
+}
+
+Status Groups::put_single(Instant now, const BlockAt& at, OffsetLayout layout,
+                          const OffsetEntry& entry, log::CommitId& commit) {
+    const auto put = log_.put_fact(
+        now, log::FactKind::group,
+        offset_key(layout, at.group.id, at.topic, at.number * block_partitions + entry.place),
+        single_value(at.offsets.id, entry.newest()));
+    if (!put) return fail(put.error());
+    if (layout == OffsetLayout::alone) {
+        at.block.alone |= place_bit(entry.place);
+        at.block.stale &= ~place_bit(entry.place);
+    }
+    commit = std::max(commit, *put);
+    return ok();
+}
+
+Status Groups::erase_single(Instant now, const BlockAt& at, OffsetLayout layout, int place,
+                            log::CommitId& commit) {
+    const auto erased = log_.erase_fact(
+        now, log::FactKind::group,
+        offset_key(layout, at.group.id, at.topic, at.number * block_partitions + place));
+    if (!erased) return fail(erased.error());
+    if (layout == OffsetLayout::first) {
+        at.block.first &= ~place_bit(place);
+    } else {
+        at.block.alone &= ~place_bit(place);
+        at.block.stale &= ~place_bit(place);
+    }
+    commit = std::max(commit, *erased);
+    return ok();
 }
 
 // A write became durable: now it can be read.
-void Groups::apply(const PendingWrite& write) {
+void Groups::apply(PendingWrite& write) {
     Group* group = find(write.group);
     if (group == nullptr) return;
     const auto topic = group->offsets.find(write.topic);
     if (topic == group->offsets.end() || topic->second.id != write.topic_id) return;
-    const auto at = topic->second.partitions.find(write.partition);
-    if (at == topic->second.partitions.end() || at->second.pending == 0) return;
-    OffsetEntry& entry = at->second;
-    entry.durable = write.value;
-    if (--entry.pending > 0) return;
-    entry.latest.reset();
-    if (entry.durable.offset >= 0) return;
-    topic->second.partitions.erase(at);
-    if (topic->second.partitions.empty()) group->offsets.erase(topic);
+    const auto block = topic->second.blocks.find(write.block);
+    if (block == topic->second.blocks.end()) return;
+    for (Change& one : write.changes) {
+        OffsetEntry* entry = block->second.find(one.place);
+        if (entry == nullptr || entry->pending == 0) continue;
+        entry->durable = std::move(one.value);
+        if (--entry->pending > 0) continue;
+        entry->latest.reset();
+        if (entry->durable.offset < 0) block->second.erase(one.place);
+    }
+    drop_if_nothing(*group, write.topic, write.block);
     erase_if_nothing(*group);
+}
+
+void Groups::drop_if_nothing(Group& group, const std::string& topic, std::int32_t number) {
+    const auto offsets = group.offsets.find(topic);
+    if (offsets == group.offsets.end()) return;
+    const auto block = offsets->second.blocks.find(number);
+    if (block != offsets->second.blocks.end() && block->second.nothing())
+        offsets->second.blocks.erase(block);
+    if (offsets->second.blocks.empty()) group.offsets.erase(offsets);
 }
 
 Fetched Groups::fetch(std::string_view group_id, std::string_view topic_name,
@@ -184,10 +375,9 @@ Fetched Groups::fetch(std::string_view group_id, std::string_view topic_name,
     if (group == nullptr || topic == nullptr) return {};
     const auto offsets = group->offsets.find(topic_name);
     if (offsets == group->offsets.end() || offsets->second.id != topic->id) return {};
-    const auto at = offsets->second.partitions.find(partition);
-    if (at == offsets->second.partitions.end() || at->second.durable.offset < 0) return {};
-    const Committed& durable = at->second.durable;
-    return {durable.offset, durable.leader_epoch, durable.metadata};
+    const OffsetEntry* entry = offsets->second.find(partition);
+    if (entry == nullptr || entry->durable.offset < 0) return {};
+    return {entry->durable.offset, entry->durable.leader_epoch, entry->durable.metadata};
 }
 
 void Groups::fetch_all(std::string_view group_id, const OffsetVisitor& visit) const {
@@ -196,143 +386,12 @@ void Groups::fetch_all(std::string_view group_id, const OffsetVisitor& visit) co
     for (const auto& [name, offsets] : group->offsets) {
         const topics::Topic* topic = registry_.find(name);
         if (topic == nullptr || topic->id != offsets.id) continue;
-        for (const auto& [partition, entry] : offsets.partitions)
-            if (entry.durable.offset >= 0)
-                visit(name, partition,
-                      {entry.durable.offset, entry.durable.leader_epoch, entry.durable.metadata});
+        for (const auto& [number, block] : offsets.blocks)
+            for (const OffsetEntry& entry : block.entries)
+                if (const Committed& one = entry.durable; one.offset >= 0)
+                    visit(name, number * block_partitions + entry.place,
+                          {one.offset, one.leader_epoch, one.metadata});
     }
-}
-
-Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
-                                       const std::vector<PartitionName>& partitions) {
-    Written written;
-    Group* group = find(group_id);
-    if (group_id.empty())
-        written.error = ErrorCode::invalid_group_id;
-    else if (group == nullptr || group->state == State::dead)
-        written.error = ErrorCode::group_id_not_found;
-    else if (group->state != State::empty && !group->consumers())
-        written.error = ErrorCode::non_empty_group;
-    if (written.error != ErrorCode::none) return written;
-    for (const PartitionName& one : partitions) {
-        const topics::Topic* topic = registry_.find(one.topic);
-        if (topic == nullptr || one.partition < 0 ||
-            static_cast<std::size_t>(one.partition) >= topic->partitions.size()) {
-            written.each.push_back(ErrorCode::unknown_topic_or_partition);
-            continue;
-        }
-        if (group->state != State::empty && (!group->reads_known() || group->reads(one.topic))) {
-            written.each.push_back(ErrorCode::group_subscribed_to_topic);
-            continue;
-        }
-        const auto offsets = group->offsets.find(one.topic);
-        ErrorCode error = ErrorCode::none;
-        if (offsets != group->offsets.end() && offsets->second.partitions.contains(one.partition)) {
-            const auto erased =
-                erase_offset(now, *group, one.topic, offsets->second, one.partition);
-            if (!erased && erased.error() == Error::would_block) {
-                written.again = true;
-                return written;
-            }
-            if (erased)
-                written.commit = std::max(written.commit, *erased);
-            else
-                error = code_of(erased.error());
-        }
-        written.each.push_back(error);
-    }
-    return written;
-}
-
-Groups::Written Groups::delete_group(Instant now, std::string_view group_id) {
-    Written written;
-    Group* group = find(group_id);
-    if (group_id.empty())
-        written.error = ErrorCode::invalid_group_id;
-    else if (group == nullptr || group->state == State::dead)
-        written.error = ErrorCode::group_id_not_found;
-    else if (group->state != State::empty)
-        written.error = ErrorCode::non_empty_group;
-    if (written.error != ErrorCode::none) return written;
-    const auto failed = [&](Error error) {
-        written.again = error == Error::would_block;
-        written.error = code_of(error);
-        return written;
-    };
-    written.commit = 0;
-    for (auto& [topic, offsets] : group->offsets)
-        for (auto& [partition, entry] : offsets.partitions) {
-            const auto erased = erase_offset(now, *group, topic, offsets, partition);
-            if (!erased) return failed(erased.error());
-            written.commit = std::max(written.commit, *erased);
-        }
-    for (; group->chunks_saved > 0; --group->chunks_saved) {
-        const auto erased = log_.erase_fact(now, log::FactKind::group,
-                                            group_key(group->id, group->chunks_saved - 1));
-        if (!erased) return failed(erased.error());
-        written.commit = std::max(written.commit, *erased);
-    }
-    if (group->consumer != nullptr && group->consumer->saved) {
-        if (consumers_.facts().waits()) return failed(Error::would_block);  // not before those
-        const auto erased =
-            log_.erase_fact(now, log::FactKind::group, consumer_group_key(group->id));
-        if (!erased) return failed(erased.error());
-        group->consumer->saved = false;
-        written.commit = std::max(written.commit, *erased);
-    }
-    group->save_wanted = false;
-    group->pending.clear();
-    group->state = State::dead;
-    // Also behind what was written for it before and is not durable yet.
-    for (const PendingSave& one : saves_)
-        if (one.group == group->id) written.commit = std::max(written.commit, one.commit);
-    group->deleted_in = written.commit;
-    deleting_.emplace_back(group_id);
-    return written;
-}
-
-// Kafka's rule: a group with members keeps what it reads; without members its offsets age from the
-// moment it became empty; offsets of no group (a consumer that assigns itself) from their commit.
-bool Groups::expired(const Group& group, const std::string& topic, const OffsetEntry& entry,
-                     std::int64_t log_now) const {
-    if (entry.pending > 0) return false;
-    std::int64_t from = entry.touched_ms;
-    if (!group.protocol_type.empty()) {
-        if (group.state == State::empty)
-            from = std::max(from, group.empty_since_ms);
-        else if (group.state != State::stable || !group.reads_known() || group.reads(topic))
-            return false;
-    }
-    if (entry.durable.expire_ms >= 0) return log_now >= entry.durable.expire_ms;
-    return log_now - from >= config_.offsets_retention.count();
-}
-
-void Groups::check_retention(Instant now) {
-    retention_due_ = now + config_.retention_check;
-    const std::int64_t log_time = log_now(now);
-    std::vector<std::string> nothing_left;
-    for (auto& [id, group] : groups_) {
-        if (group->state == State::dead) continue;
-        bool left = false;
-        for (auto& [name, offsets] : group->offsets) {
-            const topics::Topic* topic = registry_.find(name);
-            const bool gone = topic == nullptr || topic->id != offsets.id;
-            for (auto& [partition, entry] : offsets.partitions) {
-                if (!gone && !expired(*group, name, entry, log_time)) {
-                    left = true;
-                    continue;
-                }
-                if (!erase_offset(now, *group, name, offsets, partition)) {
-                    retention_due_ = now + milliseconds(1'000);  // the log has no room just now
-                    return;
-                }
-                ++counters_.offsets_expired;
-            }
-        }
-        if (!left && group->state == State::empty && group->pending.empty())
-            nothing_left.push_back(id);
-    }
-    for (const std::string& id : nothing_left) (void)delete_group(now, id);
 }
 
 }  // namespace leat::groups

@@ -95,23 +95,10 @@ void Groups::rolled_back(Instant now, log::CommitId first, log::CommitId last) {
     consumers_.facts().rolled_back();  // before anything that waits is written behind what is lost
     settle(now);
     std::vector<PendingWrite> gone;
-    for (const PendingWrite& write : writes_)
-        if (lost(write)) gone.push_back(write);
+    for (PendingWrite& write : writes_)
+        if (lost(write)) gone.push_back(std::move(write));
     std::erase_if(writes_, lost);
-    for (const PendingWrite& write : gone) {
-        Group* group = find(write.group);
-        if (group == nullptr) continue;
-        const auto topic = group->offsets.find(write.topic);
-        if (topic == group->offsets.end()) continue;
-        const auto at = topic->second.partitions.find(write.partition);
-        if (at == topic->second.partitions.end() || at->second.pending == 0) continue;
-        // Later writes than the lost ones do not exist: a rollback takes everything not flushed.
-        at->second.latest.reset();
-        at->second.pending = 0;
-        at->second.commit = 0;
-        if (at->second.durable.offset < 0) topic->second.partitions.erase(at);
-        if (topic->second.partitions.empty()) group->offsets.erase(topic);
-    }
+    for (PendingWrite& write : gone) take_back(write);
     for (const std::string& id : deleting_)
         if (Group* group = find(id); group != nullptr && group->deleted_in > first) {
             group->state = State::empty;  // the log has its facts again
@@ -144,16 +131,7 @@ void Groups::load(Instant now) {
         if (is_group_key(key) || is_consumer_key(key)) {
             if (!read_group_fact(loading, key, value)) ++unreadable_;
         } else if (is_offset_key(key)) {
-            auto fact = decode_offset(key, value);
-            if (!fact) return void(++unreadable_);
-            Group& group = create(fact->group);
-            TopicOffsets& offsets = group.offsets[std::string(fact->topic)];
-            const topics::Topic* topic = registry_.find(fact->topic);
-            if (offsets.partitions.empty() || (topic != nullptr && fact->topic_id == topic->id))
-                offsets.id = fact->topic_id;
-            OffsetEntry& entry = offsets.partitions[fact->partition];
-            entry.touched_ms = fact->committed.stamp_ms;
-            entry.durable = std::move(fact->committed);
+            if (!load_offsets(key, value)) ++unreadable_;
         } else {
             ++unreadable_;
         }

@@ -23,6 +23,7 @@ public:
     std::vector<Op> open_ops;
     std::size_t ops_max = 1'000'000;  ///< more in one group: would_block
     bool is_full = false;             ///< takes no new facts, renews the old
+    bool is_tight = false;            ///< ... and only with what is no longer, as the log does
 
     void flush() {
         for (const Op& op : open_ops) apply(durable, op);
@@ -50,8 +51,9 @@ public:
 
     Result<log::CommitId> put_fact(Instant now, log::FactKind kind, ByteView key,
                                    ByteView value) override {
-        if (is_full && !now_facts.contains({kind, std::string(text_of(key))}))
-            return fail(Error::full);
+        const auto old = now_facts.find({kind, std::string(text_of(key))});
+        if ((is_full || is_tight) && old == now_facts.end()) return fail(Error::full);
+        if (is_tight && value.size() > old->second.size()) return fail(Error::full);
         return write(now, {{kind, std::string(text_of(key))}, std::string(text_of(value))});
     }
     Result<log::CommitId> erase_fact(Instant now, log::FactKind kind, ByteView key) override {

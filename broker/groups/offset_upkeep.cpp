@@ -1,0 +1,299 @@
+// Committed offsets: what is seldom done with them. They are taken away, they expire, they come
+// back from the log.
+#include <algorithm>
+#include <bit>
+
+#include "broker/groups/group_fact.hpp"
+#include "broker/groups/groups.hpp"
+
+namespace leat::groups {
+
+ErrorCode Groups::code_of(Error error) {
+    // Both are for trying again: the first when upkeep made room, the second never helps.
+    return error == Error::too_large ? ErrorCode::invalid_commit_offset_size
+                                     : ErrorCode::coordinator_not_available;
+}
+
+Status Groups::erase_positions(Instant now, const BlockAt& at, Places places,
+                               log::CommitId& commit) {
+    std::vector<Change> together, singles;
+    for (const OffsetEntry& entry : at.block.entries) {
+        if (!(places & place_bit(entry.place))) continue;
+        Change gone{entry.place, {}};
+        if (entry.newest().offset < 0)  // is being erased
+            commit = std::max(commit, entry.commit);
+        else
+            (is_single(at.block, gone) ? singles : together).push_back(std::move(gone));
+    }
+    if (!together.empty())
+        if (const Status put = write_positions(now, at, std::move(together), commit); !put)
+            return put;
+    for (const Change& one : singles)
+        if (const Status put = write_positions(now, at, {one}, commit); !put) return put;
+    return ok();
+}
+
+Status Groups::sweep(Instant now, const BlockAt& at, log::CommitId& commit) {
+    OffsetBlock& block = at.block;
+    log::CommitId last = 0;
+    const auto all = [&](OffsetLayout layout, Places places) {
+        Status done = ok();
+        for (; places != 0 && done; places &= places - 1)
+            done = erase_single(now, at, layout, std::countr_zero(places), last);
+        return done;
+    };
+    const auto steps = [&] {
+        Places there = 0;
+        for (const OffsetEntry& entry : block.entries)
+            if (entry.newest().offset >= 0) there |= place_bit(entry.place);
+        // Of a topic that is gone, all three of them.
+        if (const Status done = all(OffsetLayout::alone, block.stale); !done) return done;
+        if (block.in_fact & ~there)
+            if (const Status done = put_block(now, at, 0, last); !done) return done;
+        const Places void_now = block.written ? block.first : block.first & ~there;
+        if (const Status done = all(OffsetLayout::first, void_now); !done) return done;
+        // It was only there to keep those from coming back.
+        if (block.in_fact != 0 || block.first != 0) return ok();
+        return erase_block(now, at, last);
+    };
+    const Status done = steps();
+    if (last != 0)  // should the log lose that, it is learnt anew
+        writes_.push_back({.commit = last,
+                           .group = at.group.id,
+                           .topic = at.topic,
+                           .block = at.number,
+                           .topic_id = at.offsets.id,
+                           .changes = {}});
+    commit = std::max(commit, last);
+    return done;
+}
+
+// In the order of their keys: a block, then what stands alone or is of the first layout.
+bool Groups::load_offsets(ByteView key, ByteView value) {
+    auto fact = decode_offset_fact(key, value);
+    if (!fact) return false;
+    TopicOffsets& offsets = create(fact->group).offsets[std::string(fact->topic)];
+    const topics::Topic* topic = registry_.find(fact->topic);
+    if (offsets.blocks.empty()) offsets.id = topic != nullptr ? topic->id : fact->topic_id;
+    OffsetBlock& block = offsets.blocks[fact->block];
+    const bool counts = fact->topic_id == offsets.id;
+    switch (fact->layout) {
+        case OffsetLayout::block:
+            block.written = true;
+            block.in_fact = fact->places;
+            break;
+        case OffsetLayout::alone:
+            (counts ? block.alone : block.stale) |= fact->places;
+            break;
+        case OffsetLayout::first:
+            block.first |= fact->places;
+            if (block.written) return true;
+            break;
+    }
+    if (!counts) return true;
+    for (Change& one : fact->positions) {
+        OffsetEntry& entry = block.at(one.place);
+        entry.touched_ms = one.value.stamp_ms;
+        entry.durable = std::move(one.value);
+    }
+    return true;
+}
+
+// Later writes than the lost ones do not exist: a rollback takes everything not flushed.
+void Groups::take_back(PendingWrite& write) {
+    // The last facts of a group may have been on their way out, and are there again.
+    Group& group = create(write.group);
+    const auto [topic, fresh] =
+        group.offsets.try_emplace(write.topic, TopicOffsets{.id = write.topic_id, .blocks = {}});
+    OffsetBlock& block = topic->second.blocks[write.block];
+    for (const Change& one : write.changes) {
+        OffsetEntry* entry = block.find(one.place);
+        if (entry == nullptr || entry->pending == 0) continue;
+        entry->latest.reset();
+        entry->pending = 0;
+        entry->commit = 0;
+        if (entry->durable.offset < 0) block.erase(one.place);
+    }
+    relearn({group, topic->first, topic->second, write.block, block});
+    drop_if_nothing(group, write.topic, write.block);
+    erase_if_nothing(group);
+}
+
+// Which facts the log has.
+void Groups::relearn(const BlockAt& at) const {
+    OffsetBlock& block = at.block;
+    block.written = false;
+    block.in_fact = block.alone = block.first = block.stale = 0;
+    const auto look = [&](OffsetLayout layout, std::int32_t number) {
+        const auto key = offset_key(layout, at.group.id, at.topic, number);
+        const auto value = log_.find_fact(log::FactKind::group, key);
+        if (!value) return;
+        const auto fact = decode_offset_fact(key, *value);
+        if (!fact) return;
+        if (layout == OffsetLayout::block) {
+            block.written = true;
+            block.in_fact = fact->places;
+        } else if (layout == OffsetLayout::first) {
+            block.first |= fact->places;
+        } else {
+            (fact->topic_id == at.offsets.id ? block.alone : block.stale) |= fact->places;
+        }
+    };
+    look(OffsetLayout::block, at.number);
+    for (int place = 0; place < block_partitions; ++place) {
+        look(OffsetLayout::alone, at.number * block_partitions + place);
+        look(OffsetLayout::first, at.number * block_partitions + place);
+    }
+}
+
+Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
+                                       const std::vector<PartitionName>& partitions) {
+    Written written;
+    Group* group = find(group_id);
+    if (group_id.empty())
+        written.error = ErrorCode::invalid_group_id;
+    else if (group == nullptr || group->state == State::dead)
+        written.error = ErrorCode::group_id_not_found;
+    else if (group->state != State::empty && !group->consumers())
+        written.error = ErrorCode::non_empty_group;
+    if (written.error != ErrorCode::none) return written;
+    written.each.assign(partitions.size(), ErrorCode::none);
+    for (std::size_t i = 0; i < partitions.size() && !written.again;) {
+        const PartitionName& one = partitions[i];
+        const topics::Topic* topic = registry_.find(one.topic);
+        if (topic == nullptr || !topic->has(one.partition)) {
+            written.each[i++] = ErrorCode::unknown_topic_or_partition;
+            continue;
+        }
+        if (group->state != State::empty && (!group->reads_known() || group->reads(one.topic))) {
+            written.each[i++] = ErrorCode::group_subscribed_to_topic;
+            continue;
+        }
+        // Those of one block at once: they are one fact.
+        const std::int32_t number = one.partition / block_partitions;
+        const std::size_t from = i;
+        Places places = 0;
+        for (; i < partitions.size() && partitions[i].topic == one.topic &&
+               topic->has(partitions[i].partition) &&
+               partitions[i].partition / block_partitions == number;
+             ++i)
+            places |= place_bit(partitions[i].partition % block_partitions);
+        const auto offsets = group->offsets.find(one.topic);
+        if (offsets == group->offsets.end()) continue;
+        const auto block = offsets->second.blocks.find(number);
+        if (block == offsets->second.blocks.end()) continue;
+        const Status erased =
+            erase_positions(now, {*group, offsets->first, offsets->second, number, block->second},
+                            places, written.commit);
+        if (erased) continue;
+        written.again = erased.error() == Error::would_block;
+        for (std::size_t k = from; k < i; ++k) written.each[k] = code_of(erased.error());
+    }
+    return written;
+}
+
+Groups::Written Groups::delete_group(Instant now, std::string_view group_id) {
+    Written written;
+    Group* group = find(group_id);
+    if (group_id.empty())
+        written.error = ErrorCode::invalid_group_id;
+    else if (group == nullptr || group->state == State::dead)
+        written.error = ErrorCode::group_id_not_found;
+    else if (group->state != State::empty)
+        written.error = ErrorCode::non_empty_group;
+    if (written.error != ErrorCode::none) return written;
+    const auto failed = [&](Error error) {
+        written.again = error == Error::would_block;
+        written.error = code_of(error);
+        return written;
+    };
+    written.commit = 0;
+    for (auto& [topic, offsets] : group->offsets)
+        for (auto& [number, block] : offsets.blocks) {
+            const BlockAt at{*group, topic, offsets, number, block};
+            Status erased = erase_positions(now, at, ~Places{0}, written.commit);
+            if (erased) erased = sweep(now, at, written.commit);
+            if (!erased) return failed(erased.error());
+        }
+    for (; group->chunks_saved > 0; --group->chunks_saved) {
+        const auto erased = log_.erase_fact(now, log::FactKind::group,
+                                            group_key(group->id, group->chunks_saved - 1));
+        if (!erased) return failed(erased.error());
+        written.commit = std::max(written.commit, *erased);
+    }
+    if (group->consumer != nullptr && group->consumer->saved) {
+        if (consumers_.facts().waits()) return failed(Error::would_block);  // not before those
+        const auto erased =
+            log_.erase_fact(now, log::FactKind::group, consumer_group_key(group->id));
+        if (!erased) return failed(erased.error());
+        group->consumer->saved = false;
+        written.commit = std::max(written.commit, *erased);
+    }
+    group->save_wanted = false;
+    group->pending.clear();
+    group->state = State::dead;
+    // Also behind what was written for it before and is not durable yet.
+    for (const PendingSave& one : saves_)
+        if (one.group == group->id) written.commit = std::max(written.commit, one.commit);
+    group->deleted_in = written.commit;
+    deleting_.emplace_back(group_id);
+    return written;
+}
+
+// Kafka's rule: a group with members keeps what it reads; without members its offsets age from the
+// moment it became empty; offsets of no group (a consumer that assigns itself) from their commit.
+bool Groups::expired(const Group& group, const std::string& topic, const OffsetEntry& entry,
+                     std::int64_t log_now) const {
+    if (entry.pending > 0) return false;
+    std::int64_t from = entry.touched_ms;
+    if (!group.protocol_type.empty()) {
+        if (group.state == State::empty)
+            from = std::max(from, group.empty_since_ms);
+        else if (group.state != State::stable || !group.reads_known() || group.reads(topic))
+            return false;
+    }
+    if (entry.durable.expire_ms >= 0) return log_now >= entry.durable.expire_ms;
+    return log_now - from >= config_.offsets_retention.count();
+}
+
+/// false: the log has no room just now. `left`: whether there are positions that stay.
+bool Groups::expire_offsets(Instant now, Group& group, bool& left) {
+    const std::int64_t log_time = log_now(now);
+    for (auto& [name, offsets] : group.offsets) {
+        const topics::Topic* topic = registry_.find(name);
+        const bool gone = topic == nullptr || topic->id != offsets.id;
+        for (auto& [number, block] : offsets.blocks) {
+            Places over = 0;
+            for (const OffsetEntry& entry : block.entries) {
+                if (gone || expired(group, name, entry, log_time))
+                    over |= place_bit(entry.place);
+                else
+                    left = true;
+            }
+            const BlockAt at{group, name, offsets, number, block};
+            log::CommitId commit = 0;
+            const Status done = erase_positions(now, at, over, commit);
+            if (!done || !sweep(now, at, commit)) return false;
+            counters_.offsets_expired += static_cast<std::uint64_t>(std::popcount(over));
+        }
+    }
+    return true;
+}
+
+void Groups::check_retention(Instant now) {
+    retention_due_ = now + config_.retention_check;
+    std::vector<std::string> nothing_left;
+    for (auto& [id, group] : groups_) {
+        if (group->state == State::dead) continue;
+        bool left = false;
+        if (!expire_offsets(now, *group, left)) {
+            retention_due_ = now + milliseconds(1'000);
+            return;
+        }
+        if (!left && group->state == State::empty && group->pending.empty())
+            nothing_left.push_back(id);
+    }
+    for (const std::string& id : nothing_left) (void)delete_group(now, id);
+}
+
+}  // namespace leat::groups
