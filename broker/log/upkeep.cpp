@@ -26,7 +26,7 @@ void Retention::pump(Instant now) {
         if (!from_head_) resume_ = at_;
         if (drop_up_to_ == 0 || !freed_) from_head_ = !from_head_;  // where it drops, it goes on
         at_ = from_head_ ? 0 : resume_;
-        dead_behind_redo_ = freed_ = false;
+        dead_behind_redo_ = freed_ = held_back_ = false;
         dying_before_ = std::exchange(dying_, false);
         core_.droppable_bytes = droppable_bytes();
         drops_left_ = 1 + core_.segments.size() / 64;
@@ -78,6 +78,9 @@ void Retention::end_pass(Instant now) {
         barren_ = 0;
     } else if (packs_ = packing(now); freed_ || dead_behind_redo_ || dying_ || packs_) {
         barren_ = 0;
+    } else if (held_back_) {
+        barren_ = 0;  // what may be dropped was not asked for everywhere
+        wake(now + milliseconds(10));
     } else {
         const std::size_t all = core_.segments.ring().size();
         if (!from_head_ || looked_ >= all) barren_ += looked_;
@@ -163,8 +166,10 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     std::uint64_t live = 0, batches = 0;
     // What was dropped a moment ago makes room as soon as its log start is durable, or what it lay
     // among is packed: no more until then.
-    const bool drops = drop_up_to_ > 0 && drops_left_ > 0 && !dying_ && !dying_before_ && !packs_ &&
-                       core_.short_of_room() && may_drop(*index, entry);
+    const bool waits =
+        drops_left_ == 0 || dying_ || dying_before_ || packs_ || !core_.short_of_room();
+    held_back_ = held_back_ || (drop_up_to_ > 0 && waits);
+    const bool drops = drop_up_to_ > 0 && !waits && may_drop(*index, entry);
     bool dropped = false;
     for (const auto& [id, here] : index->streams) {
         if (!here.holds_batches()) continue;
@@ -173,7 +178,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
             continue;  // dropped, and what says so is in the ring or in a checkpoint
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
         if (drops && droppable(id, *stream, here) && here.end_offset > stream->state.log_start)
-            dropped = drop(now, id, *stream, here) || dropped;
+            (drop(now, id, *stream, here) ? dropped : held_back_) = true;
         if (here.end_offset > stream->state.log_start) {
             blocked_.insert(id);
             live += here.moved_bytes();

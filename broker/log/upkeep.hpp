@@ -91,6 +91,7 @@ private:
     bool dead_behind_redo_ = false;  ///< a newer checkpoint would free something
     std::uint64_t bytes_at_pass_ = 0;
     bool freed_ = false;         ///< this pass released a segment, or raised a log start
+    bool held_back_ = false;     ///< this pass did not drop where it might have, or could not
     std::size_t barren_ = 0;     ///< segments of the ring seen in turn since something was freed
     std::uint64_t cleaned_ = 0;  ///< cleaner_freed, at the last pass
     std::optional<Instant> dropped_at_;   ///< last
