@@ -199,3 +199,31 @@ TEST_CASE("room: what others may have dropped is room for those who may not") {
     CHECK(taken > 100);
     CHECK(rig.log->books(2).losses.empty());
 }
+
+// A pass that waits for what it dropped, or that finds the open group crowded, has not searched in
+// vain: whatever the moment, alarms stay while there is telemetry.
+TEST_CASE("full: a higher priority's turn does not come because a pass was held back") {
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+        SimStorage device({.seed = seed, .size = 32 * KiB + 31 * std::uint64_t{small_segment}});
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, drops(5)));
+        REQUIRE(rig.log->declare_stream(2, drops(10)));
+        SimRandom random(seed);
+        for (std::uint64_t i = 0; i < 20; ++i)
+            REQUIRE(rig.append_durably(2, {.size = 200, .salt = i}));
+        device.hold(true);  // a device that takes its time
+        for (std::uint64_t i = 0; i < 4'000; ++i) {
+            (void)rig.append(1, {.size = 14'000 + random.below(1'000), .salt = i});
+            rig.now += static_cast<std::int64_t>(random.below(6));
+            if (random.chance(40) && device.writes_under_way() > 0) device.complete(0);
+            rig.log->on_storage(rig.at());
+            if (rig.log->deadline() <= rig.at()) rig.log->on_deadline(rig.at(), wall_ms(rig.wall));
+        }
+        device.hold(false);
+        rig.settle();
+        INFO("seed ", seed);
+        CHECK(rig.log->books(2).losses.empty());
+        CHECK_FALSE(rig.log->books(1).losses.empty());
+    }
+}
