@@ -211,8 +211,9 @@ Status Recovery::follow_ring() {
         at = successor(none, first);
     }
     std::vector<SegmentHeader> chain;
-    if (!at && (have_checkpoint_ || core_.super.checkpoint.segment != no_segment)) {
-        // The chain cannot be entered where it should begin: put all headers in order instead.
+    if (have_checkpoint_ ? !at : misled_) {
+        // The chain cannot be entered where it should begin, or that may be long recycled, and what
+        // it leads to as well: put all headers in order instead.
         cut("the ring was found again by reading every segment header");
         for (SegmentHeader& header : all_headers())
             if (!have_checkpoint_ || header.place >= begin_.redo_place)

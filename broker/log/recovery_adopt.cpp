@@ -95,9 +95,13 @@ void Recovery::adopt_survivors(const std::vector<Listed>& listed) {
     if (found.empty()) return;
 
     for (const Listed& one : listed) {
+        // Also one that the open segment names as free is gone, though its bytes are still there.
+        const SegmentEntry& entry = core_.segments[one.segment];
         const auto header = header_of(one.segment);
         std::optional<FoundFooter> footer;
-        if (header && header->generation == one.generation) footer = footer_of(*header);
+        if (entry.in_ring() && entry.generation == one.generation && header &&
+            header->generation == one.generation)
+            footer = footer_of(*header);
         for (Copies& copies : found) {
             if (footer) see(copies, footer->index);
             const bool gone = !footer && one.place >= copies.header.place;

@@ -53,7 +53,7 @@ private:
     CheckpointBegin begin_;
     bool have_checkpoint_ = false;
     bool forbidden_ = false;
-    bool misled_ = false;  ///< the newest superblock or its checkpoint does not hold
+    bool misled_ = false;         ///< the newest superblock or its checkpoint does not hold
     std::uint64_t run_seen_ = 0;  ///< the largest: the superblock that knew it may be lost
     std::vector<std::uint32_t> promised_;
     std::optional<CommitHeader> last_commit_;

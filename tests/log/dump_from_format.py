@@ -154,7 +154,6 @@ class Log:
         places = [(block, 128), (block, 232)] + [(one, 128) for one in slots[1:]]
         places = [struct.unpack_from("<IIIIQ", one, at) for one, at in places]
         self.checkpoints = list(dict.fromkeys(place for place in places if place[0] != NONE and place[2] != 0))
-        self.had_checkpoint = u32(block, 128) != NONE
 
     def bytes_of(self, number):
         at = self.pool + number * self.segment_bytes
@@ -299,7 +298,7 @@ class Log:
                 at = None
         else:
             at = self.successor(NONE, 0, 0, range(8))
-        if not at and self.had_checkpoint:  # the chain cannot be entered: all headers by place
+        if self.misled if not self.redo else not at:  # the chain cannot be entered: all headers by place
             newest = {}
             for one in filter(None, map(self.header, range(self.segments))):
                 if one.area == 1 and (not self.redo or one.place >= self.redo[2]):
@@ -359,8 +358,8 @@ class Log:
             if fits:
                 found.append((one, held))
         for entry in listed:
-            one = self.header(entry.number)
-            footer = one and one.generation == entry.generation and self.footer(one)
+            one, now = self.header(entry.number), self.table.get(entry.number)
+            footer = one and now and one.generation == now.generation == entry.generation and self.footer(one)
             for copies, held in found:
                 for frame in footer[1] if footer else []:
                     if frame.type != 17 or frame.stream not in held:

@@ -194,3 +194,41 @@ TEST_CASE(
     CHECK(rig.log->deadline() <= rig.at());
     CHECK(rig.log->deadline() >= Instant{});  // Instant::min() is less nanoseconds than there are
 }
+
+// The older superblock may be from before the first checkpoint: the ring begins no more where a log
+// in its first life does, and what stands there may be recycled, or still look whole.
+TEST_CASE("open: without any checkpoint the ring is found by its headers") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {.retention_bytes = 100'000}));
+    rig.log->set_release(1, INT64_MAX);
+    Offset end = 0;
+    for (std::uint64_t i = 0; i < 200; ++i, rig.pass(100)) {
+        if (rig.append_durably(1, {.size = 9'000, .salt = i})) ++end;
+        if (rig.log->counters().segments_recycled < 2) continue;
+        SimImage image = device.image();
+        std::vector<std::uint8_t> bytes(superblock_bytes);
+        Superblock slots[2];
+        for (std::uint64_t slot : {0u, 1u}) {
+            image.read(slot * 16 * KiB, bytes);
+            slots[slot] = *decode_superblock(bytes);
+        }
+        const std::uint64_t newest = slots[0].sequence > slots[1].sequence ? 0 : 1;
+        Superblock& older = slots[1 - newest];
+        older.checkpoint = older.previous = {};
+        encode_superblock(older, bytes);
+        image.write((1 - newest) * 16 * KiB, bytes);
+        image.write(newest * 16 * KiB, std::vector<std::uint8_t>(superblock_bytes, 0x5A));
+        SimStorage damaged({.seed = 2}, std::move(image));
+        Rig again(damaged);
+        REQUIRE(again.open());
+        REQUIRE(again.log->declare_stream(1, {}));
+        INFO("after ", end, " records");
+        CHECK(again.log->stream(1)->log_end == end);
+        const Offset start = rig.log->stream(1)->log_start;
+        CHECK(base_offsets(again.read_all(1, start).bytes).size() ==
+              static_cast<std::size_t>(end - start));
+    }
+    CHECK(rig.log->counters().segments_recycled >= 10);
+}
