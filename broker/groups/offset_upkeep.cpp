@@ -7,6 +7,32 @@
 #include "broker/groups/groups.hpp"
 
 namespace leat::groups {
+namespace {
+
+/// The log has this fact. `counts`: it is of the topic that there is now.
+void note(OffsetBlock& block, const OffsetFact& fact, bool counts) {
+    switch (fact.layout) {
+        case OffsetLayout::block:
+            block.written = true;
+            block.in_fact = fact.places;
+            break;
+        case OffsetLayout::alone:
+            (counts ? block.alone : block.stale) |= fact.places;
+            break;
+        case OffsetLayout::first:
+            block.first |= fact.places;
+            break;
+    }
+}
+
+// What speaks against taking anything of a group away, but for its state.
+ErrorCode not_there(std::string_view id, const Group* group) {
+    if (id.empty()) return ErrorCode::invalid_group_id;
+    return group == nullptr || group->state == State::dead ? ErrorCode::group_id_not_found
+                                                           : ErrorCode::none;
+}
+
+}  // namespace
 
 ErrorCode Groups::code_of(Error error) {
     // Both are for trying again: the first when upkeep made room, the second never helps.
@@ -77,19 +103,8 @@ bool Groups::load_offsets(ByteView key, ByteView value) {
     if (offsets.blocks.empty()) offsets.id = topic != nullptr ? topic->id : fact->topic_id;
     OffsetBlock& block = offsets.blocks[fact->block];
     const bool counts = fact->topic_id == offsets.id;
-    switch (fact->layout) {
-        case OffsetLayout::block:
-            block.written = true;
-            block.in_fact = fact->places;
-            break;
-        case OffsetLayout::alone:
-            (counts ? block.alone : block.stale) |= fact->places;
-            break;
-        case OffsetLayout::first:
-            block.first |= fact->places;
-            if (block.written) return true;
-            break;
-    }
+    note(block, *fact, counts);
+    if (fact->layout == OffsetLayout::first && block.written) return true;
     if (!counts) return true;
     for (Change& one : fact->positions) {
         OffsetEntry& entry = block.at(one.place);
@@ -130,14 +145,7 @@ void Groups::relearn(const BlockAt& at) const {
         if (!value) return;
         const auto fact = decode_offset_fact(key, *value);
         if (!fact) return;
-        if (layout == OffsetLayout::block) {
-            block.written = true;
-            block.in_fact = fact->places;
-        } else if (layout == OffsetLayout::first) {
-            block.first |= fact->places;
-        } else {
-            (fact->topic_id == at.offsets.id ? block.alone : block.stale) |= fact->places;
-        }
+        note(block, *fact, fact->topic_id == at.offsets.id);
     };
     look(OffsetLayout::block, at.number);
     for (int place = 0; place < block_partitions; ++place) {
@@ -150,11 +158,8 @@ Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
                                        const std::vector<PartitionName>& partitions) {
     Written written;
     Group* group = find(group_id);
-    if (group_id.empty())
-        written.error = ErrorCode::invalid_group_id;
-    else if (group == nullptr || group->state == State::dead)
-        written.error = ErrorCode::group_id_not_found;
-    else if (group->state != State::empty && !group->consumers())
+    written.error = not_there(group_id, group);
+    if (written.error == ErrorCode::none && group->state != State::empty && !group->consumers())
         written.error = ErrorCode::non_empty_group;
     if (written.error != ErrorCode::none) return written;
     written.each.assign(partitions.size(), ErrorCode::none);
@@ -195,11 +200,8 @@ Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
 Groups::Written Groups::delete_group(Instant now, std::string_view group_id) {
     Written written;
     Group* group = find(group_id);
-    if (group_id.empty())
-        written.error = ErrorCode::invalid_group_id;
-    else if (group == nullptr || group->state == State::dead)
-        written.error = ErrorCode::group_id_not_found;
-    else if (group->state != State::empty)
+    written.error = not_there(group_id, group);
+    if (written.error == ErrorCode::none && group->state != State::empty)
         written.error = ErrorCode::non_empty_group;
     if (written.error != ErrorCode::none) return written;
     const auto failed = [&](Error error) {

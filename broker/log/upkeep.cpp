@@ -177,8 +177,12 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
         if (stream == nullptr)
             continue;  // dropped, and what says so is in the ring or in a checkpoint
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
-        if (drops && droppable(id, *stream, here) && here.end_offset > stream->state.log_start)
-            (drop(now, id, *stream, here) ? dropped : held_back_) = true;
+        if (drops && droppable(id, *stream, here) && here.end_offset > stream->state.log_start) {
+            if (drop(now, id, *stream, here))
+                dropped = true;
+            else
+                held_back_ = true;
+        }
         if (here.end_offset > stream->state.log_start) {
             blocked_.insert(id);
             live += here.moved_bytes();
