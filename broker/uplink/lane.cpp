@@ -12,6 +12,8 @@ namespace {
 // A broker that has forgotten a producer takes any sequence of it as the first, and so proves
 // nothing about those before. It forgets after hours; what was passed is proved within this.
 constexpr milliseconds proof_within{60'000};
+// An election or a broker's start is over before: with the usual back-offs after half a minute.
+constexpr unsigned retries_untold = 8;
 
 }  // namespace
 
@@ -97,6 +99,7 @@ void Lane::settle(std::uint16_t, std::uint64_t ticket, const client::Outcome& ou
     }
     if (outcome.error == wire::ErrorCode::none) {
         failures_ = 0;
+        retrying_ = false;
         if (!passed_.empty() && now_ - passed_since_ > proof_within) {
             returned_.push_back(std::move(batch));
             lose_doubt(wire::ErrorCode::out_of_order_sequence_number);
@@ -111,6 +114,12 @@ void Lane::settle(std::uint16_t, std::uint64_t ticket, const client::Outcome& ou
     returned_.push_back(std::move(batch));
     if (state_ == State::failing) return;
     begin_failing(outcome.error);
+}
+
+void Lane::retrying(std::uint16_t, wire::ErrorCode error, unsigned times) {
+    if (times != retries_untold || state_ == State::leaving) return;
+    retrying_ = true;
+    owner_.lane_retrying(*this, error);
 }
 
 /// true: passed.

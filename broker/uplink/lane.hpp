@@ -85,6 +85,8 @@ public:
     virtual void passed(Lane& lane, const Outgoing& batch) = 0;
     /// The next batch may not go under the queue's present name. Told once, until name_is_tended.
     virtual void wants_name(Lane& lane) = 0;
+    /// The upstream has sent the next batch back with `error` many times in a row.
+    virtual void lane_retrying(Lane& lane, wire::ErrorCode error) = 0;
     /// The lane has begun to fail; the owner calls finish_failing until it is true.
     virtual void lane_failing(Lane& lane) = 0;
 
@@ -109,7 +111,9 @@ public:
     const client::PartitionQueue& queue() const { return queue_; }
     wire::ErrorCode error() const { return error_; }  ///< why it fails or is stalled
     unsigned failures() const { return failures_; }   ///< in a row
-    Instant retry_at() const { return retry_at_; }    ///< while stalled
+    /// Its next batch is refused, for good or again and again.
+    bool is_refused() const { return failures_ > 0 || retrying_; }
+    Instant retry_at() const { return retry_at_; }  ///< while stalled
 
     // exact
     bool is_exact() const { return exact_; }
@@ -172,6 +176,7 @@ public:
     Instant oldest(std::uint16_t) const override {
         return never;
     }  // nothing of the log expires here
+    void retrying(std::uint16_t slot, wire::ErrorCode error, unsigned times) override;
 
 private:
     bool may_send(const Outgoing& batch) const;
@@ -197,6 +202,7 @@ private:
     bool trusted_ = false;  // the doubt's numbers mean the same here
     bool lost_doubt_ = false;
     bool starts_over_ = false;
+    bool retrying_ = false;  // for so long that it was told
     std::uint64_t next_ticket_ = 1;
     Instant now_{};
     Instant retry_at_ = never;

@@ -6,6 +6,12 @@
 #include "broker/uplink/texts.hpp"
 
 namespace leat::uplink {
+namespace {
+
+// An election is over before.
+constexpr milliseconds leaderless_untold{30'000};
+
+}  // namespace
 
 // ---- what the router says
 
@@ -90,7 +96,11 @@ void Runner::look_at_metadata(Instant now) {
             continue;
         }
         maker_.forget(name);
-        target.refused = false;
+        const auto headless =
+            std::find_if(topic->partitions.begin(), topic->partitions.end(),
+                         [](const cluster::PartitionInfo& one) { return one.leader < 0; });
+        const bool leads = headless == topic->partitions.end();
+        target.leaderless_since = leads ? never : earlier(target.leaderless_since, now);
         const bool too_few = route_.mapping != config::Route::Mapping::by_key && there > 0 &&
                              there < target.partitions_wanted;
         if (too_few) {
@@ -100,7 +110,12 @@ void Runner::look_at_metadata(Instant now) {
                 "upstream topic " + name + " has " + std::to_string(there) +
                     " partitions, this route needs " + std::to_string(target.partitions_wanted) +
                     ": add partitions upstream, or map by key; what has no partition waits here");
-        } else if (there > 0) {
+        } else if (!leads && now - target.leaderless_since >= leaderless_untold) {
+            problem(key, Event::Level::warn,
+                    "upstream topic " + name + " has no leader for partition " +
+                        std::to_string(headless - topic->partitions.begin()) +
+                        ": see which of the upstream's brokers is away; what is for it waits here");
+        } else if (leads && there > 0) {
             solved(key, "upstream topic " + name + " is there");
         }
     }
@@ -148,7 +163,7 @@ RouteStatus Runner::status(Instant now) const {
     status.cluster_id = router_.metadata().cluster_id();
     status.partitions = static_cast<std::uint32_t>(taps_.size());
     status.in_flight_bytes = memory_;
-    for (const auto& [key, lane] : lanes_) status.stalled += lane->failures() > 0;
+    for (const auto& [key, lane] : lanes_) status.stalled += lane->is_refused();
     if (router_.connected_count() > 0)
         status.link = LinkState::connected;
     else if (taps_.empty())

@@ -16,6 +16,11 @@ void Runner::lane_failing(Lane& lane) {
     if (!lane.has_lost_doubt() && !lane.starts_over()) ++counts_.refused_batches;
 }
 
+void Runner::lane_retrying(Lane& lane, wire::ErrorCode error) {
+    problem(lane_key(lane), Event::Level::warn,
+            retried_text(lane.topic(), lane.partition(), error));
+}
+
 void Runner::tend_lanes(Instant now) {
     for (std::size_t i = 0; i < failing_.size();) {
         Lane& lane = *failing_[i];

@@ -62,7 +62,7 @@ private:
     struct Target {
         std::int32_t partitions_wanted = 0;  ///< the route needs indexes below this
         std::uint32_t taps = 0;
-        bool refused = false;  ///< CreateTopics said no; its word stands until metadata shows it
+        Instant leaderless_since = never;  ///< a partition of it
     };
 
     // taps and lanes
@@ -110,6 +110,7 @@ private:
     void passed(Lane& lane, const Outgoing& batch) override;
     void wants_name(Lane& lane) override;
     void lane_failing(Lane& lane) override;
+    void lane_retrying(Lane& lane, wire::ErrorCode error) override;
 
     // refused (refused.cpp)
     void tend_lanes(Instant now);

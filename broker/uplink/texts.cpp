@@ -107,6 +107,15 @@ std::string refused_text(std::string_view topic, std::int32_t partition, ErrorCo
     return text + ". Nothing is skipped: this partition waits, and it is tried again by itself";
 }
 
+std::string retried_text(std::string_view topic, std::int32_t partition, ErrorCode error) {
+    return "upstream does not take " + std::string(topic) + "-" + std::to_string(partition) +
+           " now, and says " + code_text(error) +
+           (error == ErrorCode::not_enough_replicas
+                ? ": too few of its replicas are in sync, or it is a gateway whose log is full"
+                : ": see the upstream's log") +
+           std::string(again);
+}
+
 bool is_too_large(ErrorCode error) {
     return error == ErrorCode::message_too_large || error == ErrorCode::record_list_too_large;
 }
@@ -142,7 +151,9 @@ std::string circle_text(std::string_view cluster_id) {
 
 std::string producer_refused_text(ErrorCode error) {
     return "upstream refuses a producer id with " + code_text(error) +
-           ": grant IdempotentWrite on the cluster (Kafka before 2.8), or WRITE on the topics" +
+           (wire::retriable(error) ? ": see the upstream's log"
+                                   : ": grant IdempotentWrite on the cluster (Kafka before 2.8), "
+                                     "or WRITE on the topics") +
            std::string(again);
 }
 

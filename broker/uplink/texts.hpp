@@ -17,7 +17,9 @@ std::string other_cluster_text(std::string_view before, std::string_view now);
 std::string topic_text(std::string_view topic, wire::ErrorCode error, std::string_view detail);
 /// Produce said no.
 std::string refused_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
-/// ... and its records may go one by one.
+/// ... for a reason that should pass, again and again.
+std::string retried_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
+/// Produce's no means that its records may go one by one.
 bool is_too_large(wire::ErrorCode error);
 std::string cut_text(std::string_view topic, std::int32_t partition, std::size_t bytes);
 /// Upstream refuses the batch for what it is, and would again.

@@ -58,6 +58,10 @@ public:
     /// or not; `never` if there is none, or if nothing of this source expires. What the delivery
     /// timeout is counted from while nobody peeks (no connection).
     virtual Instant oldest(std::uint16_t partition) const = 0;
+    /// An answer that sends the partition's next batch again after a back-off: why, and the how
+    /// manieth in a row.
+    virtual void retrying(std::uint16_t /*partition*/, wire::ErrorCode /*error*/,
+                          unsigned /*times*/) {}
 
 protected:
     ~BatchSource() = default;

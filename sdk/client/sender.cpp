@@ -342,8 +342,11 @@ void Sender::on_producer_id(Instant now, const Event& event) {
     }
     // Refused or not, there is nothing else to do than to ask again: batches that cannot wait
     // expire.
-    if (!wire::retriable(error)) refused_ = error;
     ++ask_failures_;
+    // One that should pass is told when it does not.
+    constexpr unsigned failures_untold = 8;
+    if (!wire::retriable(error) || (profile.several_queues && ask_failures_ == failures_untold))
+        refused_ = error;
     pause(now, wire::retriable(error) ? backoff(ask_failures_) : config_.retry.max);
 }
 
@@ -381,6 +384,8 @@ void Sender::on_outcome(Instant now, TakenBatch& batch, const Outcome& outcome) 
     const auto verdict = queue.on_answer(batch, outcome);
     if (verdict != PartitionQueue::Verdict::done) {
         retry_later(now, queue);
+        if constexpr (profile.any_source)
+            queue.source().retrying(queue.slot(), outcome.error, queue.failures_);
         if (verdict == PartitionQueue::Verdict::retry_new_leader && !queue.is_recalled())
             tell(queue, outcome.error);
     } else if (outcome.error == ErrorCode::none) {
