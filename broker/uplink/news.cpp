@@ -96,6 +96,8 @@ void Runner::look_at_metadata(Instant now) {
             continue;
         }
         maker_.forget(name);
+        if (route_.mapping == config::Route::Mapping::by_key && there > 0)
+            drop_lanes_from(now, name, there);
         const auto headless =
             std::find_if(topic->partitions.begin(), topic->partitions.end(),
                          [](const cluster::PartitionInfo& one) { return one.leader < 0; });

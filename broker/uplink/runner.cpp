@@ -193,6 +193,21 @@ void Runner::drop_lane(Instant now, Lane& lane) {
     router_.unroute(now, lane.queue());
 }
 
+/// By key: the topic was made anew with fewer partitions. What was placed where none is any more is
+/// read and placed again.
+void Runner::drop_lanes_from(Instant now, const std::string& topic, std::int32_t partition) {
+    std::vector<Lane*> gone;
+    for (const auto& [key, lane] : lanes_)
+        if (key.first == topic && key.second >= partition) gone.push_back(lane.get());
+    if (gone.empty()) return;
+    for (const auto& [stream, tap] : taps_) {
+        if (upstream_name(route_, tap->topic()) != topic) continue;
+        for (const auto& [key, lane] : lanes_) lane->forget(*tap);
+        tap->rewind();
+    }
+    for (Lane* lane : gone) drop_lane(now, *lane);
+}
+
 bool Runner::leads_back() const {
     return !shared_.own_cluster_id.empty() &&
            router_.metadata().cluster_id() == shared_.own_cluster_id;

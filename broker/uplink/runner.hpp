@@ -70,6 +70,7 @@ private:
     void remove_tap(Instant now, log::StreamId stream);
     Lane& lane_to(Instant now, const std::string& topic, std::int32_t partition);
     void drop_lane(Instant now, Lane& lane);
+    void drop_lanes_from(Instant now, const std::string& topic, std::int32_t partition);
     bool leads_back() const;  ///< the route ends at this very broker
     bool can_deliver(const Tap& tap) const;
     bool wants_to_read(Instant now, const Tap& tap) const;

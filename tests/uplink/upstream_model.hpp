@@ -42,6 +42,7 @@ public:
 
     // What a test may set.
     std::map<std::string, std::vector<Partition>> topics;
+    std::map<std::string, wire::Uuid> topic_ids;    ///< zero: as a cluster that knows none
     std::map<std::string, ErrorCode> topic_errors;  ///< answered by Metadata and CreateTopics
     std::int32_t broker_count = 1;                  ///< ids from 1, at host "upN" port 9000 + N
     std::function<ErrorCode(const std::string& topic, std::int32_t partition,
@@ -142,6 +143,8 @@ private:
             } else if (found == topics.end()) {
                 into.error_code = ErrorCode::unknown_topic_or_partition;
             } else {
+                if (const auto id = topic_ids.find(names.back()); id != topic_ids.end())
+                    into.topic_id = id->second;
                 auto& list = partitions.emplace_back();
                 for (std::size_t i = 0; i < found->second.size(); ++i) {
                     auto& partition = list.emplace_back();
