@@ -64,6 +64,18 @@ void slow_down(Context& context, Produced& produced, const topics::Topic& topic,
     produced.throttle = std::max(produced.throttle, throttle);
 }
 
+/// Whether one of our routes leads back to that gateway is not ours to know.
+void tell_of_gateway(Context& context, const Call& call, const wire::ProduceRequest& request) {
+    const std::string& prefix = context.settings.gateway_prefix;
+    const std::string_view client =
+        call.client_id.is_null() ? std::string_view() : call.client_id.view();
+    if (prefix.empty() || !client.starts_with(prefix)) return;
+    for (const auto& data : request.topic_data)
+        if (const topics::Topic* topic = asked_topic(
+                context.topics.registry, call.version >= ids_since, data.name, data.topic_id))
+            context.fed.push_back({topic->name, std::string(client.substr(prefix.size()))});
+}
+
 }  // namespace
 
 bool append_rest(Context& context, Produced& produced, ByteView body) {
@@ -163,6 +175,7 @@ void finish_produce(Context& context, std::unique_ptr<Produced> produced) {
 void produce(Context& context, Call call) {
     const auto request = wire::decode_front<wire::ProduceRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    tell_of_gateway(context, call, *request);
     auto produced = std::make_unique<Produced>();
     produced->acks = request->acks;
     produced->give_up = context.now + milliseconds(std::max(request->timeout_ms, 0));

@@ -1,6 +1,8 @@
 // The room's door: requests in, and the events that let parked answers go.
 #pragma once
 
+#include <utility>
+
 #include "broker/api/commits.hpp"
 #include "broker/api/context.hpp"
 #include "broker/api/fetch_sessions.hpp"
@@ -39,6 +41,7 @@ public:
     /// Work to be run elsewhere; work_done() when it was. Whatever is never run is never answered.
     std::optional<Work> poll_work() { return judging_.poll_work(); }
     void work_done(Instant now, WallTime wall, WorkId id);
+    std::vector<Fed> take_fed() { return std::exchange(context_.fed, {}); }
     void on_memory(Instant now, WallTime wall);  ///< the byte pool has room again
     void on_deadline(Instant now, WallTime wall);
     Instant deadline() const {

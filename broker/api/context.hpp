@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "broker/api/pressure.hpp"
 #include "broker/groups/groups.hpp"
@@ -30,6 +31,12 @@ struct Settings {
     std::uint32_t fetch_session_bytes_max = 1024 * 1024;  ///< of all fetch sessions; 0: none
     std::string log_dir = "leat";                         ///< as DescribeLogDirs names it
     std::uint32_t message_bytes_max = 1024 * 1024;  ///< shown as the broker's message.max.bytes
+    std::string gateway_prefix;  ///< of client ids: what such clients produce to is told (Fed)
+};
+
+/// Another gateway brings records of `topic` here.
+struct Fed {
+    std::string topic, gateway;  ///< gateway: its client id, without the prefix
 };
 
 class FetchSessions;
@@ -66,6 +73,7 @@ struct Context {
     quotas::Stopwatch* stopwatch = nullptr;  ///< null: work is not measured
     Working working = {};
     Pressure pressure = {};
+    std::vector<Fed> fed = {};  ///< until Api::take_fed
 };
 
 /// How an answer is addressed: the request's version and correlation id, and the slot it goes to.

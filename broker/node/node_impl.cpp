@@ -73,6 +73,7 @@ api::Settings api_settings(const config::Config& config) {
     settings.num_partitions = config.num_partitions;
     settings.accept_replication_factor = config.accept_replication_factor;
     settings.message_bytes_max = config.message_bytes_max;
+    if (!config.routes.empty()) settings.gateway_prefix = uplink::client_prefix;
     settings.fetch_session_bytes_max = config.fetch_session_bytes;
     settings.log_dir = config.data_dir;
     return settings;
@@ -137,7 +138,7 @@ Status NodeImpl::start(Instant now, WallTime wall) {
         },
         ports_.entropy,
         uplink::UplinkConfig{.routes = config_.routes,
-                             .gateway_id = "leat-" + cluster_id_,
+                             .gateway_id = uplink::gateway_of(cluster_id_),
                              .own_cluster_id = cluster_id_});
     topics_told_ = topics_.registry.changes();
     uplink_->start(now, identity.foreign_device ? uplink::Begin::held
@@ -238,6 +239,8 @@ void NodeImpl::settle(Instant now) {
             topics_told_ = topics_.registry.changes();
             uplink_->topics_changed(now);
         }
+        for (const api::Fed& fed : api_.take_fed())  // before what it brought can be read
+            if (uplink_) uplink_->fed_by(fed.topic, fed.gateway);
         while (const auto advance = topics_.poll_advance()) {
             api_.on_advance(now, wall_, *advance);
             if (uplink_) uplink_->readable(now, advance->stream);

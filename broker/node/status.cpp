@@ -179,6 +179,7 @@ void write_route(Json& json, const uplink::RouteStatus& route) {
         .count("lost_records_total", route.lost_records)
         .count("skipped_batches_total", route.skipped_batches)
         .count("skipped_records_total", route.skipped_records)
+        .count("returned_records_total", route.returned_records)
         .count("doubts_lost_total", route.doubts_lost)
         .text("last_error", route.last_error)
         .end_object();

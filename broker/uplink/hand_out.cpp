@@ -5,6 +5,7 @@
 #include "broker/uplink/reencode.hpp"
 #include "broker/uplink/route.hpp"
 #include "broker/uplink/runner.hpp"
+#include "broker/uplink/texts.hpp"
 
 namespace leat::uplink {
 namespace {
@@ -140,7 +141,11 @@ void Runner::send_parts(Instant now, Tap& tap, std::span<const wire::BatchView> 
         if (topic != nullptr)
             rules.partition_count = static_cast<std::int32_t>(topic->partitions.size());
     }
-    if (route_.headers) rules.gateway_id = shared_.gateway_id;
+    std::size_t returned = 0;
+    if (route_.headers) {
+        rules.gateway_id = shared_.gateway_id;
+        rules.returned = &returned;
+    }
     rules.from_offset = tap.read_from();  // the cursor may stand inside a batch that went in parts
     std::size_t run_bytes = 0;
     for (const wire::BatchView& batch : run) run_bytes += batch.records().size();
@@ -160,6 +165,11 @@ void Runner::send_parts(Instant now, Tap& tap, std::span<const wire::BatchView> 
         return;
     }
     const log::Offset next = run.back().header().next_offset();
+    if (returned > 0) {
+        counts_.returned_records += returned;
+        problem(returned_key(tap.topic()), Event::Level::error, returned_text(tap.topic()));
+    }
+    if (parts->empty()) return pass_over(now, tap, next);
     const auto size_of = [](const Part& part) {
         return part.records.size() + wire::batch_header_size;
     };
@@ -178,7 +188,6 @@ void Runner::send_parts(Instant now, Tap& tap, std::span<const wire::BatchView> 
         }
         return;
     }
-    if (parts->empty()) pass_over(now, tap, next);
     for (Part& part : *parts) {
         const log::Offset end = &part == &parts->back() ? next : part.offsets.back().to;
         const std::uint64_t pending = tap.add_pending(end, 1, size_of(part));

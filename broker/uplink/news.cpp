@@ -80,6 +80,7 @@ void Runner::look_at_metadata(Instant now) {
         return problem(circle_key, Event::Level::error, circle_text(metadata.cluster_id()));
     }
     solved(circle_key, "the upstream is another cluster now");
+    tell_what_goes_round();
     for (auto& [name, target] : targets_) {
         const cluster::TopicInfo* topic = metadata.find(name);
         if (topic == nullptr) continue;  // not asked yet
@@ -122,6 +123,14 @@ void Runner::look_at_metadata(Instant now) {
         }
     }
     make_all_hungry();
+}
+
+void Runner::tell_what_goes_round() {
+    for (const auto& [topic, gateways] : fed_)
+        if (goes_round(topic))
+            problem(round_key(topic), Event::Level::error, round_text(topic));
+        else if (!problems_.empty())
+            solved(round_key(topic), topic + " does not go round any more");
 }
 
 void Runner::on_created(Instant now, const std::string& topic, wire::ErrorCode error,

@@ -25,6 +25,14 @@ std::int64_t sum(std::int64_t base, std::int64_t delta) {
                                      static_cast<std::uint64_t>(delta));
 }
 
+constexpr std::string_view gateway_header = "leat-gateway";
+
+bool carries(wire::RecordHeaders headers, std::string_view gateway) {
+    while (const std::optional<wire::RecordHeader> header = headers.next())
+        if (header->key.view() == gateway_header && text_of(header->value) == gateway) return true;
+    return false;
+}
+
 /// A number as text, in memory of its own.
 struct Decimal {
     explicit Decimal(std::int64_t value) {
@@ -98,6 +106,10 @@ Status Builder::take_apart(const wire::BatchView& batch) {
     wire::RecordReader reader(records, batch.header().record_count);
     while (const std::optional<wire::RecordView> record = reader.next()) {
         if (sum(batch.header().base_offset, record->offset_delta) < rules_.from_offset) continue;
+        if (rules_.returned != nullptr && carries(record->headers, *rules_.gateway_id)) {
+            ++*rules_.returned;
+            continue;
+        }
         std::int32_t partition = rules_.partition;
         if (rules_.partition_count > 0 && !record->key.is_null())
             partition = cluster::partition_of_key(record->key, rules_.partition_count);
@@ -119,7 +131,7 @@ Status Builder::add(const Placed& placed) {
     const Decimal offset(at);
     const Decimal epoch(from.partition_leader_epoch);
     if (rules_.gateway_id) {
-        headers_.push_back({.key = "leat-gateway", .value = bytes_of(*rules_.gateway_id)});
+        headers_.push_back({.key = gateway_header, .value = bytes_of(*rules_.gateway_id)});
         headers_.push_back({.key = "leat-offset", .value = bytes_of(offset.view())});
         headers_.push_back({.key = "leat-epoch", .value = bytes_of(epoch.view())});
     }

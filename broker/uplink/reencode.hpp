@@ -26,6 +26,9 @@ struct ReencodeRules {
     std::int32_t partition = 0;  ///< for all, or for records without key
     /// Set: leat-gateway, leat-offset and leat-epoch on each record.
     std::optional<std::string> gateway_id = std::nullopt;
+    /// Counts the records that carry this gateway's name already: they were upstream before, came
+    /// back, and are left out.
+    std::size_t* returned = nullptr;
     /// Plain bytes of a part, as a share of all: `of_bytes` are to become parts of `to_bytes`.
     std::size_t to_bytes = 1, of_bytes = 1;
     /// Records before it are left out. The cuts behind it are the same as without it.

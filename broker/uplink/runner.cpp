@@ -11,10 +11,14 @@ namespace {
 
 using config::Route;
 
+bool keeps_names(const Route& route) { return route.upstream_topic == "{topic}"; }
+
 cluster::RouterConfig router_config(const Route& route, const std::string& gateway_id,
                                     std::uint32_t seed) {
     cluster::RouterConfig config;
-    config.client_id = "leat-uplink-" + gateway_id;
+    config.client_id = std::string(client_prefix) + gateway_id;
+    // Only of records that keep their topic's name the next broker may think that it knows it.
+    if (!keeps_names(route)) config.client_id += "-renaming";
     for (const config::HostPort& at : route.bootstrap)
         config.bootstrap.push_back({at.host, at.port});
     config.sender.request_timeout = route.request_timeout;
@@ -149,6 +153,9 @@ void Runner::remove_tap(Instant now, log::StreamId stream) {
     }
     std::erase(hungry_, &tap);
     const std::string name = upstream_name(route_, tap.topic());
+    for (const std::string& key : {round_key(tap.topic()), returned_key(tap.topic())})
+        problems_.erase(key);
+    fed_.erase(tap.topic());
     const auto target = targets_.find(name);
     shared_.cursors.detach(index_, stream);
     taps_.erase(found);
@@ -213,9 +220,21 @@ bool Runner::leads_back() const {
            router_.metadata().cluster_id() == shared_.own_cluster_id;
 }
 
+bool Runner::goes_round(const std::string& topic) const {
+    const auto fed = fed_.find(topic);
+    return fed != fed_.end() && fed->second.contains(gateway_of(router_.metadata().cluster_id()));
+}
+
+void Runner::fed_by(const std::string& topic, const std::string& gateway) {
+    constexpr std::size_t gateways_max = 1000;  // names come from outside
+    if (!keeps_names(route_) || !matches(route_, topic, false)) return;
+    std::set<std::string>& gateways = fed_[topic];
+    if (gateways.size() < gateways_max && gateways.insert(gateway).second) tell_what_goes_round();
+}
+
 bool Runner::can_deliver(const Tap& tap) const {
     const cluster::Metadata& metadata = router_.metadata();
-    if (leads_back()) return false;
+    if (leads_back() || goes_round(tap.topic())) return false;
     if (tap.lane == nullptr) {
         const cluster::TopicInfo* topic = metadata.find(upstream_name(route_, tap.topic()));
         return topic != nullptr && !topic->partitions.empty();

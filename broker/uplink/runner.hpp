@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,8 @@ inline std::string lane_key(const Lane& lane) {
     return "lane " + lane.topic() + "-" + std::to_string(lane.partition());
 }
 inline std::string topic_key(const std::string& topic) { return "topic " + topic; }
+inline std::string round_key(const std::string& topic) { return "round " + topic; }
+inline std::string returned_key(const std::string& topic) { return "returned " + topic; }
 constexpr const char* link_key = "link";
 constexpr const char* producer_key = "producer";
 constexpr const char* circle_key = "circle";
@@ -46,6 +49,7 @@ public:
 
     void topics_changed(Instant now, const ForEachTopic& topics);
     void readable(Instant now, log::StreamId stream);
+    void fed_by(const std::string& topic, const std::string& gateway);
     bool on_read(Instant now, const log::ReadDone& done);
     void stop(Instant now);
     void on_deadline(Instant now);
@@ -71,7 +75,9 @@ private:
     Lane& lane_to(Instant now, const std::string& topic, std::int32_t partition);
     void drop_lane(Instant now, Lane& lane);
     void drop_lanes_from(Instant now, const std::string& topic, std::int32_t partition);
-    bool leads_back() const;  ///< the route ends at this very broker
+    bool leads_back() const;                          ///< the route ends at this very broker
+    bool goes_round(const std::string& topic) const;  ///< ... at the one that brings the topic
+    void tell_what_goes_round();
     bool can_deliver(const Tap& tap) const;
     bool wants_to_read(Instant now, const Tap& tap) const;
     void make_hungry(Tap& tap);
@@ -152,8 +158,9 @@ private:
     std::map<log::StreamId, std::unique_ptr<Tap>> taps_;
     std::map<LaneKey, std::unique_ptr<Lane>> lanes_;
     std::map<client::PartitionQueue*, std::unique_ptr<Lane>> leaving_;  // until queue_returned
-    std::map<LaneKey, client::ProducerState> left_;  // what a lane that is gone had sent under
-    std::map<std::string, Target> targets_;          // by upstream topic
+    std::map<LaneKey, client::ProducerState> left_;     // what a lane that is gone had sent under
+    std::map<std::string, Target> targets_;             // by upstream topic
+    std::map<std::string, std::set<std::string>> fed_;  // by topic: the gateways that bring it
     std::map<log::ReadTicket, Tap*> reads_;
     std::map<log::ReadTicket, std::shared_ptr<Chunk>>
         orphans_;  // memory that the log still writes to

@@ -149,6 +149,19 @@ std::string circle_text(std::string_view cluster_id) {
            std::string(again);
 }
 
+std::string round_text(std::string_view topic) {
+    return "the upstream forwards " + std::string(topic) +
+           " to here, and this route forwards it to there: its records would go round for good, "
+           "and nothing of it is sent. Take the topic out of one of the two routes, or give it "
+           "another name there (upstream.topic)";
+}
+
+std::string returned_text(std::string_view topic) {
+    return "records that this gateway sent upstream come back into " + std::string(topic) +
+           ": they are not sent again. Another broker's route leads here: take the topic out of "
+           "it, or give it another name there (upstream.topic)";
+}
+
 std::string producer_refused_text(ErrorCode error) {
     return "upstream refuses a producer id with " + code_text(error) +
            (wire::retriable(error) ? ": see the upstream's log"

@@ -92,6 +92,10 @@ void Uplink::readable(Instant now, log::StreamId stream) {
     for (const auto& runner : inside_->runners) runner->readable(now, stream);
 }
 
+void Uplink::fed_by(const std::string& topic, const std::string& gateway) {
+    for (const auto& runner : inside_->runners) runner->fed_by(topic, gateway);
+}
+
 bool Uplink::on_read(Instant now, const log::ReadDone& done) {
     for (const auto& runner : inside_->runners)
         if (runner->on_read(now, done)) return true;

@@ -35,6 +35,12 @@
 
 namespace leat::uplink {
 
+/// An uplink's client id is this and its gateway's id.
+constexpr std::string_view client_prefix = "leat-uplink-";
+inline std::string gateway_of(std::string_view cluster_id) {
+    return "leat-" + std::string(cluster_id);
+}
+
 using LinkId = cluster::LinkId;
 using LinkAction = cluster::LinkAction;
 
@@ -93,7 +99,8 @@ struct RouteStatus {
     std::uint64_t lost_records =
         0;  ///< damaged or gone from the log before they were delivered, in this run
     std::uint64_t skipped_batches = 0,
-                  skipped_records = 0;  ///< refused for what they are, by a route that skips
+                  skipped_records = 0;   ///< refused for what they are, by a route that skips
+    std::uint64_t returned_records = 0;  ///< came back from upstream, and were not sent again
     std::uint64_t doubts_lost = 0;  ///< starts after which a partition's last records went twice
                                     ///< perhaps: the upstream did not know what it had
     std::uint64_t in_flight_bytes = 0;  ///< memory of batches between log and acknowledgement
@@ -119,6 +126,10 @@ public:
     // tell
     void topics_changed(Instant now);  ///< created, deleted, more partitions. cost: all topics
     void readable(Instant now, log::StreamId stream);  ///< its high watermark moved
+    /// The uplink of `gateway` brings records of `topic`, which it keeps under the same name. A
+    /// route that would take them back to it under that name sends nothing of the topic from now
+    /// on: they would go round for good.
+    void fed_by(const std::string& topic, const std::string& gateway);
     /// true: the ticket was ours.
     bool on_read(Instant now, const log::ReadDone& done);
     void link_opened(Instant now, LinkId link);

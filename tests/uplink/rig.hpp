@@ -24,6 +24,7 @@ struct BatchSpec {
     std::string key = {};  ///< empty: "k<number>"; "-": none
     std::size_t padding = 0;
     bool control = false;
+    std::string from = {};  ///< a header leat-gateway of this value
 };
 
 inline Bytes make_batch(const BatchSpec& spec) {
@@ -35,6 +36,8 @@ inline Bytes make_batch(const BatchSpec& spec) {
         const std::string value = "v" + number + std::string(spec.padding, '.');
         wire::RecordInput record{.timestamp = 1'700'000'000'000 + i, .value = bytes_of(value)};
         if (key != "-") record.key = bytes_of(key);
+        const wire::RecordHeader header{.key = "leat-gateway", .value = bytes_of(spec.from)};
+        if (!spec.from.empty()) record.headers = {&header, 1};
         REQUIRE(builder.append(record));
     }
     Bytes packed;

@@ -108,6 +108,52 @@ TEST_CASE("uplink: a route to this very broker forwards nothing, makes no topics
     CHECK(rig.status().last_error.empty());
 }
 
+// Seen with two gateways whose routes named each other: each record went round between them for
+// good.
+TEST_CASE("uplink: what the upstream itself brings is not taken back to it, and that is told") {
+    for (const bool known_first : {true, false}) {
+        Rig rig;
+        const std::string other = gateway_of(rig.upstream.cluster_id);
+        for (const char* name : {"t", "mine"}) {
+            rig.make_topic(name, 1);
+            rig.upstream.make_topic(name, 1);
+        }
+        rig.upstream_is_down = !known_first;
+        rig.start();
+        rig.uplink->fed_by("t", other);
+        rig.uplink->fed_by("mine", gateway_of("somebody-else"));
+        rig.uplink->fed_by("mine", other + "-renaming");  // his topic has another name
+        rig.append("t", {.count = 3});
+        rig.append("mine", {.count = 3});
+        rig.pass(1'000);
+        rig.upstream_is_down = false;
+        rig.pass(60'000);
+        INFO("known_first=" << known_first);
+        CHECK(rig.values("t").empty());
+        CHECK(rig.values("mine") == numbers(0, 3));
+        CHECK(rig.was_told("the upstream forwards t to here"));
+        CHECK(rig.status().last_error.find("go round") != std::string::npos);
+        CHECK(rig.status().backlog_records == 3);
+        rig.upstream.cluster_id = "the-center";  // the name leads elsewhere now
+        rig.pass(600'000);
+        CHECK(rig.values("t") == numbers(0, 3));
+        CHECK(rig.status().last_error.empty());
+    }
+}
+
+TEST_CASE("uplink: a route that renames may take back what it brought") {
+    Rig rig;
+    rig.config.routes[0].upstream_topic = "site7.{topic}";
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("site7.t", 1);
+    rig.start();
+    rig.uplink->fed_by("t", gateway_of(rig.upstream.cluster_id));
+    rig.append("t", {.count = 3});
+    rig.pass(10'000);
+    CHECK(rig.values("site7.t") == numbers(0, 3));
+    CHECK(rig.status().last_error.empty());
+}
+
 TEST_CASE("uplink: topics come and go while it runs") {
     Rig rig;
     rig.upstream.make_topic("a", 1);
@@ -309,6 +355,34 @@ TEST_CASE("uplink: headers name gateway, offset and epoch; own headers stay in f
         CHECK(all[i].headers == expected);
     }
     CHECK(rig.upstream.topics["t"][0].batches[0].header.codec() == Codec::gzip);
+}
+
+TEST_CASE("uplink: headers: what carries our own name came back, and does not go round again") {
+    for (const auto mapping :
+         {config::Route::Mapping::same_partition, config::Route::Mapping::by_key}) {
+        Rig rig;
+        rig.config.routes[0].headers = true;
+        rig.config.routes[0].mapping = mapping;
+        rig.make_topic("t", 1);
+        rig.upstream.make_topic("t", 1);
+        rig.append("t", {.count = 3, .first = 0});
+        rig.append("t", {.count = 3, .first = 0, .from = "gw-1"});
+        rig.append("t", {.count = 3, .first = 3, .codec = Codec::lz4, .from = "gw-2"});
+        rig.append("t", {.count = 3, .first = 3, .codec = Codec::lz4, .from = "gw-1"});
+        rig.start();
+        rig.pass(1'000);
+        CHECK(rig.values("t") == numbers(0, 6));
+        CHECK(rig.log.stream(rig.stream("t"))->release == 12);
+        CHECK(rig.status().returned_records == 6);
+        CHECK(rig.was_told("sent upstream come back into t"));
+        CHECK(rig.events.size() < 4);
+        rig.kill();
+        rig.start();
+        rig.append("t", {.count = 3, .first = 6});
+        rig.pass(1'000);
+        CHECK(rig.values("t") == numbers(0, 9));
+        CHECK(rig.status().doubts_lost == 0);
+    }
 }
 
 TEST_CASE("uplink: LogAppendTime becomes the records' own time, as readers here see it") {
