@@ -47,7 +47,7 @@ struct FileStorageCounters {
 class FileStorage final : public port::Storage {
 public:
     /// Locks the folder (flock on `leat.lock`, gone with the process), makes or opens `leat.log`,
-    /// starts the threads. Null: `why` says it.
+    /// locks that as well, starts the threads. Null: `why` says it.
     static std::unique_ptr<FileStorage> open(const FileStorageOptions& options,
                                              FileStorageError& why);
     ~FileStorage();  ///< stop()

@@ -42,6 +42,9 @@ bool refuse(FileStorageError& why, Error error, std::string text) {
     return false;
 }
 
+constexpr const char* busy_advice =
+    "; stop that one first, or give this one its own folder with --data";
+
 std::string errno_text() { return std::strerror(errno); }
 
 int open_retrying(const char* path, int flags, mode_t mode = 0) {
@@ -71,8 +74,7 @@ bool FileStorage::open_lock(const std::string& folder, FileStorageError& why) {
         while (!pid.empty() && (pid.back() < '0' || pid.back() > '9')) pid.pop_back();
         return refuse(why, Error::busy,
                       "the data folder " + folder + " is in use by another process" +
-                          (pid.empty() ? "" : " (pid " + pid + ")") +
-                          "; stop that one first, or give this one its own folder with --data");
+                          (pid.empty() ? "" : " (pid " + pid + ")") + busy_advice);
     }
     const std::string pid = std::to_string(::getpid()) + std::string(12, ' ') + "\n";
     [[maybe_unused]] const ssize_t ignored =
@@ -217,13 +219,22 @@ std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options
                                       size_text(size) + " when it was made; the new setting of " +
                                       size_text(asked) + " is not used"});
     if (!storage->open_file(options.direct && verdict.direct, why)) return nullptr;
+    // The folder's lock says nothing where somebody tidied it away, or where the log is a link that
+    // another folder has, too.
+    if (::flock(storage->fds_.write, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        refuse(why, Error::busy, storage->path_ + " is in use by another process" + busy_advice);
+        return nullptr;
+    }
     storage->geometry_ = {.size = size,
                           .write_size = direct_unit,
                           .erase_size = 0,
                           .align = storage->direct_ ? direct_unit : 1};
 
     storage->wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    LEAT_CHECK(storage->wake_fd_ >= 0);
+    if (storage->wake_fd_ < 0) {
+        refuse(why, Error::storage, "no eventfd: " + errno_text() + "; raise ulimit -n");
+        return nullptr;
+    }
     storage->writer_ = std::thread([raw = storage.get()] { raw->write_loop(); });
     storage->reader_ = std::thread([raw = storage.get()] { raw->read_loop(); });
     return storage;

@@ -186,6 +186,24 @@ TEST_CASE("a second owner of the folder is told who has it; the lock goes with t
     CHECK_FALSE(open(folder.path)->is_new());
 }
 
+TEST_CASE(
+    "a second owner of the log is refused where the folder's lock does not tell of the first") {
+    Folder folder, other;
+    FileStorageError why;
+    {
+        auto storage = open(folder.path);
+        std::filesystem::remove(folder.path + "/leat.lock");  // somebody tidied up
+        CHECK_FALSE(FileStorage::open({.folder = folder.path}, why));
+        CHECK(why.error == Error::busy);
+        CHECK(why.text.find("leat.log is in use") != std::string::npos);
+        std::filesystem::create_symlink("../" + folder.path + "/leat.log",
+                                        other.path + "/leat.log");
+        CHECK_FALSE(FileStorage::open({.folder = other.path}, why));
+        CHECK(why.error == Error::busy);
+    }
+    CHECK_FALSE(open(other.path)->is_new());
+}
+
 TEST_CASE("a start cut before the rename leaves nothing that counts") {
     Folder folder;
     std::ofstream(folder.path + "/leat.log.new") << "half a file";
