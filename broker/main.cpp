@@ -189,9 +189,10 @@ private:
         config_.device_identity = device_identity();
         config_.build_date_ms = std::int64_t{LEAT_BUILD_DAY} * 86'400'000;
         // Refused at the door, a client knows at once; out of descriptors, the uplink could not
-        // connect either.
-        constexpr std::uint64_t own_descriptors = 64;
-        const std::uint64_t descriptors = std::max(raise_descriptor_limit(), own_descriptors + 1);
+        // connect either. Some twenty are in use; the rest is for links and the status page.
+        const std::uint64_t limit = raise_descriptor_limit();
+        const auto own_descriptors = std::clamp<std::uint64_t>(limit / 2, 32, 64);
+        const std::uint64_t descriptors = std::max(limit, own_descriptors + 1);
         if (descriptors - own_descriptors >= config_.connections_max) return;
         config_.connections_max = static_cast<std::uint32_t>(descriptors - own_descriptors);
         say(Level::warn, "net",
