@@ -7,6 +7,23 @@
 #
 # All that it makes is in build/tests (LEAT_BUILD to change that), the compiler's cache and the registries' caches.
 set -eu
+
+# A shell hears of a signal only after what it waits for, and what it has started outlives it. So all of a run is one
+# group of processes, with `timeout` (which limits no time here) at its head, and ends with this first shell.
+if [ -z "${LEAT_RUN:-}" ]; then
+    LEAT_RUN=$$ timeout -k 20 0 sh "$0" "$@" </dev/null &
+    group=$!
+    trap 'trap "" INT TERM HUP; kill -INT $group 2>/dev/null; wait $group; exit 130' INT TERM HUP
+    code=0
+    wait $group || code=$?
+    exit $code
+fi
+first=$LEAT_RUN
+unset LEAT_RUN
+# SIGINT first: tests that mounted something clean up. No child of this shell: a `wait` for all would wait for it.
+watching=$( (while kill -0 "$first" 2>/dev/null; do sleep 1; done; kill -INT 0; sleep 5; kill -KILL 0) >/dev/null 2>&1 & echo $!)
+trap 'kill $watching 2>/dev/null || true' EXIT
+
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${LEAT_BUILD:-$root/build/tests}
 . "$root/tests/need.sh"
@@ -49,7 +66,7 @@ export LEAT_KAFKA_JARS LEAT_PYTHON
 : >"$build/fetch.log"
 sh "$root/tests/interop/fetch.sh" "$build/venv" >"$build/fetch.log" 2>&1 8>&- &
 fetching=$!
-trap 'kill $fetching 2>/dev/null || true' EXIT
+trap 'kill $fetching $watching 2>/dev/null || true' EXIT
 
 # make_build FOLDER PRESET TARGET...
 make_build() {
@@ -71,7 +88,7 @@ make_build "$build/release" release all
 stage "waiting for what comes from registries"
 wait "$fetching" || { cat "$build/fetch.log" >&2
     die "a registry did not give what the interoperability tests need." "Run again when it is reachable."; }
-trap - EXIT
+trap 'kill $watching 2>/dev/null || true' EXIT
 
 # run_tests FOLDER CTEST_OPTION...: the ten slowest, what failed, and last ctest's own summary line.
 run_tests() {
