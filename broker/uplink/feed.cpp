@@ -52,8 +52,10 @@ bool Runner::may_hold(std::int32_t broker, std::size_t more) {
     // A batch larger than all memory of the route still has to go: alone, then.
     if (memory_ == 0) return true;
     const std::size_t left = all > memory_ ? all - memory_ : 0;
-    if (router_.metadata().brokers().size() < 2) return more <= left;
-    return held == 0 || (more <= left && held + more <= 2 * left);
+    // One longer than a usual read would wait for as long as others are refused and hold theirs.
+    const bool long_one = more > chunk_bytes() && memory_ <= all;
+    if (router_.metadata().brokers().size() < 2) return more <= left || long_one;
+    return held == 0 || (more <= left && held + more <= 2 * left) || (long_one && held <= left);
 }
 
 bool Runner::somebody_may_hold(std::size_t more) {

@@ -410,6 +410,26 @@ TEST_CASE("uplink: errors that should pass and do not are told, and that they ar
     }
 }
 
+TEST_CASE("uplink: a long batch does not wait for partitions that are refused") {
+    Rig rig;
+    rig.config.routes[0].in_flight_bytes = 256 * 1024;
+    for (const char* name : {"refused", "long"}) {
+        rig.make_topic(name, 1);
+        rig.upstream.make_topic(name, 1);
+    }
+    rig.upstream.refuse = [&](const std::string& topic, std::int32_t, const wire::BatchHeader&) {
+        return topic == "refused" ? ErrorCode::not_enough_replicas : ErrorCode::none;
+    };
+    for (int i = 0; i < 40; ++i) rig.append("refused", {.count = 1, .first = i, .padding = 10'000});
+    rig.start();
+    rig.pass(10'000);
+    REQUIRE(rig.status().in_flight_bytes > 56 * 1024);
+    for (int i = 0; i < 4; ++i) rig.append("long", {.count = 1, .first = i, .padding = 200 * 1024});
+    rig.pass(60'000);
+    CHECK(rig.values("long") == numbers(0, 4));
+    CHECK(rig.status().in_flight_bytes <= 512 * 1024);
+}
+
 TEST_CASE("uplink: a partition that stays without a leader is told, an election is not") {
     Rig rig;
     rig.make_topic("t", 2);
