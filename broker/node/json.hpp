@@ -6,8 +6,8 @@
 namespace leat::node {
 
 /// Writes one JSON document from front to back; commas and escapes are its business, nesting the
-/// caller's. Bytes that are no UTF-8 are written as they are: names here are ASCII, or come from
-/// our own configuration.
+/// caller's. Names here are ASCII; what an upstream says may be anything, and a document that is
+/// not UTF-8 nobody reads: what is beyond ASCII is escaped byte by byte (Latin-1).
 class Json {
 public:
     Json& object(std::string_view key = {}) { return open(key, '{'); }
@@ -60,7 +60,8 @@ private:
             if (c == '"' || c == '\\') {
                 out_ += '\\';
                 out_ += c;
-            } else if (static_cast<unsigned char>(c) < 0x20) {
+            } else if (static_cast<unsigned char>(c) < 0x20 ||
+                       static_cast<unsigned char>(c) > 0x7e) {
                 out_ += "\\u00";
                 out_ += digits[static_cast<unsigned char>(c) >> 4];
                 out_ += digits[static_cast<unsigned char>(c) & 15];
