@@ -6,4 +6,4 @@ if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE} CACHE STRING "")
 endif()
 # Paths in debug information start at the source tree, so that checkouts share one compiler cache.
-set(LEAT_PATHS "-fdebug-prefix-map=${CMAKE_CURRENT_LIST_DIR}/../..=.")
+set(LEAT_PATHS "\"-fdebug-prefix-map=${CMAKE_CURRENT_LIST_DIR}/../..=.\"")  # quoted: a path may hold spaces

@@ -71,6 +71,19 @@ class Run(unittest.TestCase):
         lock = os.path.join(folder, "build", ".lock")
         wait_for(lambda: subprocess.run(["flock", "-n", lock, "true"], check=False).returncode == 0, "the lock to be free")
 
+    def test_a_checkout_whose_path_holds_spaces_compiles(self):
+        with tempfile.TemporaryDirectory(prefix="with spaces ") as folder:
+            os.symlink(os.path.join(ROOT, "cmake"), os.path.join(folder, "cmake"))
+            with open(os.path.join(folder, "CMakeLists.txt"), "w", encoding="utf-8") as file:
+                file.write("cmake_minimum_required(VERSION 3.25)\nproject(spaces LANGUAGES CXX)\nadd_library(one STATIC one.cpp)\n")
+            with open(os.path.join(folder, "one.cpp"), "w", encoding="utf-8") as file:
+                file.write("int one() { return 1; }\n")
+            build = os.path.join(folder, "build")
+            for command in (["cmake", "-G", "Ninja", "-C", os.path.join(folder, "cmake", "presets", "release.cmake"), "-S", folder, "-B", build],
+                            ["cmake", "--build", build]):
+                done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
