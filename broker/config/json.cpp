@@ -8,6 +8,7 @@ namespace leat::config {
 namespace {
 
 constexpr std::size_t depth_max = 16;
+constexpr std::size_t keys_max = 1000;  // of one object; each is compared with all
 
 // The lexer reads one character at a time through this, so a SAX callback can ask how far it has
 // come.
@@ -90,6 +91,7 @@ public:
             if (object.keys[i] == name)
                 return stop("\"" + name + "\" is here a second time (first on line " +
                             std::to_string(object.key_lines[i]) + "); keep one of them");
+        if (object.keys.size() == keys_max) return stop("more than 1000 keys in one object");
         object.keys.push_back(std::move(name));
         object.key_lines.push_back(place_.line);
         return true;

@@ -116,6 +116,10 @@ TEST_CASE("broken JSON is told with its line, and nothing of it throws") {
     CHECK(only_problem("{\"node.id\": 1,\n \"node.id\": 2}") ==
           "leat.json:2: \"node.id\" is here a second time (first on line 1); keep one of them");
     CHECK(only_problem(std::string(100, '[')).find("nested too deeply") != std::string::npos);
+    std::string huge = "{";  // another program's file: one line, not one for each
+    for (int i = 0; i < 2000; ++i) huge += "\"k" + std::to_string(i) + "\": 1,\n";
+    CHECK(only_problem(huge + "\"k\": 1}") == "leat.json:1001: more than 1000 keys in one object");
+    CHECK(from("\xef\xbb\xbf{\r\n\"node.id\": 1\r\n}\r\n").problems.empty());
     CHECK(only_problem("{\"a\": \"\xff\"}").find("not JSON") != std::string::npos);
     CHECK(only_problem(std::string_view("{\"node.id\": 1}\0", 15)).find("zero byte") !=
           std::string::npos);
