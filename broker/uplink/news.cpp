@@ -128,7 +128,7 @@ void Runner::look_at_metadata(Instant now) {
 void Runner::tell_what_goes_round() {
     for (const auto& [topic, gateways] : fed_)
         if (goes_round(topic))
-            problem(round_key(topic), Event::Level::error, round_text(topic));
+            problem(round_key(topic), Event::Level::error, round_text(topic, is_ours(gateways)));
         else if (!problems_.empty())
             solved(round_key(topic), topic + " does not go round any more");
 }

@@ -13,12 +13,14 @@ using config::Route;
 
 bool keeps_names(const Route& route) { return route.upstream_topic == "{topic}"; }
 
+constexpr const char* renaming = "-renaming";
+
 cluster::RouterConfig router_config(const Route& route, const std::string& gateway_id,
                                     std::uint32_t seed) {
     cluster::RouterConfig config;
     config.client_id = std::string(client_prefix) + gateway_id;
     // Only of records that keep their topic's name the next broker may think that it knows it.
-    if (!keeps_names(route)) config.client_id += "-renaming";
+    if (!keeps_names(route)) config.client_id += renaming;
     for (const config::HostPort& at : route.bootstrap)
         config.bootstrap.push_back({at.host, at.port});
     config.sender.request_timeout = route.request_timeout;
@@ -222,11 +224,23 @@ bool Runner::leads_back() const {
 
 bool Runner::goes_round(const std::string& topic) const {
     const auto fed = fed_.find(topic);
-    return fed != fed_.end() && fed->second.contains(gateway_of(router_.metadata().cluster_id()));
+    return fed != fed_.end() && (is_ours(fed->second) ||
+                                 fed->second.contains(gateway_of(router_.metadata().cluster_id())));
+}
+
+bool Runner::is_ours(const std::set<std::string>& gateways) const {
+    return gateways.contains(shared_.gateway_id);
 }
 
 void Runner::fed_by(const std::string& topic, const std::string& gateway) {
     constexpr std::size_t gateways_max = 1000;  // names come from outside
+    if (gateway == shared_.gateway_id || gateway == shared_.gateway_id + renaming) {
+        // What we send to the upstream's broker arrives here: its address means us.
+        for (const auto& [stream, tap] : taps_)
+            if (upstream_name(route_, tap->topic()) == topic)
+                fed_[tap->topic()].insert(shared_.gateway_id);
+        return tell_what_goes_round();
+    }
     if (!keeps_names(route_) || !matches(route_, topic, false)) return;
     std::set<std::string>& gateways = fed_[topic];
     if (gateways.size() < gateways_max && gateways.insert(gateway).second) tell_what_goes_round();

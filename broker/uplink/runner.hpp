@@ -77,6 +77,7 @@ private:
     void drop_lanes_from(Instant now, const std::string& topic, std::int32_t partition);
     bool leads_back() const;                          ///< the route ends at this very broker
     bool goes_round(const std::string& topic) const;  ///< ... at the one that brings the topic
+    bool is_ours(const std::set<std::string>& gateways) const;
     void tell_what_goes_round();
     bool can_deliver(const Tap& tap) const;
     bool wants_to_read(Instant now, const Tap& tap) const;

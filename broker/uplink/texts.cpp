@@ -144,12 +144,19 @@ std::string doubt_lost_text(std::string_view topic, std::int32_t partition, Erro
 
 std::string circle_text(std::string_view cluster_id) {
     return "this route leads back to this broker (cluster id " + std::string(cluster_id) +
-           " is its own): nothing is sent. Check the route's bootstrap.servers; if it is another "
-           "broker with a copied cluster.id, give it one of its own" +
+           " is its own): nothing is sent. Check the route's bootstrap.servers, and what the "
+           "upstream "
+           "advertises (advertised.listeners); if it is another broker with a copied cluster.id, "
+           "give it one of its own" +
            std::string(again);
 }
 
-std::string round_text(std::string_view topic) {
+std::string round_text(std::string_view topic, bool is_us) {
+    if (is_us)
+        return "what is sent upstream of " + std::string(topic) +
+               " arrives at this very broker, and nothing more of it is sent: the upstream "
+               "advertises an address that means this machine here. Set its advertised.listeners "
+               "to one that can be reached from here, then restart this broker";
     return "the upstream forwards " + std::string(topic) +
            " to here, and this route forwards it to there: its records would go round for good, "
            "and nothing of it is sent. Take the topic out of one of the two routes, or give it "

@@ -30,8 +30,8 @@ std::string skipped_text(std::string_view place, wire::ErrorCode error);
 std::string doubt_lost_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
 /// The upstream is this broker.
 std::string circle_text(std::string_view cluster_id);
-/// The upstream is a gateway that brings `topic` here.
-std::string round_text(std::string_view topic);
+/// The upstream is a gateway that brings `topic` here, or means us with an address of its own.
+std::string round_text(std::string_view topic, bool is_us);
 /// Records that this route sent are in `topic` again.
 std::string returned_text(std::string_view topic);
 std::string producer_refused_text(wire::ErrorCode error);

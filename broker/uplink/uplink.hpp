@@ -128,7 +128,7 @@ public:
     void readable(Instant now, log::StreamId stream);  ///< its high watermark moved
     /// The uplink of `gateway` brings records of `topic`, which it keeps under the same name. A
     /// route that would take them back to it under that name sends nothing of the topic from now
-    /// on: they would go round for good.
+    /// on: they would go round for good. The same if that uplink is this one.
     void fed_by(const std::string& topic, const std::string& gateway);
     /// true: the ticket was ours.
     bool on_read(Instant now, const log::ReadDone& done);

@@ -2,10 +2,11 @@
 import json
 import os
 import socket
+import struct
 import time
 import unittest
 
-from harness import Case, kcat_consume, kcat_produce, wait_for
+from harness import Case, answer, connect, kcat_consume, kcat_produce, request, text, wait_for
 
 
 class Loop(Case):
@@ -50,6 +51,24 @@ class Loop(Case):
         time.sleep(2)
         self.assertEqual((self.high_watermark(first, "t"), self.high_watermark(second, "t")), (6, 3))
         self.assertIn("come back into t", first.log())
+
+    def test_a_center_that_advertises_our_address_does_not_make_the_records_go_round_here(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            here = taken.getsockname()[1]
+        center = self.leatd("--http", "127.0.0.1:0", "--advertised", "127.0.0.1:%d" % here).start()
+        with connect(center.port) as client:  # Metadata, which makes it; kcat would follow the address
+            client.sendall(request(3, 4, 1, struct.pack(">i", 1) + text("t") + b"\1"))
+            answer(client)
+        wait_for(lambda: [one["name"] for one in center.status()["topics"]] == ["t"], "the topic at the center")
+        path = os.path.join(self.folder, "gateway.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"routes": [{"bootstrap.servers": "127.0.0.1:%d" % center.port, "topics": ["*"]}]}, file)
+        gateway = self.leatd("--http", "127.0.0.1:0", "--config", path, listen="127.0.0.1:%d" % here).start()
+        kcat_produce(gateway.port, "t", ["line %d" % i for i in range(50)])
+        wait_for(lambda: "this very broker" in gateway.log() or "leads back to this broker" in gateway.log(), "a word about it")
+        time.sleep(2)
+        self.assertLessEqual(self.high_watermark(gateway, "t"), 200)
 
 
 if __name__ == "__main__":

@@ -141,6 +141,29 @@ TEST_CASE("uplink: what the upstream itself brings is not taken back to it, and 
     }
 }
 
+// Seen with a center that advertised localhost: it was right about its topics, and its partitions'
+// leader was the gateway itself.
+TEST_CASE("uplink: records that arrive at this very broker are not sent on, and that is told") {
+    for (const bool renames : {false, true}) {
+        Rig rig;
+        if (renames) rig.config.routes[0].upstream_topic = "x.{topic}";
+        const std::string there = renames ? "x.t" : "t";
+        rig.make_topic("t", 1);
+        rig.make_topic("u", 1);
+        rig.upstream.make_topic(there, 1);
+        rig.upstream.make_topic(renames ? "x.u" : "u", 1);
+        rig.start();
+        rig.uplink->fed_by(there, renames ? "gw-1-renaming" : "gw-1");
+        rig.append("t", {.count = 3});
+        rig.append("u", {.count = 3});
+        rig.pass(10'000);
+        CHECK(rig.values(there).empty());
+        CHECK(rig.values(renames ? "x.u" : "u") == numbers(0, 3));
+        CHECK(rig.was_told("arrives at this very broker"));
+        CHECK(rig.status().last_error.find("advertised.listeners") != std::string::npos);
+    }
+}
+
 TEST_CASE("uplink: a route that renames may take back what it brought") {
     Rig rig;
     rig.config.routes[0].upstream_topic = "site7.{topic}";
