@@ -262,8 +262,16 @@ def main():
     parser.add_argument("--kafka", action="store_true")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(130))
+    ends = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def leave(*_):
+        # Ctrl-C comes twice, from the terminal and from demo.sh: what is mounted has to go all the same.
+        for one in ends:
+            signal.signal(one, signal.SIG_IGN)
+        sys.exit(130)
+
+    for number in ends:
+        signal.signal(number, leave)
     demo = Demo(options)
     try:
         demo.set_up()

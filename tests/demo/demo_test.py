@@ -1,7 +1,9 @@
 """The demo's checker sees what it is there to see, and its verdict fails for each of its reasons."""
 import json
 import os
+import signal
 import stat
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -91,6 +93,36 @@ class Check(unittest.TestCase):
     def test_a_topic_that_cannot_be_read_is_an_error_and_not_a_pass(self):
         with self.assertRaises(SystemExit):
             self.counts([("t", "a", 0)])
+
+
+SLOW = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import demo
+class Slow(demo.Demo):
+    def set_up(self): print("up", flush=True)
+    def play(self): time.sleep(60)
+    def tear_down(self):
+        print("ending", flush=True)
+        time.sleep(1)
+        print("clean", flush=True)
+demo.Demo = Slow
+sys.argv[1:] = ["--folder", sys.argv[2], "--leatd", "x", "--agent", "x"]
+sys.exit(demo.main())
+"""
+
+
+class Ending(unittest.TestCase):
+    def test_a_second_signal_does_not_disturb_the_clean_up(self):
+        with tempfile.TemporaryDirectory() as folder:
+            run = subprocess.Popen([sys.executable, "-B", "-c", SLOW, os.path.dirname(demo.__file__), folder], stdout=subprocess.PIPE, text=True)
+            self.addCleanup(run.kill)
+            self.assertEqual(run.stdout.readline(), "up\n")
+            run.send_signal(signal.SIGINT)  # the terminal's
+            self.assertEqual(run.stdout.readline(), "ending\n")
+            run.send_signal(signal.SIGTERM)  # demo.sh's
+            self.assertEqual(run.stdout.read(), "clean\n")
+            self.assertEqual(run.wait(30), 130)
 
 
 class Verdict(unittest.TestCase):
