@@ -8,6 +8,7 @@ using asio::ip::tcp;
 constexpr std::size_t received_bytes = 64 * KiB;
 constexpr int reads_per_event = 16;
 constexpr int writes_per_event = 64;
+constexpr int lookups_max = 16;                   // wait for the name server at once: see connect()
 constexpr milliseconds connect_patience{10'000};  // Linux alone would try for two minutes
 
 Error error_of(const std::error_code& code) {
@@ -58,6 +59,9 @@ void Links::connect(node::LinkId id, const std::string& host, std::uint16_t port
         return;
     }
     be_patient(id, link);
+    // They go one after the other, and one whose link is gone stays in the queue: where no name
+    // server answers for weeks the queue would grow all the time. This one times out instead.
+    if (resolving_ == lookups_max) return;
     ++resolving_;
     resolver_.async_resolve(
         host, std::to_string(port),

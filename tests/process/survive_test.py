@@ -1,4 +1,5 @@
 """M1: what was acknowledged is there after SIGKILL. And the broker stays up, whatever it is sent."""
+import json
 import os
 import random
 import re
@@ -255,6 +256,40 @@ class Upstream(Case):
         self.assertEqual(leatd.stop(), 0, leatd.log())
         self.assertLess(time.monotonic() - begin, 3)
         self.assertTrue(leatd.log().endswith("stopped\n"), leatd.log())
+
+    def test_while_no_name_server_answers_only_so_many_look_ups_wait(self):
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(server.close)
+        server.settimeout(2)
+        try:
+            server.bind(("127.0.0.78", 53))
+        except OSError as error:
+            return na("a silent name server: cannot bind port 53 (%s)" % error)
+        resolv, config = os.path.join(self.folder, "resolv.conf"), os.path.join(self.folder, "route.json")
+        with open(resolv, "w") as file:
+            file.write("nameserver 127.0.0.78\n")
+        with open(config, "w") as file:
+            json.dump({"routes": [{"name": "r%d" % i, "bootstrap.servers": "r%d.example:9092" % i, "topics": ["*"]} for i in range(40)]}, file)
+        leatd = self.leatd("--http", "off", "--config", config)
+        leatd.wrap = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolv]
+        try:
+            leatd.start()
+        except AssertionError:
+            return na("a silent name server: " + leatd.log().strip())
+        kcat_produce(leatd.port, "t", ["a"])
+        time.sleep(1)  # all routes have asked by now, and the first look-up waits for its answer
+        names, end = set(), time.monotonic() + 3
+        while time.monotonic() < end:
+            try:
+                query, asker = server.recvfrom(512)
+            except socket.timeout:
+                break
+            length = query[12]
+            names.add(query[13:13 + length].decode())
+            server.sendto(query[:2] + b"\x81\x83" + query[4:6] + b"\0\0\0\0\0\0" + query[12:query.index(b"\0", 12) + 5], asker)
+        self.assertGreater(len(names), 0)
+        self.assertLessEqual(len(names), 16)
+        self.assertEqual(leatd.stop(), 0, leatd.log())
 
 
 class Clock(Case):
