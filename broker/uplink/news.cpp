@@ -171,6 +171,7 @@ void Runner::solved(const std::string& key, const std::string& text) {
 
 RouteStatus Runner::status(Instant now) const {
     RouteStatus status = counts_;
+    if (problems_.empty()) status.last_error.clear();  // its topic may be gone
     status.cluster_id = router_.metadata().cluster_id();
     status.partitions = static_cast<std::uint32_t>(taps_.size());
     status.in_flight_bytes = memory_;

@@ -17,6 +17,8 @@ void Runner::lane_failing(Lane& lane) {
 }
 
 void Runner::lane_retrying(Lane& lane, wire::ErrorCode error) {
+    constexpr std::size_t lanes_told_max = 100;  // a whole cluster says it for each partition
+    if (problems_.size() >= lanes_told_max) return;
     problem(lane_key(lane), Event::Level::warn,
             retried_text(lane.topic(), lane.partition(), error));
 }

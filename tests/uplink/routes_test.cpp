@@ -46,6 +46,18 @@ TEST_CASE("uplink: a topic that may not be created, or not be seen, is told with
     CHECK(rig.values("t") == numbers(0, 1));
 }
 
+TEST_CASE("uplink: the error of a topic that was deleted here is no error any more") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.append("t", {.count = 1});
+    rig.start();
+    rig.pass(10'000);
+    REQUIRE(rig.status().last_error.find("UNKNOWN_TOPIC") != std::string::npos);
+    rig.delete_topic("t");
+    rig.pass(10'000);
+    CHECK(rig.status().last_error.empty());
+}
+
 TEST_CASE("uplink: too few upstream partitions are told; those that are there are served") {
     Rig rig;
     rig.make_topic("t", 3);
