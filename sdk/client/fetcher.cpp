@@ -169,10 +169,11 @@ bool Fetcher::next_run() {
     const bool is_short =
         run_count_ == memory_.runs.size() || memory_.prefetch.size() - used_ < prefetch_low();
     if (keeps && !is_short) return false;
-    for (std::size_t i = 0; i < run_count_; ++i)
-        if (FetchPartition* const paused = memory_.runs[i].partition) {
-            ++paused->generation;
-            paused->fetch_offset = paused->position;
+    // What was read to its end is not fetched again, and the answer under way goes on behind it.
+    for (const Run& run : memory_.runs.first(run_count_))
+        if (run.partition != nullptr && run.begin != run.end) {
+            ++run.partition->generation;
+            run.partition->fetch_offset = run.partition->position;
         }
     run_count_ = used_ = 0;
     return false;
