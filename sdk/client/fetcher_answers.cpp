@@ -85,11 +85,14 @@ void Fetcher::on_offsets(Instant now, const Event& event) {
         for (const auto& found : topic.partitions) {
             FetchPartition* p = answered(topic.name, {}, found.partition_index);
             if (p == nullptr || !judge(now, *p, found.error_code)) continue;
-            // No record that late: what comes next is what was asked for.
-            if (found.offset < 0)
-                p->lookup = timestamp_latest;
-            else
+            // No record that late: what comes next is what was asked for. A beginning or an end
+            // there always is: who does not tell it is not asked again at once.
+            if (found.offset >= 0)
                 p->position = p->fetch_offset = found.offset;
+            else if (p->lookup < 0)
+                hold(now, *p);
+            else
+                p->lookup = timestamp_latest;
             p->position_epoch = found.offset < 0 ? -1 : found.leader_epoch;
         }
 }

@@ -46,3 +46,21 @@ TEST_CASE("fetcher: each batch is fetched once, however fast it is read") {
     for (const auto& batch : r.broker.at("t", 0).log) stored += batch.batch.size();
     CHECK(bytes < stored + stored / 2);  // the batches, and what an answer has beside them
 }
+
+TEST_CASE("fetcher: an end that the broker does not tell is asked for again, but not at once") {
+    for (const std::int64_t lookup : {timestamp_latest, timestamp_earliest}) {
+        Reader r;
+        r.broker.at("t", 0).end = -1;
+        r.broker.at("t", 0).log.push_back({{}, -1, 1, {}});
+        r.partition.lookup = lookup;
+        r.fetcher.assign(r.partition);
+        for (int i = 0; i < 10; ++i) r.turn();
+        CHECK(r.broker.requests == 1);
+        CHECK(r.partition.position == -1);
+        r.broker.at("t", 0).log.clear();
+        r.broker.at("t", 0).end = 0;
+        r.now += milliseconds{1000};
+        r.turn();
+        CHECK(r.partition.position == 0);
+    }
+}
