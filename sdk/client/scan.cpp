@@ -87,9 +87,16 @@ private:
 std::size_t record_bytes_max(const wire::RecordInput& record) {
     constexpr std::size_t words = 1 + 10 + 5 * length_bytes_max;
     std::size_t size = words + record.key.size() + record.value.size();
-    if constexpr (profile.record_headers)
-        for (const wire::RecordHeader& header : record.headers)
-            size += 2 * length_bytes_max + header.key.size() + header.value.size();
+    if constexpr (profile.record_headers) {
+        // To the byte: there may be many, and a bound that is far above what is written would make
+        // a record too long for a buffer that holds it.
+        RecordWriter headers({}, size);
+        for (const wire::RecordHeader& header : record.headers) {
+            headers.bytes(bytes_of(header.key.view()));
+            headers.bytes(header.value);
+        }
+        size = headers.used();
+    }
     return size;
 }
 

@@ -132,3 +132,13 @@ TEST_CASE("accumulator: a compressor that helps is used, one that does not is no
         accumulator.take(0, batch.ticket);
     }
 }
+
+TEST_CASE("accumulator: a record of many headers fits where its bytes do") {
+    if constexpr (!profile.record_headers) return;
+    Fixture f(milliseconds{0});
+    const std::vector<wire::RecordHeader> headers(100, {"k", bytes_of("v")});
+    const wire::RecordInput record{.timestamp = 7, .headers = headers};
+    REQUIRE(wire::BatchBuilder().size_of(record) < 420);  // of the 512 of the longest buffer
+    CHECK(f.accumulator.append(0, f.now, record));
+    CHECK(f.take().record_count == 1);
+}
