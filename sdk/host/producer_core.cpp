@@ -137,13 +137,20 @@ Result<std::uint16_t> Producer::Impl::slot_of(Instant at, std::string_view topic
 bool Producer::Impl::grow(std::size_t record_bytes) {
     const bool is_long = record_bytes + wire::batch_header_size > settings_.batch_bytes;
     if (is_long && memory_.empty() && !grow(0)) return false;
-    const std::size_t size =
-        is_long ? settings_.record_bytes_max + batch_overhead : settings_.batch_bytes;
+    const std::size_t long_size = settings_.record_bytes_max + batch_overhead;
+    const std::size_t size = is_long ? long_size : settings_.batch_bytes;
     std::size_t count = is_long ? 1 : std::max<std::size_t>(chunk_bytes_min / size, 1);
-    const std::uint64_t left =
+    std::uint64_t left =
         settings_.buffer_bytes - std::min(settings_.buffer_bytes, stats_.buffer_bytes);
+    // Memory never changes its class. Without this, once short records had filled all of it, no
+    // long one could be sent ever again.
+    const bool may_be_long =
+        settings_.record_bytes_max + wire::batch_header_size > settings_.batch_bytes;
+    if (!is_long && may_be_long && !has_long_ && settings_.buffer_bytes / 2 >= long_size)
+        left -= std::min<std::uint64_t>(left, long_size);
     count = std::min<std::size_t>(count, left / size);
     if (count == 0) return false;
+    has_long_ |= is_long;
     Memory& memory = memory_.emplace_back();
     memory.buffers.resize(count);
     memory.bytes.reset(new std::uint8_t[count * size]);  // untouched until it is used

@@ -85,6 +85,7 @@ private:
         topics_;                                          // names outlive their views
     std::vector<std::unique_ptr<Partition>> partitions_;  // by slot
     std::deque<Memory> memory_;
+    bool has_long_ = false;  // among them is one for a record that is longer than a batch
     std::vector<Due> due_;
     std::uint64_t due_count_ = 0, called_count_ = 0;  // ever put into due_, ever run
     ProducerStats stats_;
