@@ -71,9 +71,9 @@ public:
 
     // for the driver of the requests
     void fill(MetadataAsk& ask) const;
-    void on_asked() {
+    void on_asked(const MetadataAsk& ask) {
         under_way_ = true;
-        asked_all_ = wants_all_;
+        asked_all_ = ask.request.topics.is_null();
     }
     void on_ask_failed(Instant now);
     /// fails: too_large (more than partitions_max; what was known stays)

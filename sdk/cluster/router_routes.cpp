@@ -308,10 +308,15 @@ void Router::ask_metadata(Instant now) {
     client::RequestOptions options;
     options.owner = owner_metadata;
     options.timeout = config_.request_timeout;
-    const Status sent = link->connection.send(now, ask.request, version, options);
+    Status sent = link->connection.send(now, ask.request, version, options);
+    if (!sent && sent.error() == Error::too_large && version > 0) {
+        // More names than a question can hold: all topics are asked for.
+        ask.request.topics = nullptr;
+        sent = link->connection.send(now, ask.request, version, options);
+    }
     if (sent) {
         ask_waits_ = false;
-        metadata_.on_asked();
+        metadata_.on_asked(ask);
     } else if (sent.error() != Error::would_block) {
         ask_waits_ = false;
         metadata_.on_ask_failed(now);

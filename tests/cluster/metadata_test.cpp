@@ -46,6 +46,12 @@ struct Answer {
 
 const Instant start = instant_ms(5000);
 
+void ask(Metadata& metadata) {
+    MetadataAsk question;
+    metadata.fill(question);
+    metadata.on_asked(question);
+}
+
 }  // namespace
 
 TEST_CASE("metadata: asks at once for a new topic, then by age") {
@@ -53,7 +59,7 @@ TEST_CASE("metadata: asks at once for a new topic, then by age") {
     CHECK(metadata.ask_at() == never);
     metadata.want(start, "t");
     CHECK(metadata.ask_at() == start);
-    metadata.on_asked();
+    ask(metadata);
     CHECK(metadata.ask_at() == never);
     REQUIRE(metadata.on_answer(start, Answer{}.broker(1, 9092).partition(0, 1, 3).of("t", 1)));
     CHECK(metadata.leader("t", 0) == 1);
@@ -82,7 +88,7 @@ TEST_CASE("metadata: an error keeps what was known and asks again, rarer and rar
     REQUIRE(metadata.on_answer(start, Answer{}.partition(0, 1, 5).of("t", 1)));
     Instant now = start;
     for (int i = 0; i < 10; ++i) {
-        metadata.on_asked();
+        ask(metadata);
         REQUIRE(
             metadata.on_answer(now, Answer{}.of("t", 0, wire::ErrorCode::leader_not_available)));
         CHECK(metadata.leader("t", 0) == 1);
@@ -100,7 +106,7 @@ TEST_CASE("metadata: an error keeps what was known and asks again, rarer and rar
 TEST_CASE("metadata: a question raised while one is under way is asked again") {
     Metadata metadata({});
     metadata.want(start, "t");
-    metadata.on_asked();
+    ask(metadata);
     metadata.refresh(start);
     REQUIRE(metadata.on_answer(start, Answer{}.partition(0, 1, 5).of("t", 1)));
     CHECK(metadata.ask_at() < start + milliseconds{1000});
@@ -200,13 +206,13 @@ TEST_CASE("metadata: of all topics, one that is left out is gone; wanted by name
     Metadata metadata({});
     metadata.want_all(start);
     metadata.want(start, "named");
-    metadata.on_asked();
+    ask(metadata);
     Answer both;
     both.broker(1, 9092).partition(0, 1, 3).of("named", 1);
     REQUIRE(metadata.on_answer(start, both.of("other", 2)));
     REQUIRE(metadata.find("other"));
     metadata.refresh(start);
-    metadata.on_asked();
+    ask(metadata);
     REQUIRE(metadata.on_answer(start, Answer{}.broker(1, 9092).partition(0, 1, 3).of("third", 3)));
     CHECK(!metadata.find("other"));
     REQUIRE(metadata.find("named"));

@@ -46,6 +46,26 @@ TEST_CASE("router: records go to the leaders of their partitions and nowhere els
     CHECK(cluster.asked[wire::ApiKey::metadata] == 1);
 }
 
+TEST_CASE("router: where there are more topics than a question can name, all are asked for") {
+    ModelCluster cluster;
+    three_brokers(cluster);
+    cluster::RouterConfig config = test_config();
+    config.send_bytes = 1024;
+    Rig rig(cluster, std::move(config));
+    std::vector<std::string> names;
+    for (int i = 0; i < 40; ++i) names.push_back("a-topic-with-a-long-name-" + std::to_string(i));
+    for (const std::string& name : names) {
+        if (&name != &names.back()) cluster.add_topic(name, {0});
+        rig.router.want(rig.now, name);
+    }
+    rig.router.pump(rig.now);
+    const auto& metadata = rig.router.metadata();
+    REQUIRE(rig.run([&] { return metadata.leader(names[0], 0) == 0; }, milliseconds{5000}));
+    CHECK(metadata.leader(names[38], 0) == 0);
+    cluster.add_topic(names.back(), {2});  // what was missing is asked for until it is there
+    CHECK(rig.run([&] { return metadata.leader(names.back(), 0) == 2; }, milliseconds{5000}));
+}
+
 TEST_CASE("router: one bootstrap connection becomes the broker's own") {
     ModelCluster cluster;
     three_brokers(cluster);
