@@ -168,7 +168,7 @@ bool Metadata::miss_topics(const wire::MetadataResponse& answer) {
     return all;
 }
 
-/// Returns whether every partition has a leader now.
+/// Returns whether every partition has a leader now, and where that one is.
 bool Metadata::take_topic(const wire::MetadataResponse::MetadataResponseTopic& from) {
     if (from.name.is_null()) return true;
     const std::string_view name = from.name.view();
@@ -203,8 +203,9 @@ bool Metadata::take_topic(const wire::MetadataResponse::MetadataResponseTopic& f
         known.replicas = copy_of(partition.replica_nodes);
         known.in_sync = copy_of(partition.isr_nodes);
     }
-    return !is_wanted || std::all_of(topic.partitions.begin(), topic.partitions.end(),
-                                     [](const PartitionInfo& p) { return p.leader >= 0; });
+    return !is_wanted ||
+           std::all_of(topic.partitions.begin(), topic.partitions.end(),
+                       [this](const PartitionInfo& p) { return brokers_.contains(p.leader); });
 }
 
 }  // namespace leat::cluster

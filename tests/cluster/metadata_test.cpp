@@ -103,6 +103,19 @@ TEST_CASE("metadata: an error keeps what was known and asks again, rarer and rar
     CHECK(metadata.ask_at() == now + milliseconds{300'000});
 }
 
+TEST_CASE("metadata: a leader that is not among the brokers is asked for again") {
+    Metadata metadata({});
+    metadata.want(start, "t");
+    ask(metadata);
+    REQUIRE(metadata.on_answer(start, Answer{}.broker(1, 9092).partition(0, 2, 3).of("t", 1)));
+    const Instant again = metadata.ask_at();
+    CHECK(again > start);
+    CHECK(again <= start + milliseconds{1000});
+    ask(metadata);
+    REQUIRE(metadata.on_answer(again, Answer{}.broker(2, 9092).partition(0, 2, 3).of("t", 1)));
+    CHECK(metadata.ask_at() == again + milliseconds{300'000});
+}
+
 TEST_CASE("metadata: a question raised while one is under way is asked again") {
     Metadata metadata({});
     metadata.want(start, "t");
