@@ -126,7 +126,7 @@ void GroupMember::judge(Instant now, wire::ErrorCode error) {
         case ErrorCode::none:
             return;
         case ErrorCode::illegal_generation:
-        case ErrorCode::unknown_member_id:
+        case ErrorCode::unknown_member_id: {
             // We were put out: what we had is somebody else's by now.
             ++attempt_;
             join_sent_ = sync_sent_ = beating_ = false;
@@ -136,7 +136,12 @@ void GroupMember::judge(Instant now, wire::ErrorCode error) {
                 state_ == State::assigning) {
                 state_ = State::joining;
             } else if (state_ != State::failed && !unsubscribing_ && state_ != State::idle) {
+            // Late by a generation is still a member: under a new name everybody would wait for the
+            // end of the old one's session.
+            std::string kept;
+            if (error == ErrorCode::illegal_generation) kept = std::move(member_id_);
                 state_ = State::idle;
+            member_id_ = std::move(kept);
                 want_rejoin();
             }
             return;

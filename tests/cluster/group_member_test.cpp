@@ -192,3 +192,20 @@ TEST_CASE("group: a pattern lets go of a topic that is deleted") {
     REQUIRE(group.rig.run([&] { return group.mine.size() == 2; }));
     CHECK(!group.mine.contains({"u", 0}));
 }
+
+TEST_CASE("group: who is late by a generation keeps its name, so that nobody waits for a ghost") {
+    for (const ApiKey key : {ApiKey::heartbeat, ApiKey::offset_commit}) {
+        GroupRig group;
+        REQUIRE(group.rig.run([&] { return group.is_done(); }));
+        const std::string id = group.member.member_id();
+        const int joins = group.coordinator.joins;
+        group.coordinator.errors[key] = {ErrorCode::illegal_generation, 1};
+        group.events.clear();
+        if (key == ApiKey::offset_commit) group.is_committed = false;
+        REQUIRE(
+            group.rig.run([&] { return group.coordinator.joins > joins && group.is_settled(); }));
+        CHECK(group.events.front().kind == GroupEvent::Kind::lost);
+        CHECK(group.member.member_id() == id);
+        CHECK(group.coordinator.joins == joins + 1);
+    }
+}
