@@ -53,17 +53,23 @@ void GroupMember::unsubscribe(Instant now) {
 }
 
 void GroupMember::leave(Instant now) {
+    matches_ = nullptr;
+    topics_.clear();
+    depart(now);
+}
+
+/// Out of the group. What is subscribed (again, meanwhile) is joined for at the next poll.
+void GroupMember::depart(Instant now) {
     const bool tells = !member_id_.empty() && !config_.instance_id && coordinator_ != no_broker &&
                        state_ != State::failed;
     ++attempt_;
-    join_sent_ = sync_sent_ = beating_ = rejoin_wanted_ = unsubscribing_ = false;
-    matches_ = nullptr;
-    topics_.clear();
+    join_sent_ = sync_sent_ = beating_ = unsubscribing_ = false;
+    rejoin_wanted_ = is_subscribed();
     owned_.clear();
     events_.clear();
     unhandled_ = 0;
     state_ = State::idle;
-    set_wanted(now, {});
+    set_wanted(now, {topics_.begin(), topics_.end()});
     leaving_ = tells;
     if (!tells) forget_membership();
     pump(now, router_);
@@ -95,7 +101,7 @@ void GroupMember::prepare(Instant now) {
 void GroupMember::handled(Instant now) {
     if (unhandled_ > 0) --unhandled_;
     if (unhandled_ > 0) return;
-    if (unsubscribing_) return leave(now);
+    if (unsubscribing_) return depart(now);
     pump(now, router_);
 }
 
@@ -130,21 +136,22 @@ void GroupMember::judge(Instant now, wire::ErrorCode error) {
             // We were put out: what we had is somebody else's by now.
             ++attempt_;
             join_sent_ = sync_sent_ = beating_ = false;
+            // Late by a generation is still a member: under a new name everybody would wait for the
+            // end of the old one's session.
+            std::string kept;
+            if (error == ErrorCode::illegal_generation) kept = std::move(member_id_);
             forget_membership();
+            member_id_ = std::move(kept);
             lose_all();
             if (state_ == State::joining || state_ == State::syncing ||
                 state_ == State::assigning) {
                 state_ = State::joining;
             } else if (state_ != State::failed && !unsubscribing_ && state_ != State::idle) {
-            // Late by a generation is still a member: under a new name everybody would wait for the
-            // end of the old one's session.
-            std::string kept;
-            if (error == ErrorCode::illegal_generation) kept = std::move(member_id_);
                 state_ = State::idle;
-            member_id_ = std::move(kept);
                 want_rejoin();
             }
             return;
+        }
         case ErrorCode::rebalance_in_progress:
             if (state_ == State::stable) want_rejoin();
             return;

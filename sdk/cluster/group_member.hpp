@@ -58,6 +58,7 @@ private:
 
     bool is_cooperative_group() const;
     bool is_member() const { return generation_ >= 0 && !member_id_.empty(); }
+    void depart(Instant now);
     void forget_membership();
     void want_rejoin() { rejoin_wanted_ = true; }
     void look_at_metadata(Instant now);

@@ -209,3 +209,15 @@ TEST_CASE("group: who is late by a generation keeps its name, so that nobody wai
         CHECK(group.coordinator.joins == joins + 1);
     }
 }
+
+TEST_CASE("group: who subscribes again before the last partitions are given up joins again") {
+    GroupRig group;
+    REQUIRE(group.rig.run([&] { return group.is_done(); }));
+    const std::string id = group.member.member_id();
+    const int joins = group.coordinator.joins;
+    group.member.unsubscribe(group.rig.now);
+    group.member.subscribe(group.rig.now, {"t"});
+    REQUIRE(group.rig.run([&] { return group.coordinator.joins > joins && group.is_settled(); }));
+    CHECK(group.coordinator.left == id);
+    CHECK(group.member.member_id() != id);
+}
