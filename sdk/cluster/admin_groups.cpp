@@ -64,6 +64,8 @@ struct OfGroup : Admin::Operation {
                 node = found.node_id;
             }
         }
+        if (answer.error == ErrorCode::none && node < 0)
+            answer.error = ErrorCode::coordinator_not_available;
         if (answer.error != ErrorCode::none)
             return wire::retriable(answer.error) ? Verdict::again : Verdict::done;
         coordinator = node;

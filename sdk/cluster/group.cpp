@@ -166,6 +166,8 @@ void Group::on_find(Instant now, const client::Event& event) {
             node = found.node_id;
         }
     }
+    if (error == wire::ErrorCode::none && node < 0)  // nobody: to ask again at once would spin
+        error = wire::ErrorCode::coordinator_not_available;
     if (error != wire::ErrorCode::none) {
         if (!wire::retriable(error)) {
             while (!offerings_.empty()) {

@@ -221,3 +221,17 @@ TEST_CASE("group: who subscribes again before the last partitions are given up j
     CHECK(group.coordinator.left == id);
     CHECK(group.member.member_id() != id);
 }
+
+TEST_CASE("group: a coordinator that is nobody is asked for again, with pauses") {
+    GroupRig group;
+    group.coordinator.node = -1;
+    group.brokers.on_any = [&](std::int32_t, const wire::Request&) -> std::optional<Bytes> {
+        if (group.coordinator.finds > 100) group.coordinator.node = 1;  // or it would never end
+        return std::nullopt;
+    };
+    CHECK(!group.rig.run([&] { return group.is_settled(); }, milliseconds{5000}));
+    CHECK(group.coordinator.finds > 2);
+    CHECK(group.coordinator.finds < 50);
+    group.coordinator.node = 1;
+    REQUIRE(group.rig.run([&] { return group.is_done(); }));
+}
