@@ -212,6 +212,11 @@ void Group::on_commit(Instant now, const client::Event& event) {
     if (told.error == wire::ErrorCode::unknown_topic_id) router_.refresh_metadata(now);
     if (is_over) {
         failures_ = 0;
+        for (const auto& [place, committed] : offering.offsets) {  // left out: nobody has them
+            told.refused[place] = wire::ErrorCode::unknown_server_error;
+            if (told.error == wire::ErrorCode::none)
+                told.error = wire::ErrorCode::unknown_server_error;
+        }
         end_offering(told.error == wire::ErrorCode::none ? ok() : fail(Error::refused));
         if (of_group != wire::ErrorCode::none && is_current) judge(now, of_group);
     } else {

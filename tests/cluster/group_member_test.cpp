@@ -235,3 +235,21 @@ TEST_CASE("group: a coordinator that is nobody is asked for again, with pauses")
     group.coordinator.node = 1;
     REQUIRE(group.rig.run([&] { return group.is_done(); }));
 }
+
+TEST_CASE("group: what the answer to a commit leaves out is not committed") {
+    GroupRig group;
+    group.commits = false;
+    REQUIRE(group.rig.run([&] { return group.is_settled(); }));
+    group.rig.on_idle = nullptr;
+    group.brokers.on_any = [](std::int32_t, const wire::Request& request) -> std::optional<Bytes> {
+        if (request.header.api_key != ApiKey::offset_commit) return std::nullopt;
+        const wire::OffsetCommitResponse nothing;
+        return ModelBroker::answer(request.header, nothing, request.header.api_version);
+    };
+    (void)group.member.commit(group.rig.now, {{{"t", 0}, {5, -1, ""}}}, milliseconds{20'000});
+    std::optional<cluster::GroupAnswer> answer;
+    REQUIRE(group.rig.run([&] { return (answer = group.member.poll_answer()).has_value(); }));
+    CHECK(!answer->status);
+    CHECK(answer->refused == std::map<cluster::TopicPartition, ErrorCode>{
+                                 {{"t", 0}, ErrorCode::unknown_server_error}});
+}
