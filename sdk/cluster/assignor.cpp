@@ -71,20 +71,26 @@ Assignment assign_round_robin(const PartitionCounts& counts,
 
 /// What changes hands is given to nobody yet: its owner of today learns of it first.
 void hold_back_moves(Assignment& assignment, const std::vector<Subscriber>& members) {
-    std::int32_t newest = -1;
-    for (const Subscriber& member : members) newest = std::max(newest, member.generation);
-    std::map<TopicPartition, std::set<std::string>> owners;
+    // Of several that claim a partition who got it last has it. But an old claim that nobody else
+    // makes stands: that member may still be reading, or be of a client that tells no generations.
+    struct Claim {
+        std::int32_t generation = -1;
+        std::set<std::string> members{};
+    };
+    std::map<TopicPartition, Claim> owners;
     for (const Subscriber& member : members)
-        // A member that missed a generation was told to give up everything it had.
-        if (member.generation == newest)
-            for (const TopicPartition& partition : member.owned)
-                owners[partition].insert(member.member_id);
+        for (const TopicPartition& partition : member.owned) {
+            Claim& claim = owners[partition];
+            if (member.generation > claim.generation) claim = {member.generation, {}};
+            if (member.generation == claim.generation) claim.members.insert(member.member_id);
+        }
     for (auto& [id, partitions] : assignment) {
         const std::string& mine = id;
         std::erase_if(partitions, [&](const TopicPartition& partition) {
             const auto found = owners.find(partition);
             if (found == owners.end()) return false;
-            return std::any_of(found->second.begin(), found->second.end(),
+            const std::set<std::string>& claiming = found->second.members;
+            return std::any_of(claiming.begin(), claiming.end(),
                                [&mine](const std::string& owner) { return owner != mine; });
         });
     }

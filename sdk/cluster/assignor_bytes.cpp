@@ -49,8 +49,7 @@ void read_sticky_user_data(ByteView bytes, Subscriber& member) {
     wire::Reader reader(bytes);
     Partitions owned;
     for (std::int32_t topics = reader.i32(); topics > 0 && !reader.failed(); --topics) {
-        const std::string topic(
-            reader.string(wire::Lengths::classic, wire::Null::refused).view());
+        const std::string topic(reader.string(wire::Lengths::classic, wire::Null::refused).view());
         for (std::int32_t count = reader.i32(); count > 0 && !reader.failed(); --count)
             owned.push_back({topic, reader.i32()});
     }
@@ -61,9 +60,8 @@ void read_sticky_user_data(ByteView bytes, Subscriber& member) {
 
 }  // namespace
 
-OwnedBytes encode_subscription(Assignor assignor, std::vector<std::string> topics,
-                               Partitions owned, const Partitions& previous,
-                               std::int32_t generation) {
+OwnedBytes encode_subscription(Assignor assignor, std::vector<std::string> topics, Partitions owned,
+                               const Partitions& previous, std::int32_t generation) {
     using Message = wire::ConsumerProtocolSubscription;
     std::sort(topics.begin(), topics.end());
     const std::vector<wire::StringView> names(topics.begin(), topics.end());
@@ -106,8 +104,9 @@ Result<Subscriber> decode_subscription(Assignor assignor, ByteView metadata) {
         for (std::int32_t number : topic.partitions)
             member.owned.push_back({std::string(topic.topic.view()), number});
     member.generation = message->generation_id;
-    if (member.generation < 0 && message->user_data.size() >= 4)  // members older than version 2
-        member.generation = wire::Reader(message->user_data.view()).i32();
+    // Members older than version 2. librdkafka puts what it had before the number, as for `sticky`.
+    if (member.generation < 0 && message->user_data.size() >= 4)
+        member.generation = wire::Reader(message->user_data.view().last(4)).i32();
     return member;
 }
 

@@ -39,9 +39,9 @@ TEST_CASE("assignor: static members come first, by instance id") {
 
 TEST_CASE("assignor: of uneven subscriptions each partition goes to one who wants it, evenly") {
     // Java's StickyAssignor example 2: t0 has 1, t1 2, t2 3 partitions.
-    const Assignment result =
-        assign(Assignor::sticky, {{"t0", 1}, {"t1", 2}, {"t2", 3}},
-               {member("C0", {"t0"}), member("C1", {"t0", "t1"}), member("C2", {"t0", "t1", "t2"})});
+    const Assignment result = assign(
+        Assignor::sticky, {{"t0", 1}, {"t1", 2}, {"t2", 3}},
+        {member("C0", {"t0"}), member("C1", {"t0", "t1"}), member("C2", {"t0", "t1", "t2"})});
     CHECK(result.at("C0").size() == 1);
     CHECK(result.at("C1").size() == 2);
     CHECK(result.at("C2").size() == 3);
@@ -97,13 +97,51 @@ TEST_CASE("assignor: cooperative-sticky gives nobody what another still has") {
     CHECK(second["b"].size() == 2);
 }
 
+TEST_CASE("assignor: cooperative-sticky believes a member that is late, or tells no generation") {
+    const Partitions all{{"t", 0}, {"t", 1}, {"t", 2}, {"t", 3}};
+    const auto one_round = [&](std::int32_t generation) {
+        Assignment first =
+            assign(Assignor::cooperative_sticky, {{"t", 4}},
+                   {member("late", {"t"}, all, generation), member("new", {"t"}, {}, 7)});
+        CHECK(first["late"].size() == 2);
+        return first["new"];
+    };
+    CHECK(one_round(6).empty());   // its SyncGroup failed, and it reads on meanwhile
+    CHECK(one_round(-1).empty());  // of an old client
+    // What somebody else got since is that one's.
+    Assignment both = assign(Assignor::cooperative_sticky, {{"t", 4}},
+                             {member("late", {"t"}, all, 6), member("new", {"t"}, all, 7)});
+    CHECK(both["new"].size() == 2);
+    CHECK(both["late"].empty());
+}
+
+TEST_CASE("assignor: the generation of a cooperative member of Java's and of librdkafka's") {
+    // version 1 · topics [t] · user data · owned [t: 0]
+    const auto subscription = [](std::vector<std::uint8_t> user_data) {
+        OwnedBytes all = bytes({0, 1, 0, 0, 0, 1, 0, 1, 't', 0, 0, 0});
+        all.push_back(static_cast<std::uint8_t>(user_data.size()));
+        all.insert(all.end(), user_data.begin(), user_data.end());
+        const OwnedBytes owned = bytes({0, 0, 0, 1, 0, 1, 't', 0, 0, 0, 1, 0, 0, 0, 0});
+        all.insert(all.end(), owned.begin(), owned.end());
+        return decode_subscription(Assignor::cooperative_sticky, all);
+    };
+    const auto java = subscription(bytes({0, 0, 0, 9}));
+    REQUIRE(java);
+    CHECK(java->generation == 9);
+    const auto librdkafka =
+        subscription(bytes({0, 0, 0, 1, 0, 1, 't', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9}));
+    REQUIRE(librdkafka);
+    CHECK(librdkafka->owned == Partitions{{"t", 0}});
+    CHECK(librdkafka->generation == 9);
+}
+
 TEST_CASE("assignor: subscription and assignment are ConsumerProtocol's bytes") {
     // version 3 · topics [t] · user data null · owned [t: 1] · generation 5 · rack null
     CHECK(encode_subscription(Assignor::range, {"t"}, {{"t", 1}}, {}, 5) ==
-          bytes({0, 3, 0, 0, 0, 1, 0, 1, 't', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0, 1, 't',
-                 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 5, 0xff, 0xff}));
-    CHECK(encode_assignment({{"t", 2}}) == bytes({0, 3, 0, 0, 0, 1, 0, 1, 't', 0, 0, 0, 1, 0, 0, 0,
-                                                  2, 0xff, 0xff, 0xff, 0xff}));
+          bytes({0, 3, 0,   0, 0, 1, 0, 1, 't', 0xff, 0xff, 0xff, 0xff, 0, 0, 0,    1,
+                 0, 1, 't', 0, 0, 0, 1, 0, 0,   0,    1,    0,    0,    0, 5, 0xff, 0xff}));
+    CHECK(encode_assignment({{"t", 2}}) ==
+          bytes({0, 3, 0, 0, 0, 1, 0, 1, 't', 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 0xff, 0xff, 0xff}));
     const auto sticky = decode_subscription(
         Assignor::sticky, encode_subscription(Assignor::sticky, {"t"}, {}, {{"t", 1}}, 5));
     REQUIRE(sticky);
