@@ -124,17 +124,23 @@ private:
     /// Every partition stands at (or behind) the end that it had when we started.
     bool is_at_end() const {
         if (options_.follow) return false;
-        return std::all_of(partitions_.begin(), partitions_.end(),
-                           [this](const TopicPartition& partition) {
-                               const std::int64_t end = ends_.at(partition.partition);
-                               if (end == 0) return true;
-                               const Result<std::int64_t> position = consumer_.position(partition);
-                               return position && *position >= end;
-                           });
+        return std::all_of(
+            partitions_.begin(), partitions_.end(), [this](const TopicPartition& partition) {
+                const std::int64_t end = ends_.at(partition.partition);
+                if (end == 0) return true;
+                const Result<std::int64_t> position = consumer_.position(partition);
+                if (!position || *position >= end) return bool(position);
+                // Before it there may be what an open transaction wrote: nobody knows for how long.
+                const Result<std::int64_t> stable = consumer_.high_watermark(partition);
+                return options_.read_committed && stable && *position >= *stable;
+            });
     }
 
     Exit tell_events(bool has_progress) {
-        if (has_progress) quiet_since_ms_ = wall_ms_now();
+        if (has_progress) {
+            quiet_since_ms_ = wall_ms_now();
+            is_stuck_ = false;
+        }
         while (const std::optional<ConsumerEvent> event = consumer_.poll_event()) {
             switch (event->kind) {
                 case ConsumerEvent::Kind::connected:
@@ -161,13 +167,16 @@ private:
                 case ConsumerEvent::Kind::refused:
                 case ConsumerEvent::Kind::too_large:
                     complain(event->text);
+                    is_stuck_ = true;
                     break;
             }
         }
         const bool is_silent = wall_ms_now() - quiet_since_ms_ > timeout_of(options_).count();
-        if (!options_.follow && is_silent && !is_connected_)
-            return complain("consume", Error::timed_out, "connection lost");
-        return Exit::ok;
+        if (options_.follow || !is_silent) return Exit::ok;
+        if (!is_connected_) return complain("consume", Error::timed_out, "connection lost");
+        if (!is_stuck_) return Exit::ok;
+        complain("consume: the rest cannot be read");
+        return Exit::failed;
     }
 
     const Options& options_;
@@ -177,6 +186,7 @@ private:
     std::map<std::int32_t, std::int64_t> ends_;
     std::int64_t quiet_since_ms_ = wall_ms_now();
     bool is_connected_ = true;
+    bool is_stuck_ = false;  // something was complained of, and nothing came since
 };
 
 std::atomic<bool> stopped{false};

@@ -62,6 +62,35 @@ TEST_CASE("exit codes: consume stops at the end, or says why it cannot start") {
     CHECK(!broker.cluster.topics.contains("none"));
 }
 
+TEST_CASE("exit codes: consume does not wait for ever for what cannot be read") {
+    testing::LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    {
+        Loop loop;
+        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap()});
+        for (int i = 0; i < 3; ++i) {
+            REQUIRE(producer->send({.topic = "t", .value = "a line"}));
+            REQUIRE(producer->flush(milliseconds(5000)));
+        }
+    }
+    auto& partition = broker.cluster.store.at("t", 0);
+    Options options = to(broker.bootstrap(), {"t"});
+    options.timeout_seconds = 1;
+    options.read_committed = true;
+    {
+        const std::lock_guard lock(broker.mutex);
+        partition.stable = 2;
+    }
+    CHECK(consume(options) ==
+          Exit::ok);  // what an open transaction may still take back is not there
+    {
+        const std::lock_guard lock(broker.mutex);
+        partition.stable.reset();
+        partition.log.back().batch.back() ^= 1;
+    }
+    CHECK(consume(options) == Exit::failed);
+}
+
 TEST_CASE("exit codes: nobody there") {
     std::string bootstrap;
     {

@@ -49,6 +49,7 @@ public:
         };
         std::vector<Aborted> aborted;
         std::int64_t end = 0;
+        std::optional<std::int64_t> stable{};  ///< a transaction is open from here on
         std::vector<std::string> values() const {
             std::vector<std::string> all;
             for (const Stored& stored : log)
@@ -240,7 +241,10 @@ private:
                 Partition& partition = at(std::string(topic.topic.view()), asked.partition);
                 Response::PartitionData answer;
                 answer.partition_index = asked.partition;
-                answer.high_watermark = answer.last_stable_offset = partition.end;
+                answer.high_watermark = partition.end;
+                answer.last_stable_offset = partition.stable.value_or(partition.end);
+                const std::int64_t end =
+                    body->isolation_level == 1 ? answer.last_stable_offset : partition.end;
                 answer.log_start_offset =
                     partition.log.empty() ? 0 : partition.log.front().base_offset;
                 answer.aborted_transactions = nullptr;
@@ -259,6 +263,7 @@ private:
                 } else {
                     for (const Stored& stored : partition.log) {
                         if (stored.base_offset + stored.count <= asked.fetch_offset) continue;
+                        if (stored.base_offset >= end) break;
                         const auto size = static_cast<std::int32_t>(stored.batch.size());
                         const bool first = bytes.empty() && left == body->max_bytes;
                         if (!first && (size > left ||
