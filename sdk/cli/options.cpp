@@ -222,6 +222,7 @@ void add_produce(CLI::App& app, Options& options) {
     produce->add_option("--linger", options.linger_ms, "milliseconds to wait for more")
         ->capture_default_str();
     produce->add_option("--batch-bytes", options.batch_bytes, "a batch is sent at this size")
+        ->check(CLI::Range(1, 32 * 1024 * 1024))  // of the producer's memory
         ->capture_default_str();
     produce->add_flag("--no-idempotence", options.no_idempotence,
                       "without producer id and sequences");

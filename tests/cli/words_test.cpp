@@ -46,6 +46,12 @@ TEST_CASE("pairs and escapes") {
     CHECK(unescaped("end\\") == "end\\");
 }
 
+TEST_CASE("command line: a batch that the producer's memory cannot hold is a mistake") {
+    CHECK(!parse({"produce", "t", "--batch-bytes", "33554432"}).exit);
+    for (const char* bad : {"33554433", "0", "-1", "much"})
+        CHECK(parse({"produce", "t", "--batch-bytes", bad}).exit == 2);
+}
+
 TEST_CASE("command line: common flags may stand on either side; mistakes are exit code 2") {
     const Parsed before = parse({"--json", "-b", "h:1", "topics", "list"});
     REQUIRE(!before.exit);
