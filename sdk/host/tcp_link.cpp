@@ -5,6 +5,8 @@
 #include <asio/connect.hpp>
 #include <asio/post.hpp>
 
+#include "sdk/host/system.hpp"
+
 namespace leat::host {
 namespace {
 
@@ -19,6 +21,14 @@ Error error_of(const std::error_code& code) {
 
 }  // namespace
 
+std::vector<asio::ip::tcp::endpoint> turned(std::vector<asio::ip::tcp::endpoint> addresses,
+                                            std::size_t by) {
+    if (addresses.empty()) return addresses;
+    const auto first = addresses.begin() + static_cast<std::ptrdiff_t>(by % addresses.size());
+    std::rotate(addresses.begin(), first, addresses.end());
+    return addresses;
+}
+
 TcpLink::TcpLink(asio::io_context& io, std::uint64_t id, std::weak_ptr<Owner> owner)
     : socket_(io), resolver_(io), owner_(std::move(owner)), id_(id) {}
 
@@ -32,17 +42,15 @@ void TcpLink::tell(F&& f) {
 void TcpLink::connect(const std::string& host, std::uint16_t port) {
     std::error_code not_numeric;
     const asio::ip::address address = asio::ip::make_address(host, not_numeric);
-    if (!not_numeric) {
-        connect_to(
-            Endpoints::create(asio::ip::tcp::endpoint(address, port), host, std::to_string(port)));
-        return;
-    }
+    if (!not_numeric) return connect_to({{address, port}});
     resolver_.async_resolve(
         host, std::to_string(port),
-        [self = shared_from_this()](const std::error_code& error, const Endpoints& found) {
+        [self = shared_from_this()](const std::error_code& error, const auto& found) {
             if (self->is_closed_) return;
             if (error) return self->fail_with(error);
-            self->connect_to(found);
+            Endpoints addresses;
+            for (const auto& entry : found) addresses.push_back(entry.endpoint());
+            self->connect_to(turned(std::move(addresses), any_seed()));
         });
 }
 
@@ -58,6 +66,7 @@ void TcpLink::connect_to(const Endpoints& endpoints) {
 void TcpLink::on_connected() {
     std::error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
     received_.resize(read_bytes);
     tell([this](Owner& owner) { owner.on_link_opened(id_); });
     if (!is_closed_) read();

@@ -14,6 +14,11 @@
 
 namespace leat::host {
 
+/// The addresses of a name, `by` places on: another one comes first. Who always began with the same
+/// one would wait there for ever where it swallows everything (an IPv6 route that leads nowhere).
+std::vector<asio::ip::tcp::endpoint> turned(std::vector<asio::ip::tcp::endpoint> addresses,
+                                            std::size_t by);
+
 class TcpLink : public std::enable_shared_from_this<TcpLink> {
 public:
     /// Told from the thread that runs the io_context, never from within a call on the link.
@@ -41,7 +46,7 @@ public:
     void close();
 
 private:
-    using Endpoints = asio::ip::tcp::resolver::results_type;
+    using Endpoints = std::vector<asio::ip::tcp::endpoint>;
     void connect_to(const Endpoints& endpoints);
     void on_connected();
     void read();
