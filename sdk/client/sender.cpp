@@ -195,15 +195,11 @@ void Sender::pump(Instant now) {
         watch_expiry(now, queue);
     }
     if (!connection_->is_ready()) return;
-    while (!is_paused() && send_one(now)) {
+    while (!is_paused()) {
+        TakenBatch* const first = pick(now);
+        if (first == nullptr) return;
+        write_request(now, first);
     }
-}
-
-bool Sender::send_one(Instant now) {
-    TakenBatch* first = pick(now);
-    if (first == nullptr) return false;
-    write_request(now, first);
-    return true;
 }
 
 /// Bytes of send memory that one batch may need beside its records: its header, its partition's and

@@ -95,7 +95,6 @@ private:
     friend class PartitionQueue;
     friend struct Produced;
     void make_ready(PartitionQueue& queue);
-    bool send_one(Instant now);
     TakenBatch* pick(Instant now);
     PartitionQueue::Next next_of(Instant now, PartitionQueue& queue, TakenBatch*& out);
     PartitionQueue& queue_of(const TakenBatch& batch) {
