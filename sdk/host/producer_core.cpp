@@ -109,6 +109,10 @@ Result<std::int32_t> Producer::Impl::choose(const ProducerRecord& record,
     const auto count = static_cast<std::int32_t>(info->partitions.size());
     if (record.partition) {
         if (*record.partition >= 0 && *record.partition < count) return *record.partition;
+        if (*record.partition >= count) {  // made since, perhaps: whoever tries again soon finds it
+            router_.refresh_metadata(now());
+            wake();
+        }
         return fail(Error::not_found);
     }
     return record.key ? cluster::partition_of_key(input.key.view(), count)

@@ -249,6 +249,28 @@ TEST_CASE("producer: what can never work is refused at once") {
     CHECK(all_values(broker, "t", 1) == std::vector<std::string>{fits});
 }
 
+TEST_CASE("producer: a partition that is made later is soon found by whoever asks for it") {
+    LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    Loop loop;
+    auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap()});
+    REQUIRE(producer);
+    REQUIRE(producer->send({.topic = "t", .value = "first", .partition = 0}));
+    REQUIRE(producer->flush(milliseconds(5000)));
+    {
+        const std::lock_guard lock(broker.mutex);
+        broker.cluster.topics["t"].push_back({0, 0});
+    }
+    Status sent = fail(Error::not_found);
+    for (int i = 0; i < 500 && !sent; ++i) {
+        sent = producer->send({.topic = "t", .value = "second", .partition = 1});
+        if (!sent) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    REQUIRE(sent);
+    REQUIRE(producer->flush(milliseconds(5000)));
+    CHECK(all_values(broker, "t", 2) == std::vector<std::string>{"first", "second"});
+}
+
 TEST_CASE("consumer: reads back keys, values, headers and nulls, with every codec") {
     LoopbackBroker broker(2);
     broker.cluster.add_topic("t", {0, 1});
