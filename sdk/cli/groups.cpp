@@ -21,12 +21,21 @@ Exit complain(Admin& admin, const std::string& what, Error error) {
 Result<std::map<TopicPartition, std::int64_t>> offsets_at(Admin& admin,
                                                           const std::set<TopicPartition>& places,
                                                           std::int64_t timestamp) {
+    std::set<std::string> topics;
+    for (const TopicPartition& place : places) topics.insert(place.topic);
+    // What was deleted since has no leader to be asked, and to wait for one would take forever.
+    const auto picture = admin.describe(std::vector(topics.begin(), topics.end()));
+    if (!picture) return fail(picture.error());
     std::map<std::string, std::vector<std::int32_t>> by_topic;
-    for (const TopicPartition& place : places) by_topic[place.topic].push_back(place.partition);
+    for (const TopicPartition& place : places) {
+        const auto info = picture->topics.find(place.topic);
+        if (info != picture->topics.end() &&
+            static_cast<std::size_t>(place.partition) < info->second.partitions.size())
+            by_topic[place.topic].push_back(place.partition);
+    }
     std::map<TopicPartition, std::int64_t> offsets;
     for (const auto& [topic, partitions] : by_topic) {
         const auto found = admin.list_offsets(topic, partitions, timestamp);
-        if (!found && found.error() == Error::not_found) continue;  // deleted since
         if (!found) return fail(found.error());
         for (const PartitionOffset& one : *found)
             if (one.error == ErrorCode::none) offsets[{topic, one.partition}] = one.offset;
