@@ -158,6 +158,7 @@ void finish_produce(Context& context, std::unique_ptr<Produced> produced) {
             if (partition.append.error == ErrorCode::none)
                 last = std::max(last, partition.append.commit);
         }
+    if (produced->acks >= 0) context.acknowledged = std::max(context.acknowledged, last);
     if (produced->acks == 0) {
         // No answer exists for acks=0. Closing is how Kafka tells the producer that something was
         // refused.

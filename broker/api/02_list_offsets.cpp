@@ -25,12 +25,21 @@ void list_offsets(Context& context, Call call) {
         const topics::Topic* found = context.topics.registry.find(topic.name.view());
         LookupTopic& mine = lookup->topics.emplace_back();
         mine.name = topic.name.view();
+        // One that is named twice is answered twice, and refused both times, as Kafka does.
+        std::vector<bool> named(found != nullptr ? found->partitions.size() : 0), twice = named;
+        for (const auto& partition : topic.partitions) {
+            if (found == nullptr || !found->has(partition.partition_index)) continue;
+            const auto index = static_cast<std::size_t>(partition.partition_index);
+            (named[index] ? twice : named)[index] = true;
+        }
         for (const auto& partition : topic.partitions) {
             LookedUp& one = mine.partitions.emplace_back();
             one.partition = partition.partition_index;
             one.target = partition.timestamp;
             if (found == nullptr || !found->has(one.partition))
                 one.error = ErrorCode::unknown_topic_or_partition;
+            else if (twice[static_cast<std::size_t>(one.partition)])
+                one.error = ErrorCode::invalid_request;
             else if (one.target < lowest_name(call.version))
                 one.error =
                     ErrorCode::unsupported_version;  // a name that this version does not have

@@ -74,6 +74,8 @@ struct Context {
     Working working = {};
     Pressure pressure = {};
     std::vector<Fed> fed = {};  ///< until Api::take_fed
+    /// The newest commit that was acknowledged, durable or not (acks 0 and 1).
+    log::CommitId acknowledged = 0;
 };
 
 /// How an answer is addressed: the request's version and correlation id, and the slot it goes to.

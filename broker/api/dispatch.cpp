@@ -126,6 +126,7 @@ void Api::on_log(Instant now, WallTime wall) {
         produces_.rolled_back(context_, lost->first, lost->last);
         context_.groups.rolled_back(now, lost->first, lost->last);
         context_.quotas.load();  // the log has its old facts again
+        context_.acknowledged = std::min(context_.acknowledged, lost->first);
         commits_.rolled_back(now, wall, lost->first, lost->last);
     }
     produces_.settle(context_);

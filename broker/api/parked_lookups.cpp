@@ -1,6 +1,7 @@
 #include "broker/api/parked_lookups.hpp"
 
 #include <numeric>
+#include <utility>
 
 #include "broker/api/answer.hpp"
 #include "broker/api/commits.hpp"
@@ -8,7 +9,7 @@
 
 namespace leat::api {
 namespace {
-constexpr std::int64_t largest_timestamp = -3;
+constexpr std::int64_t latest = -1, largest_timestamp = -3;
 }
 
 using wire::ErrorCode;
@@ -28,38 +29,52 @@ void ParkedLookups::resolve(Context& context, std::uint64_t id, Lookup& lookup, 
                             std::size_t partition) {
     LookedUp& one = lookup.topics[topic].partitions[partition];
     if (one.error != ErrorCode::none) return;
+    const Place place{id, topic, partition};
+    // Whoever was told that its records are in (acks 0 and 1) finds them, once they are durable.
+    const log::StreamState* state = context.log.stream(one.stream);
+    const bool behind = (one.target == latest || one.target >= 0) && state != nullptr &&
+                        state->log_end > state->flushed &&
+                        context.acknowledged > context.log.flushed_commit();
+    if (behind && !std::exchange(one.waited, true)) {
+        context.log.flush_soon(context.now);
+        return wait(context, lookup, place, context.acknowledged);
+    }
     if (one.target >= 0) {
         one.probe = one.target;
-        return look_up(context, one, {id, topic, partition}, lookup);
+        return look_up(context, one, place, lookup);
     }
     if (one.target < -4) return;
-    const auto kind = one.target == -1                  ? topics::ListOffsetsKind::latest
+    const auto kind = one.target == latest              ? topics::ListOffsetsKind::latest
                       : one.target == largest_timestamp ? topics::ListOffsetsKind::max_timestamp
                                                         : topics::ListOffsetsKind::earliest;
     const auto found = context.topics.list_offset(context.now, one.stream, kind);
-    if (!found.again && one.target == largest_timestamp) {
+    // For the newest append there is: open_commit() is the id of one that may never come.
+    if (found.again) return wait(context, lookup, place, context.log.open_commit() - 1);
+    if (one.target == largest_timestamp) {
         if (found.offset < 0) return;
         one.probe = one.above = found.timestamp;
-        return look_up(context, one, {id, topic, partition}, lookup);
+        return look_up(context, one, place, lookup);
     }
-    if (!found.again) {
-        one.offset = found.offset;
-        one.timestamp = found.timestamp;
-        one.leader_epoch = found.leader_epoch;
-        return;
-    }
+    one.offset = found.offset;
+    one.timestamp = found.timestamp;
+    one.leader_epoch = found.leader_epoch;
+}
+
+void ParkedLookups::wait(Context& context, Lookup& lookup, const Place& place,
+                         log::CommitId commit) {
     ++lookup.open;
-    context.commits.when(context.log.open_commit(), [this, &context, id, topic, partition](
-                                                        Instant now, WallTime, Commits::End end) {
+    context.commits.when(commit, [this, &context, place](Instant now, WallTime, Commits::End end) {
         context.now = now;
-        const auto at = all_.find(id);
+        const auto at = all_.find(place.lookup);
         if (at == all_.end()) return;
-        --at->second->open;
-        if (end == Commits::End::durable)
-            resolve(context, id, *at->second, topic, partition);
+        Lookup& mine = *at->second;
+        --mine.open;
+        LookedUp& one = mine.topics[place.topic].partitions[place.partition];
+        if (end == Commits::End::durable || one.target != largest_timestamp)
+            resolve(context, place.lookup, mine, place.topic, place.partition);
         else
-            at->second->topics[topic].partitions[partition].error = ErrorCode::kafka_storage_error;
-        finish_if_done(context, id);
+            one.error = ErrorCode::kafka_storage_error;
+        finish_if_done(context, place.lookup);
     });
 }
 

@@ -1,5 +1,5 @@
-// ListOffsets requests that need the log's reads (by timestamp) or a commit (the largest timestamp
-// is not durable yet).
+// ListOffsets requests that need the log's reads (by timestamp) or a commit (the largest timestamp,
+// or what was acknowledged before the end was asked for, is not durable yet).
 //
 // The largest timestamp. The log knows its value, not its record: that is looked up like any time.
 // If retention has taken the record, the largest of those that are left is searched by bisection.
@@ -26,6 +26,7 @@ struct LookedUp {
     std::int32_t leader_epoch = -1;
     std::int64_t probe = -1;  ///< the time that is being looked up
     std::int64_t above = -1;  ///< largest timestamp only: it is below this, or is the first probe
+    bool waited = false;      ///< for what is acknowledged already; once is enough
 };
 struct LookupTopic {
     std::string name;
@@ -51,6 +52,7 @@ private:
     };
     void resolve(Context& context, std::uint64_t id, Lookup& lookup, std::size_t topic,
                  std::size_t partition);
+    void wait(Context& context, Lookup& lookup, const Place& place, log::CommitId commit);
     void look_up(Context& context, LookedUp& one, const Place& place, Lookup& lookup);
     void finish_if_done(Context& context, std::uint64_t id);
 

@@ -111,3 +111,45 @@ TEST_CASE("list offsets: the largest timestamp waits for its commit") {
     bench.flush();
     CHECK(answer(bench, id).offset == 0);
 }
+
+TEST_CASE("list offsets: the end waits for what was acknowledged, and for nothing else") {
+    FetchBench bench;
+    bench.log.auto_flush = false;
+    const auto producer = bench.open();
+    bench.send(producer, bench.produce_frame(make_batch({.records = 2}), -1));
+    CHECK(answer(bench, send(bench, -1)).offset == 0);  // nobody was told of them yet
+    bench.send(producer, bench.produce_frame(make_batch({.records = 3}), 1));
+    const auto id = send(bench, -1), by_time = send(bench, 0);
+    CHECK(bench.take(id).empty());
+    CHECK(bench.take(by_time).empty());
+    bench.flush();
+    CHECK(answer(bench, id).offset == 5);
+    CHECK(answer(bench, by_time).offset == 0);
+    // What the log gave up has no end to wait for.
+    bench.send(producer, bench.produce_frame(make_batch({.records = 3}), 0));
+    const auto other = send(bench, -1);
+    CHECK(bench.take(other).empty());
+    bench.log.give_up();
+    bench.settle();
+    CHECK(answer(bench, other).offset == 5);
+}
+
+TEST_CASE("list offsets: a partition named twice is refused both times, the others are not") {
+    FetchBench bench;
+    bench.append(0, {});
+    bench.flush();
+    std::vector<wire::ListOffsetsRequest::ListOffsetsPartition> partitions(3);
+    for (auto& one : partitions) one.timestamp = -2;
+    partitions[1].partition_index = 1;
+    wire::ListOffsetsRequest::ListOffsetsTopic topic;
+    topic.name = "t";
+    topic.partitions = partitions;
+    wire::ListOffsetsRequest request;
+    request.topics = std::span(&topic, 1);
+    const auto response = bench.call<wire::ListOffsetsResponse>(request, 7);
+    const auto told = response.topics.front();
+    REQUIRE(told.partitions.size() == 3);
+    for (const auto& one : told.partitions)
+        CHECK(one.error_code ==
+              (one.partition_index == 0 ? ErrorCode::invalid_request : ErrorCode::none));
+}

@@ -32,6 +32,7 @@ public:
     /// The open group becomes durable (on_storage publishes it).
     void flush() {
         flushed_to_ = open_++;
+        touched_ = false;
         undo_.clear();
         producers_before_.clear();
     }
@@ -213,7 +214,8 @@ public:
     }
     void flush_soon(Instant) override { ++flush_soon_calls; }
 
-    log::CommitId open_commit() const override { return open_; }
+    /// As in the log: above the id of any append there is.
+    log::CommitId open_commit() const override { return open_ + (touched_ ? 1 : 0); }
     log::CommitId flushed_commit() const override { return published_; }
     std::optional<RolledBack> poll_rolled_back() override {
         if (rolled_back_.empty()) return std::nullopt;
