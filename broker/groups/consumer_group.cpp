@@ -96,7 +96,9 @@ std::string_view ConsumerGroup::assignor() const {
 
 const char* ConsumerGroup::state() const {
     if (members.empty()) return "Empty";
-    if (epoch > assignment_epoch || unsettled) return "Assigning";
+    if (epoch > assignment_epoch) return "Assigning";
+    // Loaded unsettled, there was a target: who has not reached it, or is away, reconciles.
+    if (unsettled) return "Reconciling";
     for (const auto& [id, member] : members)
         if (member->step != Step::stable || member->epoch != assignment_epoch) return "Reconciling";
     return "Stable";

@@ -151,6 +151,20 @@ void Consumers::leave(Instant now, Ticket ticket, Group& group, const ConsumerHe
     answer_when_durable(group, std::move(answer));
 }
 
+ErrorCode Consumers::take_out(Instant now, Group& group, const Leaving& who) {
+    ConsumerGroup& all = *group.consumer;
+    ConsumerMember* member = all.find(who.member);
+    if (who.instance) {
+        const auto at = all.statics.find(*who.instance);
+        member = at == all.statics.end() ? nullptr : at->second;
+        if (member != nullptr && !who.member.empty() && member->id != who.member)
+            return ErrorCode::fenced_instance_id;
+    }
+    if (member == nullptr) return ErrorCode::unknown_member_id;
+    remove(now, group, *member);
+    return ErrorCode::none;
+}
+
 // Its partitions stay its own until its session is over.
 void Consumers::leave_for_a_while(Instant now, Group& group, ConsumerMember& member) {
     ConsumerGroup& all = *group.consumer;

@@ -43,6 +43,8 @@ public:
     void heartbeat(Instant now, Ticket ticket, Group& group, ConsumerHeartbeat request);
     void refuse(Ticket ticket, ErrorCode error, std::string message);
     void on_timer(Instant now, Group& group, Timer& timer);
+    /// A tool takes a member out (LeaveGroup): by its id, or a static one by its instance alone.
+    ErrorCode take_out(Instant now, Group& group, const Leaving& who);
     /// OffsetCommit and OffsetFetch of a group with members.
     ErrorCode check_commit(const Group& group, const Identity& who,
                            const std::vector<Commit>& commits) const;

@@ -54,6 +54,12 @@ std::optional<SyncAnswer> Groups::poll_synced() {
     return answer;
 }
 
+log::CommitId Groups::last_commit(std::string_view group) const {
+    for (auto at = writes_.rbegin(); at != writes_.rend(); ++at)
+        if (at->group == group) return at->commit;
+    return 0;
+}
+
 Description Groups::describe(std::string_view id) const {
     Description told;
     told.id = id;

@@ -57,7 +57,8 @@ public:
     void join(Instant now, Ticket ticket, JoinRequest request);
     void sync(Instant now, Ticket ticket, const SyncRequest& request);
     ErrorCode heartbeat(Instant now, const Identity& who);
-    /// One error per leaving member, in order; `group_error` is set if there is no such group.
+    /// One error per leaving member, in order, or none and `group_error` for all. Members of both
+    /// kinds of group.
     std::vector<ErrorCode> leave(Instant now, std::string_view group,
                                  const std::vector<Leaving>& members, ErrorCode& group_error);
     std::optional<JoinAnswer> poll_joined();
@@ -87,6 +88,8 @@ public:
     using OffsetVisitor =
         std::function<void(std::string_view topic, std::int32_t partition, const Fetched&)>;
     void fetch_all(std::string_view group, const OffsetVisitor& visit) const;
+    /// The newest commit of positions that is not durable yet; 0: all of them are. groups.cpp
+    log::CommitId last_commit(std::string_view group) const;
     struct PartitionName {
         std::string_view topic;
         std::int32_t partition = 0;

@@ -31,7 +31,8 @@ ErrorCode Groups::check_commit(Instant now, Group* group, const Identity& who,
                                const std::vector<Commit>& commits) {
     if (who.group.size() > config_.group_id_bytes_max) return ErrorCode::invalid_group_id;
     if (group == nullptr) {
-        if (who.generation >= 0) return ErrorCode::illegal_generation;
+        if (who.generation >= 0)
+            return who.knows_epochs ? ErrorCode::group_id_not_found : ErrorCode::illegal_generation;
         return groups_.size() < config_.groups_max ? ErrorCode::none
                                                    : ErrorCode::coordinator_not_available;
     }

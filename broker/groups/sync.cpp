@@ -99,12 +99,21 @@ std::vector<ErrorCode> Groups::leave(Instant now, std::string_view group_id,
                                      const std::vector<Leaving>& members, ErrorCode& group_error) {
     group_error = ErrorCode::none;
     Group* group = find(group_id);
-    if (group_id.empty()) group_error = ErrorCode::invalid_group_id;
-    else if (group == nullptr) group_error = ErrorCode::unknown_member_id;
-    else if (group->state == State::dead) group_error = ErrorCode::coordinator_not_available;
+    if (group_id.empty())
+        group_error = ErrorCode::invalid_group_id;
+    else if (group != nullptr && group->state == State::dead)
+        group_error = ErrorCode::coordinator_not_available;
     if (group_error != ErrorCode::none) return {};
+    // As Kafka: of a group that is not there each member is unknown.
+    if (group == nullptr)
+        return std::vector<ErrorCode>(members.size(), ErrorCode::unknown_member_id);
 
     std::vector<ErrorCode> errors;
+    if (group->consumer != nullptr) {
+        for (const Leaving& one : members) errors.push_back(consumers_.take_out(now, *group, one));
+        mend(now);
+        return errors;
+    }
     bool somebody = false;
     for (const Leaving& one : members) {
         if (!one.instance && group->pending.contains(one.member)) {

@@ -72,7 +72,7 @@ struct Identity {
     std::string_view group, member;
     std::optional<std::string_view> instance;
     std::int32_t generation = -1;  ///< of a consumer group's member: its epoch
-    bool knows_epochs = true;      ///< OffsetCommit v9+
+    bool knows_epochs = true;      ///< OffsetCommit v9+, and GROUP_ID_NOT_FOUND
 };
 struct SyncRequest {
     Identity who;

@@ -226,6 +226,49 @@ TEST_CASE("consumers: a static member that leaves for a while comes back to what
     CHECK(rig.ask(nobody).error == ErrorCode::unknown_member_id);
 }
 
+TEST_CASE("consumers: LeaveGroup takes members out, a static one by its instance alone") {
+    Consumers rig;
+    Member a{"a"}, s{.id = "s1", .instance = "i"}, u{.id = "u1", .instance = "j"};
+    for (Member* one : {&a, &s, &u}) rig.join(*one);
+    const std::int32_t epoch = rig.group().epoch;
+    ErrorCode error = ErrorCode::unknown_server_error;
+    CHECK(rig.groups.leave(rig.now, "g",
+                           {{"nobody", std::nullopt},
+                            {"", "k"},
+                            {"other", "i"},
+                            {"s1", "i"},
+                            {"", "j"},
+                            {"a", std::nullopt},
+                            {"a", std::nullopt}},
+                           error) ==
+          std::vector<ErrorCode>{ErrorCode::unknown_member_id, ErrorCode::unknown_member_id,
+                                 ErrorCode::fenced_instance_id, ErrorCode::none, ErrorCode::none,
+                                 ErrorCode::none, ErrorCode::unknown_member_id});
+    CHECK(error == ErrorCode::none);
+    CHECK(rig.state() == "Empty");
+    CHECK(rig.group().epoch > epoch);
+    CHECK(rig.ask(rig.message(a)).error == ErrorCode::unknown_member_id);
+    CHECK(rig.groups.members() == 0);
+    rig.flush();
+    Consumers after({}, rig.log.durable, rig.now);
+    CHECK(after.groups.members() == 0);
+}
+
+TEST_CASE("consumers: a group whose static member is away reconciles, also after a restart") {
+    Consumers rig;
+    Member s{.id = "s", .instance = "i"};
+    rig.join(s);
+    REQUIRE(rig.state() == "Stable");
+    ConsumerHeartbeat away = rig.message(s);
+    away.epoch = -2;
+    REQUIRE(rig.ask(away).error == ErrorCode::none);
+    CHECK(rig.state() == "Reconciling");
+    Consumers after({}, rig.log.durable, rig.now);
+    CHECK(after.state() == "Reconciling");  // there is nobody who would be assigned anything
+    CHECK(after.of_t(after.join(s)) == all_of_t);
+    CHECK(after.state() == "Stable");
+}
+
 TEST_CASE("consumers: epochs fence; a lost answer is given again") {
     Consumers rig;
     Member a{"a"}, b{"b"};
@@ -361,7 +404,7 @@ TEST_CASE("consumers: the two kinds of group do not mix; an empty one changes it
           ErrorCode::unknown_member_id);
     CHECK(!rig.groups.describe("g").found);
     ErrorCode error;
-    CHECK(rig.groups.leave(rig.now, "g", {{"a", std::nullopt}}, error) ==
+    CHECK(rig.groups.leave(rig.now, "g", {{"nobody", std::nullopt}}, error) ==
           std::vector<ErrorCode>{ErrorCode::unknown_member_id});
     // A group of the other kind, with a member:
     const auto joined = classic("h");

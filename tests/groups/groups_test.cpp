@@ -190,6 +190,28 @@ TEST_CASE("commit: readable when durable, unchanged without a write, bounded met
     CHECK(bench.commit({}, -1, 9).error == ErrorCode::unknown_member_id);
 }
 
+TEST_CASE("commit and leave: of a group that is not there, in the words of each version") {
+    Bench bench;
+    const auto commit = [&](bool knows_epochs) {
+        return bench.groups
+            .commit(bench.now,
+                    {.group = "g",
+                     .member = "m",
+                     .instance = std::nullopt,
+                     .generation = 1,
+                     .knows_epochs = knows_epochs},
+                    {{.topic = "t", .partition = 0, .offset = 1, .metadata = {}}})
+            .error;
+    };
+    CHECK(commit(true) == ErrorCode::group_id_not_found);
+    CHECK(commit(false) == ErrorCode::illegal_generation);
+    ErrorCode error = ErrorCode::unknown_server_error;
+    CHECK(bench.groups.leave(bench.now, "g", {{"m", std::nullopt}, {"", "i"}}, error) ==
+          std::vector<ErrorCode>(2, ErrorCode::unknown_member_id));
+    CHECK(error == ErrorCode::none);
+    CHECK(bench.groups.size() == 0);
+}
+
 TEST_CASE("delete: only an empty group, with all its offsets, and it stays deleted") {
     Bench bench;
     const std::string a = bench.stable_one();
