@@ -1,16 +1,21 @@
-// OffsetFetch (key 9): durable positions only. require_stable changes nothing: without transactions
-// no position is ever unstable (KIP-447).
+// OffsetFetch (key 9): durable positions only, and all that were committed before it was asked: a
+// client may ask without waiting for its commit's answer. require_stable changes nothing: without
+// transactions no position is ever unstable (KIP-447).
 #include "sdk/wire/api/09_offset_fetch.hpp"
 
+#include <algorithm>
 #include <deque>
 
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/later.hpp"
 
 namespace leat::api {
 namespace {
 
+using Request = wire::OffsetFetchRequest;
 using Response = wire::OffsetFetchResponse;
+constexpr std::int16_t batched_since = 8;
 constexpr std::int16_t ids_since = 10;  // topics have names before it
 
 // One shape of the answer for the old layout and the new one.
@@ -77,17 +82,15 @@ using OldAnswer =
 using NewAnswer =
     Answered<Response::OffsetFetchResponseTopics, Response::OffsetFetchResponsePartitions>;
 
-}  // namespace
-
-void offset_fetch(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::OffsetFetchRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+void answer_fetched(Context& context, Address& address, ByteView body) {
+    const auto request = wire::decode_front<Request>(body, address.version);
+    LEAT_CHECK(bool(request));  // decoded once before, and unchanged since
     Response response;
-    if (call.version < 8) {
+    if (address.version < batched_since) {
         OldAnswer old;
         old.fill(context, request->group_id.view(), request->topics, false);
         response.topics = old.topics;
-        return answer(context, call, response);
+        return answer(context, address, response);
     }
     std::deque<NewAnswer> answers;
     std::vector<Response::OffsetFetchResponseGroup> groups;
@@ -97,12 +100,23 @@ void offset_fetch(Context& context, Call call) {
         group.error_code = context.groups.check_fetch(
             asked.group_id.view(), optional_view(asked.member_id), asked.member_epoch);
         if (group.error_code == wire::ErrorCode::none)
-            one.fill(context, asked.group_id.view(), asked.topics, call.version >= ids_since);
+            one.fill(context, asked.group_id.view(), asked.topics, address.version >= ids_since);
         group.group_id = asked.group_id;
         group.topics = one.topics;
     }
     response.groups = groups;
-    answer(context, call, response);
+    answer(context, address, response);
+}
+
+}  // namespace
+
+void offset_fetch(Context& context, Call call) {
+    const auto request = wire::decode_front<Request>(call.body, call.version);
+    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    log::CommitId last = context.groups.last_commit(request->group_id.view());
+    for (const auto& group : request->groups)
+        last = std::max(last, context.groups.last_commit(group.group_id.view()));
+    run_after(context, std::move(call), last, answer_fetched);
 }
 
 }  // namespace leat::api

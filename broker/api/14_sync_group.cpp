@@ -18,6 +18,11 @@ void sync_group(Context& context, Call call) {
     request.protocol = optional_view(from->protocol_name);
     for (const auto& one : from->assignments)
         request.assignments.emplace_back(one.member_id.view(), text_of(one.assignment.view()));
+    if (call.version >= 5 && !(request.protocol_type && request.protocol)) {  // KIP-559
+        wire::SyncGroupResponse refused;
+        refused.error_code = wire::ErrorCode::inconsistent_group_protocol;
+        return answer(context, call, refused);
+    }
     // The views borrow the frame, which lasts for this call; only the address goes to the ticket.
     const groups::Ticket ticket = context.parked_groups.park(address_of(call));
     context.groups.sync(context.now, ticket, request);

@@ -41,7 +41,7 @@ void describe_groups(Context& context, Call call) {
                 texts.emplace_back("Group " + std::string(name.view()) +
                                    (other_kind ? " is not a classic group." : " not found."));
         }
-        if (request->include_authorized_operations && from.found)
+        if (request->include_authorized_operations && to.error_code == wire::ErrorCode::none)
             to.authorized_operations = all_group_operations;
     }
     Response response;

@@ -2,6 +2,7 @@
 #include "sdk/wire/api/42_delete_groups.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
@@ -38,9 +39,8 @@ void send(Context& context, Address& address, const Outcome& outcome, bool durab
     for (const auto& [name, error] : outcome.groups) {
         auto& one = results.emplace_back();
         one.group_id = name;
-        one.error_code = *error == ErrorCode::none && !durable
-                             ? ErrorCode::coordinator_not_available
-                             : *error;
+        one.error_code =
+            *error == ErrorCode::none && !durable ? ErrorCode::coordinator_not_available : *error;
     }
     Response response;
     response.results = results;
@@ -53,8 +53,10 @@ void delete_groups(Context& context, Call call) {
     const auto request = wire::decode_front<wire::DeleteGroupsRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     auto outcome = std::make_shared<Outcome>();  // shared by the two functions below
+    std::set<std::string_view> once;
     for (const auto& name : request->groups_names)
-        outcome->groups.emplace_back(name.view(), std::nullopt);
+        if (once.insert(name.view()).second)
+            outcome->groups.emplace_back(name.view(), std::nullopt);
     write_groups(
         context, std::move(call),
         [outcome](Context& where, ByteView) { return run(where, *outcome); },

@@ -1,0 +1,156 @@
+// What the requests about groups answer where Kafka has its own words for it.
+#include "sdk/wire/api/08_offset_commit.hpp"
+#include "sdk/wire/api/09_offset_fetch.hpp"
+#include "sdk/wire/api/13_leave_group.hpp"
+#include "sdk/wire/api/14_sync_group.hpp"
+#include "sdk/wire/api/15_describe_groups.hpp"
+#include "sdk/wire/api/42_delete_groups.hpp"
+#include "tests/api/bench.hpp"
+
+namespace leat::test {
+namespace {
+
+using wire::ErrorCode;
+using Partition = wire::OffsetCommitRequest::OffsetCommitRequestPartition;
+
+/// A position of partition 0 of "t" in group "g", from outside the group.
+Bytes commit_frame(std::int64_t offset) {
+    Partition partition;
+    partition.committed_offset = offset;
+    wire::OffsetCommitRequest::OffsetCommitRequestTopic topic;
+    topic.name = "t";
+    topic.partitions = std::span(&partition, 1);
+    wire::OffsetCommitRequest request;
+    request.group_id = "g";
+    request.topics = std::span(&topic, 1);
+    return request_frame(request, 8);
+}
+
+Bytes fetch_frame(std::int16_t version, const wire::StringView& name = "g") {
+    wire::OffsetFetchRequest::OffsetFetchRequestGroup group;
+    group.group_id = name;
+    group.topics = nullptr;
+    wire::OffsetFetchRequest request;
+    request.group_id = name;
+    request.topics = nullptr;
+    if (version >= 8) request.groups = std::span(&group, 1);
+    return request_frame(request, version);
+}
+
+}  // namespace
+
+TEST_CASE("leave group: of a group that is not there each member is unknown, in every version") {
+    ApiBench bench;
+    std::vector<wire::LeaveGroupRequest::MemberIdentity> members(2);
+    members[0].member_id = "m";
+    members[1].group_instance_id = "i";
+    wire::LeaveGroupRequest request;
+    request.group_id = "g";
+    request.member_id = "m";
+    for (std::int16_t version = 0; version <= 5; ++version) {
+        CAPTURE(version);
+        if (version >= 3) request.members = members;
+        const auto response = bench.call<wire::LeaveGroupResponse>(request, version);
+        CHECK(response.error_code ==
+              (version >= 3 ? ErrorCode::none : ErrorCode::unknown_member_id));
+        if (version < 3) continue;
+        REQUIRE(response.members.size() == 2);
+        for (const auto& one : response.members)
+            CHECK(one.error_code == ErrorCode::unknown_member_id);
+        CHECK(response.members.front().member_id == wire::StringView("m"));
+    }
+}
+
+TEST_CASE("sync group: from v5 on protocol type and name must be there") {
+    ApiBench bench;
+    wire::SyncGroupRequest request;
+    request.group_id = "g";
+    request.member_id = "m";
+    CHECK(bench.call<wire::SyncGroupResponse>(request, 4).error_code ==
+          ErrorCode::unknown_member_id);
+    CHECK(bench.call<wire::SyncGroupResponse>(request, 5).error_code ==
+          ErrorCode::inconsistent_group_protocol);
+    request.protocol_type = "consumer";
+    CHECK(bench.call<wire::SyncGroupResponse>(request, 5).error_code ==
+          ErrorCode::inconsistent_group_protocol);
+    request.protocol_name = "range";
+    CHECK(bench.call<wire::SyncGroupResponse>(request, 5).error_code ==
+          ErrorCode::unknown_member_id);
+}
+
+TEST_CASE("delete groups: one that is named twice is answered once") {
+    ApiBench bench;
+    bench.topic("t");
+    const auto id = bench.open();
+    bench.send(id, commit_frame(5));
+    bench.flush();
+    (void)bench.take(id);
+    const std::array<wire::StringView, 3> names = {"g", "no", "g"};
+    wire::DeleteGroupsRequest request;
+    request.groups_names = names;
+    const auto response = bench.call<wire::DeleteGroupsResponse>(request, 2);
+    REQUIRE(response.results.size() == 2);
+    CHECK(response.results.front().error_code == ErrorCode::none);
+}
+
+TEST_CASE("describe groups: below v6 a group that is not there is Dead, and operations are told") {
+    ApiBench bench;
+    const wire::StringView name = "g";
+    wire::DescribeGroupsRequest request;
+    request.groups = std::span(&name, 1);
+    request.include_authorized_operations = true;
+    const auto old = bench.call<wire::DescribeGroupsResponse>(request, 5).groups.front();
+    CHECK(old.group_state == wire::StringView("Dead"));
+    CHECK(old.authorized_operations == 3400);  // as Kafka 4.3 says
+    const auto now = bench.call<wire::DescribeGroupsResponse>(request, 6).groups.front();
+    CHECK(now.authorized_operations == INT32_MIN);
+}
+
+TEST_CASE("offset fetch: asked behind a commit whose answer is still to come, it tells that one") {
+    for (std::int16_t version = 7; version <= 9; ++version) {
+        CAPTURE(version);
+        ApiBench bench;
+        bench.topic("t");
+        const auto told = [&](ByteView frame) {
+            if (version >= 8) {
+                const auto response =
+                    ApiBench::decode_answer<wire::OffsetFetchResponse>(frame, version);
+                const auto group = response.groups.front();
+                REQUIRE(group.topics.size() == 1);
+                const auto topic = group.topics.front();
+                return topic.partitions.front().committed_offset;
+            }
+            const auto response =
+                ApiBench::decode_answer<wire::OffsetFetchResponse>(frame, version);
+            REQUIRE(response.topics.size() == 1);
+            const auto topic = response.topics.front();
+            return topic.partitions.front().committed_offset;
+        };
+        const auto first_frame = [](ByteView bytes) {
+            return bytes.first(4 + load_big<std::uint32_t>(bytes.data()));
+        };
+        const auto id = bench.open(), other = bench.open();
+        bench.send(id, commit_frame(5));
+        bench.flush();
+        (void)bench.take(id);
+        bench.log.auto_flush = false;
+        bench.send(id, commit_frame(6));
+        bench.send(id, fetch_frame(version));
+        CHECK(bench.take(id).empty());
+        bench.send(other, fetch_frame(version, "h"));  // of a group that has nothing to wait for
+        CHECK_FALSE(bench.take(other).empty());
+        bench.flush();
+        const Bytes both = bench.take(id);
+        CHECK(told(ByteView(both).subspan(first_frame(both).size())) == 6);
+
+        // One that the log gives up was none.
+        bench.send(id, commit_frame(7));
+        bench.send(id, fetch_frame(version));
+        bench.log.give_up();
+        bench.settle();
+        const Bytes again = bench.take(id);
+        CHECK(told(ByteView(again).subspan(first_frame(again).size())) == 6);
+    }
+}
+
+}  // namespace leat::test
