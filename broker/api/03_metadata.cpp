@@ -6,6 +6,7 @@
 
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/operations.hpp"
 #include "broker/api/slices.hpp"
 #include "broker/topics/topic_name.hpp"
 
@@ -23,6 +24,7 @@ struct Asked {
 
 struct Question {
     bool all = false;
+    bool topic_operations = false, cluster_operations = false;
     std::vector<Asked> topics;
 };
 
@@ -82,7 +84,13 @@ void answer_metadata(Context& context, Address& address, const Question& questio
             topics.push_back(one);
         }
     }
+    if (question.topic_operations)
+        for (auto& one : topics)
+            if (one.error_code != ErrorCode::unknown_topic_id)
+                one.topic_authorized_operations = all_topic_operations;
     Response response;
+    if (question.cluster_operations)
+        response.cluster_authorized_operations = all_cluster_operations;
     Response::MetadataResponseBroker broker;
     broker.node_id = context.settings.node_id;
     broker.host = context.settings.host;
@@ -129,6 +137,8 @@ void metadata(Context& context, Call call) {
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     Question question;
     question.all = request->topics.is_null() || (call.version == 0 && request->topics.empty());
+    question.topic_operations = request->include_topic_authorized_operations;
+    question.cluster_operations = request->include_cluster_authorized_operations;
     for (const auto& topic : request->topics) {
         Asked& asked = question.topics.emplace_back();
         asked.by_id = topic.name.is_null() || (topic.name.empty() && !topic.topic_id.is_zero());

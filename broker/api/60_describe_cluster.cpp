@@ -3,6 +3,7 @@
 
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/operations.hpp"
 
 namespace leat::api {
 
@@ -23,6 +24,8 @@ void describe_cluster(Context& context, Call call) {
         response.cluster_id = context.settings.cluster_id;
         response.controller_id = context.settings.node_id;
         response.brokers = std::span(&broker, 1);
+        if (request->include_cluster_authorized_operations)
+            response.cluster_authorized_operations = all_cluster_operations;
     }
     answer(context, call, response);
 }

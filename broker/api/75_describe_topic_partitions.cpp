@@ -7,6 +7,7 @@
 
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/operations.hpp"
 #include "broker/topics/topic_name.hpp"
 
 namespace leat::api {
@@ -25,8 +26,6 @@ void describe_topic_partitions(Context& context, Call call) {
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     const topics::Registry& registry = context.topics.registry;
     const bool continues = request->cursor_mark >= 0;
-    if (continues && request->cursor.partition_index < 0)
-        return call.reply.close(session::CloseReason::malformed_request);  // v0 has no error code
     std::set<std::string, std::less<>> names;
     for (const auto& asked : request->topics) names.emplace(asked.name.view());
     if (request->topics.empty())
@@ -38,6 +37,19 @@ void describe_topic_partitions(Context& context, Call call) {
     std::vector<std::vector<Topic::DescribeTopicPartitionsResponsePartition>> partitions;
     partitions.reserve(names.size());
     Response response;
+    const bool bad_cursor =
+        continues &&
+        (request->cursor.partition_index < 0 ||
+         (!request->topics.empty() && !names.contains(request->cursor.topic_name.view())));
+    if (bad_cursor) {  // v0 has no error for all: each topic says it
+        for (const auto& asked : request->topics) {
+            Topic& one = topics.emplace_back();
+            one.name = asked.name;
+            one.error_code = ErrorCode::invalid_request;
+        }
+        response.topics = topics;
+        return answer(context, call, response);
+    }
     const std::int32_t node = context.settings.node_id;
     auto at = continues ? names.lower_bound(request->cursor.topic_name.view()) : names.begin();
     for (; at != names.end(); ++at) {
@@ -52,6 +64,7 @@ void describe_topic_partitions(Context& context, Call call) {
         }
         Topic& one = topics.emplace_back();
         one.name = *at;
+        one.topic_authorized_operations = all_topic_operations;
         if (topic == nullptr) {
             one.error_code = topics::topic_name_problem(*at) != nullptr
                                  ? ErrorCode::invalid_topic_exception

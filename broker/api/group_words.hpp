@@ -10,6 +10,7 @@
 
 #include "broker/api/answer.hpp"
 #include "broker/api/commits.hpp"
+#include "broker/api/operations.hpp"
 #include "broker/api/parked_groups.hpp"
 
 namespace leat::api {
@@ -26,9 +27,6 @@ inline std::string_view view_or_empty(const wire::StringView& text) {
 inline std::string host_of(std::string_view peer) {
     return "/" + std::string(peer.substr(0, peer.rfind(':')));
 }
-
-/// Without an authorizer a client may do all: read, delete, describe, describe and alter configs.
-constexpr std::int32_t all_group_operations = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 /// One error per partition, in the order of the request: what OffsetCommit and OffsetDelete answer.
 class PartitionErrors {

@@ -138,7 +138,28 @@ TEST_CASE("describe topic partitions: unknown and illegal names, and one name gi
     ++at;
     CHECK(at->error_code == ErrorCode::none);
     CHECK(at->topic_id.bytes == bench.topics.registry.find("t")->id);
+    CHECK(at->topic_authorized_operations == 3576);  // asked or not, as Kafka
     CHECK(bench.topics.registry.find("nobody") == nullptr);
+}
+
+TEST_CASE("describe topic partitions: a cursor that leads nowhere is INVALID_REQUEST") {
+    ApiBench bench;
+    bench.topic("t");
+    const std::vector<wire::DescribeTopicPartitionsRequest::TopicRequest> names{{"t"}, {"u"}};
+    wire::DescribeTopicPartitionsRequest request;
+    request.topics = names;
+    request.cursor_mark = 1;
+    using Cursor = wire::DescribeTopicPartitionsRequest::Cursor;
+    for (const Cursor& cursor : {Cursor{"t", -1}, Cursor{"v", 0}}) {
+        request.cursor = cursor;
+        const auto response = bench.call<wire::DescribeTopicPartitionsResponse>(request, 0);
+        REQUIRE(response.topics.size() == 2);
+        for (const auto& topic : response.topics)
+            CHECK(topic.error_code == ErrorCode::invalid_request);
+    }
+    request.topics = {};
+    request.cursor = {"a", 0};  // of all topics: one that is gone meanwhile
+    CHECK(bench.call<wire::DescribeTopicPartitionsResponse>(request, 0).topics.size() == 1);
 }
 
 TEST_CASE("what one node has none of is answered empty, or by the error tools expect") {

@@ -76,6 +76,31 @@ TEST_CASE("metadata: node 0 is broker and controller, the cluster id is there") 
     }
 }
 
+TEST_CASE("metadata: who asks what it may do is told: all, as there is no authorizer") {
+    constexpr std::int32_t of_topic = 3576, of_cluster = 8096;  // as Kafka 4.3 says
+    ApiBench bench;
+    bench.topic("t");
+    std::vector<wire::MetadataRequest::MetadataRequestTopic> asked(2);
+    asked[0].name = "t";
+    asked[1].name = "a b";
+    wire::MetadataRequest request;
+    request.topics = asked;
+    request.include_topic_authorized_operations = true;
+    request.include_cluster_authorized_operations = true;
+    for (std::int16_t version = 8; version <= 13; ++version) {
+        CAPTURE(version);
+        const auto response = bench.call<wire::MetadataResponse>(request, version);
+        for (const auto& topic : response.topics)
+            CHECK(topic.topic_authorized_operations == of_topic);
+        CHECK(response.cluster_authorized_operations == (version <= 10 ? of_cluster : INT32_MIN));
+    }
+    wire::DescribeClusterRequest cluster;
+    cluster.include_cluster_authorized_operations = true;
+    for (std::int16_t version = 0; version <= 2; ++version)
+        CHECK(bench.call<wire::DescribeClusterResponse>(cluster, version)
+                  .cluster_authorized_operations == of_cluster);
+}
+
 TEST_CASE("metadata: null means all; empty means all in v0 and none from v1") {
     ApiBench bench;
     bench.topic("a");

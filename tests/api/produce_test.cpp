@@ -304,7 +304,7 @@ TEST_CASE("produce: a keyless record on a compacted topic is named by its index"
 
 TEST_CASE("init producer id: fresh ids for idempotence, a transactional id is refused") {
     ApiBench bench;
-    for (std::int16_t version = 0; version <= 4; ++version) {
+    for (std::int16_t version = 0; version <= 5; ++version) {
         wire::InitProducerIdRequest request;
         request.transactional_id = nullptr;
         const auto first = bench.call<wire::InitProducerIdResponse>(request, version);
