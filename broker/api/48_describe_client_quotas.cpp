@@ -1,6 +1,10 @@
 // DescribeClientQuotas (key 48, KIP-546): the quotas that a filter matches.
 #include "sdk/wire/api/48_describe_client_quotas.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
 #include "broker/quotas/quota_fact.hpp"
@@ -60,11 +64,12 @@ Problem read_filter(const Request& request, Filter& filter) {
 }
 
 bool matches(const quotas::Entity& entity, const Filter& filter, bool strict) {
-    if (filter.ip.asked) return false;  // none is kept
-    if (strict && ((entity.user.is != Part::Is::absent) != filter.user.asked ||
-                   (entity.client.is != Part::Is::absent) != filter.client.asked))
-        return false;
-    return filter.user.matches(entity.user) && filter.client.matches(entity.client);
+    const std::pair<const Wanted&, const Part&> parts[] = {
+        {filter.user, entity.user}, {filter.client, entity.client}, {filter.ip, entity.ip}};
+    return std::all_of(std::begin(parts), std::end(parts), [strict](const auto& one) {
+        const auto& [wanted, part] = one;
+        return wanted.matches(part) && !(strict && (part.is != Part::Is::absent) != wanted.asked);
+    });
 }
 
 }  // namespace
@@ -93,6 +98,7 @@ void describe_client_quotas(Context& context, Call call) {
         const std::size_t first_name = names.size(), first_value = values.size();
         name("user", entity->user);
         name("client-id", entity->client);
+        name("ip", entity->ip);
         for (std::size_t kind = 0; kind < quotas::kinds; ++kind) {
             if (rates[kind] <= 0) continue;
             auto& one = values.emplace_back();

@@ -24,29 +24,38 @@ struct Outcome {
 };
 constexpr Outcome invalid(const char* message) { return {ErrorCode::invalid_request, message}; }
 
+// Names of hosts are nobody's here: there is no resolver.
+bool is_ip(std::string_view text) {
+    return text.find_first_of(".:") != std::string_view::npos &&
+           text.find_first_not_of("0123456789abcdef.:") == std::string_view::npos;
+}
+
 /// The entity's names are views of the entry.
 Outcome read_entity(std::size_t name_bytes_max, const Request::EntryData& entry,
                     quotas::Entity& entity) {
     for (const auto& one : entry.entity) {
         const std::string_view type = one.entity_type.view();
-        if (type == "ip") return invalid("no quotas by ip are kept here: by user and client-id");
-        if (type != "user" && type != "client-id") return invalid("there is no such entity type");
-        Part& part = type == "user" ? entity.user : entity.client;
+        if (type != "user" && type != "client-id" && type != "ip")
+            return invalid("there is no such entity type");
+        Part& part = type == "user" ? entity.user : type == "ip" ? entity.ip : entity.client;
         if (part.is != Part::Is::absent) return invalid("an entity type appears more than once");
         part.is = Part::Is::any;
         if (one.entity_name.is_null()) continue;
         part = {Part::Is::named, one.entity_name.view()};
         if (part.name.size() > name_bytes_max) return invalid("a name is too long");
+        if (type == "ip" && !is_ip(part.name)) return invalid("that is no address");
     }
+    if (entity.ip.is != Part::Is::absent && entry.entity.size() > 1)
+        return invalid("ip does not go together with user or client-id");
     return entry.entity.size() == 0 ? invalid("the entity is empty") : Outcome{};
 }
 
-Outcome apply(const Request::EntryData::OpData& change, quotas::Values& values) {
+Outcome apply(const Request::EntryData::OpData& change, bool of_ip, quotas::Values& values) {
     const auto kind = quotas::kind_of(change.key.view());
-    if (!kind)
+    if (!kind || (kind == quotas::Kind::connect) != of_ip)
         return invalid(
             "there is no such quota here: producer_byte_rate, consumer_byte_rate and "
-            "request_percentage are");
+            "request_percentage are, and connection_creation_rate of an ip");
     double& value = values[static_cast<std::size_t>(*kind)];
     if (change.remove) {
         value = 0;
@@ -57,7 +66,8 @@ Outcome apply(const Request::EntryData::OpData& change, quotas::Values& values) 
     value = change.value;
     if (*kind == quotas::Kind::request) return {};
     value = std::round(value);  // a text that became a double on its way is a whole number again
-    if (std::abs(value - change.value) > 1e-6) return invalid("a byte rate is a whole number");
+    if (std::abs(value - change.value) > 1e-6 || (of_ip && value > INT32_MAX))
+        return invalid("a rate of bytes or connections is a whole number");
     return {};
 }
 
@@ -76,7 +86,9 @@ Outcome alter(Context& context, const Request& request, const Request::EntryData
     if (times > 1) return invalid("the entity appears more than once");
     quotas::Values values = context.quotas.values_of(entity);
     for (const auto& change : entry.ops)
-        if (const Outcome bad = apply(change, values); bad.message != nullptr) return bad;
+        if (const Outcome bad = apply(change, entity.ip.is != Part::Is::absent, values);
+            bad.message != nullptr)
+            return bad;
     if (request.validate_only) return {};
     const auto commit = context.quotas.set(context.now, entity, values);
     if (commit) last = std::max(last, *commit);

@@ -48,7 +48,7 @@ public:
     virtual bool stopped() const = 0;
 
     // -- incoming connections ---------------------------------------------------------------------
-    /// fails: full (connections_max): the driver closes the socket.
+    /// fails: full (connections_max) · refused (its ip's quota): the driver closes the socket.
     virtual Result<SessionId> open_session(Instant now, std::string peer) = 0;
     /// Where the next received bytes go; empty: do not read now (no grant from the byte pool, or
     /// too many requests are waiting); session_ready() names it again when that changes.

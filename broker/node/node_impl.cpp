@@ -16,6 +16,15 @@ std::string node_fact(log::Log& log, std::string_view key) {
     return fact ? std::string(text_of(*fact)) : std::string();
 }
 
+// "[::ffff:10.0.0.7]:50312" -> "10.0.0.7": what a quota's ip is compared with.
+std::string_view ip_of(std::string_view peer) {
+    constexpr std::string_view mapped = "::ffff:";
+    peer = peer.substr(0, peer.rfind(':'));
+    if (peer.starts_with('[')) peer = peer.substr(1, peer.size() - 2);
+    const bool is_mapped = peer.starts_with(mapped) && peer.find('.') != std::string_view::npos;
+    return is_mapped ? peer.substr(mapped.size()) : peer;
+}
+
 log::LogConfig log_config(const config::Config& config) {
     log::LogConfig log;
     log.budget_bytes = config.budget_bytes;
@@ -168,6 +177,7 @@ void NodeImpl::stop(Instant now, WallTime wall) {
 
 Result<SessionId> NodeImpl::open_session(Instant now, std::string peer) {
     if (stopping_) return fail(Error::closed);
+    if (!quotas_.may_connect(now, ip_of(peer))) return fail(Error::refused);
     auto session = sessions_.open(now, std::move(peer));
     if (!session && told_refused_ != sessions_.counters().now_open) {
         told_refused_ = sessions_.counters().now_open;  // once, not for each one turned away

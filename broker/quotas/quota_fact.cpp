@@ -34,6 +34,7 @@ std::string quota_key(const Entity& entity) {
     std::string out(1, 'q');
     put(out, entity.user);
     put(out, entity.client);
+    if (entity.ip.is != Part::Is::absent) put(out, entity.ip);
     return out;
 }
 
@@ -41,7 +42,8 @@ Result<Entity> entity_of(std::string_view key) {
     Entity entity;
     if (!key.starts_with('q')) return fail(Error::truncated);
     key.remove_prefix(1);
-    if (!take(key, entity.user) || !take(key, entity.client) || !key.empty())
+    if (!take(key, entity.user) || !take(key, entity.client) ||
+        (!key.empty() && !take(key, entity.ip)) || !key.empty())
         return fail(Error::truncated);
     return entity;
 }

@@ -1,7 +1,9 @@
 // A quota as a fact of the log, kind config, beside those of broker/groups/group_settings.hpp.
 //
-// key    'q', u8 user: 0 absent, 1 default, 2 named; u16 length, name; the same for the client
-// value  u8 format 1, then per value that is set: u8 kind (0 produce, 1 fetch, 2 request), f64
+// key    'q', u8 user: 0 absent, 1 default, 2 named; u16 length, name; the same for the client, and
+//        for an ip if it is one's
+// value  u8 format 1, then per value that is set: u8 kind (0 produce, 1 fetch, 2 request,
+//        3 connect), f64
 #pragma once
 
 #include <string>

@@ -17,7 +17,7 @@ constexpr milliseconds sweep_pause{1'000};  // while all buckets are in use
 constexpr double debt_seconds_max = 600;
 
 constexpr const char* keys[kinds] = {"producer_byte_rate", "consumer_byte_rate",
-                                     "request_percentage"};
+                                     "request_percentage", "connection_creation_rate"};
 
 }  // namespace
 
@@ -107,6 +107,24 @@ Payer Quotas::payer(Instant now, Kind kind, std::string_view user, std::string_v
     key += static_cast<char>(found.by_user + 2 * found.by_client);
     if (found.by_user) key += std::to_string(user.size()).append(":").append(user);
     if (found.by_client) key += client;
+    return payer_of(now, kind, std::move(key), found.rate);
+}
+
+bool Quotas::may_connect(Instant now, std::string_view ip) {
+    if (!any(Kind::connect)) return true;
+    double rate = 0;
+    for (const Part& part : {Part{Part::Is::named, ip}, Part{Part::Is::any, {}}})
+        if (rate <= 0)
+            rate = values_of({.user = {}, .client = {}, .ip = part})[std::size_t(Kind::connect)];
+    if (rate <= 0) return true;
+    std::string key(1, static_cast<char>(Kind::connect));
+    Bucket& mine = buckets_.at(payer_of(now, Kind::connect, key.append(ip), rate));
+    if (mine.left < 1) return false;
+    mine.left -= 1;
+    return true;
+}
+
+Payer Quotas::payer_of(Instant now, Kind kind, std::string key, double rate) {
     auto at = payers_.find(key);
     if (at == payers_.end() && buckets_.size() >= std::min(sweep_at_, config_.payers_max)) {
         drop_full_buckets(now);
@@ -118,15 +136,14 @@ Payer Quotas::payer(Instant now, Kind kind, std::string_view user, std::string_v
     }
     if (at == payers_.end()) {
         at = payers_.emplace(key, next_).first;
-        buckets_[next_++] = {
-            .key = key, .rate = found.rate, .left = found.rate * burst_seconds, .at = now};
+        buckets_[next_++] = {.key = key, .rate = rate, .left = rate * burst_seconds, .at = now};
     }
-    Bucket& bucket = buckets_.at(at->second);
-    refill(bucket, now);  // what has passed, at the rate of then
-    if (bucket.rate != found.rate) {
+    Bucket& mine = buckets_.at(at->second);
+    refill(mine, now);  // what has passed, at the rate of then
+    if (mine.rate != rate) {
         // The time that a debt lasts changes with the rate that pays it.
-        bucket.left = std::min(bucket.left, found.rate * burst_seconds);
-        bucket.rate = found.rate;
+        mine.left = std::min(mine.left, rate * burst_seconds);
+        mine.rate = rate;
     }
     return at->second;
 }

@@ -24,12 +24,12 @@
 
 namespace leat::quotas {
 
-enum class Kind : std::uint8_t { produce, fetch, request };
-constexpr std::size_t kinds = 3;
+enum class Kind : std::uint8_t { produce, fetch, request, connect };
+constexpr std::size_t kinds = 4;
 const char* key_of(Kind kind);  ///< as the protocol spells it: producer_byte_rate, ...
 std::optional<Kind> kind_of(std::string_view key);
 
-/// One half of whom a quota is for: nobody in particular, the default, or a name (borrowed).
+/// One part of whom a quota is for: nobody in particular, the default, or a name (borrowed).
 struct Part {
     enum class Is : std::uint8_t { absent, any, named } is = Is::absent;
     std::string_view name;
@@ -37,9 +37,10 @@ struct Part {
 };
 struct Entity {
     Part user, client;
+    Part ip = {};  ///< one (KIP-612) stands alone, and only its connections are bounded
     bool operator==(const Entity&) const = default;
 };
-/// By kind: bytes per second; percent of one thread. 0: not set.
+/// By kind: bytes per second; percent of one thread; connections per second. 0: not set.
 using Values = std::array<double, kinds>;
 
 /// Measures work. Only differences count.
@@ -85,6 +86,8 @@ public:
     bool any(Kind kind) const { return set_[static_cast<std::size_t>(kind)] > 0; }
     double limit(Kind kind, std::string_view user, std::string_view client) const;  ///< 0: none
     Payer payer(Instant now, Kind kind, std::string_view user, std::string_view client);
+    /// Whether one more connection from there is within its rate. One that is not costs nothing.
+    bool may_connect(Instant now, std::string_view ip);
     /// Takes `amount` (bytes; seconds of work times 100) and says how long the payer's debt lasts.
     milliseconds charge(Instant now, Payer payer, double amount);
     /// What a Fetch may bring at most, so that one answer is paid in ten seconds.
@@ -108,6 +111,7 @@ private:
     };
     Found find(Kind kind, std::string_view user, std::string_view client) const;
     void recount();
+    Payer payer_of(Instant now, Kind kind, std::string key, double rate);
     void drop_full_buckets(Instant now);
     static void refill(Bucket& bucket, Instant now);
 

@@ -8,6 +8,7 @@
 #include "sdk/wire/api/03_metadata.hpp"
 #include "sdk/wire/api/19_create_topics.hpp"
 #include "sdk/wire/api/21_delete_records.hpp"
+#include "sdk/wire/api/49_alter_client_quotas.hpp"
 #include "tests/api/bench.hpp"
 #include "tests/support/sim_storage.hpp"
 
@@ -515,4 +516,68 @@ TEST_CASE("node: a topic that says nothing drops its oldest, and line, status an
     const std::string events = bench.events();
     CHECK(events.find(" records were dropped for room, undelivered") != std::string::npos);
     CHECK(events.find(" records were dropped", events.find("for room")) == std::string::npos);
+}
+
+TEST_CASE(
+    "node: the end and the largest timestamp wait for the append that is there, not the next") {
+    NodeBench bench;
+    bench.create("t");
+    bench.settle();
+    const auto producer = bench.open();
+    bench.storage_->hold(true);
+    bench.send(producer, NodeBench::produce_frame(make_batch({.records = 3}), 1));
+    bench.settle();
+    REQUIRE_FALSE(bench.take(producer).empty());  // acknowledged, and not durable
+    std::vector<node::SessionId> asking;
+    for (const std::int64_t target : {-1, -3}) {
+        wire::ListOffsetsRequest::ListOffsetsPartition partition;
+        partition.timestamp = target;
+        wire::ListOffsetsRequest::ListOffsetsTopic topic;
+        topic.name = "t";
+        topic.partitions = std::span(&partition, 1);
+        wire::ListOffsetsRequest request;
+        request.topics = std::span(&topic, 1);
+        asking.push_back(bench.open());
+        bench.send(asking.back(), request_frame(request, 7));
+        bench.settle();
+        CHECK(bench.take(asking.back()).empty());
+    }
+    bench.storage_->complete(0);
+    bench.storage_->hold(false);
+    bench.settle();
+    for (const std::int64_t end : {3, 0}) {
+        const Bytes answer = bench.take(asking[end == 3 ? 0 : 1]);
+        REQUIRE_FALSE(answer.empty());
+        const auto response = ApiBench::decode_answer<wire::ListOffsetsResponse>(answer, 7);
+        const auto told = response.topics.front();
+        CHECK(told.partitions.front().offset == end);
+    }
+}
+
+TEST_CASE("node: connections above an ip's rate are turned away, others come in") {
+    NodeBench bench;
+    wire::AlterClientQuotasRequest::EntryData::EntityData entity;
+    entity.entity_type = "ip";
+    entity.entity_name = "10.0.0.7";
+    wire::AlterClientQuotasRequest::EntryData::OpData op;
+    op.key = "connection_creation_rate";
+    op.value = 2;
+    wire::AlterClientQuotasRequest::EntryData entry;
+    entry.entity = std::span(&entity, 1);
+    entry.ops = std::span(&op, 1);
+    wire::AlterClientQuotasRequest request;
+    request.entries = std::span(&entry, 1);
+    const auto response = bench.call<wire::AlterClientQuotasResponse>(request, 1);
+    REQUIRE(response.entries.front().error_code == ErrorCode::none);
+    const auto open = [&](const char* peer) {
+        return static_cast<bool>(bench.node->open_session(bench.now, peer));
+    };
+    CHECK(open("10.0.0.7:1000"));
+    CHECK(open("[::ffff:10.0.0.7]:1001"));
+    CHECK_FALSE(open("10.0.0.7:1002"));
+    CHECK(open("10.0.0.8:1000"));
+    CHECK(open("[::1]:1000"));
+    bench.now += milliseconds(500);
+    CHECK(open("10.0.0.7:1003"));
+    CHECK_FALSE(open("10.0.0.7:1004"));
 }

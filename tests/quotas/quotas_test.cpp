@@ -110,6 +110,33 @@ TEST_CASE("quotas: ten thousand made-up names are bounded; those beyond share on
     CHECK(quotas.payers() < 10);
 }
 
+TEST_CASE("quotas: an ip opens so many connections a second; those refused cost it nothing") {
+    FakeLog log;
+    Quotas quotas(log);
+    CHECK(quotas.may_connect(start, "10.0.0.7"));
+    const auto limit = [&](const Part& ip, double rate) {
+        REQUIRE(quotas.set(start, {.user = {}, .client = {}, .ip = ip}, {0, 0, 0, rate}));
+    };
+    const auto opened = [&](Instant now, std::string_view ip) {
+        int count = 0;
+        for (int i = 0; i < 20; ++i) count += quotas.may_connect(now, ip);
+        return count;
+    };
+    limit(named("10.0.0.7"), 3);
+    CHECK(opened(start, "10.0.0.7") == 3);
+    CHECK(opened(start, "10.0.0.8") == 20);
+    CHECK(opened(start + milliseconds(1000), "10.0.0.7") == 3);
+    limit(any(), 5);
+    CHECK(opened(start, "10.0.0.8") == 5);  // each of them by itself
+    CHECK(opened(start, "10.0.0.9") == 5);
+    CHECK(opened(start + milliseconds(2000), "10.0.0.7") == 3);
+    limit(named("10.0.0.7"), 0);
+    (void)opened(start + milliseconds(4000), "10.0.0.7");
+    CHECK(opened(start + milliseconds(6000), "10.0.0.7") == 5);
+    // They bound nothing else.
+    CHECK(quotas.limit(Kind::produce, "10.0.0.7", "10.0.0.7") == 0);
+}
+
 TEST_CASE("quotas: they come back from the log; a rollback takes back what was not durable") {
     FakeLog log;
     const Entity entity{.user = named("ANONYMOUS"), .client = any()};

@@ -134,7 +134,11 @@ TEST_CASE("AlterClientQuotas: what is set is described, removed, and answered wh
 TEST_CASE("AlterClientQuotas: what is not kept is refused, and why is said") {
     ApiBench bench;
     for (const Change& bad :
-         std::initializer_list<Change>{{"ip", "1.2.3.4", "connection_creation_rate", 5},
+         std::initializer_list<Change>{{"ip", "1.2.3.4", "producer_byte_rate", 5},
+                                       {"ip", "gateway-7", "connection_creation_rate", 5},
+                                       {"ip", "1.2.3.4", "connection_creation_rate", 1.5},
+                                       {"ip", "1.2.3.4", "connection_creation_rate", 3e9},
+                                       {"user", "u", "connection_creation_rate", 5},
                                        {"topic", "t", "producer_byte_rate", 5},
                                        {"user", "u", "controller_mutation_rate", 5},
                                        {"user", "u", "producer_byte_rate", -1},
@@ -146,6 +150,37 @@ TEST_CASE("AlterClientQuotas: what is not kept is refused, and why is said") {
     CHECK(alter(bench, {"user", std::string(255, 'u').c_str(), "producer_byte_rate", 5}) ==
           ErrorCode::none);
     CHECK(bench.quotas.all().size() == 1);
+}
+
+TEST_CASE("AlterClientQuotas: an ip has a rate of connections, and stands alone") {
+    ApiBench bench;
+    CHECK(alter(bench, {"ip", "10.0.0.7", "connection_creation_rate", 5}) == ErrorCode::none);
+    CHECK(alter(bench, {"ip", nullptr, "connection_creation_rate", 9}) == ErrorCode::none);
+    CHECK(alter(bench, {"user", "u", "producer_byte_rate", 5}) == ErrorCode::none);
+    const std::string any = "ip=<default> connection_creation_rate=9 ; ",
+                      one = "ip=10.0.0.7 connection_creation_rate=5 ; ",
+                      u = "user=u producer_byte_rate=5 ; ";
+    CHECK(describe(bench, {}) == any + one + u);
+    CHECK(describe(bench, {component("ip", 2)}, true) == any + one);
+    CHECK(describe(bench, {component("ip", 0, "10.0.0.7")}) == one);
+    CHECK(describe(bench, {component("ip", 1)}) == any);
+    CHECK(describe(bench, {component("user", 2)}, true) == u);
+    bench.quotas.load();
+    CHECK(bench.quotas.unreadable() == 0);
+    CHECK(describe(bench, {component("ip", 2)}) == any + one);
+    CHECK(alter(bench, {"ip", "10.0.0.7", "connection_creation_rate", 0}) == ErrorCode::none);
+    CHECK(describe(bench, {component("ip", 2)}) == any);
+
+    Alter::EntryData::EntityData both[2];
+    both[0].entity_type = "ip";
+    both[0].entity_name = "10.0.0.7";
+    both[1].entity_type = "user";
+    Alter::EntryData entry;
+    entry.entity = both;
+    Alter request;
+    request.entries = std::span(&entry, 1);
+    const auto response = bench.call<wire::AlterClientQuotasResponse>(request, 1);
+    CHECK((*response.entries.begin()).error_code == ErrorCode::invalid_request);
 }
 
 TEST_CASE("DescribeClientQuotas: exact, default and any names, strict or not, and bad filters") {
