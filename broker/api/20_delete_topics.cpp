@@ -3,6 +3,7 @@
 #include "sdk/wire/api/20_delete_topics.hpp"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 
 #include "broker/api/answer.hpp"
@@ -19,7 +20,7 @@ struct Outcome {
     std::string name;
     bool named = true;
     topics::TopicId id{};
-    ErrorCode error = ErrorCode::none;
+    ErrorCode error = ErrorCode::none;  ///< set before its turn: it is not looked at
 };
 class Deletion final : public Sliced {
 public:
@@ -34,10 +35,7 @@ private:
 
 // fails: would_block: nothing was done, it is tried again. What is refused is no failure.
 Status delete_one(Context& context, Outcome& outcome, log::CommitId& commit) {
-    if (outcome.named && outcome.id != topics::TopicId{}) {  // KIP-516: one of the two
-        outcome.error = ErrorCode::invalid_request;
-        return ok();
-    }
+    if (outcome.error != ErrorCode::none) return ok();
     topics::Registry& registry = context.topics.registry;
     const topics::Topic* topic =
         outcome.named ? registry.find(outcome.name) : registry.find(outcome.id);
@@ -84,6 +82,22 @@ void Deletion::finish(Context& context, bool durable) {
     answer(context, address, response);
 }
 
+// KIP-516: name or id, one of the two. What comes twice is refused, once, and stays.
+void refuse_malformed(std::vector<Outcome>& outcomes) {
+    std::map<std::pair<std::string, topics::TopicId>, std::size_t> seen;
+    std::vector<Outcome> once;
+    for (Outcome& one : outcomes) {
+        const auto [at, fresh] = seen.try_emplace({one.name, one.id}, once.size());
+        const bool both_or_none = one.named == (one.id != topics::TopicId{});
+        if (both_or_none) one.error = ErrorCode::invalid_request;
+        if (fresh || both_or_none)
+            once.push_back(std::move(one));
+        else
+            once[at->second].error = ErrorCode::invalid_request;
+    }
+    outcomes.swap(once);
+}
+
 }  // namespace
 
 void delete_topics(Context& context, Call call) {
@@ -96,6 +110,7 @@ void delete_topics(Context& context, Call call) {
         gone->outcomes.push_back({.name = std::string(topic.name.view()),
                                   .named = !topic.name.is_null(),
                                   .id = topic.topic_id.bytes});
+    refuse_malformed(gone->outcomes);
     gone->address = address_of(call);
     run_slices(context, std::move(gone));
 }

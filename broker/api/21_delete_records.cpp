@@ -8,11 +8,13 @@
 #include "broker/api/answer.hpp"
 #include "broker/api/commits.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/later.hpp"
 
 namespace leat::api {
 namespace {
 
 using wire::ErrorCode;
+using Request = wire::DeleteRecordsRequest;
 using Response = wire::DeleteRecordsResponse;
 constexpr log::Offset high_watermark = -1;
 
@@ -35,6 +37,7 @@ log::CommitId delete_one(Context& context, const topics::Topic* topic, log::Offs
     if (topic == nullptr || one.partition < 0 ||
         static_cast<std::size_t>(one.partition) >= topic->partitions.size())
         return refuse(ErrorCode::unknown_topic_or_partition);
+    if (topic->internal) return refuse(ErrorCode::invalid_topic_exception);
     // A compacted topic's older records are what its newer ones are built on.
     if (!topic->config.deletes()) return refuse(ErrorCode::policy_violation);
     const log::StreamId stream = topic->partitions[static_cast<std::size_t>(one.partition)];
@@ -68,11 +71,9 @@ void answer_deleted(Context& context, Answer& given) {
     answer(context, given.address, response);
 }
 
-}  // namespace
-
-void delete_records(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::DeleteRecordsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+void delete_now(Context& context, Address& address, ByteView body) {
+    const auto request = wire::decode_front<Request>(body, address.version);
+    LEAT_CHECK(bool(request));                // decoded once before, and unchanged since
     auto given = std::make_shared<Answer>();  // shared: the function below is copyable
     log::CommitId commit = 0;
     for (const auto& topic : request->topics) {
@@ -85,7 +86,7 @@ void delete_records(Context& context, Call call) {
             commit = std::max(commit, delete_one(context, found, partition.offset, one));
         }
     }
-    given->address = address_of(call);
+    given->address = std::move(address);
     if (commit <= context.log.flushed_commit()) return answer_deleted(context, *given);
     context.log.flush_soon(context.now);
     context.commits.when(commit, [&context, given](Instant, WallTime, Commits::End end) {
@@ -96,6 +97,15 @@ void delete_records(Context& context, Call call) {
                         one = {one.partition, ErrorCode::kafka_storage_error, -1};
         answer_deleted(context, *given);
     });
+}
+
+}  // namespace
+
+void delete_records(Context& context, Call call) {
+    if (!wire::decode_front<Request>(call.body, call.version))
+        return call.reply.close(session::CloseReason::malformed_request);
+    // What was acknowledged (acks 0 and 1) can be deleted, though it is not durable yet.
+    run_after(context, std::move(call), context.acknowledged, delete_now);
 }
 
 }  // namespace leat::api

@@ -13,9 +13,11 @@ void init_producer_id(Context& context, Call call) {
     wire::InitProducerIdResponse response;
     response.producer_id = -1;
     response.producer_epoch = -1;
-    if (!request->transactional_id.is_null()) {
-        response.error_code =
-            wire::ErrorCode::invalid_request;  // fatal in every client, and says what it is
+    // A transactional id: fatal in every client, and says what it is. KIP-360: id and epoch go
+    // together.
+    if (!request->transactional_id.is_null() ||
+        (request->producer_id == -1) != (request->producer_epoch == -1)) {
+        response.error_code = wire::ErrorCode::invalid_request;
     } else if (const auto id = context.topics.producer_ids.next()) {
         response.producer_id = *id;
         response.producer_epoch = 0;

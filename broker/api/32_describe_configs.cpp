@@ -42,8 +42,7 @@ Described describe(Context& context, std::int8_t type, std::string_view name) {
                 broker_config_entries(context.settings, context.topics.registry.new_config())};
     }
     if (type == resource_group) {
-        if (name.empty())
-            return {ErrorCode::invalid_request, "Group name must not be empty", {}};
+        if (name.empty()) return {ErrorCode::invalid_request, "Group name must not be empty", {}};
         return {ErrorCode::none, {}, group_config_entries(context.groups.settings(), name)};
     }
     return {ErrorCode::invalid_request,
@@ -72,7 +71,7 @@ void describe_configs(Context& context, Call call) {
         auto& list = configs.emplace_back();
         for (const ConfigEntry& entry : from.entries) {
             const auto wanted = [&] {
-                if (resource.configuration_keys.is_null()) return true;
+                if (resource.configuration_keys.empty()) return true;  // null or not, as Kafka
                 for (const auto& key : resource.configuration_keys)
                     if (key.view() == entry.name) return true;
                 return false;

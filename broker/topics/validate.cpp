@@ -30,7 +30,8 @@ struct TimeBounds {
 TimeBounds time_bounds(const BatchRules& rules) {
     TimeBounds bounds;
     if (!rules.check_times) return bounds;
-    // A bound may be Long.MAX_VALUE, Kafka's "no bound": where the sum leaves 64 bits there is none.
+    // A bound may be Long.MAX_VALUE, Kafka's "no bound": where the sum leaves 64 bits there is
+    // none.
     const std::int64_t now = rules.now.time_since_epoch().count();
     std::int64_t bound = 0;
     if (rules.before_max.count() >= 0 &&
@@ -159,6 +160,8 @@ Validated validate(ByteView records, const BatchRules& rules) {
             return refuse(ErrorCode::invalid_record, "only record batches of magic 2 are taken");
         return refuse(ErrorCode::corrupt_message, "the record batch is shorter than it says");
     }
+    if (batch->header().base_offset != 0)
+        return refuse(ErrorCode::invalid_record, "the base offset of a new batch must be 0");
     // Size before CRC: an oversized batch is answered without reading it.
     if (batch->whole().size() > rules.bytes_max)
         return refuse(ErrorCode::message_too_large,

@@ -222,6 +222,59 @@ TEST_CASE("delete topics: by name in every version, by id in v6, unknown ones to
     CHECK(bench.topics.registry.find("t") != nullptr);
 }
 
+TEST_CASE("delete topics: what comes twice is refused once, and stays; so is what has no name") {
+    using State = wire::DeleteTopicsRequest::DeleteTopicState;
+    ApiBench bench;
+    const std::vector<wire::StringView> names{"t", "u", "t"};
+    for (std::int16_t version = 1; version <= 6; ++version) {
+        CAPTURE(version);
+        bench.topic("t");
+        bench.topic("u");
+        std::vector<State> states(3);
+        for (std::size_t i = 0; i < names.size(); ++i) states[i].name = names[i];
+        wire::DeleteTopicsRequest request;
+        if (version < 6)
+            request.topic_names = names;
+        else
+            request.topics = states;
+        const auto response = bench.call<wire::DeleteTopicsResponse>(request, version);
+        REQUIRE(response.responses.size() == 2);
+        CHECK(response.responses.front().error_code == ErrorCode::invalid_request);
+        CHECK(response.responses.front().name.view() == "t");
+        CHECK(bench.topics.registry.find("u") == nullptr);
+        REQUIRE(bench.topics.registry.find("t") != nullptr);
+        REQUIRE(bench.topics.registry.remove(bench.now, *bench.topics.registry.find("t")));
+    }
+    const topics::TopicId id = bench.topic("t")->id;
+    std::vector<State> states(3);
+    for (State& one : states) one.name = nullptr;
+    states[1].topic_id.bytes = states[2].topic_id.bytes = id;
+    wire::DeleteTopicsRequest request;
+    request.topics = states;
+    const auto response = bench.call<wire::DeleteTopicsResponse>(request, 6);
+    REQUIRE(response.responses.size() == 2);
+    for (const auto& one : response.responses) CHECK(one.error_code == ErrorCode::invalid_request);
+    CHECK(bench.topics.registry.find("t") != nullptr);
+}
+
+TEST_CASE("describe configs: an empty list of keys asks for all of them, as null does") {
+    ApiBench bench;
+    bench.topic("t");
+    wire::DescribeConfigsRequest::DescribeConfigsResource resource;
+    resource.resource_type = 2;
+    resource.resource_name = "t";
+    wire::DescribeConfigsRequest request;
+    request.resources = std::span(&resource, 1);
+    for (const bool null : {false, true}) {
+        if (null)
+            resource.configuration_keys = nullptr;
+        else
+            resource.configuration_keys = {};
+        const auto told = bench.call<wire::DescribeConfigsResponse>(request, 4).results.front();
+        CHECK(told.configs.size() == topics::settings().size());
+    }
+}
+
 TEST_CASE(
     "describe configs: topics with overrides and effective size, the broker, and what is neither") {
     ApiBench bench;

@@ -45,7 +45,11 @@ wire::DeleteRecordsResponse::DeleteRecordsPartitionResult delete_to(ApiBench& be
     topic.partitions = std::span(&one, 1);
     wire::DeleteRecordsRequest request;
     request.topics = std::span(&topic, 1);
-    const auto response = bench.call<wire::DeleteRecordsResponse>(request, 2);
+    const auto id = bench.open();
+    bench.send(id, request_frame(request, 2));
+    bench.flush();  // what was acknowledged before it
+    bench.flush();
+    const auto response = bench.answer<wire::DeleteRecordsResponse>(id, 2);
     return response.topics.front().partitions.front();
 }
 
@@ -159,6 +163,19 @@ TEST_CASE(
         response = bench.call<wire::AlterConfigsResponse>(request, version);
         REQUIRE(response.responses.size() == 1);
         CHECK(response.responses.front().error_code == ErrorCode::invalid_request);
+        std::vector<wire::AlterConfigsRequest::AlterConfigsResource::AlterableConfig> entries(2,
+                                                                                              one);
+        resources.resize(1);
+        resources[0].configs = entries;
+        request.resources = resources;
+        response = bench.call<wire::AlterConfigsResponse>(request, version);
+        CHECK(response.responses.front().error_code == ErrorCode::invalid_request);
+        entries.resize(1);
+        entries[0].value = nullptr;
+        resources[0].configs = entries;
+        response = bench.call<wire::AlterConfigsResponse>(request, version);
+        CHECK(response.responses.front().error_code == ErrorCode::invalid_request);
+        CHECK(config(bench).retention_bytes() == 77);
     }
 }
 
@@ -220,4 +237,36 @@ TEST_CASE("delete records: up to an offset or to the high watermark, never beyon
     CHECK(delete_to(bench, -1).low_watermark == 6);
     REQUIRE(change(bench, {{"cleanup.policy", 0, "compact"}}).error == ErrorCode::none);
     CHECK(delete_to(bench, 6).error_code == ErrorCode::policy_violation);
+}
+
+TEST_CASE("delete records: what was acknowledged can be deleted, as soon as it is durable") {
+    ApiBench bench;
+    bench.topic("t");
+    bench.log.auto_flush = false;
+    const auto producer = bench.open();
+    bench.send(producer, bench.produce_frame(make_batch({.records = 4}), 1));
+    REQUIRE_FALSE(bench.take(producer).empty());
+    CHECK(delete_to(bench, 3).low_watermark == 3);
+    bench.send(producer, bench.produce_frame(make_batch({.records = 4}), 1));
+    CHECK(delete_to(bench, -1).low_watermark == 8);
+    // What the log gave up is nothing to wait for.
+    bench.send(producer, bench.produce_frame(make_batch({.records = 4}), 0));
+    bench.log.give_up();
+    bench.settle();
+    CHECK(delete_to(bench, 9).error_code == ErrorCode::offset_out_of_range);
+}
+
+TEST_CASE("delete records: not of an internal topic") {
+    ApiBench bench;
+    bench.topic("__consumer_offsets");
+    wire::DeleteRecordsRequest::DeleteRecordsPartition one;
+    one.offset = -1;
+    wire::DeleteRecordsRequest::DeleteRecordsTopic topic;
+    topic.name = "__consumer_offsets";
+    topic.partitions = std::span(&one, 1);
+    wire::DeleteRecordsRequest request;
+    request.topics = std::span(&topic, 1);
+    const auto response = bench.call<wire::DeleteRecordsResponse>(request, 2);
+    const auto told = response.topics.front();
+    CHECK(told.partitions.front().error_code == ErrorCode::invalid_topic_exception);
 }

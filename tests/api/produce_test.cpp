@@ -114,6 +114,10 @@ TEST_CASE("produce: refusals name the partition and append nothing") {
     CHECK(corrupt.error_code == ErrorCode::corrupt_message);
     CHECK(corrupt.base_offset == -1);
     CHECK_FALSE(corrupt.error_message.is_null());
+    auto placed = make_batch({});
+    placed[7] = 1;  // its base offset, which is not the producer's to say
+    bench.send(id, bench.produce_frame(placed, -1));
+    CHECK(bench.one_answer(id).error_code == ErrorCode::invalid_record);
     bench.log.is_full = true;
     bench.send(id, bench.produce_frame(make_batch({}), -1));
     CHECK(bench.one_answer(id).error_code == ErrorCode::not_enough_replicas);
@@ -318,6 +322,10 @@ TEST_CASE("init producer id: fresh ids for idempotence, a transactional id is re
             CHECK(refused.error_code == ErrorCode::invalid_request);
             CHECK(refused.producer_id == -1);
         }
+        request.transactional_id = nullptr;
+        request.producer_id = 7;  // without its epoch (KIP-360)
+        CHECK(bench.call<wire::InitProducerIdResponse>(request, version).error_code ==
+              (version >= 3 ? ErrorCode::invalid_request : ErrorCode::none));
     }
 }
 
