@@ -60,15 +60,19 @@ Instant Metadata::ask_at() const {
     return std::max(ask_at_, not_before_);
 }
 
-void Metadata::want(Instant now, std::string_view topic) {
-    const auto wanted = wanted_.find(topic);
-    if (wanted != wanted_.end()) {
-        ++wanted->second;
-        return;
-    }
-    wanted_.emplace(topic, 1);
-    // A new name is worth a question at once: the back-off is about answers that did not help.
-    if (!find(topic) || find(topic)->partitions.empty()) {
+void Metadata::want(Instant now, std::string_view topic, std::int32_t partition) {
+    auto wanted = wanted_.find(topic);
+    const bool is_new = wanted == wanted_.end();
+    if (is_new) wanted = wanted_.emplace(topic, Wanted{}).first;
+    ++wanted->second.times;
+    const std::size_t needed = static_cast<std::size_t>(std::max(partition, 0)) + 1;
+    if (!is_new && needed <= wanted->second.partitions) return;
+    wanted->second.partitions = std::max(wanted->second.partitions, needed);
+    // News is worth a question at once: the back-off is about answers that did not help.
+    // Of a name that has been asked for and is not known yet there is none.
+    const TopicInfo* info = find(topic);
+    const std::size_t known = info ? info->partitions.size() : 0;
+    if (known < needed && (is_new || known > 0)) {
         asks_in_vain_ = 0;
         not_before_ = now;
         refresh(now);
@@ -77,7 +81,7 @@ void Metadata::want(Instant now, std::string_view topic) {
 
 void Metadata::forget(std::string_view topic) {
     const auto wanted = wanted_.find(topic);
-    if (wanted == wanted_.end() || --wanted->second > 0) return;
+    if (wanted == wanted_.end() || --wanted->second.times > 0) return;
     wanted_.erase(wanted);
     if (const auto known = topics_.find(topic); known != topics_.end() && !wants_all_)
         topics_.erase(known);
@@ -168,11 +172,12 @@ bool Metadata::miss_topics(const wire::MetadataResponse& answer) {
     return all;
 }
 
-/// Returns whether every partition has a leader now, and where that one is.
+/// Returns whether each partition that is wanted is there, and has a leader who is a broker.
 bool Metadata::take_topic(const wire::MetadataResponse::MetadataResponseTopic& from) {
     if (from.name.is_null()) return true;
     const std::string_view name = from.name.view();
-    const bool is_wanted = wanted_.find(name) != wanted_.end();
+    const auto wanted = wanted_.find(name);
+    const bool is_wanted = wanted != wanted_.end();
     if (!is_wanted && !wants_all_) return true;
     TopicInfo& topic = topics_[std::string(name)];
     topic.error = from.error_code;
@@ -203,7 +208,8 @@ bool Metadata::take_topic(const wire::MetadataResponse::MetadataResponseTopic& f
         known.replicas = copy_of(partition.replica_nodes);
         known.in_sync = copy_of(partition.isr_nodes);
     }
-    return !is_wanted ||
+    if (!is_wanted) return true;
+    return topic.partitions.size() >= wanted->second.partitions &&
            std::all_of(topic.partitions.begin(), topic.partitions.end(),
                        [this](const PartitionInfo& p) { return brokers_.contains(p.leader); });
 }

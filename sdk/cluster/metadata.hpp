@@ -61,7 +61,8 @@ public:
     // want
     /// This topic's leaders shall be known. Asks soon if they are not. Names are counted: forget as
     /// often.
-    void want(Instant now, std::string_view topic);
+    /// partition  there shall be this one, too: partitions may have been added since
+    void want(Instant now, std::string_view topic, std::int32_t partition = 0);
     void forget(std::string_view topic);
     /// Every topic of the cluster, from now on. One that is deleted is forgotten; if it is wanted
     /// by name, too, it is known with UNKNOWN_TOPIC_OR_PARTITION.
@@ -87,7 +88,11 @@ private:
     MetadataConfig config_;
     std::map<std::int32_t, Endpoint> brokers_;
     std::map<std::string, TopicInfo, std::less<>> topics_;
-    std::map<std::string, std::uint32_t, std::less<>> wanted_;  // how often
+    struct Wanted {
+        std::uint32_t times = 0;
+        std::size_t partitions = 0;  // at least so many
+    };
+    std::map<std::string, Wanted, std::less<>> wanted_;
     std::string cluster_id_;
     client::Jitter jitter_;
     std::uint64_t version_ = 0;

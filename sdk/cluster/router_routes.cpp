@@ -127,7 +127,7 @@ void Router::route(Instant now, client::FetchPartition& partition) {
     LEAT_CHECK(!route);
     route = std::make_unique<FetchRoute>();
     route->partition = &partition;
-    metadata_.want(now, partition.topic);
+    metadata_.want(now, partition.topic, partition.partition);
     place(now, *route);
 }
 

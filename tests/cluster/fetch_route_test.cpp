@@ -56,6 +56,25 @@ TEST_CASE("router: a seek before the leader is known is kept") {
     CHECK(reader.brokers.asked[wire::ApiKey::list_offsets] == 0);
 }
 
+TEST_CASE("router: a partition that was added since its topic was asked for is read at once") {
+    ModelCluster cluster;
+    cluster.add_broker(0);
+    cluster.add_broker(1);
+    cluster.add_topic("t", {0});
+    fill(cluster, 1, 5);
+    Rig rig(cluster, reading_config());
+    client::FetchPartition first = partition_of("t", 0), second = partition_of("t", 1);
+    rig.router.route(rig.now, first);
+    Reading reading(rig);
+    rig.on_idle = [&] { return reading.read_all(); };
+    REQUIRE(rig.run([&] { return reading.values[0].size() == 5; }));
+    cluster.topics["t"].push_back({1, 0});
+    fill_more(cluster, 1, 0, 5);
+    rig.router.route(rig.now, second);
+    rig.router.pump(rig.now);
+    REQUIRE(rig.run([&] { return reading.values[1].size() == 5; }, milliseconds{3000}));
+}
+
 TEST_CASE("router: what is paused is not returned, and comes when it is resumed") {
     ModelCluster cluster;
     cluster.add_broker(0);

@@ -116,6 +116,30 @@ TEST_CASE("metadata: a leader that is not among the brokers is asked for again")
     CHECK(metadata.ask_at() == again + milliseconds{300'000});
 }
 
+TEST_CASE("metadata: a partition that is wanted and not there is asked for, rarer and rarer") {
+    Metadata metadata({});
+    metadata.want(start, "t");
+    ask(metadata);
+    REQUIRE(metadata.on_answer(start, Answer{}.broker(1, 9092).partition(0, 1, 3).of("t", 1)));
+    CHECK(metadata.ask_at() == start + milliseconds{300'000});
+    metadata.want(start, "t", 1);
+    Instant now = start;
+    CHECK(metadata.ask_at() == now);
+    for (int i = 0; i < 10; ++i) {
+        ask(metadata);
+        REQUIRE(metadata.on_answer(now, Answer{}.broker(1, 9092).partition(0, 1, 3).of("t", 1)));
+        CHECK(metadata.ask_at() > now);
+        now = metadata.ask_at();
+    }
+    CHECK(now - start > milliseconds{4000});
+    ask(metadata);
+    REQUIRE(metadata.on_answer(
+        now, Answer{}.broker(1, 9092).partition(0, 1, 3).partition(1, 1, 0).of("t", 1)));
+    CHECK(metadata.ask_at() == now + milliseconds{300'000});
+    metadata.want(now, "t", 1);  // known, and no news
+    CHECK(metadata.ask_at() == now + milliseconds{300'000});
+}
+
 TEST_CASE("metadata: a question raised while one is under way is asked again") {
     Metadata metadata({});
     metadata.want(start, "t");
