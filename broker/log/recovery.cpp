@@ -61,7 +61,11 @@ std::optional<SegmentHeader> Recovery::successor(const SegmentHeader& header,
                                                  const std::vector<std::uint32_t>& candidates) {
     std::optional<SegmentHeader> best;
     for (std::uint32_t candidate : candidates) {
-        const auto next = header_of(candidate);
+        auto next = header_of(candidate);
+        if (!next && (next = listed_header(candidate, header.place + 1))) {
+            next->predecessor = header.segment;
+            next->predecessor_generation = header.generation;
+        }
         if (!next || next->area != Area::arrivals || next->place != header.place + 1 ||
             next->predecessor != header.segment ||
             next->predecessor_generation != header.generation)
@@ -201,6 +205,7 @@ Status Recovery::follow_ring() {
     std::optional<SegmentHeader> at;
     if (have_checkpoint_) {
         at = header_of(begin_.redo_segment);
+        if (!at) at = listed_header(begin_.redo_segment, begin_.redo_place);
         if (at && (at->generation != begin_.redo_generation || at->place != begin_.redo_place))
             at.reset();
     } else {
@@ -209,6 +214,7 @@ Status Recovery::follow_ring() {
         SegmentHeader none;
         none.segment = no_segment;
         at = successor(none, first);
+        if (!at && !misled_) at = behind_damage(none, first, true);
     }
     std::vector<SegmentHeader> chain;
     if (have_checkpoint_ ? !at : misled_) {
@@ -235,8 +241,10 @@ Status Recovery::follow_ring() {
         if (footer)
             candidates.insert(candidates.end(), footer->index.candidates.begin(),
                               footer->index.candidates.end());
-        const auto next = successor(*at, candidates);
-        take_segment(*at, std::move(footer), next ? next->predecessor_end : core_.segment_bytes,
+        auto next = successor(*at, candidates);
+        if (!next) next = behind_damage(*at, candidates, footer.has_value());
+        const bool named = next && next->predecessor_generation == at->generation;
+        take_segment(*at, std::move(footer), named ? next->predecessor_end : core_.segment_bytes,
                      !next);
         at = next;
     }
@@ -272,41 +280,6 @@ Status Recovery::start_run() {
         core_.counters.written_other += superblock_bytes;
         if (copies > 1) ++super.sequence;
     }
-    return ok();
-}
-
-Status Recovery::draw_log_id(LogId& id) {
-    if (!core_.entropy.fill(id)) {
-        error_text_ = "no random bytes: a log cannot get its id";
-        return fail(Error::storage);
-    }
-    id[6] = static_cast<std::uint8_t>((id[6] & 0x0F) | 0x40);  // a random UUID (RFC 4122)
-    id[8] = static_cast<std::uint8_t>((id[8] & 0x3F) | 0x80);
-    return ok();
-}
-
-// Written with the superblock of this start: a power cut before it leaves the log the other
-// device's.
-Status Recovery::take_over() {
-    Superblock& super = core_.super;
-    if (core_.config.foreign == ForeignLog::tell) return ok();
-    if (core_.config.foreign == ForeignLog::fork) {
-        LogId id{};
-        if (const Status drawn = draw_log_id(id); !drawn) return fail(drawn.error());
-        if (super.parent_log_id != LogId{})
-            for (const SegmentHeader& header : all_headers())
-                if (header.log_id == super.parent_log_id) {
-                    error_text_ =
-                        "this copy was forked once already and still holds segments from before: "
-                        "adopt it, or let it run until they are recycled";
-                    return fail(Error::unsupported);
-                }
-        super.parent_log_id = super.log_id;
-        super.log_id = id;
-        ++super.leader_epoch;  // the same offsets now hold other records in two places
-    }
-    super.device_identity = core_.config.device_identity.substr(0, identity_bytes_max);
-    core_.foreign_device = false;
     return ok();
 }
 
@@ -350,6 +323,7 @@ Result<Recovered> Recovery::run() {
         std::vector<Listed> listed;
         if (misled_ && have_checkpoint_) listed = listed_now();
         if (const Status ring = follow_ring(); !ring) return fail(ring.error());
+        free_lost();
         if (misled_) adopt_survivors(have_checkpoint_ ? listed : listed_now());
         if (forbidden_) {
             error_text_ =

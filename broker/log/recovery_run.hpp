@@ -1,5 +1,6 @@
 // One start, step by step; recovery.cpp holds the ring's steps, recovery_superblock.cpp,
-// recovery_checkpoint.cpp and recovery_adopt.cpp what their names say.
+// recovery_checkpoint.cpp, recovery_adopt.cpp, recovery_damage.cpp and recovery_identity.cpp what
+// their names say.
 #pragma once
 
 #include "broker/log/recovery.hpp"
@@ -27,6 +28,12 @@ private:
     std::optional<SegmentHeader> header_of(std::uint32_t segment);
     std::optional<SegmentHeader> successor(const SegmentHeader& header,
                                            const std::vector<std::uint32_t>& candidates);
+    std::optional<SegmentHeader> listed_header(std::uint32_t segment, std::uint64_t place);
+    bool header_lost(std::uint32_t segment);
+    std::optional<SegmentHeader> behind_damage(const SegmentHeader& last,
+                                               const std::vector<std::uint32_t>& candidates,
+                                               bool has_footer);
+    void free_lost();
     struct FoundFooter {
         SegmentIndex index;
         std::uint32_t position;

@@ -98,6 +98,7 @@ class Segment:
     def __init__(self, number, generation, place, salt, area, data_end=0, footer=0):
         self.number, self.generation, self.place, self.salt = number, generation, place, salt
         self.area, self.data_end, self.footer = area, data_end, footer
+        self.listed_open = False
 
     def ring_order(self):
         return self.place, self.area != 2, -self.generation
@@ -125,6 +126,7 @@ class Log:
                 self.misled = True
         listed = self.listed_now()
         self.follow_ring()
+        self.table = {number: one for number, one in self.table.items() if not one.listed_open}
         if self.misled:
             self.adopt_survivors(listed if self.redo else self.listed_now())
 
@@ -193,6 +195,7 @@ class Log:
                             self.generation[first + j] = its_generation_
                             if area == 1 and state in (1, 2) or area == 2 and state == 2 and records == 1:
                                 self.table[first + j] = Segment(first + j, its_generation_, place, salt_, area, data_end, footer)
+                                self.table[first + j].listed_open = state == 1
                     elif frame.type == 4:
                         self.fact(frame)
                 at += commit.bytes
@@ -267,8 +270,59 @@ class Log:
         one.candidates = [u32(block, 120 + 4 * i) for i in range(min(u32(block, 116), 8))]
         return one
 
+    def listed(self, number, place):
+        """Section 9, damage on the way: a header that does not hold, from the checkpoint's table."""
+        entry = self.table.get(number)
+        if not entry or entry.area != 1 or entry.place != place:
+            return None
+        one = Segment(number, entry.generation, place, entry.salt, 1)
+        one.first_sequence, one.run, one.kind, one.candidates = 0, 0, 0, []
+        one.before, one.before_end, one.before_generation = NONE, self.segment_bytes, 0
+        try:
+            data = self.bytes_of(number)
+            commit = Commit(data, self.page, len(data), one.salt)
+            if commit.generation == one.generation:
+                one.first_sequence, one.run = commit.sequence, commit.run
+                return one
+        except Bad:
+            pass
+        return one if self.footer(one) else None
+
+    def header_lost(self, number):
+        if number >= self.segments:
+            return False
+        data = self.bytes_of(number)
+        if data[:8] == b"LEATSEGM" and u32(data, 508) == crc32c(0, data[:508]):
+            return False
+        return (data[:512] + data[self.page:self.page + 80]).strip(b"\0") != b""
+
+    def newest_headers(self):
+        newest = {}
+        for one in filter(None, map(self.header, range(self.segments))):
+            if one.area == 1 and one.place > 0:
+                if one.place not in newest or newest[one.place].generation < one.generation:
+                    newest[one.place] = one
+        return [newest[place] for place in sorted(newest)]
+
+    def behind_damage(self, at, candidates):
+        last = self.bytes_of(at.number)[-32:] if at else bytes(32)
+        footer_lost = (last[:4] == b"LEAF" and u32(last, 4) == crc32c(at.salt, last[8:]) and u64(last, 8) == at.generation
+                       and u32(last, 16) + u32(last, 20) == self.segment_bytes and not self.footer(at))
+        if candidates and not any(map(self.header_lost, candidates)) and not footer_lost:
+            return None
+        place, generation = (at.place, at.generation) if at else (0, 0)
+        return next((one for one in self.newest_headers() if one.place > place and one.generation > generation), None)
+
     def successor(self, number, generation, place, candidates):
-        fit = [one for one in map(self.header, candidates)
+        found = []
+        for candidate in candidates:
+            one = self.header(candidate)
+            if not one:
+                one = self.listed(candidate, place + 1)
+                if one:
+                    one.before, one.before_generation = number, generation
+            found.append(one)
+        fit = [one for one in found
                if one and one.area == 1 and one.place == place + 1 and one.before == number
                and one.before_generation == generation]
         return max(fit, key=lambda one: one.generation, default=None)
@@ -293,18 +347,15 @@ class Log:
     def follow_ring(self):
         at = None
         if self.redo:
-            at = self.header(self.redo[0])
+            at = self.header(self.redo[0]) or self.listed(self.redo[0], self.redo[2])
             if at and (at.generation, at.place) != self.redo[1:]:
                 at = None
         else:
             at = self.successor(NONE, 0, 0, range(8))
+            if not at and not self.misled:
+                at = self.behind_damage(None, range(8))
         if self.misled if not self.redo else not at:  # the chain cannot be entered: all headers by place
-            newest = {}
-            for one in filter(None, map(self.header, range(self.segments))):
-                if one.area == 1 and (not self.redo or one.place >= self.redo[2]):
-                    if one.place not in newest or newest[one.place].generation < one.generation:
-                        newest[one.place] = one
-            chain = [newest[place] for place in sorted(newest)]
+            chain = [one for one in self.newest_headers() if not self.redo or one.place >= self.redo[2]]
             for i, one in enumerate(chain):
                 after = chain[i + 1] if i + 1 < len(chain) else None
                 named = after and after.place == one.place + 1 and after.before_generation == one.generation
@@ -314,8 +365,9 @@ class Log:
             return
         while at:
             candidates = at.candidates + self.promised(at)
-            after = self.successor(at.number, at.generation, at.place, candidates)
-            self.take(at, after.before_end if after else self.segment_bytes)
+            after = self.successor(at.number, at.generation, at.place, candidates) or self.behind_damage(at, candidates)
+            named = after and after.before_generation == at.generation
+            self.take(at, after.before_end if named else self.segment_bytes)
             if not after:
                 self.set_free(at, candidates)
             at = after

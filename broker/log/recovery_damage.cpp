@@ -1,0 +1,93 @@
+// Recovery where a segment header, or the footer that names what comes next, does not hold: the
+// segment is lost at most, and the ring goes on behind it.
+#include <algorithm>
+
+#include "broker/log/recovery_run.hpp"
+
+namespace leat::log {
+
+namespace {
+
+bool all_zero(ByteView bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+}
+
+}  // namespace
+
+/// The header of a segment of the ring, from the redo point on, as the checkpoint's table knows it:
+/// generation, place and salt. Its first commit tells the rest, or its footer makes that needless.
+std::optional<SegmentHeader> Recovery::listed_header(std::uint32_t segment, std::uint64_t place) {
+    if (segment >= core_.segments.size()) return std::nullopt;
+    const SegmentEntry& entry = core_.segments[segment];
+    if (entry.area != Area::arrivals || !entry.in_ring() || entry.place != place)
+        return std::nullopt;
+    SegmentHeader header;
+    header.segment = segment;
+    header.generation = entry.generation;
+    header.place = entry.place;
+    header.salt = entry.salt;
+    header.page_bytes = core_.page;
+    header.predecessor_end = core_.segment_bytes;
+    const auto bytes = io_.read(core_.address(segment, core_.page), commit_header_bytes);
+    const Result<CommitHeader> first = bytes ? decode_commit_header(*bytes, entry.salt)
+                                             : Result<CommitHeader>(fail(Error::storage));
+    if (first && first->generation == entry.generation && first->position == core_.page) {
+        header.first_sequence = first->sequence;
+        header.run = first->run;
+    } else if (!footer_of(header)) {
+        return std::nullopt;
+    }
+    cut("segment " + std::to_string(segment) +
+        ": its header does not hold, the checkpoint knows it");
+    return header;
+}
+
+/// What stands at the front of `segment` is no header that holds, and it is not empty either.
+bool Recovery::header_lost(std::uint32_t segment) {
+    if (segment >= core_.super.segments) return false;
+    auto bytes = io_.read(core_.address(segment, 0), segment_header_bytes);
+    if (!bytes) return true;
+    const auto header = decode_segment_header(*bytes);
+    if (header || header.error() == Error::unsupported) return false;
+    if (!all_zero(*bytes)) return true;
+    bytes = io_.read(core_.address(segment, core_.page), commit_header_bytes);
+    return !bytes || !all_zero(*bytes);
+}
+
+/// No candidate leads on from `last`. Mostly the ring ends there; but where a candidate's header is
+/// lost, or the footer that may name others, all headers are asked for what comes behind.
+std::optional<SegmentHeader> Recovery::behind_damage(const SegmentHeader& last,
+                                                     const std::vector<std::uint32_t>& candidates,
+                                                     bool has_footer) {
+    bool damaged = candidates.empty();
+    for (const std::uint32_t candidate : candidates) damaged = damaged || header_lost(candidate);
+    if (!damaged && !has_footer) {
+        const auto end =
+            io_.read(core_.address(last.segment, core_.segment_bytes - footer_trailer_bytes),
+                     footer_trailer_bytes);
+        damaged = !end || decode_trailer(*end, last.generation, last.salt, core_.segment_bytes);
+    }
+    if (!damaged) return std::nullopt;
+    for (SegmentHeader& header : all_headers()) {
+        if (header.place <= last.place || header.generation <= last.generation) continue;
+        if (header.place > last.place + 1)
+            cut("a segment of the ring is lost with its header: what it held is damaged");
+        return std::move(header);
+    }
+    return std::nullopt;
+}
+
+/// The table says open of what the ring does not reach: nothing of it can be read.
+void Recovery::free_lost() {
+    for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
+        SegmentEntry& entry = core_.segments[i];
+        if (entry.area != Area::arrivals || entry.state != SegmentState::open ||
+            i == out_.arrivals.segment)
+            continue;
+        const std::uint64_t generation = entry.generation;
+        entry = {};
+        entry.generation = generation;
+    }
+}
+
+}  // namespace leat::log

@@ -1,0 +1,41 @@
+// Whose log it is: its id, and what becomes of one that another device wrote.
+#include "broker/log/recovery_run.hpp"
+
+namespace leat::log {
+
+Status Recovery::draw_log_id(LogId& id) {
+    if (!core_.entropy.fill(id)) {
+        error_text_ = "no random bytes: a log cannot get its id";
+        return fail(Error::storage);
+    }
+    id[6] = static_cast<std::uint8_t>((id[6] & 0x0F) | 0x40);  // a random UUID (RFC 4122)
+    id[8] = static_cast<std::uint8_t>((id[8] & 0x3F) | 0x80);
+    return ok();
+}
+
+// Written with the superblock of this start: a power cut before it leaves the log the other
+// device's.
+Status Recovery::take_over() {
+    Superblock& super = core_.super;
+    if (core_.config.foreign == ForeignLog::tell) return ok();
+    if (core_.config.foreign == ForeignLog::fork) {
+        LogId id{};
+        if (const Status drawn = draw_log_id(id); !drawn) return fail(drawn.error());
+        if (super.parent_log_id != LogId{})
+            for (const SegmentHeader& header : all_headers())
+                if (header.log_id == super.parent_log_id) {
+                    error_text_ =
+                        "this copy was forked once already and still holds segments from before: "
+                        "adopt it, or let it run until they are recycled";
+                    return fail(Error::unsupported);
+                }
+        super.parent_log_id = super.log_id;
+        super.log_id = id;
+        ++super.leader_epoch;  // the same offsets now hold other records in two places
+    }
+    super.device_identity = core_.config.device_identity.substr(0, identity_bytes_max);
+    core_.foreign_device = false;
+    return ok();
+}
+
+}  // namespace leat::log

@@ -1,0 +1,108 @@
+// Damage that a start meets, and devices that do not give what is asked for.
+#include "tests/log/planted.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+namespace {
+
+/// A device that takes so many reads at a time and no more, or that does not give one sector.
+class Poor final : public port::Storage {
+public:
+    explicit Poor(SimStorage& device) : device_(device) {}
+    std::size_t reads_max = SIZE_MAX, refused = 0;
+    std::uint64_t bad_sector = UINT64_MAX;
+
+    port::StorageGeometry geometry() const override { return device_.geometry(); }
+    Status start_write(std::uint64_t ticket, std::uint64_t at,
+                       std::span<const std::uint8_t> bytes) override {
+        return device_.start_write(ticket, at, bytes);
+    }
+    Status start_read(std::uint64_t ticket, std::uint64_t at,
+                      std::span<std::uint8_t> into) override {
+        if (reads_.size() >= reads_max) {
+            ++refused;
+            return fail(Error::full);
+        }
+        reads_[ticket] = at <= bad_sector && bad_sector < at + into.size();
+        return device_.start_read(ticket, at, into);
+    }
+    Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
+        return device_.start_erase(ticket, at, size);
+    }
+    std::optional<port::StorageDone> poll_done() override {
+        auto done = device_.poll_done();
+        if (!done) return done;
+        if (const auto read = reads_.extract(done->ticket); read && read.mapped())
+            done->status = fail(Error::storage);
+        return done;
+    }
+    void wait_done() override { device_.wait_done(); }
+
+private:
+    SimStorage& device_;
+    std::map<std::uint64_t, bool> reads_;  ///< under way; whether it fails
+};
+
+}  // namespace
+
+TEST_CASE("damage: a segment header that does not hold costs its segment at most, wherever it is") {
+    constexpr std::size_t count = 75, each = 7;
+    SimStorage made({.seed = 1, .size = twice_small});
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (std::uint64_t i = 0; i < count; ++i)
+            REQUIRE(rig.append_durably(1, {.size = 7'900, .salt = i}));
+    }
+    made.power_cycle();
+    const auto place_of = [&](std::uint64_t segment) {
+        std::uint8_t page[segment_header_bytes];
+        made.image().read(32 * KiB + segment * small_segment, page);
+        const auto header = decode_segment_header(page);
+        return header && header->area == Area::arrivals ? header->place : 0;
+    };
+    std::uint64_t newest = 0;
+    for (std::uint64_t segment = 0; segment < 32; ++segment)
+        newest = std::max(newest, place_of(segment));
+    REQUIRE(newest > 9);
+    SimRandom random(3);
+    for (std::uint64_t segment = 0; segment < 18; ++segment)
+        for (int kind = 0; kind < 4; ++kind) {
+            INFO("segment ", segment, " place ", place_of(segment), " kind ", kind);
+            const std::uint64_t at = 32 * KiB + segment * small_segment;
+            SimStorage device({.seed = 2}, made.image());
+            std::vector<std::uint8_t> hit(kind == 0 ? 1 : kind == 3 ? 16 * KiB : 4'096);
+            const std::uint64_t where = at + (kind == 0 ? random.below(512) : 0);
+            device.image().read(where, hit);
+            for (std::uint8_t& byte : hit)
+                byte = static_cast<std::uint8_t>(kind == 0   ? byte ^ (1u << random.below(8))
+                                                 : kind == 1 ? 0
+                                                             : 0xA5);
+            device.image().write(where, hit);
+            std::size_t before = count, errors = 0;
+            {
+                Rig rig(device);
+                REQUIRE(rig.open());
+                REQUIRE(rig.log->declare_stream(1, {}));
+                const auto found = read_over(rig, 1, errors);
+                CHECK(std::is_sorted(found.begin(), found.end()));
+                CHECK(found.size() + each >= count);
+                if (place_of(segment) != newest)
+                    CHECK(rig.log->stream(1)->log_end == static_cast<Offset>(count));
+                CHECK(rig.log->books(1).balanced());
+                before = found.size();
+                for (std::uint64_t i = 0; i < 20; ++i)
+                    REQUIRE(rig.append_durably(1, {.size = 7'900, .salt = 900 + i}));
+                rig.pass(1'000);
+            }
+            device.power_cycle();
+            Rig rig(device);
+            REQUIRE(rig.open());
+            REQUIRE(rig.log->declare_stream(1, {}));
+            CHECK(read_over(rig, 1, errors).size() == before + 20);
+            CHECK(rig.log->books(1).balanced());
+        }
+}
