@@ -67,15 +67,13 @@ Status Recovery::create() {
 Status Recovery::read_superblock() {
     std::optional<Superblock> slots[2];
     bool zero[2] = {true, true};
-    bool foreign_version = false;
+    bool foreign_version = false, unreadable = false;
     std::uint32_t slot_bytes = std::max<std::uint32_t>(16 * KiB, core_.geometry.erase_size);
     for (int slot = 0; slot < 2; ++slot) {
         const auto bytes = io_.read(std::uint64_t(slot) * slot_bytes, superblock_bytes);
-        if (!bytes) {
-            error_text_ = "the log's superblock cannot be read: check the storage device";
-            return fail(Error::storage);
-        }
-        zero[slot] = all_zero(*bytes);
+        zero[slot] = bytes && all_zero(*bytes);
+        unreadable = unreadable || !bytes;
+        if (!bytes) continue;  // damage like any other: the other slot holds
         Result<Superblock> super = decode_superblock(*bytes);
         if (super)
             slots[slot] = *super;
@@ -89,6 +87,10 @@ Status Recovery::read_superblock() {
         return fail(Error::unsupported);
     }
     if (!slots[0] && !slots[1]) {
+        if (unreadable) {
+            error_text_ = "the log's superblock cannot be read: check the storage device";
+            return fail(Error::storage);
+        }
         if (zero[0] || zero[1]) return create();
         error_text_ =
             "neither superblock holds, yet the device is not empty: this is no leat log, or it is "

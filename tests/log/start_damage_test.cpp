@@ -106,3 +106,38 @@ TEST_CASE("damage: a segment header that does not hold costs its segment at most
             CHECK(rig.log->books(1).balanced());
         }
 }
+
+TEST_CASE("damage: a superblock that the device does not give is no reason to stay down") {
+    SimStorage made({.seed = 1, .size = twice_small});
+    std::vector<Planted> planted;
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        planted = fill(rig);
+        rig.close();
+    }
+    for (std::uint64_t slot = 0; slot < 2; ++slot) {
+        SimStorage device({.seed = 2}, made.image());
+        {
+            Poor poor(device);
+            poor.bad_sector = slot * 16 * KiB;
+            SimEntropy entropy(9);
+            const auto log = make_log(poor, entropy, small_config());
+            const Instant now = instant_ms(2'000'000);
+            REQUIRE(log->open(now, wall_ms(1'800'000'100'000)));
+            CHECK(log->stream(1)->log_end == planted.back().to);
+            log->close(now, wall_ms(1'800'000'100'000));
+            while (!log->closed()) log->on_storage(now);
+        }
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        std::size_t errors = 0;
+        CHECK(read_over(rig, 1, errors).size() + read_over(rig, 2, errors).size() ==
+              planted.size());
+        CHECK(errors == 0);
+    }
+}
