@@ -10,13 +10,18 @@ Result<ByteView> WaitingStorage::read(std::uint64_t at, std::size_t size) {
     const std::uint64_t to = std::min(round_up(at + size, unit), core_.geometry.size / unit * unit);
     if (to < at + size) return fail(Error::truncated);
     memory_.reserve(to - from, 0);
-    const std::uint64_t ticket = core_.ticket(Owner::reads);
-    if (!core_.storage.start_read(ticket, from,
-                                  {memory_.data(), static_cast<std::size_t>(to - from)}))
-        return fail(Error::storage);
-    core_.counters.read_at_open += to - from;
-    if (!wait(ticket)) return fail(Error::storage);
-    return ByteView(memory_.data() + (at - from), size);
+    // A read that failed is tried once more: what is taken for lost here may have been all that
+    // knew of something (a checkpoint's facts), and a sector that was hard to read may still give
+    // in.
+    for (int tries = 0; tries < 2; ++tries) {
+        const std::uint64_t ticket = core_.ticket(Owner::reads);
+        if (!core_.storage.start_read(ticket, from,
+                                      {memory_.data(), static_cast<std::size_t>(to - from)}))
+            break;
+        core_.counters.read_at_open += to - from;
+        if (wait(ticket)) return ByteView(memory_.data() + (at - from), size);
+    }
+    return fail(Error::storage);
 }
 
 Status WaitingStorage::write(std::uint64_t at, ByteView bytes) {

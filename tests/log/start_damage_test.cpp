@@ -141,3 +141,34 @@ TEST_CASE("damage: a superblock that the device does not give is no reason to st
         CHECK(errors == 0);
     }
 }
+
+TEST_CASE("damage: a read that fails once at a start costs nothing") {
+    SimStorage made({.seed = 1, .size = twice_small});
+    std::vector<Planted> planted;
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        planted = fill(rig);
+        rig.close();
+    }
+    bool reached = true;
+    for (std::uint64_t fails = 0; reached; ++fails) {
+        SimStorage device({.seed = 2, .fail_read_at = fails}, made.image());
+        Rig rig(device);
+        INFO("read ", fails);
+        REQUIRE(rig.open());
+        reached = device.counts().reads > fails;
+        if (!reached) break;
+        CHECK(rig.log->status().was_sealed);
+        CHECK(rig.log->status().cut_text == "");
+        CHECK(rig.log->find_fact(FactKind::config, bytes_of("k")).has_value());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        std::size_t errors = 0;
+        CHECK(read_over(rig, 1, errors).size() + read_over(rig, 2, errors).size() ==
+              planted.size());
+        CHECK(errors == 0);
+    }
+}
