@@ -67,6 +67,14 @@ struct SegmentIndex {
     std::uint64_t last_sequence = 0;
     std::uint64_t last_age_ms = 0;
     std::uint64_t batch_bytes = 0;
+    /// Batches that do not hold, between commits that do: their frames say what they were. In RAM
+    /// only.
+    struct Lost {
+        StreamId stream = 0;
+        Offset from = 0, to = 0;
+        std::uint64_t bytes = 0;
+    };
+    std::vector<Lost> lost;
     bool forbids_writing = false;           ///< a frame of a later program that says so
     std::vector<std::uint32_t> candidates;  ///< filled when the footer is written
 

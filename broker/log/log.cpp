@@ -33,6 +33,9 @@ Status LogImpl::open(Instant now, WallTime wall) {
     parts_->checkpoints.resume(std::move(recovered->checkpoint));
     for (auto& [id, stream] : core_.streams.all()) stream.prune_anchors();
     parts_->ledger.load();
+    for (const SegmentIndex::Lost& lost : recovered->lost)
+        if (core_.streams.find(lost.stream) != nullptr)
+            parts_->reader.on_damaged(lost.stream, lost.from, lost.to, lost.bytes);
     if (!recovered->fresh && !recovered->sealed) parts_->ledger.cut(now);
     parts_->ledger.pump(now);  // before the first append: a clipped entry must not come back
     parts_->retention.wake(now);

@@ -170,6 +170,8 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
         data_end = scan.data_end;
         next_sequence = scan.next_sequence;
         if (scan.last) last_commit_ = scan.last;
+        out_.lost.insert(out_.lost.end(), index.lost.begin(), index.lost.end());
+        index.lost.clear();
         whole = scan.footer_position != 0;
     }
     forbidden_ = forbidden_ || index.forbids_writing;

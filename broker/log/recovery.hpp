@@ -24,8 +24,9 @@ private:
 struct Recovered {
     Arrivals::Tail arrivals;
     CheckpointWriter::Tail checkpoint;
-    bool fresh = false;   ///< the device was empty: created now
-    bool sealed = false;  ///< the last run stopped cleanly
+    std::vector<SegmentIndex::Lost> lost;  ///< for the ledger
+    bool fresh = false;                    ///< the device was empty: created now
+    bool sealed = false;                   ///< the last run stopped cleanly
 };
 
 /// Fills the core's tables, and writes the superblock of the new run. `error_text` says failures

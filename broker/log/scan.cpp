@@ -57,10 +57,24 @@ bool frames_hold(ByteView bytes, const CommitHeader& commit, std::uint32_t salt,
            std::all_of(padding.begin(), padding.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
+/// The frame of a batch holds, the batch does not: it was acknowledged, so its offsets are not
+/// given again. Where it ends only its own header says, which is believed if it says so twice.
+void take_lost(const FrameHeader& header, ByteView body, SegmentIndex& index) {
+    const Result<BatchFields> fields = read_batch_fields(body);
+    if (header.type != FrameType::append || !fields || fields->total_bytes != header.total_bytes)
+        return;
+    const std::int64_t records = load_big<std::int32_t>(body.data() + batch_header_bytes - 4);
+    const bool sure = records - 1 == fields->last_offset_delta;
+    const Offset end = sure ? fields->end_offset() : fields->base_offset + 1;
+    index.on_log_end(header.stream, end);
+    if (sure) index.lost.push_back({header.stream, fields->base_offset, end, body.size()});
+}
+
 /// A commit that does not hold, between others that do: it was durable once, so each of its frames
 /// that proves itself counts. The salt keeps out whatever stood here in an earlier life.
-void salvage(const Core& core, const SegmentHeader& segment, std::uint32_t position,
-             ByteView bytes, std::uint64_t sequence, std::uint64_t age_ms, FrameReplay& replay) {
+void salvage(const Core& core, const SegmentHeader& segment, std::uint32_t position, ByteView bytes,
+             std::uint64_t sequence, std::uint64_t age_ms, SegmentIndex& index,
+             FrameReplay& replay) {
     replay.begin_commit(sequence, age_ms);
     for (std::size_t at = 0; at + frame_header_bytes <= bytes.size();) {
         const ByteView here = bytes.subspan(at);
@@ -82,9 +96,11 @@ void salvage(const Core& core, const SegmentHeader& segment, std::uint32_t posit
             at += 8;
             continue;
         }
-        if (!header.holds_batch() ||
-            batch_crc_ok(here.subspan(header.header_bytes, header.body_bytes)))
+        const ByteView body = here.subspan(header.header_bytes, header.body_bytes);
+        if (!header.holds_batch() || batch_crc_ok(body))
             (void)replay.on_frame(header, here, static_cast<std::uint32_t>(position + at));
+        else
+            take_lost(header, body, index);
         at += header.padded_bytes();
     }
 }
@@ -156,7 +172,7 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
                 const ByteView stretch = bytes_at(at, later - at);
                 if (!lax && !core.faults.checksums_ignored && stretch.size() >= later - at)
                     salvage(core, segment, at, stretch.first(later - at), scan.next_sequence,
-                            index.last_age_ms, replay);
+                            index.last_age_ms, index, replay);
             }
             if (header->kind != CommitKind::footer)
                 at = later;

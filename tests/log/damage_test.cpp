@@ -104,3 +104,54 @@ TEST_CASE("damage: a block that the device does not give costs what begins in it
         CHECK(own.size() * 4 + lost == 720);
     }
 }
+
+// The last record of a stream: nothing behind it tells how far the stream went.
+TEST_CASE("damage: under a seal it is in the ledger, and no offset is given twice") {
+    SimStorage made({.seed = 1, .size = twice_small});
+    std::vector<Planted> planted;
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        planted = fill(rig);
+        rig.close();
+    }
+    for (std::size_t i = planted.size() - 2; i < planted.size(); ++i) {
+        const Planted& hit = planted[i];
+        INFO("stream ", hit.stream, " from ", hit.from);
+        const std::uint64_t at = find(made.image(), ByteView(hit.batch).subspan(61, 64)) + 40;
+        SimStorage device({.seed = 2}, made.image());
+        std::uint8_t byte = 0;
+        device.image().read(at, {&byte, 1});
+        byte ^= 16;
+        device.image().write(at, {&byte, 1});
+        for (int start = 0; start < 2; ++start) {
+            Rig rig(device);
+            REQUIRE(rig.open());
+            CHECK(rig.log->status().was_sealed);
+            REQUIRE(rig.log->declare_stream(1, {}));
+            REQUIRE(rig.log->declare_stream(2, {}));
+            const Books books = rig.log->books(hit.stream);
+            CHECK(books.balanced());
+            REQUIRE(books.losses.size() == 1);
+            CHECK(books.losses[0].reason == LossReason::damaged);
+            CHECK(books.losses[0].from == hit.from);
+            CHECK(books.losses[0].to == hit.to);
+            CHECK(rig.log->books(3 - hit.stream).losses.empty());
+            if (start == 0) {
+                CHECK(rig.log->stream(hit.stream)->log_end == hit.to);
+                CHECK(rig.read_all(hit.stream, hit.from).bytes.empty());
+                REQUIRE(rig.append_durably(hit.stream, {.count = 4}));
+            }
+            auto all = rig.read_all(hit.stream, hit.from);
+            if (all.error) {
+                CHECK(*all.error == Error::corrupt);
+                CHECK(all.next == hit.to);
+                all = rig.read_all(hit.stream, all.next);
+            }
+            CHECK(base_offsets(all.bytes) == std::vector<Offset>{hit.to});
+            rig.close();
+        }
+    }
+}

@@ -514,6 +514,11 @@ class Log:
                 frame = Frame(data, at, to, one.salt)
                 if not frame.goes_on and frame.type != 3 and (not frame.holds_batch or crc32c(0, frame.body[21:]) == Batch(frame.body).crc):
                     self.learn(frame, sequence)
+                elif frame.type == 1 and not frame.goes_on:
+                    batch = Batch(frame.body)
+                    sure = struct.unpack_from(">i", frame.body, 57)[0] == batch.last_delta + 1
+                    self.live_streams.add(frame.stream)
+                    self.raise_end(frame.stream, batch.end if sure else batch.base + 1)
                 at += frame.padded
             except Bad:
                 at += 8
