@@ -163,8 +163,8 @@ Reader::Next Reader::at_frame(Job& job) {
     }
     if (job.batch.base_offset >= end_of_request(job)) return finish(job);
     if (job.damaged && job.batch.base_offset <= job.request.from)
-        job.damaged = false;               // nothing wanted was hit
-    if (job.damaged && job.filled == 0) {  // readable again from here
+        job.damaged = false;                               // nothing wanted was hit
+    if (job.damaged && job.filled == 0 && !job.by_time) {  // readable again from here
         job.target = job.batch.base_offset;
         return fail_with(job, Error::corrupt);
     }

@@ -94,3 +94,40 @@ TEST_CASE("time: what lay switched off between two trusted stamps counts as age"
     rig.pass(2'000);
     CHECK(rig.log->stream(1)->log_start > 0);
 }
+
+TEST_CASE("time: damage on the way to a timestamp, or at it, costs its batch and not the answer") {
+    SimStorage made({.seed = 1, .size = small_device});
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (int i = 0; i < 60; ++i)  // a commit of one page each
+            REQUIRE(rig.append_durably(
+                1, {.count = 2, .size = 1'500, .salt = 1, .timestamp = 1'000 + i * 10}));
+        rig.close();
+    }
+    const auto find = [&](int damaged, std::uint64_t byte_of_commit, int wanted) -> Offset {
+        SimStorage device({.seed = 2}, made.image());
+        const std::uint64_t at =
+            32 * KiB + 4'096 * static_cast<std::uint64_t>(1 + damaged) + byte_of_commit;
+        std::uint8_t byte = 0;
+        device.image().read(at, {&byte, 1});
+        byte ^= 4;
+        device.image().write(at, {&byte, 1});
+        Rig rig(device);
+        REQUIRE(rig.open());
+        const auto ticket = rig.log->start_find_time(rig.at(), 1, 1'000 + wanted * 10);
+        REQUIRE(ticket);
+        for (int i = 0; i < 1'000; ++i) {
+            if (const auto done = rig.log->poll_find_time())
+                return done->found ? done->found->offset : -1;
+            rig.log->on_storage(rig.at());
+        }
+        return -2;
+    };
+    constexpr std::uint64_t commit = 80, frame = 24, batch = 61;
+    CHECK(find(5, 20, 8) == 16);                            // a commit header on the way
+    CHECK(find(5, commit + 9, 8) == 16);                    // the header of a frame
+    CHECK(find(5, commit + frame + batch + 700, 8) == 16);  // records
+    CHECK(find(8, commit + frame + batch + 700, 8) == 18);  // what is looked for
+}
