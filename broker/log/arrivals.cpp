@@ -191,7 +191,13 @@ void Arrivals::write_footer(Instant now) {
     header.generation = entry.generation;
     header.sequence = next_sequence_;
     footer_ = encode_footer(index_, header, entry.salt, core_.page, core_.segment_bytes);
-    LEAT_CHECK(!footer_.empty());  // room() keeps space for it
+    if (footer_.empty() || footer_.size() > core_.segment_bytes - position_) {
+        // room() keeps space for it. Should that ever be too little: what was acknowledged is not
+        // written over, and its index is made by reading it.
+        close_segment(false);
+        pump(now);
+        return;
+    }
     footer_memory_.reserve(footer_.size(), 0);
     copy_bytes(footer_, {footer_memory_.data(), footer_.size()});
     ticket_ = core_.ticket(Owner::arrivals);

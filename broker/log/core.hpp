@@ -149,7 +149,11 @@ struct Core {
         return std::max<std::uint32_t>(16 * KiB,
                                        std::min(config.group_bytes_max, segment_bytes / 4));
     }
-    std::uint32_t max_batch_bytes() const { return segment_bytes / 2; }
+    /// Half a segment; of the smallest with the largest pages what lies beside a header and a
+    /// footer.
+    std::uint32_t max_batch_bytes() const {
+        return std::min(segment_bytes / 2, segment_bytes - 2 * page - 128);
+    }
 };
 
 /// Turns the frames of commits into a SegmentIndex; the parts of a batch that spans commits come

@@ -48,7 +48,7 @@ public:
                     std::uint64_t bytes) override;
 
     Result<Appended> append(Instant now, WallTime wall, const AppendRequest& request) override;
-    std::uint32_t max_batch_bytes() const override { return core_.segment_bytes / 2; }
+    std::uint32_t max_batch_bytes() const override { return core_.max_batch_bytes(); }
     const ProducerState* producer(StreamId id, std::int64_t producer_id) const override {
         return core_.producers.find(id, producer_id);
     }

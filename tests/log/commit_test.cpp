@@ -103,3 +103,28 @@ TEST_CASE(
     CHECK(rig.log->flushed_commit() >= *cut);
     CHECK(rig.append_durably(1, {.count = 1, .size = 3'000}));
 }
+
+TEST_CASE("batch: the largest one leaves its footer room, with the largest pages as well") {
+    SimStorage device({.seed = 1, .size = small_device});
+    LogConfig config = small_config();
+    config.page_bytes = 16 * KiB;
+    config.recent_bytes = 0;
+    std::vector<Offset> bases;
+    {
+        Rig rig(device, config);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        const std::size_t largest = rig.log->max_batch_bytes() - batch_header_bytes;
+        CHECK(largest > 32'000);
+        for (std::uint64_t i = 0; i < 6; ++i) {
+            REQUIRE(rig.append_durably(1, {.size = largest, .salt = i}));
+            bases.push_back(static_cast<Offset>(i));
+        }
+        CHECK(base_offsets(rig.read_all(1, 0).bytes) == bases);
+        CHECK(rig.log->counters().damaged_batches == 0);
+    }
+    device.power_cycle();
+    Rig rig(device, config);
+    REQUIRE(rig.open());
+    CHECK(base_offsets(rig.read_all(1, 0).bytes) == bases);
+}
