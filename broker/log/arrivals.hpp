@@ -62,6 +62,8 @@ public:
     /// Writes the seal after everything else.
     void seal(Instant now);
     bool sealed() const { return seal_ == Seal::done; }
+    /// What waits cannot go out before a segment is free.
+    bool stuck() const { return stuck_; }
     bool idle() const { return writing_ == Writing::nothing && open_->empty(); }
 
     std::optional<Log::RolledBack> take_rolled_back() {

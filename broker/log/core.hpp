@@ -82,6 +82,7 @@ struct Core {
     bool was_sealed = false, foreign_device = false, read_only = false;
 
     CommitId next_id = 1, flushed_id = 0;
+    CommitId dropped_id = 0;      ///< with it every stream that was dropped so far is gone for ever
     std::uint64_t rollbacks = 0;  ///< a checkpoint that was begun before one of them is void
     std::uint64_t redo_place =
         1;  ///< of the durable checkpoint: segments of the ring before it are not needed to recover

@@ -28,6 +28,8 @@ void LogImpl::drop_stream(StreamId id) {
     CommitId commit = 0;
     if (parts_->arrivals.room_for(FrameType::dropped, 0, Urgency::upkeep))
         (void)parts_->arrivals.add(now_, FrameType::dropped, id, 0, commit);
+    core_.dropped_id =
+        core_.next_id - 1;  // the fact that its topic is gone came before, if not this
     parts_->ledger.forget(now_, id);
     parts_->retention.wake(now_);
 }

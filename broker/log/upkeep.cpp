@@ -174,8 +174,15 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     for (const auto& [id, here] : index->streams) {
         if (!here.holds_batches()) continue;
         Stream* stream = core_.streams.find(id);
-        if (stream == nullptr)
-            continue;  // dropped, and what says so is in the ring or in a checkpoint
+        if (stream == nullptr) {
+            // Dropped. Until what says so is durable a power cut brings it back, with its records;
+            // where that waits for room itself, room goes first.
+            if (core_.dropped_id > core_.flushed_id && !arrivals_.stuck()) {
+                dead = false;
+                raised_id_ = std::max(raised_id_, core_.dropped_id);
+            }
+            continue;
+        }
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
         if (drops && droppable(id, *stream, here) && here.end_offset > stream->state.log_start) {
             if (drop(now, id, *stream, here))

@@ -128,3 +128,33 @@ TEST_CASE("batch: the largest one leaves its footer room, with the largest pages
     REQUIRE(rig.open());
     CHECK(base_offsets(rig.read_all(1, 0).bytes) == bases);
 }
+
+TEST_CASE("streams: what a dropped one held is not free before that it is dropped is durable") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 32 * 64 * KiB});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    REQUIRE(rig.log->declare_stream(2, {}));
+    for (std::uint64_t i = 0; i < 21; ++i)  // six to a segment
+        REQUIRE(rig.append_durably(1, {.size = 7'900, .salt = i}));
+    for (std::uint64_t i = 0; i < 110; ++i)
+        REQUIRE(rig.append_durably(2, {.size = 7'900, .salt = 100 + i}));
+    for (int i = 0; i < 10; ++i) rig.pass(1'000);
+    const std::uint32_t free = rig.log->status().segments_free;
+    device.hold(true);
+    rig.log->drop_stream(1);
+    const CommitId dropped = rig.log->open_commit() - 1;
+    for (int i = 0; i < 100; ++i) {
+        rig.now += 100;
+        rig.wall += 100;
+        rig.log->on_deadline(rig.at(), wall_ms(rig.wall));
+        for (int k = 0; k < 20; ++k) rig.log->on_storage(rig.at());
+    }
+    REQUIRE(rig.log->flushed_commit() < dropped);
+    CHECK(rig.log->status().segments_free <= free);
+    device.hold(false);
+    rig.settle();
+    for (int i = 0; i < 10; ++i) rig.pass(100);
+    CHECK(rig.log->flushed_commit() >= dropped);
+    CHECK(rig.log->status().segments_free >= free + 2);
+}
