@@ -39,19 +39,20 @@ BlockCache::Block* BlockCache::place_for() {
     return &blocks_.front();
 }
 
-bool BlockCache::start(Block& block) {
+Status BlockCache::start(Block& block) {
     block.failed = false;
     block.memory.reserve(block_bytes_, 0);
     block.ticket = core_.ticket(Owner::reads);
     const std::size_t reading = round_up(block.size, core_.page);
-    if (!core_.storage.start_read(block.ticket, core_.address(block.segment, block.position),
-                                  {block.memory.data(), reading})) {
+    const Status started = core_.storage.start_read(
+        block.ticket, core_.address(block.segment, block.position), {block.memory.data(), reading});
+    if (!started) {
         block.ticket = 0;
-        return false;
+        return started;
     }
     core_.counters.read += reading;
     ++pending_;
-    return true;
+    return ok();
 }
 
 void BlockCache::read_ahead(const Block& asked, std::uint32_t valid_end) {
@@ -107,7 +108,11 @@ BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generatio
     block->size = std::min(block_bytes_, valid_end > start_at ? valid_end - start_at : 0);
     block->failed = false;
     if (block->size <= position - start_at) return {Fetched::failed, {}};
-    if (!start(*block)) {
+    if (const Status started = start(*block); !started) {
+        if (started.error() == Error::full) {  // too much is under way: asked for again behind that
+            block->segment = no_segment;
+            return {Fetched::pending, {}};
+        }
         block->failed = true;
         return get(segment, generation, position, valid_end);
     }
@@ -136,10 +141,12 @@ FooterCache::Found FooterCache::get(std::uint32_t segment) {
         entry.segment = segment;
         entry.generation = now.generation;
         entry.memory = AlignedBytes(core_.geometry.align);
-        start(entry, now.footer_position != 0 ? Step::footer : Step::header);
+        entry.step = now.footer_position != 0 ? Step::footer : Step::header;
         found = entries_.begin();
     }
-    if (found->ticket != 0) return {};
+    const bool wanted = found->ticket == 0 && !found->failed && found->bytes.empty();
+    if (wanted) start(*found, found->step);
+    if (found->ticket != 0 || (wanted && !found->failed)) return {};
     entries_.splice(entries_.begin(), entries_, found);
     if (found->failed) {
         const bool recycled = found->recycled;
@@ -183,10 +190,11 @@ void FooterCache::start(Entry& entry, Step step) {
     entry.memory.reserve(entry.reading, 0);
     entry.ticket = core_.ticket(Owner::reads);
     core_.counters.read += entry.reading;
-    if (!core_.storage.start_read(entry.ticket, core_.address(entry.segment, from),
-                                  {entry.memory.data(), entry.reading})) {
+    if (const Status started = core_.storage.start_read(
+            entry.ticket, core_.address(entry.segment, from), {entry.memory.data(), entry.reading});
+        !started) {
         entry.ticket = 0;
-        entry.failed = true;
+        entry.failed = started.error() != Error::full;  // else it is asked for again
     }
 }
 

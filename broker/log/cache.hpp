@@ -39,7 +39,7 @@ private:
         AlignedBytes memory;
     };
     Block* place_for();
-    bool start(Block& block);
+    Status start(Block& block);  ///< fails: full (too many reads are under way), others
     /// `block` was asked for, and the one before it a moment ago: starts those behind it.
     void read_ahead(const Block& block, std::uint32_t valid_end);
     std::list<Block>::iterator find(std::uint32_t segment, std::uint64_t generation,

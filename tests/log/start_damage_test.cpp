@@ -172,3 +172,45 @@ TEST_CASE("damage: a read that fails once at a start costs nothing") {
         CHECK(errors == 0);
     }
 }
+
+TEST_CASE("read: a device that takes no more reads now has no damage") {
+    SimStorage device({.seed = 1, .size = twice_small});
+    std::vector<Planted> planted;
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        planted = fill(rig);
+        rig.close();
+    }
+    Poor narrow(device);
+    narrow.reads_max = 2;
+    SimEntropy entropy(9);
+    const auto log = make_log(narrow, entropy, small_config());
+    const Instant now = instant_ms(2'000'000);
+    REQUIRE(log->open(now, wall_ms(1'800'000'100'000)));
+    std::map<ReadTicket, std::size_t> asked;
+    std::vector<std::vector<std::uint8_t>> into(planted.size(), std::vector<std::uint8_t>(4'096));
+    for (std::size_t i = 0; i < planted.size(); ++i) {
+        const auto ticket = log->start_read(
+            now, {.stream = planted[i].stream, .from = planted[i].from, .until = planted[i].to},
+            into[i]);
+        REQUIRE(ticket);
+        asked[*ticket] = i;
+    }
+    for (int i = 0; i < 10'000 && !asked.empty(); ++i) {
+        log->on_storage(now);
+        while (const auto done = log->poll_read()) {
+            const Planted& one = planted[asked.at(done->ticket)];
+            INFO("stream ", one.stream, " from ", one.from);
+            REQUIRE(done->bytes);
+            CHECK(*done->bytes == one.batch.size());
+            asked.erase(done->ticket);
+        }
+    }
+    CHECK(asked.empty());
+    CHECK(narrow.refused > 0);
+    CHECK(log->counters().damaged_batches == 0);
+    for (const StreamId id : {1u, 2u}) CHECK(log->books(id).losses.empty());
+}
