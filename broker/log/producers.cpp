@@ -107,6 +107,15 @@ void Producers::restore(StreamId stream, std::int64_t producer_id, const Produce
     age = std::max(age, producer.age_ms);
 }
 
+void Producers::restored() {
+    std::vector<std::pair<std::uint64_t, std::list<ProducerKey>::iterator>> all;
+    all.reserve(producers_.size());
+    for (const auto& [key, slot] : producers_) all.emplace_back(slot.producer.age_ms, slot.used);
+    std::sort(all.begin(), all.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& [age, used] : all) order_.splice(order_.end(), order_, used);
+}
+
 void Producers::expire(std::uint64_t before_age_ms) {
     while (!order_.empty()) {
         const auto oldest = producers_.find(order_.front());

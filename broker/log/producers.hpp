@@ -6,6 +6,7 @@
 #include <deque>
 #include <list>
 #include <map>
+#include <vector>
 
 #include "broker/log/frame.hpp"
 #include "broker/log/log.hpp"
@@ -45,6 +46,8 @@ public:
     void on_batch(StreamId stream, const BatchFields& fields, CommitId id, std::uint64_t age_ms);
     /// What recovery reads, in the order it was written: batches already known are not taken twice.
     void restore(StreamId stream, std::int64_t producer_id, const Producer& producer);
+    /// After that: who is longest unused goes first again.
+    void restored();
     void expire(std::uint64_t before_age_ms);
     void forget_stream(StreamId stream);
     /// Commits up to `flushed` will not be taken back.

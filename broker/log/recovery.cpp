@@ -331,6 +331,7 @@ Result<Recovered> Recovery::run() {
         if (misled_ && have_checkpoint_) listed = listed_now();
         if (const Status ring = follow_ring(); !ring) return fail(ring.error());
         free_lost();
+        core_.producers.restored();
         if (misled_) adopt_survivors(have_checkpoint_ ? listed : listed_now());
         if (forbidden_) {
             error_text_ =

@@ -109,6 +109,8 @@ Status Recovery::load_checkpoint(const CheckpointPlace& place) {
     }
     if (frames != end->frames || begin_.number != end->number) return fail(Error::corrupt);
 
+    core_.producers.restored();
+
     // A log start may have moved between a stream's record and the facts.
     for (const auto& [key, fact] : core_.facts.all()) apply_book(core_, key, bytes_of(fact.value));
 

@@ -158,3 +158,25 @@ TEST_CASE("streams: what a dropped one held is not free before that it is droppe
     CHECK(rig.log->flushed_commit() >= dropped);
     CHECK(rig.log->status().segments_free >= free + 2);
 }
+
+TEST_CASE("producers: after a restart the one that is longest unused is forgotten first, too") {
+    SimStorage device({.seed = 1, .size = small_device});
+    LogConfig config = small_config();
+    config.producers_max = 2;
+    {
+        Rig rig(device, config);
+        REQUIRE(rig.open());
+        for (const StreamId id : {2u, 1u}) {  // the later one is the first by its stream
+            REQUIRE(rig.log->declare_stream(id, {}));
+            REQUIRE(rig.append_durably(id, {.producer_id = 7, .epoch = 0, .sequence = 0}));
+            rig.pass(1'000);
+        }
+        rig.close();
+    }
+    Rig rig(device, config);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(3, {}));
+    REQUIRE(rig.append_durably(3, {.producer_id = 7, .epoch = 0, .sequence = 0}));
+    CHECK(rig.log->producer(1, 7) != nullptr);
+    CHECK(rig.log->producer(2, 7) == nullptr);
+}
