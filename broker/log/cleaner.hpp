@@ -102,6 +102,7 @@ private:
     std::uint32_t filled(std::uint8_t share) const;
     std::uint32_t to_copy(std::uint32_t segment) const;
     bool filter(Instant now);
+    bool settle_superseded();
     void follow_ordinals();
     bool choose();
     bool still_there(const Source& source) const;
@@ -146,7 +147,12 @@ private:
     std::map<StreamId, Range> expected_, seen_;
     std::map<StreamId, Offset> moved_ends_;  ///< in this run
     bool filtering_ = false;                 ///< in this run superseded records are left out
-    std::map<StreamId, Compactor::Superseded> superseded_;  ///< ... and so many were
+    struct Gone {  ///< ... and so many were out of one source, all of them in [from, end)
+        Offset from = 0, end = 0;
+        std::uint64_t records = 0;
+        std::int64_t bytes = 0;
+    };
+    std::map<StreamId, std::vector<Gone>> superseded_;
     Walk walk_;
     std::vector<std::uint8_t> batch_;
     bool batch_waits_ = false;  ///< whole, and not yet in the group

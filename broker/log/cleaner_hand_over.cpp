@@ -11,11 +11,30 @@ bool Cleaner::filter(Instant now) {
     const Compactor::Superseded gone =
         compaction_.filter(walk_.stream, walk_.age_ms, core_.time.age_ms(now), batch_);
     if (!gone.changed) return true;
-    Compactor::Superseded& sum = superseded_[walk_.stream];
-    sum.records += gone.records;
-    sum.bytes += gone.bytes;
+    std::vector<Gone>& all = superseded_[walk_.stream];
+    const Offset end = expected_[walk_.stream].end;
+    if (all.empty() || all.back().end != end) {
+        const Stream* stream = core_.streams.find(walk_.stream);
+        const Offset start = stream == nullptr ? 0 : stream->state.log_start;
+        all.push_back({.from = std::max(walk_.fields.base_offset, start), .end = end});
+    }
+    all.back().records += gone.records;
+    all.back().bytes += gone.bytes;
     if (batch_.empty()) return false;
     walk_.fields = *read_batch_fields(batch_);
+    return true;
+}
+
+/// What a log start has passed since it was counted was booked by whoever moved it. false: that is
+/// in the middle of a source, where the two cannot be told apart.
+bool Cleaner::settle_superseded() {
+    for (auto& [id, all] : superseded_) {
+        const Stream* stream = core_.streams.find(id);
+        if (stream == nullptr) continue;
+        const Offset start = stream->state.log_start;
+        std::erase_if(all, [start](const Gone& gone) { return gone.end <= start; });
+        if (!all.empty() && all.front().from < start) return false;
+    }
     return true;
 }
 
@@ -39,6 +58,10 @@ Cleaner::Step Cleaner::hand_over(Instant) {
         put_back(plan_.empty() ? no_segment : plan_.front().segment);
         return Step::wait;
     }
+    if (!settle_superseded()) {
+        put_back(no_segment);
+        return Step::wait;
+    }
     const std::uint64_t checkpoint = checkpoints_.next_number();
     for (const Source& source : plan_) {
         core_.segments.leave_ring(source.segment);
@@ -57,9 +80,14 @@ Cleaner::Step Cleaner::hand_over(Instant) {
         core_.segments.enter_ring(output.header.segment);
     }
     for (auto& [id, stream] : core_.streams.all()) repoint(id, stream);
-    for (const auto& [id, gone] : superseded_) {
-        core_.counters.superseded_records += gone.records;
-        if (on_superseded) on_superseded(id, gone.records, gone.bytes);
+    for (const auto& [id, all] : superseded_) {
+        Compactor::Superseded sum;
+        for (const Gone& gone : all) {
+            sum.records += gone.records;
+            sum.bytes += gone.bytes;
+        }
+        core_.counters.superseded_records += sum.records;
+        if (on_superseded && !all.empty()) on_superseded(id, sum.records, sum.bytes);
     }
     if (!filtering_)
         for (const Output& output : outputs_)

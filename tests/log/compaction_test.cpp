@@ -347,3 +347,32 @@ TEST_CASE("compaction: a reader inside a gap finds what comes behind it, and no 
     CHECK(again.log->books(1).losses.empty());
     CHECK(again.log->books(1).balanced());
 }
+
+TEST_CASE("compaction: records that are deleted while they are left out are counted once") {
+    for (const Offset deleted : {10, 45, 120}) {
+        SimStorage device({.seed = 1, .size = medium});
+        LogConfig config = compact_config();
+        config.compaction_every = milliseconds(30'000);  // not before everything is there
+        KeyedRig rig(device, config);
+        REQUIRE(rig.open());
+        rig.rest(1);
+        REQUIRE(rig.log->declare_stream(1, compacted));
+        rig.log->set_release(1, INT64_MAX);
+        for (std::uint64_t i = 0; i < 400; ++i)
+            REQUIRE(rig.put(1, {.records = {update(i % 7 == 0 ? i : 5, i, 900)}}) >= 0);
+        for (int i = 0; i < 20'000 && rig.counters().cleaner_copied == 0; ++i) rig.pass(5);
+        REQUIRE(rig.counters().cleaner_copied > 0);
+        REQUIRE(rig.counters().superseded_records == 0);  // they are still where they were
+        REQUIRE(rig.log->set_log_start(rig.at(), 1, deleted));
+        rig.rest(120);
+        INFO("deleted up to ", deleted);
+        CHECK(rig.counters().superseded_records > 40);
+        const ByOffset found = rig.records(1, deleted);
+        const Books books = rig.log->books(1);
+        CHECK(books.balanced());
+        CHECK(books.kept_delivered + books.kept_buffered ==
+              static_cast<std::uint64_t>(std::distance(found.lower_bound(deleted), found.end())));
+        CHECK(books.freed[static_cast<std::size_t>(Freed::deleted)].records ==
+              static_cast<std::uint64_t>(deleted));
+    }
+}
