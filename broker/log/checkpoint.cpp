@@ -12,7 +12,8 @@ CheckpointWriter::CheckpointWriter(Core& core, Arrivals& arrivals)
     : core_(core),
       arrivals_(arrivals),
       group_(core.page, core.geometry.align),
-      super_memory_(core.geometry.align) {}
+      super_memory_(core.geometry.align),
+      zeros_memory_(core.geometry.align) {}
 
 void CheckpointWriter::resume(Tail tail) {
     segment_ = tail.segment;
@@ -22,6 +23,10 @@ void CheckpointWriter::resume(Tail tail) {
     number_ = tail.number;
     last_bytes_ = tail.bytes;
     core_.checkpoint_number = number_;
+    // Whether the open segment was used before is not written down. Not, if the log has not yet
+    // opened as many as there are; a wrong guess costs zeros where nothing is.
+    first_life_ =
+        segment_ != no_segment && arrivals_.place() + survivors_place_ <= core_.segments.size();
     durable_extents_ = std::move(tail.extents);
 }
 
@@ -179,9 +184,11 @@ bool CheckpointWriter::write(Instant now) {
         header_.kind = SegmentClass::facts;
         header_.place = ++survivors_place_;
         header_.first_sequence = sequence_;
+        first_life_ = core_.segments[segment].generation == 0;
         core_.begin_segment(now, segment, header_);
         segment_ = segment;
         position_ = core_.page;
+        zeroed_to_ = 0;
     }
     CommitHeader header = core_.commit_header(now);
     header.kind = CommitKind::checkpoint;
@@ -203,17 +210,32 @@ bool CheckpointWriter::write(Instant now) {
     }
     ticket_ = core_.ticket(Owner::checkpoint);
     writing_ = true;
-    if (!core_.storage.start_write(ticket_, core_.address(segment_, opening_ ? 0 : position_),
-                                   bytes))
+    const std::uint32_t from = opening_ ? 0 : position_;
+    if (!core_.storage.start_write(ticket_, core_.address(segment_, from),
+                                   with_zeros_behind(from, bytes)))
         on_write_done(now, ticket_, false);
     else if (core_.faults.superblock_first && phase_ == Phase::end)
         write_superblock(now);
     return true;
 }
 
+ByteView CheckpointWriter::with_zeros_behind(std::uint32_t from, ByteView bytes) {
+    const std::uint32_t end = from + static_cast<std::uint32_t>(bytes.size());
+    if (!first_life_ || end <= zeroed_to_ || bytes.size() >= cut_bytes) return bytes;
+    const std::uint32_t piece = zeroed_ahead_bytes(core_.segment_bytes);
+    zeroed_to_ = std::min(core_.segment_bytes, (end + piece - 1) / piece * piece);
+    const std::size_t size = zeroed_to_ - from;
+    zeros_memory_.reserve(size, 0);
+    copy_bytes(bytes, {zeros_memory_.data(), bytes.size()});
+    std::fill(zeros_memory_.data() + bytes.size(), zeros_memory_.data() + size, std::uint8_t{0});
+    core_.counters.written_zeros += size - bytes.size();
+    return {zeros_memory_.data(), size};
+}
+
 void CheckpointWriter::on_write_done(Instant now, std::uint64_t ticket, bool good) {
     if (ticket != ticket_ || !writing_) return;
     writing_ = false;
+    zeros_memory_.free();
     if (!good) {
         // The segment is not written again; what of the old checkpoint lies in it stays readable.
         ++core_.counters.write_errors;

@@ -90,6 +90,9 @@ private:
     void add(FrameType type, StreamId stream);
     bool waits_for_arrivals() const;
     bool write(Instant now);
+    /// In a segment's first life a small write takes some of the blocks behind it along, as zeros,
+    /// which they hold already: else each later one costs a journal commit (zeroing.hpp).
+    ByteView with_zeros_behind(std::uint32_t from, ByteView bytes);
     void write_superblock(Instant now);
     void finish();
     void abandon(Instant now);
@@ -102,7 +105,7 @@ private:
     Arrivals& arrivals_;
     Group group_;
     std::vector<std::uint8_t> body_;
-    AlignedBytes super_memory_;
+    AlignedBytes super_memory_, zeros_memory_;
     Phase phase_ = Phase::idle;
     bool wanted_ = false, writing_ = false, super_writing_ = false;
     bool super_failed_ = false;  ///< its slot is written again, and read back, until it holds
@@ -126,6 +129,8 @@ private:
 
     // the survivors area
     std::uint32_t segment_ = no_segment, position_ = 0;
+    bool first_life_ = false;  ///< of it, and up to where it is zeroed
+    std::uint32_t zeroed_to_ = 0;
     std::uint64_t survivors_place_ = 0, sequence_ = 1;
     bool opening_ = false;
     SegmentHeader header_;
