@@ -135,6 +135,7 @@ public:
     void take(std::uint16_t slot, Ticket ticket);
     void settle(std::uint16_t slot, Ticket ticket, const Outcome& outcome);
     Instant oldest(std::uint16_t slot) const;
+    void retrying(std::uint16_t, wire::ErrorCode, unsigned) {}
 
 private:
     std::size_t buffer_bytes_max() const;
