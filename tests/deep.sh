@@ -74,6 +74,11 @@ long_lives() {
 }
 leatd=$(find "$build/release" -type f -name leatd -perm -u+x | head -n 1)
 
+# Both commands of the README, where nothing but Debian is: the tests run there, and not here, too, if that can be.
+fresh_summary() { grep -E '^[0-9]+% tests passed' "$build/deep-fresh.log" | head -n 1; }
+if [ "$(id -u)" = 0 ]; then
+    deep_step fresh env LEAT_FRESH_CCACHE="$(ccache -k cache_dir)" sh "$root/tests/fresh_root.sh" "$build/fresh" 'sh tests/run.sh' 'sh firmware-examples/demo.sh'
+fi
 deep_step asan sanitized asan all
 deep_step tsan sanitized tsan "$threaded" -R "^(file_storage|host|net|ops|cli_|process|tour|kills)"
 deep_step fuzz long_fuzz
@@ -86,7 +91,6 @@ wait "$lives" || true
 deep_failed="$deep_failed$(cat "$build/deep.lives" 2>/dev/null || echo ' kills seasons')"
 if [ "$(id -u)" = 0 ]; then
     deep_step bench env LEAT_BENCH="$build/bench" sh "$root/tests/bench/run.sh" --quick
-    deep_step fresh env LEAT_FRESH_CCACHE="$(ccache -k cache_dir)" sh "$root/tests/fresh_root.sh" "$build/fresh" 'sh tests/run.sh' 'sh firmware-examples/demo.sh'
 else
     say "not root: no bench and no fresh Debian (both need mounts)"
 fi
