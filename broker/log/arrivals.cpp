@@ -4,6 +4,10 @@
 
 namespace leat::log {
 
+namespace {
+constexpr std::size_t kept_bytes = 1088 * KiB;  ///< a batch of max.message.bytes and its frame
+}
+
 Arrivals::Arrivals(Core& core)
     : core_(core),
       first_(core.page, core.geometry.align),
@@ -318,7 +322,9 @@ void Arrivals::group_durable(Instant now) {
         part_.assign(body.begin(), body.end());
     }
     if (flight_is_seal_) seal_ = Seal::done;
-    flight_->clear(core_.page + core_.group_bytes_max());
+    // What a producer's largest batch needs stays while more may come: as memory that is new each
+    // time it cost more than all the copying. It goes back when the log is idle.
+    flight_->clear(core_.page + std::max<std::size_t>(core_.group_bytes_max(), kept_bytes));
     (void)now;
 }
 
