@@ -380,8 +380,7 @@ void Sender::on_outcome(Instant now, TakenBatch& batch, const Outcome& outcome) 
     const auto verdict = queue.on_answer(batch, outcome);
     if (verdict != PartitionQueue::Verdict::done) {
         retry_later(now, queue);
-        if constexpr (profile.any_source)
-            queue.source().retrying(queue.slot(), outcome.error, queue.failures_);
+        queue.source().retrying(queue.slot(), outcome.error, queue.failures_);
         if (verdict == PartitionQueue::Verdict::retry_new_leader && !queue.is_recalled())
             tell(queue, outcome.error);
     } else if (outcome.error == ErrorCode::none) {

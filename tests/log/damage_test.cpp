@@ -8,15 +8,7 @@ using namespace leat::log::test;
 TEST_CASE(
     "damage: one bit anywhere in a batch or its frame costs that batch, and is in the ledger") {
     SimStorage made({.seed = 1, .size = twice_small});
-    std::vector<Planted> planted;
-    {
-        Rig rig(made);
-        REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.log->declare_stream(2, {}));
-        planted = fill(rig);
-        rig.close();
-    }
+    const std::vector<Planted> planted = plant(made);
     SimRandom random(11);
     std::size_t tried = 0;
     for (std::size_t i = 0; i < planted.size() - 12; i += 4) {  // the last ones are the open tail
@@ -44,8 +36,7 @@ TEST_CASE(
         {
             Rig rig(device);
             REQUIRE(rig.open());
-            REQUIRE(rig.log->declare_stream(1, {}));
-            REQUIRE(rig.log->declare_stream(2, {}));
+            declare_both(rig);
             if (rig.log->books(hit.stream).losses.empty()) {
                 std::size_t errors = 0;
                 const auto own = read_over(rig, hit.stream, errors);
@@ -61,8 +52,7 @@ TEST_CASE(
         }
         Rig rig(device);
         REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.log->declare_stream(2, {}));
+        declare_both(rig);
         check(rig);
         ++tried;
     }
@@ -74,8 +64,7 @@ TEST_CASE("damage: a block that the device does not give costs what begins in it
     {
         Rig rig(made);
         REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.log->declare_stream(2, {}));
+        declare_both(rig);
         (void)fill(rig);
         rig.close();
     }
@@ -91,8 +80,7 @@ TEST_CASE("damage: a block that the device does not give costs what begins in it
         SimStorage bad({.seed = 2, .fail_read_at = at_open + fails}, made.image());
         Rig rig(bad);
         REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.log->declare_stream(2, {}));
+        declare_both(rig);
         std::size_t errors = 0;
         const auto own = read_over(rig, 1, errors);
         CHECK(errors <= 1);
@@ -108,15 +96,7 @@ TEST_CASE("damage: a block that the device does not give costs what begins in it
 // The last record of a stream: nothing behind it tells how far the stream went.
 TEST_CASE("damage: under a seal it is in the ledger, and no offset is given twice") {
     SimStorage made({.seed = 1, .size = twice_small});
-    std::vector<Planted> planted;
-    {
-        Rig rig(made);
-        REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.log->declare_stream(2, {}));
-        planted = fill(rig);
-        rig.close();
-    }
+    const std::vector<Planted> planted = plant(made);
     for (std::size_t i = planted.size() - 2; i < planted.size(); ++i) {
         const Planted& hit = planted[i];
         INFO("stream ", hit.stream, " from ", hit.from);
@@ -130,8 +110,7 @@ TEST_CASE("damage: under a seal it is in the ledger, and no offset is given twic
             Rig rig(device);
             REQUIRE(rig.open());
             CHECK(rig.log->status().was_sealed);
-            REQUIRE(rig.log->declare_stream(1, {}));
-            REQUIRE(rig.log->declare_stream(2, {}));
+            declare_both(rig);
             const Books books = rig.log->books(hit.stream);
             CHECK(books.balanced());
             REQUIRE(books.losses.size() == 1);

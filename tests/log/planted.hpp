@@ -33,6 +33,20 @@ inline std::vector<Planted> fill(Rig& rig) {
     return all;
 }
 
+inline void declare_both(Rig& rig) {
+    REQUIRE(rig.log->declare_stream(1, {}));
+    REQUIRE(rig.log->declare_stream(2, {}));
+}
+/// A log that is planted and closed.
+inline std::vector<Planted> plant(SimStorage& device) {
+    Rig rig(device);
+    REQUIRE(rig.open());
+    declare_both(rig);
+    std::vector<Planted> all = fill(rig);
+    rig.close();
+    return all;
+}
+
 inline std::uint64_t find(const SimImage& image, ByteView wanted) {
     std::vector<std::uint8_t> bytes(image.size());
     image.read(0, bytes);

@@ -109,15 +109,7 @@ TEST_CASE("damage: a segment header that does not hold costs its segment at most
 
 TEST_CASE("damage: a superblock that the device does not give is no reason to stay down") {
     SimStorage made({.seed = 1, .size = twice_small});
-    std::vector<Planted> planted;
-    {
-        Rig rig(made);
-        REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.log->declare_stream(2, {}));
-        planted = fill(rig);
-        rig.close();
-    }
+    const std::vector<Planted> planted = plant(made);
     for (std::uint64_t slot = 0; slot < 2; ++slot) {
         SimStorage device({.seed = 2}, made.image());
         {
@@ -133,8 +125,7 @@ TEST_CASE("damage: a superblock that the device does not give is no reason to st
         }
         Rig rig(device);
         REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.log->declare_stream(2, {}));
+        declare_both(rig);
         std::size_t errors = 0;
         CHECK(read_over(rig, 1, errors).size() + read_over(rig, 2, errors).size() ==
               planted.size());
@@ -144,15 +135,7 @@ TEST_CASE("damage: a superblock that the device does not give is no reason to st
 
 TEST_CASE("damage: a read that fails once at a start costs nothing") {
     SimStorage made({.seed = 1, .size = twice_small});
-    std::vector<Planted> planted;
-    {
-        Rig rig(made);
-        REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.log->declare_stream(2, {}));
-        planted = fill(rig);
-        rig.close();
-    }
+    const std::vector<Planted> planted = plant(made);
     bool reached = true;
     for (std::uint64_t fails = 0; reached; ++fails) {
         SimStorage device({.seed = 2, .fail_read_at = fails}, made.image());
@@ -164,8 +147,7 @@ TEST_CASE("damage: a read that fails once at a start costs nothing") {
         CHECK(rig.log->status().was_sealed);
         CHECK(rig.log->status().cut_text == "");
         CHECK(rig.log->find_fact(FactKind::config, bytes_of("k")).has_value());
-        REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.log->declare_stream(2, {}));
+        declare_both(rig);
         std::size_t errors = 0;
         CHECK(read_over(rig, 1, errors).size() + read_over(rig, 2, errors).size() ==
               planted.size());
@@ -175,15 +157,7 @@ TEST_CASE("damage: a read that fails once at a start costs nothing") {
 
 TEST_CASE("read: a device that takes no more reads now has no damage") {
     SimStorage device({.seed = 1, .size = twice_small});
-    std::vector<Planted> planted;
-    {
-        Rig rig(device);
-        REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {}));
-        REQUIRE(rig.log->declare_stream(2, {}));
-        planted = fill(rig);
-        rig.close();
-    }
+    const std::vector<Planted> planted = plant(device);
     Poor narrow(device);
     narrow.reads_max = 2;
     SimEntropy entropy(9);

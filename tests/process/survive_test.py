@@ -229,26 +229,33 @@ class Upstream(Case):
             path = self.route(silent.getsockname()[1], '"request.timeout.ms": "1s",')
             self.works(self.leatd("--http", "off", "--config", path).start())
 
-
-    def test_a_name_server_that_never_answers_holds_up_neither_clients_nor_the_stop(self):
-        silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.addCleanup(silent.close)
-        silent.settimeout(20)
+    def behind_names(self, address, routes):
+        """A name server at `address` that so far says nothing, and a leatd whose only one it is; None where that cannot be."""
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(server.close)
         try:
-            silent.bind(("127.0.0.77", 53))
+            server.bind((address, 53))
         except OSError as error:
             return na("a silent name server: cannot bind port 53 (%s)" % error)
         resolv, config = os.path.join(self.folder, "resolv.conf"), os.path.join(self.folder, "route.json")
         with open(resolv, "w") as file:
-            file.write("nameserver 127.0.0.77\n")
+            file.write("nameserver %s\n" % address)
         with open(config, "w") as file:
-            file.write('{"routes": [{"name": "center", "bootstrap.servers": "center.example:9092", "topics": ["*"]}]}')
+            json.dump({"routes": [{"name": "r%d" % i, "bootstrap.servers": "r%d.example:9092" % i, "topics": ["*"]} for i in range(routes)]}, file)
         leatd = self.leatd("--http", "off", "--config", config)
         leatd.wrap = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolv]
         try:
             leatd.start()
         except AssertionError:
             return na("a silent name server: " + leatd.log().strip())
+        return server, leatd
+
+    def test_a_name_server_that_never_answers_holds_up_neither_clients_nor_the_stop(self):
+        both = self.behind_names("127.0.0.77", 1)
+        if both is None:
+            return
+        silent, leatd = both
+        silent.settimeout(20)
         kcat_produce(leatd.port, "t", ["a"])
         self.assertTrue(silent.recv(512))  # it is being asked
         self.assertEqual(kcat_consume(leatd.port, "t"), ["a"])
@@ -258,24 +265,11 @@ class Upstream(Case):
         self.assertTrue(leatd.log().endswith("stopped\n"), leatd.log())
 
     def test_while_no_name_server_answers_only_so_many_look_ups_wait(self):
-        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.addCleanup(server.close)
+        both = self.behind_names("127.0.0.78", 40)
+        if both is None:
+            return
+        server, leatd = both
         server.settimeout(2)
-        try:
-            server.bind(("127.0.0.78", 53))
-        except OSError as error:
-            return na("a silent name server: cannot bind port 53 (%s)" % error)
-        resolv, config = os.path.join(self.folder, "resolv.conf"), os.path.join(self.folder, "route.json")
-        with open(resolv, "w") as file:
-            file.write("nameserver 127.0.0.78\n")
-        with open(config, "w") as file:
-            json.dump({"routes": [{"name": "r%d" % i, "bootstrap.servers": "r%d.example:9092" % i, "topics": ["*"]} for i in range(40)]}, file)
-        leatd = self.leatd("--http", "off", "--config", config)
-        leatd.wrap = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolv]
-        try:
-            leatd.start()
-        except AssertionError:
-            return na("a silent name server: " + leatd.log().strip())
         kcat_produce(leatd.port, "t", ["a"])
         time.sleep(1)  # all routes have asked by now, and the first look-up waits for its answer
         names, end = set(), time.monotonic() + 3
