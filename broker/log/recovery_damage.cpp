@@ -55,11 +55,12 @@ bool Recovery::header_lost(std::uint32_t segment) {
 }
 
 /// No candidate leads on from `last`. Mostly the ring ends there; but where a candidate's header is
-/// lost, or the footer that may name others, all headers are asked for what comes behind.
+/// lost, or the footer that may name others, all headers are asked for what comes behind. So they
+/// are when this start knows only an older checkpoint: the successor may have been recycled since.
 std::optional<SegmentHeader> Recovery::behind_damage(const SegmentHeader& last,
                                                      const std::vector<std::uint32_t>& candidates,
                                                      bool has_footer) {
-    bool damaged = candidates.empty();
+    bool damaged = misled_ || candidates.empty();
     for (const std::uint32_t candidate : candidates) damaged = damaged || header_lost(candidate);
     if (!damaged && !has_footer) {
         const auto end =

@@ -308,7 +308,7 @@ class Log:
         last = self.bytes_of(at.number)[-32:] if at else bytes(32)
         footer_lost = (last[:4] == b"LEAF" and u32(last, 4) == crc32c(at.salt, last[8:]) and u64(last, 8) == at.generation
                        and u32(last, 16) + u32(last, 20) == self.segment_bytes and not self.footer(at))
-        if candidates and not any(map(self.header_lost, candidates)) and not footer_lost:
+        if candidates and not self.misled and not any(map(self.header_lost, candidates)) and not footer_lost:
             return None
         place, generation = (at.place, at.generation) if at else (0, 0)
         return next((one for one in self.newest_headers() if one.place > place and one.generation > generation), None)
