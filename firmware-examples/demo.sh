@@ -45,7 +45,7 @@ if [ -n "$kafka" ]; then
 fi
 
 say "building a release in $work/release"
-export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1 NINJA_STATUS="[%f/%t] "
+export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content NINJA_STATUS="[%f/%t] "
 cmake -G Ninja -C "$root/cmake/presets/release.cmake" -S "$root" -B "$work/release" -DLEAT_BUILD_TESTS=OFF \
         >"$work/configure.log" 2>&1 8>&- || {
     tail -n 30 "$work/configure.log" >&2

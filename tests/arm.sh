@@ -15,7 +15,7 @@ build=${LEAT_BUILD:-$root/build/$arch}
 mkdir -p "$build"
 need_packages "$build/apt.log" cmake ninja-build ccache python3 kcat
 sh "$root/cmake/presets/arm_root.sh" "$arch" "$build/root"
-export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1
+export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content
 cmake -DLEAT_ARM_ROOT="$build/root" -G Ninja -C "$root/cmake/presets/$arch.cmake" -DLEAT_BUILD_TESTS=OFF -S "$root" \
         -B "$build/release" >"$build/configure.log" 2>&1 || {
     tail -n 30 "$build/configure.log" >&2

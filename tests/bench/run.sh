@@ -20,7 +20,7 @@ need_packages "$work/apt.log" g++ cmake ninja-build ccache python3 e2fsprogs uti
     librdkafka-dev kcat openjdk-17-jre-headless maven ${wear:+python3-venv}
 check_versions must
 LEAT_KAFKA_JARS=${LEAT_KAFKA_JARS:-$work/kafka-4.3.1}
-export LEAT_KAFKA_JARS CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1
+export LEAT_KAFKA_JARS CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content
 sh "$root/tests/interop/kafka/kafka.sh" jars >/dev/null 8>&-
 [ -z "$wear" ] || sh "$root/tests/bench/fetch_peers.sh" "$work/peers" 8>&-
 cmake -G Ninja -C "$root/cmake/presets/release.cmake" -S "$root" -B "$work/release" >"$work/configure.log" 2>&1 8>&- ||

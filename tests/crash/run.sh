@@ -15,7 +15,7 @@ flock -n 8 || die "another run is in $work."
 need_packages "$work/apt.log" g++ cmake ninja-build ccache python3 e2fsprogs xfsprogs util-linux mount kcat doctest-dev \
     libasio-dev nlohmann-json3-dev libmbedtls-dev libcli11-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev librdkafka-dev
 check_versions must
-export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1 PYTHONDONTWRITEBYTECODE=1
+export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content PYTHONDONTWRITEBYTECODE=1
 cmake -G Ninja -C "$root/cmake/presets/release.cmake" -S "$root" -B "$work/release" >"$work/configure.log" 2>&1 8>&- ||
     { tail -n 30 "$work/configure.log" >&2; die "CMake could not configure the build."; }
 ninja -C "$work/release" leatd leat 8>&- || die "the build failed; the first error is above."
