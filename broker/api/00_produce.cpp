@@ -179,7 +179,9 @@ void produce(Context& context, Call call) {
     tell_of_gateway(context, call, *request);
     auto produced = std::make_unique<Produced>();
     produced->acks = request->acks;
-    produced->give_up = context.now + milliseconds(std::max(request->timeout_ms, 0));
+    const milliseconds timeout(std::max(request->timeout_ms, 0));
+    produced->give_up = context.now + timeout;
+    produced->patience = context.now + std::max(timeout, wait_min);
     const std::size_t body_at = call.request.frame().size() - call.body.size();
     const bool judged_elsewhere = context.judging.concerns(context, *request, call.version);
     produced->address = address_of(call);

@@ -38,7 +38,8 @@ void refuse_from(Produced& produced, log::CommitId after, log::CommitId upto, wi
 
 void ParkedProduces::wait_for_room(Context& context, std::unique_ptr<Produced> produced) {
     produced->address.reply.hold_session();
-    deadlines_.add(produced->give_up, room_deadline);
+    for (const Instant due : {produced->give_up, produced->patience})
+        deadlines_.add(due, room_deadline);
     if (produced->blocked) return block(context, std::move(produced));
     room_.push_back(std::move(produced));
 }
@@ -56,6 +57,7 @@ void ParkedProduces::block(Context& context, std::unique_ptr<Produced> produced)
         produced->refuse_when_full = true;
         return end(context, std::move(produced));
     }
+    deadlines_.add(produced->give_up, room_deadline);  // it may have come out of the other queue
     blocked_.push_back(std::move(produced));
 }
 
@@ -71,7 +73,7 @@ void ParkedProduces::end(Context& context, std::unique_ptr<Produced> produced) {
 
 void ParkedProduces::wait_for_commit(std::unique_ptr<Produced> produced) {
     const std::uint64_t id = next_id_++;
-    deadlines_.add(produced->give_up, id);
+    deadlines_.add(produced->patience, id);
     by_commit_.emplace(last_commit(*produced), id);
     by_id_.emplace(id, std::move(produced));
 }
@@ -83,7 +85,7 @@ void ParkedProduces::settle(Context& context) {
         by_commit_.erase(by_commit_.begin());
         if (at == by_id_.end()) continue;  // timed out before
         std::unique_ptr<Produced> produced = std::move(at->second);
-        deadlines_.remove(produced->give_up, at->first);
+        deadlines_.remove(produced->patience, at->first);
         by_id_.erase(at);
         answer_produce(context, *produced);
     }
@@ -142,7 +144,7 @@ void ParkedProduces::rolled_back(Context& context, log::CommitId first, log::Com
         const auto at = by_id_.find(id);
         if (at == by_id_.end()) continue;
         std::unique_ptr<Produced> produced = std::move(at->second);
-        deadlines_.remove(produced->give_up, id);
+        deadlines_.remove(produced->patience, id);
         by_id_.erase(at);
         refuse_from(*produced, first, last, wire::ErrorCode::kafka_storage_error,
                     "the log could not write");
@@ -159,7 +161,9 @@ void ParkedProduces::on_deadline(Context& context) {
             for (Queue* queue : {&room_, &blocked_}) {
                 Queue stay;
                 for (auto& produced : *queue) {
-                    produced->timed_out = produced->give_up <= context.now;
+                    produced->timed_out =
+                        (queue == &blocked_ ? produced->give_up : produced->patience) <=
+                        context.now;
                     (produced->timed_out ? late : stay).push_back(std::move(produced));
                 }
                 *queue = std::move(stay);

@@ -3,13 +3,17 @@
 //
 // Room. When the log's open groups are full, the request keeps its body, its session is held (so
 // the next request of the same connection cannot overtake it), and it goes on after the next commit
-// where it stopped. New requests queue behind it. After its timeout_ms the rest is refused and
-// never appended. A full log is another matter: of a topic with leat.full.policy=block the request
-// waits beside that queue, for nobody else is to wait with it, until a segment is freed; those that
-// wait hold a bounded share of the byte pool, further ones are refused as if the policy were
-// reject. Commit. The answer leaves when the last of its batches is durable, or with
-// REQUEST_TIMED_OUT after timeout_ms (the batches may still become durable: the producer sends
-// again, and is recognised).
+// where it stopped. New requests queue behind it. After its timeout_ms, but not before wait_min,
+// the rest is refused and never appended. A full log is another matter: of a topic with
+// leat.full.policy=block the request waits beside that queue, for nobody else is to wait with it,
+// until a segment is freed; those that wait hold a bounded share of the byte pool, further ones are
+// refused as if the policy were reject. Commit. The answer leaves when the last of its batches is
+// durable, or with REQUEST_TIMED_OUT after timeout_ms, but not before wait_min (the batches may
+// still become durable: the producer sends again, and is recognised if it is idempotent).
+//
+// wait_min. With one replica there is nobody else to wait for: Kafka then answers at once, whatever
+// timeout_ms says, also 0. Here a flush lies in between, which is no reason to tell such a client
+// that its records may be lost, and to be sent them twice.
 #pragma once
 
 #include <cstdint>
@@ -40,10 +44,12 @@ struct Verdict {
     std::size_t position = 0;  ///< among the partitions of the request
     topics::Validated validated;
 };
+constexpr milliseconds wait_min{5'000};  ///< a flash card may be away for seconds
 struct Produced {
     Address address;
     std::int16_t acks = 0;
-    Instant give_up = never;
+    Instant give_up = never;   ///< timeout_ms; who waits for a full log
+    Instant patience = never;  ///< not before wait_min; who waits for full groups or its commit
     session::Buffer body;               ///< only while it waits for a verdict or for room
     std::size_t body_at = 0;            ///< where the message starts in it
     std::vector<ProducedTopic> topics;  ///< as far as appended
