@@ -283,6 +283,7 @@ void ParkedFetches::respond(Context& context, Fetching& fetching) {
     } else {
         wire::FetchResponse response;
         response.error_code = error;
+        response.session_id = fetching.session_id;  // there is one, and it goes on
         answer(context, fetching.address, response);
     }
     drop(fetching);

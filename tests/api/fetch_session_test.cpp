@@ -289,7 +289,9 @@ TEST_CASE("fetch sessions: the newer of two requests wins, the older is refused 
     ++bench.client.epoch;
     const auto other = bench.open();
     bench.send(other, bench.client.ask({.wait_ms = 500}));
-    CHECK(older.take(bench.take(bench.connection)).error == ErrorCode::invalid_fetch_session_epoch);
+    const Seen refused = older.take(bench.take(bench.connection));
+    CHECK(refused.error == ErrorCode::invalid_fetch_session_epoch);
+    CHECK(refused.session_id == bench.client.session_id);  // which goes on
     CHECK(bench.api.parked().fetches == 1);
     bench.append(1);
     bench.flush();
