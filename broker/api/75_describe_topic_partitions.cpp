@@ -57,7 +57,8 @@ void describe_topic_partitions(Context& context, Call call) {
         std::size_t first = 0;
         if (continues && *at == request->cursor.topic_name.view())
             first = static_cast<std::size_t>(request->cursor.partition_index);
-        if (topic != nullptr && left == 0) {
+        // Whether it exists is not looked at: as Kafka, the next page tells.
+        if (left == 0) {
             response.next_cursor_mark = 1;
             response.next_cursor = {*at, 0};
             break;

@@ -122,6 +122,28 @@ TEST_CASE("describe topic partitions: page after page visits every partition onc
     }
 }
 
+TEST_CASE("describe topic partitions: a full page ends before the next name, be it there or not") {
+    ApiBench bench;
+    bench.topic("a", 2);
+    bench.topic("c", 1);
+    const std::vector<wire::DescribeTopicPartitionsRequest::TopicRequest> names{
+        {"a"}, {"b"}, {"c"}};
+    wire::DescribeTopicPartitionsRequest request;
+    request.topics = names;
+    request.response_partition_limit = 2;
+    auto response = bench.call<wire::DescribeTopicPartitionsResponse>(request, 0);
+    CHECK(response.topics.size() == 1);
+    REQUIRE(response.next_cursor_mark >= 0);
+    CHECK(response.next_cursor.topic_name.view() == "b");
+    CHECK(response.next_cursor.partition_index == 0);
+    request.cursor_mark = 1;
+    request.cursor = {"b", 0};
+    response = bench.call<wire::DescribeTopicPartitionsResponse>(request, 0);
+    REQUIRE(response.topics.size() == 2);
+    CHECK(response.topics.front().error_code == ErrorCode::unknown_topic_or_partition);
+    CHECK(response.next_cursor_mark < 0);
+}
+
 TEST_CASE("describe topic partitions: unknown and illegal names, and one name given twice") {
     ApiBench bench;
     bench.topic("t");
