@@ -32,11 +32,10 @@ ErrorCode no_transactions(std::int16_t version) {
                        : ErrorCode::invalid_request;
 }
 
-Verdict judge(std::int8_t type, std::string_view key, std::int16_t version) {
+Verdict judge(std::int8_t type, std::int16_t version) {
     switch (type) {
         case group_key_type:
-            if (key.empty()) return {ErrorCode::invalid_group_id, "The group id is empty."};
-            return {};
+            return {};  // an empty id, too: positions may be committed for it, as ever
         case transaction_key_type:
             return {no_transactions(version), "This broker has no transactions."};
         case share_key_type:
@@ -54,8 +53,8 @@ void find_coordinator(Context& context, Call call) {
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     if (request->key_type == group_key_type) show_offsets_topic(context);
     const Settings& settings = context.settings;
-    const auto fill = [&](auto& to, std::string_view key) {
-        const Verdict verdict = judge(request->key_type, key, call.version);
+    const auto fill = [&](auto& to) {
+        const Verdict verdict = judge(request->key_type, call.version);
         to.error_code = verdict.error;
         const bool good = verdict.error == ErrorCode::none;
         if (!good) to.error_message = verdict.message;
@@ -66,12 +65,12 @@ void find_coordinator(Context& context, Call call) {
     Response response;
     std::vector<Response::Coordinator> coordinators;
     if (call.version < 4) {
-        fill(response, request->key.view());
+        fill(response);
     } else {
         for (const auto& key : request->coordinator_keys) {
             auto& one = coordinators.emplace_back();
             one.key = key;
-            fill(one, key.view());
+            fill(one);
         }
         response.coordinators = coordinators;
     }

@@ -32,9 +32,7 @@ void describe_groups(Context& context, Call call) {
         to.protocol_type = from.protocol_type;
         to.protocol_data = from.protocol;
         to.members = list;
-        if (name.view().empty()) {
-            to.error_code = wire::ErrorCode::invalid_group_id;
-        } else if (!from.found && call.version >= 6) {
+        if (!from.found && call.version >= 6) {
             to.error_code = wire::ErrorCode::group_id_not_found;
             const bool other_kind = context.groups.find_group(name.view()) != nullptr;
             to.error_message =

@@ -26,8 +26,7 @@ void note(OffsetBlock& block, const OffsetFact& fact, bool counts) {
 }
 
 // What speaks against taking anything of a group away, but for its state.
-ErrorCode not_there(std::string_view id, const Group* group) {
-    if (id.empty()) return ErrorCode::invalid_group_id;
+ErrorCode not_there(const Group* group) {
     return group == nullptr || group->state == State::dead ? ErrorCode::group_id_not_found
                                                            : ErrorCode::none;
 }
@@ -158,7 +157,7 @@ Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
                                        const std::vector<PartitionName>& partitions) {
     Written written;
     Group* group = find(group_id);
-    written.error = not_there(group_id, group);
+    written.error = group_id.empty() ? ErrorCode::invalid_group_id : not_there(group);
     if (written.error == ErrorCode::none && group->state != State::empty && !group->consumers())
         written.error = ErrorCode::non_empty_group;
     if (written.error != ErrorCode::none) return written;
@@ -200,7 +199,7 @@ Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
 Groups::Written Groups::delete_group(Instant now, std::string_view group_id) {
     Written written;
     Group* group = find(group_id);
-    written.error = not_there(group_id, group);
+    written.error = not_there(group);
     if (written.error == ErrorCode::none && group->state != State::empty)
         written.error = ErrorCode::non_empty_group;
     if (written.error != ErrorCode::none) return written;

@@ -14,14 +14,14 @@ using wire::ErrorCode;
 using Partition = wire::OffsetCommitRequest::OffsetCommitRequestPartition;
 
 /// A position of partition 0 of "t" in group "g", from outside the group.
-Bytes commit_frame(std::int64_t offset) {
+Bytes commit_frame(std::int64_t offset, const wire::StringView& group = "g") {
     Partition partition;
     partition.committed_offset = offset;
     wire::OffsetCommitRequest::OffsetCommitRequestTopic topic;
     topic.name = "t";
     topic.partitions = std::span(&partition, 1);
     wire::OffsetCommitRequest request;
-    request.group_id = "g";
+    request.group_id = group;
     request.topics = std::span(&topic, 1);
     return request_frame(request, 8);
 }
@@ -91,6 +91,33 @@ TEST_CASE("delete groups: one that is named twice is answered once") {
     const auto response = bench.call<wire::DeleteGroupsResponse>(request, 2);
     REQUIRE(response.results.size() == 2);
     CHECK(response.results.front().error_code == ErrorCode::none);
+}
+
+TEST_CASE("a group without a name holds positions, is described and deleted, but has no members") {
+    ApiBench bench;
+    bench.topic("t");
+    const wire::StringView name = "";
+    wire::DescribeGroupsRequest describe;
+    describe.groups = std::span(&name, 1);
+    CHECK(bench.call<wire::DescribeGroupsResponse>(describe, 5).groups.front().error_code ==
+          ErrorCode::none);
+    CHECK(bench.call<wire::DescribeGroupsResponse>(describe, 6).groups.front().error_code ==
+          ErrorCode::group_id_not_found);
+    wire::DeleteGroupsRequest remove;
+    remove.groups_names = std::span(&name, 1);
+    CHECK(bench.call<wire::DeleteGroupsResponse>(remove, 2).results.front().error_code ==
+          ErrorCode::group_id_not_found);
+    const auto id = bench.open();
+    bench.send(id, commit_frame(5, ""));
+    bench.flush();
+    const auto committed = bench.answer<wire::OffsetCommitResponse>(id, 8);
+    const auto topic = committed.topics.front();
+    CHECK(topic.partitions.front().error_code == ErrorCode::none);
+    const auto found = bench.call<wire::DescribeGroupsResponse>(describe, 6).groups.front();
+    CHECK(found.error_code == ErrorCode::none);
+    CHECK(found.group_state.view() == "Empty");
+    CHECK(bench.call<wire::DeleteGroupsResponse>(remove, 2).results.front().error_code ==
+          ErrorCode::none);
 }
 
 TEST_CASE("describe groups: below v6 a group that is not there is Dead, and operations are told") {

@@ -355,6 +355,29 @@ TEST_CASE("init producer id: fresh ids for idempotence, a transactional id is re
     }
 }
 
+TEST_CASE("find coordinator: a group without a name has one, as in Kafka") {
+    ApiBench bench;
+    for (std::int16_t version = 0; version <= 6; ++version) {
+        CAPTURE(version);
+        const wire::StringView keys[] = {"", "g"};
+        wire::FindCoordinatorRequest request;
+        request.key = "";
+        request.coordinator_keys = keys;
+        const auto response = bench.call<wire::FindCoordinatorResponse>(request, version);
+        if (version < 4) {
+            CHECK(response.error_code == ErrorCode::none);
+            CHECK(response.host.view() == "h");
+            continue;
+        }
+        REQUIRE(response.coordinators.size() == 2);
+        for (const auto& one : response.coordinators) {
+            CHECK(one.error_code == ErrorCode::none);
+            CHECK(one.node_id == 0);
+            CHECK(one.port == 9092);
+        }
+    }
+}
+
 TEST_CASE("find coordinator: transactions are refused for good, in each client's words") {
     ApiBench bench;
     for (std::int16_t version = 1; version <= 6; ++version) {
