@@ -20,6 +20,8 @@ void describe_groups(Context& context, Call call);  // 15_describe_groups.cpp
 void list_groups(Context& context, Call call);  // 16_list_groups.cpp
 void delete_groups(Context& context, Call call);  // 42_delete_groups.cpp
 void offset_delete(Context& context, Call call);  // 47_offset_delete.cpp
+void sasl_handshake(Context& context, Call call);    // 17_sasl_handshake.cpp
+void sasl_authenticate(Context& context, Call call);  // 36_sasl_authenticate.cpp
 void api_versions(Context& context, Call call);      // 18_api_versions.cpp
 void create_topics(Context& context, Call call);     // 19_create_topics.cpp
 void delete_topics(Context& context, Call call);     // 20_delete_topics.cpp

@@ -1,4 +1,6 @@
+#include "sdk/wire/api/17_sasl_handshake.hpp"
 #include "sdk/wire/api/18_api_versions.hpp"
+#include "sdk/wire/api/36_sasl_authenticate.hpp"
 #include "tests/api/bench.hpp"
 
 using namespace leat;
@@ -19,9 +21,9 @@ TEST_CASE("ApiVersions: v0 to v4 list exactly what is served, Produce from 0") {
                     std::to_string(key.max_version) + " ";
         CHECK(text ==
               "0:0-13 1:4-18 2:1-11 3:0-13 8:2-10 9:1-10 10:0-6 11:0-9 12:0-4 13:0-5 14:0-5 15:0-6 "
-              "16:0-5 18:0-4 19:2-7 20:1-6 21:0-2 22:0-5 23:2-4 29:1-3 30:1-3 31:1-3 "
-              "32:1-4 33:0-2 35:1-5 37:0-3 42:0-2 44:0-1 46:0-0 47:0-0 48:0-1 49:0-1 50:0-0 55:0-2 "
-              "57:0-2 60:0-2 61:0-0 68:0-1 69:0-1 "
+              "16:0-5 17:0-1 18:0-4 19:2-7 20:1-6 21:0-2 22:0-5 23:2-4 29:1-3 30:1-3 31:1-3 "
+              "32:1-4 33:0-2 35:1-5 36:0-2 37:0-3 42:0-2 44:0-1 46:0-0 47:0-0 48:0-1 49:0-1 "
+              "50:0-0 55:0-2 57:0-2 60:0-2 61:0-0 68:0-1 69:0-1 "
               "74:0-1 "
               "75:0-0 ");
     }
@@ -34,7 +36,7 @@ TEST_CASE("ApiVersions: byte for byte, v0 as librdkafka asks") {
     CHECK(to_hex(bench.take(id)) ==
           "0000010000000001"
           "0000"
-          "00000029"
+          "0000002b"
           "00000000000d"
           "000100040012"
           "00020001000b"
@@ -48,6 +50,7 @@ TEST_CASE("ApiVersions: byte for byte, v0 as librdkafka asks") {
           "000e00000005"
           "000f00000006"
           "001000000005"
+          "001100000001"
           "001200000004"
           "001300020007"
           "001400010006"
@@ -60,6 +63,7 @@ TEST_CASE("ApiVersions: byte for byte, v0 as librdkafka asks") {
           "002000010004"
           "002100000002"
           "002300010005"
+          "002400000002"
           "002500000003"
           "002a00000002"
           "002c00000001"
@@ -171,4 +175,24 @@ TEST_CASE("stop: who waits is answered, who comes is turned away") {
     CHECK_FALSE(bench.take(id).empty());
     bench.send(id, bench.produce_frame(make_batch({}), -1));
     CHECK(bench.closed(id));
+}
+
+TEST_CASE("SASL: without authentication both requests are ILLEGAL_SASL_STATE, and nothing is cut") {
+    ApiBench bench;
+    for (std::int16_t version = 0; version <= 1; ++version) {
+        const auto id = bench.open();
+        wire::SaslHandshakeRequest request;
+        request.mechanism = "PLAIN";
+        bench.send(id, request_frame(request, version));
+        const auto response = bench.answer<wire::SaslHandshakeResponse>(id, version);
+        CHECK(response.error_code == wire::ErrorCode::illegal_sasl_state);
+        CHECK(response.mechanisms.empty());
+        CHECK_FALSE(bench.closed(id));
+    }
+    for (std::int16_t version = 0; version <= 2; ++version) {
+        const auto response =
+            bench.call<wire::SaslAuthenticateResponse>(wire::SaslAuthenticateRequest{}, version);
+        CHECK(response.error_code == wire::ErrorCode::illegal_sasl_state);
+        CHECK_FALSE(response.error_message.is_null());
+    }
 }
