@@ -111,7 +111,7 @@ public:
         topics::Registry& registry = context.topics.registry;
         const topics::Topic* topic = asked.by_id ? nullptr : registry.find(asked.name);
         if (topic == nullptr && !asked.by_id && topics::topic_name_problem(asked.name) == nullptr &&
-            registry.find_collision(asked.name) == nullptr) {
+            registry.find_collision(asked.name) == nullptr && may_create(context)) {
             const auto created = registry.create(
                 context.now, asked.name, context.settings.num_partitions, registry.new_config());
             if (!created && created.error() == Error::would_block) return Step::blocked;
@@ -120,6 +120,7 @@ public:
         }
         if (topic != nullptr) commit = std::max(commit, topic->created);
         ++next_;
+        paid_ = false;
         return Step::done;
     }
     void finish(Context& context, bool) override { answer_metadata(context, address, question); }
@@ -127,7 +128,18 @@ public:
     Question question;
 
 private:
+    /// Beyond the client's quota (KIP-599) nothing is made, and it asks again; it is not kept from
+    /// asking, as its producing goes over the same connection.
+    bool may_create(Context& context) {
+        paid_ = paid_ || context.quotas.mutate(
+                             context.now, address.payer,
+                             static_cast<std::size_t>(context.settings.num_partitions),
+                             quotas::Quotas::Debt::refused) == milliseconds(0);
+        return paid_;
+    }
+
     std::size_t next_ = 0;
+    bool paid_ = false;  // for the one at `next_`
 };
 
 }  // namespace

@@ -31,7 +31,7 @@ struct Outcome {
     /// for with the same settings: ten thousand times the whole list would be 50 MB.
     std::shared_ptr<const std::vector<ConfigEntry>> configs;
 };
-constexpr std::int16_t configs_since = 5;
+constexpr std::int16_t configs_since = 5, quota_strict_since = 6;
 
 void refuse(Outcome& outcome, ErrorCode error, std::string message) {
     outcome.error = error;
@@ -104,6 +104,7 @@ private:
     std::shared_ptr<const std::vector<ConfigEntry>> entries(const topics::TopicConfig& config);
 
     std::vector<Outcome> outcomes_;
+    bool paid_ = false;  // for the one at `at`
     std::map<std::string, std::string, std::less<>> last_overrides_;
     std::shared_ptr<const std::vector<ConfigEntry>> last_entries_;
 };
@@ -152,6 +153,11 @@ Status Creation::create_one(Context& context, const Request::CreatableTopic& top
             registry.reserve_problem(config, static_cast<std::size_t>(partitions), nullptr);
         !problem.empty())
         return refuse(outcome, ErrorCode::invalid_config, std::move(problem)), ok();
+    // As Kafka: what is only tried is paid, too. Once, though it may be tried again for room.
+    if (!paid_ && !may_change(context, address, quota_strict_since,
+                              static_cast<std::size_t>(partitions)))
+        return refuse(outcome, ErrorCode::throttling_quota_exceeded, quota_exceeded_text), ok();
+    paid_ = true;
     outcome.partitions = partitions;
     outcome.configs = entries(config);
     if (request.validate_only) return ok();
@@ -191,6 +197,7 @@ Sliced::Step Creation::step(Context& context, log::CommitId& commit) {
         outcomes_.push_back(std::move(outcome));
     }
     ++at;
+    paid_ = false;
     return Step::done;
 }
 

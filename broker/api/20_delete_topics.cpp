@@ -30,11 +30,15 @@ public:
     std::vector<Outcome> outcomes;
 
 private:
+    Status delete_one(Context& context, Outcome& outcome, log::CommitId& commit);
+
     std::size_t next_ = 0;
+    bool paid_ = false;  // for the one at `next_`
 };
+constexpr std::int16_t quota_strict_since = 5;
 
 // fails: would_block: nothing was done, it is tried again. What is refused is no failure.
-Status delete_one(Context& context, Outcome& outcome, log::CommitId& commit) {
+Status Deletion::delete_one(Context& context, Outcome& outcome, log::CommitId& commit) {
     if (outcome.error != ErrorCode::none) return ok();
     topics::Registry& registry = context.topics.registry;
     const topics::Topic* topic =
@@ -44,6 +48,11 @@ Status delete_one(Context& context, Outcome& outcome, log::CommitId& commit) {
             outcome.named ? ErrorCode::unknown_topic_or_partition : ErrorCode::unknown_topic_id;
         return ok();
     }
+    if (!paid_ && !may_change(context, address, quota_strict_since, topic->partitions.size())) {
+        outcome.error = ErrorCode::throttling_quota_exceeded;
+        return ok();
+    }
+    paid_ = true;
     const topics::TopicId id = topic->id;
     const std::string name = topic->name;
     const auto removed = registry.remove(context.now, *topic);
@@ -62,6 +71,7 @@ Sliced::Step Deletion::step(Context& context, log::CommitId& commit) {
     if (next_ == outcomes.size()) return Step::end;
     if (!delete_one(context, outcomes[next_], commit)) return Step::blocked;
     ++next_;
+    paid_ = false;
     return Step::done;
 }
 

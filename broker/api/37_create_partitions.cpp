@@ -31,8 +31,11 @@ void refuse(Outcome& outcome, ErrorCode error, std::string message) {
     outcome.message = std::move(message);
 }
 
-log::CommitId raise_one(Context& context, const Request::CreatePartitionsTopic& asked,
-                        bool validate_only, Outcome& outcome) {
+constexpr std::int16_t quota_strict_since = 3;
+
+log::CommitId raise_one(Context& context, Address& address,
+                        const Request::CreatePartitionsTopic& asked, bool validate_only,
+                        Outcome& outcome) {
     const topics::Topic* topic = context.topics.registry.find(outcome.name);
     if (topic == nullptr)
         return refuse(outcome, ErrorCode::unknown_topic_or_partition,
@@ -75,6 +78,8 @@ log::CommitId raise_one(Context& context, const Request::CreatePartitionsTopic& 
             topic->config, static_cast<std::size_t>(asked.count), topic);
         !problem.empty())
         return refuse(outcome, ErrorCode::invalid_config, std::move(problem)), 0;
+    if (!may_change(context, address, quota_strict_since, static_cast<std::size_t>(more)))
+        return refuse(outcome, ErrorCode::throttling_quota_exceeded, quota_exceeded_text), 0;
     if (validate_only) return 0;
     const auto commit = context.topics.registry.add_partitions(context.now, *topic, more);
     if (commit) return *commit;
@@ -107,6 +112,7 @@ void create_partitions(Context& context, Call call) {
     const auto request = wire::decode_front<Request>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     auto given = std::make_shared<Answer>();  // shared: the function below is copyable
+    given->address = address_of(call);
     std::map<std::string_view, int> times;
     for (const auto& topic : request->topics) ++times[topic.name.view()];
     log::CommitId commit = 0;
@@ -118,9 +124,9 @@ void create_partitions(Context& context, Call call) {
         if (std::exchange(count, 0) > 1)
             refuse(outcome, ErrorCode::invalid_request, "Duplicate topic name.");
         else
-            commit = std::max(commit, raise_one(context, topic, request->validate_only, outcome));
+            commit = std::max(commit, raise_one(context, given->address, topic,
+                                                request->validate_only, outcome));
     }
-    given->address = address_of(call);
     if (commit <= context.log.flushed_commit()) return answer_raised(context, *given);
     context.log.flush_soon(context.now);
     context.commits.when(commit, [&context, given](Instant, WallTime, Commits::End end) {

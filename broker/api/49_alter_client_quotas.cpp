@@ -54,8 +54,9 @@ Outcome apply(const Request::EntryData::OpData& change, bool of_ip, quotas::Valu
     const auto kind = quotas::kind_of(change.key.view());
     if (!kind || (kind == quotas::Kind::connect) != of_ip)
         return invalid(
-            "there is no such quota here: producer_byte_rate, consumer_byte_rate and "
-            "request_percentage are, and connection_creation_rate of an ip");
+            "there is no such quota here: producer_byte_rate, consumer_byte_rate, "
+            "request_percentage and controller_mutation_rate are, and connection_creation_rate of "
+            "an ip");
     double& value = values[static_cast<std::size_t>(*kind)];
     if (change.remove) {
         value = 0;
@@ -64,7 +65,7 @@ Outcome apply(const Request::EntryData::OpData& change, bool of_ip, quotas::Valu
     if (!std::isfinite(change.value) || change.value <= 0 || change.value > 9.2e18)
         return invalid("a quota must be greater than 0");
     value = change.value;
-    if (*kind == quotas::Kind::request) return {};
+    if (*kind == quotas::Kind::request || *kind == quotas::Kind::mutate) return {};
     value = std::round(value);  // a text that became a double on its way is a whole number again
     if (std::abs(value - change.value) > 1e-6 || (of_ip && value > INT32_MAX))
         return invalid("a rate of bytes or connections is a whole number");

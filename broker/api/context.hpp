@@ -86,7 +86,7 @@ struct Call {
     ByteView body;               ///< borrowed from the frame
     session::Request request;
     session::Reply reply;
-    quotas::Payer payer = 0;  ///< of a Fetch: for what it brings
+    quotas::Payer payer = 0;  ///< of a Fetch: for what it brings; of topics: for partitions
 };
 
 /// The owning part of a Call, for answers that come later.

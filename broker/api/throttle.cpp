@@ -38,6 +38,9 @@ void begin_throttle(Context& context, Call& call) {
                                    static_cast<double>(call.request.frame().size())));
     } else if (key == wire::ApiKey::fetch) {
         call.payer = context.quotas.payer(context.now, Kind::fetch, user, client);
+    } else if (key == wire::ApiKey::create_topics || key == wire::ApiKey::delete_topics ||
+               key == wire::ApiKey::create_partitions || key == wire::ApiKey::metadata) {
+        call.payer = context.quotas.payer(context.now, Kind::mutate, user, client);
     }
     if (context.stopwatch == nullptr || !context.quotas.any(Kind::request)) return;
     context.working = {.payer = context.quotas.payer(context.now, Kind::request, user, client),
@@ -61,6 +64,17 @@ void throttle_producer(Context& context, session::Reply& reply, milliseconds tim
     if (time <= milliseconds(0)) return;
     context.pressure.count(time);
     reply.mute_until(context.now + time);
+}
+
+bool may_change(Context& context, Address& address, std::int16_t strict_since,
+                std::size_t partitions) {
+    if (address.payer == 0) return true;
+    using Debt = quotas::Quotas::Debt;
+    const Debt debt = address.version >= strict_since ? Debt::refused : Debt::grows;
+    const milliseconds time =
+        context.quotas.mutate(context.now, address.payer, partitions, debt);
+    if (context.now + time > address.reply.muted_until()) mute(context, address.reply, time);
+    return debt == Debt::grows || time == milliseconds(0);
 }
 
 void charge_fetch(Context& context, Address& address, std::size_t bytes) {

@@ -3,7 +3,7 @@
 // key    'q', u8 user: 0 absent, 1 default, 2 named; u16 length, name; the same for the client, and
 //        for an ip if it is one's
 // value  u8 format 1, then per value that is set: u8 kind (0 produce, 1 fetch, 2 request,
-//        3 connect), f64
+//        3 connect, 4 mutate), f64
 #pragma once
 
 #include <string>

@@ -8,7 +8,8 @@
 namespace leat::quotas {
 namespace {
 
-constexpr double burst_seconds = 1;
+// Kafka's controller.quota.window.num: a tool that makes a dozen topics at once is not held up.
+constexpr double burst_seconds(Kind kind) { return kind == Kind::mutate ? 11 : 1; }
 constexpr double fetch_seconds_max = 10;
 constexpr std::size_t fetch_bytes_min = 1024;
 constexpr milliseconds sweep_pause{1'000};  // while all buckets are in use
@@ -17,7 +18,8 @@ constexpr milliseconds sweep_pause{1'000};  // while all buckets are in use
 constexpr double debt_seconds_max = 600;
 
 constexpr const char* keys[kinds] = {"producer_byte_rate", "consumer_byte_rate",
-                                     "request_percentage", "connection_creation_rate"};
+                                     "request_percentage", "connection_creation_rate",
+                                     "controller_mutation_rate"};
 
 }  // namespace
 
@@ -136,14 +138,16 @@ Payer Quotas::payer_of(Instant now, Kind kind, std::string key, double rate) {
     }
     if (at == payers_.end()) {
         at = payers_.emplace(key, next_).first;
-        buckets_[next_++] = {.key = key, .rate = rate, .left = rate * burst_seconds, .at = now};
+        const double holds = rate * burst_seconds(kind);
+        buckets_[next_++] = {.key = key, .rate = rate, .holds = holds, .left = holds, .at = now};
     }
     Bucket& mine = buckets_.at(at->second);
     refill(mine, now);  // what has passed, at the rate of then
     if (mine.rate != rate) {
         // The time that a debt lasts changes with the rate that pays it.
-        mine.left = std::min(mine.left, rate * burst_seconds);
         mine.rate = rate;
+        mine.holds = rate * burst_seconds(kind);
+        mine.left = std::min(mine.left, mine.holds);
     }
     return at->second;
 }
@@ -151,7 +155,7 @@ Payer Quotas::payer_of(Instant now, Kind kind, std::string key, double rate) {
 void Quotas::refill(Bucket& bucket, Instant now) {
     const double seconds =
         static_cast<double>(std::max<std::int64_t>((now - bucket.at).count(), 0)) / 1000;
-    bucket.left = std::min(bucket.left + seconds * bucket.rate, bucket.rate * burst_seconds);
+    bucket.left = std::min(bucket.left + seconds * bucket.rate, bucket.holds);
     bucket.at = now;
 }
 
@@ -163,7 +167,7 @@ void Quotas::drop_full_buckets(Instant now) {
     for (auto at = buckets_.begin(); at != buckets_.end();) {
         Bucket& bucket = at->second;
         refill(bucket, now);
-        if (bucket.left < bucket.rate * burst_seconds) {
+        if (bucket.left < bucket.holds) {
             ++at;
             continue;
         }
@@ -179,8 +183,19 @@ milliseconds Quotas::charge(Instant now, Payer payer, double amount) {
     Bucket& bucket = at->second;
     refill(bucket, now);
     bucket.left = std::max(bucket.left - amount, -debt_seconds_max * bucket.rate);
-    if (bucket.left >= 0) return milliseconds(0);
-    return milliseconds(static_cast<std::int64_t>(std::ceil(-bucket.left / bucket.rate * 1000)));
+    return bucket.debt();
+}
+
+milliseconds Quotas::Bucket::debt() const {
+    if (left >= 0) return milliseconds(0);
+    return milliseconds(static_cast<std::int64_t>(std::ceil(-left / rate * 1000)));
+}
+
+milliseconds Quotas::mutate(Instant now, Payer payer, std::size_t partitions, Debt debt) {
+    const milliseconds before = charge(now, payer, 0);
+    if (debt == Debt::refused && before > milliseconds(0)) return before;
+    const milliseconds after = charge(now, payer, static_cast<double>(partitions));
+    return debt == Debt::grows ? after : milliseconds(0);
 }
 
 std::size_t Quotas::fetch_bytes_max(Payer payer) const {

@@ -1,4 +1,5 @@
-// Bounds on what a client may do: bytes per second in and out, share of the broker's thread.
+// Bounds on what a client may do: bytes per second in and out, share of the broker's thread,
+// partitions made and taken away.
 // What is set are facts of the log (KIP-546); what is measured is a bucket per payer.
 //
 // Who pays (Kafka's precedence, per kind; the first that is set holds):
@@ -8,9 +9,9 @@
 // Lines 1, 2, 4, 5 are a bucket per user and client, 3 and 6 one per user, 7 and 8 one per client
 // id.
 //
-// A bucket holds what its rate brings in one second. Whoever takes more than there is has a debt,
-// and is to be left unread until it is paid (KIP-219): so the mean rate is the quota, whatever the
-// size of a request.
+// A bucket holds what its rate brings in one second; that of partitions, as Kafka's, in eleven.
+// Whoever takes more than there is has a debt, and is to be left unread until it is paid (KIP-219):
+// so the mean rate is the quota, whatever the size of a request.
 #pragma once
 
 #include <array>
@@ -24,8 +25,8 @@
 
 namespace leat::quotas {
 
-enum class Kind : std::uint8_t { produce, fetch, request, connect };
-constexpr std::size_t kinds = 4;
+enum class Kind : std::uint8_t { produce, fetch, request, connect, mutate };
+constexpr std::size_t kinds = 5;
 const char* key_of(Kind kind);  ///< as the protocol spells it: producer_byte_rate, ...
 std::optional<Kind> kind_of(std::string_view key);
 
@@ -40,7 +41,8 @@ struct Entity {
     Part ip = {};  ///< one (KIP-612) stands alone, and only its connections are bounded
     bool operator==(const Entity&) const = default;
 };
-/// By kind: bytes per second; percent of one thread; connections per second. 0: not set.
+/// By kind: bytes per second (two); percent of one thread; connections per second; partitions per
+/// second. 0: not set.
 using Values = std::array<double, kinds>;
 
 /// Measures work. Only differences count.
@@ -90,6 +92,10 @@ public:
     bool may_connect(Instant now, std::string_view ip);
     /// Takes `amount` (bytes; seconds of work times 100) and says how long the payer's debt lasts.
     milliseconds charge(Instant now, Payer payer, double amount);
+    /// A change of `partitions` (KIP-599). With `Debt::refused` it takes nothing, and may not be
+    /// made, while there is a debt: 0 means go on. With `Debt::grows` it is made whatever is said.
+    enum class Debt : std::uint8_t { refused, grows };
+    milliseconds mutate(Instant now, Payer payer, std::size_t partitions, Debt debt);
     /// What a Fetch may bring at most, so that one answer is paid in ten seconds.
     std::size_t fetch_bytes_max(Payer payer) const;
     void count_throttle(milliseconds time) {
@@ -106,8 +112,9 @@ private:
     };
     struct Bucket {
         std::string key;
-        double rate = 0, left = 0;
+        double rate = 0, holds = 0, left = 0;
         Instant at{};
+        milliseconds debt() const;
     };
     Found find(Kind kind, std::string_view user, std::string_view client) const;
     void recount();

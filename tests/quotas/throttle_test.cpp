@@ -140,7 +140,8 @@ TEST_CASE("AlterClientQuotas: what is not kept is refused, and why is said") {
                                        {"ip", "1.2.3.4", "connection_creation_rate", 3e9},
                                        {"user", "u", "connection_creation_rate", 5},
                                        {"topic", "t", "producer_byte_rate", 5},
-                                       {"user", "u", "controller_mutation_rate", 5},
+                                       {"ip", "1.2.3.4", "controller_mutation_rate", 5},
+                                       {"user", "u", "no_such_rate", 5},
                                        {"user", "u", "producer_byte_rate", -1},
                                        {"user", "u", "producer_byte_rate", 1.5},
                                        {"user", "u", "request_percentage", 1.0 / 0.0}})
@@ -150,6 +151,9 @@ TEST_CASE("AlterClientQuotas: what is not kept is refused, and why is said") {
     CHECK(alter(bench, {"user", std::string(255, 'u').c_str(), "producer_byte_rate", 5}) ==
           ErrorCode::none);
     CHECK(bench.quotas.all().size() == 1);
+    CHECK(alter(bench, {"client-id", "c", "controller_mutation_rate", 0.5}) == ErrorCode::none);
+    CHECK(describe(bench, {component("client-id", 0, "c")}).find("controller_mutation_rate=0") !=
+          std::string::npos);
 }
 
 TEST_CASE("AlterClientQuotas: an ip has a rate of connections, and stands alone") {
