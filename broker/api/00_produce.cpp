@@ -148,6 +148,8 @@ void answer_produce(Context& context, Produced& produced) {
 
 void finish_produce(Context& context, std::unique_ptr<Produced> produced) {
     produced->address.reply.release_session();
+    produced->verdicts = {};
+    produced->held.take(nullptr, 0);
     throttle_producer(context, produced->address.reply,
                       std::exchange(produced->throttle, milliseconds(0)));
     bool any_error = false;

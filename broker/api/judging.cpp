@@ -35,8 +35,10 @@ bool Judging::concerns(const Context& context, const wire::ProduceRequest& reque
                        std::int16_t version) const {
     bool concerned = false;
     each_partition(context, request, version,
-                   [&](std::size_t, const topics::Topic&, log::StreamId stream, ByteView records) {
-                       concerned = topics::is_compressed(records) || lines_.count(stream) != 0;
+                   [&](std::size_t, const topics::Topic& topic, log::StreamId stream,
+                       ByteView records) {
+                       concerned = topics::is_work(records, topic.config.compression()) ||
+                                   lines_.count(stream) != 0;
                        return !concerned;
                    });
     return concerned;
@@ -53,12 +55,14 @@ void Judging::add(Context& context, std::unique_ptr<Produced> produced) {
     each_partition(context, *request, version,
                    [&](std::size_t position, const topics::Topic& topic, log::StreamId stream,
                        ByteView records) {
-                       if (topics::is_compressed(records))
-                           waiting->batches.push_back(
-                               {.position = position,
-                                .records = records,
-                                .rules = context.topics.rules(context.wall, topic, version),
-                                .validated = {}});
+                       if (topics::is_work(records, topic.config.compression())) {
+                           const Batch& one = waiting->batches.emplace_back(
+                               Batch{.position = position,
+                                     .records = records,
+                                     .rules = context.topics.rules(context.wall, topic, version),
+                                     .validated = {}});
+                           waiting->may_hold += topics::recoded_bytes_max(records, one.rules);
+                       }
                        std::deque<Ticket>& line = lines_[stream];
                        if (line.empty() || line.back() != ticket) {
                            line.push_back(ticket);
@@ -72,12 +76,22 @@ void Judging::add(Context& context, std::unique_ptr<Produced> produced) {
     waiting_.emplace(ticket, std::move(waiting));
 }
 
+// What recodes is begun in the order of its arrival, so that whoever holds memory for it is never
+// behind one that waits for memory; whatever needs none passes.
 std::optional<Work> Judging::poll_work() {
-    if (to_run_.empty()) return std::nullopt;
-    const Ticket ticket = to_run_.front();
-    to_run_.pop_front();
+    bool full = false;
+    const auto next = std::find_if(to_run_.begin(), to_run_.end(), [&](Ticket one) {
+        const std::size_t bytes = waiting_.at(one)->may_hold;
+        full |= bytes > 0 && *held_ > 0 && *held_ + bytes > recoded_bytes_max;
+        return bytes == 0 || !full;
+    });
+    if (next == to_run_.end()) return std::nullopt;
+    const Ticket ticket = *next;
+    to_run_.erase(next);
+    Waiting& waiting = *waiting_.at(ticket);
+    waiting.produced->held.take(held_, waiting.may_hold);
     // Stays where it is until done(); nobody but the work touches `batches` until then.
-    std::vector<Batch>& batches = waiting_.at(ticket)->batches;
+    std::vector<Batch>& batches = waiting.batches;
     return Work{ticket, [&batches] {
                     for (Batch& batch : batches)
                         batch.validated = topics::validate(batch.records, batch.rules);
@@ -92,9 +106,13 @@ void Judging::done(Context& context, WorkId id) {
         waiting_.erase(at);
         return;
     }
-    for (Batch& batch : waiting.batches)
+    std::size_t recoded = 0;
+    for (Batch& batch : waiting.batches) {
+        recoded += batch.validated.recoded.size();
         waiting.produced->verdicts.push_back(
             {.position = batch.position, .validated = std::move(batch.validated)});
+    }
+    waiting.produced->held.take(held_, recoded);
     waiting.judged = true;
     append_ready(context, {id});
 }

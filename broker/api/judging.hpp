@@ -7,6 +7,9 @@
 // of uncompressed batches joins a line only if there is one. Requests that share no partition pass
 // each other.
 //
+// A topic with a codec of its own (compression.type) has the batch recoded in the same work; what
+// then is held beside the requests has a bound: above it no more such work is handed out.
+//
 // The session is held meanwhile. A session that closes takes nothing back: what was received is
 // appended (as Kafka does) if the log has room, only the answer has no taker. The request's bytes,
 // counted in the byte pool, stay until done(), because the work reads them.
@@ -41,6 +44,8 @@ public:
 
     std::size_t size() const { return waiting_.size(); }
 
+    static constexpr std::size_t recoded_bytes_max = 4 * 1024 * 1024;
+
 private:
     using Ticket = WorkId;
     struct Batch {
@@ -54,6 +59,7 @@ private:
         session::Buffer pinned;              ///< its bytes then
         std::vector<Batch> batches;
         std::vector<log::StreamId> lines;
+        std::size_t may_hold = 0;  ///< bytes of recoded batches
         bool judged = false;
     };
 
@@ -65,6 +71,8 @@ private:
     std::unordered_map<log::StreamId, std::deque<Ticket>> lines_;   // none is empty
     std::deque<Ticket> to_run_;
     Ticket next_ticket_ = 1;
+    /// Bytes of recoded batches; shared with the requests that hold them, which may end later.
+    std::shared_ptr<std::size_t> held_ = std::make_shared<std::size_t>(0);
 };
 
 }  // namespace leat::api

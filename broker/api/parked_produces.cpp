@@ -34,6 +34,12 @@ void refuse_from(Produced& produced, log::CommitId after, log::CommitId upto, wi
         }
 }
 
+std::size_t bytes_of(const Produced& produced) {
+    std::size_t sum = produced.body.bytes().size();
+    for (const Verdict& one : produced.verdicts) sum += one.validated.recoded.size();
+    return sum;
+}
+
 }  // namespace
 
 void ParkedProduces::wait_for_room(Context& context, std::unique_ptr<Produced> produced) {
@@ -46,17 +52,18 @@ void ParkedProduces::wait_for_room(Context& context, std::unique_ptr<Produced> p
 
 std::size_t ParkedProduces::blocked_bytes() const {
     std::size_t sum = 0;
-    for (const auto& produced : blocked_) sum += produced->body.bytes().size();
+    for (const auto& produced : blocked_) sum += bytes_of(*produced);
     return sum;
 }
 
 void ParkedProduces::block(Context& context, std::unique_ptr<Produced> produced) {
     std::erase_if(blocked_, [](const auto& one) { return !one->address.reply.alive(); });
     const std::size_t held = blocked_bytes();
-    if (held != 0 && held + produced->body.bytes().size() > blocked_bytes_max) {
+    if (held != 0 && held + bytes_of(*produced) > blocked_bytes_max) {
         produced->refuse_when_full = true;
         return end(context, std::move(produced));
     }
+    produced->held.take(nullptr, 0);  // is counted here from now on, and keeps nobody from his turn
     deadlines_.add(produced->give_up, room_deadline);  // it may have come out of the other queue
     blocked_.push_back(std::move(produced));
 }

@@ -44,6 +44,24 @@ struct Verdict {
     std::size_t position = 0;  ///< among the partitions of the request
     topics::Validated validated;
 };
+/// A request's part of a sum of bytes, given back with it.
+class Held {
+public:
+    Held() = default;
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() { take(nullptr, 0); }
+    void take(std::shared_ptr<std::size_t> sum, std::size_t bytes) {
+        if (sum_) *sum_ -= bytes_;
+        sum_ = std::move(sum);
+        bytes_ = bytes;
+        if (sum_) *sum_ += bytes_;
+    }
+
+private:
+    std::shared_ptr<std::size_t> sum_;
+    std::size_t bytes_ = 0;
+};
 constexpr milliseconds wait_min{5'000};  ///< a flash card may be away for seconds
 struct Produced {
     Address address;
@@ -54,7 +72,8 @@ struct Produced {
     std::size_t body_at = 0;            ///< where the message starts in it
     std::vector<ProducedTopic> topics;  ///< as far as appended
     std::size_t appended = 0;           ///< partitions done, in the order of the request
-    std::vector<Verdict> verdicts;      ///< of the compressed batches, by position
+    std::vector<Verdict> verdicts;      ///< of batches judged elsewhere, by position
+    Held held;                          ///< what those hold
     bool timed_out = false;             ///< the rest is refused
     bool blocked = false;               ///< stopped by a full log, not by full groups
     milliseconds throttle{0};           ///< of the fullest of its topics, when it is answered

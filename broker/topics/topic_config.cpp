@@ -15,13 +15,19 @@ using Type = SettingType;
 
 // Kafka 4.3's topic settings. Where one log on flash has no use for a setting it is checked, kept
 // and told back, because tools set it as a matter of course; where the broker would have to do
-// otherwise than asked (recompress, keep data in a remote tier), only the value that it does is
-// allowed.
+// otherwise than asked (keep data in a remote tier), only the value that it does is allowed.
 constexpr Setting table[] = {
     {"cleanup.policy", Type::list, "delete", 0, 0, "delete|compact",
      "What becomes of old records: delete by age and size, or keep the newest of each key."},
-    {"compression.type", Type::string, "producer", 0, 0, "producer",
-     "Batches are stored as the producer compressed them."},
+    {"compression.gzip.level", Type::int32, "-1", -1, 9, "",
+     "No effect here: the codec's own middle."},
+    {"compression.lz4.level", Type::int32, "9", 1, 17, "",
+     "No effect here: the codec's own middle."},
+    {"compression.type", Type::string, "producer", 0, 0,
+     "uncompressed|zstd|lz4|snappy|gzip|producer",
+     "How batches are stored: as the producer compressed them, or compressed anew on arrival."},
+    {"compression.zstd.level", Type::int32, "3", -131072, 22, "",
+     "No effect here: the codec's own middle."},
     {"delete.retention.ms", Type::int64, "86400000", 0, long_max, "",
      "How long tombstones of a compacted topic stay."},
     {"file.delete.delay.ms", Type::int64, "60000", 0, long_max, "",
@@ -240,9 +246,17 @@ std::string TopicConfig::default_value(const Setting& setting) const {
     return std::string(setting.fallback);
 }
 
+std::optional<Codec> TopicConfig::codec_of(std::string_view word) {
+    constexpr std::string_view words[] = {"uncompressed", "gzip", "snappy", "lz4", "zstd"};
+    for (std::size_t i = 0; i < std::size(words); ++i)
+        if (word == words[i]) return static_cast<Codec>(i);
+    return std::nullopt;  // as the producer did it
+}
+
 void TopicConfig::apply() {
     const auto text = [this](std::string_view name) { return value(*find_setting(name)); };
     const std::string policy = text("cleanup.policy");
+    compression_ = codec_of(text("compression.type"));
     compacted_ = policy.find("compact") != std::string::npos;
     deletes_ = policy.find("delete") != std::string::npos;
     retention_ = deletes_ ? milliseconds(*number(text("retention.ms"))) : milliseconds(-1);

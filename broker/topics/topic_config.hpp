@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "leat/time.hpp"
+#include "sdk/base/codec.hpp"
 
 namespace leat::topics {
 
@@ -80,6 +81,7 @@ public:
     std::int64_t reserved_bytes() const { return reserved_bytes_; }  ///< of each partition
     std::uint32_t message_bytes_max() const { return message_bytes_max_; }
     bool log_append_time() const { return log_append_time_; }
+    std::optional<Codec> compression() const { return compression_; }  ///< null: as it came
     bool compacted() const { return compacted_; }
     bool deletes() const { return deletes_; }  ///< cleanup.policy has `delete`
     std::uint16_t dirty_permille_min() const { return dirty_permille_min_; }
@@ -90,6 +92,7 @@ public:
 
 private:
     void apply();
+    static std::optional<Codec> codec_of(std::string_view word);
 
     TopicDefaults defaults_;
     std::map<std::string, std::string, std::less<>> overrides_;
@@ -99,6 +102,7 @@ private:
     std::uint32_t message_bytes_max_ = 0;
     std::uint16_t dirty_permille_min_ = 500;
     std::uint8_t priority_ = 5;
+    std::optional<Codec> compression_;
     bool drops_oldest_ = false, waits_when_full_ = false;
     bool log_append_time_ = false, compacted_ = false, deletes_ = true;
 };

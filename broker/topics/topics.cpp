@@ -46,6 +46,7 @@ std::uint32_t Topics::message_bytes_max(const Topic& topic) const {
 BatchRules Topics::rules(WallTime wall, const Topic& topic, std::int16_t version) const {
     return {.produce_version = version,
             .bytes_max = message_bytes_max(topic),
+            .codec = topic.config.compression(),
             .compacted = topic.config.compacted(),
             .now = wall,
             .check_times = log_.wall_trusted() && !topic.config.log_append_time(),
@@ -108,6 +109,7 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
         }
     }
 
+    if (!batch.recoded.empty()) records = batch.recoded;
     // As Kafka does: where the header says something else than its records, look-ups by time would
     // miss them.
     std::vector<std::uint8_t> amended;

@@ -1,5 +1,6 @@
 #include "broker/topics/validate.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "broker/topics/record_walk.hpp"
@@ -134,22 +135,63 @@ Validated judge_header(const BatchHeader& header, const BatchRules& rules) {
 }
 
 /// Why decompression ended early, for the producer.
-Validated refuse_compressed(Codec codec, Error error, const BatchRules& rules) {
+Validated refuse_compressed(Codec codec, Error error, std::size_t bytes_max) {
     const std::string name = name_of(codec);
     if (error == Error::too_large)
         return refuse(ErrorCode::message_too_large,
                       "the " + name + " records expand to more than " +
-                          std::to_string(rules.decompressed_bytes_max) +
+                          std::to_string(bytes_max) +
                           " bytes, or need a window above 8 MiB");
     return refuse(ErrorCode::invalid_record,
                   "the records are damaged, or not compressed with " + name);
 }
 
+/// What a compressed batch may expand to: one that is recoded is held whole, and one that is to be
+/// stored expanded has to fit then.
+std::size_t expanded_max(const BatchRules& rules, bool recodes) {
+    if (!recodes) return rules.decompressed_bytes_max;
+    return std::min({rules.decompressed_bytes_max, recoded_from_bytes_max,
+                     rules.codec == Codec::none ? rules.bytes_max : recoded_from_bytes_max});
+}
+
+/// As Kafka does it: the records stay what they are, byte by byte, only their packing changes.
+void recode(ByteView records, const BatchRules& rules, Validated& result) {
+    constexpr std::int16_t codec_bits = 7;
+    std::vector<std::uint8_t> packed;
+    if (!compression::compress(*rules.codec, records, packed)) {  // not of a size that comes here
+        result = refuse(ErrorCode::message_too_large, "the batch cannot be compressed");
+        return;
+    }
+    if (wire::batch_header_size + packed.size() > rules.bytes_max) {
+        const std::size_t size = wire::batch_header_size + packed.size();
+        result = refuse(ErrorCode::message_too_large,
+                        "the batch has " + std::to_string(size) + " bytes with " +
+                            name_of(*rules.codec) + ", the topic takes " +
+                            std::to_string(rules.bytes_max));
+        return;
+    }
+    BatchHeader& header = result.header;
+    header.attributes = static_cast<std::int16_t>((header.attributes & ~codec_bits) |
+                                                  static_cast<std::int16_t>(*rules.codec));
+    header.max_timestamp = result.max_timestamp;
+    result.recoded.resize(wire::batch_header_size + packed.size());
+    wire::seal_batch_header(header, packed, result.recoded.data());
+    copy_bytes(packed, MutableBytes(result.recoded).subspan(wire::batch_header_size));
+}
+
 }  // namespace
 
-bool is_compressed(ByteView records) {
+bool is_work(ByteView records, std::optional<Codec> codec) {
     const Result<BatchView> batch = BatchView::parse(records);
-    return batch && batch->codec() != Codec::none;
+    return batch && (batch->codec() != Codec::none || codec.value_or(Codec::none) != Codec::none);
+}
+
+std::size_t recoded_bytes_max(ByteView records, const BatchRules& rules) {
+    const Result<BatchView> batch = BatchView::parse(records);
+    if (!batch || !rules.codec || *rules.codec == batch->codec()) return 0;
+    if (batch->codec() != Codec::none) return rules.bytes_max;
+    // What does not compress grows by a little.
+    return std::min<std::size_t>(rules.bytes_max, records.size() + records.size() / 8 + 4 * KiB);
 }
 
 Validated validate(ByteView records, const BatchRules& rules) {
@@ -177,6 +219,8 @@ Validated validate(ByteView records, const BatchRules& rules) {
 
     const std::int32_t count = batch->header().record_count;
     RecordJudge judge(batch->header(), rules, result);
+    const bool recodes = rules.codec && *rules.codec != batch->codec();
+    std::vector<std::uint8_t> expanded;  // only to be recoded
     bool whole = false;
     if (batch->codec() == Codec::none) {
         whole = walk_records(batch->records(), count, judge);
@@ -186,11 +230,13 @@ Validated validate(ByteView records, const BatchRules& rules) {
         const auto feed = [&](ByteView piece) {
             const Status status = walk.feed(piece);
             walked = static_cast<bool>(status);
+            if (recodes) expanded.insert(expanded.end(), piece.begin(), piece.end());
             return status;
         };
+        const std::size_t bytes_max = expanded_max(rules, recodes);
         const Status status = compression::decompress_chunks(batch->codec(), batch->records(),
-                                                             rules.decompressed_bytes_max, feed);
-        if (!status && walked) return refuse_compressed(batch->codec(), status.error(), rules);
+                                                             bytes_max, feed);
+        if (!status && walked) return refuse_compressed(batch->codec(), status.error(), bytes_max);
         whole = status && walk.finished();
     }
     if (!whole)
@@ -203,6 +249,8 @@ Validated validate(ByteView records, const BatchRules& rules) {
         result.error = judge.error();
         result.message = std::to_string(judge.problem_count()) + " of " + std::to_string(count) +
                          " records were refused; the first: " + result.problems.front().message;
+    } else if (recodes) {
+        recode(batch->codec() == Codec::none ? batch->records() : expanded, rules, result);
     }
     return result;
 }
