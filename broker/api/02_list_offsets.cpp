@@ -36,13 +36,14 @@ void list_offsets(Context& context, Call call) {
             LookedUp& one = mine.partitions.emplace_back();
             one.partition = partition.partition_index;
             one.target = partition.timestamp;
-            if (found == nullptr || !found->has(one.partition))
-                one.error = ErrorCode::unknown_topic_or_partition;
-            else if (twice[static_cast<std::size_t>(one.partition)])
+            const bool exists = found != nullptr && found->has(one.partition);
+            if (exists && twice[static_cast<std::size_t>(one.partition)])
                 one.error = ErrorCode::invalid_request;
             else if (one.target < lowest_name(call.version))
                 one.error =
                     ErrorCode::unsupported_version;  // a name that this version does not have
+            else if (!exists)
+                one.error = ErrorCode::unknown_topic_or_partition;
             else
                 one.error = context.topics.registry.epochs.check(partition.current_leader_epoch);
             if (one.error == ErrorCode::none)

@@ -3,6 +3,7 @@
 #include "sdk/wire/api/03_metadata.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
@@ -72,6 +73,7 @@ void answer_metadata(Context& context, Address& address, const Question& questio
             }
             Response::MetadataResponseTopic one;
             one.name = asked.name;
+            one.is_internal = topics::is_internal_topic(asked.name);
             if (asked.by_id) {
                 one.error_code = ErrorCode::unknown_topic_id;
                 one.topic_id = {asked.id};
@@ -102,6 +104,22 @@ void answer_metadata(Context& context, Address& address, const Question& questio
     answer(context, address, response);
 }
 
+/// Names may be null and ids given from v12 on; v10 and v11 only have the fields.
+constexpr std::int16_t names_or_ids_since = 12;
+
+void refuse_all(Context& context, Call& call, const wire::MetadataRequest& request) {
+    std::vector<Response::MetadataResponseTopic> refused;
+    for (const auto& topic : request.topics) {
+        Response::MetadataResponseTopic& one = refused.emplace_back();
+        one.name = topic.name.view();
+        one.topic_id = topic.topic_id;
+        one.error_code = ErrorCode::invalid_request;
+    }
+    Response response;
+    response.topics = refused;
+    answer(context, call, response);
+}
+
 /// Creates what is missing and may be created, then answers.
 class Auto final : public Sliced {
 public:
@@ -112,8 +130,12 @@ public:
         const topics::Topic* topic = asked.by_id ? nullptr : registry.find(asked.name);
         if (topic == nullptr && !asked.by_id && topics::topic_name_problem(asked.name) == nullptr &&
             registry.find_collision(asked.name) == nullptr && may_create(context)) {
-            const auto created = registry.create(
-                context.now, asked.name, context.settings.num_partitions, registry.new_config());
+            topics::TopicConfig config = registry.new_config();
+            const bool internal = topics::is_internal_topic(asked.name);
+            if (internal) (void)config.set("cleanup.policy", "compact");
+            const auto created = registry.create(context.now, asked.name,
+                                                 internal ? 1 : context.settings.num_partitions,
+                                                 std::move(config));
             if (!created && created.error() == Error::would_block) return Step::blocked;
             // What cannot be made is answered as unknown: the client asks again.
             if (created) topic = *created;
@@ -147,11 +169,17 @@ private:
 void metadata(Context& context, Call call) {
     const auto request = wire::decode_front<wire::MetadataRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    if (call.version < names_or_ids_since)
+        for (const auto& topic : request->topics)
+            if (topic.name.is_null() || !topic.topic_id.is_zero())
+                return refuse_all(context, call, *request);
     Question question;
     question.all = request->topics.is_null() || (call.version == 0 && request->topics.empty());
     question.topic_operations = request->include_topic_authorized_operations;
     question.cluster_operations = request->include_cluster_authorized_operations;
+    std::set<std::pair<std::string_view, topics::TopicId>> once;  // as Kafka: twice is once
     for (const auto& topic : request->topics) {
+        if (!once.emplace(topic.name.view(), topic.topic_id.bytes).second) continue;
         Asked& asked = question.topics.emplace_back();
         asked.by_id = topic.name.is_null() || (topic.name.empty() && !topic.topic_id.is_zero());
         asked.id = topic.topic_id.bytes;

@@ -21,6 +21,7 @@ struct Outcome {
     bool named = true;
     topics::TopicId id{};
     ErrorCode error = ErrorCode::none;  ///< set before its turn: it is not looked at
+    const char* message = nullptr;      ///< a literal
 };
 class Deletion final : public Sliced {
 public:
@@ -46,10 +47,13 @@ Status Deletion::delete_one(Context& context, Outcome& outcome, log::CommitId& c
     if (topic == nullptr) {
         outcome.error =
             outcome.named ? ErrorCode::unknown_topic_or_partition : ErrorCode::unknown_topic_id;
+        outcome.message = outcome.named ? "This server does not host this topic-partition."
+                                        : "This server does not host this topic ID.";
         return ok();
     }
     if (!paid_ && !may_change(context, address, quota_strict_since, topic->partitions.size())) {
         outcome.error = ErrorCode::throttling_quota_exceeded;
+        outcome.message = quota_exceeded_text;
         return ok();
     }
     paid_ = true;
@@ -85,6 +89,7 @@ void Deletion::finish(Context& context, bool durable) {
         if (!outcome.named) one.name = nullptr;
         one.topic_id = {outcome.id};
         one.error_code = outcome.error;
+        if (outcome.message != nullptr) one.error_message = outcome.message;
         results.push_back(one);
     }
     Response response;
@@ -99,11 +104,17 @@ void refuse_malformed(std::vector<Outcome>& outcomes) {
     for (Outcome& one : outcomes) {
         const auto [at, fresh] = seen.try_emplace({one.name, one.id}, once.size());
         const bool both_or_none = one.named == (one.id != topics::TopicId{});
-        if (both_or_none) one.error = ErrorCode::invalid_request;
+        if (both_or_none) {
+            one.error = ErrorCode::invalid_request;
+            one.message = one.named ? "You may not specify both topic name and topic id."
+                                    : "Neither topic name nor id were specified.";
+        }
         if (fresh || both_or_none)
             once.push_back(std::move(one));
         else
-            once[at->second].error = ErrorCode::invalid_request;
+            once[at->second].error = ErrorCode::invalid_request,
+            once[at->second].message =
+                one.named ? "Duplicate topic name." : "Duplicate topic id.";
     }
     outcomes.swap(once);
 }

@@ -22,8 +22,9 @@ std::string apply(topics::TopicConfig& config, const Request::AlterableConfig& c
     switch (change.config_operation) {
         case operation_set:
             return config.set(name, change.value.view());
-        case operation_delete:
-            return config.set(name, std::nullopt);
+        case operation_delete:  // of what is no setting nothing is set
+            return topics::find_setting(name) == nullptr ? std::string()
+                                                         : config.set(name, std::nullopt);
         case operation_append:
             return config.change_list(name, change.value.view(), ListChange::append);
         case operation_subtract:

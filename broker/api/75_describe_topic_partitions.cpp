@@ -66,6 +66,7 @@ void describe_topic_partitions(Context& context, Call call) {
         Topic& one = topics.emplace_back();
         one.name = *at;
         one.topic_authorized_operations = all_topic_operations;
+        one.is_internal = topics::is_internal_topic(*at);
         if (topic == nullptr) {
             one.error_code = topics::topic_name_problem(*at) != nullptr
                                  ? ErrorCode::invalid_topic_exception
@@ -73,7 +74,6 @@ void describe_topic_partitions(Context& context, Call call) {
             continue;
         }
         one.topic_id = {topic->id};
-        one.is_internal = topic->internal;
         auto& list = partitions.emplace_back();
         std::size_t index = first;
         for (; index < topic->partitions.size() && left > 0; ++index, --left) {

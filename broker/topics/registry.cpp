@@ -180,7 +180,7 @@ Result<const Topic*> Registry::create(Instant now, std::string_view name, std::i
     auto topic = std::make_unique<Topic>();
     topic->name = name;
     topic->config = std::move(config);
-    topic->internal = name == "__consumer_offsets" || name == "__transaction_state";
+    topic->internal = is_internal_topic(name);
     if (const Status filled = entropy_.fill(topic->id); !filled) return fail(filled.error());
     topic->id[6] = static_cast<std::uint8_t>((topic->id[6] & 0x0F) | 0x40);
     topic->id[8] = static_cast<std::uint8_t>((topic->id[8] & 0x3F) | 0x80);

@@ -153,3 +153,25 @@ TEST_CASE("list offsets: a partition named twice is refused both times, the othe
         CHECK(one.error_code ==
               (one.partition_index == 0 ? ErrorCode::invalid_request : ErrorCode::none));
 }
+
+TEST_CASE("list offsets: a name that the version does not have is told before what is asked for") {
+    FetchBench bench;
+    wire::ListOffsetsRequest::ListOffsetsPartition partition;
+    wire::ListOffsetsRequest::ListOffsetsTopic topic;
+    topic.name = "nobody";
+    topic.partitions = std::span(&partition, 1);
+    wire::ListOffsetsRequest request;
+    request.topics = std::span(&topic, 1);
+    constexpr std::int16_t since[] = {1, 1, 7, 8, 9, 11, 99};  // -1, -2 and so on
+    for (std::int16_t version = 1; version <= 11; ++version)
+        for (std::int64_t name = -1; name >= -7; --name) {
+            CAPTURE(version);
+            CAPTURE(name);
+            partition.timestamp = name;
+            const auto response = bench.call<wire::ListOffsetsResponse>(request, version);
+            const auto answered = response.topics.front();
+            CHECK(answered.partitions.front().error_code ==
+                  (version < since[-name - 1] ? ErrorCode::unsupported_version
+                                              : ErrorCode::unknown_topic_or_partition));
+        }
+}

@@ -177,6 +177,49 @@ TEST_CASE("metadata: by id in v12, an unknown id has its own error") {
     CHECK(at->name.is_null());
 }
 
+TEST_CASE("metadata: before v12 there are neither ids nor missing names, whatever the fields say") {
+    ApiBench bench;
+    const auto* made = bench.topic("t");
+    for (std::int16_t version = 10; version <= 11; ++version)
+        for (const bool by_id : {true, false}) {
+            std::vector<wire::MetadataRequest::MetadataRequestTopic> asked(2);
+            asked[0].name = "t";
+            if (by_id)
+                asked[1].topic_id.bytes = made->id, asked[1].name = "t";
+            else
+                asked[1].name = nullptr;
+            wire::MetadataRequest request;
+            request.topics = asked;
+            const auto response = bench.call<wire::MetadataResponse>(request, version);
+            REQUIRE(response.topics.size() == 2);
+            for (const auto& one : response.topics)
+                CHECK(one.error_code == ErrorCode::invalid_request);
+        }
+}
+
+TEST_CASE("metadata: what is named twice is told once; an internal topic is one before it exists") {
+    ApiBench bench;
+    bench.topic("t");
+    std::vector<wire::MetadataRequest::MetadataRequestTopic> asked(3);
+    asked[0].name = asked[2].name = "t";
+    asked[1].name = "__consumer_offsets";
+    wire::MetadataRequest request;
+    request.topics = asked;
+    request.allow_auto_topic_creation = false;
+    for (const bool create : {false, true}) {
+        request.allow_auto_topic_creation = create;
+        const auto response = bench.call<wire::MetadataResponse>(request, 12);
+        REQUIRE(response.topics.size() == 2);
+        auto at = response.topics.begin();
+        CHECK_FALSE(at->is_internal);
+        ++at;
+        CHECK(at->is_internal);
+        CHECK(at->error_code ==
+              (create ? ErrorCode::none : ErrorCode::unknown_topic_or_partition));
+    }
+    CHECK(bench.topics.registry.find("__consumer_offsets")->config.compacted());
+}
+
 TEST_CASE("describe cluster: one broker; a controller endpoint is not here") {
     ApiBench bench;
     for (std::int16_t version = 0; version <= 1; ++version) {
