@@ -6,7 +6,6 @@ namespace {
 
 // Between two polls; more are log lines that nobody would read.
 constexpr std::size_t events_max = 512;
-constexpr milliseconds full_quiet{60'000};
 
 }  // namespace
 
@@ -75,7 +74,7 @@ void NodeImpl::collect_events() {
                 " batches were refused, their producers try again; look at the uplink, shorten "
                 "retention, or let a topic drop its oldest (leat.full.policy)");
         told_full_ = counters.append_rejected_full;
-        tell_full_at_ = seen_ + full_quiet;
+        tell_full_at_ = seen_ + told_quiet;
     }
     if (counters.scrub_damaged != told_scrubbed_) {
         told_scrubbed_ = counters.scrub_damaged;
@@ -96,7 +95,7 @@ void NodeImpl::collect_events() {
                 "first; which they were is in the ledger (leat ledger); look at the uplink, or let "
                 "producers wait (leat.full.policy)");
         told_dropped_ = counters.dropped_records;
-        tell_dropped_at_ = seen_ + full_quiet;
+        tell_dropped_at_ = seen_ + told_quiet;
     }
     if (counters.damaged_batches != told_damaged_) {
         told_damaged_ = counters.damaged_batches;

@@ -179,8 +179,8 @@ Result<SessionId> NodeImpl::open_session(Instant now, std::string peer) {
     if (stopping_) return fail(Error::closed);
     if (!quotas_.may_connect(now, ip_of(peer))) return fail(Error::refused);
     auto session = sessions_.open(now, std::move(peer));
-    if (!session && told_refused_ != sessions_.counters().now_open) {
-        told_refused_ = sessions_.counters().now_open;  // once, not for each one turned away
+    if (!session && now >= tell_refused_at_) {
+        tell_refused_at_ = now + told_quiet;
         say(Event::Level::warn, "session",
             "all " + std::to_string(config_.connections_max) +
                 " connections are taken: more are refused; raise max.connections");

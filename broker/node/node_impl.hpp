@@ -78,10 +78,12 @@ private:
     bool stopping_ = false;
     Instant requested_at_{};  // when the last request was seen by a deadline
     std::uint64_t requests_seen_ = 0;
-    std::uint64_t told_refused_ = 0, told_write_errors_ = 0, told_damaged_ = 0, told_scrubbed_ = 0;
+    std::uint64_t told_write_errors_ = 0, told_damaged_ = 0, told_scrubbed_ = 0;
     std::uint64_t told_full_ = 0, told_dropped_ = 0;
-    // a full log refuses and drops many: one line a minute
-    Instant seen_{}, tell_full_at_{}, tell_dropped_at_{};
+    // Many are refused, by a full log or where all connections are taken: one line a minute, and
+    // the next one if it goes on.
+    static constexpr milliseconds told_quiet{60'000};
+    Instant seen_{}, tell_full_at_{}, tell_dropped_at_{}, tell_refused_at_{};
 };
 
 }  // namespace leat::node

@@ -401,8 +401,15 @@ TEST_CASE("node: what peers do wrong is told once per connection, with the peer'
     (void)bench.open();
     (void)bench.open();
     for (int i = 0; i < 10; ++i) CHECK_FALSE(bench.node->open_session(bench.now, "x"));
-    CHECK(bench.events() ==
-          "session: all 2 connections are taken: more are refused; raise max.connections\n");
+    const std::string told =
+        "session: all 2 connections are taken: more are refused; raise max.connections\n";
+    CHECK(bench.events() == told);
+    bench.now += milliseconds(59'999);
+    CHECK_FALSE(bench.node->open_session(bench.now, "x"));
+    CHECK(bench.events().empty());
+    bench.now += milliseconds(1);  // days later it is still news to whoever looks then
+    for (int i = 0; i < 10; ++i) CHECK_FALSE(bench.node->open_session(bench.now, "x"));
+    CHECK(bench.events() == told);
 }
 
 TEST_CASE("node: deadlines move time only when there is something to do") {
