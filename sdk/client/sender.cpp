@@ -310,11 +310,13 @@ void Sender::on_event(Instant now, const Event& event) {
         case Event::Kind::failed:
             // too_large: the answer came, so the connection is fine and only a pause keeps us from
             // asking for the same answer in a loop.
-            if (event.context == nullptr)
+            if (event.context == nullptr) {
                 identity_->asking = nullptr;
-            else
+                if (event.error == Error::too_large) pause(now, config_.retry.max);
+            } else {
                 on_lost(now, static_cast<TakenBatch*>(event.context),
                         event.error == Error::too_large);
+            }
             break;
         case Event::Kind::closed:
         case Event::Kind::ready:

@@ -83,6 +83,38 @@ TEST_CASE("sender: InitProducerId refused is told, tried again, and batches wait
     CHECK(broker.at("t", 0).values() == numbered(1));
 }
 
+TEST_CASE("sender: an answer to InitProducerId that is too long is asked for again after a pause") {
+    ModelBroker broker;
+    Rig rig(broker, {.sender = {.retry = {milliseconds{100}, milliseconds{1000}}}});
+    rig.connect();
+    // No broker means it: what the memory does not hold is skipped, and the next one is as long.
+    Bytes answer(8192);
+    int asked = 0;
+    const auto answer_too_long = [&] {
+        rig.sender.pump(rig.now);
+        rig.link.write(rig.now);
+        rig.drain();
+        if (rig.link.to_broker.empty()) return;
+        ++asked;
+        store_big(answer.data(), static_cast<std::int32_t>(answer.size() - 4));
+        std::copy_n(rig.link.to_broker.begin() + 8, 4, answer.begin() + 4);  // correlation id
+        rig.link.to_broker.clear();
+        rig.link.to_client = answer;
+        rig.receive();
+    };
+    REQUIRE(rig.append("r0"));
+    for (int i = 0; i < 5; ++i) answer_too_long();
+    CHECK(asked == 1);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(rig.sender.deadline() == rig.now + milliseconds{1000});
+        rig.pass(milliseconds{1000});
+        for (int turn = 0; turn < 5; ++turn) answer_too_long();
+    }
+    CHECK(asked == 4);
+    REQUIRE(rig.settle_all());
+    CHECK(broker.at("t", 0).values() == numbered(1));
+}
+
 TEST_CASE("sender: one request carries a batch of every ready partition, topics side by side") {
     ModelBroker broker;
     Rig rig(broker, {.partitions = 6});
