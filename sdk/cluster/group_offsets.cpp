@@ -256,6 +256,9 @@ void Group::on_committed(Instant now, const client::Event& event) {
                 take(name_of(offering.names, topic), partition);
     }
     if (is_worth_a_retry(error)) return judge(now, error);
+    for (const TopicPartition& place : offering.partitions)  // left out: nobody knows them
+        if (!told.offsets.contains(place))
+            told.refused.try_emplace(place, wire::ErrorCode::unknown_server_error);
     told.error = error;
     failures_ = 0;
     end_offering(error == wire::ErrorCode::none ? ok() : fail(Error::refused));

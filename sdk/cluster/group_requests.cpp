@@ -53,7 +53,8 @@ void GroupMember::send_join(Instant now) {
     request.group_instance_id = instance_of(config_);
     request.protocol_type = protocol_type;
     request.protocols = protocols;
-    // The answer comes when everybody has joined.
+    // The answer comes when everybody has joined: as Java's, 5 s more than that may take. A link
+    // that is half open meanwhile is the transport's to notice (keep-alive).
     const milliseconds timeout =
         std::max(config_.request_timeout, config_.max_poll_interval + milliseconds{5000});
     rejoin_wanted_ = false;
@@ -77,9 +78,10 @@ void GroupMember::send_sync(Instant now) {
     request.protocol_type = protocol_type;
     request.protocol_name = protocol_;
     request.assignments = assignments;
-    const milliseconds timeout =
-        std::max(config_.request_timeout, config_.max_poll_interval + milliseconds{5000});
-    sent_or_not(now, router_.send(now, *this, context(What::sync), coordinator(), request, timeout),
+    // Not the time that a rebalance may take: everybody is here, only the leader has to assign.
+    sent_or_not(now,
+                router_.send(now, *this, context(What::sync), coordinator(), request,
+                             config_.request_timeout),
                 sync_sent_);
 }
 

@@ -236,6 +236,54 @@ TEST_CASE("group: a coordinator that is nobody is asked for again, with pauses")
     REQUIRE(group.rig.run([&] { return group.is_done(); }));
 }
 
+// The link is half open: what is sent goes nowhere. JoinGroup may take long, SyncGroup may not.
+TEST_CASE("group: a coordinator that says nothing to SyncGroup is given up after request_timeout") {
+    GroupRig group;
+    bool silent = true;
+    int syncs = 0;
+    group.brokers.on_any = [&](std::int32_t, const wire::Request& request) -> std::optional<Bytes> {
+        if (request.header.api_key != ApiKey::sync_group || ++syncs > 1) return std::nullopt;
+        silent = false;
+        return Bytes{};
+    };
+    const Instant start = group.rig.now;
+    REQUIRE(group.rig.run([&] { return group.is_done(); }, milliseconds{400'000}));
+    group.check_done();
+    CHECK(!silent);
+    CHECK(group.rig.now - start < milliseconds{5'000});
+}
+
+TEST_CASE("group: an offset that the answer leaves out is refused, not taken for one that is not") {
+    GroupRig group;
+    group.commits = false;
+    REQUIRE(group.rig.run([&] { return group.is_settled(); }));
+    group.rig.on_idle = nullptr;
+    group.coordinator.committed = {{0, 7}};
+    group.brokers.on_any = [&](std::int32_t, const wire::Request& request) -> std::optional<Bytes> {
+        if (request.header.api_key != ApiKey::offset_fetch) return std::nullopt;
+        wire::OffsetFetchResponse::OffsetFetchResponsePartitions known;
+        known.committed_offset = 7;
+        wire::OffsetFetchResponse::OffsetFetchResponseTopics topic;
+        topic.name = "t";
+        topic.topic_id = group.brokers.ids["t"];
+        topic.partitions = std::span(&known, 1);
+        wire::OffsetFetchResponse::OffsetFetchResponseGroup its;
+        its.group_id = "g";
+        its.topics = std::span(&topic, 1);
+        wire::OffsetFetchResponse response;
+        response.groups = std::span(&its, 1);
+        return ModelBroker::answer(request.header, response, request.header.api_version);
+    };
+    (void)group.member.fetch_committed(group.rig.now, {{"t", 0}, {"t", 1}}, milliseconds{20'000});
+    std::optional<cluster::GroupAnswer> answer;
+    REQUIRE(group.rig.run([&] { return (answer = group.member.poll_answer()).has_value(); }));
+    CHECK(answer->status);
+    CHECK(answer->offsets.size() == 1);
+    CHECK(answer->offsets[{"t", 0}].offset == 7);
+    CHECK(answer->refused == std::map<cluster::TopicPartition, ErrorCode>{
+                                 {{"t", 1}, ErrorCode::unknown_server_error}});
+}
+
 TEST_CASE("group: what the answer to a commit leaves out is not committed") {
     GroupRig group;
     group.commits = false;
