@@ -5,6 +5,9 @@
 #include <asio/connect.hpp>
 #include <asio/post.hpp>
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include "sdk/host/system.hpp"
 
 namespace leat::host {
@@ -17,6 +20,20 @@ Error error_of(const std::error_code& code) {
         code == asio::error::host_not_found_try_again)
         return Error::not_found;
     return Error::disconnected;
+}
+
+/// A JoinGroup waits for minutes, and where a router has forgotten the connection meanwhile nobody
+/// would notice for as long. Linux alone asks after two hours: here it is two minutes.
+void keep_alive(asio::ip::tcp::socket& socket) {
+    constexpr int idle_s = 60, between_s = 15, probes = 4;
+    std::error_code ignored;
+    socket.set_option(asio::socket_base::keep_alive(true), ignored);
+    const auto set = [&socket](int option, int value) {
+        (void)::setsockopt(socket.native_handle(), IPPROTO_TCP, option, &value, sizeof value);
+    };
+    set(TCP_KEEPIDLE, idle_s);
+    set(TCP_KEEPINTVL, between_s);
+    set(TCP_KEEPCNT, probes);
 }
 
 }  // namespace
@@ -66,7 +83,7 @@ void TcpLink::connect_to(const Endpoints& endpoints) {
 void TcpLink::on_connected() {
     std::error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+    keep_alive(socket_);
     received_.resize(read_bytes);
     tell([this](Owner& owner) { owner.on_link_opened(id_); });
     if (!is_closed_) read();

@@ -2,6 +2,8 @@
 
 #include <asio/executor_work_guard.hpp>
 #include <chrono>
+#include <cstdio>
+#include <fstream>
 #include <set>
 
 #include "doctest/doctest.h"
@@ -50,6 +52,38 @@ TEST_CASE("tcp link: a number and a name are reached, a port where nobody listen
     }
     CHECK(outcome_of("127.0.0.1", port).closed == Error::refused);
     CHECK(outcome_of("localhost", port).closed == Error::refused);
+}
+
+// While JoinGroup waits nothing is sent: a router that forgot the connection was noticed after 305 s.
+TEST_CASE("tcp link: one at rest is asked for a sign of life after a minute, not after two hours") {
+    LoopbackBroker broker;
+    const auto port = static_cast<std::uint16_t>(broker.cluster.addresses.at(0).second);
+    asio::io_context io(1);
+    const auto owner = std::make_shared<Owner>();
+    const auto link = std::make_shared<host::TcpLink>(io, 1, owner);
+    link->connect("127.0.0.1", port);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!owner->opened && std::chrono::steady_clock::now() < end)
+        io.run_one_for(std::chrono::milliseconds(50));
+    REQUIRE(owner->opened);
+    // "sl: local remote st tx:rx tr:when ...", numbers in hexadecimal, when in 1/100 s.
+    std::ifstream sockets("/proc/net/tcp");
+    std::string line;
+    int found = 0;
+    while (std::getline(sockets, line)) {
+        unsigned local = 0, remote = 0, state = 0, timer = 0, when = 0;
+        if (std::sscanf(line.c_str(), " %*d: %*8x:%x %*8x:%x %x %*8x:%*8x %x:%x", &local, &remote,
+                        &state, &timer, &when) != 5 ||
+            remote != port || state != 1)
+            continue;
+        ++found;
+        CHECK(timer == 2);  // keep-alive
+        CHECK(when > 0);
+        CHECK(when <= 6'100);
+    }
+    CHECK(found == 1);
+    link->close();
+    io.run_for(std::chrono::milliseconds(10));
 }
 
 TEST_CASE("tcp link: each address of a name has its turn to be the first, and none is left out") {
