@@ -55,6 +55,7 @@ void Runner::drain_events(Instant now) {
         }
     }
     if (look) look_at_metadata(now);
+    if (mirror_.take_news()) on_mirror_news();
     if (router_.identity().producer_id >= 0)
         solved(producer_key, "the upstream gave a producer id");
 }
@@ -123,14 +124,6 @@ void Runner::look_at_metadata(Instant now) {
         }
     }
     make_all_hungry();
-}
-
-void Runner::tell_what_goes_round() {
-    for (const auto& [topic, gateways] : fed_)
-        if (goes_round(topic))
-            problem(round_key(topic), Event::Level::error, round_text(topic, is_ours(gateways)));
-        else if (!problems_.empty())
-            solved(round_key(topic), topic + " does not go round any more");
 }
 
 void Runner::on_created(Instant now, const std::string& topic, wire::ErrorCode error,

@@ -11,15 +11,10 @@ namespace {
 
 using config::Route;
 
-bool keeps_names(const Route& route) { return route.upstream_topic == "{topic}"; }
-
-constexpr const char* renaming = "-renaming";
-
 cluster::RouterConfig router_config(const Route& route, const std::string& gateway_id,
                                     std::uint32_t seed) {
     cluster::RouterConfig config;
     config.client_id = std::string(client_prefix) + gateway_id;
-    // Only of records that keep their topic's name the next broker may think that it knows it.
     if (!keeps_names(route)) config.client_id += renaming;
     for (const config::HostPort& at : route.bootstrap)
         config.bootstrap.push_back({at.host, at.port});
@@ -48,12 +43,17 @@ Runner::Runner(Shared shared, Route route, RouteIndex index, std::uint32_t seed)
       maker_(backoff_of(route_), seed,
              [this](Instant now, const std::string& topic, wire::ErrorCode error,
                     std::string text) { on_created(now, topic, error, std::move(text)); }),
+      mirror_(shared_.own_cluster_id),
       jitter_(seed) {
     counts_.name = route_.name;
     router_.add(maker_);
+    router_.add(mirror_);
 }
 
-Runner::~Runner() { router_.remove(maker_); }
+Runner::~Runner() {
+    router_.remove(maker_);
+    router_.remove(mirror_);
+}
 
 // ---- taps and lanes
 
@@ -217,35 +217,6 @@ void Runner::drop_lanes_from(Instant now, const std::string& topic, std::int32_t
     for (Lane* lane : gone) drop_lane(now, *lane);
 }
 
-bool Runner::leads_back() const {
-    return !shared_.own_cluster_id.empty() &&
-           router_.metadata().cluster_id() == shared_.own_cluster_id;
-}
-
-bool Runner::goes_round(const std::string& topic) const {
-    const auto fed = fed_.find(topic);
-    return fed != fed_.end() && (is_ours(fed->second) ||
-                                 fed->second.contains(gateway_of(router_.metadata().cluster_id())));
-}
-
-bool Runner::is_ours(const std::set<std::string>& gateways) const {
-    return gateways.contains(shared_.gateway_id);
-}
-
-void Runner::fed_by(const std::string& topic, const std::string& gateway) {
-    constexpr std::size_t gateways_max = 1000;  // names come from outside
-    if (gateway == shared_.gateway_id || gateway == shared_.gateway_id + renaming) {
-        // What we send to the upstream's broker arrives here: its address means us.
-        for (const auto& [stream, tap] : taps_)
-            if (upstream_name(route_, tap->topic()) == topic)
-                fed_[tap->topic()].insert(shared_.gateway_id);
-        return tell_what_goes_round();
-    }
-    if (!keeps_names(route_) || !matches(route_, topic, false)) return;
-    std::set<std::string>& gateways = fed_[topic];
-    if (gateways.size() < gateways_max && gateways.insert(gateway).second) tell_what_goes_round();
-}
-
 bool Runner::can_deliver(const Tap& tap) const {
     const cluster::Metadata& metadata = router_.metadata();
     if (leads_back() || goes_round(tap.topic())) return false;
@@ -303,8 +274,10 @@ void Runner::on_deadline(Instant now) {
     if (router_.deadline() <= now) router_.on_deadline(now);
     if (look_again_ <= now) {
         look_again_ = never;
-        router_.refresh_metadata(now);
+        // Who leads back here says so for as long as the connection lasts.
+        leads_back() ? router_.ask_bootstrap(now) : router_.refresh_metadata(now);
     }
+    if (mirror_at_ <= now) look_into_mirror(now);
     if (read_again_at_ <= now) {
         read_again_at_ = never;
         for (const auto& [stream, tap] : taps_)
@@ -318,6 +291,7 @@ void Runner::on_deadline(Instant now) {
 Instant Runner::deadline() const {
     if (stopped_) return never;
     Instant first = earlier(router_.deadline(), earlier(look_again_, read_again_at_));
+    first = earlier(first, mirror_at_);
     for (const Lane* lane : stalled_) first = earlier(first, lane->retry_at());
     return first;
 }

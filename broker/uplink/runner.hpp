@@ -12,6 +12,7 @@
 
 #include "broker/uplink/cursor.hpp"
 #include "broker/uplink/lane.hpp"
+#include "broker/uplink/mirror.hpp"
 #include "broker/uplink/tap.hpp"
 #include "broker/uplink/topic_maker.hpp"
 #include "broker/uplink/uplink.hpp"
@@ -78,6 +79,9 @@ private:
     bool leads_back() const;                          ///< the route ends at this very broker
     bool goes_round(const std::string& topic) const;  ///< ... at the one that brings the topic
     bool is_ours(const std::set<std::string>& gateways) const;
+    std::set<std::int32_t> leaders_of(const std::string& topic) const;
+    void look_into_mirror(Instant now);  ///< is it still this broker that is met there?
+    void on_mirror_news();
     void tell_what_goes_round();
     bool can_deliver(const Tap& tap) const;
     bool wants_to_read(Instant now, const Tap& tap) const;
@@ -151,6 +155,7 @@ private:
     RouteIndex index_;
     cluster::Router router_;
     TopicMaker maker_;
+    Mirror mirror_;
     client::Jitter jitter_;
 
     // Before what owns chunks, which count themselves here to the end.
@@ -174,6 +179,7 @@ private:
     Instant now_{};
     Instant look_again_ =
         never;  // at metadata, while a topic is missing for a reason that is not retriable
+    Instant mirror_at_ = never;  // while what is sent of some topic arrives here
     Instant read_again_at_ = never;  // a read failed: the earliest time to try again
     RouteStatus counts_;
     bool connect_failed_ = false;

@@ -156,7 +156,8 @@ std::string round_text(std::string_view topic, bool is_us) {
         return "what is sent upstream of " + std::string(topic) +
                " arrives at this very broker, and nothing more of it is sent: the upstream "
                "advertises an address that means this machine here. Set its advertised.listeners "
-               "to one that can be reached from here, then restart this broker";
+               "to one that can be reached from here" +
+               std::string(again);
     return "the upstream forwards " + std::string(topic) +
            " to here, and this route forwards it to there: its records would go round for good, "
            "and nothing of it is sent. Take the topic out of one of the two routes, or give it "

@@ -33,15 +33,19 @@ bool Router::is_connected(std::int32_t broker) const {
 
 Instant Router::deadline() const {
     Instant first = expire_at_;
-    const bool none_active = std::all_of(links_.begin(), links_.end(), [](const auto& entry) {
-        return entry.second->state == Link::State::down;
+    const auto may_be_asked = [this](std::int32_t node) {
+        return !ask_bootstrap_ || is_bootstrap(node);
+    };
+    const bool none_active = std::all_of(links_.begin(), links_.end(), [&](const auto& entry) {
+        return entry.second->state == Link::State::down || !may_be_asked(entry.first);
     });
     for (const auto& [node, link] : links_) {
         if (link->state == Link::State::connecting) first = earlier(first, link->connect_deadline);
         if (link->state == Link::State::open) first = earlier(first, link->connection.deadline());
         if (link->sender) first = earlier(first, link->sender->deadline());
         if (link->fetcher && link->is_ready()) first = earlier(first, link->fetcher->deadline());
-        const bool awaited = (ask_waits_ && none_active) || link->queues > 0 || link->fetches > 0 ||
+        const bool awaited = (ask_waits_ && none_active && may_be_asked(node)) ||
+                             link->queues > 0 || link->fetches > 0 ||
                              link->wanted_until > link->not_before;
         if (link->state == Link::State::down && awaited) first = earlier(first, link->not_before);
     }
@@ -160,11 +164,16 @@ Router::Link* Router::pick_any(Instant now) {
         Link& link = make_link(node, endpoint);
         if (link.not_before <= now) able.push_back(&link);
     }
-    if (able.empty()) {
-        for (std::size_t i = 0; i < config_.bootstrap.size(); ++i) {
-            Link& link = make_link(bootstrap_node(i), config_.bootstrap[i]);
-            if (link.not_before <= now) able.push_back(&link);
-        }
+    return able.empty() ? pick_bootstrap(now) : able[turn_++ % able.size()];
+}
+
+/// Null: all are in their back-off.
+Router::Link* Router::pick_bootstrap(Instant now) {
+    std::vector<Link*> able;
+    for (std::size_t i = 0; i < config_.bootstrap.size(); ++i) {
+        Link& link = make_link(bootstrap_node(i), config_.bootstrap[i]);
+        if (link.state != Link::State::down) return &link;
+        if (link.not_before <= now) able.push_back(&link);
     }
     return able.empty() ? nullptr : able[turn_++ % able.size()];
 }

@@ -152,6 +152,15 @@ public:
     void forget(std::string_view topic) { metadata_.forget(topic); }  ///< as often as wanted
     void want_all(Instant now) { metadata_.want_all(now); }
     void refresh_metadata(Instant now) { metadata_.refresh(now); }
+    /// The same, asked over a connection to a bootstrap address that may be a new one: for who
+    /// doubts that the brokers that answer are those that were meant.
+    void ask_bootstrap(Instant now) {
+        ask_bootstrap_ = true;
+        metadata_.refresh(now);
+    }
+    /// The next request to this broker goes over a new connection: its name may mean another
+    /// machine now. Not while an answer of it is awaited.
+    void reconnect(Instant now, std::int32_t broker);
     /// From now on the queue is lent to its leader's Sender, wherever the leader is. The topic is
     /// wanted meanwhile. The queue lives until queue_returned has come, or this Router is gone.
     void route(Instant now, client::PartitionQueue& queue);
@@ -221,6 +230,7 @@ private:
     Link& make_link(std::int32_t node, const Endpoint& endpoint);
     Link* pick_ready();
     Link* pick_any(Instant now);
+    Link* pick_bootstrap(Instant now);
     void connect(Instant now, Link& link);
     void hang_up(Link& link);
     void on_link_down(Instant now, Link& link, Error why);
@@ -269,6 +279,7 @@ private:
     std::int32_t fetch_turn_ = 0;       // whose records are read
     Instant expire_at_ = never;         // queues lent to nobody
     bool ask_waits_ = false;            // metadata is due, but no connection takes the question
+    bool ask_bootstrap_ = false;        // ... and none but these is to be asked
     bool pumping_ = false;
 };
 

@@ -37,6 +37,19 @@ Result<client::Connection*> Router::reach(Instant now, const Target& target) {
     return fail(Error::would_block);
 }
 
+void Router::reconnect(Instant now, std::int32_t broker) {
+    const auto found = links_.find(broker);
+    if (found == links_.end()) return;
+    Link& link = *found->second;
+    if (!link.is_ready() || link.connection.in_flight_count() > 0) return;
+    link.connection.on_disconnected(now);
+    while (const std::optional<client::Event> event = link.connection.poll_event(now)) {
+        if (link.sender) link.sender->on_event(now, *event);
+        if (link.fetcher) link.fetcher->on_event(now, *event);
+    }
+    hang_up(link);
+}
+
 void Router::add(Requester& requester) { requesters_.push_back(&requester); }
 
 void Router::remove(Requester& requester) {

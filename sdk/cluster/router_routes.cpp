@@ -286,7 +286,7 @@ void Router::ask_metadata(Instant now) {
     const Instant due = metadata_.ask_at();
     ask_waits_ = false;
     if (due > now) return;
-    Link* link = pick_any(now);
+    Link* link = ask_bootstrap_ ? pick_bootstrap(now) : pick_any(now);
     ask_waits_ = true;
     if (!link) return;
     if (!link->is_ready()) {
@@ -315,7 +315,7 @@ void Router::ask_metadata(Instant now) {
         sent = link->connection.send(now, ask.request, version, options);
     }
     if (sent) {
-        ask_waits_ = false;
+        ask_waits_ = ask_bootstrap_ = false;
         metadata_.on_asked(ask);
     } else if (sent.error() != Error::would_block) {
         ask_waits_ = false;

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <limits>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -97,6 +98,7 @@ public:
     // Faults.
     std::set<std::int32_t> silent;    ///< brokers that take bytes and say nothing
     std::set<std::int32_t> refusing;  ///< brokers that take no connection
+    std::map<std::int32_t, std::int32_t> leads_to;  ///< whose address is another broker's
     int connects = 0;
     bool upstream_is_down = false;  ///< connections are refused and open ones cut
     int cut_at_step = -1;           ///< the connection dies at this step, once
@@ -242,7 +244,8 @@ private:
                 uplink->link_closed(now, action->link, Error::refused);
                 continue;
             }
-            links_[action->link].broker = broker;
+            const auto found = leads_to.find(broker);
+            links_[action->link].broker = found == leads_to.end() ? broker : found->second;
             uplink->link_opened(now, action->link);
         }
         if (upstream_is_down) {

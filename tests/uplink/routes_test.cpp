@@ -120,6 +120,31 @@ TEST_CASE("uplink: a route to this very broker forwards nothing, makes no topics
     CHECK(rig.status().last_error.empty());
 }
 
+// Who is asked again over the same connection says the same: it took a restart to see that the
+// name leads elsewhere now.
+TEST_CASE("uplink: a route that leads back is looked at again from its bootstrap.servers on") {
+    Rig rig;
+    rig.config.own_cluster_id = "this-gateway";
+    rig.upstream.broker_count = 3;
+    rig.upstream.cluster_at[3] = "this-gateway";
+    rig.leads_to[1] = 3;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 3});
+    rig.start();
+    rig.pass(60'000);
+    CHECK(rig.values("t").empty());
+    CHECK(rig.status().last_error.find("leads back") != std::string::npos);
+    const int connects = rig.connects;
+    rig.pass(600'000);
+    CHECK(rig.connects - connects <= 100);
+    CHECK(rig.events.size() < 10);
+    rig.leads_to.clear();
+    rig.pass(120'000);
+    CHECK(rig.values("t") == numbers(0, 3));
+    CHECK(rig.status().last_error.empty());
+}
+
 // Seen with two gateways whose routes named each other: each record went round between them for
 // good.
 TEST_CASE("uplink: what the upstream itself brings is not taken back to it, and that is told") {
@@ -173,6 +198,32 @@ TEST_CASE("uplink: records that arrive at this very broker are not sent on, and 
         CHECK(rig.values(renames ? "x.u" : "u") == numbers(0, 3));
         CHECK(rig.was_told("arrives at this very broker"));
         CHECK(rig.status().last_error.find("advertised.listeners") != std::string::npos);
+    }
+}
+
+TEST_CASE("uplink: what arrived here is sent again once its leader's address means another") {
+    for (const bool by_key : {false, true}) {
+        Rig rig;
+        rig.config.own_cluster_id = "this-gateway";
+        if (by_key) rig.config.routes[0].mapping = config::Route::Mapping::by_key;
+        rig.upstream.broker_count = 3;
+        rig.upstream.cluster_at[3] = "this-gateway";
+        rig.leads_to[2] = 3;
+        rig.make_topic("t", 1);
+        rig.upstream.make_topic("t", 1);
+        rig.upstream.topics["t"][0].leader = 2;
+        rig.start();
+        rig.pass(1'000);
+        rig.uplink->fed_by("t", "gw-1");
+        rig.append("t", {.count = 3});
+        rig.pass(600'000);
+        INFO("by_key=" << by_key);
+        CHECK(rig.upstream.produce_requests == 0);  // not even to find out
+        CHECK(rig.status().last_error.find("advertised.listeners") != std::string::npos);
+        rig.leads_to.clear();
+        rig.pass(130'000);
+        CHECK(rig.values("t") == numbers(0, 3));
+        CHECK(rig.status().last_error.empty());
     }
 }
 

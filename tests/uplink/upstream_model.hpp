@@ -49,6 +49,8 @@ public:
                             const wire::BatchHeader&)>
         refuse;
     std::string cluster_id = "upstream-cluster";
+    /// That broker is another cluster by itself, with topics of the same names.
+    std::map<std::int32_t, std::string> cluster_at;
     ErrorCode producer_id_error = ErrorCode::none;
     std::size_t batch_bytes_max = SIZE_MAX;  ///< max.message.bytes, looked at before all else
     ErrorCode too_large = ErrorCode::message_too_large;
@@ -80,7 +82,7 @@ public:
             case wire::ApiKey::api_versions:
                 return versions(*request);
             case wire::ApiKey::metadata:
-                return metadata(*request);
+                return metadata(broker, *request);
             case wire::ApiKey::init_producer_id:
                 return producer_id(*request);
             case wire::ApiKey::produce:
@@ -114,8 +116,9 @@ private:
         return encode(request, answer);
     }
 
-    Bytes metadata(const wire::Request& request) {
+    Bytes metadata(std::int32_t asked_of, const wire::Request& request) {
         ++metadata_requests;
+        const bool is_another = cluster_at.contains(asked_of);
         const auto asked =
             wire::decode<wire::MetadataRequest>(request.body, request.header.api_version);
         if (!asked) return {};
@@ -125,6 +128,7 @@ private:
         for (std::int32_t i = 1; i <= broker_count; ++i) hosts.push_back("up" + std::to_string(i));
         std::vector<Answer::MetadataResponseBroker> brokers;
         for (std::int32_t i = 1; i <= broker_count; ++i) {
+            if (is_another ? i != asked_of : cluster_at.contains(i)) continue;
             auto& broker = brokers.emplace_back();
             broker.node_id = i;
             broker.host = hosts[static_cast<std::size_t>(i) - 1];
@@ -149,7 +153,7 @@ private:
                 for (std::size_t i = 0; i < found->second.size(); ++i) {
                     auto& partition = list.emplace_back();
                     partition.partition_index = static_cast<std::int32_t>(i);
-                    partition.leader_id = found->second[i].leader;
+                    partition.leader_id = is_another ? asked_of : found->second[i].leader;
                     if (partition.leader_id < 0)
                         partition.error_code = ErrorCode::leader_not_available;
                 }
@@ -159,7 +163,7 @@ private:
         Answer answer;
         answer.brokers = brokers;
         answer.controller_id = 1;
-        answer.cluster_id = cluster_id;
+        answer.cluster_id = is_another ? cluster_at[asked_of] : cluster_id;
         answer.topics = answered;
         return encode(request, answer);
     }
