@@ -8,9 +8,7 @@
 #include "broker/uplink/texts.hpp"
 
 namespace leat::uplink {
-namespace {
 
-/// Where in the log the records at `places` of `batch` come from.
 std::vector<OffsetRange> offsets_of(const Outgoing& batch, std::span<const OffsetRange> places) {
     std::vector<OffsetRange> all = batch.memory->offsets, out;
     if (all.empty()) all.push_back({batch.base, batch.base + batch.source.record_count});
@@ -25,8 +23,6 @@ std::vector<OffsetRange> offsets_of(const Outgoing& batch, std::span<const Offse
     }
     return out;
 }
-
-}  // namespace
 
 void Runner::hand_out(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chunk,
                       ByteView batches) {

@@ -12,6 +12,9 @@ namespace {
 // A broker that has forgotten a producer takes any sequence of it as the first, and so proves
 // nothing about those before. It forgets after hours; what was passed is proved within this.
 constexpr milliseconds proof_within{60'000};
+// Nor does it remember one who is quiet (producer.id.expiration.ms, a day): of several batches in
+// flight it could refuse the first for a moment and take the second, and then never the first.
+constexpr milliseconds remembered_for{600'000};
 // An election or a broker's start is over before: with the usual back-offs after half a minute.
 constexpr unsigned retries_untold = 8;
 
@@ -76,6 +79,7 @@ client::Peek Lane::peek(std::uint16_t, Instant now, client::SourceBatch& out) {
         ask_for_name();
         return client::Peek::empty;
     }
+    if (!is_in_doubt() && now - settled_at_ >= remembered_for) queue_.prove_again();
     out = waiting_.front().source;
     return client::Peek::batch;
 }
@@ -90,6 +94,7 @@ void Lane::settle(std::uint16_t, std::uint64_t ticket, const client::Outcome& ou
     LEAT_CHECK(!taken_.empty() && taken_.front().source.ticket == ticket);
     Outgoing batch = std::move(taken_.front());
     taken_.pop_front();
+    settled_at_ = now_;
     if (state_ == State::leaving) return;
     if (exact_) {
         std::uint32_t after = static_cast<std::uint32_t>(queue_.sending_as().next_sequence);
@@ -120,6 +125,12 @@ void Lane::retrying(std::uint16_t, wire::ErrorCode error, unsigned times) {
     if (times != retries_untold || state_ == State::leaving) return;
     retrying_ = true;
     owner_.lane_retrying(*this, error);
+}
+
+void Lane::record_refused(std::uint16_t, std::uint64_t ticket, std::int32_t record) {
+    for (Outgoing& batch : taken_)
+        if (batch.source.ticket == ticket && record >= 0 && record < batch.source.record_count)
+            batch.refused.insert(record);
 }
 
 /// true: passed.

@@ -22,6 +22,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "broker/log/log.hpp"
@@ -74,6 +75,7 @@ struct Outgoing {
     log::Offset next = -1;             ///< its end; -1: another part of it comes behind
     std::int32_t sequence_after = -1;  ///< of the next record on this lane, once settled
     bool whole_only = false;           ///< its records cannot be taken apart
+    std::set<std::int32_t> refused;    ///< places of records that the upstream named
 
     std::size_t bytes() const { return source.records.size() + wire::batch_header_size; }
 };
@@ -177,6 +179,7 @@ public:
         return never;
     }  // nothing of the log expires here
     void retrying(std::uint16_t slot, wire::ErrorCode error, unsigned times) override;
+    void record_refused(std::uint16_t slot, std::uint64_t ticket, std::int32_t record) override;
 
 private:
     bool may_send(const Outgoing& batch) const;
@@ -197,6 +200,7 @@ private:
     log::Offset doubt_until_ = -1;
     std::uint32_t place_ = 0;
     Instant passed_since_{};  // the oldest of them
+    Instant settled_at_{};    // when the last batch was
     bool exact_ = false;
     bool asked_for_name_ = false;
     bool trusted_ = false;  // the doubt's numbers mean the same here

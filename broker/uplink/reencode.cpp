@@ -27,6 +27,13 @@ std::int64_t sum(std::int64_t base, std::int64_t delta) {
 
 constexpr std::string_view gateway_header = "leat-gateway";
 
+bool contains(std::span<const OffsetRange> ranges, std::int64_t offset) {
+    const auto behind =
+        std::upper_bound(ranges.begin(), ranges.end(), offset,
+                         [](std::int64_t at, const OffsetRange& range) { return at < range.from; });
+    return behind != ranges.begin() && offset < (behind - 1)->to;
+}
+
 bool carries(wire::RecordHeaders headers, std::string_view gateway) {
     while (const std::optional<wire::RecordHeader> header = headers.next())
         if (header->key.view() == gateway_header && text_of(header->value) == gateway) return true;
@@ -105,7 +112,8 @@ Status Builder::take_apart(const wire::BatchView& batch) {
     plain_bytes_ += records.size();
     wire::RecordReader reader(records, batch.header().record_count);
     while (const std::optional<wire::RecordView> record = reader.next()) {
-        if (sum(batch.header().base_offset, record->offset_delta) < rules_.from_offset) continue;
+        const std::int64_t at = sum(batch.header().base_offset, record->offset_delta);
+        if (at < rules_.from_offset || contains(rules_.without, at)) continue;
         if (rules_.returned != nullptr && carries(record->headers, *rules_.gateway_id)) {
             ++*rules_.returned;
             continue;
@@ -178,6 +186,22 @@ Status Builder::close() {
     return status;
 }
 
+/// The whole of what a batch source has only bytes 61 and on of; it borrows `memory`.
+Result<wire::BatchView> whole_of(const client::SourceBatch& batch,
+                                 std::vector<std::uint8_t>& memory) {
+    memory.resize(wire::batch_header_size + batch.records.size());
+    copy_bytes(batch.records, MutableBytes(memory).subspan(wire::batch_header_size));
+    wire::BatchHeader header;
+    header.base_offset = 0;
+    header.attributes = batch.attributes;
+    header.last_offset_delta = batch.last_offset_delta;
+    header.base_timestamp = batch.base_timestamp;
+    header.max_timestamp = batch.max_timestamp;
+    header.record_count = batch.record_count;
+    wire::seal_batch_header(header, batch.records, memory.data());
+    return wire::BatchView::parse(memory);
+}
+
 }  // namespace
 
 bool may_go_whole(const wire::BatchHeader& header) {
@@ -191,21 +215,20 @@ Result<std::vector<Part>> reencode(std::span<const wire::BatchView> batches,
 }
 
 Result<std::vector<Part>> split(const client::SourceBatch& batch, std::size_t bytes_max) {
-    std::vector<std::uint8_t> whole(wire::batch_header_size + batch.records.size());
-    copy_bytes(batch.records, MutableBytes(whole).subspan(wire::batch_header_size));
-    wire::BatchHeader header;
-    header.base_offset = 0;
-    header.attributes = batch.attributes;
-    header.last_offset_delta = batch.last_offset_delta;
-    header.base_timestamp = batch.base_timestamp;
-    header.max_timestamp = batch.max_timestamp;
-    header.record_count = batch.record_count;
-    wire::seal_batch_header(header, batch.records, whole.data());
-    const Result<wire::BatchView> view = wire::BatchView::parse(whole);
-    if (!view) return fail(view.error());
+    std::vector<std::uint8_t> memory;
+    const Result<wire::BatchView> whole = whole_of(batch, memory);
+    if (!whole) return fail(whole.error());
     const std::size_t room =
         bytes_max > wire::batch_header_size ? bytes_max - wire::batch_header_size : 0;
-    return reencode(*view, {.to_bytes = room, .of_bytes = batch.records.size()});
+    return reencode(*whole, {.to_bytes = room, .of_bytes = batch.records.size()});
+}
+
+Result<std::vector<Part>> leave_out(const client::SourceBatch& batch,
+                                    std::span<const OffsetRange> places) {
+    std::vector<std::uint8_t> memory;
+    const Result<wire::BatchView> whole = whole_of(batch, memory);
+    if (!whole) return fail(whole.error());
+    return reencode(*whole, {.without = places});
 }
 
 }  // namespace leat::uplink

@@ -20,6 +20,11 @@ constexpr std::size_t part_bytes_max = 512 * 1024;
 /// Batches whose records expand to more, all together, are not taken apart.
 constexpr std::size_t plain_bytes_max = 64 * 1024 * 1024;
 
+/// Offsets of the log, `to` exclusive.
+struct OffsetRange {
+    std::int64_t from = 0, to = 0;
+};
+
 struct ReencodeRules {
     /// by_key: partitions upstream; 0: all records stay together in `partition`.
     std::int32_t partition_count = 0;
@@ -33,11 +38,8 @@ struct ReencodeRules {
     std::size_t to_bytes = 1, of_bytes = 1;
     /// Records before it are left out. The cuts behind it are the same as without it.
     std::int64_t from_offset = INT64_MIN;
-};
-
-/// Offsets of the log, `to` exclusive.
-struct OffsetRange {
-    std::int64_t from = 0, to = 0;
+    /// These, too. In order.
+    std::span<const OffsetRange> without = {};
 };
 
 /// What becomes one batch upstream.
@@ -60,6 +62,10 @@ Result<std::vector<Part>> reencode(std::span<const wire::BatchView> batches,
 /// One batch as several, none much larger than `bytes_max` with its header, but where a single
 /// record is. The same cuts each time. The offsets of the parts count from 0. fails: as reencode
 Result<std::vector<Part>> split(const client::SourceBatch& batch, std::size_t bytes_max);
+/// One batch without the records at these places, which are in order and count from 0, as do the
+/// offsets of the parts. fails: as reencode
+Result<std::vector<Part>> leave_out(const client::SourceBatch& batch,
+                                    std::span<const OffsetRange> places);
 inline Result<std::vector<Part>> reencode(const wire::BatchView& batch,
                                           const ReencodeRules& rules) {
     return reencode({&batch, 1}, rules);

@@ -43,6 +43,9 @@ inline client::BackoffConfig backoff_of(const config::Route& route) {
     return {.min = route.backoff, .max = route.backoff_max};
 }
 
+/// Where in the log the records at `places` of `batch` come from.
+std::vector<OffsetRange> offsets_of(const Outgoing& batch, std::span<const OffsetRange> places);
+
 class Runner final : private LaneOwner {
 public:
     Runner(Shared shared, config::Route route, RouteIndex index, std::uint32_t seed);
@@ -126,9 +129,17 @@ private:
 
     // refused (refused.cpp)
     void tend_lanes(Instant now);
-    bool make_way(Lane& lane);
+    enum class Way : std::uint8_t {
+        blocked,     ///< a person has to do something
+        read_again,  ///< free, for what is read from the cursor on
+        held,        ///< free, for what the lane holds
+    };
+    Way make_way(Lane& lane);
+    bool leave_out_refused(Lane& lane);
     void skip_refused(Lane& lane);
-    void give_back(Lane& lane);
+    void enter_refused(const Lane& lane, const Outgoing& batch, std::span<const OffsetRange> lost,
+                       std::size_t count);
+    void give_back(Lane& lane, Way way);
 
     // names: under which producer id and sequence an exact lane sends (names.cpp)
     bool is_exact() const;

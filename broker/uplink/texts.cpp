@@ -112,6 +112,8 @@ std::string retried_text(std::string_view topic, std::int32_t partition, ErrorCo
            " now, and says " + code_text(error) +
            (error == ErrorCode::not_enough_replicas
                 ? ": too few of its replicas are in sync, or it is a gateway whose log is full"
+            : error == ErrorCode::unknown_topic_or_partition
+                ? ": if it was deleted there, create it again, or set create.topics on the route"
                 : ": see the upstream's log") +
            std::string(again);
 }
@@ -160,8 +162,8 @@ std::string round_text(std::string_view topic, bool is_us) {
                std::string(again);
     return "the upstream forwards " + std::string(topic) +
            " to here, and this route forwards it to there: its records would go round for good, "
-           "and nothing of it is sent. Take the topic out of one of the two routes, or give it "
-           "another name there (upstream.topic)";
+           "and nothing of it is sent. Take the topic out of this route, or give it another name "
+           "there (upstream.topic); or do so with the other's, then restart this broker";
 }
 
 std::string returned_text(std::string_view topic) {

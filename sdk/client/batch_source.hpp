@@ -62,6 +62,10 @@ public:
     /// manieth in a row.
     virtual void retrying(std::uint16_t /*partition*/, wire::ErrorCode /*error*/,
                           unsigned /*times*/) {}
+    /// The answer that comes next names this record, by its place in the batch, as a reason why the
+    /// batch is refused (KIP-467). Not every broker does; `record` is whatever it said.
+    virtual void record_refused(std::uint16_t /*partition*/, Ticket /*ticket*/,
+                                std::int32_t /*record*/) {}
 
 protected:
     ~BatchSource() = default;

@@ -118,6 +118,11 @@ public:
     void start_after(const ProducerState& state);
     /// A batch was acknowledged under sending_as().
     bool is_established() const { return established_; }
+    /// The broker may have forgotten the producer meanwhile: the next batch goes alone. With
+    /// nothing taken.
+    void prove_again() {
+        if (count_ == 0) established_ = false;
+    }
     /// Gives up what is older than `delivery_timeout` and not in flight. For a queue that is lent
     /// to nobody (no leader known); a Sender does it for the lent ones. Returns when to come again.
     Instant expire(Instant now, milliseconds delivery_timeout);

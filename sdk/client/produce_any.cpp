@@ -13,6 +13,16 @@ Status append_produce(Connection& connection, const ProduceHead& head, const Par
     return append_produce_as<batches_max>(connection, head, head.version, first);
 }
 
+void Produced::refused(std::string_view topic, const wire::Uuid& topic_id, std::int32_t index,
+                       std::int32_t record) const {
+    for (TakenBatch* batch = unanswered; batch != nullptr; batch = batch->next_in_request) {
+        PartitionQueue& queue = *batch->queue;
+        if (queue.partition() != index) continue;
+        if (topic.empty() ? queue.topic_id() == topic_id : queue.topic() == topic)
+            return queue.source().record_refused(queue.slot(), batch->source.ticket, record);
+    }
+}
+
 Result<std::int32_t> read_produced(const Event& answer, Produced& to) {
     return read_produced_as(answer.body, answer.api_version, to);
 }

@@ -36,6 +36,9 @@ struct Produced {
     /// For each partition. `topic` or `topic_id` names it, as the version has it.
     void told(std::string_view topic, const wire::Uuid& topic_id, std::int32_t index,
               const Outcome& outcome);
+    /// Before it. produce_any.cpp only.
+    void refused(std::string_view topic, const wire::Uuid& topic_id, std::int32_t index,
+                 std::int32_t record) const;
 };
 /// Returns the answer's throttle time in milliseconds. fails: as wire::decode, and nothing was told
 /// then.

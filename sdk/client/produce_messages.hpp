@@ -86,9 +86,12 @@ Result<std::int32_t> read_produced_as(ByteView body, Version version, Produced& 
     Result<wire::ProduceResponse> answer = wire::decode<wire::ProduceResponse>(body, version);
     if (!answer) return fail(answer.error());
     for (const auto& topic : answer->responses)
-        for (const auto& partition : topic.partition_responses)
+        for (const auto& partition : topic.partition_responses) {
+            for (const auto& error : partition.record_errors)
+                to.refused(topic.name, topic.topic_id, partition.index, error.batch_index);
             to.told(topic.name, topic.topic_id, partition.index,
                  {partition.error_code, partition.base_offset, partition.log_append_time_ms});
+        }
     return answer->throttle_time_ms;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sdk/wire/api/00_produce.hpp"
@@ -48,6 +49,9 @@ public:
     std::function<ErrorCode(const std::string& topic, std::int32_t partition,
                             const wire::BatchHeader&)>
         refuse;
+    /// The places of records that it does not take: INVALID_TIMESTAMP for the batch.
+    std::function<std::vector<std::int32_t>(const Stored&)> bad_records;
+    bool names_records = true;  ///< the bad ones, in the answer
     std::string cluster_id = "upstream-cluster";
     /// That broker is another cluster by itself, with topics of the same names.
     std::map<std::int32_t, std::string> cluster_at;
@@ -206,6 +210,7 @@ private:
         using Answer = wire::ProduceResponse;
         std::deque<std::string> names;
         std::deque<std::vector<Answer::PartitionProduceResponse>> lists;
+        std::deque<std::vector<Answer::BatchIndexAndErrorMessage>> named;
         std::vector<Answer::TopicProduceResponse> responses;
         for (const auto& topic : asked->topic_data) {
             names.emplace_back(topic.name.view());
@@ -216,6 +221,10 @@ private:
                 result.base_offset = -1;
                 result.error_code =
                     append(broker, names.back(), partition.index, partition.records);
+                auto& bad = named.emplace_back();
+                for (const std::int32_t place : std::exchange(bad_, {}))
+                    bad.push_back({place, "says the model"});
+                if (names_records) result.record_errors = bad;
             }
             auto& response = responses.emplace_back();
             response.name = names.back();
@@ -245,6 +254,10 @@ private:
         if (refuse)
             if (const ErrorCode error = refuse(topic, index, header); error != ErrorCode::none)
                 return error;
+        if (bad_records) {
+            bad_ = bad_records({header, {batch->records().begin(), batch->records().end()}});
+            if (!bad_.empty()) return ErrorCode::invalid_timestamp;
+        }
         const std::int32_t last =
             wire::next_sequence(header.base_sequence, header.last_offset_delta);
         ProducerEntry& entry = partition.producers[header.producer_id];
@@ -267,6 +280,8 @@ private:
         partition.batches.push_back({header, {batch->records().begin(), batch->records().end()}});
         return ErrorCode::none;
     }
+
+    std::vector<std::int32_t> bad_;  // of the last batch
 };
 
 }  // namespace leat::uplink::test
