@@ -11,6 +11,12 @@ Ticket ticket_of(const Accumulator::Buffer& buffer) {
 }
 }  // namespace
 
+std::uint32_t Accumulator::records_max(const Slot& s) {
+    constexpr std::uint32_t header = wire::batch_header_size;
+    const std::uint32_t most = s.bytes_max;
+    return most == 0 ? UINT32_MAX : most > header ? most - header : 0;
+}
+
 Accumulator::Accumulator(std::span<Slot> slots, const AccumulatorConfig& config,
                          Reports* deliveries, BatchCompressor* compressor,
                          MutableBytes compress_room)
@@ -66,7 +72,10 @@ void Accumulator::give_back(Buffer& buffer) {
 /// Bytes that are left. A record too long for a batch has one of its own.
 std::size_t Accumulator::room(const Buffer& buffer) const {
     std::size_t limit = buffer.memory.size();
-    if (buffer.record_count > 0) limit = std::min<std::size_t>(limit, config_.batch_bytes);
+    if (buffer.record_count > 0) {
+        limit = std::min<std::size_t>(limit, config_.batch_bytes);
+        if constexpr (splits) limit = std::min<std::size_t>(limit, buffer.bytes_max);
+    }
     return limit > buffer.used ? limit - buffer.used : 0;
 }
 
@@ -121,6 +130,11 @@ Accumulator::Buffer* Accumulator::begin(Slot& s, Instant now, std::size_t bytes)
     buffer.used = 0;
     buffer.record_count = 0;
     if constexpr (profile.compresses) buffer.attributes = 0;
+    if constexpr (splits) {
+        buffer.from = 0;
+        buffer.part = 0;
+        buffer.bytes_max = records_max(s);
+    }
     buffer.next = nullptr;
     buffer.open = true;
     (s.last != nullptr ? s.last->next : s.first) = &buffer;
@@ -189,6 +203,8 @@ Peek Accumulator::peek(std::uint16_t slot, Instant now, SourceBatch& out) {
     Slot& s = slots_[slot];
     Buffer* buffer = s.untaken;
     if (buffer == nullptr) return Peek::empty;
+    if constexpr (splits)
+        if (s.gathering != wire::ErrorCode::none || s.part_is_out) return Peek::pending;
     if (buffer->open) {
         if constexpr (profile.lingers)
             if (buffer->linger.is_linked() && now < buffer->linger.due) return Peek::pending;
@@ -203,16 +219,26 @@ Peek Accumulator::peek(std::uint16_t slot, Instant now, SourceBatch& out) {
     out.max_timestamp = buffer->max_timestamp;
     out.record_count = buffer->record_count;
     if constexpr (profile.expires) out.created = buffer->created;
+    if constexpr (splits)
+        if (buffer->part > 0) {
+            out.records = buffer->memory.subspan(buffer->from, buffer->part);
+            out.last_offset_delta = buffer->part_records - 1;
+            out.max_timestamp = buffer->part_max_timestamp;
+            out.record_count = buffer->part_records;
+        }
     return Peek::batch;
 }
 
 void Accumulator::take(std::uint16_t slot, Ticket ticket) {
     Slot& s = slots_[slot];
     LEAT_CHECK(!profile.any_source || (s.untaken != nullptr && ticket_of(*s.untaken) == ticket));
+    if constexpr (splits)
+        s.part_is_out = s.untaken->part > 0 && s.untaken->part_records < s.untaken->record_count;
     s.untaken = s.untaken->next;
 }
 
 void Accumulator::settle(std::uint16_t slot, Ticket ticket, const Outcome& outcome) {
+    if constexpr (splits) return settle_apart(slot, ticket, outcome);
     Slot& s = slots_[slot];
     Buffer* buffer = s.first;
     LEAT_CHECK(!profile.any_source ||

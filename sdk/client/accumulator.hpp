@@ -48,6 +48,9 @@ public:
     virtual Codec codec() const = 0;
     /// Compresses `records` into `out`. fails: too_large (did not fit: the batch goes out as it is)
     virtual Result<std::size_t> compress(ByteView records, MutableBytes out) = 0;
+    /// The way back, for a batch that the broker finds too large. fails: unsupported: then it fails
+    /// whole · malformed · too_large
+    virtual Result<std::size_t> expand(ByteView, MutableBytes) { return fail(Error::unsupported); }
 
 protected:
     ~BatchCompressor() = default;
@@ -58,6 +61,10 @@ struct AccumulatorConfig {
     std::uint32_t batch_bytes =
         16384;  ///< a batch is closed at this size; a longer record gets a buffer of its own
 };
+
+/// A batch of several records that the broker refuses as too large goes again in parts, one at a
+/// time, and before what is behind it; so does Java's producer. Devices have no room for that.
+constexpr bool splits = profile.any_source;
 
 /// Without a vtable where there is no other source.
 class Accumulator final : public std::conditional_t<profile.any_source, BatchSource, NoBase> {
@@ -74,6 +81,13 @@ public:
         std::int32_t record_count = 0;
         /// The codec, if it was compressed.
         [[no_unique_address]] If<profile.compresses, std::int16_t> attributes{};
+        /// No more than this, if there are several.
+        [[no_unique_address]] If<splits, std::uint32_t> bytes_max{};
+        /// It goes in parts: what is before `from` is settled, and of the rest so much goes next.
+        [[no_unique_address]] If<splits, std::uint32_t, 1> from{};
+        [[no_unique_address]] If<splits, std::uint32_t, 2> part{};  ///< bytes; 0: it goes whole
+        [[no_unique_address]] If<splits, std::int32_t> part_records{};
+        [[no_unique_address]] If<splits, std::int64_t> part_max_timestamp{};
         std::uint8_t size_class = 0;
         bool open = false;  ///< takes records
         /// The records; the batch's header is the Sender's.
@@ -89,6 +103,13 @@ public:
         [[no_unique_address]] If<profile.numbers_records, std::uint64_t> record_count{};
         /// What the last batch came to: the buffer to ask for.
         [[no_unique_address]] If<profile.several_queues, std::uint32_t, 1> want_bytes{};
+        /// A batch was refused as too large: from then on none is larger, with its header. 0: none
+        /// was.
+        [[no_unique_address]] If<splits, std::uint32_t, 2> bytes_max{};
+        /// It was just now: what the queue had taken behind it comes back. Else none.
+        [[no_unique_address]] If<splits, wire::ErrorCode> gathering{};
+        [[no_unique_address]] If<splits, bool> asking_back{};
+        [[no_unique_address]] If<splits, bool, 1> part_is_out{};  ///< and the rest comes first
     };
 
     Accumulator(std::span<Slot> slots, const AccumulatorConfig& config,
@@ -135,9 +156,19 @@ public:
     void take(std::uint16_t slot, Ticket ticket);
     void settle(std::uint16_t slot, Ticket ticket, const Outcome& outcome);
     Instant oldest(std::uint16_t slot) const;
-    void retrying(std::uint16_t, wire::ErrorCode, unsigned) {}
+    void retrying(std::uint16_t slot, wire::ErrorCode, unsigned) {
+        if constexpr (splits)
+            if (slots_[slot].gathering != wire::ErrorCode::none) gather(slots_[slot]);
+    }
 
 private:
+    // accumulator_split.cpp
+    void settle_apart(std::uint16_t slot, Ticket ticket, const Outcome& outcome);
+    bool begin_apart(Slot& s, Buffer& buffer, wire::ErrorCode error);
+    void gather(Slot& s);
+    void finish(std::uint16_t slot, Buffer* before, Buffer& buffer, const Outcome& outcome);
+    static void cut(const Slot& s, Buffer& buffer);
+    static std::uint32_t records_max(const Slot& s);
     std::size_t buffer_bytes_max() const;
     void give_back(Buffer& buffer);
     Buffer* allocate(std::size_t bytes, std::size_t wanted);

@@ -12,6 +12,10 @@ Result<std::size_t> Compressor::compress(ByteView records, MutableBytes out) {
     return scratch_.size();
 }
 
+Result<std::size_t> Compressor::expand(ByteView records, MutableBytes out) {
+    return compression::decompress(codec_, records, out);
+}
+
 Result<ByteView> Decompressor::decompress(Codec codec, ByteView records) {
     const Status done = compression::decompress(codec, records, scratch_, bytes_max_);
     if (!done) return fail(done.error());

@@ -14,6 +14,7 @@ public:
     explicit Compressor(Codec codec) : codec_(codec) {}
     Codec codec() const override { return codec_; }
     Result<std::size_t> compress(ByteView records, MutableBytes out) override;
+    Result<std::size_t> expand(ByteView records, MutableBytes out) override;
 
 private:
     Codec codec_;

@@ -66,6 +66,7 @@ public:
     std::function<Fault(const std::string& topic, std::int32_t partition)> on_batch;
     /// The leader's epoch, stamped into each batch; null: 0.
     std::function<std::int32_t(const std::string& topic, std::int32_t partition)> epoch_of;
+    std::size_t batch_bytes_max = SIZE_MAX;  ///< max.message.bytes
     wire::ErrorCode init_error = wire::ErrorCode::none;
     std::int32_t throttle_ms = 0;
     std::int64_t next_producer_id = 1000;
@@ -166,6 +167,7 @@ private:
         auto batch = wire::BatchView::parse(records);
         if (!batch || !batch->crc_ok() || batch->whole().size() != records.size())
             return wire::ErrorCode::corrupt_message;
+        if (records.size() > batch_bytes_max) return wire::ErrorCode::message_too_large;
         const wire::BatchHeader& header = batch->header();
         Partition& partition = at(topic, index);
         wire::ErrorCode error = wire::ErrorCode::none;
