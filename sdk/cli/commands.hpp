@@ -40,6 +40,7 @@ Exit end_output(Exit exit);
 void complain(const std::string& text);
 /// Complains about an error of an SDK call and picks the exit code.
 Exit complain(const std::string& what, Error error, const std::string& detail = {});
+Exit no_topic(const std::string& topic);
 /// fails: invalid (then bad_bootstrap says it)
 Result<Admin> open_admin(Loop& loop, const Options& options);
 Exit bad_bootstrap(const Options& options);

@@ -7,7 +7,11 @@ namespace leat::cli {
 void complain(const std::string& text) { std::fprintf(stderr, "leat: %s\n", text.c_str()); }
 
 Exit complain(const std::string& what, Error error, const std::string& detail) {
-    complain(what + ": " + error_text(error) + (detail.empty() ? "" : " (" + detail + ")"));
+    const bool nobody = error == Error::timed_out || error == Error::disconnected;
+    complain(what + ": " + error_text(error) + (detail.empty() ? "" : " (" + detail + ")") +
+             (nobody ? "; is the server up? --bootstrap or LEAT_BOOTSTRAP names it, --timeout says "
+                       "how long to wait"
+                     : ""));
     switch (error) {
         case Error::invalid:
             return Exit::usage;
@@ -20,6 +24,11 @@ Exit complain(const std::string& what, Error error, const std::string& detail) {
         default:
             return Exit::failed;
     }
+}
+
+Exit no_topic(const std::string& topic) {
+    complain("topic " + topic + " is not there; leat topics list shows what is");
+    return Exit::not_found;
 }
 
 Result<Admin> open_admin(Loop& loop, const Options& options) {

@@ -104,11 +104,16 @@ Exit get_configs(const Options& options) {
             std::printf("%-40s %-24s %s%s\n", entry.name.c_str(),
                         entry.value ? entry.value->c_str() : "(hidden)", source_name(entry.source),
                         entry.read_only ? ", read only" : "");
-    if (shown.size() < options.configs.size()) {
-        complain("some of these settings do not exist");
-        return Exit::not_found;
+    Exit exit = Exit::ok;
+    for (const std::string& name : options.configs) {
+        if (std::any_of(shown.begin(), shown.end(),
+                        [&](const ConfigEntry& entry) { return entry.name == name; }))
+            continue;
+        complain(name + " is no setting of " + place.name +
+                 "; without a name leat configs get shows all");
+        exit = Exit::not_found;
     }
-    return Exit::ok;
+    return exit;
 }
 
 Exit change_configs(const Options& options) {

@@ -73,15 +73,18 @@ private:
     Exit find_partitions() {
         const std::string& topic = options_.topics.front();
         const Result<std::int32_t> count = consumer_.partition_count(topic, timeout_of(options_));
+        if (!count && count.error() == Error::not_found) return no_topic(topic);
         if (!count)
             return complain("topic " + topic, count.error(), admin_ ? admin_->last_problem() : "");
         std::vector<std::int32_t> numbers = options_.only_partitions;
         if (numbers.empty())
             for (std::int32_t i = 0; i < *count; ++i) numbers.push_back(i);
         for (std::int32_t number : numbers) {
-            if (number < 0 || number >= *count)
-                return complain("partition " + std::to_string(number) + " of " + topic,
-                                Error::not_found);
+            if (number < 0 || number >= *count) {
+                complain("partition " + std::to_string(number) + " of " + topic +
+                         " is not there: they are 0 to " + std::to_string(*count - 1));
+                return Exit::not_found;
+            }
             partitions_.push_back({topic, number});
         }
         return Exit::ok;
@@ -152,7 +155,9 @@ private:
                     break;
                 case ConsumerEvent::Kind::offset_out_of_range:
                     complain("partition " + std::to_string(event->partition) +
-                             ": that offset is not in the log");
+                             ": that offset is not in the log, which ends at " +
+                             std::to_string(ends_[event->partition]) +
+                             "; --from-beginning reads what is there");
                     return Exit::failed;
                 case ConsumerEvent::Kind::group_failed:
                     complain(event->text);

@@ -162,6 +162,10 @@ Exit reset_offsets(const Options& options) {
     const auto committed = admin->group_offsets(name);
     if (!committed) return complain(*admin, "offsets of " + name, committed.error());
     const auto places = places_of(*admin, options, *committed);
+    if (!places && places.error() == Error::not_found) {
+        cli::complain("not every --topic is there; leat topics list shows what is");
+        return Exit::not_found;
+    }
     if (!places) return complain(*admin, "topics of " + name, places.error());
     if (places->empty()) {
         cli::complain(name + " has committed nothing: name the topics with --topic");

@@ -92,8 +92,8 @@ Exit produce(const Options& options) {
         if (!separator.empty()) {
             const std::size_t at = line.find(separator);
             if (at == std::string_view::npos) {
-                complain("a line without \"" + options.key_separator +
-                         "\": " + std::string(line.substr(0, 60)));
+                complain("line " + std::to_string(sent + 1) + " is without \"" +
+                         options.key_separator + "\": " + std::string(line.substr(0, 60)));
                 exit = Exit::usage;
                 break;
             }
@@ -112,7 +112,9 @@ Exit produce(const Options& options) {
         if (!accepted) {
             const ProducerStats stats = producer->stats();
             exit =
-                complain("produce to " + options.topics.front(), accepted.error(),
+                complain("produce to " + options.topics.front() + ", line " +
+                             std::to_string(sent + 1),
+                         accepted.error(),
                          stats.last_error == ErrorCode::none ? "" : wire::name(stats.last_error));
             break;
         }

@@ -28,13 +28,15 @@ Exit delete_records(const Options& options) {
     const std::string& topic = options.topics.front();
     std::optional<std::int64_t> time;
     if (!options.time.empty() && !(time = parse_time(options.time, wall_ms_now()))) {
-        complain("--before-time " + options.time + " is no time");
+        complain("--before-time " + options.time +
+                 " is no time: 2024-05-01T12:00:00Z, milliseconds, or -15m");
         return Exit::usage;
     }
     Loop loop;
     Result<Admin> admin = open_admin(loop, options);
     if (!admin) return bad_bootstrap(options);
     const auto partitions = partitions_of(*admin, options, topic);
+    if (!partitions && partitions.error() == Error::not_found) return no_topic(topic);
     if (!partitions) return complain(topic, partitions.error(), admin->last_problem());
     std::map<std::int32_t, std::int64_t> before;
     for (std::int32_t partition : *partitions)

@@ -1,4 +1,8 @@
 // What each command says to a script, against the model cluster on real sockets.
+#include <unistd.h>
+
+#include <cstdio>
+
 #include "doctest/doctest.h"
 #include "leat/producer.hpp"
 #include "sdk/cli/commands.hpp"
@@ -15,6 +19,24 @@ Options to(const std::string& bootstrap, std::vector<std::string> topics) {
     options.topics = std::move(topics);
     options.timeout_seconds = 3;
     return options;
+}
+
+/// What a command that fails says on standard error.
+template <class F>
+std::string said(F&& command) {
+    std::fflush(stderr);
+    const int before = ::dup(STDERR_FILENO);
+    std::FILE* const file = std::tmpfile();
+    ::dup2(::fileno(file), STDERR_FILENO);
+    CHECK(command() != Exit::ok);
+    std::fflush(stderr);
+    ::dup2(before, STDERR_FILENO);
+    ::close(before);
+    std::string text(4096, '\0');
+    std::rewind(file);
+    text.resize(std::fread(text.data(), 1, text.size(), file));
+    std::fclose(file);
+    return text;
 }
 
 }  // namespace
@@ -89,6 +111,38 @@ TEST_CASE("exit codes: consume does not wait for ever for what cannot be read") 
         partition.log.back().batch.back() ^= 1;
     }
     CHECK(consume(options) == Exit::failed);
+}
+
+TEST_CASE("errors name what is wrong and what to do") {
+    testing::LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0, 0});
+    Options options = to(broker.bootstrap(), {"none"});
+    CHECK(said([&] { return consume(options); }) ==
+          "leat: topic none is not there; leat topics list shows what is\n");
+    options.all_records = true;
+    CHECK(said([&] { return delete_records(options); }) ==
+          "leat: topic none is not there; leat topics list shows what is\n");
+    options = to(broker.bootstrap(), {"t"});
+    options.only_partitions = {2};
+    CHECK(said([&] { return consume(options); }) ==
+          "leat: partition 2 of t is not there: they are 0 to 1\n");
+    options.only_partitions = {0};
+    options.offset = 7;
+    options.follow = true;
+    CHECK(said([&] { return consume(options); }).find("which ends at 0; --from-beginning") !=
+          std::string::npos);
+    options.time = "yesterday";
+    CHECK(said([&] { return delete_records(options); }).find("2024-05-01T12:00:00Z") !=
+          std::string::npos);
+    options = to(broker.bootstrap(), {"t"});
+    options.configs = {"retention.ms", "no.such", "neither"};
+    const std::string text = said([&] { return get_configs(options); });
+    CHECK(text.find("leat: no.such is no setting of t;") != std::string::npos);
+    CHECK(text.find("leat: neither is no setting of t;") != std::string::npos);
+    options = to("127.0.0.1:1", {"t"});
+    options.timeout_seconds = 0.3;
+    CHECK(said([&] { return list_topics(options); }).find("--bootstrap or LEAT_BOOTSTRAP") !=
+          std::string::npos);
 }
 
 TEST_CASE("exit codes: nobody there") {
