@@ -168,6 +168,7 @@ private:
     /// Of the leader epoch of a prefetched batch, which Kafka's checksum does not cover: its
     /// transaction was aborted. Only read_committed uses it, and clears it in all others.
     static constexpr std::uint32_t aborted_bit = 0x80000000;
+    static constexpr std::size_t partitions_max = 256;  // per Fetch; more take turns
     enum class Ask : std::uint8_t { offsets, epochs, records };
     bool is_wanted(const FetchPartition& partition, Ask what, Instant now) const;
     std::size_t collect(Instant now, Ask what, std::span<FetchPartition*> out);
@@ -204,6 +205,7 @@ private:
     FetcherConfig config_;
     BatchDecompressor* decompressor_;
     FetchPartition* partitions_ = nullptr;
+    std::size_t names_max_ = partitions_max;  // what the send memory holds of them
     std::size_t run_count_ = 0;
     std::size_t used_ = 0;                      // bytes of prefetch memory in use
     Run* current_ = nullptr;                    // whose batch is open

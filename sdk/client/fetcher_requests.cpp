@@ -9,7 +9,7 @@
 namespace leat::client {
 
 namespace {
-constexpr std::size_t partitions_max = 64;  // per request; more take turns
+constexpr std::size_t asked_max = 64;  // partitions per question; more take turns
 constexpr std::size_t answer_words =
     128;  // of an answer beside the records, once and per partition
 constexpr std::int16_t fetch_pinned = 12;
@@ -81,11 +81,11 @@ std::size_t Fetcher::collect(Instant now, Ask what, std::span<FetchPartition*> o
 
 void Fetcher::ask_offsets(Instant now) {
     using Request = wire::ListOffsetsRequest;
-    std::array<FetchPartition*, partitions_max> wanted;
+    std::array<FetchPartition*, asked_max> wanted;
     const std::size_t count = collect(now, Ask::offsets, wanted);
     if (count == 0) return;
-    Request::ListOffsetsPartition partitions[partitions_max];
-    Request::ListOffsetsTopic topics[partitions_max];
+    Request::ListOffsetsPartition partitions[asked_max];
+    Request::ListOffsetsTopic topics[asked_max];
     for (std::size_t i = 0; i < count; ++i)
         partitions[i] = {.partition_index = wanted[i]->partition,
                          .current_leader_epoch = wanted[i]->leader_epoch,
@@ -130,10 +130,10 @@ bool Fetcher::can_check(Instant now) {
 
 void Fetcher::ask_epochs(Instant now) {
     using Request = wire::OffsetForLeaderEpochRequest;
-    std::array<FetchPartition*, partitions_max> wanted;
+    std::array<FetchPartition*, asked_max> wanted;
     const std::size_t count = collect(now, Ask::epochs, wanted);
-    Request::OffsetForLeaderPartition partitions[partitions_max];
-    Request::OffsetForLeaderTopic topics[partitions_max];
+    Request::OffsetForLeaderPartition partitions[asked_max];
+    Request::OffsetForLeaderTopic topics[asked_max];
     for (std::size_t i = 0; i < count; ++i)
         partitions[i] = {.partition = wanted[i]->partition,
                          .current_leader_epoch = wanted[i]->leader_epoch,
@@ -159,7 +159,10 @@ void Fetcher::ask_records(Instant now) {
     const std::size_t room = memory_.prefetch.size() - used_;
     if (room < prefetch_low() || run_count_ == memory_.runs.size()) return;
     std::array<FetchPartition*, partitions_max> wanted;
-    const std::size_t most = std::min(partitions_max, memory_.runs.size() - run_count_);
+    const std::size_t most = std::min(names_max_, memory_.runs.size() - run_count_);
+    std::size_t all = 0;
+    for (FetchPartition* p = partitions_; p != nullptr; p = p->next)
+        all += is_wanted(*p, Ask::records, now);
     const std::size_t count = collect(now, Ask::records, std::span(wanted).first(most));
     if (count == 0) return;
     const std::size_t words = answer_words * (count + 1);
@@ -184,7 +187,9 @@ void Fetcher::ask_records(Instant now) {
                   topic.topic_id = p.topic_id;
               });
     Request request;
-    request.max_wait_ms = static_cast<std::int32_t>(config_.wait_max.count());
+    // Those whose turn it is not wait for it, and what is there for them: no longer than one.
+    const auto turns = static_cast<std::int32_t>((all + count - 1) / count);
+    request.max_wait_ms = static_cast<std::int32_t>(config_.wait_max.count()) / turns;
     request.min_bytes = static_cast<std::int32_t>(config_.bytes_min);
     request.max_bytes = static_cast<std::int32_t>(bytes);
     request.isolation_level = config_.isolation_level;
@@ -192,10 +197,15 @@ void Fetcher::ask_records(Instant now) {
     const std::int16_t version = connection_.version(wire::ApiKey::fetch, fetch_pinned);
     const RequestOptions options{.owner = owner_,
                                  .timeout = config_.wait_max + config_.request_timeout};
-    if (connection_.send(now, request, version, options))
+    const Status sent = connection_.send(now, request, version, options);
+    if (sent) {
         in_flight_ = true;
-    else
-        forget_asked();
+        return;
+    }
+    forget_asked();
+    if (sent.error() != Error::too_large || count == 1) return;
+    names_max_ = count / 2;  // names as long as these go in more requests
+    ask_records(now);
 }
 
 void Fetcher::hold_asked(Instant now) {

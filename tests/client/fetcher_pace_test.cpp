@@ -2,6 +2,9 @@
 // for seldom.
 #include <doctest/doctest.h>
 
+#include <deque>
+#include <set>
+
 #include "tests/client/fetcher_rig.hpp"
 
 using namespace leat;
@@ -45,6 +48,67 @@ TEST_CASE("fetcher: each batch is fetched once, however fast it is read") {
     std::size_t stored = 0;
     for (const auto& batch : r.broker.at("t", 0).log) stored += batch.batch.size();
     CHECK(bytes < stored + stored / 2);  // the batches, and what an answer has beside them
+}
+
+// Kafka holds a Fetch back until one of its partitions has something: partitions that take turns
+// waited for each other, half a second each, however much there was for them.
+TEST_CASE("fetcher: many partitions share one request, and more than that share the wait") {
+    for (const int count : {200, 256, 257, 1000}) {
+        INFO("count=" << count);
+        ModelBroker broker;
+        const Instant now = instant_ms(1000);
+        std::deque<FetchPartition> all;
+        ConnectionMemory memory(5, 256 * KiB);
+        client::Connection connection(memory, "test");
+        Bytes prefetch(64 * KiB);
+        std::vector<Fetcher::Run> runs(256);
+        Fetcher fetcher(connection, {prefetch, runs}, {}, 1, 5);
+        for (int i = 0; i < count; ++i) {
+            FetchPartition& one = all.emplace_back();
+            one.topic = "t";
+            one.partition = i;
+            fetcher.assign(one);
+            fetcher.seek(one, 0);
+        }
+        connection.on_connected(now);
+        while (auto event = connection.poll_event(now)) fetcher.on_event(now, *event);
+        std::set<std::int32_t> asked;
+        std::int64_t waited = 0;
+        int requests = 0;
+        while (asked.size() < static_cast<std::size_t>(count) && requests < 100) {
+            fetcher.pump(now);
+            Bytes bytes;
+            for (auto pieces = connection.poll_write(); !pieces.empty();
+                 pieces = connection.poll_write()) {
+                std::size_t size = 0;
+                for (ByteView piece : pieces) {
+                    bytes.insert(bytes.end(), piece.begin(), piece.end());
+                    size += piece.size();
+                }
+                connection.on_written(now, size);
+            }
+            REQUIRE(bytes.size() > 4);
+            const auto request = wire::decode_request(ByteView(bytes).subspan(4));
+            REQUIRE(request);
+            const auto fetch =
+                wire::decode<wire::FetchRequest>(request->body, request->header.api_version);
+            REQUIRE(fetch);
+            ++requests;
+            waited += fetch->max_wait_ms;
+            for (const auto& topic : fetch->topics)
+                for (const auto& partition : topic.partitions) asked.insert(partition.partition);
+            const auto answer = broker.handle(ByteView(bytes).subspan(4));
+            REQUIRE(answer);
+            for (std::size_t at = 0; at < answer->size();) {
+                at += connection.on_bytes(now, ByteView(*answer).subspan(at));
+                while (auto event = connection.poll_event(now))
+                    fetcher.on_event(now, *event);
+            }
+        }
+        CHECK(requests == (count + 255) / 256);
+        CHECK(waited <= 500);
+        CHECK(waited > 400);
+    }
 }
 
 TEST_CASE("fetcher: an end that the broker does not tell is asked for again, but not at once") {
