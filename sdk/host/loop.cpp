@@ -1,8 +1,10 @@
 #include "sdk/host/loop_impl.hpp"
 
+#include "sdk/host/tcp_link.hpp"
+
 namespace leat {
 
-Loop::Impl::Impl(Mode its_mode) : mode(its_mode), io(1) {
+Loop::Impl::Impl(Mode its_mode) : mode(its_mode) {
     work_.emplace(asio::make_work_guard(io));  // without it, polling an idle loop would not wait
     if (mode == Mode::poll) return;
     thread_ = std::thread([this] { io.run(); });
@@ -18,6 +20,7 @@ Loop::Impl::~Impl() {
     }
     io.restart();
     io.poll();
+    if (host::is_looking_up(io)) (void)own_io.release();
 }
 
 void Loop::Impl::poll(milliseconds wait) {

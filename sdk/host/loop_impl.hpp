@@ -9,6 +9,7 @@
 #include <asio/io_context.hpp>
 #include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -47,7 +48,9 @@ public:
     }
 
     const Mode mode;
-    asio::io_context io;
+    /// Left to itself at the end if a name is being looked up.
+    std::unique_ptr<asio::io_context> own_io = std::make_unique<asio::io_context>(1);
+    asio::io_context& io = *own_io;
     std::mutex mutex;
     std::condition_variable changed;  ///< after every step of any client
     host::SystemClock clock;

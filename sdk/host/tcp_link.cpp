@@ -46,8 +46,27 @@ std::vector<asio::ip::tcp::endpoint> turned(std::vector<asio::ip::tcp::endpoint>
     return addresses;
 }
 
+/// How many are under way. Only the context's own thread counts.
+class TcpLink::LookUps final : public asio::execution_context::service {
+public:
+    static inline asio::execution_context::id id;
+    explicit LookUps(asio::execution_context& context) : service(context) {}
+    int under_way = 0;
+
+private:
+    void shutdown() override {}
+};
+
+bool is_looking_up(asio::io_context& io) {
+    return asio::use_service<TcpLink::LookUps>(io).under_way > 0;
+}
+
 TcpLink::TcpLink(asio::io_context& io, std::uint64_t id, std::weak_ptr<Owner> owner)
-    : socket_(io), resolver_(io), owner_(std::move(owner)), id_(id) {}
+    : socket_(io),
+      resolver_(io),
+      owner_(std::move(owner)),
+      look_ups_(asio::use_service<LookUps>(io)),
+      id_(id) {}
 
 template <class F>
 void TcpLink::tell(F&& f) {
@@ -60,9 +79,11 @@ void TcpLink::connect(const std::string& host, std::uint16_t port) {
     std::error_code not_numeric;
     const asio::ip::address address = asio::ip::make_address(host, not_numeric);
     if (!not_numeric) return connect_to({{address, port}});
+    ++look_ups_.under_way;
     resolver_.async_resolve(
         host, std::to_string(port),
         [self = shared_from_this()](const std::error_code& error, const auto& found) {
+            --self->look_ups_.under_way;
             if (self->is_closed_) return;
             if (error) return self->fail_with(error);
             Endpoints addresses;

@@ -19,6 +19,10 @@ namespace leat::host {
 std::vector<asio::ip::tcp::endpoint> turned(std::vector<asio::ip::tcp::endpoint> addresses,
                                             std::size_t by);
 
+/// A name is being looked up on this context. That cannot be interrupted, and lasts for half a
+/// minute where no name server answers: destroying the context would wait for it.
+bool is_looking_up(asio::io_context& io);
+
 class TcpLink : public std::enable_shared_from_this<TcpLink> {
 public:
     /// Told from the thread that runs the io_context, never from within a call on the link.
@@ -60,6 +64,9 @@ private:
     asio::ip::tcp::socket socket_;
     asio::ip::tcp::resolver resolver_;
     std::weak_ptr<Owner> owner_;
+    class LookUps;
+    friend bool is_looking_up(asio::io_context& io);
+    LookUps& look_ups_;  // of its context
     std::uint64_t id_;
     std::vector<std::uint8_t> received_;
     bool is_writing_ = false;

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "process"))
@@ -60,6 +61,25 @@ class Streams(Case):
         code, out, complaint = self.leat("status '[::1]:%d' --json" % broker.port)
         self.assertEqual((code, complaint), (0, ""))
         self.assertEqual(json.loads(out)["topics"], [])
+
+    def test_a_name_server_that_never_answers_does_not_hold_it_up_beyond_its_timeout(self):
+        silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(silent.close)
+        try:
+            silent.bind(("127.0.0.79", 53))
+        except OSError as error:
+            return na("a silent name server: cannot bind port 53 (%s)" % error)
+        resolv = os.path.join(self.folder, "resolv.conf")
+        with open(resolv, "w") as file:
+            file.write("nameserver 127.0.0.79\n")
+        inside = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolv]
+        if subprocess.run(inside + ["true"], stderr=subprocess.DEVNULL).returncode != 0:
+            return na("a silent name server: unshare is not allowed here")
+        begin = time.monotonic()
+        done = subprocess.run(inside + [LEAT, "-b", "no.example:9092", "--timeout", "1", "topics", "list"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertLess(time.monotonic() - begin, 4)
 
     def test_a_command_that_does_not_exist_is_named(self):
         for words, wrong in (("nonsense", "nonsense"), ("configs describe lines", "describe"), ("produce lines --nope", "--nope")):
