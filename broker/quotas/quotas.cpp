@@ -187,8 +187,9 @@ milliseconds Quotas::charge(Instant now, Payer payer, double amount) {
 }
 
 milliseconds Quotas::Bucket::debt() const {
-    if (left >= 0) return milliseconds(0);
-    return milliseconds(static_cast<std::int64_t>(std::ceil(-left / rate * 1000)));
+    constexpr double rounding = 1e-6;  // of sums of fractions: no debt
+    const double ms = std::max(-left / rate * 1000 - rounding, 0.0);
+    return milliseconds(static_cast<std::int64_t>(std::ceil(ms)));
 }
 
 milliseconds Quotas::mutate(Instant now, Payer payer, std::size_t partitions, Debt debt) {

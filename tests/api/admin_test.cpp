@@ -305,7 +305,7 @@ TEST_CASE(
         const auto id = bench.open();
         bench.send(id, request_frame(request, version));
         const auto response = bench.answer<wire::DescribeConfigsResponse>(id, version);
-        REQUIRE(response.results.size() == 5);
+        REQUIRE(response.results.size() == 6);
         auto at = response.results.begin();
         CHECK(at->error_message.is_null());
         REQUIRE(at->configs.size() == 2);

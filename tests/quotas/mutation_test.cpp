@@ -139,12 +139,3 @@ TEST_CASE("mutations: what a Metadata request makes is within the quota, and nob
     bench.advance(500);
     CHECK(ask("b") == good);
 }
-
-TEST_CASE("mutations: one that has to wait for room in the log is paid once") {
-    MutationBench bench;
-    bench.log.group_facts_max = 1;
-    CHECK(bench.create({"a"}, 11, 7) == Told{{good}, 0});
-    CHECK(bench.create({"b", "c"}, 5, 7) == Told{{good, good}, 0});
-    bench.advance(500);  // 21 of 22 were taken
-    CHECK(bench.create({"d"}, 2, 7) == Told{{good}, 0});
-}

@@ -18,7 +18,6 @@ public:
     // -- the test's handles -----------------------------------------------------------------------
     bool auto_flush = true;  ///< every group is durable as soon as on_storage is called
     std::size_t group_batches_max = 1'000'000;  ///< more in an open group: would_block
-    std::size_t group_facts_max = 1'000'000;
     bool is_full = false;
     std::uint64_t budget_bytes = std::uint64_t{1} << 30;
     std::uint32_t segment_bytes = 0;
@@ -41,7 +40,7 @@ public:
     void give_up() {
         const log::CommitId lost = open_++;
         rolled_back_.push_back({lost - 1, lost});
-        open_batches_ = open_facts_ = 0;
+        open_batches_ = 0;
         touched_ = false;
         for (; !undo_.empty(); undo_.pop_back()) {
             auto& [key, before] = undo_.back();
@@ -191,7 +190,6 @@ public:
     Result<log::CommitId> put_fact(Instant, log::FactKind kind, ByteView key,
                                    ByteView value) override {
         if (is_read_only) return fail(Error::storage);
-        if (open_facts_++ >= group_facts_max) return fail(Error::would_block);
         remember(kind, key);
         facts_[{kind, {key.begin(), key.end()}}] = {value.begin(), value.end()};
         touched_ = true;
@@ -339,7 +337,7 @@ private:
     void publish() {
         if (flushed_to_ <= published_) return;
         published_ = flushed_to_;
-        open_batches_ = open_facts_ = 0;
+        open_batches_ = 0;
         touched_ = false;
         for (auto& [id, stream] : streams_)
             for (const Batch& batch : stream.batches)
@@ -358,7 +356,7 @@ private:
     std::deque<RolledBack> rolled_back_;
     log::CommitId open_ = 1, flushed_to_ = 0, published_ = 0;
     log::ReadTicket ticket_ = 0;
-    std::size_t open_batches_ = 0, open_facts_ = 0;
+    std::size_t open_batches_ = 0;
     bool touched_ = false, closed_ = false;
     std::string text_;
     log::LogCounters counters_;
