@@ -10,7 +10,7 @@ namespace leat::api {
 namespace {
 
 using Response = wire::ConsumerGroupDescribeResponse;
-constexpr std::int8_t consumer_member = 1;
+constexpr std::int8_t classic_member = 0, consumer_member = 1;
 
 // What the views of the answer look at; in place while it grows.
 struct Kept {
@@ -56,7 +56,7 @@ void tell(const groups::ConsumerGroup& from, const topics::Registry& registry, K
             one.subscribed_topic_regex = member->subscription->pattern;
         one.assignment = told(member->assigned, registry, kept);
         one.target_assignment = told(member->target, registry, kept);
-        one.member_type = consumer_member;
+        one.member_type = member->classic ? classic_member : consumer_member;
     }
     to.members = members;
 }

@@ -77,6 +77,9 @@ std::vector<ConfigEntry> broker_config_entries(const Settings& settings,
         entry("default.replication.factor", "1", SettingType::int32,
               "A single node: replication belongs to the central cluster."),
         entry("delete.topic.enable", "true", SettingType::boolean, "Topics may be deleted."),
+        entry("group.consumer.migration.policy", "bidirectional", SettingType::string,
+              "A classic group becomes one of KIP-848 with its first member that speaks it, and is "
+              "classic again without such members."),
         // kafka-ui takes a broker without it (and without a finalized metadata.version, which would
         // promise a quorum) for Kafka 1.0, and then changes one setting by resetting all others.
         entry("inter.broker.protocol.version", "3.9-IV0", SettingType::string,

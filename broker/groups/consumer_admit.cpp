@@ -121,7 +121,7 @@ ConsumerMember* Consumers::admit_static(Instant now, Ticket ticket, Group& group
         return &add(group, request);
     }
     if (request.epoch == epoch_joins) {
-        if (!known->away()) {
+        if (!known->away() && !known->classic) {
             refuse(ticket, ErrorCode::unreleased_instance_id,
                    "Static member " + request.member + " with instance id " + *request.instance +
                        " cannot join the group because the instance id is owned by " + known->id +

@@ -83,6 +83,13 @@ std::vector<std::uint8_t> member_body(const ConsumerMember& member) {
     for (const std::string& topic : member.subscription->topics) out.name(topic);
     put_share(out, member.assigned);
     put_share(out, member.revoking);
+    if (!member.classic) return std::move(out.bytes);
+    out.number(static_cast<std::int64_t>(member.classic->session_timeout.count()));
+    out.number(static_cast<std::uint32_t>(member.classic->protocols.size()));
+    for (const Protocol& one : member.classic->protocols) {
+        out.name(one.name);
+        out.blob(one.metadata);
+    }
     return std::move(out.bytes);
 }
 
@@ -174,6 +181,16 @@ Status decode_consumer_member(ByteView body, ConsumerMember& member, MemberReads
         reads.topics.emplace_back(in.name());
     take_share(in, member.assigned);
     take_share(in, member.revoking);
+    if (in.ok && !in.left.empty()) {
+        ClassicSide& side = member.classic.emplace();
+        side.session_timeout = milliseconds(in.number<std::int64_t>());
+        for (auto count = in.number<std::uint32_t>(); count > 0 && in.ok; --count) {
+            Protocol& one = side.protocols.emplace_back();
+            one.name = in.name();
+            one.metadata = in.blob();
+        }
+        in.ok = in.ok && !side.protocols.empty();
+    }
     if (!in.ok || step > static_cast<std::uint8_t>(Step::unreleased)) return fail(Error::malformed);
     return ok();
 }

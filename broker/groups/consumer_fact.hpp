@@ -5,7 +5,8 @@
 // Member:  key 'm' group member u8 slot u16 part
 //          value u8 format 1, u32 save, u16 parts, then its piece of the body
 // body:    epochs, step, rebalance timeout, who it is, what it reads, what it owns (runs of
-//          partitions)
+//          partitions); of a member of the classic protocol also its session timeout and what it
+//          offers
 //
 // The target is not kept: when all members are stable in the group's epoch, each has its target;
 // otherwise the group was in the middle of a rebalance, and begins a new epoch.
@@ -16,6 +17,11 @@
 //   - what a member has given up is written before anybody else gets it;
 //   - a member of one part is replaced at once; a longer one goes to its other slot, and the old
 //     one is erased after it: the newest save that is whole counts;
+//   - a classic group that becomes one of this kind (mixed.cpp): first its members are written,
+//     then the group's fact, then the classic group's facts are erased; until the group's fact is
+//     there it is the classic group, and whatever was written of the other goes;
+//   - on the way back the classic group is written first, and then what is of this kind is erased:
+//     as long as the classic facts are whole they hold;
 //   - a static member's successor is written before it is erased; the one that is away gives way.
 #pragma once
 

@@ -73,7 +73,11 @@ bool Subscription::has(std::string_view topic) const {
 }
 
 std::size_t ConsumerMember::bytes() const {
-    return 1'024 + 3 * id.size() + client_id.size() + client_host.size() +
+    std::size_t offered = 0;
+    if (classic)
+        for (const Protocol& one : classic->protocols)
+            offered += 64 + one.name.size() + one.metadata.size();
+    return offered + 1'024 + 3 * id.size() + client_id.size() + client_host.size() +
            (instance ? 2 * instance->size() + 100 : 0) + (rack ? rack->size() : 0) +
            subscription_key.size() + bytes_of_share(assigned) + bytes_of_share(revoking) +
            bytes_of_share(target);

@@ -51,9 +51,18 @@ struct Subscription {
     bool has(std::string_view topic) const;
 };
 
+/// What a member has that speaks the classic protocol in a group of this one (mixed.cpp).
+struct ClassicSide {
+    milliseconds session_timeout{};
+    std::vector<Protocol> protocols;  ///< in order of preference; it is told the first one
+    friend bool operator==(const ClassicSide&, const ClassicSide&) = default;
+};
+
 struct ConsumerMember {
     explicit ConsumerMember(Group* group)
-        : session(group, nullptr, nullptr, this), rebalance(group, nullptr, nullptr, this) {}
+        : session(group, nullptr, nullptr, this),
+          rebalance(group, nullptr, nullptr, this),
+          overdue(group, nullptr, nullptr, this) {}
 
     std::string id;
     std::optional<std::string> instance, rack;
@@ -72,6 +81,8 @@ struct ConsumerMember {
     Timer session;
     Timer rebalance;                   ///< unrevoked: then it is out
     std::int32_t rebalance_epoch = 0;  ///< ... if it still has this epoch
+    std::optional<ClassicSide> classic;
+    Timer overdue;  ///< classic: to ask for what it was told, or to join again; then it is out
 
     // what is on flash
     std::uint32_t save_number = 0;

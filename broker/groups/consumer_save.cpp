@@ -85,6 +85,18 @@ void Consumers::drop(Group& group) {
                "The log could not keep what the group became.");
         return true;
     });
+    std::erase_if(held_joins_, [&](HeldJoin& one) {
+        if (one.group != group.id) return false;
+        one.answer = {.ticket = one.answer.ticket,
+                      .error = ErrorCode::coordinator_not_available,
+                      .protocol_type = std::nullopt,
+                      .protocol = std::nullopt,
+                      .leader = {},
+                      .member = std::move(one.answer.member),
+                      .members = {}};
+        joined_.push_back(std::move(one.answer));
+        return true;
+    });
     if (group.consumer == nullptr) return;
     while (!group.consumer->members.empty())
         forget(group, *group.consumer->members.begin()->second);
@@ -133,12 +145,28 @@ bool Consumers::load(Instant now, Group& group, const Loading& loading) {
     }
     for (const auto& [id, member] : all.members) settled = settled && member->epoch == all.epoch;
     all.unsettled = !settled;
+    // The last member of the consumer protocol was erased, and the power went before the rest.
+    const bool only_classic =
+        std::all_of(all.members.begin(), all.members.end(),
+                    [](const auto& entry) { return bool(entry.second->classic); });
+    if (only_classic && !all.members.empty()) downgrades_.push_back(group.id);
     all.assignment_epoch = all.epoch;
     all.registry_seen = shared_.registry.changes();
     all.rehash = true;
     all.last_write = facts_.last();
     group.state = all.members.empty() ? State::empty : State::stable;
     return readable;
+}
+
+// The last part first, as ever.
+void Consumers::erase_facts(Instant now, const std::string& group, const Loading& loading) {
+    for (const auto& [id, saves] : loading.members)
+        for (std::size_t slot = 0; slot < saves.size(); ++slot)
+            for (auto part = saves[slot].pieces.rbegin(); part != saves[slot].pieces.rend(); ++part)
+                (void)facts_.erase(now, group,
+                                   consumer_member_key(group, id, static_cast<std::uint8_t>(slot),
+                                                       part->first));
+    if (loading.fact) (void)facts_.erase(now, group, consumer_group_key(group));
 }
 
 bool Consumers::load_member(Instant now, Group& group, const std::string& id,

@@ -36,15 +36,31 @@ void Consumers::refuse(Ticket ticket, ErrorCode error, std::string message) {
 
 void Consumers::heartbeat(Instant now, Ticket ticket, Group& group, ConsumerHeartbeat request) {
     if (request.epoch < 0) return leave(now, ticket, group, request);
-    ConsumerGroup& all = *group.consumer;
     bool bumps = false;
     ConsumerMember* admitted = admit(now, ticket, group, request, bumps);
     if (admitted == nullptr) return;
     ConsumerMember& member = *admitted;
     const Share assigned = member.assigned;
+    const bool was_classic = member.classic.has_value();
+    member.classic.reset();
+    member.overdue.disarm();
+    move_on(now, group, member, request, bumps, was_classic);
 
+    ConsumerAnswer answer;
+    answer.ticket = ticket;
+    answer.member = member.id;
+    answer.epoch = member.epoch;
+    answer.interval = shared_.settings.heartbeat_interval(group.id);
+    if (request.epoch == epoch_joins || request.is_full() || assigned != member.assigned)
+        answer.assignment = told(member.assigned);
+    answer_when_durable(group, std::move(answer));
+}
+
+void Consumers::move_on(Instant now, Group& group, ConsumerMember& member,
+                        ConsumerHeartbeat& request, bool bumps, bool changed) {
+    ConsumerGroup& all = *group.consumer;
     const Subscription* before = member.subscription;
-    bool changed = update(group, member, request);
+    changed |= update(group, member, request);
     const bool subscription_changed = before != member.subscription;
     bumps |= subscription_changed;
     bumps |= refresh(now, group) || all.unsettled;
@@ -58,15 +74,6 @@ void Consumers::heartbeat(Instant now, Ticket ticket, Group& group, ConsumerHear
     touch(now, group, member);
     if (changed || member.save_number == 0) save(now, group, member);
     recount(member);
-
-    ConsumerAnswer answer;
-    answer.ticket = ticket;
-    answer.member = member.id;
-    answer.epoch = member.epoch;
-    answer.interval = shared_.settings.heartbeat_interval(group.id);
-    if (request.epoch == epoch_joins || request.is_full() || assigned != member.assigned)
-        answer.assignment = told(member.assigned);
-    answer_when_durable(group, std::move(answer));
 }
 
 // true: what is on flash of it is not what it says now.
@@ -179,7 +186,19 @@ void Consumers::leave_for_a_while(Instant now, Group& group, ConsumerMember& mem
 }
 
 void Consumers::remove(Instant now, Group& group, ConsumerMember& member) {
-    if (group.consumer->members.size() == 1) {
+    ConsumerGroup& all = *group.consumer;
+    const bool only_classic_left =
+        all.members.size() > 1 &&
+        std::all_of(all.members.begin(), all.members.end(), [&member](const auto& entry) {
+            return entry.second.get() == &member || entry.second->classic;
+        });
+    if (only_classic_left) {
+        // In the epoch that they know: a rebalance of their own kind is what they are told of.
+        downgrades_.push_back(group.id);
+        erase(now, group, member);
+        return forget(group, member);
+    }
+    if (all.members.size() == 1) {
         group.state = State::empty;
         group.empty_since_ms = shared_.log.log_time(now).count();
     }
@@ -201,7 +220,8 @@ void Consumers::forget(Group& group, ConsumerMember& member) {
 }
 
 void Consumers::touch(Instant now, const Group& group, ConsumerMember& member) {
-    member.expires = now + shared_.settings.session_timeout(group.id);
+    member.expires = now + (member.classic ? member.classic->session_timeout
+                                           : shared_.settings.session_timeout(group.id));
     // A heartbeat only moves `expires`: the timer rings at its old time, sees that, and goes on.
     if (!member.session.armed() || member.session.when() > member.expires)
         member.session.arm(shared_.timers, member.expires);
@@ -212,6 +232,8 @@ void Consumers::on_timer(Instant now, Group& group, Timer& timer) {
     if (&timer == &member.rebalance) {
         // It was told to give something up, and did not in its time.
         if (member.step != Step::unrevoked || member.epoch != member.rebalance_epoch) return;
+    } else if (&timer == &member.overdue) {
+        if (!member.classic) return;
     } else if (member.expires > now) {
         return timer.arm(shared_.timers, member.expires);
     }
@@ -223,6 +245,8 @@ ErrorCode Consumers::check_commit(const Group& group, const Identity& who,
                                   const std::vector<Commit>& commits) const {
     const ConsumerMember* member = group.consumer->find(who.member);
     if (member == nullptr) return ErrorCode::unknown_member_id;
+    if (member->classic)
+        return who.generation == member->epoch ? ErrorCode::none : ErrorCode::illegal_generation;
     if (!who.knows_epochs) return ErrorCode::unsupported_version;
     if (who.generation == member->epoch) return ErrorCode::none;
     if (who.generation > member->epoch) return ErrorCode::stale_member_epoch;
@@ -263,6 +287,11 @@ void Consumers::settle(Instant now) {
     std::erase_if(held_, [this](Held& one) {
         if (one.write > facts_.durable()) return false;
         answers_.push_back(std::move(one.answer));
+        return true;
+    });
+    std::erase_if(held_joins_, [this](HeldJoin& one) {
+        if (one.write > facts_.durable()) return false;
+        joined_.push_back(std::move(one.answer));
         return true;
     });
 }

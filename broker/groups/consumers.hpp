@@ -50,6 +50,24 @@ public:
                            const std::vector<Commit>& commits) const;
     ErrorCode check_fetch(const Group& group, std::string_view member, std::int32_t epoch) const;
 
+    // -- members of the classic protocol: mixed.cpp
+    /// Why a classic group with members cannot become one of this kind; empty: it can.
+    std::string upgrade_problem(const Group& group) const;
+    /// Its members become members of this kind of group; nobody is parked in it any more.
+    void upgrade(Instant now, Group& group);
+    /// Groups whose last member of the consumer protocol has gone, while classic ones are left.
+    std::vector<std::string> take_downgrades() { return std::exchange(downgrades_, {}); }
+    /// Such a group is a classic one again: its members stand in group.members, the counts of the
+    /// room are the caller's to put right. false: that cannot be written, and it stays as it is.
+    bool downgrade(Instant now, Group& group);
+    /// JoinGroup of a group with members; an error is answered by the caller. fresh_id: for whoever
+    /// has none, also with member_id_required.
+    ErrorCode join(Instant now, Ticket ticket, Group& group, const JoinRequest& request,
+                   const std::string& fresh_id);
+    std::optional<JoinAnswer> poll_joined();
+    SyncAnswer sync(Instant now, Group& group, const SyncRequest& request);
+    ErrorCode classic_heartbeat(Instant now, Group& group, const Identity& who);
+
     /// An empty group changes its kind. Both are in order with all other writes.
     void begin(Instant now, Group& group);
     void end(Instant now, Group& group);
@@ -75,12 +93,19 @@ public:
     static Status read(Loading& loading, ByteView key, ByteView value);
     /// The group in memory becomes what its facts say. false: some of them cannot be read.
     bool load(Instant now, Group& group, const Loading& loading);
+    /// Erases what an upgrade had written when it was cut, or a downgrade had not erased yet.
+    void erase_facts(Instant now, const std::string& group, const Loading& loading);
 
 private:
     struct Held {
         std::uint64_t write;
         std::string group;
         ConsumerAnswer answer;
+    };
+    struct HeldJoin {
+        std::uint64_t write;
+        std::string group;
+        JoinAnswer answer;
     };
 
     // consumers.cpp
@@ -91,6 +116,9 @@ private:
     ConsumerMember& add(Group& group, const ConsumerHeartbeat& request);
     void replace(Instant now, Group& group, ConsumerMember& member, const std::string& id);
     bool epoch_fits(Ticket ticket, const ConsumerMember& member, const ConsumerHeartbeat& request);
+    /// After `member` said something: the group's epoch, its target, and the member's step to it.
+    void move_on(Instant now, Group& group, ConsumerMember& member, ConsumerHeartbeat& request,
+                 bool bumps, bool changed);
     bool update(Group& group, ConsumerMember& member, ConsumerHeartbeat& request);
     bool refresh(Instant now, Group& group);
     void leave(Instant now, Ticket ticket, Group& group, const ConsumerHeartbeat& request);
@@ -100,7 +128,14 @@ private:
     void touch(Instant now, const Group& group, ConsumerMember& member);
     void answer_when_durable(Group& group, ConsumerAnswer answer);
 
+    // mixed.cpp
+    ErrorCode find_classic(const Group& group, const Identity& who, ConsumerMember*& member) const;
+    void await(Instant now, ConsumerMember& member);
+    std::string assignment_of(const ConsumerMember& member) const;
+
     // reconcile.cpp
+    /// Waits for partitions that others still own.
+    bool waits(const ConsumerGroup& group, const ConsumerMember& member) const;
     /// One step of a member towards its target. true: it changed.
     bool reconcile(Instant now, Group& group, ConsumerMember& member, bool subscription_changed,
                    const std::optional<std::vector<TopicPartitions>>& owned);
@@ -119,6 +154,9 @@ private:
     Shared shared_;
     FactQueue facts_;
     std::vector<Held> held_;
+    std::vector<HeldJoin> held_joins_;
+    std::vector<std::string> downgrades_;
+    std::list<JoinAnswer> joined_;
     std::list<ConsumerAnswer> answers_;
 };
 

@@ -41,7 +41,7 @@ void Groups::refuse_sync(Ticket ticket, ErrorCode error) {
 }
 
 std::optional<JoinAnswer> Groups::poll_joined() {
-    if (joined_.empty()) return std::nullopt;
+    if (joined_.empty()) return consumers_.poll_joined();
     JoinAnswer answer = std::move(joined_.front());
     joined_.pop_front();
     return answer;

@@ -1,7 +1,8 @@
 // The room's door: consumer groups of both protocols and their committed offsets. What follows is
-// the classic protocol; consumers.hpp is the other one (KIP-848). A group is of one kind as long as
-// it has members; an empty one becomes what the next member speaks (Kafka's migration policy
-// `disabled`).
+// the classic protocol; consumers.hpp is the other one (KIP-848). A group of consumers becomes one
+// of the other kind with its first member that speaks it, and serves the classic members, too
+// (mixed.cpp; Kafka's migration policy `bidirectional`); an empty one becomes what the next member
+// speaks.
 //
 // Every request that may wait brings a ticket; its answer comes out of poll_joined or poll_synced,
 // often at once. The state machine is Kafka's (GroupMetadataManager, ClassicGroup 4.3):
@@ -151,7 +152,14 @@ private:
     std::int64_t log_now(Instant now) const { return log_.log_time(now).count(); }
 
     // consumer_door.cpp
-    bool may_become_consumer(Ticket ticket, const Group* group, const ConsumerHeartbeat& request);
+    bool may_become_consumer(Instant now, Ticket ticket, Group* group,
+                             const ConsumerHeartbeat& request);
+    /// A classic group with members becomes one of the consumer protocol.
+    void upgrade(Instant now, Group& group);
+    void downgrade(Instant now, Group& group);
+    /// Members of the classic protocol are gone from memory, and whoever is parked is refused.
+    void drop_members(Group& group, ErrorCode error);
+    void join_consumers(Instant now, Ticket ticket, Group& group, const JoinRequest& request);
     ErrorCode end_consumer(Instant now, Group& group, const JoinRequest& request);
     /// Groups of which a write failed or was taken back become what the log says they are.
     void mend(Instant now);

@@ -58,6 +58,8 @@ void Groups::join(Instant now, Ticket ticket, JoinRequest request) {
         return refuse_join(ticket, error, request.member);
     if (group != nullptr && group->state == State::dead)
         return refuse_join(ticket, ErrorCode::coordinator_not_available, request.member);
+    if (group != nullptr && group->consumer != nullptr && !group->consumer->members.empty())
+        return join_consumers(now, ticket, *group, request);
     if (group != nullptr && group->consumer != nullptr)
         if (const ErrorCode error = end_consumer(now, *group, request); error != ErrorCode::none)
             return refuse_join(ticket, error);

@@ -102,6 +102,10 @@ void give_up_unread(ConsumerMember& member, const topics::Registry& registry, co
 
 }  // namespace
 
+bool Consumers::waits(const ConsumerGroup& group, const ConsumerMember& member) const {
+    return next_of(group, member, shared_.registry).waits;
+}
+
 bool Consumers::reconcile(Instant now, Group& group, ConsumerMember& member,
                           bool subscription_changed, const Owned& owned) {
     ConsumerGroup& all = *group.consumer;

@@ -13,6 +13,13 @@ bool Groups::save(Instant now, Group& group) {
 }
 
 bool Groups::try_save(Instant now, Group& group) {
+    const auto later = [&] {
+        if (std::find(unsaved_.begin(), unsaved_.end(), group.id) == unsaved_.end())
+            unsaved_.push_back(group.id);
+        return true;
+    };
+    // Not past what was written when it became a classic group.
+    if (consumers_.facts().waits()) return later();
     const auto values = group_values(group, group.save_number);
     Result<log::CommitId> commit = fail(Error::too_large);
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -27,11 +34,7 @@ bool Groups::try_save(Instant now, Group& group) {
             log_.erase_fact(now, log::FactKind::group, group_key(group.id, group.chunks_saved - 1));
         if (commit) --group.chunks_saved;
     }
-    if (!commit && commit.error() == Error::would_block) {
-        if (std::find(unsaved_.begin(), unsaved_.end(), group.id) == unsaved_.end())
-            unsaved_.push_back(group.id);
-        return true;
-    }
+    if (!commit && commit.error() == Error::would_block) return later();
     group.save_wanted = false;
     if (!commit) return false;
     saves_.push_back({.commit = *commit, .group = group.id, .save = group.save_number});
@@ -121,7 +124,22 @@ struct Groups::LoadingGroup {
     std::uint16_t parts = 0;
     std::int32_t generation = 0;
     std::optional<Consumers::Loading> consumer;
+
+    /// Not set: torn.
+    std::optional<std::vector<std::uint8_t>> body() const;
 };
+
+std::optional<std::vector<std::uint8_t>> Groups::LoadingGroup::body() const {
+    std::vector<std::uint8_t> all;
+    for (std::uint16_t i = 0; i < parts; ++i) {
+        const auto piece = pieces.find(i);
+        if (piece == pieces.end() || piece->second.first != pieces.begin()->second.first)
+            return std::nullopt;
+        all.insert(all.end(), piece->second.second.begin(), piece->second.second.end());
+    }
+    if (parts == 0) return std::nullopt;
+    return all;
+}
 
 void Groups::load(Instant now) {
     settings_.load();
@@ -160,14 +178,26 @@ bool Groups::read_group_fact(LoadingGroups& loading, ByteView key, ByteView valu
 
 void Groups::load_group(Instant now, const std::string& id, const LoadingGroup& loading) {
     Group& group = create(id);
-    // The end of an empty group of the other kind may still have been on its way.
-    const bool ended = loading.consumer && loading.consumer->members.empty() && loading.parts > 0;
-    if (!loading.consumer || ended) return load_classic(now, group, loading);
+    if (!loading.consumer) return load_classic(now, group, loading);
+    // Facts of both kinds: it was on its way from one to the other, empty or not. While the classic
+    // ones are whole, those of the other may not be (mixed.cpp).
+    const Consumers::Loading& other = *loading.consumer;
+    const bool classic = loading.parts > 0 && (other.members.empty() || !other.fact ||
+                                               loading.body().has_value());
+    if (classic) {
+        consumers_.erase_facts(now, id, other);
+        return load_classic(now, group, loading);
+    }
     if (!consumers_.load(now, group, *loading.consumer)) ++unreadable_;
+    for (auto part = loading.pieces.rbegin(); part != loading.pieces.rend(); ++part)
+        (void)consumers_.facts().erase(now, id, group_key(id, part->first));
 }
 
 // A write that the log refused, or lost: other groups do not notice.
 void Groups::mend(Instant now) {
+    for (const std::string& id : consumers_.take_downgrades())
+        if (Group* group = find(id); group != nullptr && group->consumer != nullptr)
+            downgrade(now, *group);
     const std::vector<std::string> broken = consumers_.facts().take_broken();
     if (broken.empty()) return;
     LoadingGroups all;
@@ -177,6 +207,7 @@ void Groups::mend(Instant now) {
     for (const std::string& id : broken) {
         Group* group = find(id);
         if (group == nullptr || group->state == State::dead) continue;
+        if (group->consumer == nullptr) drop_members(*group, ErrorCode::coordinator_not_available);
         consumers_.drop(*group);
         group->chunks_saved = 0;
         if (const auto at = all.find(id); at != all.end()) load_group(now, id, at->second);
@@ -185,18 +216,10 @@ void Groups::mend(Instant now) {
 }
 
 void Groups::load_classic(Instant now, Group& group, const LoadingGroup& loading) {
-    std::vector<std::uint8_t> body;
-    bool whole = loading.parts > 0;
-    for (std::uint16_t i = 0; i < loading.parts && whole; ++i) {
-        const auto piece = loading.pieces.find(i);
-        whole = piece != loading.pieces.end() &&
-                piece->second.first == loading.pieces.begin()->second.first;
-        if (whole)
-            body.insert(body.end(), piece->second.second.begin(), piece->second.second.end());
-    }
-    if (!whole || !decode_group(body, group)) {
+    const auto body = loading.body();
+    if (!body || !decode_group(*body, group)) {
         // Torn in the middle of a save: its members find out and join again.
-        if (whole) ++unreadable_;
+        if (body) ++unreadable_;
         group.members.clear();
         group.static_members.clear();
         group.protocol.clear();

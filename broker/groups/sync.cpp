@@ -11,6 +11,11 @@ void Groups::sync(Instant now, Ticket ticket, const SyncRequest& request) {
     if (group == nullptr) return refuse_sync(ticket, ErrorCode::unknown_member_id);
     if (group->state == State::dead)
         return refuse_sync(ticket, ErrorCode::coordinator_not_available);
+    if (group->consumer != nullptr) {
+        SyncAnswer told = consumers_.sync(now, *group, request);
+        told.ticket = ticket;
+        return answer(std::move(told));
+    }
     if (const ErrorCode error = group->check(request.who.member, request.who.instance);
         error != ErrorCode::none)
         return refuse_sync(ticket, error);
@@ -87,6 +92,11 @@ ErrorCode Groups::heartbeat(Instant now, const Identity& who) {
     Group* group = find(who.group);
     if (group == nullptr) return ErrorCode::unknown_member_id;
     if (group->state == State::dead) return ErrorCode::coordinator_not_available;
+    if (group->consumer != nullptr) {
+        const ErrorCode error = consumers_.classic_heartbeat(now, *group, who);
+        mend(now);
+        return error;
+    }
     if (const ErrorCode error = group->check(who.member, who.instance); error != ErrorCode::none)
         return error;
     if (who.generation != group->generation) return ErrorCode::illegal_generation;

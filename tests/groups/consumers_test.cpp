@@ -381,7 +381,7 @@ TEST_CASE("consumers: version 0 is given an id; a full group takes nobody in") {
     CHECK(rig.join(b).error == ErrorCode::none);  // is in
 }
 
-TEST_CASE("consumers: the two kinds of group do not mix; an empty one changes its kind") {
+TEST_CASE("consumers: what is no consumer's does not mix; an empty group changes its kind") {
     Consumers rig({.initial_rebalance_delay = milliseconds(0)});
     const auto classic = [&](const std::string& group) {
         groups::JoinRequest one;
