@@ -36,7 +36,10 @@ void Runner::drain_events(Instant now) {
                         connect_failed_text(event->endpoint, event->why));
                 break;
             case Kind::metadata_changed:
-                if (!connected_to_.empty()) solved(link_key, "connected to " + connected_to_);
+                if (leads_back())
+                    problems_.erase(link_key);  // it is looked at again and again
+                else if (!connected_to_.empty())
+                    solved(link_key, "connected to " + connected_to_);
                 connected_to_.clear();
                 look_at_cluster();
                 look = true;

@@ -3,8 +3,10 @@
 // have failed).
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
+#include <set>
 
 #include "tests/client/rig.hpp"
 
@@ -232,6 +234,31 @@ TEST_CASE(
             " out of order");
     CHECK(duplicates > 100);  // the faults did happen
     CHECK(out_of_order > 100);
+}
+
+TEST_CASE("sender model: batches that are too large go in parts, each record once, in order") {
+    for (std::uint32_t seed = 1; seed <= seeds() / 4; ++seed)
+        for (const int timeout_ms : {0, 400}) {
+            World world(seed, milliseconds{timeout_ms});
+            world.broker.batch_bytes_max = 80 + seed % 5 * 20;
+            INFO("SEED=", seed, " timeout_ms=", timeout_ms);
+            REQUIRE(world.run());
+            for (std::uint16_t slot = 0; slot < World::partitions; ++slot) {
+                std::vector<std::string> delivered, left = world.broker.at("t", slot).values();
+                for (const auto& fate : world.fates[slot]) {
+                    CHECK(fate.settled);
+                    if (timeout_ms == 0) CHECK(fate.error == ErrorCode::none);
+                    if (fate.error == ErrorCode::none) delivered.push_back(fate.value);
+                }
+                // What was given up may be there (its answer was lost), but nothing twice.
+                std::set<std::string> once(left.begin(), left.end());
+                CHECK(once.size() == left.size());
+                std::erase_if(left, [&](const std::string& value) {
+                    return std::find(delivered.begin(), delivered.end(), value) == delivered.end();
+                });
+                CHECK(left == delivered);
+            }
+        }
 }
 
 TEST_CASE(
