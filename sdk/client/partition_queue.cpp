@@ -57,11 +57,15 @@ void PartitionQueue::start_after(const ProducerState& state) {
 PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identity,
                                           TakenBatch*& out) {
     TakenBatch* waiting = nullptr;
-    bool doubtful = false;
+    bool doubtful = false, after_failed = false;
     for (std::size_t i = 0; i < count_; ++i) {
         TakenBatch& batch = at(i);
+        // Its source has not heard of it yet, and may want it to go again before what is behind.
+        if constexpr (profile.any_source)
+            after_failed |=
+                batch.state == State::settled && batch.outcome.error != ErrorCode::none;
         if (batch.state == State::waiting) {
-            if (waiting == nullptr) waiting = &batch;
+            if (waiting == nullptr && !after_failed) waiting = &batch;
             doubtful |= batch.doubtful;
         } else if (batch.state == State::in_flight && waiting != nullptr) {
             return Next::blocked;  // sent now, it would arrive behind its successor
@@ -81,7 +85,7 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
     out = waiting;
     if (waiting != nullptr) return Next::batch;
     // A hole before this batch would make it fail: first the batches in doubt, then the bump.
-    if (count_ == window_.size() || needs_bump_) return Next::blocked;
+    if (count_ == window_.size() || needs_bump_ || after_failed) return Next::blocked;
     const Peek peek = take_next(now);
     if (peek != Peek::batch) return peek == Peek::pending ? Next::pending : Next::empty;
     TakenBatch& batch = at(count_ - 1u);

@@ -249,6 +249,41 @@ TEST_CASE("uplink: a record that the upstream refuses is never skipped, and noth
     }
 }
 
+// The refused one's source hears of it only after the one before it; what was read meanwhile was
+// sent before it, and once more behind it.
+TEST_CASE("uplink: nothing overtakes what is refused while the one before it is tried again") {
+    for (const ErrorCode passing :
+         {ErrorCode::not_enough_replicas, ErrorCode::request_timed_out}) {
+        Rig rig;
+        INFO("passing=" << static_cast<int>(passing));
+        rig.make_topic("t", 1);
+        rig.upstream.make_topic("t", 1);
+        rig.append("t", {.count = 1});
+        rig.start();
+        rig.pass(1'000);
+        bool refusing = true;
+        bool later = true;
+        rig.upstream.refuse = [&](const std::string&, std::int32_t,
+                                  const wire::BatchHeader& header) {
+            if (header.record_count == 3 && std::exchange(later, false)) return passing;
+            return refusing && header.record_count == 7 ? ErrorCode::invalid_timestamp
+                                                        : ErrorCode::none;
+        };
+        rig.hold_answers = true;
+        rig.append("t", {.count = 3, .first = 1});
+        rig.append("t", {.count = 4, .first = 4});
+        rig.append("t", {.count = 7, .first = 8});
+        for (int i = 0; i < 10; ++i) rig.append("t", {.count = 2, .first = 15 + i * 2});
+        rig.run();
+        rig.hold_answers = false;
+        rig.pass(30'000);
+        CHECK(rig.values("t") == numbers(0, 8));
+        refusing = false;
+        rig.pass(30'000);
+        CHECK(rig.values("t") == numbers(0, 35));
+    }
+}
+
 TEST_CASE("uplink: a route that skips leaves out what is refused for what it is, and says so") {
     using Mapping = config::Route::Mapping;
     for (const Mapping mapping : {Mapping::same_partition, Mapping::pinned, Mapping::by_key})
