@@ -73,6 +73,8 @@ const char* name_of(FrameType type) {
             return "checkpoint_segments";
         case FrameType::checkpoint_end:
             return "checkpoint_end";
+        case FrameType::checkpoint_parity:
+            return "checkpoint_parity";
     }
     return "unknown";
 }

@@ -108,7 +108,8 @@ public:
 
         host::FileStorageError storage_why;
         storage_ = host::FileStorage::open(
-            {.folder = config_.data_dir, .budget_bytes = config_.budget_bytes}, storage_why);
+            {.folder = config_.data_dir, .budget_bytes = config_.budget_bytes, .mark = "LEATSUPR"},
+            storage_why);
         if (!storage_) return refuse(exit_data, "storage", storage_why.text);
         tell_notices();
         if (config_.segment_bytes == 0 && storage_->is_new())

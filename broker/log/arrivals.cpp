@@ -56,6 +56,8 @@ Instant Arrivals::deadline(Instant now) const {
     if (core_.read_only) return seal_ == Seal::no ? probe_at_ : never;
     if (open_->empty() || stuck_) return never;
     if (zeros_in_the_way(std::uint64_t{position_} + open_->padded())) return never;
+    // To be woken at once, over and over, would keep the thread that writes them from its core.
+    if (footer_waits_ && zeros_in_the_way(core_.segment_bytes)) return never;
     if (due_now_ || open_->used() >= cut_bytes) return now;
     return core_.governor.due(open_->first_came(), now);
 }
@@ -69,6 +71,10 @@ void Arrivals::pump(Instant now) {
     // At most one small piece of zeros; when it is done this is called again.
     if (zeros_in_the_way(std::uint64_t{position_} + open_->padded())) return;
     if (!due(now)) {
+        if (move_on_ && open_->empty() && seal_ == Seal::no) {
+            leave_segment(now);
+            return;
+        }
         if (seal_ != Seal::wanted || !open_->empty()) return;
         if (segment_ != no_segment && room() < core_.page) {
             if (!zeros_in_the_way(core_.segment_bytes)) write_footer(now);
@@ -93,8 +99,24 @@ void Arrivals::pump(Instant now) {
     }
 }
 
+void Arrivals::leave_segment(Instant now) {
+    move_on_ = place_ != 0 && (core_.segments.leaving(newest_segment()) ||
+                               core_.segments.promises_leaving());
+    if (!move_on_ || !may_open()) return;
+    if (segment_ == no_segment) {
+        core_.segments.prefer_promised(announced_);
+        const std::uint32_t next = core_.segments.next_promised();
+        if (std::find(announced_.begin(), announced_.end(), next) == announced_.end()) return;
+        flight_is_seal_ = false;
+        write_group(now);
+    } else if (!zeros_in_the_way(core_.segment_bytes)) {
+        write_footer(now);
+    }
+}
+
 bool Arrivals::prepare(Instant now) {
     LEAT_CHECK(flight_->empty());
+    footer_waits_ = false;
     // Nothing to go on in: what waits is not lost, it goes out when upkeep has freed a segment.
     stuck_ = segment_ == no_segment && !may_open();
     if (stuck_) return false;
@@ -108,7 +130,8 @@ bool Arrivals::prepare(Instant now) {
         // Its footer would name the successors there are now, none; and the seal has a page here.
         stuck_ = !may_open();
         if (stuck_) return false;
-        if (!zeros_in_the_way(core_.segment_bytes)) write_footer(now);
+        footer_waits_ = zeros_in_the_way(core_.segment_bytes);
+        if (!footer_waits_) write_footer(now);
         return false;
     }
     if (fits == 0) fits = 1;  // a lone large batch in a fresh segment
@@ -144,7 +167,7 @@ bool Arrivals::open_segment(Instant now) {
     header_.predecessor = last_.segment;
     header_.predecessor_end = last_.end;
     header_.predecessor_generation = last_.generation;
-    header_.candidates.assign(core_.segments.promised().begin(), core_.segments.promised().end());
+    header_.candidates = core_.segments.candidates();
     const SegmentEntry& before = core_.segments[segment];
     opens_first_life_ = before.generation == 0;
     opens_zeroed_to_ = before.zeroed ? zeroed_ahead_bytes(core_.segment_bytes) : 0;
@@ -190,7 +213,7 @@ void Arrivals::write_group(Instant now) {
 void Arrivals::write_footer(Instant now) {
     SegmentEntry& entry = core_.segments[segment_];
     index_.data_end = position_;
-    index_.candidates.assign(core_.segments.promised().begin(), core_.segments.promised().end());
+    index_.candidates = core_.segments.candidates();
     CommitHeader header = core_.commit_header(now);
     header.generation = entry.generation;
     header.sequence = next_sequence_;
@@ -263,6 +286,7 @@ void Arrivals::group_durable(Instant now) {
         segment_ = header_.segment;
         place_ = header_.place;
         announced_ = header_.candidates;
+        core_.segments.drop_promises(announced_);
         core_.segments.push_ring(segment_);
         core_.segments[segment_].failures = 0;
         first_life_ = opens_first_life_;

@@ -27,7 +27,7 @@ constexpr std::uint32_t segments_kept_for_checkpoint = 1;
 constexpr std::uint32_t squeeze_bytes = 64 * 1024;
 /// How much is zeroed at a time in a segment's first life (zeroing.hpp).
 constexpr std::uint32_t zeroed_ahead_bytes(std::uint32_t segment_bytes) {
-    return segment_bytes / 4 < 128 * 1024 ? segment_bytes / 4 : 128 * 1024;
+    return segment_bytes / 4 < 512 * 1024 ? segment_bytes / 4 : 512 * 1024;
 }
 /// A fact that is in no hurry rides with the next commit; alone it waits so long.
 constexpr milliseconds lazy_wait{1000};
@@ -49,6 +49,9 @@ public:
     /// The same, but it makes no commit due before `came`.
     MutableBytes add_at(Instant now, Instant came, FrameType type, StreamId stream,
                         std::uint32_t body, CommitId& id);
+    /// The newest segment, or one that it names as its successor, is to leave the pool: when nothing
+    /// waits it gets its footer, and a commit that promises nothing opens the next one.
+    void move_on() { move_on_ = true; }
     /// What waits lazily is wanted now.
     void hasten(Instant now) { open_->hasten(now); }
     /// Nothing is written for a while: the group buffers go back to the heap.
@@ -97,6 +100,7 @@ public:
     // For zeroing: the open segment was never written before, up to where it is zeroed, and up to
     // where a write is under way.
     bool first_life() const { return first_life_; }
+    void found_in_first_life() { first_life_ = true; }
     std::uint32_t zeroed_to() const { return zeroed_to_; }
     void zeroed(std::uint32_t upto) { zeroed_to_ = std::max(zeroed_to_, upto); }
     std::uint32_t write_end() const {
@@ -137,6 +141,7 @@ private:
     void give_up(Instant now);
     void discard();  ///< what is not durable is rolled back
     void probe(Instant now);
+    void leave_segment(Instant now);
     /// Zeros are being written where the next write would go.
     bool zeros_in_the_way(std::uint64_t end) const {
         return segment_ != no_segment && core_.segments.zeroing == segment_ &&
@@ -157,10 +162,12 @@ private:
     bool retried_ = false;  ///< the group under way failed once already
     bool flight_is_seal_ = false;
     bool stuck_ = false;    ///< no segment to go on in
+    bool move_on_ = false;  ///< asked for, not done yet
     bool probing_ = false;  ///< the write under way only asks whether the device works
     Instant probe_at_ = never;
     milliseconds probe_wait_ = probe_wait;
     bool first_life_ = false, opens_first_life_ = false;
+    bool footer_waits_ = false;  ///< for zeros that are being written where it goes
     std::uint32_t zeroed_to_ = 0, opens_zeroed_to_ = 0;
     std::uint64_t usual_bytes_ = 0;   ///< of a commit, lately
     std::vector<std::uint8_t> part_;  ///< body of the part that the last durable commit ends with

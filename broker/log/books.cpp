@@ -74,10 +74,24 @@ void StreamBook::dropped(LossReason why, Offset to, std::uint64_t bytes, Stamp w
     log_start_ = std::max(log_start_, to);
 }
 
-void StreamBook::superseded(std::uint64_t records, std::uint64_t bytes) {
+void StreamBook::superseded(std::uint64_t records, std::uint64_t bytes, std::uint64_t checkpoint) {
     Books::Count& count = freed_[static_cast<std::size_t>(Freed::superseded)];
     count.records += records;
     count.bytes += bytes;
+    awaited_ = {checkpoint, awaited_.records + records, awaited_.bytes + bytes};
+}
+
+bool StreamBook::settle(std::uint64_t checkpoint, After after) {
+    const bool untrue = awaited_.checkpoint > checkpoint;
+    if (untrue && after == After::checkpoint) return false;
+    if (untrue) {
+        // Those that the log start has passed meanwhile are gone, whatever for.
+        Books::Count& count = freed_[static_cast<std::size_t>(Freed::superseded)];
+        count.records -= std::min(awaited_.records, superseded_above());
+        count.bytes -= std::min(awaited_.bytes, count.bytes);
+    }
+    awaited_ = {};
+    return untrue;
 }
 
 std::uint64_t StreamBook::superseded_above() const {
@@ -190,9 +204,14 @@ std::string StreamBook::encode() const {
         to.put<std::uint64_t>(loss.last_age_ms);
         to.put<std::int64_t>(loss.wall_ms);
     }
-    if (kept_) {
-        to.put<std::int64_t>(kept_->bytes);
-        to.put<std::int64_t>(kept_->upto);
+    if (kept_ || awaited_.checkpoint != 0) {
+        to.put<std::int64_t>(kept_ ? kept_->bytes : -1);
+        to.put<std::int64_t>(kept_ ? kept_->upto : -1);
+    }
+    if (awaited_.checkpoint != 0) {
+        to.put<std::uint64_t>(awaited_.checkpoint);
+        to.put<std::uint64_t>(awaited_.records);
+        to.put<std::uint64_t>(awaited_.bytes);
     }
     return std::string(text_of(out));
 }
@@ -226,9 +245,12 @@ Result<StreamBook> StreamBook::decode(ByteView value) {
     if (!in.ok()) return fail(Error::truncated);
     if (in.left() >= 16) {
         const Kept kept{in.get<std::int64_t>(), in.get<std::int64_t>()};
-        if (kept.bytes < 0 || kept.upto < book.log_start_) return fail(Error::corrupt);
-        book.kept_ = kept;
+        const bool told = kept.bytes != -1 || kept.upto != -1;
+        if (told && (kept.bytes < 0 || kept.upto < book.log_start_)) return fail(Error::corrupt);
+        if (told) book.kept_ = kept;
     }
+    if (in.left() >= 24)
+        book.awaited_ = {in.get<std::uint64_t>(), in.get<std::uint64_t>(), in.get<std::uint64_t>()};
     return book;
 }
 

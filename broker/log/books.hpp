@@ -37,8 +37,13 @@ public:
     /// Offsets [log_start(), to) are dropped for `why`: lost, and the log start moves.
     void dropped(LossReason why, Offset to, std::uint64_t bytes, Stamp when);
     /// Compaction left records above log_start() out, wherever they were. They are counted at once;
-    /// when the log start rises they are taken for the oldest.
-    void superseded(std::uint64_t records, std::uint64_t bytes);
+    /// when the log start rises they are taken for the oldest. They are gone with the checkpoint of
+    /// that number: until it is durable a crash brings them back, and this is untrue (settle).
+    void superseded(std::uint64_t records, std::uint64_t bytes, std::uint64_t checkpoint);
+    /// `checkpoint` is durable: what was gone with it is gone for good. After a crash no later one
+    /// ever was, and what awaits one is taken back. returns  whether there was any of that
+    enum class After : std::uint8_t { crash, checkpoint };
+    bool settle(std::uint64_t checkpoint, After after);
     bool has_superseded() const {
         return freed_[static_cast<std::size_t>(Freed::superseded)].records > 0;
     }
@@ -71,6 +76,10 @@ private:
     Offset log_start_ = 0;
     Books::Count freed_[freed_kinds] = {};
     std::vector<Loss> losses_;  ///< by range
+    struct Awaited {
+        std::uint64_t checkpoint = 0, records = 0, bytes = 0;
+    };
+    Awaited awaited_;  ///< the part of what is superseded that a crash may bring back; 0: none
     std::optional<Kept> kept_;  ///< empty: not known, or of an older program
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/log/mend.hpp"
 #include "broker/log/scan.hpp"
 
 namespace leat::log {
@@ -182,6 +183,7 @@ void FooterCache::start(Entry& entry, Step step) {
         from = segment.footer_position;
         to = core_.segment_bytes;
     } else if (step == Step::whole) {
+        if (entry.headless) from = core_.page;
         to = static_cast<std::uint32_t>(
             round_up(std::max(segment.data_end, core_.page), core_.page));
     }
@@ -198,6 +200,35 @@ void FooterCache::start(Entry& entry, Step step) {
     }
 }
 
+/// Makes the index that the footer would hold.
+void FooterCache::scan(Entry& entry, ByteView bytes) {
+    const SegmentEntry& segment = core_.segments[entry.segment];
+    const std::uint32_t from = entry.headless ? core_.page : 0;
+    SegmentHeader header;
+    if (!entry.headless) {
+        if (const auto found = decode_mended_segment_header(bytes)) header = *found;
+    } else if (const auto first = decode_commit_header(bytes, segment.salt)) {
+        header.first_sequence = first->sequence;
+        header.run = first->run;
+    }
+    header.segment = entry.segment;
+    header.area = segment.area;
+    header.generation = entry.generation;
+    header.salt = segment.salt;
+    SegmentIndex index;
+    const SegmentBytes view = [&](std::uint32_t position, std::uint32_t) {
+        return position >= from && position - from < bytes.size() ? bytes.subspan(position - from)
+                                                                  : ByteView{};
+    };
+    (void)scan_segment(core_, header, segment.data_end, view, index);
+    CommitHeader commit = core_.commit_header(Instant{});
+    commit.generation = entry.generation;
+    entry.bytes = encode_footer(index, commit, segment.salt, core_.page, core_.segment_bytes);
+    // Frames there were: that none can be read is no index.
+    entry.failed = entry.bytes.empty() || (index.streams.empty() && segment.batch_bytes > 0);
+    if (entry.failed) entry.bytes.clear();
+}
+
 bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
     const auto found = std::find_if(entries_.begin(), entries_.end(),
                                     [&](const Entry& e) { return e.ticket == ticket; });
@@ -211,7 +242,7 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
     }
     const ByteView bytes(entry.memory.data(), entry.reading);
     if (entry.step == Step::footer) {
-        if (good && decode_footer(bytes, entry.generation, segment.salt)) {
+        if (good && check_footer(bytes, entry.generation, segment.salt)) {
             entry.bytes.assign(bytes.begin(), bytes.end());
         } else {
             start(entry, Step::header);
@@ -219,31 +250,19 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
         }
     } else if (entry.step == Step::header) {
         const Result<SegmentHeader> header =
-            good ? decode_segment_header(bytes) : fail(Error::storage);
-        if (header && core_.super.owns(header->log_id) && header->generation == entry.generation) {
+            good ? decode_mended_segment_header(bytes) : fail(Error::storage);
+        const bool ours = header && core_.super.owns(header->log_id);
+        entry.recycled = ours && header->generation > entry.generation;
+        entry.headless = !ours || header->generation != entry.generation;
+        entry.failed = entry.recycled || (entry.headless && segment.data_end <= core_.page);
+        if (!entry.failed) {
             start(entry, Step::whole);
             return true;
         }
-        entry.failed = true;
-        entry.recycled =
-            header && core_.super.owns(header->log_id) && header->generation > entry.generation;
+    } else if (good) {
+        scan(entry, bytes);
     } else {
-        const Result<SegmentHeader> header =
-            good ? decode_segment_header(bytes) : fail(Error::storage);
-        if (!header) {
-            entry.failed = true;
-        } else {
-            SegmentIndex index;
-            const SegmentBytes view = [&](std::uint32_t position, std::uint32_t) {
-                return position < bytes.size() ? bytes.subspan(position) : ByteView{};
-            };
-            (void)scan_segment(core_, *header, segment.data_end, view, index);
-            CommitHeader commit = core_.commit_header(Instant{});
-            commit.generation = entry.generation;
-            entry.bytes =
-                encode_footer(index, commit, segment.salt, core_.page, core_.segment_bytes);
-            entry.failed = entry.bytes.empty();
-        }
+        entry.failed = true;
     }
     entry.memory.free();
     bytes_ += entry.bytes.size();

@@ -74,11 +74,13 @@ private:
         Step step = Step::idle;
         std::uint64_t ticket = 0;
         bool failed = false, recycled = false;
+        bool headless = false;  ///< its header does not hold: the table knows enough
         std::vector<std::uint8_t> bytes;
         AlignedBytes memory;
         std::size_t reading = 0;
     };
     void start(Entry& entry, Step step);
+    void scan(Entry& entry, ByteView bytes);
     void trim();
     Core& core_;
     std::size_t bytes_max_, bytes_ = 0;

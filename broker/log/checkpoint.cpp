@@ -1,4 +1,4 @@
-#include "broker/log/checkpoint.hpp"
+#include "broker/log/checkpoint_parity.hpp"
 
 #include <algorithm>
 
@@ -13,16 +13,21 @@ CheckpointWriter::CheckpointWriter(Core& core, Arrivals& arrivals)
       arrivals_(arrivals),
       group_(core.page, core.geometry.align),
       super_memory_(core.geometry.align),
-      zeros_memory_(core.geometry.align) {}
+      zeros_memory_(core.geometry.align) {
+    if (carries_parity(core.segments.size(), core.segment_bytes))
+        parity_ = std::make_unique<Parity>(core.page);
+}
+CheckpointWriter::~CheckpointWriter() = default;
 
 void CheckpointWriter::resume(Tail tail) {
     segment_ = tail.segment;
     position_ = tail.position;
     survivors_place_ = tail.place;
     sequence_ = tail.next_sequence;
-    number_ = tail.number;
+    // None is used twice, though one that was begun may have left nothing: books name them.
+    number_ = std::max(tail.number, std::uint64_t{core_.run} << 32);
     last_bytes_ = tail.bytes;
-    core_.checkpoint_number = number_;
+    core_.checkpoint_number = tail.number;
     // Whether the open segment was used before is not written down. Not, if the log has not yet
     // opened as many as there are; a wrong guess costs zeros where nothing is.
     first_life_ =
@@ -48,11 +53,19 @@ void CheckpointWriter::begin(Instant now) {
     begin_.trusted_at_ms = core_.time.trusted_at_ms();
     end_ = {};
     end_.number = number_;
+    if (parity_) parity_->clear();
+    pool_ = core_.segments.end_of_use();
+    if (segment_ != no_segment && core_.segments.leaving(segment_) &&
+        core_.segments.all_withheld()) {
+        core_.segments[segment_].state = SegmentState::sealed;
+        segment_ = no_segment;
+    }
     next_stream_ = 0;
     streams_left_ = true;
     next_producer_ = {0, INT64_MIN};
     next_fact_.clear();
     next_segment_ = 0;
+    second_slot_ = false;
     phase_ = Phase::streams;
     encode_begin(body_, begin_);
     add(FrameType::checkpoint_begin, 0);
@@ -108,9 +121,8 @@ bool CheckpointWriter::collect(Instant) {
                              body_);
             add(FrameType::fact, 0);
         } else if (phase_ == Phase::segments) {
-            if (next_segment_ >= core_.segments.size()) return true;
-            const std::uint32_t count =
-                std::min(segments_per_frame, core_.segments.size() - next_segment_);
+            if (next_segment_ >= pool_) return true;
+            const std::uint32_t count = std::min(segments_per_frame, pool_ - next_segment_);
             encode_segments(body_, core_.segments, next_segment_, count);
             next_segment_ += count;
             add(FrameType::checkpoint_segments, 0);
@@ -138,7 +150,7 @@ void CheckpointWriter::pump(Instant now) {
         const std::uint64_t written = arrivals_.bytes_written();
         const std::uint64_t gap =
             std::max(checkpoint_gap_factor * last_bytes_,
-                     checkpoint_gap_min(core_.segments.size(), core_.segment_bytes));
+                     checkpoint_gap_min(core_.segments.target(), core_.segment_bytes));
         const bool due = written >= begun_at_bytes_ + gap;
         if ((!wanted_ && !due) || now < retry_at_ || arrivals_.place() == 0) return;
         begin(now);
@@ -147,19 +159,32 @@ void CheckpointWriter::pump(Instant now) {
         barrier_ = core_.next_id - 1;
         phase_ = Phase::wait_durable;
     }
-    if (phase_ == Phase::wait_durable && group_.empty()) {
-        if (core_.flushed_id < barrier_) {
-            arrivals_.flush_soon();
-            return;
-        }
-        encode_end(body_, end_);
-        add(FrameType::checkpoint_end, 0);
-        phase_ = Phase::end;
+    if (phase_ >= Phase::wait_durable && phase_ < Phase::end && group_.empty() &&
+        !finish_collecting()) {
+        arrivals_.flush_soon();
+        return;
     }
     if (waits_for_arrivals())
         arrivals_.flush_soon();
     else if (!write(now))
         abandon(now);
+}
+
+bool CheckpointWriter::finish_collecting() {
+    if (phase_ == Phase::wait_durable && core_.flushed_id < barrier_) return false;
+    const bool parity = phase_ == Phase::wait_durable && parity_;
+    if (parity_ && !parity) end_.parity_bytes = flight_bytes_;  // written a moment ago
+    encode_end(body_, end_);
+    add(FrameType::checkpoint_end, 0);
+    phase_ = parity ? Phase::parity : Phase::end;
+    if (!parity) return true;
+    // On a page of flash of its own, and the end record right behind it, or both go elsewhere.
+    position_ = static_cast<std::uint32_t>(round_up(position_, parity_bytes));
+    if (position_ + parity_commit_bytes(core_.page) + core_.page > core_.segment_bytes)
+        position_ = core_.segment_bytes;
+    parity_->encode(body_);
+    add(FrameType::checkpoint_parity, 0);
+    return true;
 }
 
 /// The last segment but one may be promised to the ring, and a checkpoint ends only when what waits
@@ -208,6 +233,7 @@ bool CheckpointWriter::write(Instant now) {
     } else {
         bytes = group_.finish(header, core_.segments[segment_].salt);
     }
+    if (parity_ && phase_ < Phase::parity) parity_->add(bytes.subspan(opening_ ? core_.page : 0));
     ticket_ = core_.ticket(Owner::checkpoint);
     writing_ = true;
     const std::uint32_t from = opening_ ? 0 : position_;
@@ -279,6 +305,7 @@ void CheckpointWriter::write_superblock(Instant now) {
     ++super.sequence;
     if (super.checkpoint != place_) super.previous = super.checkpoint;
     super.checkpoint = place_;
+    super.segments = pool_;
     super.unlisted_copies = false;
     super.log_time_ms = core_.time.log_ms(now);
     super.off_time_ms = core_.time.off_ms();
@@ -329,11 +356,16 @@ void CheckpointWriter::on_superblock_done(Instant now, std::uint64_t ticket, boo
     super_failed_ = false;
     super_wait_ = milliseconds(1000);
     core_.counters.written_other += superblock_bytes;
-    if (phase_ == Phase::superblock) finish();
+    // Both slots name it before its predecessor goes: what is lost of one of them costs nothing.
+    if (!std::exchange(second_slot_, !second_slot_) && !core_.faults.superblock_first)
+        write_superblock(now);
+    else if (phase_ == Phase::superblock)
+        finish();
 }
 
 void CheckpointWriter::finish() {
     core_.redo_place = begin_.redo_place;
+    core_.pool_before = std::exchange(core_.pool, pool_);
     core_.checkpoint_number = begin_.number;
     durable_extents_ = end_.extents;
     last_bytes_ = end_.bytes;

@@ -2,8 +2,8 @@
 // written in bounded pieces while work goes on.
 //
 // begin -> streams, producers, facts, segments (a cursor each) -> wait until every commit that a
-// value came from is durable -> end record -> superblock -> the predecessor's segments are free. A
-// crash before the superblock leaves the old checkpoint in force; what was written of the new one
+// value came from is durable -> end record -> superblock, one slot after the other -> the
+// predecessor's segments are free. A crash before the superblock leaves the old checkpoint in force; what was written of the new one
 // is never looked at.
 #pragma once
 
@@ -37,6 +37,7 @@ struct CheckpointBegin {
 };
 struct CheckpointEnd {
     std::uint64_t number = 0, frames = 0, bytes = 0;
+    std::uint32_t parity_bytes = 0;  ///< so many of the last extent are its parity
     std::vector<CheckpointExtent> extents;
 };
 void encode_begin(std::vector<std::uint8_t>& out, const CheckpointBegin& begin);
@@ -47,12 +48,15 @@ void encode_stream(std::vector<std::uint8_t>& out, const Stream& stream);
 Result<Stream> decode_stream(ByteView body);
 void encode_segments(std::vector<std::uint8_t>& out, const SegmentTable& table, std::uint32_t first,
                      std::uint32_t count);
-/// Fills the table's entries; false: malformed.
-bool decode_segments(ByteView body, SegmentTable& table);
+/// Fills the table's entries, and makes it as long as it has to be, up to `most`; false: malformed.
+bool decode_segments(ByteView body, SegmentTable& table, std::uint32_t most);
+
+class Parity;
 
 class CheckpointWriter {
 public:
     CheckpointWriter(Core& core, Arrivals& arrivals);
+    ~CheckpointWriter();
 
     /// Asks for a checkpoint whose redo point is as new as can be now.
     void request() { wanted_ = true; }
@@ -63,6 +67,8 @@ public:
     bool writing() const { return writing_ || super_writing_; }
     std::uint64_t next_number() const { return number_ + 1; }  ///< of one that is not begun yet
     std::uint64_t last_bytes() const { return last_bytes_; }
+    /// Where the checkpoint in force lies.
+    const std::vector<CheckpointExtent>& extents() const { return durable_extents_; }
 
     /// Recovery: what is durable now, and where the survivors area goes on.
     struct Tail {
@@ -81,6 +87,7 @@ private:
         facts,
         segments,
         wait_durable,
+        parity,
         end,
         superblock
     };
@@ -88,6 +95,7 @@ private:
     void begin(Instant now);
     bool collect(Instant now);  ///< fills the group; true: the last phase is through
     void add(FrameType type, StreamId stream);
+    bool finish_collecting();  ///< parity, then the end record; false: waits for arrivals
     bool waits_for_arrivals() const;
     bool write(Instant now);
     /// In a segment's first life a small write takes some of the blocks behind it along, as zeros,
@@ -110,15 +118,18 @@ private:
     bool wanted_ = false, writing_ = false, super_writing_ = false;
     bool super_failed_ = false;  ///< its slot is written again, and read back, until it holds
     bool super_verifying_ = false;
+    bool second_slot_ = false;  ///< the first one names the checkpoint already
     milliseconds super_wait_{1000};
     std::uint64_t ticket_ = 0, super_ticket_ = 0;
     std::uint64_t begun_at_bytes_ = 0;
     std::uint64_t begun_at_rollback_ = 0;
     Instant retry_at_{Instant::min()};
 
+    std::unique_ptr<Parity> parity_;  ///< null: too small a log
     CheckpointBegin begin_;
     CheckpointEnd end_;
     CheckpointPlace place_;
+    std::uint32_t pool_ = 0;  ///< so many segments it knows: those behind them are not used any more
     CommitId barrier_ = 0;
     // cursors: the next key to take
     StreamId next_stream_ = 0;

@@ -42,7 +42,7 @@ void encode_end(std::vector<std::uint8_t>& out, const CheckpointEnd& end) {
     to.put<std::uint64_t>(end.frames);
     to.put<std::uint64_t>(end.bytes);
     to.put<std::uint32_t>(static_cast<std::uint32_t>(end.extents.size()));
-    to.put<std::uint32_t>(0);
+    to.put<std::uint32_t>(end.parity_bytes);
     for (const CheckpointExtent& extent : end.extents) {
         to.put<std::uint32_t>(extent.segment);
         to.put<std::uint32_t>(extent.salt);
@@ -59,7 +59,7 @@ Result<CheckpointEnd> decode_end(ByteView body) {
     end.frames = in.get<std::uint64_t>();
     end.bytes = in.get<std::uint64_t>();
     const auto count = in.get<std::uint32_t>();
-    in.skip(4);
+    end.parity_bytes = in.get<std::uint32_t>();
     if (!in.ok() || in.left() / 24 < count) return fail(Error::corrupt);
     for (std::uint32_t i = 0; i < count; ++i) {
         CheckpointExtent extent;
@@ -140,12 +140,12 @@ void encode_segments(std::vector<std::uint8_t>& out, const SegmentTable& table, 
     }
 }
 
-bool decode_segments(ByteView body, SegmentTable& table) {
+bool decode_segments(ByteView body, SegmentTable& table, std::uint32_t most) {
     LittleReader in(body);
     const auto first = in.get<std::uint32_t>();
     const auto count = in.get<std::uint32_t>();
-    if (!in.ok() || count > table.size() || first > table.size() - count || in.left() / 48 < count)
-        return false;
+    if (!in.ok() || count > most || first > most - count || in.left() / 48 < count) return false;
+    table.grow(first + count);
     for (std::uint32_t i = first; i < first + count; ++i) {
         SegmentEntry& entry = table[i];
         entry.generation = in.get<std::uint64_t>();

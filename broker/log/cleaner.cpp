@@ -10,6 +10,7 @@ Cleaner::Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers
       checkpoints_(checkpoints),
       footers_(footers),
       compaction_(compaction),
+      piece_(core.geometry.align),
       block_(core.geometry.align),
       group_(core.page, core.geometry.align),
       footer_memory_(core.geometry.align) {}
@@ -26,7 +27,8 @@ std::uint32_t Cleaner::outputs_allowed() const {
 
 bool Cleaner::movable(std::uint32_t segment) const {
     const SegmentEntry& entry = core_.segments[segment];
-    return could_move(entry, to_copy(segment)) && entry.data_end > core_.page;
+    return could_move(entry, to_copy(segment), cleaner_full_eighths) &&
+           entry.data_end > core_.page;
 }
 
 std::uint32_t Cleaner::to_copy(std::uint32_t segment) const {
@@ -45,7 +47,7 @@ std::uint32_t Cleaner::filled(std::uint8_t share) const {
 /// The neighbours with the most dead bytes x age.
 bool Cleaner::choose() {
     const std::uint32_t allowed = outputs_allowed();
-    if (allowed == 0) return false;
+    if (allowed == 0 || core_.faults.never_packs) return false;
     const auto& ring = core_.segments.ring();
     const std::uint64_t room = std::uint64_t{capacity()} * allowed / 32 * 31;
     const std::uint64_t newest = core_.segments[ring.empty() ? 0 : ring.back()].place;
@@ -72,7 +74,7 @@ bool Cleaner::choose() {
         const std::uint64_t dead = count > into ? (count - into) * core_.segment_bytes : 0;
         const bool worth =
             dead > 0 && sum + gain > 0 && sum <= cost_max * dead &&
-            (gain > 0 || (short_of_room && sum > 0 && (urgent() || sum >= capacity() / 4 * 3)));
+            (gain > 0 || (short_of_room && sum > 0 && (urgent() || sum >= capacity() / 16 * 15)));
         const double score = static_cast<double>(dead) *
                              static_cast<double>(newest - core_.segments[ring[from]].place + 1);
         if (worth && score > best_score) {
@@ -190,6 +192,7 @@ Cleaner::Step Cleaner::look() {
     }
     walk_ = {};
     walk_.position = core_.page;
+    walk_.block_bytes = cleaner_block_bytes;
     block_size_ = 0;
     return Step::go_on;
 }
@@ -199,6 +202,10 @@ Cleaner::Step Cleaner::copy(Instant now) {
     if (finishing_) return finish(now);
     if (!still_there(plan_[at_])) {  // its last records died while they were copied
         put_back(no_segment);
+        return Step::wait;
+    }
+    if (large_at_ < large_bytes_) {
+        if (!write_large()) put_back(no_segment);
         return Step::wait;
     }
     if (batch_waits_) {
@@ -217,24 +224,28 @@ Cleaner::Step Cleaner::copy(Instant now) {
             if (!(group_.empty() ? write_footer(now) : write_group(now))) put_back(no_segment);
             return Step::wait;
         }
+        if (frame > cleaner_block_bytes) {
+            begin_large(now);
+            if (!write_large()) put_back(no_segment);
+            return Step::wait;
+        }
         add_batch();
         batch_waits_ = false;
         return Step::go_on;
     }
-    switch (walk()) {
-        case Walked::wait:
-            return Step::wait;
-        case Walked::batch:
-            batch_waits_ = walk_.live && (!filtering_ || filter(now));
-            return Step::go_on;
-        case Walked::surprise:
-            put_back(plan_[at_].segment);
-            return Step::wait;
-        case Walked::end:
-            break;
+    Walked at = walk();
+    if (at == Walked::wait) {
+        if (!busy()) next_at_ = now + cleaner_pace;  // the device takes no read now
+        return Step::wait;
     }
-    if (!as_expected()) {
-        put_back(plan_[at_].segment);
+    if (at == Walked::batch) {
+        batch_waits_ = walk_.live && (!filtering_ || filter(now));
+        return Step::go_on;
+    }
+    if (at == Walked::end) at = settle_source();
+    if (at != Walked::batch) {
+        core_.segments[plan_[at_].segment].doubted = true;
+        put_back(at == Walked::doubt ? no_segment : plan_[at_].segment);
         return Step::wait;
     }
     if (filtering_) follow_ordinals();
@@ -272,34 +283,6 @@ bool Cleaner::open_output(Instant now) {
     index_ = {};
     position_ = core_.page;
     return true;
-}
-
-bool Cleaner::fits(std::uint32_t frame_bytes) const {
-    const std::uint64_t end = position_ + round_up(group_.used() + frame_bytes, core_.page);
-    const std::uint64_t footer = round_up(
-        index_.footer_bytes_bound() + footer_growth(FrameType::log_start, 8) + 8, core_.page);
-    return end + footer <= core_.segment_bytes;
-}
-
-void Cleaner::add_batch() {
-    const StreamId id = walk_.stream;
-    const MutableBytes body =
-        group_.add(FrameType::moved, id, static_cast<std::uint32_t>(batch_.size()), 0, Instant{});
-    copy_bytes(batch_, body);
-    store_little<std::uint64_t>(body.data() - 16, walk_.sequence);
-    store_little<std::uint64_t>(body.data() - 8, walk_.age_ms);
-    index_.on_moved(id, walk_.fields, position_ + group_.entries().back().at, walk_.age_ms);
-    moved_ends_[id] = walk_.fields.end_offset();
-    Output& output = outputs_.back();
-    const Range& range = expected_[id];
-    StreamInSegment& here = index_.streams[id];
-    here.stream_max_timestamp = std::max(here.stream_max_timestamp, range.max_timestamp);
-    output.links[id] = {here.first_offset, here.stream_max_timestamp, output.header.segment,
-                        range.ordinal};
-    core_.counters.cleaner_copied += batch_.size();
-    if (core_.faults.moved_moves_end)
-        if (Stream* stream = core_.streams.find(id))
-            stream->state.log_end = walk_.fields.end_offset();
 }
 
 bool Cleaner::write_group(Instant now) {
@@ -364,14 +347,25 @@ void Cleaner::on_done(Instant now, std::uint64_t ticket, bool good) {
     ticket_ = 0;
     const Doing done = std::exchange(doing_, Doing::nothing);
     if (!good) {
+        if (done == Doing::read) {
+            next_at_ = urgent() ? now : now + cleaner_pace;
+            unreadable();
+            return;
+        }
         // The segment is not written again in this life; what it copied is still where it was.
-        if (done != Doing::read) ++core_.counters.write_errors;
-        put_back(done == Doing::read ? plan_[at_].segment : no_segment);
+        ++core_.counters.write_errors;
+        put_back(no_segment);
         return;
     }
     next_at_ = urgent() ? now : now + cleaner_pace;
     if (done == Doing::read) return;
     core_.counters.written_cleaner += flight_bytes_;
+    if (done == Doing::piece) {
+        large_at_ += flight_bytes_;
+        if (large_at_ < large_bytes_) return;  // the rest in its turn
+        end_large();
+        return;
+    }
     ++sequence_;
     if (done == Doing::footer) {
         output_open_ = false;

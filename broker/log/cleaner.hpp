@@ -8,15 +8,19 @@
 // checkpoint leaves the old segments in force and the new ones free; after it the other way round.
 // So moved frames are never replayed: they move no log end, no producer and no fact.
 //
-// Only segments behind the redo point are taken: all else that they tell is in the checkpoint. One
-// that is not whole in every byte stays where it is, for readers and their salvage.
+// Only segments behind the redo point are taken: all else that they tell is in the checkpoint. What
+// of one does not hold, twice read, is left out: the walk goes on at the next frame that proves
+// itself, as a reader does, and the offsets between are in the ledger with the checkpoint that
+// lists the copies (cleaner_damage.cpp). Else a flipped bit would keep its segment for ever.
 //
 // While the Compactor has found superseded records, each batch goes through its filter() first.
 //
 // One read or write of at most a block is under way at a time, so that a commit waits for no more
-// than that; while room is not short yet, they are spaced.
+// than that; while room is not short yet, they are spaced. Of a batch that is longer than a block
+// there is one copy in memory: it goes out from there in pieces.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -34,6 +38,9 @@ constexpr std::uint32_t cleaner_outputs_max = 4;  ///< segments written by one r
 constexpr std::uint64_t cleaner_cost_max = 3;
 /// The same while room is not short, and only superseded records are a reason.
 constexpr std::uint64_t compaction_cost_max = 1;
+/// So full, a segment is left alone. While room is short each run makes one of a few sparse ones
+/// and the copy that the last run made of others, so copies grow up to here.
+constexpr std::uint32_t cleaner_full_eighths = 7;
 
 class Cleaner {
 public:
@@ -52,26 +59,37 @@ public:
     /// Room is being made, or may be: nothing needs to be dropped yet.
     bool makes_room();
     /// Whether `bytes` of this segment may be copied out of it at all.
-    bool could_move(const SegmentEntry& entry, std::uint64_t bytes) const {
+    bool could_move(const SegmentEntry& entry, std::uint64_t bytes,
+                    std::uint32_t full_eighths = 6) const {
         return entry.state == SegmentState::sealed && !entry.unmovable &&
-               entry.place < core_.redo_place && bytes <= capacity() / 4 * 3;
+               entry.place < core_.redo_place && bytes <= capacity() / 8 * full_eighths;
+    }
+    /// The segment is in the run that is under way.
+    bool plans(std::uint32_t segment) const {
+        return std::any_of(plan_.begin(), plan_.end(),
+                           [segment](const Source& source) { return source.segment == segment; });
     }
     /// The ring has changed: segments left it, others came.
     std::function<void()> on_moved;
     /// So many records of the stream are gone for good with the next checkpoint.
     std::function<void(StreamId, std::uint64_t records, std::int64_t bytes)> on_superseded;
+    /// Offsets that do not hold where they were, and so were not copied: the same.
+    std::function<void(Instant, StreamId, Offset from, Offset to, std::uint64_t bytes)> on_lost;
 
 private:
     enum class Phase : std::uint8_t { idle, look, copy, hand_over };
-    enum class Doing : std::uint8_t { nothing, read, group, footer };
+    enum class Doing : std::uint8_t { nothing, read, group, piece, footer };
     enum class Step : std::uint8_t { go_on, wait };
-    enum class Walked : std::uint8_t { wait, batch, end, surprise };
+    /// `doubt`: something does not hold, for the first time. `surprise`: not understood.
+    enum class Walked : std::uint8_t { wait, batch, end, doubt, surprise };
 
     struct Range {
         Offset first = -1, end = -1;
         std::uint32_t batches = 0;
         std::uint32_t ordinal = 0;        ///< of the segment in its stream; 0: not known
         std::int64_t max_timestamp = -1;  ///< of the stream up to the segment's end
+        std::uint64_t bytes = 0;
+        std::uint32_t damages = 0;  ///< seen in the source up to its last batch
     };
     struct Source {
         std::uint32_t segment = no_segment;
@@ -89,6 +107,10 @@ private:
         std::uint32_t position = 0, commit_end = 0, frames_end = 0, frame_end = 0;
         std::uint64_t last_sequence = 0, sequence = 0, age_ms = 0;
         bool first = false, open = false, live = false, continues = false;
+        bool headless = false;  ///< frames are looked for: their commit's header does not hold
+        bool resync = false;    ///< behind damage: only a frame that proves itself counts
+        std::uint32_t damages = 0;
+        std::uint32_t block_bytes = 0;  ///< how much is read at a time
         StreamId stream = 0;
         BatchFields fields;
         std::uint32_t left = 0, have = 0;  ///< of this part's body; of the whole batch
@@ -115,6 +137,11 @@ private:
     bool open_output(Instant now);
     bool fits(std::uint32_t frame_bytes) const;
     void add_batch();
+    void note_copied(std::uint32_t frame_position);
+    // A batch longer than a block (cleaner_put.cpp).
+    void begin_large(Instant now);
+    bool write_large();
+    void end_large();
     bool write_group(Instant now);
     bool write_footer(Instant now);
     Step finish(Instant now);
@@ -124,8 +151,21 @@ private:
 
     Walked walk();
     Walked fetch();
-    Walked at_commit();
+    bool at_commit();
     Walked at_frame();
+    // Where something does not hold (cleaner_damage.cpp).
+    Walked damaged();
+    Walked frame_damaged();
+    Walked without_header();
+    void behind_lost_header();
+    void unreadable();
+    Walked between_frames();
+    bool proven(ByteView head) const;
+    void note_seen(const BatchFields& fields);
+    void note_gap(StreamId id, Offset from, Offset to, const Range& seen);
+    Walked settle_source();
+    bool settle_lost(StreamId id, const Range& want, const Range& seen);
+    void tell_lost(Instant now);
     bool have(std::uint32_t bytes) const {
         return walk_.position >= block_from_ && walk_.position + bytes <= block_from_ + block_size_;
     }
@@ -153,9 +193,19 @@ private:
         std::int64_t bytes = 0;
     };
     std::map<StreamId, std::vector<Gone>> superseded_;
+    struct Lost {
+        StreamId stream = 0;
+        Offset from = 0, to = 0;
+        std::uint64_t bytes = 0;
+    };
+    std::vector<Lost> lost_, lost_here_;  ///< in this run; in this source
     Walk walk_;
     std::vector<std::uint8_t> batch_;
     bool batch_waits_ = false;  ///< whole, and not yet in the group
+    /// What stands in front of it where it is a commit of its own, and how much of that is written.
+    std::vector<std::uint8_t> large_front_;
+    std::uint32_t large_at_ = 0, large_bytes_ = 0;
+    AlignedBytes piece_;
     AlignedBytes block_;
     std::uint32_t block_from_ = 0, block_size_ = 0;
 

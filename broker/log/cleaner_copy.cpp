@@ -1,5 +1,6 @@
 // The cleaner's walk over the frames of one source. It takes nothing on trust: each commit in
-// order, each batch by both of its checksums, and in the end as many as the footer says.
+// order, each batch by both of its checksums, and in the end as many as the footer says. What it
+// does where something does not hold is in cleaner_damage.cpp.
 #include <algorithm>
 
 #include "broker/log/cleaner.hpp"
@@ -15,16 +16,19 @@ Cleaner::Walked Cleaner::fetch() {
     if (from >= end || (from == block_from_ && block_size_ > 0 && from + block_size_ >= end))
         return Walked::surprise;
     block_from_ = from;
-    block_size_ = std::min(cleaner_block_bytes, end - from);
+    block_size_ = std::min(walk_.block_bytes, end - from);
     block_.reserve(cleaner_block_bytes, 0);
     ticket_ = core_.ticket(Owner::cleaner);
     doing_ = Doing::read;
     core_.counters.read += block_size_;
-    if (!core_.storage.start_read(ticket_, core_.address(source.segment, from),
-                                  {block_.data(), block_size_})) {
+    const Status started = core_.storage.start_read(
+        ticket_, core_.address(source.segment, from), {block_.data(), block_size_});
+    if (!started) {
         ticket_ = 0;
         doing_ = Doing::nothing;
-        return Walked::surprise;
+        block_size_ = 0;
+        // Others keep the device busy: no fault of the segment's.
+        if (started.error() != Error::full) return Walked::surprise;
     }
     return Walked::wait;
 }
@@ -44,54 +48,79 @@ Cleaner::Walked Cleaner::walk() {
             walk_.position = walk_.frame_end;
             walk_.open = walk_.continues;
             if (walk_.open) continue;
-            return batch_whole() ? Walked::batch : Walked::surprise;
+            if (batch_whole()) return Walked::batch;
+            if (damaged() == Walked::doubt) return Walked::doubt;
+            continue;
         }
         if (walk_.commit_end != 0 && walk_.position >= walk_.frames_end) {
             walk_.position = walk_.commit_end;
             walk_.commit_end = 0;
+            walk_.headless = walk_.resync = false;
         }
+        Walked at = Walked::batch;
         if (walk_.commit_end == 0) {
             if (walk_.position >= data_end) return Walked::end;
             if (!have(commit_header_bytes)) return fetch();
-            if (at_commit() == Walked::surprise) return Walked::surprise;
-            continue;
+            if (!at_commit()) at = without_header();
+        } else {
+            if (walk_.headless || walk_.resync) at = between_frames();
+            if (at == Walked::batch) at = at_frame();
         }
-        const Walked at = at_frame();
-        if (at != Walked::batch) return at;
+        if (at != Walked::batch && at != Walked::end) return at;
     }
 }
 
-Cleaner::Walked Cleaner::at_commit() {
+/// The next commit stands here: its frames come next. false: it does not.
+bool Cleaner::at_commit() {
     const Source& source = plan_[at_];
     const SegmentEntry& entry = core_.segments[source.segment];
     const Result<CommitHeader> commit = decode_commit_header(
         {block_.data() + (walk_.position - block_from_), commit_header_bytes}, entry.salt);
     if (!commit || commit->generation != source.generation || commit->position != walk_.position ||
         commit->bytes == 0 || commit->bytes % core_.page != 0 ||
-        commit->bytes > entry.data_end - walk_.position ||
-        (walk_.last_sequence != 0 && commit->sequence != walk_.last_sequence + 1) ||
+        commit->bytes > entry.data_end - walk_.position || commit->used > commit->bytes ||
         (commit->kind != CommitKind::data && commit->kind != CommitKind::seal))
-        return Walked::surprise;
+        return false;
+    // Behind damage some are missing.
+    const std::uint64_t next = walk_.last_sequence + 1;
+    if (walk_.headless ? commit->sequence < next
+                       : walk_.last_sequence != 0 && commit->sequence != next)
+        return false;
     walk_.last_sequence = walk_.sequence = commit->sequence;
     walk_.age_ms = commit->age_ms();
     walk_.commit_end = walk_.position + commit->bytes;
     walk_.frames_end = walk_.position + commit->used;
     walk_.position += commit_header_bytes;
     walk_.first = true;
-    return Walked::batch;
+    walk_.headless = walk_.resync = false;
+    return true;
 }
 
 /// Steps over a frame, or begins to copy its body; `batch`: go on.
 Cleaner::Walked Cleaner::at_frame() {
+    constexpr std::uint32_t checked_bytes = frame_header_bytes + batch_header_bytes;
     const SegmentEntry& entry = core_.segments[plan_[at_].segment];
-    if (walk_.frames_end - walk_.position < frame_header_bytes) return Walked::surprise;
+    const std::uint32_t room = walk_.frames_end - walk_.position;
+    if (room < frame_header_bytes) return frame_damaged();
     if (!have(frame_header_bytes)) return fetch();
     const std::uint8_t* at = block_.data() + (walk_.position - block_from_);
     const FrameHeader frame = decode_frame_header(at);
     if (frame.type == FrameType::padding || frame.header_bytes < frame_header_bytes ||
-        frame.padded_bytes() > walk_.frames_end - walk_.position)
-        return Walked::surprise;
+        frame.header_bytes % 8 != 0 || frame.padded_bytes() > room)
+        return frame_damaged();
     const auto end = walk_.position + static_cast<std::uint32_t>(frame.padded_bytes());
+    if (!frame.holds_batch()) {
+        // A flipped bit of its type or length would step over its neighbours.
+        const std::uint32_t covered = frame.header_bytes + frame.covered_bytes();
+        if (covered > checked_bytes) {
+            if (frame.known() && (!frame.plain() || frame.body_bytes != frame.total_bytes))
+                return frame_damaged();
+        } else if (!have(covered)) {
+            return fetch();
+        } else if (frame_crc(entry.salt, {at, covered}, frame) != frame.crc) {
+            return frame_damaged();
+        }
+    }
     if (frame.type == FrameType::more && walk_.first && walk_.open &&
         frame.stream == walk_.stream && frame.before_bytes == walk_.have &&
         frame.body_bytes <= walk_.fields.total_bytes - walk_.have) {
@@ -108,17 +137,20 @@ Cleaner::Walked Cleaner::at_frame() {
         walk_.position = end;
         return Walked::batch;
     }
-    if (!frame.plain() || frame.body_bytes < batch_header_bytes ||
-        (frame.type == FrameType::moved) != entry.records)
-        return Walked::surprise;
+    if (!frame.plain() || frame.body_bytes < batch_header_bytes) return frame_damaged();
     const std::uint32_t head = frame.header_bytes + batch_header_bytes;
     if (!have(head)) return fetch();
-    if (frame_crc(entry.salt, {at, head}, frame) != frame.crc) return Walked::surprise;
+    if (frame_crc(entry.salt, {at, head}, frame) != frame.crc) return frame_damaged();
     const Result<BatchFields> fields =
         read_batch_fields({at + frame.header_bytes, batch_header_bytes});
-    if (!fields || fields->total_bytes != frame.total_bytes ||
-        fields->total_bytes > moved_batch_bytes_max || frame.body_bytes > frame.total_bytes)
+    if ((frame.type == FrameType::moved && !entry.records) ||
+        frame.total_bytes > core_.max_batch_bytes())
         return Walked::surprise;
+    if (!fields || fields->total_bytes != frame.total_bytes ||
+        frame.body_bytes > frame.total_bytes) {
+        walk_.position = end;
+        return damaged();
+    }
     if (frame.type == FrameType::moved) {
         walk_.sequence = load_little<std::uint64_t>(at + 24);
         walk_.age_ms = load_little<std::uint64_t>(at + 32);
@@ -132,6 +164,7 @@ Cleaner::Walked Cleaner::at_frame() {
     walk_.left = frame.body_bytes;
     walk_.position += frame.header_bytes;
     batch_.clear();
+    batch_.reserve(frame.total_bytes);
     return Walked::batch;
 }
 
@@ -139,10 +172,7 @@ Cleaner::Walked Cleaner::at_frame() {
 bool Cleaner::batch_whole() {
     const BatchFields& fields = walk_.fields;
     if (batch_.size() != fields.total_bytes || !batch_crc_ok(batch_)) return false;
-    Range& seen = seen_[walk_.stream];
-    if (seen.first < 0) seen.first = fields.base_offset;
-    seen.end = std::max(seen.end, fields.end_offset());
-    ++seen.batches;
+    note_seen(fields);
     const Stream* stream = core_.streams.find(walk_.stream);
     const auto moved = moved_ends_.find(walk_.stream);
     // A second copy is in the ring only after damage; one is enough.
@@ -155,11 +185,13 @@ bool Cleaner::batch_whole() {
 bool Cleaner::expect(const SegmentIndex& index, std::uint32_t segment) {
     expected_.clear();
     seen_.clear();
+    lost_here_.clear();
     std::uint64_t live = 0, batches = 0;
     for (const auto& [id, here] : index.streams) {
         if (!here.holds_batches()) continue;
         expected_[id] = {here.first_offset, here.end_offset, here.batches, here.ordinal,
-                         std::max(here.stream_max_timestamp, here.max_timestamp)};
+                         std::max(here.stream_max_timestamp, here.max_timestamp),
+                         here.batch_bytes};
         const Stream* stream = core_.streams.find(id);
         if (stream == nullptr) continue;
         if (here.end_offset > stream->state.log_start) {

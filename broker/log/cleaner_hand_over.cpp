@@ -51,7 +51,7 @@ void Cleaner::follow_ordinals() {
 }
 
 /// Between two checkpoints: streams and table of one checkpoint must tell of the same places.
-Cleaner::Step Cleaner::hand_over(Instant) {
+Cleaner::Step Cleaner::hand_over(Instant now) {
     if (checkpoints_.running()) return Step::wait;
     std::erase_if(plan_, [this](const Source& source) { return !still_there(source); });
     if (plan_.size() <= outputs_.size()) {  // the estimate was too good: not the same again
@@ -89,6 +89,7 @@ Cleaner::Step Cleaner::hand_over(Instant) {
         core_.counters.superseded_records += sum.records;
         if (on_superseded && !all.empty()) on_superseded(id, sum.records, sum.bytes);
     }
+    tell_lost(now);
     if (!filtering_)
         for (const Output& output : outputs_)
             for (const auto& [id, link] : output.links)
@@ -162,8 +163,12 @@ void Cleaner::put_back(std::uint32_t unmovable) {
     seen_.clear();
     moved_ends_.clear();
     superseded_.clear();
+    lost_.clear();
     index_ = {};
     batch_ = {};
+    large_front_ = {};
+    large_at_ = large_bytes_ = 0;
+    piece_.free();
     group_.clear(0);
     block_.free();
     block_size_ = 0;

@@ -27,8 +27,6 @@
 
 namespace leat::log {
 
-/// Larger batches stay where they are: what is copied has to be whole in memory.
-constexpr std::uint32_t moved_batch_bytes_max = 256 * 1024;
 constexpr milliseconds compaction_pace{20};  ///< between two reads of 64 KiB: 3.2 MiB/s at most
 constexpr std::size_t compaction_read_bytes = 64 * 1024;
 constexpr std::size_t gains_max = 16 * 1024;  ///< (segment, stream) pairs remembered in a pass
@@ -57,6 +55,8 @@ public:
     void copied_unfiltered(StreamId stream, Offset from);
     /// The cleaner finds nothing more that is worth it: the pass is over.
     void finish(Instant now);
+    /// The same bytes now lie in another segment.
+    void moved(std::uint32_t from, std::uint32_t to);
 
 private:
     enum class Phase : std::uint8_t { idle, keys, count, ready };

@@ -33,7 +33,7 @@ Compactor::Superseded Compactor::judge(Part& part, const BatchFields& fields, By
     };
     kept.clear();
     const Result<std::uint32_t> left = core_.record_filter(batch, keep, &kept);
-    if (!left || kept.size() > moved_batch_bytes_max) {
+    if (!left || kept.size() > core_.max_batch_bytes()) {
         part.unjudged = std::min(part.unjudged, fields.base_offset);
         return {};
     }
@@ -65,6 +65,22 @@ Compactor::Superseded Compactor::filter(StreamId id, std::uint64_t age_ms, std::
 void Compactor::copied_unfiltered(StreamId id, Offset from) {
     if (phase_ == Phase::idle) return;
     if (Part* part = part_of(id)) part->unjudged = std::min(part->unjudged, from);
+}
+
+void Compactor::moved(std::uint32_t from, std::uint32_t to) {
+    const std::uint64_t generation = core_.segments[to].generation;
+    if (segment_ == from && generation_ == core_.segments[from].generation) {
+        segment_ = to;
+        generation_ = generation;
+    }
+    for (auto at = gains_.lower_bound({from, 0}); at != gains_.end() && at->first.first == from;) {
+        if (at->second.generation == core_.segments[from].generation) {
+            Gain gain = at->second;
+            gain.generation = generation;
+            gains_[{to, at->first.second}] = gain;
+        }
+        at = gains_.erase(at);
+    }
 }
 
 std::uint32_t Compactor::gain(std::uint32_t segment) const {

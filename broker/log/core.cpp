@@ -15,7 +15,7 @@ std::uint32_t Core::segments_reserved() const {
     // being packed and for what stays between them.
     constexpr std::int64_t packing = 2;
     return static_cast<std::uint32_t>(
-        std::min<std::int64_t>((unfilled + holds - 1) / holds + packing, segments.size()));
+        std::min<std::int64_t>((unfilled + holds - 1) / holds + packing, segments.target()));
 }
 
 std::uint64_t Core::reserved_bytes() const {
@@ -23,6 +23,17 @@ std::uint64_t Core::reserved_bytes() const {
     for (const StreamId id : reserving)
         if (const Stream* stream = streams.find(id)) all += stream->policy.reserved_bytes;
     return static_cast<std::uint64_t>(all);
+}
+
+void Core::tell_damaged(const DamagedPlace& place) {
+    constexpr std::size_t places_max = 8;
+    for (DamagedPlace& known : damaged)
+        if (known.device_position == place.device_position && known.what == place.what) {
+            known.age_ms = place.age_ms;
+            return;
+        }
+    if (damaged.size() == places_max) damaged.erase(damaged.begin());
+    damaged.push_back(place);
 }
 
 std::optional<FrameReplay::Batch> FrameReplay::on_frame(const FrameHeader& header, ByteView frame,

@@ -31,9 +31,14 @@ struct SeededFaults {
         false;                      ///< a segment whose footer is lost passes for a stream's first
     bool moved_moves_end = false;   ///< a moved frame is taken for an append
     bool recycle_uncopied = false;  ///< frees a segment before its copies are in a checkpoint
+    bool never_packs = false;       ///< segments that hold little stay as they are
     bool newest_superseded =
         false;  ///< compaction drops a key's newest record when an older one is there
     bool tombstone_alone = false;  ///< ... and tombstones, but not what they delete
+    bool given_back_early = false;  ///< the pool's end goes before a superblock says so
+    bool promises_forgotten =
+        false;  ///< a start with a smaller budget forgets what the tail names beyond it
+    bool old_headers_kept = false;  ///< a pool that grows believes what stands there
     /// No mistake: a test makes it small, so that a small log needs the links in the footers.
     std::uint32_t anchors_max = static_cast<std::uint32_t>(log::anchors_max);
 };
@@ -47,7 +52,8 @@ enum class Owner : std::uint8_t {
     reads = 4,
     zeroing = 5,
     cleaner = 6,
-    scrub = 7
+    scrub = 7,
+    shrink = 8
 };
 
 struct Core {
@@ -79,11 +85,16 @@ struct Core {
     LogCounters counters;
     std::string cut_text;
     std::vector<DamagedPlace> damaged;
+    void tell_damaged(const DamagedPlace& place);  ///< the last eight of them are kept
     bool was_sealed = false, foreign_device = false, read_only = false;
 
     CommitId next_id = 1, flushed_id = 0;
     CommitId dropped_id = 0;      ///< with it every stream that was dropped so far is gone for ever
     std::uint64_t rollbacks = 0;  ///< a checkpoint that was begun before one of them is void
+    /// How many segments the durable superblock says there are, and the one before it may say.
+    std::uint32_t pool = 0, pool_before = UINT32_MAX;
+    bool pool_as_it_is = false;  ///< whatever the budget is: for a look from outside
+    Shrinking shrinking = Shrinking::no;
     std::uint64_t redo_place =
         1;  ///< of the durable checkpoint: segments of the ring before it are not needed to recover
     std::uint64_t checkpoint_number = 0;  ///< of that checkpoint
@@ -108,14 +119,20 @@ struct Core {
     std::uint32_t segments_low() const {
         constexpr std::uint32_t smallest = 16;  // has none to spare
         return segments_kept() + candidates_wanted / 2 +
-               (std::max(segments.size(), smallest) - smallest) / 8;
+               (std::max(segments.target(), smallest) - smallest) / 8;
     }
+    /// The budget is smaller than what is in use: room is to be made until it fits.
+    bool over_budget() const { return !segments.all_withheld(); }
     std::uint64_t droppable_bytes = 0;  ///< of batches, at the last pass of retention: room, too
-    bool low_on_room() const { return segments.free_count() <= segments_low(); }
+    bool low_on_room() const { return over_budget() || segments.free_count() <= segments_low(); }
     bool short_of_room() const {
-        return segments.free_count() <= segments_kept() + candidates_wanted / 2;
+        return over_budget() || segments.free_count() <= segments_kept() + candidates_wanted / 2;
     }
 
+    /// What the budget allows, whatever is still in use.
+    std::uint64_t budget_bytes() const {
+        return std::uint64_t{segments.target()} * segment_bytes;
+    }
     std::uint64_t address(std::uint32_t segment, std::uint64_t position) const {
         return super.pool_start + std::uint64_t{segment} * segment_bytes + position;
     }

@@ -272,41 +272,82 @@ std::optional<FooterTrailer> decode_trailer(ByteView last, std::uint64_t generat
     return trailer;
 }
 
-Result<SegmentIndex> decode_footer(ByteView bytes, std::uint64_t generation, std::uint32_t salt) {
+namespace {
+
+Status read_footer(ByteView bytes, std::uint64_t generation, std::uint32_t salt,
+                   SegmentIndex* index) {
     const Result<CommitHeader> commit = decode_commit_header(bytes, salt);
     if (!commit || commit->kind != CommitKind::footer || commit->generation != generation ||
         commit->bytes != bytes.size() || commit->used > bytes.size())
         return fail(Error::corrupt);
-    SegmentIndex index;
     bool good = true;
     const Status walked =
         walk(bytes, *commit, salt, true, [&](const FrameHeader& header, ByteView body) {
             if (header.type == FrameType::footer_summary) {
+                SegmentIndex unwanted;
+                SegmentIndex& to = index != nullptr ? *index : unwanted;
                 LittleReader in(body);
-                index.data_end = in.get<std::uint32_t>();
+                to.data_end = in.get<std::uint32_t>();
                 const auto count = in.get<std::uint32_t>();
-                index.last_sequence = in.get<std::uint64_t>();
-                index.last_age_ms = in.get<std::uint64_t>();
-                index.batch_bytes = in.get<std::uint64_t>();
+                to.last_sequence = in.get<std::uint64_t>();
+                to.last_age_ms = in.get<std::uint64_t>();
+                to.batch_bytes = in.get<std::uint64_t>();
                 for (std::uint32_t i = 0; i < count && i < candidates_max; ++i)
-                    index.candidates.push_back(in.get<std::uint32_t>());
+                    to.candidates.push_back(in.get<std::uint32_t>());
                 good = good && in.ok();
             } else if (header.type == FrameType::footer_stream) {
                 Result<StreamInSegment> stream = get_stream(body);
-                if (stream) index.streams[header.stream] = std::move(*stream);
+                if (stream && index != nullptr)
+                    index->streams[header.stream] = std::move(*stream);
                 good = good && stream;
             } else if (header.type == FrameType::footer_producer) {
                 const Result<DecodedProducer> producer = decode_producer(body);
-                if (producer)
-                    index.producers[{header.stream, producer->producer_id}] = producer->producer;
+                if (producer && index != nullptr)
+                    index->producers[{header.stream, producer->producer_id}] = producer->producer;
                 good = good && producer;
             } else if (header.type == FrameType::fact || header.type == FrameType::fact_erased) {
                 const Result<FactBody> fact = decode_fact_body(body);
-                if (fact)
-                    index.on_fact(*fact, header.type == FrameType::fact_erased, fact->sequence);
+                if (fact && index != nullptr)
+                    index->on_fact(*fact, header.type == FrameType::fact_erased, fact->sequence);
                 good = good && fact;
             }
-            index.forbids_writing = index.forbids_writing || header.forbids_writing();
+            if (index != nullptr && header.forbids_writing()) index->forbids_writing = true;
+            return good;
+        });
+    if (!walked || !good) return fail(Error::corrupt);
+    return ok();
+}
+
+}  // namespace
+
+Result<SegmentIndex> decode_footer(ByteView bytes, std::uint64_t generation, std::uint32_t salt) {
+    SegmentIndex index;
+    if (const Status read = read_footer(bytes, generation, salt, &index); !read)
+        return fail(read.error());
+    return index;
+}
+
+Status check_footer(ByteView bytes, std::uint64_t generation, std::uint32_t salt) {
+    return read_footer(bytes, generation, salt, nullptr);
+}
+
+// A thousand facts or dropped streams cost next to nothing here: retention looks at sixteen footers
+// at a time, and all others wait for it.
+Result<SegmentIndex> decode_footer_batches(ByteView bytes) {
+    CommitHeader commit;
+    commit.used = load_little<std::uint32_t>(bytes.data() + 28);
+    commit.frames = load_little<std::uint32_t>(bytes.data() + 32);
+    SegmentIndex index;
+    bool good = true;
+    const Status walked =
+        walk(bytes, commit, 0, false, [&](const FrameHeader& header, ByteView body) {
+            if (header.type == FrameType::footer_summary) return true;
+            if (header.type != FrameType::footer_stream) return false;
+            if (body.size() >= 8 && load_little<std::int64_t>(body.data()) < 0) return true;
+            Result<StreamInSegment> stream = get_stream(body);
+            if (stream)
+                index.streams.emplace_hint(index.streams.end(), header.stream, std::move(*stream));
+            good = static_cast<bool>(stream);
             return good;
         });
     if (!walked || !good) return fail(Error::corrupt);

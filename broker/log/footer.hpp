@@ -122,6 +122,10 @@ std::optional<FooterTrailer> decode_trailer(ByteView last, std::uint64_t generat
                                             std::uint32_t salt, std::uint32_t segment_bytes);
 /// `bytes`: the whole footer. fails: corrupt
 Result<SegmentIndex> decode_footer(ByteView bytes, std::uint64_t generation, std::uint32_t salt);
+/// Whether decode_footer would succeed, without what it makes.
+Status check_footer(ByteView bytes, std::uint64_t generation, std::uint32_t salt);
+/// Only streams that hold batches, and no producers and facts; unchecked, as find_in_footer.
+Result<SegmentIndex> decode_footer_batches(ByteView bytes);
 /// Only one stream out of it, without building the rest; not_found if it is not there.
 Result<StreamInSegment> find_in_footer(ByteView bytes, StreamId stream);
 

@@ -27,6 +27,7 @@ enum class FrameType : std::uint8_t {
     checkpoint_stream = 33,
     checkpoint_segments = 34,
     checkpoint_end = 40,
+    checkpoint_parity = 41,
 };
 constexpr std::uint8_t frame_continues = 1;  ///< flag: the body goes on in a `more` frame
 constexpr std::uint8_t frame_must_know =
@@ -50,7 +51,7 @@ struct FrameHeader {
     bool known() const {
         const auto code = static_cast<std::uint8_t>(type);
         return (code >= 1 && code <= 9) || (code >= 16 && code <= 18) ||
-               (code >= 32 && code <= 34) || code == 40;
+               (code >= 32 && code <= 34) || code == 40 || code == 41;
     }
     /// Written by a later program that says: who does not know me must keep off this log.
     bool forbids_writing() const { return !known() && (flags & frame_must_know) != 0; }

@@ -34,6 +34,10 @@ public:
         done_.push_back({ticket, ok()});
         return ok();
     }
+    Status start_shrink(std::uint64_t ticket, std::uint64_t) override {
+        done_.push_back({ticket, ok()});
+        return ok();
+    }
     std::optional<port::StorageDone> poll_done() override {
         if (!done_.empty()) {
             const port::StorageDone done = done_.front();
@@ -172,6 +176,7 @@ Result<Inspection> inspect(port::Storage& device, InspectVisitor* visitor, std::
     UnchangedDevice unchanged(device);
     NoEntropy entropy;
     Core core(unchanged, entropy, LogConfig{});
+    core.pool_as_it_is = true;
     core.geometry = unchanged.geometry();
     const Result<Recovered> recovered = recover(core, Instant{}, WallTime{}, why);
     if (!recovered) return fail(recovered.error());

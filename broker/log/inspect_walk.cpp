@@ -243,7 +243,7 @@ void InspectWalk::frame(std::uint32_t at, const FrameHeader& header, ByteView bo
     const auto code = static_cast<std::uint8_t>(header.type);
     if (header.holds_batch() || header.type == FrameType::more)
         (wanted_here ? purposes.batches : purposes.batches_freed) += body.size();
-    else if (entry_.area == Area::survivors)
+    else if (entry_.area == Area::survivors && !entry_.records)
         purposes.checkpoint += body.size();
     else if (code >= 16 && code < 32)
         purposes.footers += body.size();

@@ -30,6 +30,7 @@ void apply_book(Core& core, const std::string& key, ByteView value) {
 void Ledger::load() {
     const std::string prefix(1, static_cast<char>(ledger_fact_kind));
     std::vector<std::string> orphans;
+    std::vector<StreamId> taken_back;
     for (auto it = core_.facts.all().lower_bound(prefix);
          it != core_.facts.all().end() && it->first[0] == prefix[0]; ++it) {
         if (it->first.size() != 5) continue;
@@ -44,6 +45,8 @@ void Ledger::load() {
         }
         if (stream != nullptr) {
             if (book->clip(stream->state.log_end)) unwritten_.insert(id);
+            if (book->settle(core_.checkpoint_number, StreamBook::After::crash))
+                taken_back.push_back(id);
             if (book->log_start() > stream->state.log_start) {
                 stream->state.log_start = book->log_start();
                 stream->prune_anchors();
@@ -53,6 +56,11 @@ void Ledger::load() {
         books_.emplace(id, *std::move(book));
     }
     for (const std::string& key : orphans) core_.facts.restore(key, std::nullopt, UINT64_MAX);
+    for (const StreamId id : taken_back) {
+        // A later checkpoint must not make it true: it carries this one, with room or without.
+        unwritten_.insert(id);
+        core_.facts.restore(key_of(id), books_[id].encode(), arrivals_.next_sequence());
+    }
     for (const auto& [id, stream] : core_.streams.all()) {
         const Offset start = stream.state.log_start;
         const auto found = books_.find(id);
@@ -156,17 +164,35 @@ void Ledger::lost(Instant now, StreamId id, LossReason why, Offset from, Offset 
     unwritten_.insert(id);
 }
 
-void Ledger::superseded(StreamId id, std::uint64_t records, std::int64_t bytes) {
+void Ledger::superseded(StreamId id, std::uint64_t records, std::int64_t bytes,
+                        std::uint64_t checkpoint) {
     Stream* stream = core_.streams.find(id);
     if (stream == nullptr) return;
     stream->has_gaps = true;
     stream->state.bytes = std::max<std::int64_t>(stream->state.bytes - bytes, 0);
     stream->flushed_bytes = std::max<std::int64_t>(stream->flushed_bytes - bytes, 0);
     StreamBook& book = books_[id];
-    book.superseded(records, static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0)));
+    (void)book.settle(core_.checkpoint_number, StreamBook::After::checkpoint);
+    book.superseded(records, static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0)),
+                    checkpoint);
+    book.set_kept({stream->state.bytes, stream->state.log_end});
+    // A book that is under way or waits in the open group gets a larger sequence than this one and
+    // would count: it is written once more, behind that.
+    const Fact* written = core_.facts.find(key_of(id));
+    if (written != nullptr && written->sequence == 0) unwritten_.insert(id);
+    core_.facts.restore(key_of(id), book.encode(), arrivals_.next_sequence());
+}
+
+void Ledger::not_copied(Instant now, StreamId id, Offset from, Offset to, std::uint64_t bytes) {
+    Stream* stream = core_.streams.find(id);
+    if (stream == nullptr) return;
+    lost(now, id, LossReason::damaged, from, to, bytes);
+    stream->state.bytes = less(stream->state.bytes, bytes);
+    stream->flushed_bytes = less(stream->flushed_bytes, bytes);
+    StreamBook& book = books_[id];
     if (book.kept()) book.set_kept({stream->state.bytes, stream->state.log_end});
-    if (!unwritten_.contains(id))
-        core_.facts.restore(key_of(id), book.encode(), arrivals_.next_sequence());
+    core_.facts.restore(key_of(id), book.encode(), arrivals_.next_sequence());
+    unwritten_.insert(id);
 }
 
 void Ledger::cut(Instant now) {
@@ -207,9 +233,13 @@ void Ledger::pump(Instant now) {
         if (!arrivals_.room_for(FrameType::fact, wanted, Urgency::upkeep)) return;
         const CommitId commit = put(now, id, value);
         unwritten_.erase(id);
-        if (Stream* stream = core_.streams.find(id);
-            stream != nullptr && stream->log_start_id == not_durable)
-            stream->log_start_id = commit;
+        Stream* stream = core_.streams.find(id);
+        if (stream == nullptr) continue;
+        // A book alone makes its log start durable.
+        const bool by_checkpoint = stream->log_start_checkpoint > core_.checkpoint_number;
+        if (stream->log_start_id != not_durable && !by_checkpoint) continue;
+        stream->log_start_id = commit;
+        stream->log_start_checkpoint = 0;
     }
 }
 

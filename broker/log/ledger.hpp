@@ -38,9 +38,12 @@ public:
     /// Offsets that cannot be read or were never written; written by the next pump.
     void lost(Instant now, StreamId id, LossReason why, Offset from, Offset to,
               std::uint64_t bytes);
-    /// Compaction left so many records of the stream out: true with the next checkpoint that is
+    /// Compaction left so many records of the stream out: true with `checkpoint`, the next that is
     /// begun, which carries the book, and the copies without them.
-    void superseded(StreamId id, std::uint64_t records, std::int64_t bytes);
+    void superseded(StreamId id, std::uint64_t records, std::int64_t bytes,
+                    std::uint64_t checkpoint);
+    /// The cleaner left offsets out that do not hold: the same.
+    void not_copied(Instant now, StreamId id, Offset from, Offset to, std::uint64_t bytes);
     void cut(Instant now);
     void forget(Instant now, StreamId id);
     /// After a rollback: books and log starts whose commits were given up are written again.

@@ -27,10 +27,15 @@ Status LogImpl::open(Instant now, WallTime wall) {
     };
     parts_->cleaner.on_moved = [this] { parts_->retention.restart(now_); };
     parts_->cleaner.on_superseded = [this](StreamId id, std::uint64_t records, std::int64_t bytes) {
-        parts_->ledger.superseded(id, records, bytes);
+        parts_->ledger.superseded(id, records, bytes, parts_->checkpoints.next_number());
+    };
+    parts_->cleaner.on_lost = [this](Instant at, StreamId id, Offset from, Offset to,
+                                     std::uint64_t bytes) {
+        parts_->ledger.not_copied(at, id, from, to, bytes);
     };
     parts_->arrivals.resume(std::move(recovered->arrivals));
     parts_->checkpoints.resume(std::move(recovered->checkpoint));
+    if (recovered->checkpoint_hurt) parts_->checkpoints.request();
     for (auto& [id, stream] : core_.streams.all()) stream.prune_anchors();
     parts_->ledger.load();
     for (const SegmentIndex::Lost& lost : recovered->lost)
@@ -45,6 +50,7 @@ Status LogImpl::open(Instant now, WallTime wall) {
 void LogImpl::pump(Instant now) {
     if (!parts_) return;
     if (!core_.read_only && !closing_) parts_->ledger.pump(now);
+    parts_->shrink.pump(now);
     parts_->retention.pump(now);
     parts_->compaction.pump(now);
     parts_->cleaner.pump(now);
@@ -52,6 +58,7 @@ void LogImpl::pump(Instant now) {
     parts_->arrivals.pump(now);
     if (!closing_) parts_->zeroing.pump();
     parts_->scrubber.pump(now);
+    parts_->checkpoint_scrubber.pump(now);
 }
 
 void LogImpl::on_storage(Instant now) {
@@ -74,6 +81,10 @@ void LogImpl::on_storage(Instant now) {
                 break;
             case Owner::scrub:
                 parts_->scrubber.on_done(now, done->ticket, good);
+                parts_->checkpoint_scrubber.on_done(now, done->ticket, good);
+                break;
+            case Owner::shrink:
+                parts_->shrink.on_done(now, done->ticket, good);
                 break;
             case Owner::zeroing:
                 parts_->zeroing.on_done(good);
@@ -96,7 +107,8 @@ void LogImpl::on_deadline(Instant now, WallTime wall) {
 Instant LogImpl::deadline() const {
     if (!parts_ || closed()) return never;
     return earlier(earlier(parts_->arrivals.deadline(now_), parts_->retention.deadline()),
-                   earlier(parts_->scrubber.deadline(),
+                   earlier(earlier(earlier(parts_->scrubber.deadline(), parts_->shrink.deadline()),
+                                   parts_->checkpoint_scrubber.deadline()),
                            earlier(parts_->cleaner.deadline(), parts_->compaction.deadline())));
 }
 
@@ -106,6 +118,8 @@ void LogImpl::close(Instant now, WallTime wall) {
     if (!parts_) return;
     core_.time.see_wall(now, wall);
     parts_->scrubber.stop();
+    parts_->checkpoint_scrubber.stop();
+    parts_->shrink.stop();
     parts_->compaction.stop();
     parts_->cleaner.stop();
     parts_->arrivals.seal(now);
@@ -138,12 +152,16 @@ LogStatus LogImpl::status() const {
     status.foreign_device = core_.foreign_device;
     status.read_only = core_.read_only;
     status.segment_bytes = core_.segment_bytes;
-    status.segments = core_.segments.size();
+    status.segments = core_.pool;
+    status.segments_target = core_.segments.target();
     status.segments_free = core_.segments.free_count();
-    status.budget_bytes = std::uint64_t{core_.segments.size()} * core_.segment_bytes;
+    status.shrinking = core_.shrinking;
+    status.budget_bytes = core_.budget_bytes();
     status.reserved_bytes = core_.reserved_bytes();
     status.segments_kept = core_.segments_kept();
-    status.used_bytes = std::uint64_t{status.segments - status.segments_free} * core_.segment_bytes;
+    status.used_bytes =
+        std::uint64_t{core_.segments.size() - core_.segments.withheld() - status.segments_free} *
+        core_.segment_bytes;
     status.damaged = core_.damaged;
     status.cut_text = core_.cut_text;
     return status;

@@ -35,7 +35,9 @@ enum class ForeignLog : std::uint8_t {
 };
 
 struct LogConfig {
-    std::uint64_t budget_bytes = 0;          ///< 0: the whole device
+    /// 0: the whole device. The superblock is in it. Smaller than what is in use: the pool shrinks to it, in the
+    /// background, at least to 16 segments less the superblock.
+    std::uint64_t budget_bytes = 0;
     std::uint32_t segment_bytes = 0;         ///< power of two >= 64 KiB; 0: chosen from the budget. Fixed at creation
     std::uint32_t page_bytes = 4096;         ///< a commit is padded to this; 16384 = paranoid
     milliseconds commit_interval{-1};        ///< -1: auto (DESIGN.md section 3); 0: every group at once
@@ -180,18 +182,32 @@ struct LogCounters {  // bytes unless said; all since open()
     std::uint64_t cleaner_copied = 0;  ///< batch bytes that were moved ...
     std::uint64_t cleaner_freed = 0;   ///< ... and bytes of segments that this freed: the ratio is its cost
     std::uint64_t lost_records = 0;  ///< entered in the ledger
+    std::uint64_t moved_bytes = 0;   ///< segments that were copied whole because the pool shrinks
+    std::uint64_t given_back = 0;    ///< of the device, after the budget became smaller
+    std::uint64_t shrink_changes = 0;  ///< how often LogStatus::shrinking became another
     std::uint64_t unexplained_records = 0;  ///< at open: below a log start that no book explains (logs of older programs)
 };
 
 /// A place on the device that does not hold, found by the scrubber.
 struct DamagedPlace {
-    enum class What : std::uint8_t { header, records, footer, unreadable };
+    enum class What : std::uint8_t { header, records, footer, unreadable, superblock, checkpoint };
     What what = What::records;
     std::uint64_t device_position = 0;  ///< of the structure, in bytes
     std::uint32_t segment = 0;
     std::uint64_t age_ms = 0;           ///< age time when it was seen last
 };
 const char* damaged_text(DamagedPlace::What what);
+
+/// What the log does about a budget that became smaller than its pool.
+enum class Shrinking : std::uint8_t {
+    no,
+    making_room,  ///< more is kept than the budget allows: retention and full policies free it
+    waiting,      ///< ... and nothing of it may be freed now
+    moving,       ///< what lies at the pool's end is moved into free segments before it
+    unreadable,   ///< ... and a segment there cannot be read, or none can be written: tried again
+    giving_back,  ///< until the device is as small as it should be
+};
+const char* shrinking_text(Shrinking what);
 
 struct LogStatus {
     std::string log_id;             ///< uuid text; a new log has a new one
@@ -202,6 +218,8 @@ struct LogStatus {
     bool foreign_device = false;    ///< device_identity differs: a copied card
     bool read_only = false;         ///< two writes in a row failed; appends answer `storage` until a try of the device succeeds
     std::uint32_t segment_bytes = 0, segments = 0, segments_free = 0;
+    std::uint32_t segments_target = 0;  ///< what the budget allows; fewer than `segments` while the pool shrinks
+    Shrinking shrinking = Shrinking::no;
     std::uint64_t budget_bytes = 0, used_bytes = 0;
     std::vector<DamagedPlace> damaged;  ///< the last eight of this run; records that it cost are in the ledger
     std::uint64_t reserved_bytes = 0;         ///< by all streams together

@@ -4,7 +4,8 @@
 
 #include "broker/log/ledger.hpp"
 #include "broker/log/log.hpp"
-#include "broker/log/scrub.hpp"
+#include "broker/log/scrub_checkpoint.hpp"
+#include "broker/log/shrink.hpp"
 #include "broker/log/upkeep.hpp"
 #include "broker/log/zeroing.hpp"
 
@@ -25,7 +26,8 @@ public:
     bool closed() const override {
         return !parts_ || (closing_ && parts_->arrivals.sealed() &&
                            !parts_->checkpoints.writing() && !parts_->cleaner.busy() &&
-                           !parts_->scrubber.busy() && core_.segments.zeroing == no_segment);
+                           !parts_->scrubber.busy() && !parts_->checkpoint_scrubber.busy() &&
+                           !parts_->shrink.busy() && !parts_->zeroing.busy());
     }
 
     void on_storage(Instant now) override;
@@ -112,7 +114,9 @@ private:
               cleaner(core, checkpoints, reader.footers(), compaction),
               retention(core, arrivals, checkpoints, ledger, reader.footers(), cleaner),
               zeroing(core, arrivals),
-              scrubber(core, reader) {
+              scrubber(core, arrivals, reader),
+              checkpoint_scrubber(core, checkpoints),
+              shrink(core, arrivals, checkpoints, cleaner, compaction) {
             arrivals.on_footer = [this](std::uint32_t segment, ByteView footer) {
                 reader.footers().put(segment, footer);
             };
@@ -127,6 +131,8 @@ private:
         Retention retention;
         Zeroing zeroing;
         Scrubber scrubber;
+        CheckpointScrubber checkpoint_scrubber;
+        Shrinker shrink;
     };
     Status room_for(FrameType type, std::size_t body, Urgency urgency);
     Result<CommitId> offset_frame(Instant now, FrameType type, StreamId id, Offset offset);

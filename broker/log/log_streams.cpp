@@ -16,7 +16,8 @@ Status LogImpl::declare_stream(StreamId id, StreamPolicy policy) {
     // Whatever the books say: damage may have taken them back to before a compaction.
     stream.has_gaps = stream.has_gaps || policy.compact;
     stream.declared = true;
-    if (parts_) parts_->retention.wake(now_);
+    // Of one that is new there is nothing to free.
+    if (parts_ && known != nullptr) parts_->retention.wake(now_);
     return ok();
 }
 
@@ -31,7 +32,8 @@ void LogImpl::drop_stream(StreamId id) {
     core_.dropped_id =
         core_.next_id - 1;  // the fact that its topic is gone came before, if not this
     parts_->ledger.forget(now_, id);
-    parts_->retention.wake(now_);
+    // Not at once: thousands may be dropped one after the other, and a pass holds others up.
+    parts_->retention.wake(now_ + milliseconds(50));
 }
 
 void LogImpl::set_release(StreamId id, Offset upto) {
@@ -67,7 +69,13 @@ Result<CommitId> LogImpl::set_log_start(Instant now, StreamId id, Offset offset)
     if (offset > stream->state.flushed) return fail(Error::invalid);
     if (!parts_) return fail(Error::closed);
     if (offset <= stream->state.log_start) {
-        if (stream->log_start_id == not_durable) return fail(Error::storage);
+        const auto promised = [&] {
+            return stream->log_start_id != not_durable &&
+                   stream->log_start_checkpoint <= core_.checkpoint_number;
+        };
+        // Given up with its commit, or a full ring had no room for it: its book says it now.
+        if (!promised() && !core_.read_only && !closing_) parts_->ledger.pump(now);
+        if (!promised()) return fail(Error::storage);
         return stream->log_start_id;
     }
     // Batches it ends inside of stay whole on flash: bytes in proportion.

@@ -64,7 +64,7 @@ Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
     const std::size_t body = fact_body_bytes + key.size() + (value ? value->size() : 0);
     // All facts live in RAM and in every checkpoint, so they are bounded, each and together.
     if (key.size() > 4096 || body > core_.segment_bytes / 8) return fail(Error::too_large);
-    const std::uint64_t budget = std::uint64_t{core_.segments.size()} * core_.segment_bytes / 16;
+    const std::uint64_t budget = core_.budget_bytes() / 16;
     // What is replaced makes room: with all of it taken, positions that stand still move on.
     const std::uint64_t replaced = old != nullptr ? 1 + key.size() + old->value.size() : 0;
     if (value && core_.facts.bytes() - replaced + body > budget &&

@@ -74,6 +74,10 @@ Reader::Next Reader::at_frame(Job& job) {
     }
     // The first byte tells what stands here, the rest of the head follows.
     const bool on_page = job.position % core_.page == 0;
+    if (on_page && job.in_more) {  // a commit header, whatever became of it: the rest says if it is
+        job.position += commit_header_bytes;
+        return Next::go_on;
+    }
     const auto want = [&]() -> std::uint32_t {
         if (job.head_have == 0) return 1;
         if (on_page && job.head[0] == commit_first_byte) return commit_header_bytes;
@@ -122,7 +126,9 @@ Reader::Next Reader::at_frame(Job& job) {
     }
     job.frame = decode_frame_header(job.head);
     const FrameHeader& frame = job.frame;
-    if (frame.header_bytes < frame_header_bytes || frame.padded_bytes() > end - job.position)
+    // A commit whose first byte is lost looks like a long frame of a type that is not known.
+    if (frame.header_bytes < frame_header_bytes || frame.header_bytes % 8 != 0 ||
+        frame.padded_bytes() > end - job.position)
         return damage(job);
     if (job.in_more && frame.type != FrameType::more && frame_crc_ok(salt, job.head, frame)) {
         // The rest of that batch was never acknowledged: a power cut took it, and the next run

@@ -1,3 +1,4 @@
+#include "broker/log/mend.hpp"
 #include "broker/log/recovery_run.hpp"
 
 #include <algorithm>
@@ -52,10 +53,10 @@ constexpr std::uint32_t first_candidates = 8;
 }  // namespace
 
 std::optional<SegmentHeader> Recovery::header_of(std::uint32_t segment) {
-    if (segment >= core_.super.segments) return std::nullopt;
+    if (segment >= core_.segments.size()) return std::nullopt;
     const auto bytes = io_.read(core_.address(segment, 0), segment_header_bytes);
     if (!bytes) return std::nullopt;
-    Result<SegmentHeader> header = decode_segment_header(*bytes);
+    Result<SegmentHeader> header = decode_mended_segment_header(*bytes);
     if (!header || !core_.super.owns(header->log_id) || header->segment != segment ||
         header->page_bytes != core_.page || header->predecessor_end > core_.segment_bytes)
         return std::nullopt;
@@ -82,7 +83,7 @@ std::optional<SegmentHeader> Recovery::successor(const SegmentHeader& header,
 
 std::vector<SegmentHeader> Recovery::all_headers() {
     std::vector<SegmentHeader> headers;
-    for (std::uint32_t i = 0; i < core_.super.segments; ++i)
+    for (std::uint32_t i = 0; i < core_.segments.size(); ++i)
         if (auto header = header_of(i);
             header && header->area == Area::arrivals && header->place > 0)
             headers.push_back(std::move(*header));
@@ -241,7 +242,7 @@ Status Recovery::follow_ring() {
         return ok();
     }
     std::uint32_t steps = 0;
-    while (at && ++steps <= core_.super.segments + 1) {
+    while (at && ++steps <= core_.segments.size() + 1) {
         // Its header names candidates; a footer may name more. Footers are small, so look at both.
         std::vector<std::uint32_t> candidates = at->candidates;
         std::optional<FoundFooter> footer = footer_of(*at);
@@ -277,8 +278,8 @@ Status Recovery::start_run() {
     std::vector<std::uint8_t> bytes(
         std::max<std::size_t>(superblock_bytes, core_.geometry.write_size));
     // A new log writes both slots, so that later one empty slot always means a creation that was
-    // cut.
-    for (int copies = out_.fresh ? 2 : 1; copies > 0; --copies) {
+    // cut; one that has become larger, so that neither knows fewer segments than are in use.
+    for (int copies = out_.fresh || grown_ ? 2 : 1; copies > 0; --copies) {
         encode_superblock(super, bytes);
         if (!io_.write((super.sequence & 1) * super.slot_bytes, bytes)) {
             error_text_ = "the superblock cannot be written: check the storage device";
@@ -362,6 +363,9 @@ Result<Recovered> Recovery::run() {
         core_.super.device_identity != core_.config.device_identity.substr(0, identity_bytes_max);
     if (core_.foreign_device)
         if (const Status taken = take_over(); !taken) return fail(taken.error());
+    fit_budget();
+    if (core_.faults.promises_forgotten)
+        std::erase_if(promised_, [this](auto one) { return core_.segments.leaving(one); });
     core_.segments.rebuild(promised_);
     if (const Status started = start_run(); !started) return fail(started.error());
     core_.time.start(now_, log_time_ms_, off_time_ms_, trusted_wall_ms_, trusted_at_ms_,

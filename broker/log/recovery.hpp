@@ -27,6 +27,7 @@ struct Recovered {
     std::vector<SegmentIndex::Lost> lost;  ///< for the ledger
     bool fresh = false;                    ///< the device was empty: created now
     bool sealed = false;                   ///< the last run stopped cleanly
+    bool checkpoint_hurt = false;          ///< it was read, but the next lost bit may be one too many
 };
 
 /// Fills the core's tables, and writes the superblock of the new run. `error_text` says failures

@@ -48,7 +48,7 @@ void see(Copies& copies, const SegmentIndex& in_ring) {
 /// it: in order.
 std::vector<Recovery::Listed> Recovery::listed_now() {
     std::vector<std::uint32_t> ring;
-    for (std::uint32_t i = 0; i < core_.super.segments; ++i) {
+    for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
         const SegmentEntry& entry = core_.segments[i];
         if (entry.in_ring() &&
             (!have_checkpoint_ || entry.area == Area::survivors || entry.place < begin_.redo_place))
@@ -63,13 +63,33 @@ std::vector<Recovery::Listed> Recovery::listed_now() {
     return listed;
 }
 
+/// What a segment of the ring holds: its footer says it, or, where that is lost, its commits do. One
+/// whose footer could not be written is no gap.
+std::optional<SegmentIndex> Recovery::index_of(const SegmentHeader& header) {
+    if (auto footer = footer_of(header)) return std::move(footer->index);
+    const std::uint32_t end = core_.segments[header.segment].data_end;
+    std::vector<std::uint8_t> bytes(std::min(end, core_.segment_bytes));
+    for (std::size_t at = 0; at < bytes.size(); at += 256 * KiB) {
+        const auto piece = io_.read(core_.address(header.segment, at),
+                                    std::min<std::size_t>(256 * KiB, bytes.size() - at));
+        if (piece) copy_bytes(*piece, MutableBytes(bytes).subspan(at));
+    }
+    SegmentIndex index;
+    const SegmentBytes view = [&bytes](std::uint32_t position, std::uint32_t) {
+        return position < bytes.size() ? ByteView(bytes).subspan(position) : ByteView{};
+    };
+    (void)scan_segment(core_, header, end, view, index);
+    if (index.streams.empty()) return std::nullopt;
+    return index;
+}
+
 /// The checkpoint in force cannot be read: the one that was taken may be older than the moves it
 /// knew of, and the segments that records were moved from may be recycled. So every whole survivors
 /// segment whose records are nowhere else stands in the ring again. Mostly there is none: what a
 /// power cut tore was never in force, and all that records were moved from is still there.
 void Recovery::adopt_survivors(const std::vector<Listed>& listed) {
     std::vector<Copies> found;
-    for (std::uint32_t i = 0; i < core_.super.segments; ++i) {
+    for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
         const auto header = header_of(i);
         if (header) run_seen_ = std::max<std::uint64_t>(run_seen_, header->run);
         if (!header || header->area != Area::survivors || header->kind != SegmentClass::mixed ||
@@ -98,13 +118,13 @@ void Recovery::adopt_survivors(const std::vector<Listed>& listed) {
         // Also one that the open segment names as free is gone, though its bytes are still there.
         const SegmentEntry& entry = core_.segments[one.segment];
         const auto header = header_of(one.segment);
-        std::optional<FoundFooter> footer;
+        std::optional<SegmentIndex> index;
         if (entry.in_ring() && entry.generation == one.generation && header &&
             header->generation == one.generation)
-            footer = footer_of(*header);
+            index = index_of(*header);
         for (Copies& copies : found) {
-            if (footer) see(copies, footer->index);
-            const bool gone = !footer && one.place >= copies.header.place;
+            if (index) see(copies, *index);
+            const bool gone = !index && one.place >= copies.header.place;
             if (gone || !have_checkpoint_)
                 for (auto& [id, held] : copies.held) held.hole = true;
         }

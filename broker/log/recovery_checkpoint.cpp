@@ -1,14 +1,12 @@
 #include "broker/log/ledger.hpp"
+#include "broker/log/mend.hpp"
 #include "broker/log/recovery_run.hpp"
 
 #include <algorithm>
 
 namespace leat::log {
 
-Status Recovery::apply_checkpoint_commit(ByteView bytes, const CommitHeader& header,
-                                         std::uint32_t salt) {
-    if (!commit_holds(bytes, header, salt, core_.faults.checksums_ignored))
-        return fail(Error::corrupt);
+Status Recovery::apply_checkpoint_commit(ByteView bytes, const CommitHeader& header) {
     std::size_t at = commit_header_bytes;
     for (std::uint32_t i = 0; i < header.frames; ++i) {
         if (at + frame_header_bytes > header.used) return fail(Error::corrupt);
@@ -36,52 +34,70 @@ Status Recovery::apply_checkpoint_commit(ByteView bytes, const CommitHeader& hea
         } else if (frame.forbids_writing()) {
             forbidden_ = true;
         } else if (frame.type == FrameType::checkpoint_segments) {
-            if (!decode_segments(body, core_.segments)) return fail(Error::corrupt);
+            if (!decode_segments(body, core_.segments, segments_that_fit()))
+                return fail(Error::corrupt);
         }
         at += frame.padded_bytes();
     }
     return ok();
 }
 
-Status Recovery::load_checkpoint(const CheckpointPlace& place) {
+/// The commit of a checkpoint that stands in front of `bytes`. Where it does not hold, `bytes` are
+/// its own with the one bit given back that it lost.
+Result<CommitHeader> Recovery::checkpoint_commit(ByteView& bytes, const CheckpointPlace& place) {
+    const auto check = [&]() -> Result<CommitHeader> {
+        const Result<CommitHeader> header = decode_commit_header(bytes, place.salt);
+        if (!header || header->kind != CommitKind::checkpoint ||
+            header->position != place.position || header->generation != place.generation ||
+            header->bytes > bytes.size() || header->bytes % core_.page != 0 ||
+            !commit_holds(bytes, *header, place.salt, core_.faults.checksums_ignored))
+            return fail(Error::corrupt);
+        return header;
+    };
+    const Result<CommitHeader> header = check();
+    if (header || place.bytes == 0) return header;
+    mended_.assign(bytes.begin(), bytes.end());
+    if (!mend_commit(mended_, place.salt, Mend::all)) return header;
+    bytes = mended_;
+    const Result<CommitHeader> mended = check();
+    if (mended) {
+        cut("the checkpoint lost a bit, which is known");
+        out_.checkpoint_hurt = true;
+    }
+    return mended;
+}
+
+void Recovery::forget_checkpoint() {
     core_.segments.reset(core_.super.segments);
     core_.streams = {};
     core_.facts = {};
     core_.producers = Producers(core_.config.producers_max);
     begin_ = {};
-    const std::uint32_t segment_bytes = core_.segment_bytes;
-    if (place.segment >= core_.super.segments || place.position % core_.page != 0 ||
-        place.bytes == 0 || place.bytes > segment_bytes ||
-        place.position > segment_bytes - place.bytes)
-        return fail(Error::corrupt);
-    const auto check = [&](ByteView bytes, std::uint32_t salt, std::uint64_t generation,
-                           std::uint32_t position) -> Result<CommitHeader> {
-        const Result<CommitHeader> header = decode_commit_header(bytes, salt);
-        if (!header || header->kind != CommitKind::checkpoint || header->position != position ||
-            header->generation != generation || header->bytes > bytes.size() ||
-            header->bytes % core_.page != 0)
-            return fail(Error::corrupt);
-        return header;
-    };
+}
+
+/// The record that says where a checkpoint lies, in the commit that the superblock names.
+Result<Recovery::FoundEnd> Recovery::end_record(const CheckpointPlace& place) {
     Result<ByteView> bytes = io_.read(core_.address(place.segment, place.position), place.bytes);
     if (!bytes) return fail(bytes.error());
-    const Result<CommitHeader> last = check(*bytes, place.salt, place.generation, place.position);
+    const Result<CommitHeader> last = checkpoint_commit(*bytes, place);
     if (!last || !commit_holds(*bytes, *last, place.salt, false)) return fail(Error::corrupt);
     const FrameHeader frame = decode_frame_header(bytes->data() + commit_header_bytes);
     if (last->frames != 1 || frame.type != FrameType::checkpoint_end) return fail(Error::corrupt);
-    const Result<CheckpointEnd> end =
+    Result<CheckpointEnd> end =
         decode_end(bytes->subspan(commit_header_bytes + frame.header_bytes, frame.body_bytes));
-    if (!end) return fail(Error::corrupt);
+    if (!end) return fail(end.error());
+    return FoundEnd{*std::move(end), last->sequence};
+}
+
+/// Everything that lies in front of the end record. returns  how many frames that are
+Result<std::uint64_t> Recovery::apply_extents(const CheckpointEnd& end) {
     std::uint64_t frames = 0;
-    for (const CheckpointExtent& extent : end->extents) {
-        if (extent.segment >= core_.super.segments || extent.to > segment_bytes ||
-            extent.from >= extent.to)
-            return fail(Error::corrupt);
+    for (const CheckpointExtent& extent : end.extents) {
         for (std::uint32_t at = extent.from; at < extent.to;) {
             // A commit of a checkpoint is at most 64 KiB and one frame: one read each, two for a
             // larger one.
             std::uint32_t size = std::min<std::uint32_t>(extent.to - at, 128 * KiB);
-            bytes = io_.read(core_.address(extent.segment, at), size);
+            Result<ByteView> bytes = io_.read(core_.address(extent.segment, at), size);
             if (!bytes) return fail(bytes.error());
             if (bytes->size() < commit_header_bytes) return fail(Error::corrupt);
             const std::uint32_t told = load_little<std::uint32_t>(bytes->data() + 24);
@@ -91,23 +107,55 @@ Status Recovery::load_checkpoint(const CheckpointPlace& place) {
             }
             std::size_t done = 0;
             while (done < bytes->size()) {  // as many whole commits as this read holds
-                const ByteView here = bytes->subspan(done);
-                const auto header = check(here, extent.salt, extent.generation,
-                                          static_cast<std::uint32_t>(at + done));
+                ByteView here = bytes->subspan(done);
+                // Behind others it may go on where this read ends: the next one begins with it.
+                const Result<CommitHeader> header = checkpoint_commit(
+                    here, {.position = static_cast<std::uint32_t>(at + done),
+                           .bytes = done == 0 ? size : 0,
+                           .salt = extent.salt,
+                           .generation = extent.generation});
                 if (!header) {
                     if (done == 0) return fail(Error::corrupt);
                     break;
                 }
-                if (const Status applied = apply_checkpoint_commit(here, *header, extent.salt);
-                    !applied)
-                    return applied;
+                if (const Status applied = apply_checkpoint_commit(here, *header); !applied)
+                    return fail(applied.error());
                 frames += header->frames;
                 done += header->bytes;
             }
             at += static_cast<std::uint32_t>(done);
         }
     }
-    if (frames != end->frames || begin_.number != end->number) return fail(Error::corrupt);
+    return frames;
+}
+
+Status Recovery::load_checkpoint(const CheckpointPlace& place) {
+    forget_checkpoint();
+    const std::uint32_t segment_bytes = core_.segment_bytes;
+    if (place.segment >= segments_that_fit() || place.position % core_.page != 0 ||
+        place.bytes == 0 || place.bytes > segment_bytes ||
+        place.position > segment_bytes - place.bytes)
+        return fail(Error::corrupt);
+    Result<FoundEnd> found = end_record(place);
+    if (!found) found = second_end_record(place);
+    if (!found) return fail(Error::corrupt);
+    const CheckpointEnd& end = found->end;
+    for (const CheckpointExtent& extent : end.extents)
+        if (extent.segment >= segments_that_fit() || extent.to > segment_bytes ||
+            extent.from >= extent.to || (extent.from | extent.to) % core_.page != 0)
+            return fail(Error::corrupt);
+    const auto whole = [&](const Result<std::uint64_t>& frames) {
+        return frames && *frames == end.frames && begin_.number == end.number;
+    };
+    if (!whole(apply_extents(end))) {
+        forget_checkpoint();
+        if (!whole(apply_restored(end))) return fail(Error::corrupt);
+    }
+    const auto outside = [this](std::uint32_t segment) { return segment >= core_.segments.size(); };
+    if (outside(place.segment) ||
+        std::any_of(end.extents.begin(), end.extents.end(),
+                    [&](const CheckpointExtent& extent) { return outside(extent.segment); }))
+        return fail(Error::corrupt);
 
     core_.producers.restored();
 
@@ -125,7 +173,7 @@ Status Recovery::load_checkpoint(const CheckpointPlace& place) {
     }
     CheckpointWriter::Tail& tail = out_.checkpoint;
     tail = {};
-    tail.extents = end->extents;
+    tail.extents = end.extents;
     tail.extents.push_back({place.segment, place.salt, place.generation, place.position,
                             place.position + place.bytes});
     for (const CheckpointExtent& extent : tail.extents) {
@@ -140,9 +188,9 @@ Status Recovery::load_checkpoint(const CheckpointPlace& place) {
     tail.segment = place.segment;
     tail.position = place.position + place.bytes;
     tail.place = begin_.survivors_place + tail.extents.size();
-    tail.next_sequence = last->sequence + 1;
-    tail.number = end->number;
-    tail.bytes = end->bytes + place.bytes;
+    tail.next_sequence = found->sequence + 1;
+    tail.number = end.number;
+    tail.bytes = end.bytes + place.bytes;
     log_time_ms_ = begin_.log_time_ms;
     off_time_ms_ = begin_.off_time_ms;
     trusted_wall_ms_ = begin_.trusted_wall_ms;

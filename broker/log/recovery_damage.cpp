@@ -2,6 +2,7 @@
 // segment is lost at most, and the ring goes on behind it.
 #include <algorithm>
 
+#include "broker/log/mend.hpp"
 #include "broker/log/recovery_run.hpp"
 
 namespace leat::log {
@@ -44,10 +45,10 @@ std::optional<SegmentHeader> Recovery::listed_header(std::uint32_t segment, std:
 
 /// What stands at the front of `segment` is no header that holds, and it is not empty either.
 bool Recovery::header_lost(std::uint32_t segment) {
-    if (segment >= core_.super.segments) return false;
+    if (segment >= core_.segments.size()) return false;
     auto bytes = io_.read(core_.address(segment, 0), segment_header_bytes);
     if (!bytes) return true;
-    const auto header = decode_segment_header(*bytes);
+    const auto header = decode_mended_segment_header(*bytes);
     if (header || header.error() == Error::unsupported) return false;
     if (!all_zero(*bytes)) return true;
     bytes = io_.read(core_.address(segment, core_.page), commit_header_bytes);

@@ -1,5 +1,5 @@
 // One start, step by step; recovery.cpp holds the ring's steps, recovery_superblock.cpp,
-// recovery_checkpoint.cpp, recovery_adopt.cpp, recovery_damage.cpp and recovery_identity.cpp what
+// recovery_checkpoint.cpp, recovery_parity.cpp, recovery_adopt.cpp, recovery_damage.cpp and recovery_identity.cpp what
 // their names say.
 #pragma once
 
@@ -16,14 +16,31 @@ public:
 private:
     Status read_superblock();
     Status create();
+    /// How many segments the device has room for.
+    std::uint32_t segments_that_fit() const {
+        return static_cast<std::uint32_t>((core_.geometry.size - core_.super.pool_start) /
+                                          core_.super.segment_bytes);
+    }
+    void fit_budget();
     Status load_checkpoint(const CheckpointPlace& place);
-    Status apply_checkpoint_commit(ByteView bytes, const CommitHeader& header, std::uint32_t salt);
+    void forget_checkpoint();
+    struct FoundEnd {
+        CheckpointEnd end;
+        std::uint64_t sequence;  ///< of the commit with the end record
+    };
+    Result<FoundEnd> end_record(const CheckpointPlace& place);
+    Result<FoundEnd> second_end_record(const CheckpointPlace& place);
+    Result<std::uint64_t> apply_extents(const CheckpointEnd& end);
+    Result<std::uint64_t> apply_restored(const CheckpointEnd& end);
+    Result<CommitHeader> checkpoint_commit(ByteView& bytes, const CheckpointPlace& place);
+    Status apply_checkpoint_commit(ByteView bytes, const CommitHeader& header);
     Status follow_ring();
     struct Listed {
         std::uint32_t segment;
         std::uint64_t generation, place;
     };
     std::vector<Listed> listed_now();
+    std::optional<SegmentIndex> index_of(const SegmentHeader& header);
     void adopt_survivors(const std::vector<Listed>& listed);
     std::optional<SegmentHeader> header_of(std::uint32_t segment);
     std::optional<SegmentHeader> successor(const SegmentHeader& header,
@@ -56,10 +73,12 @@ private:
     WallTime wall_;
     std::string& error_text_;
     Recovered out_;
+    std::vector<std::uint8_t> mended_;  ///< a commit of a checkpoint that lost a bit
     std::optional<Superblock> other_super_;
     CheckpointBegin begin_;
     bool have_checkpoint_ = false;
     bool forbidden_ = false;
+    bool grown_ = false;          ///< the pool has more segments than any superblock says
     bool misled_ = false;         ///< the newest superblock or its checkpoint does not hold
     std::uint64_t run_seen_ = 0;  ///< the largest: the superblock that knew it may be lost
     std::vector<std::uint32_t> promised_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "broker/log/mend.hpp"
 #include "broker/log/recovery_run.hpp"
 
 namespace leat::log {
@@ -39,7 +40,9 @@ Status Recovery::create() {
     const std::uint64_t usable =
         core_.geometry.size > super.pool_start ? core_.geometry.size - super.pool_start : 0;
     const std::uint64_t budget =
-        config.budget_bytes == 0 ? usable : std::min(usable, config.budget_bytes);
+        config.budget_bytes == 0
+            ? usable
+            : std::min(usable, config.budget_bytes - std::min(config.budget_bytes, super.pool_start));
     super.segment_bytes =
         config.segment_bytes != 0 ? config.segment_bytes : choose_segment_bytes(budget);
     if (!std::has_single_bit(super.segment_bytes) || super.segment_bytes < 64 * KiB ||
@@ -74,7 +77,13 @@ Status Recovery::read_superblock() {
         zero[slot] = bytes && all_zero(*bytes);
         unreadable = unreadable || !bytes;
         if (!bytes) continue;  // damage like any other: the other slot holds
-        Result<Superblock> super = decode_superblock(*bytes);
+        std::uint8_t block[superblock_bytes];
+        copy_bytes(*bytes, block);
+        Result<Superblock> super = decode_superblock(block);
+        if (!super && super.error() == Error::corrupt && mend_block(block)) {
+            super = decode_superblock(block);
+            if (super) cut("superblock " + std::to_string(slot) + " lost a bit, which is known");
+        }
         if (super)
             slots[slot] = *super;
         else
@@ -113,13 +122,32 @@ Status Recovery::read_superblock() {
                       std::to_string(core_.geometry.size);
         return fail(Error::corrupt);
     }
-    // A larger budget grows the pool: segments beyond the old end are free and empty.
-    const std::uint64_t budget =
-        core_.config.budget_bytes == 0 ? core_.geometry.size : core_.config.budget_bytes;
-    const std::uint64_t usable = std::min(core_.geometry.size - core_.super.pool_start, budget);
-    core_.super.segments = std::max(core_.super.segments,
-                                    static_cast<std::uint32_t>(usable / core_.super.segment_bytes));
     return ok();
+}
+
+/// The pool is what the superblock and the checkpoint say; now the budget may ask for more or less.
+/// Not for more in a start that was misled: it may be the one that does not know what is there.
+void Recovery::fit_budget() {
+    const std::uint64_t budget = core_.config.budget_bytes == 0 ? core_.geometry.size
+                                                                : core_.config.budget_bytes;
+    const std::uint64_t usable = budget - std::min(budget, core_.super.pool_start);
+    auto allowed = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+        std::max<std::uint64_t>(usable / core_.segment_bytes, segments_min), segments_that_fit()));
+    std::uint32_t size = core_.segments.size();
+    if (core_.pool_as_it_is) allowed = size;
+    // Segments beyond the end are free, and what an earlier, larger pool left there is no header: an
+    // old one would be taken for one that the checkpoint has not met.
+    std::vector<std::uint8_t> zeros;
+    for (; size < allowed && !misled_; ++size) {
+        const auto bytes = io_.read(core_.address(size, 0), segment_header_bytes);
+        if (bytes && !decode_segment_header(*bytes)) continue;
+        zeros.resize(core_.page);
+        if (!core_.faults.old_headers_kept && !io_.write(core_.address(size, 0), zeros)) break;
+    }
+    grown_ = size > core_.segments.size();
+    core_.segments.grow(size);
+    core_.segments.set_target(allowed);
+    core_.super.segments = core_.pool = size;
 }
 
 }  // namespace leat::log

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/log/mend.hpp"
 #include "sdk/base/crc32c.hpp"
 
 namespace leat::log {
@@ -57,54 +58,6 @@ bool frames_hold(ByteView bytes, const CommitHeader& commit, std::uint32_t salt,
            std::all_of(padding.begin(), padding.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
-/// The frame of a batch holds, the batch does not: it was acknowledged, so its offsets are not
-/// given again. Where it ends only its own header says, which is believed if it says so twice.
-void take_lost(const FrameHeader& header, ByteView body, SegmentIndex& index) {
-    const Result<BatchFields> fields = read_batch_fields(body);
-    if (header.type != FrameType::append || !fields || fields->total_bytes != header.total_bytes)
-        return;
-    const std::int64_t records = load_big<std::int32_t>(body.data() + batch_header_bytes - 4);
-    const bool sure = records - 1 == fields->last_offset_delta;
-    const Offset end = sure ? fields->end_offset() : fields->base_offset + 1;
-    index.on_log_end(header.stream, end);
-    if (sure) index.lost.push_back({header.stream, fields->base_offset, end, body.size()});
-}
-
-/// A commit that does not hold, between others that do: it was durable once, so each of its frames
-/// that proves itself counts. The salt keeps out whatever stood here in an earlier life.
-void salvage(const Core& core, const SegmentHeader& segment, std::uint32_t position, ByteView bytes,
-             std::uint64_t sequence, std::uint64_t age_ms, SegmentIndex& index,
-             FrameReplay& replay) {
-    replay.begin_commit(sequence, age_ms);
-    for (std::size_t at = 0; at + frame_header_bytes <= bytes.size();) {
-        const ByteView here = bytes.subspan(at);
-        if (at % core.page == 0 && here.size() >= commit_header_bytes) {
-            const auto commit = decode_commit_header(here, segment.salt);
-            if (commit && commit->generation == segment.generation &&
-                commit->sequence >= sequence) {
-                replay.begin_commit(commit->sequence, commit->age_ms());
-                at += commit_header_bytes;
-                continue;
-            }
-        }
-        const FrameHeader header = decode_frame_header(here.data());
-        const bool whole = header.type != FrameType::more && !header.continues();
-        const bool holds = header.known() && whole && header.plain() &&
-                           header.padded_bytes() <= here.size() &&
-                           frame_crc(segment.salt, here, header) == header.crc;
-        if (!holds) {
-            at += 8;
-            continue;
-        }
-        const ByteView body = here.subspan(header.header_bytes, header.body_bytes);
-        if (!header.holds_batch() || batch_crc_ok(body))
-            (void)replay.on_frame(header, here, static_cast<std::uint32_t>(position + at));
-        else
-            take_lost(header, body, index);
-        at += header.padded_bytes();
-    }
-}
-
 }  // namespace
 
 bool commit_holds(ByteView bytes, const CommitHeader& header, std::uint32_t salt,
@@ -123,34 +76,67 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
     std::optional<OpenPart> part;
     const bool lax = core.faults.stale_accepted;
 
+    enum class Sequence : std::uint8_t { next, any_later };
+    const auto may_follow = [&](const CommitHeader& header, std::uint32_t position,
+                                Sequence order) {
+        if (header.position != position || header.bytes % core.page != 0 ||
+            header.bytes > limit - position || header.bytes == 0)
+            return false;
+        if (!lax && (header.generation != segment.generation || header.run < run ||
+                     (order == Sequence::next ? header.sequence != scan.next_sequence
+                                              : header.sequence < scan.next_sequence)))
+            return false;
+        // What an earlier run left torn here, and a torn write of this one may have made whole.
+        return segment.generation != core.super.void_generation ||
+               position < core.super.void_from || header.run >= core.super.start_count;
+    };
     // The commit at `position`, if it holds and may follow.
-    const auto commit_at = [&](std::uint32_t position, bool exact,
+    const auto commit_at = [&](std::uint32_t position, Sequence order,
                                std::optional<OpenPart>& parts) -> std::optional<CommitHeader> {
         const ByteView front = bytes_at(position, commit_header_bytes);
         if (front.size() < commit_header_bytes) return std::nullopt;
         const Result<CommitHeader> header = decode_commit_header(front, segment.salt);
-        if (!header || header->position != position || header->bytes % core.page != 0 ||
-            header->bytes > limit - position || header->bytes == 0)
-            return std::nullopt;
-        if (!lax && (header->generation != segment.generation || header->run < run ||
-                     (exact ? header->sequence != scan.next_sequence
-                            : header->sequence < scan.next_sequence)))
-            return std::nullopt;
-        // What an earlier run left torn here, and a torn write of this one may have made whole.
-        if (segment.generation == core.super.void_generation && position >= core.super.void_from &&
-            header->run < core.super.start_count)
-            return std::nullopt;
+        if (!header || !may_follow(*header, position, order)) return std::nullopt;
         const ByteView whole = bytes_at(position, header->bytes);
         if (whole.size() < header->bytes) return std::nullopt;
         if (!core.faults.checksums_ignored && !frames_hold(whole, *header, segment.salt, parts))
             return std::nullopt;
         return *header;
     };
+    // The same of one that lost a bit: it was whole once, so it was acknowledged, perhaps.
+    const auto mended_at = [&](std::uint32_t position,
+                               std::optional<OpenPart>& parts) -> std::optional<CommitHeader> {
+        const ByteView front = bytes_at(position, commit_header_bytes);
+        if (front.size() < commit_header_bytes || lax || core.faults.checksums_ignored)
+            return std::nullopt;
+        std::uint8_t head[commit_header_bytes];
+        copy_bytes(front.first(commit_header_bytes), head);
+        const Result<CommitHeader> header = mend_commit_header(head, segment.salt);
+        if (!header || header->kind == CommitKind::footer ||
+            !may_follow(*header, position, Sequence::next))
+            return std::nullopt;
+        const ByteView whole = bytes_at(position, header->bytes);
+        if (whole.size() < header->bytes) return std::nullopt;
+        std::vector<std::uint8_t> copy(whole.begin(), whole.begin() + header->bytes);
+        if (!mend_commit(copy, segment.salt, Mend::heads) ||
+            !frames_hold(copy, *header, segment.salt, parts))
+            return std::nullopt;
+        return *header;
+    };
+
+    const auto take = [&](const CommitHeader& header, std::uint32_t& position) {
+        run = std::max(run, header.run);
+        scan.next_sequence = header.sequence + 1;
+        scan.last = header;
+        index.last_sequence = header.sequence;
+        index.last_age_ms = header.age_ms();
+        position += header.bytes;
+    };
 
     std::uint32_t at = core.page;
     while (at < limit && limit - at >= core.page) {
         std::optional<OpenPart> parts = part;
-        std::optional<CommitHeader> header = commit_at(at, true, parts);
+        std::optional<CommitHeader> header = commit_at(at, Sequence::next, parts);
         if (!header) {
             // The end, unless a later commit holds: then this is damage, or the unused room before
             // a footer.
@@ -162,9 +148,19 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
                 later += core.page;
                 if (later >= limit) break;
                 parts.reset();
-                header = commit_at(later, false, parts);
+                header = commit_at(later, Sequence::any_later, parts);
             } while (!header);
-            if (!header) break;
+            if (!header) {
+                parts = part;
+                header = mended_at(at, parts);
+                if (!header) break;
+                ++scan.damaged_commits;
+                salvage(core, segment, at, bytes_at(at, header->bytes).first(header->bytes),
+                        scan.next_sequence, index.last_age_ms, index, replay);
+                part = parts;
+                take(*header, at);
+                continue;
+            }
             const bool gap =
                 header->kind != CommitKind::footer || header->sequence != scan.next_sequence;
             if (gap) {
@@ -211,12 +207,7 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
             }
             frame += frame_header.padded_bytes();
         }
-        run = std::max(run, header->run);
-        scan.next_sequence = header->sequence + 1;
-        scan.last = header;
-        index.last_sequence = header->sequence;
-        index.last_age_ms = header->age_ms();
-        at += header->bytes;
+        take(*header, at);
     }
     scan.data_end = at;
     index.data_end = at;

@@ -24,6 +24,13 @@ struct SegmentScan {
         false;  ///< something that is neither erased nor stale stood at the end
 };
 
+/// A commit that does not hold, between others that do: it was durable once, so each of its frames
+/// that proves itself counts, and one that lost a bit where a frame must stand. The salt keeps out
+/// whatever stood here in an earlier life.
+void salvage(const Core& core, const SegmentHeader& segment, std::uint32_t position, ByteView bytes,
+             std::uint64_t sequence, std::uint64_t age_ms, SegmentIndex& index,
+             FrameReplay& replay);
+
 /// `bytes_at(position, count)`: at least `count` bytes of the segment from there, fewer at its end;
 /// empty: they cannot be read. Views stay good until the next call.
 using SegmentBytes = std::function<ByteView(std::uint32_t position, std::uint32_t count)>;

@@ -4,10 +4,6 @@
 
 namespace leat::log {
 
-namespace {
-constexpr std::size_t places_max = 8;
-}
-
 const char* damaged_text(DamagedPlace::What what) {
     switch (what) {
         case DamagedPlace::What::header:
@@ -18,12 +14,16 @@ const char* damaged_text(DamagedPlace::What what) {
             return "footer";
         case DamagedPlace::What::unreadable:
             return "the device does not read it";
+        case DamagedPlace::What::superblock:
+            return "superblock";
+        case DamagedPlace::What::checkpoint:
+            return "checkpoint";
     }
     return "unknown";
 }
 
-Scrubber::Scrubber(Core& core, Reader& reader)
-    : core_(core), reader_(reader), block_(core.geometry.align) {}
+Scrubber::Scrubber(Core& core, Arrivals& arrivals, Reader& reader)
+    : core_(core), arrivals_(arrivals), reader_(reader), block_(core.geometry.align) {}
 
 Instant Scrubber::deadline() const {
     return stopped_ || core_.read_only || busy() || core_.config.scrub_every.count() <= 0
@@ -51,7 +51,7 @@ void Scrubber::pump(Instant now) {
     }
     switch (phase_) {
         case Phase::next:
-            if (choose(now)) start_read(0, core_.page);
+            if (choose(now)) start_read(now, 0, core_.page);
             return;
         case Phase::header:
         case Phase::data: {
@@ -59,7 +59,7 @@ void Scrubber::pump(Instant now) {
                 static_cast<std::uint32_t>(round_up(core_.segments[segment_].data_end, core_.page));
             if (position_ < end && check_) {
                 phase_ = Phase::data;
-                start_read(position_, std::min(scrub_block_bytes, end - position_));
+                start_read(now, position_, std::min(scrub_block_bytes, end - position_));
                 return;
             }
             phase_ = Phase::footer;
@@ -70,7 +70,8 @@ void Scrubber::pump(Instant now) {
         case Phase::footer:
             // Without a footer its writes failed, and the index is made by reading the segment.
             if (core_.segments[segment_].footer_position != 0 && position_ < core_.segment_bytes) {
-                start_read(position_, std::min(scrub_block_bytes, core_.segment_bytes - position_));
+                start_read(now, position_,
+                           std::min(scrub_block_bytes, core_.segment_bytes - position_));
                 return;
             }
             phase_ = Phase::records;
@@ -81,11 +82,11 @@ void Scrubber::pump(Instant now) {
     }
 }
 
-/// The pool is gone through in a circle, from a place that chance gives at each start, so that a
-/// gateway that is switched off every day gets round as well.
+/// The pool is gone through in a circle, from where the last run came to, or from a place that
+/// chance gives.
 bool Scrubber::choose(Instant now) {
     const std::uint32_t count = core_.segments.size();
-    if (segment_ == no_segment) segment_ = core_.make_salt() % count;
+    if (segment_ == no_segment) segment_ = kept_place() % count;
     for (std::uint32_t i = 0; i < count; ++i) {
         segment_ = segment_ + 1 >= count ? 0 : segment_ + 1;
         const SegmentEntry& entry = core_.segments[segment_];
@@ -105,17 +106,27 @@ bool Scrubber::choose(Instant now) {
     return false;
 }
 
-void Scrubber::start_read(std::uint32_t position, std::uint32_t bytes) {
+void Scrubber::start_read(Instant now, std::uint32_t position, std::uint32_t bytes) {
     block_.reserve(scrub_block_bytes, 0);
     block_bytes_ = bytes;
     ticket_ = core_.ticket(Owner::scrub);
-    core_.counters.read += bytes;
-    core_.counters.scrubbed += bytes;
-    if (core_.storage.start_read(ticket_, core_.address(segment_, position),
-                                 {block_.data(), bytes}))
+    const Status started = core_.storage.start_read(ticket_, core_.address(segment_, position),
+                                                    {block_.data(), bytes});
+    if (!started && started.error() != Error::full) {
+        on_done(now, ticket_, false);
         return;
+    }
+    if (started) {
+        core_.counters.read += bytes;
+        core_.counters.scrubbed += bytes;
+        return;
+    }
+    // Others keep the device busy: the same again later, a segment from its header on.
     ticket_ = 0;
-    block_bytes_ = 0;
+    next_at_ = now + pace_;
+    if (phase_ != Phase::header) return;
+    phase_ = Phase::next;
+    segment_ = (segment_ == 0 ? core_.segments.size() : segment_) - 1;
 }
 
 void Scrubber::on_done(Instant now, std::uint64_t ticket, bool good) {
@@ -169,17 +180,10 @@ void Scrubber::look_at_block(Instant now) {
 
 void Scrubber::damaged(Instant now, DamagedPlace::What what, std::uint32_t position) {
     ++core_.counters.scrub_damaged;
-    const std::uint64_t device = core_.address(segment_, position);
-    for (DamagedPlace& known : core_.damaged)
-        if (known.device_position == device && known.what == what) {
-            known.age_ms = core_.time.age_ms(now);
-            return;
-        }
-    if (core_.damaged.size() == places_max) core_.damaged.erase(core_.damaged.begin());
-    core_.damaged.push_back({.what = what,
-                             .device_position = device,
-                             .segment = segment_,
-                             .age_ms = core_.time.age_ms(now)});
+    core_.tell_damaged({.what = what,
+                        .device_position = core_.address(segment_, position),
+                        .segment = segment_,
+                        .age_ms = core_.time.age_ms(now)});
 }
 
 /// Reads what is still wanted of a suspect segment, stream by stream: the reader tells the ledger.
@@ -241,7 +245,30 @@ void Scrubber::records(Instant now) {
     at_ = ranges_.empty() ? 0 : ranges_.front().second;
 }
 
+std::uint32_t Scrubber::kept_place() const {
+    const Fact* kept = core_.facts.find(Facts::key_of(scrub_fact_kind, {}));
+    if (kept == nullptr || kept->value.size() != 4) return core_.make_salt();
+    return load_little<std::uint32_t>(bytes_of(kept->value).data());
+}
+
+void Scrubber::keep_place(Instant now) {
+    const milliseconds every = arrivals_.idle() ? scrub_keep_every : scrub_keep_riding;
+    constexpr std::uint32_t body = fact_body_bytes + 4;
+    if ((kept_at_ && now - *kept_at_ < every) ||
+        !arrivals_.room_for(FrameType::fact, body, Urgency::data))
+        return;
+    std::uint8_t value[4];
+    store_little<std::uint32_t>(value, segment_);
+    CommitId commit = 0;
+    const MutableBytes into =
+        arrivals_.add_at(now, now + lazy_wait, FrameType::fact, 0, body, commit);
+    encode_fact_body({scrub_fact_kind, 0, {}, value}, into);
+    core_.facts.put(Facts::key_of(scrub_fact_kind, {}), std::string(text_of(value)), commit);
+    kept_at_ = now;
+}
+
 void Scrubber::end_segment(Instant now) {
+    keep_place(now);
     if (read_ != 0) reader_.cancel(std::exchange(read_, 0));
     ranges_.clear();
     memory_ = {};

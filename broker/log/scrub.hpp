@@ -3,7 +3,8 @@
 // in blocks of 64 KiB, one at a time, spread over LogConfig::scrub_every and never faster than
 // 1 MiB/s. What does not hold is told with its place on the device (LogStatus::damage); where it is
 // records, a reader goes over them, and the ledger gets exactly those that are lost. Nothing is
-// repaired, and nothing is written but the ledger.
+// repaired, and nothing is written but the ledger and, now and then, how far it came: a lazy fact,
+// so that a gateway that is switched off every day gets round, too.
 #pragma once
 
 #include "broker/log/read.hpp"
@@ -13,11 +14,15 @@ namespace leat::log {
 constexpr std::uint32_t scrub_block_bytes = 64 * 1024;
 constexpr milliseconds scrub_pace_min{63};  ///< between two blocks: 1 MiB/s at most
 constexpr milliseconds scrub_pace_max{60'000};
+constexpr std::uint8_t scrub_fact_kind = 65;  ///< beside FactKind, as the books'
+/// How often the place is written: alone, and when a commit is to be made anyway.
+constexpr milliseconds scrub_keep_every{3'600'000}, scrub_keep_riding{300'000};
 
 /// Holds the commits of one segment against their checksums, fed in order, in pieces of any size.
 class SegmentCheck {
 public:
-    SegmentCheck(const SegmentEntry& entry, std::uint32_t page_bytes);
+    /// `from`: where a commit begins; 0: behind the header.
+    SegmentCheck(const SegmentEntry& entry, std::uint32_t page_bytes, std::uint32_t from = 0);
     /// false: what stands at position() does not hold.
     bool feed(ByteView bytes);
     std::uint32_t position() const { return at_; }
@@ -46,7 +51,7 @@ private:
 
 class Scrubber {
 public:
-    Scrubber(Core& core, Reader& reader);
+    Scrubber(Core& core, Arrivals& arrivals, Reader& reader);
 
     void pump(Instant now);
     void on_done(Instant now, std::uint64_t ticket, bool good);
@@ -58,14 +63,18 @@ private:
     enum class Phase : std::uint8_t { next, header, data, footer, records };
     bool choose(Instant now);
     bool gone() const;
-    void start_read(std::uint32_t position, std::uint32_t bytes);
+    void start_read(Instant now, std::uint32_t position, std::uint32_t bytes);
     void look_at_block(Instant now);
     void damaged(Instant now, DamagedPlace::What what, std::uint32_t position);
     void records(Instant now);
     void end_segment(Instant now);
+    void keep_place(Instant now);
+    std::uint32_t kept_place() const;
 
     Core& core_;
+    Arrivals& arrivals_;
     Reader& reader_;
+    std::optional<Instant> kept_at_;
     bool stopped_ = false;
     Phase phase_ = Phase::next;
     Instant next_at_{};

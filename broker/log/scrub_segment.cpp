@@ -6,8 +6,8 @@
 
 namespace leat::log {
 
-SegmentCheck::SegmentCheck(const SegmentEntry& entry, std::uint32_t page_bytes)
-    : entry_(entry), page_(page_bytes), at_(page_bytes), read_(page_bytes) {}
+SegmentCheck::SegmentCheck(const SegmentEntry& entry, std::uint32_t page_bytes, std::uint32_t from)
+    : entry_(entry), page_(page_bytes), at_(from != 0 ? from : page_bytes), read_(at_) {}
 
 bool SegmentCheck::feed(ByteView bytes) {
     while (!bytes.empty()) {

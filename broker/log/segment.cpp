@@ -73,7 +73,9 @@ Result<SegmentHeader> decode_segment_header(ByteView bytes) {
 void SegmentTable::rebuild(const std::vector<std::uint32_t>& promised) {
     promised_.clear();
     free_.clear();
+    lent_.clear();
     ring_.clear();
+    withheld_ = retired_ = moving_ = 0;
     std::vector<std::uint32_t> idle;
     for (std::uint32_t i = 0; i < size(); ++i) {
         if (entries_[i].state == SegmentState::free)
@@ -95,15 +97,82 @@ void SegmentTable::rebuild(const std::vector<std::uint32_t>& promised) {
         promised_.push_back(candidate);
         idle.erase(found);
     }
-    free_.assign(idle.begin(), idle.end());
+    for (const std::uint32_t segment : idle) (leaving(segment) ? lent_ : free_).push_back(segment);
     top_up_promised();
 }
 
 void SegmentTable::top_up_promised() {
-    while (promised_.size() < candidates_wanted && !free_.empty()) {
+    auto staying = static_cast<std::size_t>(
+        std::count_if(promised_.begin(), promised_.end(),
+                      [this](std::uint32_t segment) { return !leaving(segment); }));
+    for (; staying < candidates_wanted && !free_.empty(); ++staying) {
         promised_.push_back(free_.front());
         free_.pop_front();
     }
+    while (promised_.size() < candidates_wanted && !lent_.empty()) {
+        promised_.push_back(lent_.front());
+        lent_.pop_front();
+    }
+}
+
+void SegmentTable::put_free(std::uint32_t segment) {
+    if (!leaving(segment))
+        free_.push_back(segment);
+    else if (retired_ < withheld_)
+        retire(segment);
+    else
+        lent_.push_back(segment);
+}
+
+void SegmentTable::withhold(std::uint32_t count) {
+    withheld_ = std::max(withheld_, count);
+    if (retired_ >= withheld_ || lent_.empty()) return;
+    // From the end, so that the pool can become shorter soon.
+    std::sort(lent_.begin(), lent_.end());
+    for (; retired_ < withheld_ && !lent_.empty(); lent_.pop_back()) retire(lent_.back());
+}
+
+std::uint32_t SegmentTable::take_for_move() {
+    if (free_.empty() || free_.front() == zeroing) return no_segment;
+    const std::uint32_t segment = free_.front();
+    free_.pop_front();
+    ++moving_;
+    return segment;
+}
+
+std::uint32_t SegmentTable::end_of_use() const {
+    std::uint32_t end = size();
+    while (end > target_) {
+        const SegmentEntry& last = entries_[end - 1];
+        // As long as not all are withheld, what is released may be opened again.
+        const bool gone = last.state == SegmentState::replaced && all_withheld();
+        if (!gone && !last.retired) break;
+        --end;
+    }
+    return end;
+}
+
+void SegmentTable::drop_promises(const std::vector<std::uint32_t>& told) {
+    for (std::size_t i = 0; i < promised_.size();) {
+        const std::uint32_t segment = promised_[i];
+        if (!leaving(segment) || segment == zeroing ||
+            std::find(told.begin(), told.end(), segment) != told.end()) {
+            ++i;
+            continue;
+        }
+        promised_.erase(promised_.begin() + static_cast<std::ptrdiff_t>(i));
+        put_free(segment);
+    }
+}
+
+std::vector<std::uint32_t> SegmentTable::candidates() const {
+    std::vector<std::uint32_t> named;
+    for (const bool last_choice : {false, true})
+        for (const std::uint32_t segment : promised_)
+            if (leaving(segment) == last_choice && named.size() < candidates_max &&
+                (!last_choice || named.empty() || !all_withheld()))
+                named.push_back(segment);
+    return named;
 }
 
 std::uint32_t SegmentTable::next_promised() const {
@@ -119,11 +188,14 @@ std::uint32_t SegmentTable::take_promised() {
 }
 
 void SegmentTable::prefer_promised(const std::vector<std::uint32_t>& told) {
-    for (auto it = promised_.begin(); it != promised_.end(); ++it) {
-        if (*it == zeroing || std::find(told.begin(), told.end(), *it) == told.end()) continue;
-        std::rotate(promised_.begin(), it, std::next(it));
-        return;
-    }
+    for (const bool last_choice : {false, true})
+        for (auto it = promised_.begin(); it != promised_.end(); ++it) {
+            if (*it == zeroing || leaving(*it) != last_choice ||
+                std::find(told.begin(), told.end(), *it) == told.end())
+                continue;
+            std::rotate(promised_.begin(), it, std::next(it));
+            return;
+        }
 }
 
 void SegmentTable::opening_failed(std::uint32_t segment, bool counted) {
@@ -134,16 +206,21 @@ void SegmentTable::opening_failed(std::uint32_t segment, bool counted) {
     entry = {};
     entry.generation = generation;
     entry.failures = failures;
-    if (failures >= failures_max)
+    if (failures >= failures_max) {
         entry.state = SegmentState::bad;
-    else if (arrivals && promised_.size() < candidates_max)
+        if (leaving(segment)) {
+            retire(segment);
+            withheld_ = std::max(withheld_, retired_);
+        }
+    } else if (arrivals && promised_.size() < candidates_max)
         promised_.push_back(segment);
     else
-        free_.push_back(segment);
+        put_free(segment);
 }
 
 std::uint32_t SegmentTable::take_for_survivors() {
-    if (free_.empty()) {
+    std::deque<std::uint32_t>& from = free_.empty() ? lent_ : free_;
+    if (from.empty()) {
         // The last resort: without a checkpoint nothing is recycled. A promise at the end of the
         // list may be broken: a candidate of another area is no successor.
         if (promised_.empty() || promised_.back() == zeroing) return no_segment;
@@ -151,9 +228,9 @@ std::uint32_t SegmentTable::take_for_survivors() {
         promised_.pop_back();
         return segment;
     }
-    const std::uint32_t segment = free_.front();
+    const std::uint32_t segment = from.front();
     if (segment == zeroing) return no_segment;
-    free_.pop_front();
+    from.pop_front();
     return segment;
 }
 
@@ -184,7 +261,7 @@ void SegmentTable::release(std::uint32_t segment) {
     entry.generation =
         generation;  // readers that planned on it see that it moved on: the state is free
     std::erase(ring_, segment);
-    free_.push_back(segment);
+    put_free(segment);
     top_up_promised();
 }
 

@@ -59,7 +59,9 @@ struct SegmentEntry {
     bool zeroed : 1 = false;   ///< never written, but its front is zeroed ahead of its first use
     bool records : 1 = false;  ///< survivors: moved records (it stands in the ring), no checkpoint
     bool unmovable : 1 = false;  ///< the cleaner found something it would not copy
-    std::uint8_t failures : 4 = 0;  ///< failed openings in a row while the device worked elsewhere
+    bool doubted : 1 = false;    ///< ... or that did not hold: found again, it is left out
+    bool retired : 1 = false;    ///< free, and never opened again in this run: the pool shrinks
+    std::uint8_t failures : 3 = 0;  ///< failed openings in a row while the device worked elsewhere
     /// So many 256ths of a segment one batch of `live_bytes` takes, on average; 0: not known. Two
     /// of more than half of a segment do not go into one, whatever their sum is.
     std::uint8_t batch_share = 0;
@@ -77,9 +79,21 @@ struct SegmentEntry {
 };
 static_assert(sizeof(SegmentEntry) <= 48);
 
+/// The pool, and how it becomes smaller (shrink.hpp): segments from `target` on are *leaving*. Free
+/// ones of them are taken last. So many segments as are *withheld* do not count as free any more;
+/// for each of these a leaving one is *retired* as soon as it is free, until then a free one that
+/// stays is kept for what that holds.
 class SegmentTable {
 public:
-    void reset(std::uint32_t segments) { entries_.assign(segments, {}); }
+    void reset(std::uint32_t segments) {
+        entries_.assign(segments, {});
+        target_ = segments;
+    }
+    void grow(std::uint32_t segments) {
+        if (segments <= size()) return;
+        entries_.resize(segments);
+        target_ = segments;
+    }
     std::uint32_t size() const { return static_cast<std::uint32_t>(entries_.size()); }
     SegmentEntry& operator[](std::uint32_t segment) { return entries_[segment]; }
     const SegmentEntry& operator[](std::uint32_t segment) const { return entries_[segment]; }
@@ -89,8 +103,42 @@ public:
     /// only.
     void rebuild(const std::vector<std::uint32_t>& promised);
 
+    /// Before rebuild(): how many are to be left.
+    void set_target(std::uint32_t target) { target_ = std::min(target, size()); }
+    std::uint32_t target() const { return target_; }
+    std::uint32_t surplus() const { return size() - target_; }
+    bool leaving(std::uint32_t segment) const { return segment >= target_; }
+    std::uint32_t withheld() const { return withheld_; }
+    bool all_withheld() const { return withheld_ >= surplus(); }
+    /// So many in all from now on; it never becomes less.
+    void withhold(std::uint32_t count);
+    /// One that stays, for what a leaving one holds; no_segment: none. It counts as free until
+    /// moved() or move_failed().
+    std::uint32_t take_for_move();
+    void moved(std::uint32_t from) {  ///< what `from` held is elsewhere, and that is durable
+        --moving_;
+        release(from);
+    }
+    void move_failed(std::uint32_t to) {
+        --moving_;
+        release(to);
+    }
+    /// Nothing from here on will be opened or read again; target() at least. What is replaced
+    /// counts as gone: true once the next checkpoint is durable.
+    std::uint32_t end_of_use() const;
+    /// Leaving ones that are promised, and that no header on flash names (`told`), are let go.
+    void drop_promises(const std::vector<std::uint32_t>& told);
+    bool promises_leaving() const {
+        return std::any_of(promised_.begin(), promised_.end(),
+                           [this](std::uint32_t segment) { return leaving(segment); });
+    }
+    /// What a header or footer may name: of those that stay, if there are any.
+    std::vector<std::uint32_t> candidates() const;
+
     std::uint32_t free_count() const {
-        return static_cast<std::uint32_t>(promised_.size() + free_.size());
+        const std::size_t count =
+            promised_.size() + free_.size() + lent_.size() + retired_ + moving_;
+        return static_cast<std::uint32_t>(count - std::min<std::size_t>(count, withheld_));
     }
     /// Free segments promised to the ring, in the order they will be taken.
     const std::deque<std::uint32_t>& promised() const { return promised_; }
@@ -118,8 +166,15 @@ public:
     bool before(std::uint32_t a, std::uint32_t b) const;  ///< the order of the ring
 
 private:
+    void put_free(std::uint32_t segment);
+    void retire(std::uint32_t segment) {
+        entries_[segment].retired = true;
+        ++retired_;
+    }
     std::vector<SegmentEntry> entries_;
     std::deque<std::uint32_t> promised_, free_, ring_;
+    std::deque<std::uint32_t> lent_;  ///< free and leaving
+    std::uint32_t target_ = 0, withheld_ = 0, retired_ = 0, moving_ = 0;
 };
 
 }  // namespace leat::log

@@ -158,10 +158,12 @@ bool Retention::may_drop(const SegmentIndex& index, const SegmentEntry& entry) c
 Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     const FooterCache::Found footer = footers_.get(segment);
     if (footer.state == Fetched::pending) return Seen::pending;
-    if (footer.state == Fetched::failed) return footer.recycled ? Seen::dead : Seen::alive;
+    if (footer.state == Fetched::failed)
+        return footer.recycled ? Seen::dead : unreadable(now, segment);
     SegmentEntry& entry = core_.segments[segment];
-    const Result<SegmentIndex> index = decode_footer(footer.bytes, entry.generation, entry.salt);
-    if (!index) return Seen::alive;
+    const Result<SegmentIndex> index = decode_footer_batches(footer.bytes);
+    if (!index) return unreadable(now, segment);
+    lost_.readable(segment);
     bool dead = true;
     std::uint64_t live = 0, batches = 0;
     // What was dropped a moment ago makes room as soon as its log start is durable, or what it lay
@@ -208,6 +210,18 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     }
     dying_ = dying_ || (live == 0 && !dropped && !dead);
     return dead ? Seen::dead : Seen::alive;
+}
+
+Retention::Seen Retention::unreadable(Instant now, std::uint32_t segment) {
+    switch (lost_.unreadable(now, segment)) {
+        case LostSegments::Told::not_yet:
+            break;
+        case LostSegments::Told::pending:
+            return Seen::pending;
+        case LostSegments::Told::done:
+            return Seen::dead;
+    }
+    return Seen::alive;
 }
 
 void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,

@@ -21,6 +21,7 @@
 #include "broker/log/checkpoint.hpp"
 #include "broker/log/cleaner.hpp"
 #include "broker/log/ledger.hpp"
+#include "broker/log/lost_segments.hpp"
 #include "broker/log/read.hpp"
 
 namespace leat::log {
@@ -34,7 +35,8 @@ public:
           checkpoints_(checkpoints),
           ledger_(ledger),
           footers_(footers),
-          cleaner_(cleaner) {}
+          cleaner_(cleaner),
+          lost_(core, arrivals, ledger, footers) {}
 
     /// Something changed that may free segments (release, policy, delete, time).
     void wake(Instant now) { wake_at_ = earlier(wake_at_, now); }
@@ -59,6 +61,7 @@ private:
         inner,   ///< also from the middle of a stream
     };
     Seen look(Instant now, std::uint32_t segment);
+    Seen unreadable(Instant now, std::uint32_t segment);
     void raise_log_start(Instant now, StreamId id, Stream& stream, const StreamInSegment& here);
     bool raise(Instant now, StreamId id, Stream& stream, const StreamInSegment& here, Freed how,
                std::optional<LossReason> reason);
@@ -80,6 +83,7 @@ private:
     Ledger& ledger_;
     FooterCache& footers_;
     Cleaner& cleaner_;
+    LostSegments lost_;
     Instant wake_at_ = never;
     bool scanning_ = false;
     std::size_t at_ = 0;      ///< in the ring

@@ -37,6 +37,37 @@ void NodeImpl::tell_log_status() {
             "runs");
 }
 
+/// What a smaller budget makes of the log; "no" comes after something else only.
+void NodeImpl::tell_shrinking() {
+    const log::LogStatus status = log_->status();
+    const std::string to = std::to_string(status.budget_bytes / 1024) + " KiB";
+    switch (status.shrinking) {
+        case log::Shrinking::no:
+            return say(Event::Level::info, "log", "the log is as small as its budget now: " + to);
+        case log::Shrinking::making_room:
+            return say(Event::Level::info, "log",
+                       "more is kept than the smaller budget of " + to +
+                           " allows: what may be freed is, the oldest first");
+        case log::Shrinking::waiting:
+            return say(Event::Level::warn, "log",
+                       "the log stays larger than its budget of " + to +
+                           ": what is kept may not be dropped, or not yet; nothing is lost, and it "
+                           "goes on when there is room; look at the uplink, shorten retention, or "
+                           "let a topic drop its oldest (leat.full.policy)");
+        case log::Shrinking::moving:
+            return say(Event::Level::info, "log",
+                       "the log becomes as small as its budget of " + to +
+                           ": what lies behind that is moved");
+        case log::Shrinking::unreadable:
+            return say(Event::Level::error, "log",
+                       "the log stays larger than its budget of " + to +
+                           ": a segment cannot be moved, its device fails; it is tried again; "
+                           "look at the device");
+        case log::Shrinking::giving_back:
+            return;
+    }
+}
+
 void NodeImpl::collect_events() {
     while (const auto event = sessions_.poll_event()) {
         using session::CloseReason;
@@ -66,6 +97,10 @@ void NodeImpl::collect_events() {
             over ? "two writes in a row failed: nothing is taken, reads go on; the device is tried "
                    "again from time to time; look at it"
                  : "a write failed: its group goes to another segment; look at the device");
+    }
+    if (counters.shrink_changes != told_shrink_) {
+        told_shrink_ = counters.shrink_changes;
+        tell_shrinking();
     }
     if (counters.append_rejected_full != told_full_ && seen_ >= tell_full_at_) {
         say(Event::Level::warn, "log",

@@ -292,7 +292,11 @@ std::optional<std::string> status_for_people(const std::string& text) {
         add_line(to, "%-19s %s of %s (%.0f %%), %.0f of %.0f segments free", "flash",
                  size_text(used).c_str(), size_text(budget).c_str(),
                  budget > 0 ? 100 * used / budget : 0, number(*log, "segments_free"),
-                 number(*log, "segments"));
+                 number(*log, "segments_target") > 0 ? number(*log, "segments_target")
+                                                    : number(*log, "segments"));
+        if (const std::string what = words(*log, "shrinking"); !what.empty() && what != "no")
+            add_line(to, "%-19s %s on flash, more than the budget: %s", "shrinking",
+                     size_text(number(*log, "pool_bytes")).c_str(), what.c_str());
         const double payload = number(*log, "payload_bytes_total"),
                      written = number(*log, "written_bytes_total");
         add_line(to, "%-19s %s written for %s of records (%.2f x), %.0f commits", "since start",

@@ -27,6 +27,7 @@ public:
     Status start_erase(std::uint64_t, std::uint64_t, std::uint64_t) override {
         return fail(Error::invalid);
     }
+    Status start_shrink(std::uint64_t, std::uint64_t) override { return fail(Error::invalid); }
     std::optional<port::StorageDone> poll_done() override;
     void wait_done() override {}
 

@@ -12,6 +12,7 @@ namespace leat::host {
 namespace {
 
 constexpr std::size_t erase_slice = 256 * 1024;  // the longest a write waits behind an erase
+constexpr std::uint64_t cut_slice = 64ull * 1024 * 1024;  // ... or behind the end of the file
 constexpr std::size_t notices_max = 16;  // a dying device fails often; the first ones say it
 
 }  // namespace
@@ -73,6 +74,19 @@ Status FileStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uin
     if (under_way_ >= operations_max_) return fail(Error::full);
     ++under_way_;
     erases_.push_back({ticket, at, size});
+    write_wanted_.notify_one();
+    return ok();
+}
+
+Status FileStorage::start_shrink(std::uint64_t ticket, std::uint64_t size) {
+    if (size >= geometry_.size || !fits(size, geometry_.size - size, nullptr))
+        return fail(Error::invalid);
+    std::lock_guard lock(mutex_);
+    if (stopping_) return fail(Error::closed);
+    if (under_way_ >= operations_max_) return fail(Error::full);
+    ++under_way_;
+    erases_.push_back({ticket, size, geometry_.size - size, true});
+    geometry_.size = size;  // only this thread looks at it: nothing more begins behind it
     write_wanted_.notify_one();
     return ok();
 }
@@ -206,6 +220,7 @@ Status FileStorage::run_read(const Read& read) {
 }
 
 Status FileStorage::run_erase(Erase& erase) {
+    if (erase.cut) return run_cut(erase);
     const std::size_t slice =
         static_cast<std::size_t>(std::min<std::uint64_t>(erase_slice, erase.left));
     for (std::size_t done = 0; done < slice;) {
@@ -217,10 +232,19 @@ Status FileStorage::run_erase(Erase& erase) {
     }
     erase.at += slice;
     erase.left -= slice;
-    if (erase.left == 0 && ::fdatasync(fds_.erase) != 0)
-        return failed("flushing zeros", erase.at - slice, errno);
+    // Nothing waits for zeros to be durable, and what a flush of its own would cost a commit pays
+    // once: the next one also commits that these blocks are written.
     std::lock_guard lock(mutex_);
     counters_.erased_bytes += slice;
+    return ok();
+}
+
+// From the end, so that no write waits for all of it. Not flushed: should a power cut undo it, the
+// next owner knows that old bytes may stand there.
+Status FileStorage::run_cut(Erase& cut) {
+    cut.left -= std::min(cut.left, cut_slice);
+    while (::ftruncate(fds_.erase, static_cast<off_t>(cut.at + cut.left)) != 0)
+        if (errno != EINTR) return failed("shortening", cut.at, errno);
     return ok();
 }
 

@@ -1,9 +1,10 @@
 // port::Storage in one file of a folder.
 //
 // The file is made once, whole: space reserved with fallocate under a temporary name, then renamed,
-// so a start that is cut in the middle leaves either no file or all of it. After that its inode,
-// its size and its name never change: a commit is one write into blocks that exist, and a full disk
-// cannot stop it.
+// so a start that is cut in the middle leaves either no file or all of it. After that its inode and
+// its name never change: a commit is one write into blocks that exist, and a full disk cannot stop
+// it. A start with a larger budget makes it longer; shorter it becomes when its owner gives the end
+// of it back (start_shrink).
 //
 // Two threads, both asleep when idle. One writes: O_DIRECT|O_DSYNC where the file system takes it,
 // else write + fdatasync; never fsync. The other reads, so that nobody who reads waits behind a
@@ -27,7 +28,11 @@ namespace leat::host {
 struct FileStorageOptions {
     std::string folder;  ///< made if missing (its parents are not)
     std::uint64_t budget_bytes =
-        0;  ///< size of a new file; 0: the smaller of 1 GiB and 10 % of the free space
+        0;  ///< size of a new file, and of an older one that is smaller; 0: the smaller of 1 GiB
+            ///< and 10 % of the free space, or what is there
+    /// Only a file that bears this at byte 0 or 16,384 is made longer: another one is not ours to
+    /// change. Empty: any.
+    std::string mark = {};
     std::uint32_t operations_max = 1024;  ///< under way at once; one more fails with `full`
     bool direct = true;                   ///< false: always write + fdatasync (tests)
 };
@@ -63,6 +68,7 @@ public:
     Status start_read(std::uint64_t ticket, std::uint64_t at,
                       std::span<std::uint8_t> into) override;
     Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override;
+    Status start_shrink(std::uint64_t ticket, std::uint64_t size) override;
     std::optional<port::StorageDone> poll_done() override;
     void wait_done() override;
 
@@ -90,6 +96,7 @@ private:
     };
     struct Erase {
         std::uint64_t ticket, at, left;
+        bool cut = false;  ///< the file ends at `at`, instead of zeros
     };
     struct Fds {
         int lock = -1, write = -1, read = -1, erase = -1;
@@ -99,6 +106,8 @@ private:
     bool open_lock(const std::string& folder, FileStorageError& why);
     bool make_file(const std::string& folder, std::uint64_t size, FileStorageError& why);
     bool open_file(bool direct, FileStorageError& why);
+    bool lengthen(std::uint64_t size, std::uint64_t asked);
+    bool bears(const std::string& mark);
     bool choose_size(const FileStorageOptions& options, std::uint64_t& size,
                      FileStorageError& why) const;
 
@@ -109,6 +118,7 @@ private:
     Status run_read(const Read& read);
     /// One slice; done when nothing is left.
     Status run_erase(Erase& erase);
+    Status run_cut(Erase& cut);
     Status failed(const char* what, std::uint64_t at, int error_number);
     void finish(std::uint64_t ticket, Status status);
 

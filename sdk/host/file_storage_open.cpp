@@ -54,6 +54,13 @@ int open_retrying(const char* path, int flags, mode_t mode = 0) {
     }
 }
 
+void sync_folder(const std::string& folder) {
+    const int directory = open_retrying(folder.c_str(), O_RDONLY | O_DIRECTORY);
+    if (directory < 0) return;
+    ::fsync(directory);
+    ::close(directory);
+}
+
 }  // namespace
 
 bool FileStorage::open_lock(const std::string& folder, FileStorageError& why) {
@@ -139,11 +146,10 @@ bool FileStorage::make_file(const std::string& folder, std::uint64_t size, FileS
                       "cannot reserve " + size_text(size) + " for " + path_ + ": " +
                           std::strerror(failure) + "; free some space, or set a smaller --budget");
     }
-    const int directory = open_retrying(folder.c_str(), O_RDONLY | O_DIRECTORY);
-    if (directory >= 0) {
-        ::fsync(directory);
-        ::close(directory);
-    }
+    // The file's entry, and the folder's own: it may have been made just now, by this start or by
+    // one that was cut.
+    sync_folder(folder);
+    sync_folder(folder + "/..");
     is_new_ = true;
     return true;
 }
@@ -179,6 +185,36 @@ bool FileStorage::open_file(bool direct, FileStorageError& why) {
     return true;
 }
 
+bool FileStorage::bears(const std::string& mark) {
+    bool found = mark.empty();
+    for (const off_t at : {0, 16 * 1024})
+        found = found || (::pread(fds_.read, zeros_.get(), direct_unit, at) == direct_unit &&
+                          std::memcmp(zeros_.get(), mark.data(), mark.size()) == 0);
+    std::memset(zeros_.get(), 0, direct_unit);
+    return found;
+}
+
+// For a larger budget. A start does not fail for it: what is there goes on as it is.
+bool FileStorage::lengthen(std::uint64_t size, std::uint64_t asked) {
+    const auto to = static_cast<off_t>(asked);
+    int failure = 0;
+    while (::fallocate(fds_.erase, 0, static_cast<off_t>(size), to - static_cast<off_t>(size)) != 0) {
+        if (errno == EINTR) continue;
+        failure = errno;
+        break;
+    }
+    if (failure == EOPNOTSUPP || failure == ENOSYS)
+        failure = ::ftruncate(fds_.erase, to) == 0 ? 0 : errno;
+    if (failure == 0 && ::fsync(fds_.erase) != 0) failure = errno;
+    if (failure == 0) return true;
+    [[maybe_unused]] const int ignored = ::ftruncate(fds_.erase, static_cast<off_t>(size));
+    notices_.push_back({Notice::Level::warn,
+                        path_ + " stays at " + size_text(size) + ", not " + size_text(asked) +
+                            " as the budget is now: " + std::strerror(failure) +
+                            "; free some space and start again"});
+    return false;
+}
+
 std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options,
                                                FileStorageError& why) {
     std::unique_ptr<FileStorage> storage(new FileStorage);
@@ -210,14 +246,7 @@ std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options
                    "); move it away, or choose another folder with --data");
         return nullptr;
     }
-    // The geometry of an existing folder is its file's: it was fixed when the log was made.
-    const std::uint64_t size = static_cast<std::uint64_t>(file.st_size) / direct_unit * direct_unit;
-    const std::uint64_t asked = options.budget_bytes - options.budget_bytes % (64 * KiB);
-    if (!storage->is_new_ && asked != 0 && asked != size)
-        storage->notices_.push_back(
-            {Notice::Level::warn, "the budget of " + storage->path_ + " was fixed at " +
-                                      size_text(size) + " when it was made; the new setting of " +
-                                      size_text(asked) + " is not used"});
+    std::uint64_t size = static_cast<std::uint64_t>(file.st_size) / direct_unit * direct_unit;
     if (!storage->open_file(options.direct && verdict.direct, why)) return nullptr;
     // The folder's lock says nothing where somebody tidied it away, or where the log is a link that
     // another folder has, too.
@@ -225,6 +254,11 @@ std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options
         refuse(why, Error::busy, storage->path_ + " is in use by another process" + busy_advice);
         return nullptr;
     }
+    // A smaller budget is for the owner of what is in the file: start_shrink.
+    const std::uint64_t asked = options.budget_bytes - options.budget_bytes % (64 * KiB);
+    if (!storage->is_new_ && asked > size && storage->bears(options.mark) &&
+        storage->lengthen(size, asked))
+        size = asked;
     storage->geometry_ = {.size = size,
                           .write_size = direct_unit,
                           .erase_size = 0,

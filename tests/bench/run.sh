@@ -1,12 +1,20 @@
 #!/bin/sh
 # Measures leatd beside a real Apache Kafka 4.3.1 with the same clients, as root:   sh tests/bench/run.sh [--quick] [--groups|--storms] [--only NAME]
 # What leatd, NATS, Redis, SQLite and Kafka write to the flash for the same records:   sh tests/bench/run.sh --wear [--quick] [--only NAMES]
+# How long a log of 1 GiB holds ten lone records a second (in process, any user):             sh tests/bench/run.sh --lone
 # Builds a release in build/bench, leaves the figures in build/bench/result.json and wear.json.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=${LEAT_BENCH:-$root/build/bench}
 . "$root/tests/need.sh"
 check_versions
+if [ "${1:-}" = --lone ]; then
+    mkdir -p "$work"
+    cmake -G Ninja -C "$root/cmake/presets/release.cmake" -S "$root" -B "$work/release" >"$work/configure.log" 2>&1 ||
+        { tail -n 30 "$work/configure.log" >&2; die "CMake could not configure the build."; }
+    ninja -C "$work/release" lone_records_bench || die "the build failed; the first error is above."
+    exec "$work/release/tests/bench/lone_records_bench" "$work/lone.log"
+fi
 check_java
 [ "$(id -u)" = 0 ] || die "the bench needs root: it mounts loop devices and counts their flushes."
 wear=

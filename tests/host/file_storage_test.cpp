@@ -96,15 +96,11 @@ TEST_CASE("what was written is read back, by this process and by the next, in th
         }
         auto storage = open(folder.path, 8 * MiB, direct);
         CHECK_FALSE(storage->is_new());
-        CHECK(storage->geometry().size == 4 * MiB);  // the file's, not the new setting's
+        CHECK(storage->geometry().size == 8 * MiB);  // a larger budget makes it longer
         CHECK(inode(storage->path()) == made);
         REQUIRE(storage->start_read(8, 5 * page, in.all()));
         CHECK(wait_for(*storage).status);
         CHECK(equal(in.all(), out.all()));
-        bool told = false;
-        while (auto notice = storage->poll_notice())
-            told |= notice->text.find("fixed at") != std::string::npos;
-        CHECK(told);
     }
 }
 
@@ -171,6 +167,65 @@ TEST_CASE("erase leaves zeros in exactly its range, longer than one slice") {
     CHECK(std::all_of(bytes.begin() + page, bytes.begin() + 301 * page,
                       [](auto byte) { return byte == 0; }));
     CHECK(bytes[301 * page] == 0xFF);
+}
+
+TEST_CASE("its end is given back: the file is shorter, and nothing begins behind it any more") {
+    Folder folder;
+    const auto refused = [](Status status) { return !status ? status.error() : Error::closed; };
+    {
+        auto storage = open(folder.path, 200 * MiB);
+        Pages ones(4, 0xFF);
+        REQUIRE(storage->start_write(1, 0, ones.all()));
+        CHECK(wait_for(*storage).status);
+        REQUIRE(storage->start_write(2, 150 * MiB, ones.all()));
+        CHECK(wait_for(*storage).status);
+        CHECK(refused(storage->start_shrink(3, 200 * MiB)) == Error::invalid);
+        CHECK(refused(storage->start_shrink(3, 10 * MiB + 1)) == Error::invalid);
+        REQUIRE(storage->start_shrink(3, 10 * MiB));  // more than one slice
+        CHECK(storage->geometry().size == 10 * MiB);
+        CHECK(refused(storage->start_write(4, 10 * MiB, ones.all())) == Error::invalid);
+        const port::StorageDone done = wait_for(*storage);
+        CHECK(done.ticket == 3);
+        CHECK(done.status);
+        CHECK(std::filesystem::file_size(storage->path()) == 10 * MiB);
+        REQUIRE(storage->start_write(5, 0, ones.all()));
+        CHECK(wait_for(*storage).status);
+    }
+    CHECK(open(folder.path, 4 * MiB)->geometry().size == 10 * MiB);  // whoever is in it decides
+    const auto storage = open(folder.path, 160 * MiB);
+    CHECK(storage->geometry().size == 160 * MiB);
+    CHECK_FALSE(storage->is_new());
+    Pages back(4);
+    REQUIRE(storage->start_read(1, 0, back.all()));
+    CHECK(wait_for(*storage).status);
+    CHECK(back.all()[0] == 0xFF);
+    REQUIRE(storage->start_read(2, 150 * MiB, back.all()));
+    CHECK(wait_for(*storage).status);
+    CHECK(back.all()[0] == 0);
+}
+
+TEST_CASE("a file that does not bear the owner's mark is not made longer") {
+    Folder folder;
+    (void)open(folder.path, 4 * MiB);
+    FileStorageError why;
+    const auto storage = FileStorage::open(
+        {.folder = folder.path, .budget_bytes = 8 * MiB, .mark = "OURS"}, why);
+    REQUIRE(storage);
+    CHECK(storage->geometry().size == 4 * MiB);
+    CHECK(std::filesystem::file_size(storage->path()) == 4 * MiB);
+}
+
+TEST_CASE("a larger budget than the disk has leaves the file as it is, with a word about it") {
+    Folder folder;
+    (void)open(folder.path, 4 * MiB);
+    const auto storage = open(folder.path, std::uint64_t{1} << 45);
+    CHECK(storage->geometry().size == 4 * MiB);
+    CHECK(std::filesystem::file_size(storage->path()) == 4 * MiB);
+    bool told = false;
+    while (const auto notice = storage->poll_notice())
+        told = told || notice->text.find("stays at 4 MiB") != std::string::npos ||
+               notice->text.find("stays at 4096 KiB") != std::string::npos;
+    CHECK(told);
 }
 
 TEST_CASE("a second owner of the folder is told who has it; the lock goes with the first") {

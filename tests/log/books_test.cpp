@@ -79,6 +79,39 @@ TEST_CASE("books: neighbours of one reason merge, others do not") {
     CHECK(books.kept_buffered == 9);
 }
 
+TEST_CASE("books: what awaits a checkpoint is taken back if a crash comes first, and only then") {
+    using After = StreamBook::After;
+    const auto superseded = [](const StreamBook& book) {
+        const Books books = book.view(100, 0);
+        CHECK(books.balanced());
+        return books.freed[static_cast<std::size_t>(Freed::superseded)].records;
+    };
+    StreamBook book;
+    book.superseded(10, 1'000, 7);
+    CHECK(superseded(book) == 10);
+    CHECK_FALSE(book.settle(6, After::checkpoint));  // not yet
+    book.superseded(5, 500, 8);                      // 7 was begun, and given up
+    const std::string bytes = book.encode();
+    for (const std::uint64_t durable : {6u, 7u, 8u, 9u}) {
+        Result<StreamBook> found = StreamBook::decode(bytes_of(bytes));
+        REQUIRE(found);
+        CHECK(found->settle(durable, After::crash) == (durable < 8));
+        CHECK(superseded(*found) == (durable < 8 ? 0u : 15u));
+        CHECK_FALSE(found->settle(0, After::crash));  // once and for all
+    }
+    CHECK_FALSE(book.settle(8, After::checkpoint));
+    book.superseded(1, 100, 9);
+    CHECK(book.settle(8, After::crash));
+    CHECK(superseded(book) == 15);
+    // The log start has passed some of them: those stay gone.
+    book.superseded(40, 4'000, 9);
+    book.freed(Freed::expired, 30, 3'000);
+    CHECK(superseded(book) == 55);
+    CHECK(book.settle(8, After::crash));
+    CHECK(superseded(book) == 30);
+    CHECK(book.view(100, 0).kept_buffered == 70);
+}
+
 TEST_CASE("books: damaged bytes of a book are refused, never believed") {
     StreamBook book;
     book.dropped(LossReason::no_room, 10, 100, {1, 5});

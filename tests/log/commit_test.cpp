@@ -52,7 +52,7 @@ TEST_CASE(
         const LogCounters& counters = rig.log->counters();
         if (size < 12 * KiB) {
             CHECK(counters.written_zeros >= 200 * 4096);
-            CHECK(counters.written_zeros <= 200 * 4096 + 256 * KiB);
+            CHECK(counters.written_zeros <= 200 * 4096 + 512 * KiB);
         } else {
             CHECK(counters.written_zeros <= 512 * KiB);
         }

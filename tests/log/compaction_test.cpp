@@ -376,3 +376,42 @@ TEST_CASE("compaction: records that are deleted while they are left out are coun
               static_cast<std::uint64_t>(deleted));
     }
 }
+
+TEST_CASE("compaction: batches of half a megabyte are compacted, whole and in part") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 16 * 4 * MiB});
+    LogConfig config = compact_config();
+    config.segment_bytes = 4 * MiB;
+    KeyedRig rig(device, config);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, compacted));
+    rig.log->set_release(1, INT64_MAX);
+    constexpr std::uint64_t updates = 40;
+    for (std::uint64_t n = 0; n < updates; ++n) {
+        // Every other one is superseded by the next but one; the others keep half of theirs.
+        KeyedSpec spec{.records = {update(0, n, 280'000)}};
+        spec.records.push_back(update(n % 2 == 0 ? 1 : 100 + n, n, 280'000));
+        REQUIRE(rig.put(1, spec) >= 0);
+        rig.pass(1'000);
+    }
+    rig.rest(120);
+    // What the newest checkpoint and the open segment hold is not looked at: 2 segments at most.
+    CHECK(rig.counters().superseded_records >= 2 * updates * 5 / 8);
+    std::vector<std::uint8_t> into(1 * MiB);
+    ByOffset found;
+    for (Offset from = 0; from < static_cast<Offset>(2 * updates);) {
+        const auto ticket =
+            rig.log->start_read(rig.at(), {.stream = 1, .from = from, .until = INT64_MAX}, into);
+        REQUIRE(ticket);
+        std::optional<ReadDone> done;
+        for (int i = 0; i < 10'000 && !(done = rig.log->poll_read()); ++i)
+            rig.log->on_storage(rig.at());
+        REQUIRE(done);
+        REQUIRE(done->bytes);
+        REQUIRE(take_records(ByteView(into).first(*done->bytes), found));
+        from = done->next;
+    }
+    CHECK(found.size() == 2 * updates - rig.counters().superseded_records);
+    for (std::uint64_t n = 1; n < updates; n += 2)
+        CHECK(found.at(static_cast<Offset>(2 * n + 1)) == update(100 + n, n, 280'000));
+    CHECK(rig.log->books(1).balanced());
+}

@@ -16,7 +16,7 @@ import sys
 NONE = 0xFFFFFFFF
 TYPES = {1: "append", 2: "moved", 3: "more", 4: "fact", 5: "fact_erased", 6: "log_start", 7: "log_end", 8: "dropped",
          9: "loss", 16: "footer_summary", 17: "footer_stream", 18: "producer", 32: "checkpoint_begin",
-         33: "checkpoint_stream", 34: "checkpoint_segments", 40: "checkpoint_end"}
+         33: "checkpoint_stream", 34: "checkpoint_segments", 40: "checkpoint_end", 41: "checkpoint_parity"}
 KINDS = {1: "data", 2: "footer", 3: "checkpoint", 4: "seal"}
 AREAS = {1: "arrivals", 2: "survivors"}
 
@@ -40,6 +40,102 @@ def u32(data, at):
 
 def u64(data, at):
     return struct.unpack_from("<Q", data, at)[0]
+
+
+# ---- section 11: one lost bit
+
+POLYNOMIAL = 0x82F63B78
+KNOWN = [*range(1, 10), 16, 17, 18, 32, 33, 34, 40, 41]
+
+
+def flipped(data, bit):
+    return data[:bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1:]
+
+
+def lost_bit(difference, size):
+    effect = POLYNOMIAL
+    for bit in reversed(range(size * 8)):
+        if effect == difference:
+            return bit
+        effect = effect >> 1 ^ (POLYNOMIAL if effect & 1 else 0)
+    return None
+
+
+def mended(data, at, end, crc_at, seed):
+    """data with one bit of [at, end) or of the checksum at crc_at given back; None: more is lost."""
+    difference = crc32c(seed, data[at:end]) ^ u32(data, crc_at)
+    if difference & difference - 1 == 0:
+        return data[:crc_at] + struct.pack("<I", crc32c(seed, data[at:end])) + data[crc_at + 4:]
+    bit = lost_bit(difference, end - at)
+    return None if bit is None else flipped(data, at * 8 + bit)
+
+
+def mended_block(block, magic):
+    if len(block) == 512 and u32(block, 508) != crc32c(0, block[:508]):
+        block = mended(block, 0, 508, 508, 0) or block
+    return block if block[:8] == magic and u32(block, 508) == crc32c(0, block[:508]) else None
+
+
+def mended_commit_header(head, salt):
+    magic = u32(head, 0) ^ u32(b"\xC7CMT", 0)
+    if magic:
+        return b"\xC7CMT" + head[4:] if magic & magic - 1 == 0 else head
+    return mended(head, 8, 80, 4, salt) or head
+
+
+def mended_frame(data, at, limit, salt, bodies):
+    """data with one bit of the frame at `at` given back, and the frame; Bad: more is lost."""
+
+    def sensible(header):
+        kind, header_bytes, body = header[0], header[2] + 256 * header[3], u32(header, 8)
+        return (kind in KNOWN and header_bytes == (40 if kind == 2 else 24) and (header_bytes + body + 7) // 8 * 8 <= limit - at
+                and (kind > 2 or body >= 61))
+
+    head = data[at:at + 24]
+    if limit - at < 24:
+        raise Bad
+    for bit in range(192):
+        changed = flipped(head, bit)
+        if sensible(changed):
+            try:
+                whole = data[:at] + changed + data[at + 24:]
+                return whole, Frame(whole, at, limit, salt)
+            except Bad:
+                pass
+    if not sensible(head) or not bodies and head[0] > 2:
+        raise Bad
+    body = u32(head, 8)
+    covered = head[2] + {1: min(21, body), 2: min(21, body), 3: 0}.get(head[0], body)
+    front = data[at:at + 4] + bytes(4) + data[at + 8:at + covered]
+    bit = lost_bit(crc32c(salt, front) ^ u32(head, 4), covered)
+    if bit is None or bit < 192:
+        raise Bad
+    whole = flipped(data, at * 8 + bit)
+    return whole, Frame(whole, at, limit, salt)
+
+
+def mended_commit(data, at, salt, bodies):
+    """data in which the commit at `at` has one bit back, so that it holds but for batches' payload; Bad: more is lost."""
+    whole = data[:at] + mended_commit_header(data[at:at + 80], salt) + data[at + 80:]
+    done = whole[at:at + 80] != data[at:at + 80]
+    commit = Commit(whole, at, len(whole), salt)
+    place = at + 80
+    for _ in range(commit.frames):
+        try:
+            frame = Frame(whole, place, at + commit.used, salt)
+        except Bad:
+            if done:
+                raise
+            whole, frame = mended_frame(whole, place, at + commit.used, salt, bodies)
+            done = True
+        place += frame.padded
+    padding = whole[at + commit.used:at + commit.bytes]
+    bits = sum(bin(byte).count("1") for byte in padding) if commit.kind != 2 else 0
+    if bits > (0 if done else 1):
+        raise Bad
+    if bits:
+        whole = whole[:at + commit.used] + bytes(len(padding)) + whole[at + commit.bytes:]
+    return whole
 
 
 class Bad(Exception):
@@ -123,6 +219,7 @@ class Log:
                 self.start, self.starts_of_books, self.fact_sequence = {}, {}, {}
                 self.live_streams, self.table, self.ends, self.generation = set(), {}, {}, {}
                 self.extents, self.redo = [], None
+                self.segments = self.told_segments
                 self.misled = True
         listed = self.listed_now()
         self.follow_ring()
@@ -135,13 +232,14 @@ class Log:
         slots = []
         for slot in range(2):
             for slot_bytes in [1 << n for n in range(14, 27)]:
-                block = self.device[slot * slot_bytes:slot * slot_bytes + 512]
-                if block[:8] == b"LEATSUPR" and u32(block, 508) == crc32c(0, block[:508]) and u32(block, 68) == slot_bytes:
+                block = mended_block(self.device[slot * slot_bytes:slot * slot_bytes + 512], b"LEATSUPR")
+                if block and u32(block, 68) == slot_bytes:
                     slots.append(block)
+                    where = slot
                     break
         if not slots:
             raise Bad("neither superblock holds")
-        other = 0 if self.device[:512] != slots[0] else u32(slots[0], 68)
+        other = 0 if where == 1 else u32(slots[0], 68)
         self.misled = len(slots) == 1 and self.device[other:other + 512].strip(b"\0") != b""
         slots.sort(key=lambda block: -u64(block, 16))
         self.misled = self.misled or bool(u32(slots[0], 92) & 1)
@@ -150,8 +248,8 @@ class Log:
             raise Bad("another format version")
         self.ids = {block[24:40], block[40:56]} - {bytes(16)}  # its own, and that of the log it was forked from
         self.page, self.segment_bytes, self.segments, _ = struct.unpack_from("<4I", block, 56)
+        self.told_segments = self.segments
         self.pool, self.starts = u64(block, 72), u64(block, 80)
-        self.segments = max(self.segments, (len(self.device) - self.pool) // self.segment_bytes)
         self.void_from, self.void_generation = u32(block, 220), u64(block, 224)
         places = [(block, 128), (block, 232)] + [(one, 128) for one in slots[1:]]
         places = [struct.unpack_from("<IIIIQ", one, at) for one, at in places]
@@ -165,7 +263,7 @@ class Log:
 
     def load_checkpoint(self, segment, position, size, salt, generation):
         data = self.bytes_of(segment)[:position + size]
-        end = self.checkpoint_commit(data, position, salt, generation)
+        end, data = self.checkpoint_commit(data, position, salt, generation)
         frames = list(self.frames_of(data, end, salt))
         if len(frames) != 1 or frames[0].type != 40:
             raise Bad
@@ -177,7 +275,7 @@ class Log:
             self.extents.append((one, its_salt, its_generation, at, to))
             data = self.bytes_of(one)[:to]
             while at < to:
-                commit = self.checkpoint_commit(data, at, its_salt, its_generation)
+                commit, data = self.checkpoint_commit(data, at, its_salt, its_generation)
                 for frame in self.frames_of(data, commit, its_salt):
                     count -= 1
                     if frame.type == 32:
@@ -189,6 +287,9 @@ class Log:
                         self.raise_end(frame.stream, struct.unpack_from("<q", frame.body, 8)[0])
                     elif frame.type == 34:
                         first, entries = struct.unpack_from("<II", frame.body, 0)
+                        self.segments = max(self.segments, first + entries)
+                        if self.segments > (len(self.device) - self.pool) // self.segment_bytes:
+                            raise Bad
                         for j in range(entries):
                             its_generation_, place, _, salt_, data_end, footer, _, area, state, records = struct.unpack_from(
                                 "<QQQIIIIBBB", frame.body, 8 + 48 * j)
@@ -207,10 +308,16 @@ class Log:
             self.generation[extent[0]] = extent[2]
 
     def checkpoint_commit(self, data, at, salt, generation):
-        commit = Commit(data, at, len(data), salt)
-        if commit.kind != 3 or commit.generation != generation or self.holds(data, commit, salt, None) is Bad:
-            raise Bad
-        return commit
+        """The commit, and the bytes that it is in: section 11 may have changed them."""
+        for _ in range(2):
+            try:
+                commit = Commit(data, at, len(data), salt)
+                if commit.kind == 3 and commit.generation == generation and self.holds(data, commit, salt, None) is not Bad:
+                    return commit, data
+            except Bad:
+                pass
+            data = mended_commit(data, at, salt, True)
+        raise Bad
 
     # ---- sections 4 and 5: what holds
 
@@ -259,8 +366,8 @@ class Log:
     def header(self, number):
         if number >= self.segments:
             return None
-        block = self.bytes_of(number)[:512]
-        if block[:8] != b"LEATSEGM" or u32(block, 508) != crc32c(0, block[:508]):
+        block = mended_block(self.bytes_of(number)[:512], b"LEATSEGM")
+        if not block:
             return None
         if block[16:32] not in self.ids or u32(block, 32) != number or u32(block, 68) != self.page:
             return None
@@ -292,7 +399,7 @@ class Log:
         if number >= self.segments:
             return False
         data = self.bytes_of(number)
-        if data[:8] == b"LEATSEGM" and u32(data, 508) == crc32c(0, data[:508]):
+        if mended_block(data[:512], b"LEATSEGM"):
             return False
         return (data[:512] + data[self.page:self.page + 80]).strip(b"\0") != b""
 
@@ -411,22 +518,40 @@ class Log:
                 found.append((one, held))
         for entry in listed:
             one, now = self.header(entry.number), self.table.get(entry.number)
-            footer = one and now and one.generation == now.generation == entry.generation and self.footer(one)
+            live = one and now and one.generation == now.generation == entry.generation
+            ranges = self.ranges_of(one, now.data_end) if live else {}
             for copies, held in found:
-                for frame in footer[1] if footer else []:
-                    if frame.type != 17 or frame.stream not in held:
-                        continue
-                    first, end = struct.unpack_from("<qq", frame.body, 0)
-                    stream = held[frame.stream]
-                    if first >= 0:
+                for number, (first, end) in ranges.items():
+                    if number in held:
+                        stream = held[number]
                         stream[3] = stream[3] or stream[2] and stream[0] < min(first, stream[1])
                         stream[0], stream[2] = max(stream[0], end), False
-                if unknown or not footer and entry.place >= copies.place:
+                if unknown or not ranges and entry.place >= copies.place:
                     for stream in held.values():
                         stream[2] = True
         for one, held in found:
             if any(lacking or reached < end for reached, end, _, lacking in held.values()):
                 self.table[one.number] = one
+
+    def ranges_of(self, one, data_end):
+        """Stream -> first and end offset: by the footer, else by the commits, of which the whole ones count here."""
+        footer = self.footer(one)
+        if footer:
+            told = [(frame.stream, struct.unpack_from("<qq", frame.body, 0)) for frame in footer[1] if frame.type == 17]
+            return {stream: (first, end) for stream, (first, end) in told if first >= 0}
+        data, at, ranges, begun = self.bytes_of(one.number), self.page, {}, {}
+        while data_end - at >= self.page:
+            commit = self.walk_commit(data, one, at, data_end)
+            for frame in self.frames_of(data, commit, one.salt) if commit else []:
+                if frame.holds_batch:
+                    batch = Batch(frame.body)
+                    begun[frame.stream] = (batch.base, batch.end)
+                if frame.stream in begun and (frame.holds_batch or frame.type == 3) and not frame.goes_on:
+                    first, end = begun[frame.stream]
+                    old = ranges.get(frame.stream, (first, end))
+                    ranges[frame.stream] = (min(first, old[0]), max(end, old[1]))
+            at += commit.bytes if commit else self.page
+        return ranges
 
     def take(self, one, valid_end):
         """What a segment tells: by its footer, else by its commits (section 9)."""
@@ -457,7 +582,7 @@ class Log:
         data = self.bytes_of(one.number)
         state = {"sequence": one.first_sequence, "run": one.run, "last": None}
 
-        def commit_at(at, exact, part):
+        def commit_at(at, exact, part, data=data):
             try:
                 commit = Commit(data, at, limit, one.salt)
             except Bad:
@@ -481,8 +606,18 @@ class Log:
                 while later < limit and commit is None:
                     commit, after = commit_at(later, False, None)
                     later += 0 if commit else self.page
-                if commit is None:
-                    break
+                if commit is None:  # the end, but for one that was whole once
+                    try:
+                        commit, after = commit_at(at, True, part, mended_commit(data[:limit], at, one.salt, False))
+                    except Bad:
+                        pass
+                    if commit is None or commit.kind == 2:
+                        break
+                    self.salvage(data, one, at, at + commit.bytes, state["sequence"])
+                    state.update(run=commit.run, sequence=commit.sequence + 1, last=commit)
+                    part = after
+                    at += commit.bytes
+                    continue
                 if commit.kind != 2 or commit.sequence != state["sequence"]:
                     self.salvage(data, one, at, later, state["sequence"])
                 if commit.kind == 2:
@@ -500,28 +635,54 @@ class Log:
         one.data_end = at
 
     def salvage(self, data, one, at, to, sequence):
-        while at < to:
+        begin, expected, tries = at, False, 4
+        data = data[:to]
+        while to - at >= 24:
             if at % self.page == 0:
+                head = data[at:at + 80]
                 try:
-                    commit = Commit(data, at, len(data), one.salt)
+                    commit = Commit(data[:at] + mended_commit_header(head, one.salt) + data[at + 80:] if at == begin else data,
+                                    at, len(data), one.salt)
                     if commit.generation == one.generation and commit.sequence >= sequence:
-                        sequence = commit.sequence
+                        sequence, expected = commit.sequence, commit.frames > 0
                         at += 80
                         continue
                 except Bad:
                     pass
+            whole, lost = data, False
             try:
                 frame = Frame(data, at, to, one.salt)
-                if not frame.goes_on and frame.type != 3 and (not frame.holds_batch or crc32c(0, frame.body[21:]) == Batch(frame.body).crc):
-                    self.learn(frame, sequence)
-                elif frame.type == 1 and not frame.goes_on:
+                if frame.type not in KNOWN or frame.header_bytes != (40 if frame.type == 2 else 24):
+                    raise Bad
+            except Bad:
+                try:
+                    if not expected or tries == 0:
+                        raise
+                    tries -= 1
+                    whole, frame = mended_frame(data, at, to, one.salt, True)
+                    lost = True
+                except Bad:
+                    at, expected = at + 8, False
+                    continue
+            expected = True
+            if frame.holds_batch:
+                try:
                     batch = Batch(frame.body)
                     sure = struct.unpack_from(">i", frame.body, 57)[0] == batch.last_delta + 1
-                    self.live_streams.add(frame.stream)
-                    self.raise_end(frame.stream, batch.end if sure else batch.base + 1)
-                at += frame.padded
-            except Bad:
-                at += 8
+                    if frame.goes_on:
+                        lost = not sure
+                    else:
+                        lost = lost or crc32c(0, frame.body[21:]) != batch.crc
+                        if lost and frame.type == 1:
+                            self.live_streams.add(frame.stream)
+                            self.raise_end(frame.stream, batch.end if sure else batch.base + 1)
+                except Bad:
+                    lost = True
+            else:
+                lost = False
+            if not lost:
+                self.learn(frame, sequence)
+            at += frame.padded
 
     # ---- what is wanted: the log start of each stream
 
@@ -576,14 +737,17 @@ class Log:
     # ---- section 10: the dump
 
     def dump(self):
-        for one in sorted(self.table.values(), key=Segment.ring_order):
+        ring = sorted(self.table.values(), key=Segment.ring_order)
+        for one, behind in zip(ring, ring[1:] + [None]):
             if self.recycled(one.number, one.generation):
                 continue
             data = self.bytes_of(one.number)
             footer = one.footer or self.find_footer(data, one)
             self.say(what="segment", segment=one.number, area=AREAS[one.area], place=one.place,
                      generation=one.generation, data_end=one.data_end, footer=one.footer)
-            self.walk(data, one, self.page, one.data_end)
+            last = self.walk(data, one, self.page, one.data_end)
+            if not one.footer and behind and self.closed_without_footer(one, behind, last):
+                continue
             if footer >= one.data_end:
                 self.say_footer(data, one, footer)
         for number, salt, generation, at, to in self.extents:
@@ -611,6 +775,12 @@ class Log:
                 return at
         return 0
 
+    def closed_without_footer(self, one, behind, last):
+        """Its write failed: the successor's first sequence is the next one."""
+        header = self.header(behind.number)
+        return (header and header.area == 1 and one.area == 1 and header.before == one.number
+                and header.before_generation == one.generation and header.first_sequence == last + 1)
+
     def say_footer(self, data, one, at):
         footer = self.footer(one)
         commit = self.walk_commit(data, one, at, len(data))
@@ -625,15 +795,19 @@ class Log:
             return None
 
     def walk(self, data, one, at, to):
+        """Returns the sequence of the last commit."""
+        last = 0
         while to - at >= self.page:
             commit = self.walk_commit(data, one, at, to)
             if commit:
                 self.say_commit(one, commit)
+                last = commit.sequence
                 self.walk_frames(data, one, at + 80, at + commit.used, True)
                 at += commit.bytes
             else:
                 end = self.walk_frames(data, one, at + 80, to, False)
                 at = (end + self.page - 1) // self.page * self.page
+        return last
 
     def walk_frames(self, data, one, at, limit, inside):
         while at < limit:

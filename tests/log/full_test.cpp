@@ -227,3 +227,44 @@ TEST_CASE("full: a higher priority's turn does not come because a pass was held 
         CHECK_FALSE(rig.log->books(1).losses.empty());
     }
 }
+
+// A log start that the ring has no room for is durable with the next checkpoint only.
+TEST_CASE("full: a delete below a log start that waits for a checkpoint is not promised before") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    while (rig.append_durably(1, {.size = 3'000})) {
+    }
+    for (int i = 0; i < 1'000; ++i) {  // each its own commit: pages go fast
+        if (!rig.log->put_fact(rig.at(), FactKind::group, bytes_of("g"),
+                               bytes_of(std::to_string(i))))
+            break;
+        rig.settle();
+    }
+    while (rig.log->erase_fact(rig.at(), FactKind::group, bytes_of("g")) &&
+           rig.log->flushed_commit() + 1 < rig.log->open_commit())
+        rig.settle();
+    device.hold(true);
+    rig.log->set_release(1, rig.log->stream(1)->flushed);
+    for (int i = 0; i < 200 && rig.log->stream(1)->log_start == 0; ++i) {
+        rig.now += 100;
+        rig.log->on_deadline(rig.at(), wall_ms(rig.wall));
+        for (int k = 0; k < 20; ++k) rig.log->on_storage(rig.at());
+    }
+    const Offset start = rig.log->stream(1)->log_start;
+    REQUIRE(start > 0);
+    const auto deleted = rig.log->set_log_start(rig.at(), 1, start);
+    const bool promised = deleted && *deleted <= rig.log->flushed_commit();
+    SimRandom random(1);
+    SimStorage cut({.seed = 2}, device.crash_image(Tear::dropped, random));
+    Rig after(cut);
+    REQUIRE(after.open());
+    CHECK((!promised || after.log->stream(1)->log_start >= start));
+    device.hold(false);
+    while (device.writes_under_way() > 0) device.complete(0);
+    for (int i = 0; i < 20; ++i) rig.pass(1'000);
+    const auto again = rig.log->set_log_start(rig.at(), 1, start);
+    REQUIRE(again);
+    CHECK(*again <= rig.log->flushed_commit());
+}

@@ -28,7 +28,9 @@ struct KeyedSpec {
 };
 
 inline std::vector<std::uint8_t> make_keyed_batch(const KeyedSpec& spec) {
-    std::vector<std::uint8_t> memory(256 * 1024);
+    std::size_t size = 256 * 1024;
+    for (const KeyedValue& record : spec.records) size += record.value ? record.value->size() : 0;
+    std::vector<std::uint8_t> memory(size);
     wire::BatchBuilder builder{MutableBytes(memory)};
     for (const KeyedValue& record : spec.records) {
         wire::RecordInput input{.timestamp = record.timestamp, .key = bytes_of(record.key)};

@@ -85,7 +85,7 @@ struct Rig {
             if (log->deadline() <= at()) log->on_deadline(at(), wall_ms(wall));
             const auto& after = device.counts();
             if (before.writes == after.writes && before.reads == after.reads &&
-                log->deadline() > at())
+                before.erases == after.erases && log->deadline() > at())
                 return;
         }
     }

@@ -14,8 +14,9 @@ constexpr StreamId streams = 4;
 
 class Maker {
 public:
-    /// forked: goes on in another device; lone: small batches, each in a commit of its own, all kept
-    enum class Cards : std::uint8_t { one, forked, lone };
+    /// forked: goes on in another device; lone: small batches, each in a commit of its own, all kept;
+    /// smaller: of 26 segments at first, 15 at last
+    enum class Cards : std::uint8_t { one, forked, lone, smaller };
 
     explicit Maker(std::string folder) : folder_(std::move(folder)) {}
 
@@ -32,12 +33,16 @@ public:
     bool run(std::uint64_t seed, int steps, std::uint64_t failures, Cards cards = Cards::one) {
         SimRandom random(seed);
         const bool lone = cards == Cards::lone;
-        SimStorage device({.seed = seed, .size = small_device});
+        const bool smaller = cards == Cards::smaller;
+        SimStorage device({.seed = seed, .size = small_device + (smaller ? 10 * small_segment : 0)});
         for (int life = 0; life < 3; ++life) {
             LogConfig config = small_config();
             config.group_bytes_max = seed % 2 == 0 ? 16 * KiB : 64 * KiB;
             config.device_identity = life > 0 && cards == Cards::forked ? "b" : "a";
             config.foreign = ForeignLog::fork;
+            if (smaller)
+                config.budget_bytes = small_device + 10 * small_segment -
+                                      static_cast<std::uint64_t>(life) * 5 * small_segment;
             Rig rig(device, config, {}, seed * 10 + static_cast<std::uint64_t>(life));
             if (!rig.open()) return false;
             for (StreamId id = 1; id <= streams; ++id) {
@@ -48,6 +53,7 @@ public:
                 rig.log->set_release(id, lone ? 0 : INT64_MAX);
             }
             for (int i = 0; i < steps && !lone; ++i) step(rig, device, random, failures);
+            for (int i = 0; i < 40 && smaller; ++i) rig.pass(25);
             for (int i = 0; i < steps && lone; ++i) {
                 const auto id = static_cast<StreamId>(1 + random.below(streams));
                 (void)rig.append_durably(id, {.size = 20 + random.below(200), .salt = ++serial_});
@@ -127,6 +133,8 @@ int main(int argc, char** argv) {
     const bool made = maker.run(1, 350, 0) && maker.run(2, 60, 0) && maker.run(3, 200, 1) &&
                       maker.run(4, 200, 2) && maker.run(5, 250, 2) && maker.run(6, 250, 3) &&
                       maker.run(7, 80, 0, Maker::Cards::forked) &&
-                      maker.run(8, 250, 0, Maker::Cards::lone);
+                      maker.run(8, 250, 0, Maker::Cards::lone) &&
+                      maker.run(9, 250, 0, Maker::Cards::smaller) &&
+                      maker.run(10, 120, 0, Maker::Cards::smaller);
     return made ? 0 : 1;
 }

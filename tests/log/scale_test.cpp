@@ -241,6 +241,9 @@ public:
     Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
         return device_.start_erase(ticket, at, size);
     }
+    Status start_shrink(std::uint64_t ticket, std::uint64_t size) override {
+        return device_.start_shrink(ticket, size);
+    }
     std::optional<port::StorageDone> poll_done() override {
         const auto done = device_.poll_done();
         if (done) under_way_.erase(done->ticket);

@@ -22,6 +22,11 @@ void Sweep::declare(Rig& rig, Policies policies) const {
             rig.log->set_release(id, 0);
             continue;
         }
+        if (options_.workload == Workload::shrink && id >= 3) {  // what is kept has to move
+            (void)rig.log->declare_stream(id, policy);
+            rig.log->set_release(id, 0);
+            continue;
+        }
         if (id == 1) policy.retention_bytes = 15'000;
         if (id == 2) policy.retention = milliseconds(3'000);
         if (id == 3) policy.retention_bytes = 6'000;
@@ -41,6 +46,13 @@ bool Sweep::start() {
     config.group_bytes_max = options_.seed / workloads % 3 == 0 ? 64 * KiB : 16 * KiB;
     config.compaction_every = milliseconds(200);
     if (options_.seed % 3 == 0) config.compaction_map_bytes = 24 * 8;  // several passes
+    if (options_.workload == Workload::shrink) {  // on a card that may be larger again
+        config.budget_bytes =
+            bytes_for(random_.chance(40) ? shrink_least()
+                                         : shrink_least() + random_.below(shrink_most() - shrink_least() + 1));
+        if (device_.image().size() < config.budget_bytes)
+            device_.image().resize(config.budget_bytes);
+    }
     device_.on_write = [this] { at_write(); };  // the start itself is swept too
     rig_ = std::make_unique<Rig>(device_, config, options_.faults, options_.seed * 100 + ++runs_,
                                  topics::filter_records);
@@ -67,6 +79,8 @@ void Sweep::count_run() {
     result_.dropped += rig_->log->counters().lost_records;
     result_.cleaned += rig_->log->counters().cleaner_freed;
     result_.superseded += rig_->log->counters().superseded_records;
+    result_.moved += rig_->log->counters().moved_bytes;
+    result_.given_back += rig_->log->counters().given_back;
 }
 
 /// Few keys, so that most records are superseded soon; some are deleted.
@@ -103,6 +117,8 @@ void Sweep::append() {
                                    : 2'000 + random_.below(random_.chance(10) ? 30'000 : 7'000);
     // Small and each in a commit of its own, so that segments hold little.
     if (options_.workload == Workload::clean && random_.chance(95)) spec.size %= 400;
+    if (options_.workload == Workload::shrink && random_.chance(50))
+        spec.size = 2'000 + random_.below(5'000);
     spec.salt = ++serial_;
     spec.timestamp = 1'000'000 + static_cast<std::int64_t>(serial_) * 10;
     if (id % 2 == 0) {
@@ -165,8 +181,15 @@ void Sweep::recycle_some() {
     follow_rollback();
     // Stream 4 is "routed": what upstream has may go when room is short.
     const StreamState* state = rig_->log->stream(4);
-    if (random_.chance(options_.workload == Workload::clean ? 3 : 60))
-        rig_->log->set_release(4, state->flushed);
+    const bool kept =
+        options_.workload == Workload::clean || options_.workload == Workload::shrink;
+    if (random_.chance(kept ? 3 : 60)) rig_->log->set_release(4, state->flushed);
+    if (options_.workload == Workload::shrink) {  // all but the newest of it is upstream
+        const StreamState* routed = rig_->log->stream(3);
+        rig_->log->set_release(3, std::max<Offset>(routed->release, routed->flushed - 300));
+        if (random_.chance(25))
+            rig_->log->set_release(4, std::max<Offset>(state->release, state->flushed - 300));
+    }
     if (drops(3) && random_.chance(10)) {  // and 3 is sometimes behind, sometimes in a batch
         const StreamState* slow = rig_->log->stream(3);
         rig_->log->set_release(3, std::max(slow->release, (slow->log_start + slow->flushed) / 2));
@@ -258,7 +281,13 @@ void Sweep::step() {
         for (std::uint64_t i = random_.below(12); i > 0 && !done(); --i) rig_->pass(25);
         if (random_.chance(2) && !done()) reopen();
     }
-    if (options_.workload == Workload::clean && random_.chance(2))
+    if (options_.workload == Workload::shrink) {
+        for (std::uint64_t i = random_.below(16); i > 0 && !done(); --i) rig_->pass(25);
+        const bool busy = !done() && rig_->log->status().shrinking != Shrinking::no;
+        if (random_.chance(busy ? 4 : 9) && !done()) reopen();
+    }
+    const bool fails = options_.workload == Workload::clean || options_.workload == Workload::shrink;
+    if (fails && random_.chance(2))
         device_.fail_next(random_.below(6), 1);
     if (options_.workload == Workload::errors && random_.chance(8))
         device_.fail_next(random_.below(6), random_.chance(60) ? 1 : 1 + random_.below(3));

@@ -17,12 +17,13 @@ enum class Workload : std::uint8_t {
     errors,
     drop,
     clean,
-    compact
+    compact,
+    shrink
 };
-constexpr std::uint8_t workloads = 8;
+constexpr std::uint8_t workloads = 9;
 inline const char* name_of(Workload workload) {
     constexpr const char* names[] = {"produce", "facts", "recycle", "reopen",
-                                     "errors",  "drop",  "clean",   "compact"};
+                                     "errors",  "drop",  "clean",   "compact", "shrink"};
     return names[static_cast<std::size_t>(workload)];
 }
 
@@ -32,8 +33,9 @@ inline Workload workload_of(std::uint64_t seed) {
 }
 
 /// What is damaged in an image besides what the power cut left: one bit of the newest superblock,
-/// or of the commit that ends its checkpoint.
-enum class Hurt : std::uint8_t { nothing, superblock, checkpoint };
+/// of the commit that ends its checkpoint, or of any commit before that one; or all of that
+/// superblock's slot.
+enum class Hurt : std::uint8_t { nothing, superblock, checkpoint, body, slot };
 
 struct SweepOptions {
     std::uint64_t seed = 1;
@@ -51,6 +53,8 @@ struct SweepResult {
     std::uint64_t images = 0, writes = 0, wraps = 0, full = 0, self_recoveries = 0;
     std::uint64_t cleaned = 0;     ///< bytes of segments that the cleaner freed
     std::uint64_t superseded = 0;  ///< records that compaction left out
+    std::uint64_t moved = 0;       ///< bytes that were moved because the pool shrinks
+    std::uint64_t given_back = 0;  ///< ... and of the device
     std::uint64_t dropped = 0;     ///< records lost to make room, all of them in the ledger
     std::uint64_t by_tear[leat::test::tears] = {};
     std::string failure;  ///< empty: everything held

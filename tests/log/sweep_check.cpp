@@ -1,4 +1,5 @@
 // Images of the device against the model of what was promised.
+#include "broker/log/checkpoint.hpp"
 #include "tests/log/sweep_run.hpp"
 
 namespace leat::log::test {
@@ -40,6 +41,8 @@ void Sweep::at_write() {
         if (std::exchange(copied_, copied) != copied) copied_at_write_ = result_.writes;
         variants = copied != 0 && result_.writes < copied_at_write_ + 12 ? 8 : 1;
     }
+    if (options_.workload == Workload::shrink)
+        variants = opened_ && rig_->log->status().shrinking != Shrinking::no ? 6 : 1;
     for (std::uint32_t i = 0; i < variants && !done(); ++i) {
         const Tear tear = choose_tear();
         SimImage image = device_.crash_image(tear, random_);
@@ -66,17 +69,31 @@ void Sweep::hurt_at_write() {
         at = slot * 16 * KiB + random_.below(superblock_bytes);
     }
     if (!newest || newest->checkpoint.segment == no_segment) return;
+    const auto address = [&](std::uint32_t segment, std::uint64_t position) {
+        return newest->pool_start + std::uint64_t{segment} * newest->segment_bytes + position;
+    };
+    const CheckpointPlace& last = newest->checkpoint;
     if (options_.hurt == Hurt::checkpoint)
-        at = newest->pool_start +
-             std::uint64_t{newest->checkpoint.segment} * newest->segment_bytes +
-             newest->checkpoint.position + random_.below(newest->checkpoint.bytes);
-    std::uint8_t byte = 0;
-    image.read(at, {&byte, 1});
-    byte ^= static_cast<std::uint8_t>(1u << random_.below(8));
-    image.write(at, {&byte, 1});
+        at = address(last.segment, last.position + random_.below(last.bytes));
+    if (options_.hurt == Hurt::body) {
+        std::vector<std::uint8_t> bytes(last.bytes);
+        image.read(address(last.segment, last.position), bytes);
+        const auto end = decode_end(ByteView(bytes).subspan(commit_header_bytes + frame_header_bytes));
+        const CheckpointExtent& extent = end->extents[random_.below(end->extents.size())];
+        at = address(extent.segment, extent.from + random_.below(extent.to - extent.from));
+    }
+    if (options_.hurt == Hurt::slot) {
+        image.write(at / superblock_bytes * superblock_bytes,
+                    std::vector<std::uint8_t>(superblock_bytes, 0xA5));
+    } else {
+        std::uint8_t byte = 0;
+        image.read(at, {&byte, 1});
+        byte ^= static_cast<std::uint8_t>(1u << random_.below(8));
+        image.write(at, {&byte, 1});
+    }
     if (!seen_.insert(image.hash()).second) return;
     ++result_.images;
-    where_ = "a bit lost";
+    where_ = "damage " + std::to_string(static_cast<int>(options_.hurt));
     const std::map<StreamId, Offset> starts = opened_ ? live_starts() : starts_;
     const CommitId flushed = opened_ ? rig_->log->flushed_commit() : 0;
     for (int start = 0; start < 2; ++start) {  // the second one after nothing but the first
@@ -88,7 +105,7 @@ void Sweep::hurt_at_write() {
             if (!check(rig, model_, flushed, starts)) return;
         }
         image = device.crash_image(Tear::dropped, random_);
-        where_ = "a bit lost, second start";
+        where_ += ", second start";
     }
 }
 
@@ -108,7 +125,7 @@ void Sweep::check_image(SimImage image, bool deeper) {
     std::map<StreamId, Offset> ends;
     std::map<StreamId, std::int32_t> grown;
     {
-        Rig rig(device, small_config(), options_.faults, options_.seed + 77);
+        Rig rig(device, looking_config(), options_.faults, options_.seed + 77);
         if (!rig.open()) return fail("recovery: " + rig.log->open_error_text());
         declare(rig, Policies::keep_all);
         if (!check(rig, model_, flushed, starts) || !deeper) return;
@@ -118,10 +135,12 @@ void Sweep::check_image(SimImage image, bool deeper) {
             if (rig.append_durably(id, {.count = 2, .size = 300, .salt = 900'000 + id}))
                 grown[id] = 2;
         }
+        if (options_.workload == Workload::shrink)
+            for (std::uint64_t i = random_.below(60); i > 0; --i) rig.pass(20);
     }
     SimRandom random(options_.seed);
     SimStorage again({.seed = 6}, device.crash_image(Tear::dropped, random));
-    Rig rig(again, small_config(), options_.faults, options_.seed + 78);
+    Rig rig(again, looking_config(), options_.faults, options_.seed + 78);
     where_ += ", second crash";
     if (!rig.open()) return fail("recovery: " + rig.log->open_error_text());
     declare(rig, Policies::keep_all);
@@ -144,7 +163,7 @@ void Sweep::check_image(SimImage image, bool deeper) {
 /// Of a compacted stream every record that is there was sent so, the last one is there, and who
 /// reads all of it believes of every key what the newest record says.
 std::string Sweep::keys_problem(const SentStream& stream, const StreamState& state,
-                                ByteView bytes) {
+                                const Books& books, ByteView bytes) {
     ByOffset found, sent;
     if (!take_records(bytes, found)) return "reads what is no batch";
     for (const SentBatch& batch : stream.batches)
@@ -156,6 +175,11 @@ std::string Sweep::keys_problem(const SentStream& stream, const StreamState& sta
             return "record at " + std::to_string(offset) + " is not what was sent";
     sent.erase(sent.begin(), sent.lower_bound(state.log_start));
     found.erase(found.begin(), found.lower_bound(state.log_start));
+    // Where the log start has moved, what is superseded is taken for what lay below it first.
+    if (const std::uint64_t kept = books.kept_delivered + books.kept_buffered;
+        state.log_start == 0 ? kept != found.size() : kept < found.size())
+        return "keeps " + std::to_string(found.size()) + " records, by its books " +
+               std::to_string(kept);
     if (!sent.empty() && !found.contains(state.log_end - 1)) return "reads not to its end";
     const auto is = view_of(found), ought = view_of(sent);
     for (const auto& [key, value] : ought)
@@ -192,7 +216,9 @@ bool Sweep::check(Rig& rig, const Model& model, CommitId flushed,
         if (const std::string wrong = books_problem(*rig.log, id, drops(id)); !wrong.empty())
             return fail(name + " " + wrong), false;
         if (compacts(id)) {
-            if (const std::string wrong = keys_problem(stream, state, all.bytes); !wrong.empty())
+            if (const std::string wrong =
+                    keys_problem(stream, state, rig.log->books(id), all.bytes);
+                !wrong.empty())
                 return fail(name + " " + wrong), false;
         }
         // Every batch from log start to log end, byte-equal and in order.

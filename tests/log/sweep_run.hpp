@@ -54,10 +54,29 @@ public:
     SweepResult run();
 
 private:
+    std::uint64_t shrink_most() const {
+        return options_.device_bytes > small_device
+                   ? (options_.device_bytes - 32 * KiB) / small_segment
+                   : 27;
+    }
+    std::uint64_t shrink_least() const { return shrink_most() > 27 ? shrink_most() - 60 : 15; }
+    static constexpr std::uint64_t bytes_for(std::uint64_t segments) {
+        return 32 * KiB + segments * small_segment;
+    }
+    LogConfig looking_config() {
+        LogConfig config = small_config();
+        if (options_.workload == Workload::shrink && random_.chance(30))
+            config.budget_bytes = bytes_for(shrink_least());
+        return config;
+    }
     SimStorageOptions device_options() const {
         SimStorageOptions device{.seed = options_.seed, .size = options_.device_bytes};
         device.shuffle = options_.seed % 2 == 1;
         device.lies_for_writes = options_.lies_for_writes;
+        if (options_.workload == Workload::shrink) {
+            device.size = bytes_for(shrink_most());
+            device.shrinks = options_.seed / 36 % 2 == 0;  // else old segments stay where they are
+        }
         return device;
     }
     bool start();
@@ -91,7 +110,8 @@ private:
     }
     void check_image(SimImage image, bool deeper);
     void hurt_at_write();
-    std::string keys_problem(const SentStream& stream, const StreamState& state, ByteView bytes);
+    std::string keys_problem(const SentStream& stream, const StreamState& state, const Books& books,
+                             ByteView bytes);
     bool check(Rig& rig, const Model& model, CommitId flushed,
                const std::map<StreamId, Offset>& starts);
     void fail(const std::string& text) {

@@ -39,6 +39,19 @@ class Flash(Case):
         self.assertGreater(turns, 3)
         self.assertTrue(kcat_consume(leatd.port, "t")[-1].startswith("2 2 699 "))
 
+    def test_a_first_start_makes_the_file_and_the_folder_and_its_place_durable(self):
+        trace = os.path.join(self.folder, "trace")
+        if subprocess.run(["strace", "-o", trace, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+            return na("system calls of a first start: strace cannot trace here")
+        leatd = self.leatd("--http", "off", budget="2MiB")
+        leatd.wrap = ["strace", "-D", "-f", "-y", "-o", trace, "-e", "trace=fsync"]
+        leatd.start()
+        self.assertEqual(leatd.stop(), 0)
+        with open(trace) as file:
+            synced = re.findall(r"fsync\(\d+<([^>]*)>\) += 0", file.read())
+        data = os.path.realpath(leatd.data)
+        self.assertEqual(synced, [data + "/leat.log.new", data, os.path.dirname(data)])
+
     def config(self):
         path = os.path.join(self.folder, "small.json")
         with open(path, "w") as file:

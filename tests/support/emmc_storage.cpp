@@ -24,6 +24,15 @@ Status EmmcStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uin
     return ok();
 }
 
+/// Takes the device no time.
+Status EmmcStorage::start_shrink(std::uint64_t ticket, std::uint64_t size) {
+    if (const Status started = below_.start_shrink(ticket, size); !started) return started;
+    const auto done = below_.poll_done();
+    LEAT_CHECK(done.has_value());
+    done_.push_back(*done);
+    return ok();
+}
+
 std::optional<port::StorageDone> EmmcStorage::poll_done() {
     if (done_.empty()) return std::nullopt;
     const port::StorageDone first = done_.front();
@@ -72,7 +81,6 @@ void EmmcStorage::begin(std::uint64_t at_us) {
         case Work::Kind::erase: {
             const std::uint64_t slice = std::min(current_->left, times_.erase_slice_bytes);
             finish_us_ += times_.begin_us + slice / times_.write_bytes_per_us;
-            if (slice == current_->left) finish_us_ += times_.flush_us;
             erase_next_ = false;
             break;
         }

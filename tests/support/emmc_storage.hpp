@@ -2,7 +2,7 @@
 // another, each write followed by the flush that makes it durable.
 //
 // It schedules like sdk/host/file_storage.cpp: writes first, an erase gets a slice after each of
-// them and one flush at its end; reads do not wait behind writes that have not begun. No file
+// them and is not flushed; reads do not wait behind writes that have not begun. No file
 // system is in it.
 #pragma once
 
@@ -35,6 +35,7 @@ public:
     Status start_read(std::uint64_t ticket, std::uint64_t at,
                       std::span<std::uint8_t> into) override;
     Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override;
+    Status start_shrink(std::uint64_t ticket, std::uint64_t size) override;
     std::optional<port::StorageDone> poll_done() override;
     void wait_done() override;
 

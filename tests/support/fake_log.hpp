@@ -22,6 +22,8 @@ public:
     std::uint64_t budget_bytes = std::uint64_t{1} << 30;
     std::uint32_t segment_bytes = 0;
     bool is_read_only = false;
+    bool lazy_waits = false;  ///< what is put lazily waits for the next append or fact
+    std::uint64_t lazy_facts = 0, hurried_facts = 0;
     bool hold_reads = false;  ///< reads finish at release_reads()
     bool trusted = true;
     std::uint32_t batch_bytes_max = 512 * 1024;
@@ -129,6 +131,7 @@ public:
         if (is_full) return fail(Error::full);
         if (request.batch.size() > batch_bytes_max) return fail(Error::too_large);
         if (open_batches_ >= group_batches_max) return fail(Error::would_block);
+        ride();
         ++open_batches_;
         touched_ = true;
         Stream& stream = at->second;
@@ -190,13 +193,25 @@ public:
     Result<log::CommitId> put_fact(Instant, log::FactKind kind, ByteView key,
                                    ByteView value) override {
         if (is_read_only) return fail(Error::storage);
+        ride();
+        ++hurried_facts;
         remember(kind, key);
         facts_[{kind, {key.begin(), key.end()}}] = {value.begin(), value.end()};
         touched_ = true;
         return open_;
     }
+    Result<log::CommitId> put_fact_lazily(Instant now, log::FactKind kind, ByteView key,
+                                          ByteView value) override {
+        if (!lazy_waits || is_read_only) return put_fact(now, kind, key, value);
+        ++lazy_facts;
+        lazy_[{kind, {key.begin(), key.end()}}] = {value.begin(), value.end()};
+        return open_;
+    }
+    /// What was put lazily and had nothing to ride with is gone.
+    void lose_lazy() { lazy_.clear(); }
     Result<log::CommitId> erase_fact(Instant, log::FactKind kind, ByteView key) override {
         if (is_read_only) return fail(Error::storage);
+        ride();
         remember(kind, key);
         facts_.erase({kind, {key.begin(), key.end()}});
         touched_ = true;
@@ -327,6 +342,14 @@ private:
     };
     using FactKey = std::pair<log::FactKind, std::vector<std::uint8_t>>;
     bool has_open() const { return touched_; }
+    /// What was put lazily goes with what is put now.
+    void ride() {
+        for (auto& [key, value] : lazy_) {
+            remember(key.first, key.second);
+            facts_[key] = std::move(value);
+        }
+        lazy_.clear();
+    }
     void remember(log::FactKind kind, ByteView key) {
         const FactKey one{kind, {key.begin(), key.end()}};
         const auto at = facts_.find(one);
@@ -348,7 +371,7 @@ private:
     }
 
     std::map<log::StreamId, Stream> streams_;
-    std::map<FactKey, std::vector<std::uint8_t>> facts_;
+    std::map<FactKey, std::vector<std::uint8_t>> facts_, lazy_;
     std::vector<std::pair<FactKey, std::optional<std::vector<std::uint8_t>>>> undo_;
     std::vector<std::tuple<log::StreamId, std::int64_t, log::ProducerState>> producers_before_;
     std::deque<log::ReadDone> done_, held_;

@@ -44,8 +44,19 @@ void SimImage::write(std::uint64_t at, std::span<const std::uint8_t> bytes) {
     }
 }
 
+void SimImage::resize(std::uint64_t size) {
+    pages_.resize((size + page_bytes - 1) / page_bytes);
+    if (size < size_ && size % page_bytes != 0 && pages_.back()) {
+        pages_.back() = std::make_shared<Page>(*pages_.back());
+        std::fill(pages_.back()->bytes.begin() + size % page_bytes, pages_.back()->bytes.end(),
+                  std::uint8_t{0});
+        pages_.back()->hash = 0;
+    }
+    size_ = size;
+}
+
 std::uint64_t SimImage::hash() const {
-    std::uint64_t sum = 0;
+    std::uint64_t sum = size_;
     for (std::size_t i = 0; i < pages_.size(); ++i) {
         const auto& page = pages_[i];
         if (!page) continue;
@@ -71,13 +82,13 @@ SimStorage::SimStorage(SimStorageOptions options, SimImage image)
     : options_(options), image_(std::move(image)), random_(options.seed) {}
 
 port::StorageGeometry SimStorage::geometry() const {
-    return {.size = image_.size(), .write_size = options_.write_size, .erase_size = 0, .align = 1};
+    return {.size = size(), .write_size = options_.write_size, .erase_size = 0, .align = 1};
 }
 
 Status SimStorage::start_write(std::uint64_t ticket, std::uint64_t at,
                                std::span<const std::uint8_t> bytes) {
     if (bytes.empty() || at % options_.write_size != 0 || bytes.size() % options_.write_size != 0 ||
-        at > image_.size() || bytes.size() > image_.size() - at)
+        at > size() || bytes.size() > size() - at)
         return fail(Error::invalid);
     // Which of the two would win on a real device nobody knows.
     for (const Erase& erase : erases_)
@@ -94,7 +105,7 @@ Status SimStorage::start_write(std::uint64_t ticket, std::uint64_t at,
 
 Status SimStorage::start_read(std::uint64_t ticket, std::uint64_t at,
                               std::span<std::uint8_t> into) {
-    if (at > image_.size() || into.size() > image_.size() - at) return fail(Error::invalid);
+    if (at > size() || into.size() > size() - at) return fail(Error::invalid);
     const std::uint64_t number = counts_.reads++;
     counts_.bytes_read += into.size();
     image_.read(at, into);
@@ -109,10 +120,25 @@ Status SimStorage::start_read(std::uint64_t ticket, std::uint64_t at,
 
 Status SimStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) {
     if (size == 0 || at % options_.write_size != 0 || size % options_.write_size != 0 ||
-        at > image_.size() || size > image_.size() - at)
+        at > this->size() || size > this->size() - at)
         return fail(Error::invalid);
     ++counts_.erases;
     erases_.push_back({ticket, at, size});
+    return ok();
+}
+
+Status SimStorage::start_shrink(std::uint64_t ticket, std::uint64_t size) {
+    if (size % options_.write_size != 0 || size >= this->size() || shrink_)
+        return fail(Error::invalid);
+    const auto behind = [size](const auto& one, std::uint64_t bytes) {
+        return one.at + bytes > size;
+    };
+    for (const Erase& erase : erases_) LEAT_CHECK(!behind(erase, erase.size));
+    for (const Write& write : writes_) LEAT_CHECK(!behind(write, write.bytes.size()));
+    ++counts_.shrinks;
+    shrink_ = Shrink{ticket, size};
+    if (options_.shrinks) limit_ = size;
+    if (on_write) on_write();
     return ok();
 }
 
@@ -143,6 +169,13 @@ void SimStorage::settle() {
         const std::vector<std::uint8_t> zeros(erase.size);
         image_.write(erase.at, zeros);
         done_.push_back({erase.ticket, true});
+        return;
+    }
+    if (!cut_ && shrink_ && (writes_.empty() || random_.chance(20))) {
+        const bool fails = std::exchange(shrink_fails_, false);
+        if (options_.shrinks && !fails) image_.resize(shrink_->size);
+        done_.push_back({shrink_->ticket, !fails});
+        shrink_.reset();
         return;
     }
     while (!held_ && !cut_ && !writes_.empty()) {
@@ -232,6 +265,7 @@ SimImage SimStorage::crash_image(Tear how, SimRandom& random) const {
         const std::vector<std::uint8_t> zeros(erase.size / 4096 * 4096 / 2);
         if (random.chance(50)) image.write(erase.at + random.below(2) * zeros.size(), zeros);
     }
+    if (shrink_ && options_.shrinks && random.chance(50)) image.resize(shrink_->size);
     for (const Write& write : writes_) {
         // The newest write gets the tear asked for, older ones any: that is what reordering means.
         const bool newest = &write == &writes_.back();
@@ -244,6 +278,8 @@ void SimStorage::power_cycle() {
     image_ = crash_image(static_cast<Tear>(random_.below(tears)), random_);
     writes_.clear();
     erases_.clear();
+    shrink_.reset();
+    limit_ = UINT64_MAX;
     volatile_.clear();
     done_.clear();
     cut_ = false;

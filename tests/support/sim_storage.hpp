@@ -5,11 +5,13 @@
 // states of it: crash_image() is a new image, the device goes on.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "leat/port/entropy.hpp"
@@ -52,6 +54,8 @@ public:
     static constexpr std::size_t page_bytes = 4096;
     explicit SimImage(std::uint64_t size = 0) : pages_((size + page_bytes - 1) / page_bytes), size_(size) {}
     std::uint64_t size() const { return size_; }
+    /// What is cut off is gone; what is added is zeros.
+    void resize(std::uint64_t size);
     void read(std::uint64_t at, std::span<std::uint8_t> into) const;
     void write(std::uint64_t at, std::span<const std::uint8_t> bytes);
     /// Equal contents have equal hashes; kept page by page, so asking is cheap after few writes.
@@ -80,6 +84,7 @@ struct SimStorageOptions {
     std::uint64_t fail_writes = 1;                  ///< ... and so many in a row
     std::uint64_t fail_read_at = UINT64_MAX;
     bool shuffle = false;                ///< completions come in any order
+    bool shrinks = true;                 ///< false: it stays as large as it is when its end is given back
     std::uint64_t lies_for_writes = 0;   ///< a write is reported done so many writes before it is durable
 };
 
@@ -92,6 +97,7 @@ public:
     Status start_write(std::uint64_t ticket, std::uint64_t at, std::span<const std::uint8_t> bytes) override;
     Status start_read(std::uint64_t ticket, std::uint64_t at, std::span<std::uint8_t> into) override;
     Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override;
+    Status start_shrink(std::uint64_t ticket, std::uint64_t size) override;
     std::optional<port::StorageDone> poll_done() override;
     void wait_done() override;
 
@@ -107,6 +113,10 @@ public:
         options_.fail_write_at = counts_.writes + later;
         options_.fail_writes = count;
     }
+    /// The read after `later` more ones fails.
+    void fail_next_read(std::uint64_t later) { options_.fail_read_at = counts_.reads + later; }
+    /// The next time its end is given back that fails, and nothing changes.
+    void fail_next_shrink() { shrink_fails_ = true; }
     /// What was under way is resolved by the seed; then the device works again.
     void power_cycle();
     /// The device as it could be found after a power cut now.
@@ -117,7 +127,7 @@ public:
     const SimImage& image() const { return image_; }
     SimImage& image() { return image_; }
     struct Counts {
-        std::uint64_t writes = 0, reads = 0, erases = 0, bytes_written = 0, bytes_read = 0;
+        std::uint64_t writes = 0, reads = 0, erases = 0, shrinks = 0, bytes_written = 0, bytes_read = 0;
     };
     const Counts& counts() const { return counts_; }
 
@@ -141,6 +151,11 @@ private:
     std::deque<Write> writes_;   ///< under way
     struct Erase { std::uint64_t ticket, at, size; };
     std::deque<Erase> erases_;   ///< under way; what a power cut leaves of them is any part
+    struct Shrink { std::uint64_t ticket, size; };
+    std::optional<Shrink> shrink_;  ///< under way; a power cut leaves the old size or the new one
+    bool shrink_fails_ = false;
+    std::uint64_t limit_ = UINT64_MAX;  ///< what is behind it was given back in this run
+    std::uint64_t size() const { return std::min(limit_, image_.size()); }
     std::deque<Write> volatile_; ///< reported done by a device that lies
     std::deque<Done> done_;
     Counts counts_;

@@ -32,7 +32,12 @@ public:
     virtual Status start_write(std::uint64_t ticket, std::uint64_t at, std::span<const std::uint8_t> bytes) = 0;
     virtual Status start_read(std::uint64_t ticket, std::uint64_t at, std::span<std::uint8_t> into) = 0;
     /// Makes [at, at+size) erased: zeros on disks (really written: the next write there changes no metadata), 0xFF on NOR.
+    /// Zeros need not be durable when it is finished.
     virtual Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) = 0;
+    /// Gives everything from `size` on back to whoever lent it (the end of a file): geometry().size is `size` from here
+    /// on, or stays where nothing can be given back. Nothing may be under way or asked for there. Whether it fails or
+    /// not, what stood there is unknown: a device that is larger again some day shows zeros or the old bytes.
+    virtual Status start_shrink(std::uint64_t ticket, std::uint64_t size) = 0;
     virtual std::optional<StorageDone> poll_done() = 0;
     /// Blocks until poll_done has something, or nothing is under way. Recovery only: before the first byte
     /// is served nobody else waits.

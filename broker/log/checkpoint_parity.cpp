@@ -1,0 +1,35 @@
+#include "broker/log/checkpoint_parity.hpp"
+
+namespace leat::log {
+
+namespace {
+constexpr std::size_t head_bytes = 16;
+}
+
+void Parity::add(ByteView pages) {
+    for (; pages.size() >= page_; pages = pages.subspan(page_), ++pages_) {
+        std::uint8_t* into = stripes_.data() + pages_ % (parity_bytes / page_) * page_;
+        for (std::uint32_t i = 0; i < page_; ++i) into[i] ^= pages[i];
+    }
+}
+
+void Parity::encode(std::vector<std::uint8_t>& out) const {
+    LittleWriter to(out);
+    to.put<std::uint64_t>(pages_);
+    to.put<std::uint32_t>(parity_bytes);
+    to.put<std::uint32_t>(0);
+    out.insert(out.end(), stripes_.begin(), stripes_.end());
+}
+
+Status Parity::join(ByteView body) {
+    LittleReader in(body);
+    const auto pages = in.get<std::uint64_t>();
+    const auto bytes = in.get<std::uint32_t>();
+    if (!in.ok() || pages != pages_ || bytes != parity_bytes ||
+        body.size() != head_bytes + parity_bytes)
+        return fail(Error::corrupt);
+    for (std::uint32_t i = 0; i < parity_bytes; ++i) stripes_[i] ^= body[head_bytes + i];
+    return ok();
+}
+
+}  // namespace leat::log

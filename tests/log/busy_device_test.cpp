@@ -1,0 +1,90 @@
+// A device that has its hands full: who is refused waits, and takes it for nothing else.
+#include "tests/log/planted.hpp"
+#include "tests/log/poor_device.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+namespace {
+
+/// A log on it, driven by its deadline; counts how often that had come.
+struct Driven {
+    Poor busy;
+    SimEntropy entropy{9};
+    std::unique_ptr<Log> log;
+    std::int64_t now = 2'000'000;
+    std::uint64_t woken = 0;
+
+    Driven(SimStorage& device, LogConfig config) : busy(device) {
+        log = make_log(busy, entropy, std::move(config));
+        REQUIRE(log->open(at(), wall_ms(1'800'000'100'000)));
+    }
+    Instant at() const { return instant_ms(now); }
+    void pass(std::int64_t ms) {
+        for (std::int64_t i = 0; i < ms; ++i, ++now) {
+            for (int k = 0; k < 50 && log->deadline() <= at(); ++k) {
+                ++woken;
+                log->on_deadline(at(), wall_ms(1'800'000'100'000 + now));
+                log->on_storage(at());
+            }
+            log->on_storage(at());
+        }
+    }
+};
+
+}  // namespace
+
+TEST_CASE("scrub: a device that takes no reads now is asked again in a while, and misses nothing") {
+    SimStorage device({.seed = 1, .size = twice_small});
+    (void)plant(device);
+    LogConfig config = small_config();
+    config.scrub_every = milliseconds(1);
+    Driven driven(device, config);
+    // A header, which is read first: who went on behind it would not see this.
+    for (std::uint64_t segment = 0; segment < 32; ++segment) {
+        std::uint8_t page[segment_header_bytes];
+        device.image().read(32 * KiB + segment * small_segment, page);
+        const auto header = decode_segment_header(page);
+        if (!header || header->place != 2 || header->area != Area::arrivals) continue;
+        page[300] ^= 1;
+        device.image().write(32 * KiB + segment * small_segment, page);
+    }
+    driven.pass(1);
+    driven.now += 60'000;  // a start has other things to read
+    for (int i = 0; i < 300; ++i) {
+        driven.busy.reads_max = i % 2 == 0 ? 0 : SIZE_MAX;
+        driven.woken = 0;
+        driven.pass(200);
+        CHECK(driven.woken <= 10);
+    }
+    CHECK(driven.busy.refused >= 20);
+    REQUIRE(driven.log->status().damaged.size() == 1);
+    CHECK(driven.log->status().damaged[0].what == DamagedPlace::What::header);
+}
+
+TEST_CASE("cleaner: a device that takes no reads now makes no segment unmovable") {
+    SimStorage device({.seed = 1, .size = small_device});
+    {
+        SeededFaults loose;
+        loose.never_packs = true;
+        Rig rig(device, small_config(), loose);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        while (rig.append_durably(1, {.size = 500})) {
+        }  // a page each: the segments hold little
+    }
+    device.power_cycle();
+    Driven driven(device, small_config());
+    REQUIRE(driven.log->declare_stream(1, {}));
+    for (int i = 0; i < 3'000; ++i) {
+        driven.busy.reads_max = static_cast<std::size_t>(i % 2);
+        driven.woken = 0;
+        driven.pass(1);
+        CHECK(driven.woken <= 20);
+    }
+    driven.busy.reads_max = SIZE_MAX;
+    driven.pass(5'000);
+    CHECK(driven.busy.refused >= 5);
+    CHECK(driven.log->counters().cleaner_freed >= 4 * small_segment);
+}

@@ -1,0 +1,395 @@
+// The cleaner among damage, and with batches longer than what it reads at a time.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+#include "tests/log/lone.hpp"
+#include "tests/log/planted.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+namespace {
+
+constexpr std::uint64_t pool_start = 32 * KiB;
+
+std::uint64_t generation_of(const SimImage& image, std::uint32_t segment) {
+    std::vector<std::uint8_t> bytes(segment_header_bytes);
+    image.read(pool_start + std::uint64_t{segment} * small_segment, bytes);
+    const auto header = decode_segment_header(bytes);
+    return header ? header->generation : 0;
+}
+
+/// Lone records of two streams with facts between them, some groups of several, and batches that
+/// span commits: 14 segments of it, closed.
+std::uint64_t fill_mixed(Rig& rig) {
+    std::uint64_t salt = 0;
+    for (int i = 0; i < 150; ++i) {
+        const StreamId stream = i % 3 == 1 ? 2 : 1;
+        REQUIRE(rig.append(stream, {.count = 2, .size = 300, .salt = ++salt}));
+        if (i % 10 == 4) {
+            const std::string value = std::to_string(i);
+            REQUIRE(rig.log->put_fact(rig.at(), FactKind::config, bytes_of("k"), bytes_of(value)));
+            REQUIRE(rig.append(3 - stream, {.count = 2, .size = 500, .salt = ++salt}));
+        }
+        if (i % 25 == 7) {
+            rig.device.hold(true);  // a commit is under way: what comes now is cut
+            rig.log->on_deadline(rig.at(), wall_ms(rig.wall));
+            for (int j = 0; j < 2; ++j)
+                REQUIRE(rig.append(1, {.count = 2, .size = 7'000, .salt = ++salt}));
+            rig.device.hold(false);
+        }
+        rig.settle();
+    }
+    return salt;
+}
+
+struct Kept {
+    std::vector<Offset> first, second;
+    friend bool operator==(const Kept&, const Kept&) = default;
+};
+/// What of the records that were there can be read.
+Kept readable(Rig& rig, Offset end_first, Offset end_second, std::size_t& errors) {
+    Kept kept{read_over(rig, 1, errors), read_over(rig, 2, errors)};
+    std::erase_if(kept.first, [=](Offset base) { return base >= end_first; });
+    std::erase_if(kept.second, [=](Offset base) { return base >= end_second; });
+    return kept;
+}
+
+/// Sends until the segment has another life, or nothing more goes in.
+void send_until_recycled(Rig& rig, std::uint32_t segment, std::uint64_t generation) {
+    for (int refused = 0; refused < 200; rig.pass(100)) {
+        if (generation_of(rig.device.image(), segment) != generation) return;
+        if (!rig.append_durably(1, {.count = 2, .size = 200, .salt = 77})) ++refused;
+    }
+}
+
+}  // namespace
+
+TEST_CASE("cleaner: a flipped bit pins no segment, and costs no more than it cost a reader") {
+    SimStorage made({.seed = 1, .size = pool_start + 32 * 64 * KiB});
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        (void)fill_mixed(rig);
+        rig.close();
+    }
+    const auto start = [](Rig& rig) {
+        REQUIRE(rig.open());
+        declare_both(rig);
+    };
+    SimRandom random(11);
+    std::uint64_t moved = 0, cost = 0, none = 0;
+    for (int tries = 0; tries < 150; ++tries) {
+        SimImage image = made.image();
+        const auto segment = static_cast<std::uint32_t>(random.below(6));
+        const std::uint64_t generation = generation_of(image, segment);
+        REQUIRE(generation != 0);
+        // In a page's front half, where the frames are, behind the segment's header.
+        const std::uint64_t at = pool_start + std::uint64_t{segment} * small_segment +
+                                 (1 + random.below(13)) * 4096 + random.below(500);
+        std::uint8_t byte = 0;
+        image.read(at, {&byte, 1});
+        byte ^= static_cast<std::uint8_t>(1u << random.below(8));
+        image.write(at, {&byte, 1});
+        INFO("try ", tries, ", segment ", segment, ", byte ", at);
+
+        Kept before, kept;
+        Offset end_first = 0, end_second = 0;
+        {
+            SimStorage device({.seed = 2}, image);
+            Rig rig(device);
+            start(rig);
+            end_first = rig.log->stream(1)->log_end;
+            end_second = rig.log->stream(2)->log_end;
+            std::size_t errors = 0;
+            before = readable(rig, end_first, end_second, errors);
+        }
+        const auto whole = static_cast<std::uint64_t>(end_first + end_second);
+        std::uint64_t lost = 0;
+
+        SimStorage device({.seed = 2}, image);
+        for (int life = 0; life < 2; ++life) {
+            Rig rig(device);
+            start(rig);
+            if (life == 0) {
+                send_until_recycled(rig, segment, generation);
+                if (generation_of(device.image(), segment) == generation) break;  // not its turn
+                ++moved;
+            }
+            std::uint64_t entered = 0;  // before a reader tells it as well
+            for (const StreamId id : {1u, 2u}) {
+                const Books books = rig.log->books(id);
+                CHECK(books.balanced());
+                for (const Loss& loss : books.losses) {
+                    CHECK(loss.reason == LossReason::damaged);
+                    entered += loss.records;
+                }
+            }
+            std::size_t errors = 0;
+            const Kept after = readable(rig, end_first, end_second, errors);
+            CHECK(errors == 0);  // nothing of the damage is left
+            CHECK(std::includes(after.first.begin(), after.first.end(), before.first.begin(),
+                                before.first.end()));
+            CHECK(std::includes(after.second.begin(), after.second.end(), before.second.begin(),
+                                before.second.end()));
+            if (life == 1) CHECK(after == kept);
+            kept = after;
+            lost = whole - 2 * (after.first.size() + after.second.size());
+            CHECK(lost <= 2);  // one batch
+            CHECK(entered == lost);
+            device.power_cycle();
+        }
+        ++(lost > 0 ? cost : none);
+    }
+    std::printf("%llu of 150 flips: segment moved; %llu cost a batch, %llu nothing\n",
+                static_cast<unsigned long long>(moved), static_cast<unsigned long long>(cost),
+                static_cast<unsigned long long>(none));
+    CHECK(moved >= 140);
+    CHECK(cost >= 40);
+    CHECK(none >= 10);
+}
+
+TEST_CASE("cleaner: what does not hold once only is copied, not lost") {
+    SimStorage made({.seed = 1, .size = pool_start + 32 * 64 * KiB});
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        for (std::uint64_t i = 0; i < 200; ++i) REQUIRE(rig.append_durably(1, lone(i)));
+        rig.close();
+    }
+    // The device gives one wrong bit, in the first read of the segment by the cleaner.
+    class Flipping final : public port::Storage {
+    public:
+        explicit Flipping(SimStorage& below) : below_(below) {}
+        port::StorageGeometry geometry() const override { return below_.geometry(); }
+        Status start_write(std::uint64_t ticket, std::uint64_t at,
+                           std::span<const std::uint8_t> bytes) override {
+            return below_.start_write(ticket, at, bytes);
+        }
+        Status start_read(std::uint64_t ticket, std::uint64_t at,
+                          std::span<std::uint8_t> into) override {
+            if (Core::owner_of(ticket) == Owner::cleaner && flips == 0 && into.size() > 8'192) {
+                flips_ = ticket;
+                into_ = into;
+            }
+            return below_.start_read(ticket, at, into);
+        }
+        Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
+            return below_.start_erase(ticket, at, size);
+        }
+        Status start_shrink(std::uint64_t ticket, std::uint64_t size) override {
+            return below_.start_shrink(ticket, size);
+        }
+        std::optional<port::StorageDone> poll_done() override {
+            const auto done = below_.poll_done();
+            if (done && flips_ != 0 && done->ticket == flips_) {
+                into_[4096 + 300] ^= 4;
+                flips_ = 0;
+                ++flips;
+            }
+            return done;
+        }
+        void wait_done() override { below_.wait_done(); }
+        int flips = 0;
+
+    private:
+        SimStorage& below_;
+        std::uint64_t flips_ = 0;
+        std::span<std::uint8_t> into_;
+    };
+    Flipping device(made);
+    Rig rig(made);
+    rig.log = make_faulty_log(device, rig.entropy, small_config(), {});
+    REQUIRE(rig.open());
+    declare_both(rig);
+    const std::uint64_t count = fill_up(rig, 200);
+    CHECK(device.flips == 1);
+    CHECK(rig.log->counters().cleaner_freed > 0);
+    check_all(rig, count);
+    CHECK(rig.log->books(1).losses.empty());
+}
+
+TEST_CASE("cleaner: a page that the device does not read any more costs what lies on it") {
+    SimStorage made({.seed = 1, .size = pool_start + 32 * 64 * KiB});
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        for (std::uint64_t i = 0; i < 200; ++i) REQUIRE(rig.append_durably(1, lone(i)));
+        rig.close();
+    }
+    class BadPage final : public port::Storage {
+    public:
+        explicit BadPage(SimStorage& below) : below_(below) {}
+        port::StorageGeometry geometry() const override { return below_.geometry(); }
+        Status start_write(std::uint64_t ticket, std::uint64_t at,
+                           std::span<const std::uint8_t> bytes) override {
+            if (at <= bad && bad < at + bytes.size()) bad = UINT64_MAX;  // written anew: mapped
+            return below_.start_write(ticket, at, bytes);
+        }
+        Status start_read(std::uint64_t ticket, std::uint64_t at,
+                          std::span<std::uint8_t> into) override {
+            if (at <= bad && bad < at + into.size()) refused_.insert(ticket);
+            return below_.start_read(ticket, at, into);
+        }
+        Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
+            return below_.start_erase(ticket, at, size);
+        }
+        Status start_shrink(std::uint64_t ticket, std::uint64_t size) override {
+            return below_.start_shrink(ticket, size);
+        }
+        std::optional<port::StorageDone> poll_done() override {
+            auto done = below_.poll_done();
+            if (done && refused_.erase(done->ticket) > 0) done->status = fail(Error::storage);
+            return done;
+        }
+        void wait_done() override { below_.wait_done(); }
+        std::uint64_t bad = pool_start + 3 * small_segment + 6 * 4096;
+
+    private:
+        SimStorage& below_;
+        std::set<std::uint64_t> refused_;
+    };
+    BadPage device(made);
+    Rig rig(made);
+    rig.log = make_faulty_log(device, rig.entropy, small_config(), {});
+    REQUIRE(rig.open());
+    declare_both(rig);
+    const std::uint64_t count = fill_up(rig, 200);
+    CHECK(device.bad == UINT64_MAX);  // the segment has another life
+    std::size_t errors = 0;
+    const std::size_t read = read_over(rig, 1, errors).size();
+    CHECK(errors == 0);
+    CHECK(read + 2 >= count);  // the page, and the one in front of it that is read with it
+    CHECK(read < count);
+    const Books books = rig.log->books(1);
+    CHECK(books.balanced());
+    std::uint64_t entered = 0;
+    for (const Loss& loss : books.losses) entered += loss.records;
+    CHECK(entered == count - read);
+}
+
+namespace {
+
+constexpr std::uint32_t mid_segment = 4 * MiB;
+
+LogConfig mid_config() {
+    LogConfig config = small_config();
+    config.segment_bytes = mid_segment;
+    config.recent_bytes = 1 * MiB;
+    return config;
+}
+BatchSpec large(std::uint64_t i) { return {.count = 100, .size = 1'000'000, .salt = 5'000 + i}; }
+
+/// Batch after batch, all of `count`.
+void check_large(Rig& rig, std::uint64_t count) {
+    std::vector<std::uint8_t> into(large(0).size + batch_header_bytes);
+    for (std::uint64_t i = 0; i < count; ++i) {
+        INFO("batch ", i);
+        const auto from = static_cast<Offset>(i * 100);
+        const auto ticket = rig.log->start_read(
+            rig.at(), {.stream = 1, .from = from, .until = from + 1}, into);
+        REQUIRE(ticket);
+        std::optional<ReadDone> done;
+        for (int k = 0; k < 10'000 && !(done = rig.log->poll_read()); ++k)
+            rig.log->on_storage(rig.at());
+        REQUIRE(done);
+        REQUIRE(done->bytes);
+        const auto expect = sent(large(i), from);
+        REQUIRE(*done->bytes == expect.size());
+        CHECK(equal(ByteView(into).first(12), ByteView(expect).first(12)));
+        CHECK(equal(ByteView(into).subspan(16), ByteView(expect).subspan(16)));
+    }
+}
+
+/// A batch of a megabyte in each segment is kept, what lies around it goes. Returns how many were
+/// sent before nothing more went in.
+std::uint64_t send_large(Rig& rig, std::uint64_t count) {
+    std::uint64_t sent_large = 0;
+    for (int refused = 0; sent_large < count && refused < 300;) {
+        if (!rig.append_durably(1, large(sent_large))) {
+            ++refused;
+            rig.pass(100);
+            continue;
+        }
+        ++sent_large;
+        for (int i = 0; i < 30 && refused < 300;) {
+            if (rig.append_durably(2, {.size = 100'000, .salt = 3})) {
+                ++i;
+            } else {
+                ++refused;
+                rig.pass(100);
+            }
+            rig.pass(20);
+        }
+    }
+    return sent_large;
+}
+
+}  // namespace
+
+TEST_CASE("cleaner: batches of a megabyte are packed, a block at a time") {
+    SimStorage device({.seed = 1, .size = pool_start + 24 * std::uint64_t{mid_segment}});
+    Watched watched(device);
+    {
+        Rig rig(device, mid_config());
+        rig.log = make_faulty_log(watched, rig.entropy, mid_config(), {});
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {.retention_bytes = 3'000'000}));
+        rig.log->set_release(2, INT64_MAX);
+        CHECK(send_large(rig, 40) == 40);  // 24 segments: without packing 19 or so
+        CHECK(rig.log->counters().cleaner_freed > 10 * std::uint64_t{mid_segment});
+        CHECK(watched.most == 1);
+        CHECK(watched.largest <= cleaner_block_bytes + 2 * 4096);
+        check_large(rig, 40);
+    }
+    device.power_cycle();
+    Rig rig(device, mid_config());
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    REQUIRE(rig.log->declare_stream(2, {.retention_bytes = 3'000'000}));
+    check_large(rig, 40);
+}
+
+TEST_CASE("cleaner: a power cut between the pieces of a large batch leaves the one there was") {
+    SimStorage device({.seed = 1, .size = pool_start + 16 * std::uint64_t{mid_segment}});
+    Watched watched(device);
+    Rig rig(device, mid_config());
+    rig.log = make_faulty_log(watched, rig.entropy, mid_config(), {});
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    REQUIRE(rig.log->declare_stream(2, {.retention_bytes = 3'000'000}));
+    rig.log->set_release(2, INT64_MAX);
+    SimRandom random(9);
+    std::uint64_t durable = 0, cuts = 0, since = 0;
+    watched.on_own_write = [&] {
+        if (++since % 7 != 0 || cuts >= 40) return;
+        ++cuts;
+        INFO("cut ", cuts);
+        SimStorage again({.seed = 3}, device.crash_image(static_cast<Tear>(cuts % 9), random));
+        Rig after(again, mid_config());
+        REQUIRE(after.open());
+        REQUIRE(after.log->declare_stream(1, {}));
+        REQUIRE(after.log->stream(1)->log_end >= static_cast<Offset>(durable * 100));
+        check_large(after, durable);
+    };
+    for (; durable < 14; ++durable) {
+        REQUIRE(rig.append_durably(1, large(durable)));
+        for (int i = 0; i < 30; ++i) {
+            int refused = 0;
+            while (!rig.append_durably(2, {.size = 100'000, .salt = 3})) {
+                REQUIRE(++refused < 300);
+                rig.pass(100);
+            }
+            rig.pass(20);
+        }
+    }
+    CHECK(cuts >= 20);
+}

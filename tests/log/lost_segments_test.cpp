@@ -1,0 +1,133 @@
+// Segments of which nothing can be read: in the ledger once, and then room again.
+#include "broker/log/checkpoint.hpp"
+#include "tests/log/planted.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+namespace {
+
+void spoil(SimImage& image, std::uint64_t segment, std::uint64_t from, std::uint64_t bytes) {
+    const std::vector<std::uint8_t> garbage(bytes, 0xA5);
+    image.write(32 * KiB + segment * small_segment + from, garbage);
+}
+
+/// The place from which on a start reads the ring.
+std::uint64_t redo_place(const SimImage& image) {
+    std::optional<Superblock> super;
+    for (const std::uint64_t slot : {0u, 1u}) {
+        std::uint8_t bytes[superblock_bytes];
+        image.read(slot * 16 * KiB, bytes);
+        const auto found = decode_superblock(bytes);
+        if (found && (!super || super->sequence < found->sequence)) super = *found;
+    }
+    REQUIRE((super && super->checkpoint.is()));
+    const CheckpointPlace& place = super->checkpoint;
+    std::vector<std::uint8_t> bytes(place.bytes);
+    constexpr std::size_t before = commit_header_bytes + frame_header_bytes;
+    image.read(32 * KiB + place.segment * std::uint64_t{small_segment} + place.position, bytes);
+    const auto end = decode_end(ByteView(bytes).subspan(before));
+    REQUIRE(end);
+    const CheckpointExtent& first = end->extents.front();
+    image.read(32 * KiB + first.segment * std::uint64_t{small_segment} + first.from, bytes);
+    const auto begin = decode_begin(ByteView(bytes).subspan(before));
+    REQUIRE(begin);
+    return begin->redo_place;
+}
+
+/// The sealed arrivals segments that lie in front of it, by place.
+std::vector<std::uint64_t> sealed(const SimImage& image) {
+    std::map<std::uint64_t, std::uint64_t> by_place;
+    for (std::uint64_t segment = 0; segment < 32; ++segment) {
+        std::uint8_t page[segment_header_bytes], last[32];
+        image.read(32 * KiB + segment * small_segment, page);
+        image.read(32 * KiB + (segment + 1) * small_segment - 32, last);
+        const auto header = decode_segment_header(page);
+        if (header && header->area == Area::arrivals && header->place < redo_place(image) &&
+            decode_trailer(last, header->generation, header->salt, small_segment))
+            by_place[header->place] = segment;
+    }
+    std::vector<std::uint64_t> all;
+    for (const auto& [place, segment] : by_place) all.push_back(segment);
+    REQUIRE(all.size() >= 3);
+    return all;
+}
+
+std::uint64_t lost_in(const Books& books) {
+    std::uint64_t lost = 0;
+    for (const Loss& loss : books.losses) {
+        CHECK(loss.reason == LossReason::damaged);
+        lost += loss.records;
+    }
+    return lost;
+}
+
+}  // namespace
+
+TEST_CASE("lost segments: without header and footer the frames tell what is in one") {
+    SimStorage made({.seed = 1, .size = twice_small});
+    const std::vector<Planted> planted = plant(made);
+    for (const std::uint64_t segment : sealed(made.image())) {
+        SimStorage device({.seed = 2}, made.image());
+        spoil(device.image(), segment, 0, 4096);
+        spoil(device.image(), segment, small_segment - 4096, 4096);
+        Rig rig(device);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        INFO("segment ", segment);
+        std::size_t errors = 0;
+        CHECK(read_over(rig, 1, errors).size() + read_over(rig, 2, errors).size() == planted.size());
+        CHECK(errors == 0);
+        for (int second = 0; second < 120; ++second) rig.pass(1'000);
+        CHECK(rig.log->books(1).losses.empty());
+        CHECK(rig.log->books(2).losses.empty());
+    }
+}
+
+TEST_CASE("lost segments: one of which nothing is left is in the ledger once, and is room again") {
+    SimStorage made({.seed = 1, .size = twice_small});
+    const std::vector<Planted> planted = plant(made);
+    std::uint32_t free = 0;
+    {
+        SimStorage device({.seed = 2}, made.image());
+        Rig rig(device);
+        REQUIRE(rig.open());
+        free = rig.log->status().segments_free;
+    }
+    for (const std::uint64_t segment : sealed(made.image())) {
+        SimStorage device({.seed = 2}, made.image());
+        spoil(device.image(), segment, 0, small_segment);
+        std::uint64_t lost = 0;
+        INFO("segment ", segment);
+        {
+            Rig rig(device);
+            REQUIRE(rig.open());
+            declare_both(rig);
+            for (int second = 0; second < 30; ++second) rig.pass(1'000);
+            CHECK(rig.log->books(1).losses.empty());  // a device may come back
+            CHECK(rig.log->status().segments_free == free);
+            for (int second = 0; second < 120; ++second) rig.pass(1'000);
+            CHECK(rig.log->counters().segments_recycled == 1);  // and it stays so
+            CHECK(!rig.log->status().damaged.empty());
+            const Books first = rig.log->books(1), second = rig.log->books(2);
+            CHECK(first.balanced());
+            CHECK(second.balanced());
+            CHECK(first.losses.size() == 1);
+            CHECK(second.losses.size() == 1);
+            lost = lost_in(first) + lost_in(second);
+            std::size_t errors = 0;
+            const std::size_t left =
+                read_over(rig, 1, errors).size() + read_over(rig, 2, errors).size();
+            CHECK(left * 4 + lost == planted.size() * 4);
+            CHECK(lost_in(rig.log->books(1)) + lost_in(rig.log->books(2)) == lost);
+            rig.close();
+        }
+        Rig rig(device);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        for (int second = 0; second < 120; ++second) rig.pass(1'000);
+        CHECK(lost_in(rig.log->books(1)) + lost_in(rig.log->books(2)) == lost);
+        CHECK(rig.log->books(1).balanced());
+    }
+}
