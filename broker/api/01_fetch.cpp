@@ -2,11 +2,13 @@
 #include "sdk/wire/api/01_fetch.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include "broker/api/answer.hpp"
 #include "broker/api/asked_topic.hpp"
 #include "broker/api/fetch_in_session.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
@@ -25,26 +27,63 @@ Instant give_up_at(Instant now, milliseconds wait) {
 
 constexpr std::int32_t epoch_begins = 0, epoch_none = -1;
 
-void add_asked(Context& context, const wire::FetchRequest& request, bool by_id,
+void add_asked(Context& context, const wire::FetchRequest::FetchTopic& topic, bool by_id,
                Fetching& fetching) {
-    for (const auto& topic : request.topics) {
-        const topics::Topic* found =
-            asked_topic(context.topics.registry, by_id, topic.topic, topic.topic_id);
-        FetchedTopic& mine = fetching.topics.emplace_back();
-        mine.name = topic.topic.view();
-        mine.id = topic.topic_id;
-        for (const auto& partition : topic.partitions) {
-            FetchedPartition& one = fetching.partitions.emplace_back();
-            one.partition = partition.partition;
-            one.topic = static_cast<std::uint32_t>(fetching.topics.size() - 1);
-            one.leader_epoch = partition.current_leader_epoch;
-            one.last_epoch = partition.last_fetched_epoch;
-            one.offset = partition.fetch_offset;
-            one.bytes_max = static_cast<std::uint32_t>(std::max(partition.partition_max_bytes, 0));
-            find_asked(found, by_id, one);
-            check_epochs(context.topics.registry.epochs, one);
-        }
+    const topics::Topic* found =
+        asked_topic(context.topics.registry, by_id, topic.topic, topic.topic_id);
+    FetchedTopic& mine = fetching.topics.emplace_back();
+    mine.name = topic.topic.view();
+    mine.id = topic.topic_id;
+    for (const auto& partition : topic.partitions) {
+        FetchedPartition& one = fetching.partitions.emplace_back();
+        one.partition = partition.partition;
+        one.topic = static_cast<std::uint32_t>(fetching.topics.size() - 1);
+        one.leader_epoch = partition.current_leader_epoch;
+        one.last_epoch = partition.last_fetched_epoch;
+        one.offset = partition.fetch_offset;
+        one.bytes_max = static_cast<std::uint32_t>(std::max(partition.partition_max_bytes, 0));
+        find_asked(found, by_id, one);
+        check_epochs(context.topics.registry.epochs, one);
     }
+}
+
+/// Many topics are looked for in turns.
+constexpr std::size_t topics_per_turn = 256;
+
+class Asking final : public Sliced {
+public:
+    Asking() { per_turn = topics_per_turn; }
+    Step step(Context& context, log::CommitId&) override {
+        if (at == request.topics.end()) return Step::end;
+        add_asked(context, *at, by_id, *fetching);
+        ++at;
+        return Step::done;
+    }
+    void finish(Context& context, bool) override {
+        if (!address.reply.alive()) return;
+        address.reply.release_session();
+        fetching->address = std::move(address);
+        context.fetches.start(context, std::move(fetching));
+    }
+
+    session::Buffer frame;  // what the request views
+    wire::FetchRequest request;
+    wire::Array<wire::FetchRequest::FetchTopic>::Iterator at;
+    bool by_id = false;
+    std::unique_ptr<Fetching> fetching;
+};
+
+void ask_in_turns(Context& context, Call call, bool by_id, std::unique_ptr<Fetching> fetching) {
+    const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
+    auto asking = std::make_shared<Asking>();
+    asking->frame = call.request.keep();
+    asking->request =
+        *wire::decode_front<wire::FetchRequest>(asking->frame.bytes().subspan(head), call.version);
+    asking->at = asking->request.topics.begin();
+    asking->by_id = by_id;
+    asking->fetching = std::move(fetching);
+    asking->address = address_of(call);
+    run_slices(context, std::move(asking));
 }
 
 }  // namespace
@@ -78,8 +117,11 @@ void fetch(Context& context, Call call) {
             return answer(context, call, response);
         }
     }
-    if (fetching->in_session != Fetching::InSession::continues)
-        add_asked(context, *request, by_id, *fetching);
+    if (fetching->in_session != Fetching::InSession::continues) {
+        if (request->topics.size() > topics_per_turn)
+            return ask_in_turns(context, std::move(call), by_id, std::move(fetching));
+        for (const auto& topic : request->topics) add_asked(context, topic, by_id, *fetching);
+    }
     fetching->address = address_of(call);
     context.fetches.start(context, std::move(fetching));
 }

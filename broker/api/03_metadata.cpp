@@ -7,6 +7,7 @@
 
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/long_answer.hpp"
 #include "broker/api/operations.hpp"
 #include "broker/api/slices.hpp"
 #include "broker/topics/topic_name.hpp"
@@ -29,79 +30,93 @@ struct Question {
     std::vector<Asked> topics;
 };
 
-void add_topic(const Settings& settings, std::int32_t leader_epoch, const topics::Topic& topic,
-               std::vector<Response::MetadataResponseTopic>& topics,
-               std::vector<std::vector<Response::MetadataResponsePartition>>& partitions) {
-    auto& list = partitions.emplace_back();
-    list.reserve(topic.partitions.size());
-    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
-        Response::MetadataResponsePartition one;
-        one.partition_index = static_cast<std::int32_t>(i);
-        one.leader_id = settings.node_id;
-        one.leader_epoch = leader_epoch;
-        one.replica_nodes = std::span(&settings.node_id, 1);
-        one.isr_nodes = std::span(&settings.node_id, 1);
-        list.push_back(one);
+/// Looks at what was asked for, topic by topic, and answers.
+class Telling final : public Sliced {
+public:
+    Telling() { per_turn = 256; }
+    void begin(const Context& context) {
+        Response& response = answer_.response;
+        if (question.cluster_operations)
+            response.cluster_authorized_operations = all_cluster_operations;
+        broker_.node_id = context.settings.node_id;
+        broker_.host = context.settings.host;
+        broker_.port = context.settings.port;
+        response.brokers = std::span(&broker_, 1);
+        response.cluster_id = context.settings.cluster_id;
+        response.controller_id = context.settings.node_id;
     }
-    Response::MetadataResponseTopic one;
-    one.name = topic.name;
-    one.topic_id = {topic.id};
-    one.is_internal = topic.internal;
-    one.partitions = list;
-    topics.push_back(one);
-}
-
-void answer_metadata(Context& context, Address& address, const Question& question) {
-    const topics::Registry& registry = context.topics.registry;
-    const std::int32_t epoch = registry.epochs.current();
-    std::vector<Response::MetadataResponseTopic> topics;
-    std::vector<std::vector<Response::MetadataResponsePartition>> partitions;
-    if (question.all) {
-        topics.reserve(registry.all().size());
-        partitions.reserve(registry.all().size());
-        for (const auto& [name, topic] : registry.all())
-            add_topic(context.settings, epoch, *topic, topics, partitions);
-    } else {
-        topics.reserve(question.topics.size());
-        partitions.reserve(question.topics.size());
-        for (const Asked& asked : question.topics) {
-            const topics::Topic* topic =
-                asked.by_id ? registry.find(asked.id) : registry.find(asked.name);
-            if (topic != nullptr) {
-                add_topic(context.settings, epoch, *topic, topics, partitions);
-                continue;
-            }
-            Response::MetadataResponseTopic one;
-            one.name = asked.name;
-            one.is_internal = topics::is_internal_topic(asked.name);
-            if (asked.by_id) {
-                one.error_code = ErrorCode::unknown_topic_id;
-                one.topic_id = {asked.id};
-                if (address.version >= 12) one.name = nullptr;
-            } else {
-                one.error_code = topics::topic_name_problem(asked.name) != nullptr
-                                     ? ErrorCode::invalid_topic_exception
-                                     : ErrorCode::unknown_topic_or_partition;
-            }
-            topics.push_back(one);
+    Step step(Context& context, log::CommitId&) override {
+        const topics::Registry& registry = context.topics.registry;
+        if (question.all) {
+            const auto at = next_ == 0 ? registry.all().begin() : registry.all().upper_bound(last_);
+            if (at == registry.all().end()) return Step::end;
+            last_ = at->first;  // it may be gone at the next turn
+            add(context, *at->second);
+        } else {
+            if (next_ == question.topics.size()) return Step::end;
+            add(context, question.topics[next_]);
         }
+        ++next_;
+        return Step::done;
     }
-    if (question.topic_operations)
-        for (auto& one : topics)
-            if (one.error_code != ErrorCode::unknown_topic_id)
-                one.topic_authorized_operations = all_topic_operations;
-    Response response;
-    if (question.cluster_operations)
-        response.cluster_authorized_operations = all_cluster_operations;
-    Response::MetadataResponseBroker broker;
-    broker.node_id = context.settings.node_id;
-    broker.host = context.settings.host;
-    broker.port = context.settings.port;
-    response.brokers = std::span(&broker, 1);
-    response.cluster_id = context.settings.cluster_id;
-    response.controller_id = context.settings.node_id;
-    response.topics = topics;
-    answer(context, address, response);
+    void finish(Context& context, bool) override { answer_.send(context, address); }
+
+    Question question;
+
+private:
+    void add(Context& context, const Asked& asked) {
+        const topics::Registry& registry = context.topics.registry;
+        const topics::Topic* topic =
+            asked.by_id ? registry.find(asked.id) : registry.find(asked.name);
+        if (topic != nullptr) return add(context, *topic);
+        Topic one;
+        one.name = asked.name;
+        one.is_internal = topics::is_internal_topic(asked.name);
+        if (asked.by_id) {
+            one.error_code = ErrorCode::unknown_topic_id;
+            one.topic_id = {asked.id};
+            if (address.version >= 12) one.name = nullptr;
+        } else {
+            one.error_code = topics::topic_name_problem(asked.name) != nullptr
+                                 ? ErrorCode::invalid_topic_exception
+                                 : ErrorCode::unknown_topic_or_partition;
+            if (question.topic_operations) one.topic_authorized_operations = all_topic_operations;
+        }
+        answer_.add(address.version, one);
+    }
+    void add(Context& context, const topics::Topic& topic) {
+        partitions_.clear();
+        for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+            Response::MetadataResponsePartition& one = partitions_.emplace_back();
+            one.partition_index = static_cast<std::int32_t>(i);
+            one.leader_id = context.settings.node_id;
+            one.leader_epoch = context.topics.registry.epochs.current();
+            one.replica_nodes = std::span(&context.settings.node_id, 1);
+            one.isr_nodes = std::span(&context.settings.node_id, 1);
+        }
+        Topic one;
+        one.name = topic.name;
+        one.topic_id = {topic.id};
+        one.is_internal = topic.internal;
+        one.partitions = partitions_;
+        if (question.topic_operations) one.topic_authorized_operations = all_topic_operations;
+        answer_.add(address.version, one);
+    }
+
+    using Topic = Response::MetadataResponseTopic;
+    std::size_t next_ = 0;
+    std::string last_;
+    Response::MetadataResponseBroker broker_;
+    std::vector<Response::MetadataResponsePartition> partitions_;  // of one topic
+    LongAnswer<Response, Topic> answer_{&Response::topics};
+};
+
+void answer_metadata(Context& context, Address& address, Question& question) {
+    auto telling = std::make_shared<Telling>();
+    telling->question = std::move(question);
+    telling->address = std::move(address);
+    telling->begin(context);
+    run_slices(context, std::move(telling));
 }
 
 /// Names may be null and ids given from v12 on; v10 and v11 only have the fields.

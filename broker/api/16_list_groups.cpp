@@ -5,9 +5,13 @@
 
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/long_answer.hpp"
+#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
+
+using Response = wire::ListGroupsResponse;
 
 bool same(std::string_view a, std::string_view b) {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; };
@@ -22,27 +26,49 @@ bool asked_for(const wire::Array<wire::StringView>& filter, std::string_view val
     return false;
 }
 
+/// Group by group, in turns.
+class Listing final : public Sliced {
+public:
+    Listing() { per_turn = 256; }
+    Step step(Context& context, log::CommitId&) override {
+        const groups::Group* group = context.groups.next_group(last_);
+        if (group == nullptr) return Step::end;
+        last_ = group->id;  // it may be gone at the next turn
+        const bool consumer = group->consumer != nullptr;
+        const char* type = consumer ? "consumer" : "classic";
+        const char* state = consumer ? group->consumer->state() : groups::state_name(group->state);
+        if (!asked_for(request.types_filter, type) || !asked_for(request.states_filter, state))
+            return Step::done;
+        Response::ListedGroup one;
+        one.group_id = group->id;
+        one.protocol_type = group->protocol_type;
+        one.group_state = state;
+        one.group_type = type;
+        answer_.add(address.version, one);
+        return Step::done;
+    }
+    void finish(Context& context, bool) override { answer_.send(context, address); }
+
+    session::Buffer frame;  // what the request views
+    wire::ListGroupsRequest request;
+
+private:
+    std::optional<std::string> last_;
+    LongAnswer<Response, Response::ListedGroup> answer_{&Response::groups};
+};
+
 }  // namespace
 
 void list_groups(Context& context, Call call) {
-    using Response = wire::ListGroupsResponse;
-    const auto request = wire::decode_front<wire::ListGroupsRequest>(call.body, call.version);
+    const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
+    auto listing = std::make_shared<Listing>();
+    listing->frame = call.request.keep();
+    const auto request = wire::decode_front<wire::ListGroupsRequest>(
+        listing->frame.bytes().subspan(head), call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    std::vector<Response::ListedGroup> groups;
-    context.groups.for_each([&](const groups::Group& group) {
-        const bool consumer = group.consumer != nullptr;
-        const char* type = consumer ? "consumer" : "classic";
-        const char* state = consumer ? group.consumer->state() : groups::state_name(group.state);
-        if (!asked_for(request->types_filter, type) || !asked_for(request->states_filter, state)) return;
-        auto& one = groups.emplace_back();
-        one.group_id = group.id;
-        one.protocol_type = group.protocol_type;
-        one.group_state = state;
-        one.group_type = type;
-    });
-    Response response;
-    response.groups = groups;
-    answer(context, call, response);
+    listing->request = *request;
+    listing->address = address_of(call);
+    run_slices(context, std::move(listing));
 }
 
 }  // namespace leat::api

@@ -5,11 +5,12 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <set>
+#include <unordered_set>
 
 #include "broker/api/answer.hpp"
 #include "broker/api/config_entries.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/long_answer.hpp"
 #include "broker/api/slices.hpp"
 #include "broker/topics/topic_name.hpp"
 
@@ -95,14 +96,16 @@ public:
 
     session::Buffer frame;  // what the request views
     Request request;
-    Array::Iterator at;
-    std::map<std::string_view, bool> twice;  // names that come more than once; true: refused
+    Array::Iterator at, looked_at;
 
 private:
+    bool look_for_twice();
     Status create_one(Context& context, const Request::CreatableTopic& topic, Outcome& outcome,
                       log::CommitId& commit);
     std::shared_ptr<const std::vector<ConfigEntry>> entries(const topics::TopicConfig& config);
 
+    std::unordered_set<std::string_view> names_;
+    std::map<std::string_view, bool> twice_;  // names that come more than once; true: refused
     std::vector<Outcome> outcomes_;
     bool paid_ = false;  // for the one at `at`
     std::map<std::string, std::string, std::less<>> last_overrides_;
@@ -183,13 +186,24 @@ Status Creation::create_one(Context& context, const Request::CreatableTopic& top
     return ok();
 }
 
+/// false: it is known which come more than once. Some at a time, before the first is made.
+bool Creation::look_for_twice() {
+    constexpr int some = 32;
+    if (looked_at == request.topics.end()) return false;
+    for (int i = 0; i < some && looked_at != request.topics.end(); ++i, ++looked_at)
+        if (const std::string_view name = looked_at->name.view(); !names_.insert(name).second)
+            twice_.emplace(name, false);
+    return true;
+}
+
 Sliced::Step Creation::step(Context& context, log::CommitId& commit) {
+    if (look_for_twice()) return Step::done;
     if (at == request.topics.end()) return Step::end;
     const std::string_view name = at->name.view();
     Outcome outcome;
     outcome.name = name;
-    const auto found = twice.find(name);
-    if (found == twice.end()) {
+    const auto found = twice_.find(name);
+    if (found == twice_.end()) {
         if (!create_one(context, *at, outcome, commit)) return Step::blocked;
         outcomes_.push_back(std::move(outcome));
     } else if (!std::exchange(found->second, true)) {
@@ -201,42 +215,66 @@ Sliced::Step Creation::step(Context& context, log::CommitId& commit) {
     return Step::done;
 }
 
-void Creation::finish(Context& context, bool durable) {
-    std::vector<Response::CreatableTopicResult> results;
-    std::map<const void*, std::vector<Response::CreatableTopicConfigs>> configs;
-    for (Outcome& outcome : outcomes_) {
-        if (!durable && outcome.error == ErrorCode::none && !request.validate_only &&
-            context.topics.registry.find(outcome.id) == nullptr)
-            refuse(outcome, ErrorCode::kafka_storage_error, "the log could not write");
-        Response::CreatableTopicResult one;
-        one.name = outcome.name;
-        one.error_code = outcome.error;
-        one.error_message = nullptr;
-        if (!outcome.message.empty()) one.error_message = outcome.message;
-        if (outcome.error == ErrorCode::none) {
-            one.topic_id = {outcome.id};
-            one.num_partitions = outcome.partitions;
-            one.replication_factor = 1;
-            if (outcome.configs != nullptr) {
-                auto& told = configs[outcome.configs.get()];
-                if (told.empty())
-                    for (const ConfigEntry& entry : *outcome.configs) {
-                        Response::CreatableTopicConfigs config;
-                        config.name = entry.name;
-                        config.value = entry.value;
-                        config.config_source = static_cast<std::int8_t>(entry.source);
-                        told.push_back(config);
-                    }
-                one.configs = told;
+/// What became of them, one after the other.
+class Telling final : public Sliced {
+public:
+    Telling() { per_turn = 64; }
+    Step step(Context& context, log::CommitId&) override;
+    void finish(Context& context, bool) override { answer_.send(context, address); }
+
+    std::vector<Outcome> outcomes;
+    bool made = false;  ///< not only validated
+    bool durable = true;
+
+private:
+    std::size_t next_ = 0;
+    const void* told_entries_ = nullptr;  ///< those that configs_ are
+    std::vector<Response::CreatableTopicConfigs> configs_;
+    LongAnswer<Response, Response::CreatableTopicResult> answer_{&Response::topics};
+};
+
+Sliced::Step Telling::step(Context& context, log::CommitId&) {
+    if (next_ == outcomes.size()) return Step::end;
+    Outcome& outcome = outcomes[next_++];
+    if (!durable && made && outcome.error == ErrorCode::none &&
+        context.topics.registry.find(outcome.id) == nullptr)
+        refuse(outcome, ErrorCode::kafka_storage_error, "the log could not write");
+    Response::CreatableTopicResult one;
+    one.name = outcome.name;
+    one.error_code = outcome.error;
+    one.error_message = nullptr;
+    if (!outcome.message.empty()) one.error_message = outcome.message;
+    if (outcome.error == ErrorCode::none) {
+        one.topic_id = {outcome.id};
+        one.num_partitions = outcome.partitions;
+        one.replication_factor = 1;
+        if (outcome.configs != nullptr) {
+            if (told_entries_ != outcome.configs.get()) {
+                told_entries_ = outcome.configs.get();
+                configs_.clear();
+                for (const ConfigEntry& entry : *outcome.configs) {
+                    Response::CreatableTopicConfigs& config = configs_.emplace_back();
+                    config.name = entry.name;
+                    config.value = entry.value;
+                    config.config_source = static_cast<std::int8_t>(entry.source);
+                }
             }
-        } else {
-            one.configs = nullptr;
+            one.configs = configs_;
         }
-        results.push_back(one);
+    } else {
+        one.configs = nullptr;
     }
-    Response response;
-    response.topics = results;
-    answer(context, address, response);
+    answer_.add(address.version, one);
+    return Step::done;
+}
+
+void Creation::finish(Context& context, bool durable) {
+    auto telling = std::make_shared<Telling>();
+    telling->outcomes = std::move(outcomes_);
+    telling->made = !request.validate_only;
+    telling->durable = durable;
+    telling->address = std::move(address);
+    run_slices(context, std::move(telling));
 }
 
 }  // namespace
@@ -248,10 +286,7 @@ void create_topics(Context& context, Call call) {
     auto made = std::make_shared<Creation>();
     made->frame = call.request.keep();
     made->request = *wire::decode_front<Request>(made->frame.bytes().subspan(head), call.version);
-    made->at = made->request.topics.begin();
-    std::set<std::string_view> names;
-    for (const auto& topic : made->request.topics)
-        if (!names.insert(topic.name.view()).second) made->twice.emplace(topic.name.view(), false);
+    made->at = made->looked_at = made->request.topics.begin();
     made->address = address_of(call);
     run_slices(context, std::move(made));
 }

@@ -3,11 +3,12 @@
 #include "sdk/wire/api/20_delete_topics.hpp"
 
 #include <algorithm>
-#include <map>
 #include <memory>
+#include <unordered_map>
 
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/long_answer.hpp"
 #include "broker/api/slices.hpp"
 
 namespace leat::api {
@@ -32,11 +33,45 @@ public:
 
 private:
     Status delete_one(Context& context, Outcome& outcome, log::CommitId& commit);
-
-    std::size_t next_ = 0;
+    bool refuse_malformed();
+    /// Where in `outcomes` a name and id came first.
+    std::unordered_map<std::string, std::size_t> seen_;
+    std::size_t looked_at_ = 0, kept_ = 0, next_ = 0;
     bool paid_ = false;  // for the one at `next_`
 };
 constexpr std::int16_t quota_strict_since = 5;
+
+// KIP-516: name or id, one of the two. What comes twice is refused, once, and stays. Some at a
+// time, before the first is deleted; false: all are looked at.
+bool Deletion::refuse_malformed() {
+    constexpr int some = 32;
+    if (looked_at_ == outcomes.size()) return false;
+    for (int i = 0; i < some && looked_at_ < outcomes.size(); ++i) {
+        Outcome& one = outcomes[looked_at_++];
+        std::string key(one.id.begin(), one.id.end());
+        const auto [at, fresh] = seen_.try_emplace(key.append(one.name), kept_);
+        const bool both_or_none = one.named == (one.id != topics::TopicId{});
+        if (both_or_none) {
+            one.error = ErrorCode::invalid_request;
+            one.message = one.named ? "You may not specify both topic name and topic id."
+                                    : "Neither topic name nor id were specified.";
+        }
+        if (!fresh && !both_or_none) {
+            Outcome& first = outcomes[at->second];
+            first.error = ErrorCode::invalid_request;
+            first.message = one.named ? "Duplicate topic name." : "Duplicate topic id.";
+            continue;
+        }
+        if (kept_ + 1 < looked_at_) outcomes[kept_] = std::move(one);
+        ++kept_;
+    }
+    if (looked_at_ == outcomes.size()) {
+        outcomes.resize(kept_);
+        looked_at_ = kept_;
+        seen_.clear();
+    }
+    return true;
+}
 
 // fails: would_block: nothing was done, it is tried again. What is refused is no failure.
 Status Deletion::delete_one(Context& context, Outcome& outcome, log::CommitId& commit) {
@@ -72,6 +107,7 @@ Status Deletion::delete_one(Context& context, Outcome& outcome, log::CommitId& c
 }
 
 Sliced::Step Deletion::step(Context& context, log::CommitId& commit) {
+    if (refuse_malformed()) return Step::done;
     if (next_ == outcomes.size()) return Step::end;
     if (!delete_one(context, outcomes[next_], commit)) return Step::blocked;
     ++next_;
@@ -79,44 +115,40 @@ Sliced::Step Deletion::step(Context& context, log::CommitId& commit) {
     return Step::done;
 }
 
-void Deletion::finish(Context& context, bool durable) {
-    std::vector<Response::DeletableTopicResult> results;
-    for (Outcome& outcome : outcomes) {
-        if (!durable && outcome.error == ErrorCode::none)
-            outcome.error = ErrorCode::kafka_storage_error;
+/// What became of them, one after the other.
+class Telling final : public Sliced {
+public:
+    Telling() { per_turn = 256; }
+    Step step(Context&, log::CommitId&) override {
+        if (next_ == outcomes.size()) return Step::end;
+        const Outcome& outcome = outcomes[next_++];
         Response::DeletableTopicResult one;
         one.name = outcome.name;
         if (!outcome.named) one.name = nullptr;
         one.topic_id = {outcome.id};
-        one.error_code = outcome.error;
+        one.error_code = outcome.error == ErrorCode::none && !durable
+                             ? ErrorCode::kafka_storage_error
+                             : outcome.error;
         if (outcome.message != nullptr) one.error_message = outcome.message;
-        results.push_back(one);
+        answer_.add(address.version, one);
+        return Step::done;
     }
-    Response response;
-    response.responses = results;
-    answer(context, address, response);
-}
+    void finish(Context& context, bool) override { answer_.send(context, address); }
 
-// KIP-516: name or id, one of the two. What comes twice is refused, once, and stays.
-void refuse_malformed(std::vector<Outcome>& outcomes) {
-    std::map<std::pair<std::string, topics::TopicId>, std::size_t> seen;
-    std::vector<Outcome> once;
-    for (Outcome& one : outcomes) {
-        const auto [at, fresh] = seen.try_emplace({one.name, one.id}, once.size());
-        const bool both_or_none = one.named == (one.id != topics::TopicId{});
-        if (both_or_none) {
-            one.error = ErrorCode::invalid_request;
-            one.message = one.named ? "You may not specify both topic name and topic id."
-                                    : "Neither topic name nor id were specified.";
-        }
-        if (fresh || both_or_none)
-            once.push_back(std::move(one));
-        else
-            once[at->second].error = ErrorCode::invalid_request,
-            once[at->second].message =
-                one.named ? "Duplicate topic name." : "Duplicate topic id.";
-    }
-    outcomes.swap(once);
+    std::vector<Outcome> outcomes;
+    bool durable = true;
+
+private:
+    std::size_t next_ = 0;
+    LongAnswer<Response, Response::DeletableTopicResult> answer_{&Response::responses};
+};
+
+void Deletion::finish(Context& context, bool durable) {
+    auto telling = std::make_shared<Telling>();
+    telling->outcomes = std::move(outcomes);
+    telling->durable = durable;
+    telling->address = std::move(address);
+    run_slices(context, std::move(telling));
 }
 
 }  // namespace
@@ -131,7 +163,6 @@ void delete_topics(Context& context, Call call) {
         gone->outcomes.push_back({.name = std::string(topic.name.view()),
                                   .named = !topic.name.is_null(),
                                   .id = topic.topic_id.bytes});
-    refuse_malformed(gone->outcomes);
     gone->address = address_of(call);
     run_slices(context, std::move(gone));
 }

@@ -5,23 +5,47 @@
 
 namespace leat::api {
 
-void send_answer(Context& context, const AnyResponse& response, std::int32_t correlation_id,
-                 session::Reply& reply) {
+namespace {
+
+/// A frame for a body of this size, with all that stands before it.
+session::Buffer begin_frame(Context& context, const AnyResponse& response,
+                            std::int32_t correlation_id, std::size_t body) {
     const std::size_t head = wire::response_header_size(response.key, response.version);
-    const std::size_t body = response.size(response.message, response.version);
     const std::size_t size = wire::frame_prefix_size + head + body;
     session::Grant grant;
     if (size > uncounted_answer_bytes)
         grant = context.pool.take_now(session::PoolClass::response, size);
     session::Buffer frame(size, std::move(grant));
-    const MutableBytes bytes = frame.all();
-    wire::put_frame_prefix(bytes.data(), head + body);
-    const auto header = wire::encode_response_header(response.key, response.version, correlation_id,
-                                                     bytes.subspan(wire::frame_prefix_size));
-    const auto written = response.encode(response.message, response.version,
-                                         bytes.subspan(wire::frame_prefix_size + head));
-    LEAT_CHECK(header && *header == head && written &&
-               *written == body);  // the size was counted a moment ago
+    wire::put_frame_prefix(frame.all().data(), head + body);
+    const auto header =
+        wire::encode_response_header(response.key, response.version, correlation_id,
+                                     frame.all().subspan(wire::frame_prefix_size));
+    LEAT_CHECK(header && *header == head);
+    return frame;
+}
+
+}  // namespace
+
+void send_answer(Context& context, const AnyResponse& response, std::int32_t correlation_id,
+                 session::Reply& reply) {
+    const std::size_t body = response.size(response.message, response.version);
+    session::Buffer frame = begin_frame(context, response, correlation_id, body);
+    const auto written =
+        response.encode(response.message, response.version, frame.all().last(body));
+    LEAT_CHECK(written && *written == body);  // the size was counted a moment ago
+    reply.send(std::move(frame));
+}
+
+void send_pieces(Context& context, const AnyResponse& response, std::span<const ByteView> pieces,
+                 std::int32_t correlation_id, session::Reply& reply) {
+    std::size_t body = 0;
+    for (const ByteView piece : pieces) body += piece.size();
+    session::Buffer frame = begin_frame(context, response, correlation_id, body);
+    MutableBytes into = frame.all().last(body);
+    for (const ByteView piece : pieces) {
+        copy_bytes(piece, into);
+        into = into.subspan(piece.size());
+    }
     reply.send(std::move(frame));
 }
 

@@ -1,6 +1,8 @@
 // A response message to a frame in the session's queue, with the throttle time it must tell.
 #pragma once
 
+#include <span>
+
 #include "broker/api/context.hpp"
 #include "broker/api/throttle.hpp"
 #include "sdk/wire/codec.hpp"
@@ -21,24 +23,31 @@ struct AnyResponse {
 void send_answer(Context& context, const AnyResponse& response, std::int32_t correlation_id,
                  session::Reply& reply);
 
+/// The same of a body that is there already, in pieces; of `response` only key and version count.
+void send_pieces(Context& context, const AnyResponse& response, std::span<const ByteView> pieces,
+                 std::int32_t correlation_id, session::Reply& reply);
+
+template <class Response>
+AnyResponse any_response(const Response& response, std::int16_t version) {
+    return {.key = Response::api_key,
+            .version = version,
+            .message = &response,
+            .size =
+                [](const void* message, std::int16_t v) {
+                    return wire::encoded_size(*static_cast<const Response*>(message), v);
+                },
+            .encode =
+                [](const void* message, std::int16_t v, MutableBytes out) {
+                    return wire::encode(*static_cast<const Response*>(message), v, out);
+                }};
+}
+
 template <class Response>
 void answer(Context& context, std::int16_t version, std::int32_t correlation_id,
             session::Reply& reply, Response& response) {
     if constexpr (requires { response.throttle_time_ms; })
         response.throttle_time_ms = throttle_time_ms(context, reply);
-    send_answer(context,
-                {.key = Response::api_key,
-                 .version = version,
-                 .message = &response,
-                 .size =
-                     [](const void* message, std::int16_t v) {
-                         return wire::encoded_size(*static_cast<const Response*>(message), v);
-                     },
-                 .encode =
-                     [](const void* message, std::int16_t v, MutableBytes out) {
-                         return wire::encode(*static_cast<const Response*>(message), v, out);
-                     }},
-                correlation_id, reply);
+    send_answer(context, any_response(response, version), correlation_id, reply);
 }
 
 template <class Response>

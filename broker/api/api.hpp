@@ -11,6 +11,7 @@
 #include "broker/api/parked_groups.hpp"
 #include "broker/api/parked_lookups.hpp"
 #include "broker/api/parked_produces.hpp"
+#include "broker/api/turns.hpp"
 
 namespace leat::api {
 
@@ -45,7 +46,7 @@ public:
     void on_memory(Instant now, WallTime wall);  ///< the byte pool has room again
     void on_deadline(Instant now, WallTime wall);
     Instant deadline() const {
-        return earlier(context_.groups.deadline(),
+        return earlier(earlier(context_.groups.deadline(), turns_.empty() ? never : context_.now),
                        earlier(produces_.deadline(), fetches_.deadline()));
     }
 
@@ -71,6 +72,7 @@ private:
     Settings settings_;
     bool stopping_ = false;
     Commits commits_;
+    Turns turns_;
     Judging judging_;
     ParkedProduces produces_;
     FetchSessions fetch_sessions_;

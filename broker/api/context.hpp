@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "broker/api/pressure.hpp"
+#include "broker/api/turns.hpp"
 #include "broker/groups/groups.hpp"
 #include "broker/log/log.hpp"
 #include "broker/quotas/quotas.hpp"
@@ -62,6 +63,7 @@ struct Context {
     log::Log& log;
     session::BytePool& pool;
     Commits& commits;
+    Turns& turns;
     Judging& judging;
     ParkedProduces& produces;
     ParkedFetches& fetches;

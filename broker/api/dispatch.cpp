@@ -78,6 +78,7 @@ Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, sessio
                .log = log,
                .pool = pool,
                .commits = commits_,
+               .turns = turns_,
                .judging = judging_,
                .produces = produces_,
                .fetches = fetches_,
@@ -168,11 +169,13 @@ void Api::on_deadline(Instant now, WallTime wall) {
     fetches_.on_deadline(context_);
     if (context_.groups.deadline() <= now) context_.groups.on_deadline(now);
     parked_groups_.drain(context_);
+    if (!turns_.empty()) turns_.run_one(now, wall);
 }
 
 void Api::stop(Instant now, WallTime wall) {
     tell(now, wall);
     stopping_ = true;
+    while (!turns_.empty()) turns_.run_one(now, wall);
     fetches_.give_up_all(context_);
     produces_.give_up_room(context_);
     judging_.give_up_all(context_);  // after those who stand before it

@@ -1,8 +1,11 @@
 #include "broker/api/fetch_frame.hpp"
 
 #include <cstring>
+#include <memory>
 
 #include "broker/api/answer.hpp"
+#include "broker/api/long_answer.hpp"
+#include "broker/api/slices.hpp"
 #include "sdk/wire/api/01_fetch.hpp"
 #include "sdk/wire/frame.hpp"
 #include "sdk/wire/header.hpp"
@@ -46,54 +49,119 @@ void plan_fetch_frame(const Context& context, Fetching& fetching) {
         fetching.partitions[index].later = later -= fetching.partitions[index].piece;
 }
 
+namespace {
+
+void tell(const Context& context, const Fetching& fetching, const FetchedPartition& from,
+          Response::PartitionData& to, bool& told_leader) {
+    to.partition_index = from.partition;
+    to.error_code = from.error;
+    to.preferred_read_replica = -1;
+    to.aborted_transactions = nullptr;
+    if (from.error == wire::ErrorCode::none) {
+        to.high_watermark = from.high_watermark;
+        to.last_stable_offset =
+            from.high_watermark;  // no transactions yet: everything durable is stable
+        to.log_start_offset = from.log_start;
+        to.diverging_epoch = from.diverging;
+        if (fetching.read_committed) to.aborted_transactions = {};
+    } else {
+        to.high_watermark = to.last_stable_offset = to.log_start_offset = -1;
+        if (from.error == wire::ErrorCode::fenced_leader_epoch &&
+            fetching.address.version >= leaders_since) {
+            to.current_leader = {context.settings.node_id,
+                                 context.topics.registry.epochs.current()};
+            told_leader = true;  // KIP-951: Kafka also says where that leader is
+        }
+    }
+    if (from.size > 0) to.records = wire::BytesView::elsewhere(from.size);
+}
+
+Response::NodeEndpoint node_endpoint(const Context& context) {
+    return {.node_id = context.settings.node_id,
+            .host = context.settings.host,
+            .port = context.settings.port,
+            .rack = nullptr};
+}
+
+/// Where the run of one topic's partitions ends that begins at `first` of those chosen. In a
+/// session, which begins anywhere, the same topic may come again at the end.
+std::size_t end_of_run(const Fetching& fetching, std::size_t first) {
+    const auto topic_of = [&](std::size_t i) {
+        return fetching.partitions[fetching.chosen[i]].topic;
+    };
+    std::size_t end = first + 1;
+    while (end < fetching.chosen.size() && topic_of(end) == topic_of(first)) ++end;
+    return end;
+}
+
+/// An answer of thousands of partitions and no record: in turns, topic by topic.
+class Telling final : public Sliced {
+public:
+    Telling() { per_turn = 256; }
+    Step step(Context& context, log::CommitId&) override {
+        if (next_ == fetching.chosen.size()) return Step::end;
+        const std::size_t end = end_of_run(fetching, next_);
+        partitions_.assign(end - next_, {});
+        const std::uint32_t topic = fetching.partitions[fetching.chosen[next_]].topic;
+        for (Response::PartitionData& to : partitions_)
+            tell(context, fetching, fetching.partitions[fetching.chosen[next_++]], to,
+                 told_leader_);
+        Response::FetchableTopicResponse one;
+        one.topic = fetching.topics[topic].name;
+        one.topic_id = fetching.topics[topic].id;
+        one.partitions = partitions_;
+        answer.add(address.version, one);
+        return Step::done;
+    }
+    void finish(Context& context, bool) override {
+        const Response::NodeEndpoint self = node_endpoint(context);
+        if (told_leader_) answer.response.node_endpoints = std::span(&self, 1);
+        answer.send(context, address);
+    }
+
+    Fetching fetching;
+    LongAnswer<Response, Response::FetchableTopicResponse> answer{&Response::responses};
+
+private:
+    std::size_t next_ = 0;
+    bool told_leader_ = false;
+    std::vector<Response::PartitionData> partitions_;
+};
+
+}  // namespace
+
 void send_fetch_frame(Context& context, Fetching& fetching) {
+    constexpr std::size_t partitions_at_once = 1024;
+    if (fetching.total == 0 && fetching.chosen.size() > partitions_at_once) {
+        charge_fetch(context, fetching.address, 0);
+        auto telling = std::make_shared<Telling>();
+        telling->address = std::move(fetching.address);
+        telling->fetching = std::move(fetching);
+        telling->fetching.address.version = telling->address.version;
+        telling->answer.response.session_id = telling->fetching.session_id;
+        return run_slices(context, std::move(telling));
+    }
     std::vector<Response::PartitionData> partitions(fetching.chosen.size());
     std::vector<Response::FetchableTopicResponse> topics;
-    std::size_t first = 0;
-    bool told_leader = false;  // KIP-951: there, Kafka also says where that leader is
-    for (std::size_t i = 0; i < partitions.size(); ++i) {
-        const FetchedPartition& from = fetching.partitions[fetching.chosen[i]];
-        Response::PartitionData& to = partitions[i];
-        to.partition_index = from.partition;
-        to.error_code = from.error;
-        to.preferred_read_replica = -1;
-        to.aborted_transactions = nullptr;
-        if (from.error == wire::ErrorCode::none) {
-            to.high_watermark = from.high_watermark;
-            to.last_stable_offset =
-                from.high_watermark;  // no transactions yet: everything durable is stable
-            to.log_start_offset = from.log_start;
-            to.diverging_epoch = from.diverging;
-            if (fetching.read_committed) to.aborted_transactions = {};
-        } else {
-            to.high_watermark = to.last_stable_offset = to.log_start_offset = -1;
-            if (from.error == wire::ErrorCode::fenced_leader_epoch &&
-                fetching.address.version >= leaders_since) {
-                to.current_leader = {context.settings.node_id,
-                                     context.topics.registry.epochs.current()};
-                told_leader = true;
-            }
-        }
-        if (from.size > 0) to.records = wire::BytesView::elsewhere(from.size);
-        // A run of one topic's partitions is one topic of the answer; in a session, which begins
-        // anywhere, the same topic may come again at the end.
-        if (i + 1 < partitions.size() &&
-            fetching.partitions[fetching.chosen[i + 1]].topic == from.topic)
-            continue;
+    bool told_leader = false;
+    for (std::size_t i = 0; i < partitions.size(); ++i)
+        tell(context, fetching, fetching.partitions[fetching.chosen[i]], partitions[i],
+             told_leader);
+    for (std::size_t first = 0; first < partitions.size();) {
+        const std::size_t end = end_of_run(fetching, first);
+        const FetchedTopic& from =
+            fetching.topics[fetching.partitions[fetching.chosen[first]].topic];
         Response::FetchableTopicResponse& one = topics.emplace_back();
-        one.topic = fetching.topics[from.topic].name;
-        one.topic_id = fetching.topics[from.topic].id;
+        one.topic = from.name;
+        one.topic_id = from.id;
         one.partitions =
-            std::span<const Response::PartitionData>(partitions).subspan(first, i + 1 - first);
-        first = i + 1;
+            std::span<const Response::PartitionData>(partitions).subspan(first, end - first);
+        first = end;
     }
     Response response;
     response.responses = topics;
     response.session_id = fetching.session_id;
-    const Response::NodeEndpoint self{.node_id = context.settings.node_id,
-                                      .host = context.settings.host,
-                                      .port = context.settings.port,
-                                      .rack = nullptr};
+    const Response::NodeEndpoint self = node_endpoint(context);
     if (told_leader) response.node_endpoints = std::span(&self, 1);
     charge_fetch(context, fetching.address, fetching.total);
     if (fetching.total == 0) return answer(context, fetching.address, response);

@@ -14,6 +14,7 @@ namespace {
 
 using wire::ErrorCode;
 
+constexpr std::size_t partitions_per_turn = 1024;
 constexpr std::int16_t zstd_since = 10;  // KIP-110: an older consumer cannot read zstd
 
 // The batches before the first that `version` does not allow, and of the others the first, and what
@@ -78,30 +79,50 @@ void ParkedFetches::start(Context& context, std::unique_ptr<Fetching> fetching) 
 }
 
 void ParkedFetches::consider(Context& context, Fetching& fetching) {
-    std::size_t wanted = 0;
-    bool any_readable = false;
-    const bool by_id = fetching.address.version >= fetch_topic_ids_since;
+    fetching.looked = fetching.wanted = 0;
+    fetching.any_readable = false;
+    fetching.looks_since = advances_;
     if (fetching.partitions.empty()) fetching.last_try = true;
-    for (FetchedPartition& partition : fetching.partitions) {
+    look_on(context, fetching);
+}
+
+void ParkedFetches::look_on(Context& context, Fetching& fetching) {
+    const bool by_id = fetching.address.version >= fetch_topic_ids_since;
+    const std::size_t upto =
+        std::min(fetching.partitions.size(), fetching.looked + partitions_per_turn);
+    for (; fetching.looked < upto; ++fetching.looked) {
+        FetchedPartition& partition = fetching.partitions[fetching.looked];
         refresh(context, by_id, partition);
         if (partition.error != ErrorCode::none || partition.diverging.epoch >= 0)
             fetching.last_try = true;
         if (!partition.readable()) continue;
-        any_readable = true;
-        wanted += std::min<std::size_t>(
+        fetching.any_readable = true;
+        fetching.wanted += std::min<std::size_t>(
             partition.bytes_max,
             bytes_ahead(*context.log.stream(partition.stream), partition, fetching.bytes_min));
     }
+    if (upto == fetching.partitions.size()) return looked_at_all(context, fetching);
+    fetching.state = Fetching::State::looking;
+    context.turns.next([this, &context, id = fetching.id](Instant now, WallTime wall) {
+        Fetching* looking = find(id);
+        if (looking == nullptr) return;
+        context.now = now;
+        context.wall = wall;
+        look_on(context, *looking);
+    });
+}
+
+void ParkedFetches::looked_at_all(Context& context, Fetching& fetching) {
     if (context.now >= fetching.give_up) fetching.last_try = true;
-    if (!any_readable) {
-        if (fetching.last_try)
-            respond(context, fetching);
-        else
-            park(fetching);
-        return;
-    }
-    if (!fetching.last_try && fetching.counted && fetching.known < fetching.bytes_min)
+    const bool enough = fetching.any_readable &&
+                        (!fetching.counted || fetching.known >= fetching.bytes_min);
+    if (!enough && !fetching.last_try) {
+        // Some were looked at turns ago.
+        if (fetching.looks_since != advances_) return consider(context, fetching);
         return park(fetching);
+    }
+    if (!fetching.any_readable) return respond(context, fetching);
+    std::size_t wanted = fetching.wanted;
     if (fetching.counted) wanted = std::min<std::size_t>(wanted, fetching.known);
     wanted = std::max<std::size_t>(std::min(wanted, fetching.bytes_max), 1024);
     plan_fetch_frame(context, fetching);
@@ -131,6 +152,7 @@ void ParkedFetches::unpark(Fetching& fetching) {
 }
 
 void ParkedFetches::on_advance(Context& context, const topics::Advance& advance) {
+    ++advances_;
     std::vector<std::uint64_t> woken;
     for (auto at = waiting_.lower_bound({advance.stream, 0});
          at != waiting_.end() && at->first == advance.stream; ++at)
@@ -291,7 +313,9 @@ void ParkedFetches::respond(Context& context, Fetching& fetching) {
 
 void ParkedFetches::finish(Context& context, std::uint64_t id) {
     Fetching* fetching = find(id);
-    if (fetching == nullptr || fetching->state != Fetching::State::parked) return;
+    if (fetching == nullptr) return;
+    if (fetching->state == Fetching::State::looking) fetching->last_try = true;
+    if (fetching->state != Fetching::State::parked) return;
     unpark(*fetching);
     respond(context, *fetching);
 }
@@ -310,6 +334,8 @@ void ParkedFetches::on_session_closed(Context& context, session::SessionId sessi
         Fetching* fetching = find(id);
         if (fetching == nullptr) continue;
         switch (fetching->state) {
+            case Fetching::State::looking:
+                break;
             case Fetching::State::parked:
                 unpark(*fetching);
                 break;
@@ -335,7 +361,7 @@ void ParkedFetches::give_up_all(Context& context) {
         if (fetching->state == Fetching::State::reading) continue;  // ends by itself
         if (fetching->state == Fetching::State::parked)
             unpark(*fetching);
-        else
+        else if (fetching->state == Fetching::State::wants_memory)
             context.pool.forget(session::PoolClass::response, id);
         respond(context, *fetching);
     }

@@ -5,6 +5,7 @@
 //             enough, an error, or time is over  -> asks the byte pool for a response's memory
 //   read:     partition after partition, each read of the log straight into its place in the
 //             response
+//             Of thousands of partitions some at a time, so that others get their turn.
 //   respond:  the small pieces of the message are written around the records; no record is copied
 //
 // Thousands may be parked at no cost: a waiter stands in an index by stream and in one by deadline,
@@ -77,11 +78,19 @@ struct Fetching {
     std::int32_t session_id = 0;
     std::int32_t session_epoch = 0;  ///< that the session has while this is its newest request
 
-    enum class State : std::uint8_t { parked, wants_memory, reading } state = State::parked;
+    enum class State : std::uint8_t {
+        parked,
+        looking,  ///< at its partitions, some at a time
+        wants_memory,
+        reading
+    } state = State::parked;
     bool abandoned = false;   ///< the session is gone; ends when its read comes back
     bool last_try = false;    ///< answers whatever there is
     bool counted = false;     ///< `known` holds: bytes_min can be judged without reading
     std::uint64_t known = 0;  ///< bytes readable when last counted, and those that came since
+    std::size_t looked = 0, wanted = 0;  ///< partitions, and the bytes that they may bring
+    bool any_readable = false;
+    std::uint64_t looks_since = 0;  ///< of ParkedFetches::advances_
     session::Buffer memory;
     std::size_t next = 0;   ///< partition being read, of those chosen
     std::size_t grown = 0;  ///< bytes of a first batch that turned out larger than planned
@@ -107,6 +116,8 @@ public:
 
 private:
     void consider(Context& context, Fetching& fetching);
+    void look_on(Context& context, Fetching& fetching);
+    void looked_at_all(Context& context, Fetching& fetching);
     void park(Fetching& fetching);
     void unpark(Fetching& fetching);
     void begin(Context& context, Fetching& fetching, session::Grant grant);
@@ -122,6 +133,7 @@ private:
     std::unordered_map<log::ReadTicket, std::uint64_t> reads_;
     Deadlines deadlines_;  // parked
     std::uint64_t next_id_ = 1;
+    std::uint64_t advances_ = 0;
 };
 
 }  // namespace leat::api

@@ -8,6 +8,8 @@
 namespace leat::api {
 namespace {
 
+constexpr int answers_per_turn = 64;
+
 template <class View>
 View nullable(const std::optional<std::string>& text) {
     return text ? View(*text) : View(nullptr);
@@ -67,15 +69,37 @@ void send_beaten(Context& context, Address& address, const groups::ConsumerAnswe
 }  // namespace
 
 void ParkedGroups::drain(Context& context) {
-    while (auto joined = context.groups.poll_joined())
-        if (auto slot = waiting_.extract(joined->ticket); slot && slot.mapped().reply.alive())
-            send_joined(context, slot.mapped(), *joined);
-    while (auto synced = context.groups.poll_synced())
-        if (auto slot = waiting_.extract(synced->ticket); slot && slot.mapped().reply.alive())
-            send_synced(context, slot.mapped(), *synced);
-    while (auto beaten = context.groups.poll_consumer_answer())
-        if (auto slot = waiting_.extract(beaten->ticket); slot && slot.mapped().reply.alive())
-            send_beaten(context, slot.mapped(), *beaten);
+    if (waits_turn_) return;
+    int left = answers_per_turn;
+    const auto address_of = [&](groups::Ticket ticket) {
+        --left;
+        auto slot = waiting_.extract(ticket);
+        return slot && slot.mapped().reply.alive() ? std::move(slot.mapped()) : Address();
+    };
+    // Nothing is asked for its answer that is not sent then.
+    while (left > 0) {
+        const auto joined = context.groups.poll_joined();
+        if (!joined) break;
+        if (Address to = address_of(joined->ticket); to.reply) send_joined(context, to, *joined);
+    }
+    while (left > 0) {
+        const auto synced = context.groups.poll_synced();
+        if (!synced) break;
+        if (Address to = address_of(synced->ticket); to.reply) send_synced(context, to, *synced);
+    }
+    while (left > 0) {
+        const auto beaten = context.groups.poll_consumer_answer();
+        if (!beaten) break;
+        if (Address to = address_of(beaten->ticket); to.reply) send_beaten(context, to, *beaten);
+    }
+    if (left > 0) return;
+    waits_turn_ = true;
+    context.turns.next([this, &context](Instant now, WallTime wall) {
+        context.now = now;
+        context.wall = wall;
+        waits_turn_ = false;
+        drain(context);
+    });
 }
 
 }  // namespace leat::api

@@ -17,11 +17,13 @@ public:
         waiting_.emplace(++last_, std::move(address));
         return last_;
     }
-    /// Sends what the groups have decided.
+    /// Sends what the groups have decided. Of a group of a thousand members some, and the others
+    /// in the next turn.
     void drain(Context& context);
     std::size_t size() const { return waiting_.size(); }
 
 private:
+    bool waits_turn_ = false;
     std::unordered_map<groups::Ticket, Address> waiting_;
     groups::Ticket last_ = 0;
 };

@@ -10,9 +10,19 @@ void run_slices(Context& context, std::shared_ptr<Sliced> sliced) {
     const log::CommitId flushed = context.log.flushed_commit();
     Sliced::Step step = Sliced::Step::done;
     for (int parts = 0; step == Sliced::Step::done; ++parts) {
-        // A slice of parts that wrote nothing has nothing to wait for.
-        if (parts >= parts_per_slice && sliced->commit_ > flushed) break;
+        // What wrote nothing, or is durable, is nothing to wait for.
+        if (sliced->commit_ <= flushed) sliced->parts_ = 0;
+        if (sliced->parts_ >= parts_per_slice) break;
+        if (parts >= sliced->per_turn) {
+            sliced->address.reply.hold_session();
+            return context.turns.next([&context, sliced](Instant now, WallTime wall) {
+                context.now = now;
+                context.wall = wall;
+                run_slices(context, sliced);
+            });
+        }
         step = sliced->step(context, sliced->commit_);
+        ++sliced->parts_;
     }
     const bool blocked = step == Sliced::Step::blocked;
     if (step == Sliced::Step::end && sliced->commit_ <= flushed)

@@ -1,6 +1,7 @@
-// A request of many parts, each of which writes facts, in slices: so many parts, then those are
-// made durable, then the next. Ten thousand topics at one go keep everybody else waiting for a
-// quarter of a second, and are more than the log takes before its next commit.
+// A request of many parts: some of them, then others have their turn, then the next. Parts that
+// write facts come in slices, too: so many parts, then those are made durable. Ten thousand topics
+// at one go keep everybody else waiting for a quarter of a second, and are more than the log takes
+// before its next commit.
 #pragma once
 
 #include <memory>
@@ -9,7 +10,8 @@
 
 namespace leat::api {
 
-constexpr int parts_per_slice = 256;
+constexpr int parts_per_slice = 256;  ///< that write
+constexpr int parts_per_turn = 16;    ///< of some 20 us; a topic that is made is such a part
 
 class Sliced {
 public:
@@ -24,10 +26,12 @@ public:
     virtual void finish(Context& context, bool durable) = 0;
 
     Address address;
+    int per_turn = parts_per_turn;
 
 private:
     friend void run_slices(Context& context, std::shared_ptr<Sliced> sliced);
     bool durable_ = true;
+    int parts_ = 0;  ///< of this slice
     log::CommitId commit_ = 0;
 };
 

@@ -48,15 +48,25 @@ milliseconds Group::rebalance_timeout() const {
     return longest;
 }
 
-bool Group::supports(std::string_view type, const std::vector<Protocol>& offered) const {
+bool Group::supports(std::string_view type, const std::vector<Protocol>& offered) {
     if (offered.empty()) return false;
     if (members.empty()) return !type.empty();
     if (type != protocol_type) return false;
-    return std::any_of(offered.begin(), offered.end(), [this](const Protocol& one) {
+    for (const Protocol& one : offered)
+        if (std::find(common.begin(), common.end(), one.name) != common.end()) return true;
+    const auto found = std::find_if(offered.begin(), offered.end(), [this](const Protocol& one) {
         return std::all_of(members.begin(), members.end(), [&](const auto& entry) {
             return entry.second->metadata(one.name) != nullptr;
         });
     });
+    if (found == offered.end()) return false;
+    common.push_back(found->name);
+    return true;
+}
+
+void Group::protocols_changed(const Member& member) {
+    std::erase_if(common,
+                  [&](const std::string& name) { return member.metadata(name) == nullptr; });
 }
 
 std::string Group::vote() const {

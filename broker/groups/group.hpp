@@ -69,6 +69,9 @@ struct Group {
     std::map<std::string, std::unique_ptr<PendingMember>, std::less<>> pending;
     std::map<std::string, std::string, std::less<>> static_members;  ///< instance -> member id
     std::size_t awaiting_join = 0;
+    /// Protocols that all members are known to support, perhaps not all of those: so that a thousand
+    /// who join do not ask a thousand each.
+    std::vector<std::string> common;
     std::set<std::string, std::less<>> subscribed;  ///< topics of all members (type "consumer")
     bool subscriptions_known = false;
 
@@ -95,8 +98,10 @@ struct Group {
     bool consumers() const { return protocol_type == "consumer"; }
     milliseconds rebalance_timeout() const;  ///< the longest of its members
     bool all_joined() const { return awaiting_join == members.size() && pending.empty(); }
-    /// Whether a member with this type and these protocols may come in (`except`: itself).
-    bool supports(std::string_view type, const std::vector<Protocol>& offered) const;
+    /// Whether a member with this type and these protocols may come in.
+    bool supports(std::string_view type, const std::vector<Protocol>& offered);
+    /// One of the members has other protocols than before, or is new.
+    void protocols_changed(const Member& member);
     /// Candidates are what all members support; each votes for its first one among them.
     std::string vote() const;
     void learn_subscriptions();

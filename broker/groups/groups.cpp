@@ -94,4 +94,10 @@ void Groups::for_each(const GroupVisitor& visit) const {
         if (group->state != State::dead) visit(*group);
 }
 
+const Group* Groups::next_group(std::optional<std::string_view> after) const {
+    auto at = after ? groups_.upper_bound(*after) : groups_.begin();
+    while (at != groups_.end() && at->second->state == State::dead) ++at;
+    return at == groups_.end() ? nullptr : at->second.get();
+}
+
 }  // namespace leat::groups

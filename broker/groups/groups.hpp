@@ -101,6 +101,9 @@ public:
     // -- tools ------------------------------------------------------------------------------------
     Written delete_group(Instant now, std::string_view group);
     Description describe(std::string_view group) const;
+    /// By name: the first group, or the one behind `after`; null: there is none. Not those that are
+    /// being deleted.
+    const Group* next_group(std::optional<std::string_view> after) const;
     using GroupVisitor = std::function<void(const Group&)>;
     void for_each(const GroupVisitor& visit) const;
 

@@ -228,6 +228,7 @@ void Groups::fill(Member& member, JoinRequest& request) {
     member.rebalance_timeout =
         std::clamp(request.rebalance_timeout, milliseconds(0), milliseconds(std::int64_t{1} << 31));
     member.protocols = std::move(request.protocols);
+    member.timer.group()->protocols_changed(member);
     member_bytes_ += member.bytes();
 }
 

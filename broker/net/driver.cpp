@@ -13,9 +13,14 @@ namespace {
 
 using asio::ip::tcp;
 
-constexpr int accepts_per_event = 64;  // then others get their turn
+// After so much others get their turn: what one connection brings or takes at a time is a fraction
+// of a millisecond of this thread, and the sockets that are ready come round in order.
+constexpr int accepts_per_event = 16;
 constexpr int reads_per_event = 16;
+constexpr std::size_t read_bytes_per_event = 128 * KiB;
 constexpr int writes_per_event = 64;
+constexpr std::size_t write_bytes_per_event = 256 * KiB;
+constexpr int pumps_per_turn = 32;
 constexpr milliseconds accept_pause_min{100};
 constexpr milliseconds accept_error_quiet{10'000};  // one line per so long, not one per attempt
 constexpr milliseconds flush_max{1000};
@@ -150,18 +155,20 @@ void Driver::pump(node::SessionId id) {
 
 /// false: the peer is gone.
 bool Driver::write_some(node::SessionId id, Peer& peer) {
-    for (int i = 0; i < writes_per_event; ++i) {
+    std::size_t left = write_bytes_per_event;
+    for (int i = 0; i < writes_per_event && left > 0; ++i) {
         const ByteView bytes = node_.poll_write(id);
         if (bytes.empty()) return true;
         std::error_code code;
-        const std::size_t count =
-            peer.socket.write_some(asio::buffer(bytes.data(), bytes.size()), code);
+        const std::size_t count = peer.socket.write_some(
+            asio::buffer(bytes.data(), std::min(bytes.size(), left)), code);
         if (code == asio::error::would_block || code == asio::error::try_again) break;
         if (code == asio::error::interrupted) continue;
         if (code) {
             drop(id);
             return false;
         }
+        left -= count;
         node_.sent(clock_.monotonic(), id, count);
     }
     await_write(id, peer);
@@ -170,10 +177,12 @@ bool Driver::write_some(node::SessionId id, Peer& peer) {
 
 /// false: the peer is gone. Leaves the peer awaiting more, unless its window is empty.
 bool Driver::read_some(node::SessionId id, Peer& peer) {
-    for (int i = 0; i < reads_per_event; ++i) {
+    std::size_t left = read_bytes_per_event;
+    for (int i = 0; i < reads_per_event && left > 0; ++i) {
         const Instant now = clock_.monotonic();
-        const MutableBytes window = node_.receive_window(now, id);
+        MutableBytes window = node_.receive_window(now, id);
         if (window.empty()) return true;
+        window = window.first(std::min(window.size(), left));
         std::error_code code;
         const std::size_t count =
             peer.socket.read_some(asio::buffer(window.data(), window.size()), code);
@@ -185,6 +194,7 @@ bool Driver::read_some(node::SessionId id, Peer& peer) {
             drop(id);
             return false;
         }
+        left -= count;
         node_.received(now, clock_.wall(), id, count);
         if (count < window.size())
             break;  // the kernel had no more: waiting costs less than asking it again
@@ -226,16 +236,33 @@ void Driver::await_storage() {
 void Driver::settle() {
     if (settling_) return;
     settling_ = true;
-    do {
-        while (const auto session = node_.session_ready()) pump(*session);
-        while (links_.pump_one()) {
-            while (const auto session = node_.session_ready()) pump(*session);
+    int pumps = 0;
+    const auto pump_ready = [this, &pumps] {
+        for (; pumps < pumps_per_turn; ++pumps) {
+            const auto session = node_.session_ready();
+            if (!session) return;
+            pump(*session);
         }
+        go_on_later();
+    };
+    do {
+        pump_ready();
+        while (links_.pump_one()) pump_ready();
     } while (give_out_work());
     while (const auto event = node_.poll_event()) on_event_(*event);
     settling_ = false;
     set_timer();
-    if (on_stopped_ && node_.stopped()) finish_stop();
+    if (on_stopped_ && node_.stopped() && !going_on_) finish_stop();
+}
+
+/// Sessions are ready that make others ready, without end if their peers are quick: sockets that
+/// are not among them, the device and the timer come first now.
+void Driver::go_on_later() {
+    if (std::exchange(going_on_, true)) return;
+    asio::post(io_, [this] {
+        going_on_ = false;
+        settle();
+    });
 }
 
 /// true: some of it was done here and now, so the node may have become ready for more.

@@ -8,6 +8,9 @@
 //
 // A session whose window is empty is not awaited for reading: the kernel's buffer fills and TCP
 // slows the peer down. The node names the session again when it may be read.
+//
+// Nobody is served for long at a time: after some bytes, or some sessions, whoever else is ready
+// comes first (the bounds stand at the top of driver.cpp).
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -82,6 +85,7 @@ private:
 
     void await_storage();
     void settle();
+    void go_on_later();
     void set_timer();
     void finish_stop();
     void say(node::Event::Level level, std::string text);
@@ -96,7 +100,7 @@ private:
     std::unordered_map<node::SessionId, Peer> peers_;
     Links links_;
     Instant timer_at_ = never;
-    bool settling_ = false;
+    bool settling_ = false, going_on_ = false;
     Instant accept_error_said_ = Instant::min();
     int accept_failures_ = 0;
     std::function<void()> on_stopped_;

@@ -233,7 +233,9 @@ void NodeImpl::on_deadline(Instant now, WallTime wall) {
 }
 
 Instant NodeImpl::deadline() const {
-    const Instant rooms = earlier(log_->deadline(), earlier(api_.deadline(), sessions_.deadline()));
+    const Instant topics = topics_untold() ? tell_topics_at_ : never;
+    const Instant rooms =
+        earlier(earlier(log_->deadline(), topics), earlier(api_.deadline(), sessions_.deadline()));
     return uplink_ ? earlier(rooms, uplink_->deadline()) : rooms;
 }
 
@@ -245,11 +247,9 @@ void NodeImpl::settle(Instant now) {
     for (bool again = true; again;) {
         again = false;
         api_.on_log(now, wall_);
-        if (uplink_ && topics_told_ != topics_.registry.changes()) {
-            topics_told_ = topics_.registry.changes();
-            uplink_->topics_changed(now);
-        }
-        for (const api::Fed& fed : api_.take_fed())  // before what it brought can be read
+        const std::vector<api::Fed> fed_by = api_.take_fed();
+        if (topics_untold() && (tell_topics_at_ <= now || !fed_by.empty())) tell_topics(now);
+        for (const api::Fed& fed : fed_by)  // before what it brought can be read
             if (uplink_) uplink_->fed_by(fed.topic, fed.gateway);
         while (const auto advance = topics_.poll_advance()) {
             api_.on_advance(now, wall_, *advance);
@@ -268,6 +268,18 @@ void NodeImpl::settle(Instant now) {
         sessions_.pump(now, wall_);
     }
     if (stopping_ && log_->closed()) sessions_.close_all(now, session::CloseReason::stopping);
+}
+
+// It looks at all of them, so while thousands are being made or deleted it is told now and then.
+// Nothing of a stream that it does not know is forwarded or freed.
+void NodeImpl::tell_topics(Instant now) {
+    constexpr std::size_t topics_per_ms = 50;
+    topics_told_ = topics_.registry.changes();
+    const std::vector<log::StreamId> made = topics_.registry.take_made();
+    if (config_.routes.empty()) return uplink_->streams_made(made);
+    uplink_->topics_changed(now);
+    const auto wait = topics_.registry.all().size() / topics_per_ms;
+    tell_topics_at_ = now + milliseconds(static_cast<std::int64_t>(wait));
 }
 
 // -- outgoing connections

@@ -56,6 +56,8 @@ private:
     void settle(Instant now);
     void say(Event::Level level, const char* room, std::string text);
     void finish_fork(Instant now);
+    bool topics_untold() const { return uplink_ && topics_told_ != topics_.registry.changes(); }
+    void tell_topics(Instant now);
     void tell_log_status();
     void tell_shrinking();
     void collect_events();
@@ -71,6 +73,7 @@ private:
     api::Api api_;  // after the sessions: the replies it holds must end before they do
     std::unique_ptr<uplink::Uplink> uplink_;  // from start() on
     std::uint64_t topics_told_ = 0;           // to the uplink
+    Instant tell_topics_at_{};                // not before
     std::string start_error_, cluster_id_;
     std::string unfinished_fork_;  // the log id whose fact is not put yet
     std::deque<Event> events_;

@@ -111,6 +111,7 @@ const Topic* Registry::insert(std::unique_ptr<Topic> topic) {
     for (std::size_t i = 0; i < mine->partitions.size(); ++i)
         by_stream_[mine->partitions[i]] = {.topic = mine,
                                            .partition = static_cast<std::int32_t>(i)};
+    made_.insert(made_.end(), mine->partitions.begin(), mine->partitions.end());
     by_name_[mine->name] = std::move(topic);
     return mine;
 }
@@ -153,6 +154,8 @@ std::string Registry::reserve_problem(const TopicConfig& config, std::size_t par
                 bytes += static_cast<std::uint64_t>(std::max<std::int64_t>(0, state->bytes));
         return bytes;
     };
+    // Most topics ask for nothing, and the log's status is a page of text.
+    if (config.reserved_bytes() <= 0 && !config.compacted()) return {};
     const log::LogStatus log = log_.status();
     const std::uint32_t segment = log.segment_bytes;
     const std::uint64_t wanted =
@@ -249,6 +252,7 @@ Result<log::CommitId> Registry::add_partitions(Instant now, const Topic& topic,
     for (; count > 0; --count) {
         by_stream_[next_stream_] = {.topic = &mine,
                                     .partition = static_cast<std::int32_t>(mine.partitions.size())};
+        made_.push_back(next_stream_);
         mine.partitions.push_back(next_stream_++);
     }
     return change(now, mine, std::move(before));

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "broker/log/log.hpp"
@@ -47,7 +48,7 @@ struct Place {
 class Registry {
 public:
     Registry(log::Log& log, port::Entropy& entropy, TopicDefaults defaults)
-        : epochs(log), log_(log), entropy_(entropy), defaults_(defaults) {}
+        : epochs(log), log_(log), entropy_(entropy), fresh_config_(defaults) {}
 
     LeaderEpochs epochs;  ///< of the partitions
 
@@ -67,6 +68,8 @@ public:
     std::uint64_t changes() const {
         return changes_;
     }  ///< grows with every topic that comes or goes
+    /// Streams that were made since the last call, or found by load; some may be gone again.
+    std::vector<log::StreamId> take_made() { return std::exchange(made_, {}); }
     /// The name of an existing topic that differs only in `.` and `_`; null if none.
     const Topic* find_collision(std::string_view name) const;
 
@@ -76,7 +79,7 @@ public:
     std::string reserve_problem(const TopicConfig& config, std::size_t partitions,
                                 const Topic* instead) const;
 
-    TopicConfig new_config() const { return TopicConfig(defaults_); }
+    TopicConfig new_config() const { return fresh_config_; }
     /// `name` is legal, free and without collision; 1 <= partitions.
     /// fails: full (the log's bound on streams), too_large (the fact), storage, what the entropy
     /// source says
@@ -119,7 +122,7 @@ private:
 
     log::Log& log_;
     port::Entropy& entropy_;
-    TopicDefaults defaults_;
+    const TopicConfig fresh_config_;  // to read all defaults is a third of what a topic costs
     std::map<std::string, std::unique_ptr<Topic>, std::less<>> by_name_;
     std::map<TopicId, Topic*> by_id_;
     std::unordered_map<std::string, Topic*> by_collision_;
@@ -127,6 +130,7 @@ private:
     std::vector<Before>
         unflushed_;  // in commit order; those that are durable go with the next change
     std::vector<Removed> removed_;  // deletions that are perhaps not durable yet
+    std::vector<log::StreamId> made_;  // until take_made
     std::vector<TopicId> stale_;  // of these only the fact is left: it goes before the next change
     log::StreamId next_stream_ = 1;
     std::uint64_t changes_ = 1;

@@ -160,6 +160,7 @@ void Runner::take_read(Instant now, Tap& tap, const std::shared_ptr<Chunk>& chun
 void Runner::read_failed(Instant now, Tap& tap, const log::ReadDone& done) {
     const std::string where = tap.topic() + "-" + std::to_string(tap.partition());
     const log::StreamState* state = shared_.log.stream(tap.stream());
+    if (state == nullptr) return read_later(now, tap);  // just deleted: topics_changed is to come
     switch (done.bytes.error()) {
         case Error::too_large:
             tap.bytes_needed = done.needed;

@@ -30,7 +30,9 @@ void Runner::begin_lane(Instant now, Tap& tap, bool cursor_is_as_kept) {
     SentAs as = shared_.cursors.sent_as(index_, tap.stream());
     if (!cursor_is_as_kept || as.producer.producer_id < 0) return;
     if (tap.lane->queue().sending_as().producer_id >= 0) return;  // a past in this run comes first
-    as.until = std::min(as.until, shared_.log.stream(tap.stream())->flushed);
+    const log::StreamState* state = shared_.log.stream(tap.stream());
+    if (state == nullptr) return;  // just deleted: topics_changed is to come
+    as.until = std::min(as.until, state->flushed);
     if (tap.cursor() >= as.until) return;
     tap.lane->doubt(as.producer, as.until);
     tap.lane->limit_batches(

@@ -87,6 +87,12 @@ void Uplink::topics_changed(Instant now) {
         if (inside_->log.stream(stream) != nullptr) inside_->cursors.release(stream);
 }
 
+void Uplink::streams_made(std::span<const log::StreamId> streams) {
+    if (!inside_->started) return;
+    for (const log::StreamId stream : streams)
+        if (inside_->log.stream(stream) != nullptr) inside_->cursors.release(stream);
+}
+
 void Uplink::readable(Instant now, log::StreamId stream) {
     if (!inside_->started) return;
     for (const auto& runner : inside_->runners) runner->readable(now, stream);

@@ -125,6 +125,8 @@ public:
 
     // tell
     void topics_changed(Instant now);  ///< created, deleted, more partitions. cost: all topics
+    /// The same where there are no routes: only what is new has to be known.
+    void streams_made(std::span<const log::StreamId> streams);
     void readable(Instant now, log::StreamId stream);  ///< its high watermark moved
     /// The uplink of `gateway` brings records of `topic`, which it keeps under the same name. A
     /// route that would take them back to it under that name sends nothing of the topic from now

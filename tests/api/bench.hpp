@@ -73,8 +73,12 @@ public:
         return settings;
     }
 
-    /// What node::settle does.
+    /// What node::settle does, and then what waits for its turn has it.
     void settle() {
+        settle_once();
+        for (; !hold_turns && api.deadline() <= now; settle_once()) api.on_deadline(now, wall);
+    }
+    void settle_once() {
         for (bool again = true; again;) {
             again = false;
             api.on_log(now, wall);
@@ -199,6 +203,14 @@ public:
     quotas::Quotas quotas;
     session::Sessions sessions;
     api::Api api;
+    bool hold_turns = false;  ///< turns come with turn() only
+    /// One turn for what waits for it; false: nothing does.
+    bool turn() {
+        if (api.deadline() > now) return false;
+        api.on_deadline(now, wall);
+        settle_once();
+        return true;
+    }
     bool hold_work = false;  ///< work waits in `works` for finish_work
     std::vector<api::Work> works;
 

@@ -1,6 +1,7 @@
 // What the requests about groups answer where Kafka has its own words for it.
 #include "sdk/wire/api/08_offset_commit.hpp"
 #include "sdk/wire/api/09_offset_fetch.hpp"
+#include "sdk/wire/api/11_join_group.hpp"
 #include "sdk/wire/api/13_leave_group.hpp"
 #include "sdk/wire/api/14_sync_group.hpp"
 #include "sdk/wire/api/15_describe_groups.hpp"
@@ -178,6 +179,50 @@ TEST_CASE("offset fetch: asked behind a commit whose answer is still to come, it
         const Bytes again = bench.take(id);
         CHECK(told(ByteView(again).subspan(first_frame(again).size())) == 6);
     }
+}
+
+TEST_CASE("join group: of two hundred who are answered together others wait for a part only") {
+    constexpr int count = 200, per_turn = 64;
+    ApiBench bench;
+    wire::JoinGroupRequest::JoinGroupRequestProtocol protocol;
+    protocol.name = "range";
+    const auto join = [&](const wire::StringView& member) {
+        wire::JoinGroupRequest request;
+        request.group_id = "g";
+        request.session_timeout_ms = request.rebalance_timeout_ms = 30'000;
+        request.member_id = member;
+        request.protocol_type = "consumer";
+        request.protocols = std::span(&protocol, 1);
+        return request_frame(request, 3);
+    };
+    // The first is alone; as long as it does not come again, the others wait for it.
+    const session::SessionId first = bench.open();
+    bench.send(first, join(""));
+    bench.flush();
+    const std::string leader(bench.answer<wire::JoinGroupResponse>(first, 3).member_id.view());
+    std::vector<session::SessionId> others;
+    for (int i = 0; i < count; ++i) {
+        others.push_back(bench.open());
+        bench.send(others.back(), join(""));
+    }
+    bench.settle();
+    const auto answered = [&] {
+        int all = 0;
+        for (const session::SessionId id : others) all += !bench.sessions.poll_write(id).empty();
+        return all;
+    };
+    REQUIRE(answered() == 0);
+    bench.hold_turns = true;
+    bench.send(first, join(leader));
+    int before = answered(), turns = 0;
+    CHECK(before <= per_turn);
+    for (; bench.turn(); ++turns) {
+        const int now = answered();
+        CHECK(now - before <= per_turn);
+        before = now;
+    }
+    CHECK(before == count);
+    CHECK(turns >= count / per_turn);
 }
 
 }  // namespace leat::test

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "broker/api/slices.hpp"
+#include "sdk/wire/api/01_fetch.hpp"
 #include "sdk/wire/api/03_metadata.hpp"
 #include "sdk/wire/api/18_api_versions.hpp"
 #include "sdk/wire/api/19_create_topics.hpp"
@@ -16,6 +17,21 @@ using namespace leat::test;
 namespace {
 
 std::size_t heap_bytes() { return mallinfo2().uordblks; }
+
+/// How many turns it takes until the answer is there, each of which leaves `mine` to be checked;
+/// after each of them another connection is answered at once.
+template <class Check>
+int turns_until_answered(ApiBench& bench, session::SessionId id, Check check) {
+    const session::SessionId other = bench.open();
+    int turns = 0;
+    for (; turns < 10'000 && bench.sessions.poll_write(id).empty(); ++turns) {
+        bench.send(other, request_frame(wire::ApiVersionsRequest{}, 0));
+        CHECK_FALSE(bench.take(other).empty());
+        if (!bench.turn()) bench.flush();
+        check();
+    }
+    return turns;
+}
 
 /// Makes commits until the answer is there: what is done in slices takes one for each.
 int commits_until_answered(ApiBench& bench, session::SessionId id) {
@@ -149,4 +165,142 @@ TEST_CASE(
     CHECK(commits_until_answered(bench, id) == 4);
     CHECK(bench.answer<wire::DeleteTopicsResponse>(id, 5).responses.size() == names.size());
     CHECK(bench.topics.registry.all().empty());
+}
+
+TEST_CASE("many topics: 10,000 in one request keep others waiting for those of one turn at most") {
+    constexpr std::size_t count = 10'000;
+    constexpr int seen_per_turn = 256;
+    ApiBench bench;
+    bench.log.auto_flush = false;
+    bench.hold_turns = true;
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < count; ++i) names.push_back("turn." + std::to_string(i));
+    const session::SessionId id = bench.open();
+    const auto& all = bench.topics.registry.all();
+    std::size_t before = 0;
+    const auto at_most = [&](std::size_t most) {
+        return [&bench, &before, &all, most] {
+            const std::size_t now = all.size();
+            CHECK((now > before ? now - before : before - now) <= most);
+            before = now;
+        };
+    };
+
+    std::vector<wire::CreateTopicsRequest::CreatableTopic> wanted(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        wanted[i].name = names[i];
+        wanted[i].num_partitions = 1;
+        wanted[i].replication_factor = 1;
+    }
+    wanted[7].name = names[9'999];  // twice
+    wire::CreateTopicsRequest create;
+    create.topics = wanted;
+    bench.send(id, request_frame(create, 4));
+    CHECK(turns_until_answered(bench, id, at_most(api::parts_per_turn)) >=
+          int(count) / api::parts_per_turn);
+    CHECK(bench.answer<wire::CreateTopicsResponse>(id, 4).topics.size() == count - 1);
+    CHECK(all.size() == count - 2);
+
+    // What only looks is cheaper.
+    std::vector<wire::MetadataRequest::MetadataRequestTopic> asked(count);
+    for (std::size_t i = 0; i < count; ++i) asked[i].name = names[i];
+    for (const bool by_name : {true, false}) {
+        wire::MetadataRequest look;
+        look.topics = asked;
+        if (!by_name) look.topics = nullptr;
+        look.allow_auto_topic_creation = false;
+        bench.send(id, request_frame(look, 12));
+        CHECK(turns_until_answered(bench, id, [] {}) >= int(count) / seen_per_turn);
+        const auto told = bench.answer<wire::MetadataResponse>(id, 12);
+        REQUIRE(told.topics.size() == (by_name ? count : count - 2));
+        std::size_t known = 0;
+        for (const auto& topic : told.topics)
+            known += topic.error_code == wire::ErrorCode::none && topic.partitions.size() == 1;
+        CHECK(known == count - 2);
+    }
+
+    std::vector<wire::FetchRequest::FetchPartition> partition(1);
+    partition[0].partition_max_bytes = 1 << 20;
+    std::vector<wire::FetchRequest::FetchTopic> read(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        read[i].topic = names[i];
+        read[i].partitions = partition;
+    }
+    wire::FetchRequest fetch;
+    fetch.session_epoch = -1;
+    fetch.max_bytes = 1 << 20;
+    fetch.min_bytes = 1;
+    fetch.topics = read;
+    bench.send(id, request_frame(fetch, 4));
+    CHECK(turns_until_answered(bench, id, [] {}) >= int(count) / seen_per_turn);
+    CHECK(bench.answer<wire::FetchResponse>(id, 4).responses.size() == count);
+
+    wire::DeleteTopicsRequest remove;
+    std::vector<wire::StringView> gone(names.begin(), names.end());
+    gone[11] = names[10];  // twice, and so neither
+    remove.topic_names = gone;
+    bench.send(id, request_frame(remove, 5));
+    CHECK(turns_until_answered(bench, id, at_most(api::parts_per_turn)) >=
+          int(count) / api::parts_per_turn);
+    CHECK(bench.answer<wire::DeleteTopicsResponse>(id, 5).responses.size() == count - 1);
+    CHECK(all.size() == 2);
+}
+
+TEST_CASE("many topics: who leaves while his 10,000 are looked for is forgotten") {
+    ApiBench bench;
+    bench.hold_turns = true;
+    bench.topic("t");
+    std::vector<wire::FetchRequest::FetchPartition> partition(1);
+    std::vector<wire::FetchRequest::FetchTopic> read(10'000);
+    for (auto& topic : read) {
+        topic.topic = "t";
+        topic.partitions = partition;
+    }
+    wire::FetchRequest fetch;
+    fetch.session_epoch = -1;
+    fetch.max_wait_ms = 60'000;
+    fetch.max_bytes = 1 << 20;
+    fetch.min_bytes = 1;
+    fetch.topics = read;
+    for (const int turns : {0, 5, 42}) {
+        const session::SessionId id = bench.open();
+        bench.send(id, request_frame(fetch, 4));
+        for (int i = 0; i < turns; ++i) CHECK(bench.turn());
+        bench.sessions.closed(bench.now, id);
+        while (bench.turn()) {
+        }
+        CHECK(bench.api.parked().fetches == 0);
+        CHECK(bench.pool.counters().request_bytes == 0);
+    }
+}
+
+TEST_CASE("many topics: records that come while 10,000 are looked at wake who waits for them") {
+    ApiBench bench;
+    bench.hold_turns = true;
+    bench.topic("t");
+    bench.topic("other");
+    std::vector<wire::FetchRequest::FetchPartition> partition(1);
+    partition[0].partition_max_bytes = 1 << 20;
+    std::vector<wire::FetchRequest::FetchTopic> read(10'000);
+    for (auto& topic : read) {
+        topic.topic = "other";
+        topic.partitions = partition;
+    }
+    read.front().topic = "t";  // the first that is looked at
+    wire::FetchRequest fetch;
+    fetch.session_epoch = -1;
+    fetch.max_wait_ms = 60'000;
+    fetch.max_bytes = 1 << 20;
+    fetch.min_bytes = 1;
+    fetch.topics = read;
+    const session::SessionId id = bench.open(), producer = bench.open();
+    bench.send(id, request_frame(fetch, 4));
+    for (int i = 0; i < 42; ++i) CHECK(bench.turn());  // 40 to find them, and two to look
+    CHECK(bench.take(id).empty());
+    bench.send(producer, bench.produce_frame(make_batch({}), -1));
+    bench.flush();
+    CHECK_FALSE(bench.take(producer).empty());
+    while (bench.turn()) {
+    }
+    CHECK_FALSE(bench.take(id).empty());
 }

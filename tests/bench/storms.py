@@ -3,8 +3,12 @@
 The bad neighbours are those of tests/process/neighbours.py. leatd has one core, everybody else the other; the honest client goes
 before the neighbours there (SCHED_FIFO), so what it waits for is leatd and its disk, not its turn on a core full of noise.
 Every storm gets a fresh leatd. The first row is no storm at all: how far two stretches of quiet differ.
+
+After each storm comes a control: as many processes as there were neighbours take as much of the others' core as those did, and
+say nothing to leatd. What the honest client feels of that is the machine's doing and no broker's; the storm is shown beside both.
 """
 import json
+import math
 import multiprocessing
 import os
 import re
@@ -15,7 +19,7 @@ import time
 
 from servers import HERE, Disk
 
-BEFORE, STORM, CALM_MAX, AFTER = 6.0, 10.0, 10.0, 3.0  # seconds
+BEFORE, STORM, CALM_MAX, AFTER, CONTROL = 6.0, 10.0, 10.0, 3.0, 6.0  # seconds
 AIM = 2.0
 
 
@@ -35,11 +39,31 @@ def take_the_other_core():
     if len(cores) < 2:
         return None
     os.sched_setaffinity(0, {cores[1]})
+    return cores[0]
+
+
+def go_first():
+    """By the honest client's own thread: a thread is never born with this, nor are the neighbours."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(10))
     except PermissionError:
         print("n/a: no real-time priority here; the honest client waits for its turn among the neighbours, and that is measured, too")
-    return cores[0]
+
+
+def cpu_seconds(pid):
+    with open("/proc/%d/stat" % pid, encoding="ascii") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def hog(share):
+    """Takes this share of a core, in pieces as short as a neighbour's."""
+    while True:
+        began = time.monotonic()
+        end = time.thread_time() + 0.005 * share
+        while time.thread_time() < end:
+            math.sqrt(2)
+        time.sleep(max(0.0, began + 0.005 - time.monotonic()) if share < 0.95 else 0)
 
 
 def one(parts, folder, core, name, scale):
@@ -58,7 +82,7 @@ def one(parts, folder, core, name, scale):
         prepare, storm = neighbours.STORMS.get(name, (None, []))
         if prepare:
             prepare(leatd.port)
-        client = honest_part.Honest(leatd.port)
+        client = honest_part.Honest(leatd.port, go_first)
         time.sleep(1)
         start = time.monotonic()
         time.sleep(BEFORE * scale)
@@ -71,11 +95,22 @@ def one(parts, folder, core, name, scale):
             processes.append((process, done))
         time.sleep(STORM * scale)
         ended, cpu = time.monotonic(), leatd.cpu_seconds() - cpu
+        shares = [cpu_seconds(process.pid) / (ended - begun) for process, _ in processes]
         for process, _ in processes:
             os.kill(process.pid, signal.SIGKILL)
             process.join()
         calm = harness.wait_for(lambda: leatd.status()["sessions"]["open"] <= 3 and time.monotonic(), "the neighbours to be gone", CALM_MAX)
         time.sleep(AFTER * scale)
+        over = time.monotonic()
+        hogs = [context.Process(target=hog, args=(share,), daemon=True) for share in shares]
+        for process in hogs:
+            process.start()
+            processes.append((process, context.Value("q", 0)))
+        time.sleep(CONTROL * scale)
+        controlled = time.monotonic()
+        for process in hogs:
+            process.kill()
+            process.join()
         client.running = False
         client.join(harness.PATIENCE)
         if client.error is not None:
@@ -83,10 +118,11 @@ def one(parts, folder, core, name, scale):
         with open("/proc/%d/status" % leatd.process.pid, encoding="ascii") as status:
             peak = int(re.search(r"VmHWM:\s*(\d+)", status.read()).group(1))
         figures = {"done": sum(done.value for _, done in processes), "cpu_percent": cpu / (ended - begun) * 100, "peak_kib": peak,
-                   "calm_s": calm - ended}
+                   "calm_s": calm - ended, "neighbours_cpu_percent": sum(shares) * 100}
         for kind in ("records", "beats"):
             times = getattr(client, kind)
-            for when, since, until in (("before", start, begun), ("during", begun, ended), ("after", calm, time.monotonic())):
+            for when, since, until in (("before", start, begun), ("during", begun, ended), ("after", calm, over),
+                                       ("control", over, controlled)):
                 for share in (50, 99):
                     figures["%s_%s_p%d_ms" % (kind, when, share)] = honest_part.part_ms(times, since, until, share / 100)
         return figures
@@ -102,6 +138,12 @@ def cell(figures, kind):
     return "%7.2f %7.2f  x %-5.2f" % (before, during, during / before)
 
 
+def beside(figures):
+    """Of a record: the p99 beside processes that only take time, and how many times as long it was in the storm."""
+    control, during = figures["records_control_p99_ms"], figures["records_during_p99_ms"]
+    return "%7.2f  x %-5.2f" % (control, during / control)
+
+
 def compare(options, folder):
     parts = modules(os.path.abspath(options.leatd))
     core = take_the_other_core()
@@ -109,18 +151,20 @@ def compare(options, folder):
         print("n/a: storms on one core; leatd and its neighbours would only measure how they share it")
         return {}
     disk, result = Disk(folder, "storm-disk", 1), {}
-    print("\n%-40s %25s %25s %7s %6s %9s %6s %10s" % ("storm: p99 in ms before, during, ratio", "a record, acks=all", "a heartbeat", "after",
-                                                 "CPU %", "peak KiB", "gone s", "done"))
+    print("\n%-40s %25s %16s %25s %7s %11s %9s %6s %10s" % (
+        "storm: p99 in ms before, during, ratio", "a record, acks=all", "control, ratio", "a heartbeat", "after", "CPU %, theirs", "peak KiB",
+        "gone s", "done"))
     try:
         for name in ["none"] + list(parts[2].STORMS):
             if options.only not in name:
                 continue
             figures = result[name] = one(parts, os.path.join(disk.mount, "run"), core, name, 0.4 if options.quick else 1.0)
-            print("%-40s %25s %25s %7.2f %6.0f %9s %6.1f %10s" % (
-                name, cell(figures, "records"), cell(figures, "beats"), figures["records_after_p99_ms"], figures["cpu_percent"],
-                "{:,}".format(figures["peak_kib"]), figures["calm_s"], "{:,}".format(figures["done"])), flush=True)
+            print("%-40s %25s %16s %25s %7.2f %6.0f %5.0f %9s %6.1f %10s" % (
+                name, cell(figures, "records"), beside(figures), cell(figures, "beats"), figures["records_after_p99_ms"],
+                figures["cpu_percent"], figures["neighbours_cpu_percent"], "{:,}".format(figures["peak_kib"]), figures["calm_s"], "{:,}".format(figures["done"])), flush=True)
     finally:
         disk.tear_down()
-    worst = [name for name, one_of in result.items() if one_of["records_during_p99_ms"] > AIM * one_of["records_before_p99_ms"]]
-    print("a record's p99 more than doubles in: %s" % (", ".join(worst) or "none of them"))
+    for kind, than in (("before", "before"), ("control", "beside processes that take as much time")):
+        worst = [name for name, of in result.items() if of["records_during_p99_ms"] > AIM * of["records_%s_p99_ms" % kind]]
+        print("a record's p99 is more than twice that %s in: %s" % (than, ", ".join(worst) or "none of them"))
     return result

@@ -67,7 +67,12 @@ struct Broker {
         settings.fetch_session_bytes_max = 4096;
         return settings;
     }
+    /// And what waits for its turn has it.
     void settle() {
+        settle_once();
+        for (; api.deadline() <= now; settle_once()) api.on_deadline(now, wall);
+    }
+    void settle_once() {
         for (bool again = true; again;) {
             again = false;
             api.on_log(now, wall);
@@ -165,9 +170,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     broker->note(id);
     broker->sessions.closed(broker->now, id);
-    broker->log.flush();
-    broker->log.on_storage(broker->now);
-    broker->settle();
+    for (int slices = 0; slices < 4; ++slices) {
+        broker->log.flush();
+        broker->log.on_storage(broker->now);
+        broker->settle();
+    }
     const auto fetching = broker->api.fetch_sessions();
     if (fetching.bytes > fetching.bytes_max || (fetching.open == 0 && fetching.bytes != 0))
         std::abort();

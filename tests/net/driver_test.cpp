@@ -333,3 +333,43 @@ TEST_CASE("a long work does not hold up a client") {
     go.set_value();
     CHECK(bench.until([&] { return bench.node.works_done.size() == 1; }));
 }
+
+TEST_CASE("an answer of megabytes leaves in parts, between which others have their turn") {
+    constexpr std::size_t part = 256 * 1024;
+    Bench bench;
+    bench.node.echo = false;
+    auto client = bench.connect();
+    client.set_option(asio::socket_base::receive_buffer_size(8 * 1024 * 1024));
+    REQUIRE(bench.open(1));
+    const std::string text(8 * MiB, 'x');
+    bench.node.send(1, text);
+    bench.driver.start();
+    CHECK(bench.node.sessions.at(1).out.size() >= text.size() - part);
+    CHECK((bench.received(client, text.size()) == text));
+}
+
+TEST_CASE("sessions that make each other ready without end do not keep a socket unread") {
+    Bench bench;
+    auto restless = bench.connect(), quiet = bench.connect();
+    REQUIRE(bench.open(2));
+    asio::write(quiet, asio::buffer("hello", 5));
+    bench.node.looked_after = 0;
+    bench.node.restless = 1;
+    bench.node.restless_left = 100'000;
+    bench.driver.start();
+    CHECK(bench.node.looked_after < 100);
+    const auto heard = [&] {
+        const auto& sessions = bench.node.sessions;
+        return sessions.at(1).in == "hello" || sessions.at(2).in == "hello";
+    };
+    CHECK(bench.until(heard));
+    CHECK(bench.node.restless_left > 99'000);
+    CHECK(bench.until([&] { return bench.node.restless_left == 0; }));
+    // Whoever stops waits for those that are ready.
+    bench.node.restless_left = 1000;
+    bool done = false;
+    bench.driver.stop([&] { done = true; });
+    CHECK_FALSE(done);
+    CHECK(bench.until([&] { return done; }));
+    CHECK(bench.node.restless_left == 0);
+}

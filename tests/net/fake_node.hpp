@@ -33,6 +33,8 @@ public:
     std::size_t sessions_max = 1000;
     Instant deadline_at = never;
     bool stop_at_once = true;
+    node::SessionId restless = 0;  ///< is ready again as soon as it was looked after
+    std::size_t restless_left = 0, looked_after = 0;
 
     // what was seen
     std::map<node::SessionId, Session> sessions;
@@ -100,7 +102,11 @@ public:
         LEAT_CHECK(!sessions.at(id).closed);
         sessions.at(id).closed = true;
     }
-    std::optional<node::SessionId> session_ready() override { return pop(ready_); }
+    std::optional<node::SessionId> session_ready() override {
+        ++looked_after;
+        if (ready_.empty() && restless_left > 0) return --restless_left, restless;
+        return pop(ready_);
+    }
 
     std::optional<node::LinkAction> poll_link_action() override { return pop(actions_); }
     void link_opened(Instant, node::LinkId id) override { links.at(id).opened = true; }

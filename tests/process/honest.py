@@ -66,15 +66,17 @@ def joined(data):
 
 class Honest(threading.Thread):
     """Every few milliseconds a member's heartbeat, which asks for nothing but the broker's attention, then a record with
-    acks=all that another connection waits for in a long poll."""
+    acks=all that another connection waits for in a long poll. `begin` is called by its thread, first."""
 
-    def __init__(self, port):
+    def __init__(self, port, begin=lambda: None):
         super().__init__(daemon=True)
+        self.begin = begin
         self.port, self.records, self.beats, self.error, self.running = port, [], [], None, True
         self.start()
 
     def run(self):
         try:
+            self.begin()
             with connect(self.port) as sender, connect(self.port) as reader, connect(self.port) as member:
                 self.work(sender, reader, member)
         except Exception as error:  # told by whoever looks at it
