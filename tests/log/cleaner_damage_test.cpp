@@ -7,6 +7,7 @@
 
 #include "tests/log/lone.hpp"
 #include "tests/log/planted.hpp"
+#include "tests/support/storage_over.hpp"
 
 using namespace leat;
 using namespace leat::log;
@@ -164,14 +165,9 @@ TEST_CASE("cleaner: what does not hold once only is copied, not lost") {
         rig.close();
     }
     // The device gives one wrong bit, in the first read of the segment by the cleaner.
-    class Flipping final : public port::Storage {
+    class Flipping final : public leat::test::StorageOver {
     public:
-        explicit Flipping(SimStorage& below) : below_(below) {}
-        port::StorageGeometry geometry() const override { return below_.geometry(); }
-        Status start_write(std::uint64_t ticket, std::uint64_t at,
-                           std::span<const std::uint8_t> bytes) override {
-            return below_.start_write(ticket, at, bytes);
-        }
+        explicit Flipping(SimStorage& below) : StorageOver(below) {}
         Status start_read(std::uint64_t ticket, std::uint64_t at,
                           std::span<std::uint8_t> into) override {
             if (Core::owner_of(ticket) == Owner::cleaner && flips == 0 && into.size() > 8'192) {
@@ -179,12 +175,6 @@ TEST_CASE("cleaner: what does not hold once only is copied, not lost") {
                 into_ = into;
             }
             return below_.start_read(ticket, at, into);
-        }
-        Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
-            return below_.start_erase(ticket, at, size);
-        }
-        Status start_shrink(std::uint64_t ticket, std::uint64_t size) override {
-            return below_.start_shrink(ticket, size);
         }
         std::optional<port::StorageDone> poll_done() override {
             const auto done = below_.poll_done();
@@ -195,11 +185,9 @@ TEST_CASE("cleaner: what does not hold once only is copied, not lost") {
             }
             return done;
         }
-        void wait_done() override { below_.wait_done(); }
         int flips = 0;
 
     private:
-        SimStorage& below_;
         std::uint64_t flips_ = 0;
         std::span<std::uint8_t> into_;
     };
@@ -224,10 +212,9 @@ TEST_CASE("cleaner: a page that the device does not read any more costs what lie
         for (std::uint64_t i = 0; i < 200; ++i) REQUIRE(rig.append_durably(1, lone(i)));
         rig.close();
     }
-    class BadPage final : public port::Storage {
+    class BadPage final : public leat::test::StorageOver {
     public:
-        explicit BadPage(SimStorage& below) : below_(below) {}
-        port::StorageGeometry geometry() const override { return below_.geometry(); }
+        explicit BadPage(SimStorage& below) : StorageOver(below) {}
         Status start_write(std::uint64_t ticket, std::uint64_t at,
                            std::span<const std::uint8_t> bytes) override {
             if (at <= bad && bad < at + bytes.size()) bad = UINT64_MAX;  // written anew: mapped
@@ -238,22 +225,14 @@ TEST_CASE("cleaner: a page that the device does not read any more costs what lie
             if (at <= bad && bad < at + into.size()) refused_.insert(ticket);
             return below_.start_read(ticket, at, into);
         }
-        Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
-            return below_.start_erase(ticket, at, size);
-        }
-        Status start_shrink(std::uint64_t ticket, std::uint64_t size) override {
-            return below_.start_shrink(ticket, size);
-        }
         std::optional<port::StorageDone> poll_done() override {
             auto done = below_.poll_done();
             if (done && refused_.erase(done->ticket) > 0) done->status = fail(Error::storage);
             return done;
         }
-        void wait_done() override { below_.wait_done(); }
         std::uint64_t bad = pool_start + 3 * small_segment + 6 * 4096;
 
     private:
-        SimStorage& below_;
         std::set<std::uint64_t> refused_;
     };
     BadPage device(made);

@@ -7,6 +7,7 @@
 
 #include "tests/log/rig.hpp"
 #include "tests/support/ftl_model.hpp"
+#include "tests/support/storage_over.hpp"
 
 using namespace leat;
 using namespace leat::log;
@@ -22,10 +23,9 @@ constexpr std::uint64_t flash_bytes = 1024 * MiB;
 
 /// A simulated device whose writes also go through the model, each with the flush that makes it
 /// durable.
-class FtlStorage final : public port::Storage {
+class FtlStorage final : public leat::test::StorageOver {
 public:
-    explicit FtlStorage(SimStorage& below) : below_(below) { model.write(0, flash_bytes); }
-    port::StorageGeometry geometry() const override { return below_.geometry(); }
+    explicit FtlStorage(SimStorage& below) : StorageOver(below) { model.write(0, flash_bytes); }
     Status start_write(std::uint64_t ticket, std::uint64_t at,
                        std::span<const std::uint8_t> bytes) override {
         model.write(at, bytes.size());
@@ -33,21 +33,12 @@ public:
         if (touch(at, bytes.size()) && bytes.size() < 12 * KiB) ++into_reserved;
         return below_.start_write(ticket, at, bytes);
     }
-    Status start_read(std::uint64_t ticket, std::uint64_t at,
-                      std::span<std::uint8_t> into) override {
-        return below_.start_read(ticket, at, into);
-    }
     Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
         model.write(at, size);
         model.flush();
         touch(at, size);
         return below_.start_erase(ticket, at, size);
     }
-    Status start_shrink(std::uint64_t ticket, std::uint64_t size) override {
-        return below_.start_shrink(ticket, size);
-    }
-    std::optional<port::StorageDone> poll_done() override { return below_.poll_done(); }
-    void wait_done() override { below_.wait_done(); }
 
     FtlModel model{{.bytes = flash_bytes}};
     /// Small writes into blocks that were only reserved until then: each costs a journal commit of
@@ -63,7 +54,6 @@ private:
         }
         return reserved;
     }
-    SimStorage& below_;
     std::vector<bool> written_ = std::vector<bool>(log_bytes / 4096);
 };
 

@@ -8,6 +8,7 @@
 
 #include "broker/log/cleaner.hpp"
 #include "tests/log/rig.hpp"
+#include "tests/support/storage_over.hpp"
 
 namespace leat::log::test {
 
@@ -58,34 +59,26 @@ inline void check_all(Rig& rig, std::uint64_t count, std::uint64_t from = 0) {
 }
 
 /// Sees what the cleaner asks of the device (its tickets bear its number).
-class Watched final : public port::Storage {
+class Watched final : public leat::test::StorageOver {
 public:
-    explicit Watched(SimStorage& device) : device_(device) {}
-    port::StorageGeometry geometry() const override { return device_.geometry(); }
+    explicit Watched(SimStorage& device) : StorageOver(device) {}
     Status start_write(std::uint64_t ticket, std::uint64_t at,
                        std::span<const std::uint8_t> bytes) override {
         begin(ticket, bytes.size());
-        const Status started = device_.start_write(ticket, at, bytes);
+        const Status started = below_.start_write(ticket, at, bytes);
         if (ours(ticket) && on_own_write) on_own_write();
         return started;
     }
     Status start_read(std::uint64_t ticket, std::uint64_t at,
                       std::span<std::uint8_t> into) override {
         begin(ticket, into.size());
-        return device_.start_read(ticket, at, into);
-    }
-    Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
-        return device_.start_erase(ticket, at, size);
-    }
-    Status start_shrink(std::uint64_t ticket, std::uint64_t size) override {
-        return device_.start_shrink(ticket, size);
+        return below_.start_read(ticket, at, into);
     }
     std::optional<port::StorageDone> poll_done() override {
-        const auto done = device_.poll_done();
+        const auto done = below_.poll_done();
         if (done && ours(done->ticket)) --under_way;
         return done;
     }
-    void wait_done() override { device_.wait_done(); }
 
     std::function<void()> on_own_write;  ///< the cleaner's is under way
     std::uint64_t asked = 0, most = 0, largest = 0, sum = 0;
@@ -100,7 +93,6 @@ private:
         most = std::max<std::uint64_t>(most, static_cast<std::uint64_t>(++under_way));
         largest = std::max(largest, size);
     }
-    SimStorage& device_;
 };
 
 }  // namespace leat::log::test

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tests/log/rig.hpp"
+#include "tests/support/storage_over.hpp"
 
 using namespace leat;
 using namespace leat::log;
@@ -223,38 +224,25 @@ TEST_CASE(
 namespace {
 
 /// Counts the reads that begin while another is under way.
-class Depth final : public port::Storage {
+class Depth final : public leat::test::StorageOver {
 public:
-    explicit Depth(SimStorage& device) : device_(device) {}
-    port::StorageGeometry geometry() const override { return device_.geometry(); }
-    Status start_write(std::uint64_t ticket, std::uint64_t at,
-                       std::span<const std::uint8_t> bytes) override {
-        return device_.start_write(ticket, at, bytes);
-    }
+    explicit Depth(SimStorage& device) : StorageOver(device) {}
     Status start_read(std::uint64_t ticket, std::uint64_t at,
                       std::span<std::uint8_t> into) override {
         beside += under_way_.empty() ? 0 : 1;
         under_way_.insert(ticket);
         deepest = std::max(deepest, under_way_.size());
-        return device_.start_read(ticket, at, into);
-    }
-    Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
-        return device_.start_erase(ticket, at, size);
-    }
-    Status start_shrink(std::uint64_t ticket, std::uint64_t size) override {
-        return device_.start_shrink(ticket, size);
+        return below_.start_read(ticket, at, into);
     }
     std::optional<port::StorageDone> poll_done() override {
-        const auto done = device_.poll_done();
+        const auto done = below_.poll_done();
         if (done) under_way_.erase(done->ticket);
         return done;
     }
-    void wait_done() override { device_.wait_done(); }
     std::uint64_t beside = 0;
     std::size_t deepest = 0;
 
 private:
-    SimStorage& device_;
     std::set<std::uint64_t> under_way_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "broker/log/scrub.hpp"
 #include "tests/log/rig.hpp"
+#include "tests/support/storage_over.hpp"
 
 using namespace leat;
 using namespace leat::log;
@@ -261,32 +262,16 @@ TEST_CASE("scrub: off when it is told so, and never faster than a week asks for"
 namespace {
 
 /// Sees which segments the scrubber reads.
-class Scrubbed final : public port::Storage {
+class Scrubbed final : public leat::test::StorageOver {
 public:
-    explicit Scrubbed(SimStorage& below) : below_(below) {}
-    port::StorageGeometry geometry() const override { return below_.geometry(); }
-    Status start_write(std::uint64_t ticket, std::uint64_t at,
-                       std::span<const std::uint8_t> bytes) override {
-        return below_.start_write(ticket, at, bytes);
-    }
+    explicit Scrubbed(SimStorage& below) : StorageOver(below) {}
     Status start_read(std::uint64_t ticket, std::uint64_t at,
                       std::span<std::uint8_t> into) override {
         if (Core::owner_of(ticket) == Owner::scrub)
             segments.insert((at - pool_start) / small_segment);
         return below_.start_read(ticket, at, into);
     }
-    Status start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) override {
-        return below_.start_erase(ticket, at, size);
-    }
-    Status start_shrink(std::uint64_t ticket, std::uint64_t size) override {
-        return below_.start_shrink(ticket, size);
-    }
-    std::optional<port::StorageDone> poll_done() override { return below_.poll_done(); }
-    void wait_done() override { below_.wait_done(); }
     std::set<std::uint64_t> segments;
-
-private:
-    SimStorage& below_;
 };
 
 }  // namespace
