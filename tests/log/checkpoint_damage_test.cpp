@@ -62,15 +62,7 @@ struct Newest {
     std::vector<std::uint64_t> pages;      ///< of the checkpoint, with it
 };
 Newest newest_checkpoint(const SimImage& image, std::uint32_t segment_bytes = segment) {
-    std::optional<Superblock> super;
-    for (const std::uint64_t slot : {0u, 1u}) {
-        std::uint8_t bytes[superblock_bytes];
-        image.read(slot * 16 * KiB, bytes);
-        const auto found = decode_superblock(bytes);
-        if (found && (!super || super->sequence < found->sequence)) super = *found;
-    }
-    REQUIRE((super && super->checkpoint.is()));
-    const CheckpointPlace& place = super->checkpoint;
+    const CheckpointPlace place = newest_superblock(image).checkpoint;
     const auto at = [&](std::uint64_t number, std::uint64_t position) {
         return pool + number * segment_bytes + position;
     };

@@ -51,14 +51,7 @@ TEST_CASE("a lost bit: the difference of two checksums tells which, and two are 
 TEST_CASE("a lost bit in front of a stream's last batch: no offset is given twice, sealed or not") {
     for (const bool sealed : {true, false}) {
         SimStorage made({.seed = 1, .size = twice_small});
-        std::vector<Planted> planted;
-        {
-            Rig rig(made);
-            REQUIRE(rig.open());
-            declare_both(rig);
-            planted = fill(rig);
-            if (sealed) rig.close();
-        }
+        const std::vector<Planted> planted = plant(made, sealed);
         made.power_cycle();
         for (std::size_t i = planted.size() - 2; i < planted.size(); ++i) {
             const Planted& hit = planted[i];
@@ -93,14 +86,7 @@ TEST_CASE("a lost bit in front of a stream's last batch: no offset is given twic
 TEST_CASE("a lost bit in the header, the padding or a fact of the newest commit costs nothing") {
     for (const bool sealed : {true, false}) {
         SimStorage made({.seed = 1, .size = twice_small});
-        std::vector<Planted> planted;
-        {
-            Rig rig(made);
-            REQUIRE(rig.open());
-            declare_both(rig);
-            planted = fill(rig);
-            if (sealed) rig.close();
-        }
+        const std::vector<Planted> planted = plant(made, sealed);
         made.power_cycle();
         // Three batches and a fact are a commit.
         const std::uint64_t commit =

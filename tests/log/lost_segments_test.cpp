@@ -15,15 +15,7 @@ void spoil(SimImage& image, std::uint64_t segment, std::uint64_t from, std::uint
 
 /// The place from which on a start reads the ring.
 std::uint64_t redo_place(const SimImage& image) {
-    std::optional<Superblock> super;
-    for (const std::uint64_t slot : {0u, 1u}) {
-        std::uint8_t bytes[superblock_bytes];
-        image.read(slot * 16 * KiB, bytes);
-        const auto found = decode_superblock(bytes);
-        if (found && (!super || super->sequence < found->sequence)) super = *found;
-    }
-    REQUIRE((super && super->checkpoint.is()));
-    const CheckpointPlace& place = super->checkpoint;
+    const CheckpointPlace place = newest_superblock(image).checkpoint;
     std::vector<std::uint8_t> bytes(place.bytes);
     constexpr std::size_t before = commit_header_bytes + frame_header_bytes;
     image.read(32 * KiB + place.segment * std::uint64_t{small_segment} + place.position, bytes);

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "broker/log/superblock.hpp"
 #include "tests/log/rig.hpp"
 
 namespace leat::log::test {
@@ -37,14 +38,27 @@ inline void declare_both(Rig& rig) {
     REQUIRE(rig.log->declare_stream(1, {}));
     REQUIRE(rig.log->declare_stream(2, {}));
 }
-/// A log that is planted and closed.
-inline std::vector<Planted> plant(SimStorage& device) {
+/// A log that is planted and closed, or just left.
+inline std::vector<Planted> plant(SimStorage& device, bool sealed = true) {
     Rig rig(device);
     REQUIRE(rig.open());
     declare_both(rig);
     std::vector<Planted> all = fill(rig);
-    rig.close();
+    if (sealed) rig.close();
     return all;
+}
+
+/// The one that a start goes by; it names a checkpoint.
+inline Superblock newest_superblock(const SimImage& image) {
+    std::optional<Superblock> newest;
+    for (const std::uint64_t slot : {0u, 1u}) {
+        std::uint8_t bytes[superblock_bytes];
+        image.read(slot * 16 * KiB, bytes);
+        const auto found = decode_superblock(bytes);
+        if (found && (!newest || newest->sequence < found->sequence)) newest = *found;
+    }
+    REQUIRE((newest && newest->checkpoint.is()));
+    return *newest;
 }
 
 inline std::uint64_t find(const SimImage& image, ByteView wanted) {
