@@ -46,6 +46,15 @@ std::vector<std::uint64_t> sealed(const SimImage& image) {
     return all;
 }
 
+/// A device that takes commits, a few.
+void write_for_two_minutes(Rig& rig) {
+    REQUIRE(rig.log->declare_stream(3, {}));
+    for (std::uint64_t i = 0; i < 12; ++i) {
+        REQUIRE(rig.append_durably(3, {.count = 1, .size = 100, .salt = 700'000 + i}));
+        for (int second = 0; second < 10; ++second) rig.pass(1'000);
+    }
+}
+
 std::uint64_t lost_in(const Books& books) {
     std::uint64_t lost = 0;
     for (const Loss& loss : books.losses) {
@@ -99,7 +108,7 @@ TEST_CASE("lost segments: one of which nothing is left is in the ledger once, an
             for (int second = 0; second < 30; ++second) rig.pass(1'000);
             CHECK(rig.log->books(1).losses.empty());  // a device may come back
             CHECK(rig.log->status().segments_free == free);
-            for (int second = 0; second < 120; ++second) rig.pass(1'000);
+            write_for_two_minutes(rig);
             CHECK(rig.log->counters().segments_recycled == 1);  // and it stays so
             CHECK(!rig.log->status().damaged.empty());
             const Books first = rig.log->books(1), second = rig.log->books(2);
@@ -122,4 +131,33 @@ TEST_CASE("lost segments: one of which nothing is left is in the ledger once, an
         CHECK(lost_in(rig.log->books(1)) + lost_in(rig.log->books(2)) == lost);
         CHECK(rig.log->books(1).balanced());
     }
+}
+
+TEST_CASE("lost segments: a device that gives nothing for minutes, and takes nothing, costs nothing") {
+    SimStorage made({.seed = 1, .size = twice_small});
+    const std::vector<Planted> planted = plant(made);
+    SimStorage device({.seed = 2}, made.image());
+    Rig rig(device);
+    REQUIRE(rig.open());
+    declare_both(rig);
+    const std::uint32_t free = rig.log->status().segments_free;
+    const std::vector<std::uint64_t> away = sealed(device.image());
+    std::vector<std::vector<std::uint8_t>> kept;
+    for (const std::uint64_t segment : away) {
+        device.image().read(32 * KiB + segment * small_segment,
+                            kept.emplace_back(small_segment));
+        spoil(device.image(), segment, 0, small_segment);
+    }
+    for (int second = 0; second < 300; ++second) rig.pass(1'000);
+    CHECK(rig.log->status().segments_free == free);
+    CHECK(rig.log->books(1).losses.empty());
+    CHECK(rig.log->books(2).losses.empty());
+    for (std::size_t i = 0; i < away.size(); ++i)
+        device.image().write(32 * KiB + away[i] * small_segment, kept[i]);
+    write_for_two_minutes(rig);
+    std::size_t errors = 0;
+    CHECK(read_over(rig, 1, errors).size() + read_over(rig, 2, errors).size() == planted.size());
+    CHECK(errors == 0);
+    CHECK(rig.log->books(1).losses.empty());
+    CHECK(rig.log->books(2).losses.empty());
 }
