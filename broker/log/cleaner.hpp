@@ -199,6 +199,8 @@ private:
         std::uint64_t bytes = 0;
     };
     std::vector<Lost> lost_, lost_here_;  ///< in this run; in this source
+    /// So many commits were made when the device refused a block and its source was put back.
+    std::uint64_t refused_at_ = UINT64_MAX;
     Walk walk_;
     std::vector<std::uint8_t> batch_;
     bool batch_waits_ = false;  ///< whole, and not yet in the group

@@ -44,12 +44,14 @@ void Cleaner::behind_lost_header() {
 }
 
 /// The device does not read a block: not at once, in another run two pages at a time, and then what
-/// is still refused is lost.
+/// is still refused is lost. Only if it took a commit in between: else it is the device that is
+/// away, and gives all of it some day.
 void Cleaner::unreadable() {
     SegmentEntry& entry = core_.segments[plan_[at_].segment];
     block_size_ = 0;
-    if (!entry.doubted) {
+    if (!entry.doubted || core_.counters.commits <= refused_at_) {
         entry.doubted = true;
+        refused_at_ = core_.counters.commits;
         put_back(no_segment);
         return;
     }

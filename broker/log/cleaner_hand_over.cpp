@@ -100,6 +100,7 @@ Cleaner::Step Cleaner::hand_over(Instant now) {
     outputs_.clear();
     put_back(no_segment);  // nothing: the run is over
     rests_ = false;
+    refused_at_ = UINT64_MAX;
     if (on_moved) on_moved();
     checkpoints_.request();
     return Step::wait;
