@@ -6,7 +6,22 @@ namespace leat::log {
 
 namespace {
 constexpr std::uint32_t segments_per_frame = 64;
+/// All that a checkpoint writes wears the flash for no record: so much of what comes in between ...
+constexpr std::uint64_t wear_share = 256;
+/// ... where that is no more than this share of the pool: nothing behind the redo point is
+/// recycled or packed.
+constexpr std::uint32_t pool_share = 16;
+
+/// So many bytes of arrivals lie between two checkpoints.
+std::uint64_t checkpoint_gap(const Core& core, std::uint64_t last_bytes) {
+    const std::uint32_t pool = core.segments.target();
+    const std::uint64_t written = last_bytes + 2 * core.page;  // and a page of each superblock slot
+    return std::max({checkpoint_gap_factor * last_bytes,
+                     checkpoint_gap_min(pool, core.segment_bytes),
+                     std::min(wear_share * written,
+                              std::uint64_t{pool / pool_share} * core.segment_bytes)});
 }
+}  // namespace
 
 CheckpointWriter::CheckpointWriter(Core& core, Arrivals& arrivals)
     : core_(core),
@@ -148,10 +163,7 @@ void CheckpointWriter::pump(Instant now) {
     }
     if (phase_ == Phase::idle) {
         const std::uint64_t written = arrivals_.bytes_written();
-        const std::uint64_t gap =
-            std::max(checkpoint_gap_factor * last_bytes_,
-                     checkpoint_gap_min(core_.segments.target(), core_.segment_bytes));
-        const bool due = written >= begun_at_bytes_ + gap;
+        const bool due = written >= begun_at_bytes_ + checkpoint_gap(core_, last_bytes_);
         if ((!wanted_ && !due) || now < retry_at_ || arrivals_.place() == 0) return;
         begin(now);
     }
@@ -168,23 +180,6 @@ void CheckpointWriter::pump(Instant now) {
         arrivals_.flush_soon();
     else if (!write(now))
         abandon(now);
-}
-
-bool CheckpointWriter::finish_collecting() {
-    if (phase_ == Phase::wait_durable && core_.flushed_id < barrier_) return false;
-    const bool parity = phase_ == Phase::wait_durable && parity_;
-    if (parity_ && !parity) end_.parity_bytes = flight_bytes_;  // written a moment ago
-    encode_end(body_, end_);
-    add(FrameType::checkpoint_end, 0);
-    phase_ = parity ? Phase::parity : Phase::end;
-    if (!parity) return true;
-    // On a page of flash of its own, and the end record right behind it, or both go elsewhere.
-    position_ = static_cast<std::uint32_t>(round_up(position_, parity_bytes));
-    if (position_ + parity_commit_bytes(core_.page) + core_.page > core_.segment_bytes)
-        position_ = core_.segment_bytes;
-    parity_->encode(body_);
-    add(FrameType::checkpoint_parity, 0);
-    return true;
 }
 
 /// The last segment but one may be promised to the ring, and a checkpoint ends only when what waits

@@ -32,4 +32,21 @@ Status Parity::join(ByteView body) {
     return ok();
 }
 
+bool CheckpointWriter::finish_collecting() {
+    if (phase_ == Phase::wait_durable && core_.flushed_id < barrier_) return false;
+    const bool parity = phase_ == Phase::wait_durable && parity_;
+    if (parity_ && !parity) end_.parity_bytes = flight_bytes_;  // written a moment ago
+    encode_end(body_, end_);
+    add(FrameType::checkpoint_end, 0);
+    phase_ = parity ? Phase::parity : Phase::end;
+    if (!parity) return true;
+    // On a page of flash of its own, and the end record right behind it, or both go elsewhere.
+    position_ = static_cast<std::uint32_t>(round_up(position_, parity_bytes));
+    if (position_ + parity_commit_bytes(core_.page) + core_.page > core_.segment_bytes)
+        position_ = core_.segment_bytes;
+    parity_->encode(body_);
+    add(FrameType::checkpoint_parity, 0);
+    return true;
+}
+
 }  // namespace leat::log
