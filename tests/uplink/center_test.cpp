@@ -7,15 +7,6 @@ using namespace leat;
 using namespace leat::uplink;
 using namespace leat::uplink::test;
 
-namespace {
-
-void one_topic(Rig& rig) {
-    rig.make_topic("t", 1);
-    rig.upstream.make_topic("t", 1);
-}
-
-}  // namespace
-
 TEST_CASE("center: dead brokers hold a part of the memory, and stall nobody else's partitions") {
     for (const bool silent : {true, false})
         for (const std::set<std::int32_t>& dead :

@@ -10,11 +10,6 @@ namespace {
 
 using Mapping = config::Route::Mapping;
 
-void one_topic(Rig& rig) {
-    rig.make_topic("t", 1);
-    rig.upstream.make_topic("t", 1);
-}
-
 std::size_t largest(Rig& rig) {
     std::size_t most = 0;
     for (const Stored& batch : rig.upstream.topics["t"][0].batches)

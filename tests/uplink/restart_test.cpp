@@ -9,21 +9,6 @@ using namespace leat::uplink::test;
 
 namespace {
 
-/// `count` batches of one record each are upstream, and no cursor says so.
-void deliver_unnoticed(Rig& rig, int count, int first = 0) {
-    rig.hold_answers = false;
-    for (int i = 0; i < count; ++i) {
-        rig.append("t", {.count = 1, .first = first + i});
-        rig.run();
-    }
-}
-
-void one_topic(Rig& rig) {
-    rig.config.cursor_interval = milliseconds{60'000};  // only what is written at once is kept
-    rig.make_topic("t", 1);
-    rig.upstream.make_topic("t", 1);
-}
-
 /// Whether a cursor keeps under which numbers its records went.
 bool keeps_numbers(Rig& rig) {
     bool keeps = false;
@@ -44,7 +29,7 @@ TEST_CASE("restart: older than the last five is passed, and the last five prove 
     for (int count = 1; count < 30; ++count) {
         Rig rig;
         INFO("count=" << count);
-        one_topic(rig);
+        one_topic_forgotten(rig);
         rig.start();
         deliver_unnoticed(rig, count);
         REQUIRE(rig.values("t") == numbers(0, count));
@@ -66,7 +51,7 @@ TEST_CASE("restart: what had not arrived arrives, behind what had") {
     for (int there = 0; there < 12; ++there) {
         Rig rig;
         INFO("there=" << there);
-        one_topic(rig);
+        one_topic_forgotten(rig);
         rig.start();
         deliver_unnoticed(rig, there);
         rig.upstream_is_down = true;
@@ -88,7 +73,7 @@ TEST_CASE("restart: cut and killed at any step, again and again, each arrives on
         for (const bool loses_answer : {false, true}) {
             Rig rig;
             INFO("step=" << step << " loses_answer=" << loses_answer);
-            one_topic(rig);
+            one_topic_forgotten(rig);
             rig.config.cursor_interval = milliseconds{step % 3 == 0 ? 1 : 60'000};
             rig.cut_at_step = step;
             rig.cut_loses_answer = loses_answer;
@@ -120,7 +105,7 @@ TEST_CASE("restart: a cursor that the power cut took costs sending again, and no
         for (const int quiet : {1, 3, count}) {
             Rig rig;
             INFO("count=" << count << " quiet=" << quiet);
-            one_topic(rig);
+            one_topic_forgotten(rig);
             rig.config.cursor_interval = milliseconds{1};
             rig.log.lazy_waits = true;
             rig.start();
@@ -149,7 +134,7 @@ TEST_CASE("restart: an upstream that forgot the producer gets it again, all and 
          {ErrorCode::none, ErrorCode::unknown_producer_id, ErrorCode::invalid_producer_epoch}) {
         Rig rig;
         INFO("says=" << static_cast<int>(says));
-        one_topic(rig);
+        one_topic_forgotten(rig);
         rig.start();
         deliver_unnoticed(rig, 9);
         rig.kill();
@@ -167,68 +152,11 @@ TEST_CASE("restart: an upstream that forgot the producer gets it again, all and 
     }
 }
 
-// The id of the topic is another one, its partitions are empty, and no producer is known there.
-TEST_CASE("uplink: an upstream topic that is deleted and made again goes on, and both are told") {
-    for (const bool killed : {false, true}) {
-        Rig rig;
-        INFO("killed=" << killed);
-        one_topic(rig);
-        rig.upstream.topic_ids["t"].bytes[0] = 1;
-        rig.start();
-        for (int i = 0; i < 6; ++i) rig.append("t", {.count = 1, .first = i});
-        rig.pass(1'000);
-        REQUIRE(rig.values("t") == numbers(0, 6));
-        rig.upstream.topics.erase("t");
-        for (int i = 6; i < 20; ++i) rig.append("t", {.count = 1, .first = i});
-        rig.pass(120'000);
-        CHECK(rig.was_told("UNKNOWN_TOPIC_OR_PARTITION"));
-        CHECK(rig.was_told("create it again"));
-        CHECK(rig.status().last_error.find("UNKNOWN_TOPIC_OR_PARTITION") != std::string::npos);
-        CHECK(rig.uplink->uplinked_offset(rig.stream("t")) == 6);
-        if (killed) {
-            rig.kill();
-            rig.start();
-        }
-        rig.upstream.make_topic("t", 1);
-        rig.upstream.topic_ids["t"].bytes[0] = 2;
-        rig.pass(60'000);
-        CHECK(rig.values("t") == numbers(6, 14));
-        CHECK(rig.status().last_error.empty());
-        CHECK(rig.status().doubts_lost == 0);
-        CHECK(rig.uplink->uplinked_offset(rig.stream("t")) == 20);
-    }
-}
-
-// producer.id.expiration.ms, a day: a gateway that was quiet for longer is a stranger.
-TEST_CASE("uplink: an upstream that forgot a quiet producer gets what comes next, in order, once") {
-    for (const ErrorCode says : {ErrorCode::none, ErrorCode::not_enough_replicas}) {
-        Rig rig;
-        INFO("says=" << static_cast<int>(says));
-        one_topic(rig);
-        rig.start();
-        for (int i = 0; i < 6; ++i) rig.append("t", {.count = 1, .first = i});
-        rig.pass(1'000);
-        rig.upstream.topics["t"][0].producers.clear();
-        rig.pass(milliseconds{std::chrono::hours{25}}.count());
-        bool once = true;
-        rig.upstream.refuse = [&](const std::string&, std::int32_t, const wire::BatchHeader&) {
-            return std::exchange(once, false) ? says : ErrorCode::none;
-        };
-        rig.hold_answers = true;  // several are in flight when the first is refused
-        for (int i = 6; i < 20; ++i) rig.append("t", {.count = 1, .first = i});
-        rig.run();
-        rig.hold_answers = false;
-        rig.pass(60'000);
-        CHECK(rig.values("t") == numbers(0, 20));
-        CHECK(rig.uplink->uplinked_offset(rig.stream("t")) == 20);
-    }
-}
-
 TEST_CASE("restart: an upstream that lost its tail meanwhile gets everything from the cursor on") {
     for (std::size_t left = 0; left < 9; ++left) {
         Rig rig;
         INFO("left=" << left);
-        one_topic(rig);
+        one_topic_forgotten(rig);
         rig.start();
         deliver_unnoticed(rig, 3);
         rig.uplink->stop(rig.now);
@@ -261,7 +189,7 @@ TEST_CASE("restart: an upstream that lost its tail meanwhile gets everything fro
 
 TEST_CASE("restart: refused while in doubt, it waits and loses nothing") {
     Rig rig;
-    one_topic(rig);
+    one_topic_forgotten(rig);
     rig.start();
     deliver_unnoticed(rig, 8);
     rig.kill();
@@ -305,7 +233,7 @@ TEST_CASE("restart: two topics that share an upstream partition lose nothing to 
 
 TEST_CASE("restart: damage between the lives moves no record onto another's number") {
     Rig rig;
-    one_topic(rig);
+    one_topic_forgotten(rig);
     rig.start();
     rig.hold_answers = true;
     for (int i = 0; i < 3; ++i) rig.append("t", {.count = 1, .first = i});
@@ -329,7 +257,7 @@ TEST_CASE("restart: damage between the lives moves no record onto another's numb
 
 TEST_CASE("restart: a device that lost what it called durable gives its numbers to nobody else") {
     Rig rig;
-    one_topic(rig);
+    one_topic_forgotten(rig);
     rig.start();
     deliver_unnoticed(rig, 4);
     for (int life = 0; life < 2; ++life) {
@@ -359,7 +287,7 @@ TEST_CASE("restart: merged and keyed routes keep no numbers, and lose nothing") 
     for (const bool merged : {true, false}) {
         Rig rig;
         INFO("merged=" << merged);
-        one_topic(rig);
+        one_topic_forgotten(rig);
         if (merged)
             rig.config.routes[0].merge_bytes = 4096;
         else
@@ -381,32 +309,9 @@ TEST_CASE("restart: merged and keyed routes keep no numbers, and lose nothing") 
     }
 }
 
-TEST_CASE("uplink: a topic that is deleted and made again counts from a new epoch") {
-    for (const int in_flight : {0, 1, 3}) {
-        Rig rig;
-        INFO("in_flight=" << in_flight);
-        one_topic(rig);
-        rig.start();
-        deliver_unnoticed(rig, 2);
-        rig.hold_answers = true;
-        for (int i = 0; i < in_flight; ++i) rig.append("t", {.count = 1, .first = 2 + i});
-        rig.run();
-        rig.delete_topic("t");
-        rig.run();
-        rig.make_topic("t", 1);
-        rig.hold_answers = false;
-        rig.append("t", {.count = 1, .first = 10});
-        rig.append("t", {.count = 1, .first = 11});
-        rig.pass(20'000);
-        const std::vector<std::string> there = rig.values("t");
-        REQUIRE(there.size() >= 2);
-        CHECK(std::vector<std::string>(there.end() - 2, there.end()) == numbers(10, 2));
-    }
-}
-
 TEST_CASE("copied card: held connects to nobody and lets nothing go; later it goes on as before") {
     Rig rig;
-    one_topic(rig);
+    one_topic_forgotten(rig);
     rig.start();
     deliver_unnoticed(rig, 3);
     rig.kill();
@@ -428,7 +333,7 @@ TEST_CASE("copied card: held connects to nobody and lets nothing go; later it go
 
 TEST_CASE("copied card: a fork forwards what comes from now on, under numbers of its own") {
     Rig rig;
-    one_topic(rig);
+    one_topic_forgotten(rig);
     rig.start();
     deliver_unnoticed(rig, 2);
     rig.upstream_is_down = true;

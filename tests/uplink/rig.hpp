@@ -321,6 +321,25 @@ inline std::vector<std::string> numbers(int first, int count) {
     return all;
 }
 
+inline void one_topic(Rig& rig) {
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+}
+/// And only the cursors that are written at once are kept.
+inline void one_topic_forgotten(Rig& rig) {
+    rig.config.cursor_interval = milliseconds{60'000};
+    one_topic(rig);
+}
+
+/// `count` batches of one record each are upstream, and no cursor says so.
+inline void deliver_unnoticed(Rig& rig, int count, int first = 0) {
+    rig.hold_answers = false;
+    for (int i = 0; i < count; ++i) {
+        rig.append("t", {.count = 1, .first = first + i});
+        rig.run();
+    }
+}
+
 /// Each once, where it came first: what at least once promises to have kept in order.
 inline std::vector<std::string> first_arrivals(const std::vector<std::string>& values) {
     std::vector<std::string> out;

@@ -1,0 +1,111 @@
+// Errors that pass by themselves: which are told, when, and that they are over.
+#include "broker/uplink/uplink.hpp"
+#include "tests/uplink/rig.hpp"
+
+using namespace leat;
+using namespace leat::uplink;
+using namespace leat::uplink::test;
+
+TEST_CASE("uplink: errors that pass are retried without a word") {
+    for (const ErrorCode error : {ErrorCode::not_enough_replicas, ErrorCode::not_leader_or_follower,
+                                  ErrorCode::corrupt_message, ErrorCode::kafka_storage_error,
+                                  ErrorCode::request_timed_out}) {
+        Rig rig;
+        rig.make_topic("t", 1);
+        rig.upstream.make_topic("t", 1);
+        int left = 3;
+        rig.upstream.refuse = [&](const std::string&, std::int32_t, const wire::BatchHeader&) {
+            return left > 0 && left-- > 0 ? error : ErrorCode::none;
+        };
+        for (int i = 0; i < 7; ++i) rig.append("t", {.count = 1, .first = i});
+        rig.start();
+        rig.pass(60'000);
+        INFO("error=" << static_cast<int>(error));
+        CHECK(rig.values("t") == numbers(0, 7));
+        CHECK(rig.status().refused_batches == 0);
+    }
+}
+
+// Seen with a full leatd as the center: connected, no error, nothing stalled, and the backlog grew.
+TEST_CASE("uplink: errors that should pass and do not are told, and that they are over") {
+    for (const ErrorCode error :
+         {ErrorCode::not_enough_replicas, ErrorCode::kafka_storage_error,
+          ErrorCode::corrupt_message, ErrorCode::unknown_topic_or_partition}) {
+        Rig rig;
+        rig.make_topic("t", 1);
+        rig.upstream.make_topic("t", 1);
+        bool refusing = true;
+        rig.upstream.refuse = [&](const std::string&, std::int32_t, const wire::BatchHeader&) {
+            return refusing ? error : ErrorCode::none;
+        };
+        for (int i = 0; i < 7; ++i) rig.append("t", {.count = 1, .first = i});
+        rig.start();
+        rig.pass(300'000);
+        INFO("error=" << static_cast<int>(error));
+        CHECK(rig.was_told("does not take t-0 now, and says " + std::string(wire::name(error))));
+        CHECK(rig.status().last_error.find(wire::name(error)) != std::string::npos);
+        CHECK(rig.status().stalled == 1);
+        CHECK(rig.events.size() < 5);
+        refusing = false;
+        rig.pass(60'000);
+        CHECK(rig.values("t") == numbers(0, 7));
+        CHECK(rig.status().stalled == 0);
+        CHECK(rig.status().last_error.empty());
+    }
+}
+
+TEST_CASE("uplink: a long batch does not wait for partitions that are refused") {
+    Rig rig;
+    rig.config.routes[0].in_flight_bytes = 256 * 1024;
+    for (const char* name : {"refused", "long"}) {
+        rig.make_topic(name, 1);
+        rig.upstream.make_topic(name, 1);
+    }
+    rig.upstream.refuse = [&](const std::string& topic, std::int32_t, const wire::BatchHeader&) {
+        return topic == "refused" ? ErrorCode::not_enough_replicas : ErrorCode::none;
+    };
+    for (int i = 0; i < 40; ++i) rig.append("refused", {.count = 1, .first = i, .padding = 10'000});
+    rig.start();
+    rig.pass(10'000);
+    REQUIRE(rig.status().in_flight_bytes > 56 * 1024);
+    for (int i = 0; i < 4; ++i) rig.append("long", {.count = 1, .first = i, .padding = 200 * 1024});
+    rig.pass(60'000);
+    CHECK(rig.values("long") == numbers(0, 4));
+    CHECK(rig.status().in_flight_bytes <= 512 * 1024);
+}
+
+TEST_CASE("uplink: a partition that stays without a leader is told, an election is not") {
+    Rig rig;
+    rig.make_topic("t", 2);
+    rig.upstream.make_topic("t", 2);
+    rig.append("t", {.count = 2}, 0);
+    rig.append("t", {.count = 2}, 1);
+    rig.upstream.topics["t"][1].leader = -1;
+    rig.start();
+    rig.pass(10'000);
+    CHECK(rig.values("t", 0) == numbers(0, 2));
+    CHECK(rig.status().last_error.empty());
+    rig.pass(120'000);
+    CHECK(rig.was_told("upstream topic t has no leader for partition 1"));
+    CHECK(rig.status().last_error.find("no leader") != std::string::npos);
+    CHECK(rig.events.size() < 4);
+    rig.upstream.topics["t"][1].leader = 1;
+    rig.pass(30'000);
+    CHECK(rig.values("t", 1) == numbers(0, 2));
+    CHECK(rig.status().last_error.empty());
+}
+
+TEST_CASE("uplink: a producer id that should come soon and does not is told") {
+    Rig rig;
+    rig.make_topic("t", 1);
+    rig.upstream.make_topic("t", 1);
+    rig.append("t", {.count = 1});
+    rig.upstream.producer_id_error = ErrorCode::coordinator_load_in_progress;
+    rig.start();
+    rig.pass(300'000);
+    CHECK(rig.was_told("refuses a producer id with COORDINATOR_LOAD_IN_PROGRESS: see"));
+    rig.upstream.producer_id_error = ErrorCode::none;
+    rig.pass(60'000);
+    CHECK(rig.values("t") == numbers(0, 1));
+    CHECK(rig.status().last_error.empty());
+}
