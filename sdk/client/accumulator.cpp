@@ -204,7 +204,7 @@ Peek Accumulator::peek(std::uint16_t slot, Instant now, SourceBatch& out) {
     Buffer* buffer = s.untaken;
     if (buffer == nullptr) return Peek::empty;
     if constexpr (splits)
-        if (s.gathering != wire::ErrorCode::none || s.part_is_out) return Peek::pending;
+        if (s.is_gathering || s.part_is_out) return Peek::pending;
     if (buffer->open) {
         if constexpr (profile.lingers)
             if (buffer->linger.is_linked() && now < buffer->linger.due) return Peek::pending;

@@ -106,10 +106,10 @@ public:
         /// A batch was refused as too large: from then on none is larger, with its header. 0: none
         /// was.
         [[no_unique_address]] If<splits, std::uint32_t, 2> bytes_max{};
-        /// It was just now: what the queue had taken behind it comes back. Else none.
-        [[no_unique_address]] If<splits, wire::ErrorCode> gathering{};
-        [[no_unique_address]] If<splits, bool> asking_back{};
-        [[no_unique_address]] If<splits, bool, 1> part_is_out{};  ///< and the rest comes first
+        /// It was just now: what the queue had taken behind it comes back.
+        [[no_unique_address]] If<splits, bool> is_gathering{};
+        [[no_unique_address]] If<splits, bool, 1> asking_back{};
+        [[no_unique_address]] If<splits, bool, 2> part_is_out{};  ///< and the rest comes first
     };
 
     Accumulator(std::span<Slot> slots, const AccumulatorConfig& config,
@@ -158,13 +158,13 @@ public:
     Instant oldest(std::uint16_t slot) const;
     void retrying(std::uint16_t slot, wire::ErrorCode, unsigned) {
         if constexpr (splits)
-            if (slots_[slot].gathering != wire::ErrorCode::none) gather(slots_[slot]);
+            if (slots_[slot].is_gathering) gather(slots_[slot]);
     }
 
 private:
     // accumulator_split.cpp
     void settle_apart(std::uint16_t slot, Ticket ticket, const Outcome& outcome);
-    bool begin_apart(Slot& s, Buffer& buffer, wire::ErrorCode error);
+    bool begin_apart(Slot& s, Buffer& buffer);
     void gather(Slot& s);
     void finish(std::uint16_t slot, Buffer* before, Buffer& buffer, const Outcome& outcome);
     static void cut(const Slot& s, Buffer& buffer);

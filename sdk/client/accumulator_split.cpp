@@ -102,7 +102,7 @@ void Accumulator::cut(const Slot& s, Buffer& buffer) {
 }
 
 /// false: it cannot go in parts.
-bool Accumulator::begin_apart(Slot& s, Buffer& buffer, ErrorCode error) {
+bool Accumulator::begin_apart(Slot& s, Buffer& buffer) {
     if (s.queue == nullptr || (buffer.part > 0 ? buffer.part_records : buffer.record_count) < 2)
         return false;
     const std::uint32_t sent =
@@ -116,8 +116,9 @@ bool Accumulator::begin_apart(Slot& s, Buffer& buffer, ErrorCode error) {
         buffer.used = static_cast<std::uint32_t>(*size);
         buffer.attributes = 0;
     }
-    s.bytes_max = std::min(s.bytes_max == 0 ? sent : s.bytes_max, sent) / 2;
-    s.gathering = error;
+    // A longer one was made before that was known, and tells nothing new.
+    if (s.bytes_max == 0 || sent <= s.bytes_max) s.bytes_max = sent / 2;
+    s.is_gathering = true;
     cut(s, buffer);
     return true;
 }
@@ -126,10 +127,10 @@ bool Accumulator::begin_apart(Slot& s, Buffer& buffer, ErrorCode error) {
 void Accumulator::gather(Slot& s) {
     if (s.asking_back) return;
     s.asking_back = true;
-    const bool is_all_here = s.queue->fail_all(Instant{}, s.gathering);
+    const bool is_all_here = s.queue->fail_all(Instant{}, ErrorCode::message_too_large);
     s.asking_back = false;
     if (!is_all_here) return;
-    s.gathering = ErrorCode::none;
+    s.is_gathering = false;
     s.part_is_out = false;
     s.untaken = s.first;
     wake(s);
@@ -143,12 +144,10 @@ void Accumulator::settle_apart(std::uint16_t slot, Ticket ticket, const Outcome&
     for (; buffer != s.untaken && ticket_of(*buffer) != ticket; buffer = buffer->next)
         before = buffer;
     LEAT_CHECK(buffer != nullptr && buffer != s.untaken);
-    const bool begins = s.gathering == ErrorCode::none && is_too_large(outcome.error) &&
-                        begin_apart(s, *buffer, outcome.error);
-    const bool comes_back = begins || (outcome.error != ErrorCode::none &&
-                                       outcome.error == s.gathering);
+    const bool comes_back =
+        is_too_large(outcome.error) && (s.is_gathering || begin_apart(s, *buffer));
     if (!comes_back) finish(slot, before, *buffer, outcome);
-    if (s.gathering != ErrorCode::none) gather(s);
+    if (s.is_gathering) gather(s);
 }
 
 /// The batch, or the part of it that was sent, is over.

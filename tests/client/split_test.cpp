@@ -128,6 +128,29 @@ TEST_CASE("split: what was in flight behind it comes behind it, wherever the con
     CHECK(broke < 400);
 }
 
+// Each of them was made before it was known what is too large, and told nothing new by being so.
+TEST_CASE("split: a backlog of batches that are too large is cut to what fits, not ever smaller") {
+    for (const std::size_t window : {1U, 5U}) {
+        ModelBroker broker;
+        broker.batch_bytes_max = 600;
+        Rig rig(broker, {.window = window, .buffers = 16, .buffer_bytes = 1024});
+        fill(rig, 0, 400);
+        rig.accumulator.flush(rig.now);
+        REQUIRE(rig.accumulator.free_buffers() < 12);
+        rig.connect();
+        INFO("window=" << window);
+        REQUIRE(rig.settle_all());
+        CHECK(broker.at("t", 0).values() == numbered(400));
+        CHECK(rig.reports[0] == good(400));
+        check_log(broker);
+        const std::size_t batches = broker.at("t", 0).log.size();
+        CHECK(batches < 20);
+        fill(rig, 400, 420);  // and what comes next shares batches as before
+        REQUIRE(rig.settle_all());
+        CHECK(broker.at("t", 0).log.size() == batches + 1);
+    }
+}
+
 TEST_CASE("split: only a record that is too large by itself fails") {
     ModelBroker broker;
     broker.batch_bytes_max = 250;
