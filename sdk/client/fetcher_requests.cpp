@@ -160,9 +160,10 @@ void Fetcher::ask_records(Instant now) {
     if (room < prefetch_low() || run_count_ == memory_.runs.size()) return;
     std::array<FetchPartition*, partitions_max> wanted;
     const std::size_t most = std::min(names_max_, memory_.runs.size() - run_count_);
-    std::size_t all = 0;
+    std::size_t turns = 0;
     for (FetchPartition* p = partitions_; p != nullptr; p = p->next)
-        all += is_wanted(*p, Ask::records, now);
+        turns += is_wanted(*p, Ask::records, now);
+    turns = (turns + names_max_ - 1) / names_max_;
     const std::size_t count = collect(now, Ask::records, std::span(wanted).first(most));
     if (count == 0) return;
     const std::size_t words = answer_words * (count + 1);
@@ -187,9 +188,10 @@ void Fetcher::ask_records(Instant now) {
                   topic.topic_id = p.topic_id;
               });
     Request request;
-    // Those whose turn it is not wait for it, and what is there for them: no longer than one.
-    const auto turns = static_cast<std::int32_t>((all + count - 1) / count);
-    request.max_wait_ms = static_cast<std::int32_t>(config_.wait_max.count()) / turns;
+    // Those whose turn it is not wait for it, and what is there for them: no longer than one. Where
+    // it is the prefetch that has no place for more, there is enough to read meanwhile.
+    request.max_wait_ms =
+        static_cast<std::int32_t>(config_.wait_max.count()) / static_cast<std::int32_t>(turns);
     request.min_bytes = static_cast<std::int32_t>(config_.bytes_min);
     request.max_bytes = static_cast<std::int32_t>(bytes);
     request.isolation_level = config_.isolation_level;

@@ -111,6 +111,29 @@ TEST_CASE("fetcher: many partitions share one request, and more than that share 
     }
 }
 
+// The reader is slow: a Fetch of 8 of the 300 that came back at once was followed by the next one.
+TEST_CASE("fetcher: a prefetch with few places left does not make the requests more frequent") {
+    Reader r;  // 8 places
+    std::deque<FetchPartition> all;
+    for (int i = 0; i < 300; ++i) {
+        FetchPartition& one = all.emplace_back();
+        one.topic = "t";
+        one.partition = i;
+        r.fetcher.assign(one);
+        r.fetcher.seek(one, 0);
+    }
+    r.fetcher.pump(r.now);
+    r.link.write(r.now);
+    REQUIRE(r.link.to_broker.size() > 4);
+    const auto request = wire::decode_request(ByteView(r.link.to_broker).subspan(4));
+    REQUIRE(request);
+    const auto fetch =
+        wire::decode<wire::FetchRequest>(request->body, request->header.api_version);
+    REQUIRE(fetch);
+    for (const auto& topic : fetch->topics) CHECK(topic.partitions.size() == 8);
+    CHECK(fetch->max_wait_ms == 250);
+}
+
 TEST_CASE("fetcher: an end that the broker does not tell is asked for again, but not at once") {
     for (const std::int64_t lookup : {timestamp_latest, timestamp_earliest}) {
         Reader r;
