@@ -17,12 +17,10 @@
 //     either finds them in the log or proves them absent. So a bump creates no duplicate. (Java
 //     bumps at once and may.)
 //   - A broker that knows nothing of a producer takes any sequence of it as the first. So until it
-//   has
-//     acknowledged one batch under the current id and epoch, only one is in flight: else the first
+//     has acknowledged one batch under the current id and epoch, only one is in flight: else the first
 //     could be refused for a moment, the second be taken, and the first never again.
 //   - What is behind a batch that failed waits until its source knows: it may send that one again,
-//   in parts,
-//     or hold the partition up for it (uplink).
+//     in parts, or hold the partition up for it (uplink).
 //   - The epoch is the partition's own: other partitions of the producer keep theirs.
 #pragma once
 

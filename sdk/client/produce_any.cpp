@@ -17,8 +17,7 @@ void Produced::refused(std::string_view topic, const wire::Uuid& topic_id, std::
                        std::int32_t record) const {
     for (TakenBatch* batch = unanswered; batch != nullptr; batch = batch->next_in_request) {
         PartitionQueue& queue = *batch->queue;
-        if (queue.partition() != index) continue;
-        if (topic.empty() ? queue.topic_id() == topic_id : queue.topic() == topic)
+        if (is_of(queue, topic, topic_id, index))
             return queue.source().record_refused(queue.slot(), batch->source.ticket, record);
     }
 }

@@ -27,6 +27,14 @@ struct ProduceHead {
 Status append_produce(Connection& connection, const ProduceHead& head, const PartitionQueue& queue,
                       TakenBatch* first);
 
+/// An answer's words for a partition are this queue's: the topic's name or its id, as the version
+/// has it.
+inline bool is_of(const PartitionQueue& queue, std::string_view topic, const wire::Uuid& id,
+                  std::int32_t partition) {
+    if (queue.partition() != partition) return false;
+    return profile.negotiates && topic.empty() ? queue.topic_id() == id : queue.topic() == topic;
+}
+
 /// An answer on its way to the Sender. One class and no callback, so that a device's only call is
 /// inlined.
 struct Produced {
