@@ -28,6 +28,13 @@ namespace {
 constexpr std::string_view type_consumer = "consumer";
 constexpr std::int16_t assignment_version_max = 3;
 
+// Kafka's own assignors need nothing of what a leader says beside partitions; with librdkafka's
+// cooperative-sticky it says back what the member sent.
+bool is_kafkas_own(std::string_view assignor) {
+    return assignor == "range" || assignor == "roundrobin" || assignor == "sticky" ||
+           assignor == "cooperative-sticky";
+}
+
 // What its own classic members have in common, but for the one that asks.
 bool supported(const ConsumerGroup& group, const JoinRequest& request) {
     return std::any_of(
@@ -40,6 +47,12 @@ bool supported(const ConsumerGroup& group, const JoinRequest& request) {
                                    [&](const Protocol& one) { return one.name == offered.name; });
             });
         });
+}
+
+bool only_classic(const ConsumerGroup& group) {
+    return !group.members.empty() &&
+           std::all_of(group.members.begin(), group.members.end(),
+                       [](const auto& entry) { return bool(entry.second->classic); });
 }
 
 const std::string& metadata_of(const Group& group, const Member& member) {
@@ -81,7 +94,7 @@ std::string Consumers::upgrade_problem(const Group& group) const {
         if (readable && !member->assignment.empty()) {
             const auto given = wire::decode_assignment(bytes_of(member->assignment));
             readable = bool(given);
-            if (given && !given->user_data.is_null() && !given->user_data.view().empty())
+            if (given && !given->user_data.view().empty() && !is_kafkas_own(group.protocol))
                 return cannot +
                        "an unsupported custom assignor is in use. Please refer to the "
                        "documentation or switch to a default assignor before re-attempting the "
@@ -138,9 +151,7 @@ void Consumers::upgrade(Instant now, Group& group) {
 
 bool Consumers::downgrade(Instant now, Group& group) {
     ConsumerGroup& all = *group.consumer;
-    const bool classic = std::all_of(all.members.begin(), all.members.end(),
-                                     [](const auto& entry) { return bool(entry.second->classic); });
-    if (all.members.empty() || !classic) return false;  // more has happened since
+    if (!only_classic(all)) return false;  // more has happened since
     group.generation = all.epoch;
     for (const auto& [id, from] : all.members) {
         auto owner = std::make_unique<Member>(&group);
@@ -216,8 +227,10 @@ ErrorCode Consumers::join(Instant now, Ticket ticket, Group& group, const JoinRe
     else if (!has_id)
         replace(now, group, *member, as.member);
     ClassicSide side{request.session_timeout, request.protocols};
-    const bool changed = member->classic != side;
+    const bool changed = member->classic != side, was_classic = member->classic.has_value();
     member->classic = std::move(side);
+    // It took the place of the last one of the other protocol.
+    if (!was_classic && only_classic(all)) downgrades_.push_back(group.id);
     move_on(now, group, *member, as, is_new, changed);
     member->overdue.arm(shared_.timers, now + std::max(member->rebalance_timeout, milliseconds(1)));
 

@@ -186,23 +186,44 @@ TEST_CASE("upgrade: a static member keeps its place when it comes back with the 
     CHECK(again.owned == before);
     CHECK(b.owned.size() == 4);
     // And back: the classic one takes it over, and the other is fenced.
-    Client back{.instance = "i"};
-    const auto joined = rig.join(back);
-    CHECK(joined.error == ErrorCode::none);
+    Client c{.id = "c", .classic = false}, back{.instance = "i"};
+    CHECK(rig.beat(c, 0).error == ErrorCode::none);
+    CHECK(rig.join(back).error == ErrorCode::none);
     CHECK(rig.beat(again, again.generation).error == ErrorCode::fenced_instance_id);
+}
+
+TEST_CASE("downgrade: the last consumer member's place is taken by a classic one") {
+    UpgradeRig rig({.initial_rebalance_delay = milliseconds(0)});
+    Client a{.instance = "i"}, b;
+    rig.two(a, b);
+    Client again{.id = "new", .classic = false, .instance = "i"};
+    rig.run({&again, &b});
+    Client back{.instance = "i"};
+    const auto told = rig.join(back);
+    CHECK(told.error == ErrorCode::none);
+    const groups::Group* group = rig.groups.find_group("g");
+    CHECK(group->consumer == nullptr);
+    CHECK(group->members.size() == 2);
+    back.id = told.member;
+    back.generation = told.generation;
+    CHECK(rig.groups.heartbeat(rig.now, rig.who(back)) == ErrorCode::rebalance_in_progress);
+    CHECK(rig.groups.heartbeat(rig.now, rig.who(b)) == ErrorCode::rebalance_in_progress);
 }
 
 TEST_CASE("upgrade: what the broker cannot read stays a classic group, and why is said") {
     struct Case {
         const char* type;
         std::string metadata, given;
-        const char* why;
+        const char* why;  ///< null: it can be read
+        const char* assignor = "p";
     };
     for (const Case& one :
          {Case{"connect", subscription({}), "", "does not use the consumer embedded protocol"},
           Case{"consumer", "x", "", "is malformed"},
           Case{"consumer", subscription({}), "x", "is malformed"},
-          Case{"consumer", subscription({}), assignment({1}, "mine"), "custom assignor"}}) {
+          Case{"consumer", subscription({}), assignment({1}, "mine"), "custom assignor"},
+          // As librdkafka says it, whose own this is not.
+          Case{"consumer", subscription({}), assignment({1}, "m"), nullptr, "cooperative-sticky"}}) {
         CAPTURE(one.why);
         UpgradeRig rig({.initial_rebalance_delay = milliseconds(0)});
         groups::JoinRequest request;
@@ -210,7 +231,7 @@ TEST_CASE("upgrade: what the broker cannot read stays a classic group, and why i
         request.client_id = "c";
         request.session_timeout = request.rebalance_timeout = milliseconds(30'000);
         request.protocol_type = one.type;
-        request.protocols = {{"p", one.metadata}};
+        request.protocols = {{one.assignor, one.metadata}};
         rig.groups.join(rig.now, ++rig.last, request);
         const groups::Ticket ticket = rig.last;
         rig.flush();
@@ -219,6 +240,8 @@ TEST_CASE("upgrade: what the broker cannot read stays a classic group, and why i
         (void)rig.sync(a, {{a.id, one.given}});
         Client c{.id = "c", .classic = false};
         const auto told = rig.beat(c, 0);
+        CHECK((told.error == ErrorCode::none) == (one.why == nullptr));
+        if (one.why == nullptr) continue;
         CHECK(told.error == ErrorCode::group_id_not_found);
         CHECK(told.message.find(one.why) != std::string::npos);
         CHECK(rig.groups.heartbeat(rig.now, rig.who(a)) == ErrorCode::none);
