@@ -62,6 +62,11 @@ std::size_t bytes_ahead(const log::StreamState& state, const FetchedPartition& p
         std::min(all, some + spread * ahead * all / static_cast<double>(records)));
 }
 
+void await(std::set<std::pair<log::StreamId, std::uint64_t>>& waiting, const Fetching& fetching) {
+    for (const FetchedPartition& partition : fetching.partitions)
+        if (partition.stream != 0) waiting.emplace(partition.stream, fetching.id);
+}
+
 }  // namespace
 
 Fetching* ParkedFetches::find(std::uint64_t id) {
@@ -102,6 +107,7 @@ void ParkedFetches::look_on(Context& context, Fetching& fetching) {
             bytes_ahead(*context.log.stream(partition.stream), partition, fetching.bytes_min));
     }
     if (upto == fetching.partitions.size()) return looked_at_all(context, fetching);
+    if (fetching.state != Fetching::State::looking) await(waiting_, fetching);
     fetching.state = Fetching::State::looking;
     context.turns.next([this, &context, id = fetching.id](Instant now, WallTime wall) {
         Fetching* looking = find(id);
@@ -121,6 +127,7 @@ void ParkedFetches::looked_at_all(Context& context, Fetching& fetching) {
         if (fetching.looks_since != advances_) return consider(context, fetching);
         return park(fetching);
     }
+    if (fetching.state == Fetching::State::looking) unpark(fetching);
     if (!fetching.any_readable) return respond(context, fetching);
     std::size_t wanted = fetching.wanted;
     if (fetching.counted) wanted = std::min<std::size_t>(wanted, fetching.known);
@@ -140,8 +147,7 @@ void ParkedFetches::park(Fetching& fetching) {
     fetching.memory = session::Buffer();
     fetching.total = 0;  // what was read is gone with it
     for (FetchedPartition& partition : fetching.partitions) partition.size = 0;
-    for (const FetchedPartition& partition : fetching.partitions)
-        if (partition.stream != 0) waiting_.emplace(partition.stream, fetching.id);
+    await(waiting_, fetching);
     deadlines_.add(fetching.give_up, fetching.id);
 }
 
@@ -152,14 +158,16 @@ void ParkedFetches::unpark(Fetching& fetching) {
 }
 
 void ParkedFetches::on_advance(Context& context, const topics::Advance& advance) {
-    ++advances_;
     std::vector<std::uint64_t> woken;
     for (auto at = waiting_.lower_bound({advance.stream, 0});
          at != waiting_.end() && at->first == advance.stream; ++at)
         woken.push_back(at->second);
     for (const std::uint64_t id : woken) {
         Fetching* fetching = find(id);
-        if (fetching == nullptr || fetching->state != Fetching::State::parked) continue;
+        if (fetching == nullptr) continue;
+        // Others' records are no reason to look again: where enough come there would be no end.
+        if (fetching->state == Fetching::State::looking) ++advances_;
+        if (fetching->state != Fetching::State::parked) continue;
         // Parked with nothing readable means that nothing is known to be there: counting starts at
         // zero.
         if (!fetching->counted) {
@@ -335,7 +343,6 @@ void ParkedFetches::on_session_closed(Context& context, session::SessionId sessi
         if (fetching == nullptr) continue;
         switch (fetching->state) {
             case Fetching::State::looking:
-                break;
             case Fetching::State::parked:
                 unpark(*fetching);
                 break;
@@ -359,10 +366,10 @@ void ParkedFetches::give_up_all(Context& context) {
         Fetching* fetching = find(id);
         fetching->last_try = true;
         if (fetching->state == Fetching::State::reading) continue;  // ends by itself
-        if (fetching->state == Fetching::State::parked)
-            unpark(*fetching);
-        else if (fetching->state == Fetching::State::wants_memory)
+        if (fetching->state == Fetching::State::wants_memory)
             context.pool.forget(session::PoolClass::response, id);
+        else
+            unpark(*fetching);
         respond(context, *fetching);
     }
 }

@@ -274,6 +274,35 @@ TEST_CASE("many topics: who leaves while his 10,000 are looked for is forgotten"
     }
 }
 
+TEST_CASE("many topics: others' records are no reason to look at 10,000 again") {
+    ApiBench bench;
+    bench.hold_turns = true;
+    bench.topic("t");
+    bench.topic("other");
+    std::vector<wire::FetchRequest::FetchPartition> partition(1);
+    std::vector<wire::FetchRequest::FetchTopic> read(10'000);
+    for (auto& topic : read) {
+        topic.topic = "other";
+        topic.partitions = partition;
+    }
+    wire::FetchRequest fetch;
+    fetch.session_epoch = -1;
+    fetch.max_wait_ms = 60'000;
+    fetch.max_bytes = 1 << 20;
+    fetch.min_bytes = 1;
+    fetch.topics = read;
+    const session::SessionId id = bench.open(), producer = bench.open();
+    bench.send(id, request_frame(fetch, 4));
+    int turns = 0;
+    for (; turns < 200 && bench.turn(); ++turns) {
+        bench.send(producer, bench.produce_frame(make_batch({}), -1));
+        bench.flush();
+        CHECK_FALSE(bench.take(producer).empty());
+    }
+    CHECK(turns < 60);  // 40 to find them, and ten to look
+    CHECK(bench.api.parked().fetches == 1);
+}
+
 TEST_CASE("many topics: records that come while 10,000 are looked at wake who waits for them") {
     ApiBench bench;
     bench.hold_turns = true;
