@@ -171,14 +171,13 @@ Status Creation::create_one(Context& context, const Request::CreatableTopic& top
         outcome.configs.reset();
         if (created.error() == Error::full)
             return refuse(outcome, ErrorCode::policy_violation,
-                          "the log's bound on partitions is reached"),
+                          "the log's bound on partitions, or on what it remembers of them, is reached"),
                    ok();
         if (created.error() == Error::too_large)
             return refuse(outcome, ErrorCode::invalid_partitions,
                           "too many partitions or settings for one topic"),
                    ok();
-        return refuse(outcome, ErrorCode::kafka_storage_error,
-                      std::string("the log: ") + error_text(created.error())),
+        return refuse(outcome, ErrorCode::kafka_storage_error, log_says(created.error())),
                ok();
     }
     outcome.id = (*created)->id;

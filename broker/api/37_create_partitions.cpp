@@ -84,12 +84,12 @@ log::CommitId raise_one(Context& context, Address& address,
     const auto commit = context.topics.registry.add_partitions(context.now, *topic, more);
     if (commit) return *commit;
     if (commit.error() == Error::full)
-        refuse(outcome, ErrorCode::policy_violation, "the log's bound on partitions is reached");
+        refuse(outcome, ErrorCode::policy_violation,
+               "the log's bound on partitions, or on what it remembers of them, is reached");
     else if (commit.error() == Error::too_large)
         refuse(outcome, ErrorCode::invalid_partitions, "too many partitions for one topic");
     else
-        refuse(outcome, ErrorCode::kafka_storage_error,
-               std::string("the log: ") + error_text(commit.error()));
+        refuse(outcome, ErrorCode::kafka_storage_error, log_says(commit.error()));
     return 0;
 }
 

@@ -96,7 +96,7 @@ Outcome alter(Context& context, const Request& request, const Request::EntryData
     if (commit) return {};
     if (commit.error() == Error::full)
         return {ErrorCode::policy_violation, "there is no room for more quotas"};
-    return {ErrorCode::kafka_storage_error, error_text(commit.error())};
+    return {ErrorCode::kafka_storage_error, log_says(commit.error())};
 }
 
 void respond(Context& context, Address& address, const Request& request,

@@ -1,5 +1,6 @@
 #include "broker/api/answer.hpp"
 
+#include "leat/result.hpp"
 #include "sdk/wire/frame.hpp"
 #include "sdk/wire/header.hpp"
 
@@ -25,6 +26,15 @@ session::Buffer begin_frame(Context& context, const AnyResponse& response,
 }
 
 }  // namespace
+
+const char* log_says(Error error) {
+    if (error == Error::busy)
+        return "the log is full now: delete records, shorten retention, or let a topic drop its "
+               "oldest records (leat.full.policy)";
+    if (error == Error::full) return "the log's bound on what it remembers is reached";
+    if (error == Error::storage) return "the log cannot write";
+    return error_text(error);
+}
 
 void send_answer(Context& context, const AnyResponse& response, std::int32_t correlation_id,
                  session::Reply& reply) {

@@ -12,6 +12,9 @@ namespace leat::api {
 /// Answers above this size are counted in the byte pool, even if they cannot wait for it.
 constexpr std::size_t uncounted_answer_bytes = 4096;
 
+/// Why a change was not kept, to people: a literal. full and busy as of put_fact.
+const char* log_says(Error error);
+
 /// A message without its type, so that what all answers have in common stands once in the program.
 struct AnyResponse {
     wire::ApiKey key;

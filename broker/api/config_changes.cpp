@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "broker/api/answer.hpp"
 #include "broker/api/commits.hpp"
 #include "broker/api/config_entries.hpp"
 #include "broker/topics/topic_name.hpp"
@@ -69,7 +70,7 @@ void ConfigChanges::note(ConfigOutcome& outcome, const Result<log::CommitId>& co
     }
     outcome.error = commit.error() == Error::too_large ? ErrorCode::invalid_config
                                                        : ErrorCode::kafka_storage_error;
-    outcome.message = std::string("the log: ") + error_text(commit.error());
+    outcome.message = log_says(commit.error());
 }
 
 void ConfigChanges::change_group(std::string_view name, const GroupEdit& edit) {

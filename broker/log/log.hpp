@@ -276,6 +276,8 @@ public:
     /// All that are remembered for `stream`, by rising producer id.
     virtual void for_each_producer(StreamId stream, const std::function<void(std::int64_t producer_id, const ProducerState&)>& visit) const = 0;
 
+    /// fails: full (all facts together may be no larger) · busy (records fill the log: room comes as they may be
+    /// freed) · too_large (an eighth of a segment) · would_block, storage as append
     virtual Result<CommitId> put_fact(Instant now, FactKind kind, ByteView key, ByteView value) = 0;
     /// For what may be redone (the uplink cursor): makes no commit due, it rides with the next one; alone it
     /// waits a second at most. A value that is there already is not written again, by neither of the two.

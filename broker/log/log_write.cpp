@@ -73,7 +73,8 @@ Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
     const FrameType type = value ? FrameType::fact : FrameType::fact_erased;
     // What is erased makes room, so it may have the last of it.
     const Urgency urgency = value ? Urgency::fact : Urgency::upkeep;
-    if (const Status room = room_for(type, body, urgency); !room) return fail(room.error());
+    if (const Status room = room_for(type, body, urgency); !room)
+        return fail(room.error() == Error::full ? Error::busy : room.error());
     CommitId commit = 0;
     const MutableBytes into = parts_->arrivals.add_at(now, now + may_wait, type, 0,
                                                       static_cast<std::uint32_t>(body), commit);

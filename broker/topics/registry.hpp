@@ -81,12 +81,12 @@ public:
 
     TopicConfig new_config() const { return fresh_config_; }
     /// `name` is legal, free and without collision; 1 <= partitions.
-    /// fails: full (the log's bound on streams), too_large (the fact), storage, what the entropy
-    /// source says
+    /// fails: full (the log's bound on streams, or on all facts), busy (records fill the log:
+    /// later it may have room), too_large (the fact), storage, what the entropy source says
     Result<const Topic*> create(Instant now, std::string_view name, std::int32_t partitions,
                                 TopicConfig config);
     /// New settings, in force at once; also for records that are there already (retention).
-    /// fails: too_large (the fact), storage
+    /// fails: busy (as create), too_large (the fact), storage
     Result<log::CommitId> alter(Instant now, const Topic& topic, TopicConfig config);
     /// The commit at which the topic as it is now is durable.
     log::CommitId durable_at(const Topic& topic) const;

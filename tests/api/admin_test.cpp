@@ -94,6 +94,11 @@ TEST_CASE("create topics: each refusal has Kafka's code and creates nothing") {
     const auto full = create(bench, {});
     CHECK(full.error == ErrorCode::policy_violation);
     CHECK_FALSE(full.message.empty());
+    bench.log.streams_max = 1'000;
+    bench.log.facts_full = true;
+    const auto crowded = create(bench, {});
+    CHECK(crowded.error == ErrorCode::kafka_storage_error);
+    CHECK(crowded.message.find("full now") != std::string::npos);
     CHECK(bench.topics.registry.all().size() == before);
 
     api::Settings settings = ApiBench::default_settings();

@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.request
 
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import brokers
@@ -75,8 +75,16 @@ class Season:
         self.names[kind] = name = "%s-%d" % (kind, self.generation)
         settings = {"leat.full.policy": "reject", **KINDS[kind]}
         topic = NewTopic(name, PARTITIONS, 1, config={key: str(value) for key, value in settings.items()})
-        for future in self.admin.create_topics([topic]).values():
-            future.result(PATIENCE)
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                for future in self.admin.create_topics([topic]).values():
+                    future.result(PATIENCE)
+                break
+            except KafkaException as error:  # no room for a moment: the log frees what may go
+                if error.args[0].code() != KafkaError.KAFKA_STORAGE_ERROR or "full now" not in error.args[0].str() or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
         for partition in range(PARTITIONS):
             self.models[kind, partition] = Model()
 

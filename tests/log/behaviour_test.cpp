@@ -212,7 +212,7 @@ TEST_CASE("full: deletes and facts until nothing goes any more do not wedge the 
         rig.settle();
     }
     REQUIRE(rig.log->put_fact(rig.at(), FactKind::group, bytes_of("g"), bytes_of("x")).error() ==
-            Error::full);
+            Error::busy);
     rig.log->set_release(1, rig.log->stream(1)->flushed);
     for (int i = 0; i < 5; ++i) rig.pass(1'000);
     CHECK(rig.append_durably(1, {.size = 3'000}));

@@ -19,6 +19,7 @@ public:
     bool auto_flush = true;  ///< every group is durable as soon as on_storage is called
     std::size_t group_batches_max = 1'000'000;  ///< more in an open group: would_block
     bool is_full = false;
+    bool facts_full = false;  ///< records fill it so that no fact has room, either
     std::uint64_t budget_bytes = std::uint64_t{1} << 30;
     std::uint32_t segment_bytes = 0;
     bool is_read_only = false;
@@ -193,6 +194,7 @@ public:
     Result<log::CommitId> put_fact(Instant, log::FactKind kind, ByteView key,
                                    ByteView value) override {
         if (is_read_only) return fail(Error::storage);
+        if (facts_full) return fail(Error::busy);
         ride();
         ++hurried_facts;
         remember(kind, key);
