@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "broker/uplink/runner.hpp"
+#include "broker/uplink/texts.hpp"
 #include "sdk/base/crc32c.hpp"
 
 namespace leat::uplink {
@@ -92,12 +93,24 @@ bool Runner::tend_name(Instant now, Lane& lane, bool& moved) {
 bool Runner::tend_doubt(Lane& lane, bool& moved) {
     const Tap& tap = *lane.tap();
     if (!lane.is_trusted()) {
-        moved = true;
+        const SentAs as = shared_.cursors.sent_as(index_, tap.stream());
         const std::uint32_t place = place_of(lane);
-        if (shared_.cursors.sent_as(index_, tap.stream()).place == place)
-            lane.trust(place);
-        else
+        if (as.place != place) {
+            moved = true;
             lane.end_doubt();
+            return true;
+        }
+        using Knows = Recall::Knows;
+        const Knows knows = recall_.knows(lane.topic(), lane.partition(), as.producer.producer_id);
+        moved = moved || knows != Knows::asked;
+        if (knows == Knows::begun || knows == Knows::asked) return false;
+        if (knows == Knows::no) {
+            // It takes the first of them whatever its number, as if it had none of them.
+            tell(Event::Level::warn, doubt_lost_text(lane.topic(), lane.partition(),
+                                                     wire::ErrorCode::unknown_producer_id));
+            ++counts_.doubts_lost;
+        }
+        lane.trust(place);
         return true;
     }
     if (lane.has_doubtful_waiting()) return true;

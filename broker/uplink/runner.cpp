@@ -48,11 +48,13 @@ Runner::Runner(Shared shared, Route route, RouteIndex index, std::uint32_t seed)
     counts_.name = route_.name;
     router_.add(maker_);
     router_.add(mirror_);
+    router_.add(recall_);
 }
 
 Runner::~Runner() {
     router_.remove(maker_);
     router_.remove(mirror_);
+    router_.remove(recall_);
 }
 
 // ---- taps and lanes

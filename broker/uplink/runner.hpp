@@ -13,6 +13,7 @@
 #include "broker/uplink/cursor.hpp"
 #include "broker/uplink/lane.hpp"
 #include "broker/uplink/mirror.hpp"
+#include "broker/uplink/recall.hpp"
 #include "broker/uplink/tap.hpp"
 #include "broker/uplink/topic_maker.hpp"
 #include "broker/uplink/uplink.hpp"
@@ -167,6 +168,7 @@ private:
     cluster::Router router_;
     TopicMaker maker_;
     Mirror mirror_;
+    Recall recall_;
     client::Jitter jitter_;
 
     // Before what owns chunks, which count themselves here to the end.

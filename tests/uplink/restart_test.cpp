@@ -74,6 +74,7 @@ TEST_CASE("restart: cut and killed at any step, again and again, each arrives on
             Rig rig;
             INFO("step=" << step << " loses_answer=" << loses_answer);
             one_topic_forgotten(rig);
+            rig.upstream.describes_producers = step % 2 == 0;
             rig.config.cursor_interval = milliseconds{step % 3 == 0 ? 1 : 60'000};
             rig.cut_at_step = step;
             rig.cut_loses_answer = loses_answer;
@@ -150,6 +151,48 @@ TEST_CASE("restart: an upstream that forgot the producer gets it again, all and 
         CHECK(rig.status().doubts_lost == (says == ErrorCode::none ? 0 : 1));
         CHECK(rig.status().stalled == 0);
     }
+}
+
+// Kafka drops a producer producer.id.expiration.ms after the time stamp of its last record, which
+// is at once for a backlog that is older, and takes any number of it from then on.
+TEST_CASE("restart: an upstream that says it forgot the producer may get it twice: that is told") {
+    for (const bool forgot : {false, true}) {
+        for (const bool says : {false, true}) {
+            Rig rig;
+            INFO("forgot=" << forgot << " says=" << says);
+            one_topic_forgotten(rig);
+            rig.upstream.describes_producers = true;
+            if (!says) rig.upstream.describing = ErrorCode::topic_authorization_failed;
+            rig.start();
+            deliver_unnoticed(rig, 9);
+            CHECK(rig.upstream.describe_requests == 0);
+            rig.kill();
+            if (forgot) rig.upstream.topics["t"][0].producers.clear();
+            rig.start();
+            rig.append("t", {.count = 1, .first = 9});
+            rig.pass(10'000);
+            CHECK(first_arrivals(rig.values("t")) == numbers(0, 10));
+            CHECK((rig.values("t").size() > 10) == forgot);
+            CHECK(rig.status().doubts_lost == (forgot && says ? 1 : 0));
+            CHECK(rig.upstream.describe_requests == 1);
+            CHECK(rig.status().backlog_records == 0);
+        }
+    }
+}
+
+TEST_CASE("restart: an upstream that never says whether it knows the producer gets everything") {
+    Rig rig;
+    one_topic_forgotten(rig);
+    rig.upstream.describes_producers = rig.upstream.describes_never = true;
+    rig.start();
+    deliver_unnoticed(rig, 9);
+    rig.kill();
+    rig.start();
+    rig.append("t", {.count = 1, .first = 9});
+    rig.pass(300'000);
+    CHECK(rig.values("t") == numbers(0, 10));
+    CHECK(rig.upstream.describe_requests == 3);
+    CHECK(rig.status().backlog_records == 0);
 }
 
 TEST_CASE("restart: an upstream that lost its tail meanwhile gets everything from the cursor on") {

@@ -15,6 +15,7 @@
 #include "sdk/wire/api/18_api_versions.hpp"
 #include "sdk/wire/api/19_create_topics.hpp"
 #include "sdk/wire/api/22_init_producer_id.hpp"
+#include "sdk/wire/api/61_describe_producers.hpp"
 #include "sdk/wire/header.hpp"
 #include "sdk/wire/record_batch.hpp"
 
@@ -63,8 +64,12 @@ public:
     bool hangs_up = false;     ///< ... for the rig to do
     std::int64_t next_producer_id = 7000;
 
+    bool describes_producers = false;        ///< it has DescribeProducers
+    ErrorCode describing = ErrorCode::none;  ///< what it answers to it
+    bool describes_never = false;            ///< ... nothing
+
     // What it saw.
-    int created = 0, metadata_requests = 0, produce_requests = 0;
+    int created = 0, metadata_requests = 0, produce_requests = 0, describe_requests = 0;
     bool auto_creation_asked = false;
 
     void make_topic(const std::string& name, std::int32_t partitions) {
@@ -93,6 +98,8 @@ public:
                 return produce(broker, *request);
             case wire::ApiKey::create_topics:
                 return create(*request);
+            case wire::ApiKey::describe_producers:
+                return producers(*request);
             default:
                 return {};
         }
@@ -115,8 +122,34 @@ private:
     Bytes versions(const wire::Request& request) {
         std::vector<wire::ApiVersionsResponse::ApiVersion> keys = {
             {0, 0, 9}, {3, 0, 12}, {18, 0, 3}, {19, 2, 7}, {22, 0, 4}};
+        if (describes_producers) keys.push_back({61, 0, 0});
         wire::ApiVersionsResponse answer;
         answer.api_keys = keys;
+        return encode(request, answer);
+    }
+
+    Bytes producers(const wire::Request& request) {
+        const auto asked = wire::decode<wire::DescribeProducersRequest>(request.body, 0);
+        ++describe_requests;
+        if (!asked || describes_never) return {};
+        using Answer = wire::DescribeProducersResponse;
+        std::vector<Answer::TopicResponse::PartitionResponse::ProducerState> states;
+        Answer::TopicResponse::PartitionResponse partition[1];
+        Answer::TopicResponse topic[1];
+        for (const auto& of : asked->topics)
+            for (const std::int32_t index : of.partition_indexes) {
+                topic[0].name = of.name;
+                partition[0].partition_index = index;
+                partition[0].error_code = describing;
+                const auto& at = topics.at(std::string(of.name.view()));
+                for (const auto& [id, entry] : at[static_cast<std::size_t>(index)].producers)
+                    if (entry.epoch >= 0 && describing == ErrorCode::none)
+                        states.push_back({.producer_id = id, .producer_epoch = entry.epoch});
+            }
+        partition[0].active_producers = states;
+        topic[0].partitions = std::span(partition);
+        Answer answer;
+        answer.topics = std::span(topic);
         return encode(request, answer);
     }
 
