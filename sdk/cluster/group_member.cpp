@@ -146,6 +146,7 @@ void GroupMember::judge(Instant now, wire::ErrorCode error) {
             if (state_ == State::joining || state_ == State::syncing ||
                 state_ == State::assigning) {
                 state_ = State::joining;
+                back_off(now);  // a coordinator that knows nobody would be asked without a pause
             } else if (state_ != State::failed && !unsubscribing_ && state_ != State::idle) {
                 state_ = State::idle;
                 want_rejoin();

@@ -138,8 +138,10 @@ void GroupMember::on_join(Instant now, const client::Event& event) {
         return back_off(now);
     }
     if (answer->error_code == wire::ErrorCode::member_id_required) {
+        const bool has_been_named = !member_id_.empty();
         member_id_ = answer->member_id.view();
-        return;  // joins again at once, with its new name
+        if (has_been_named || member_id_.empty()) back_off(now);
+        return;  // else joins again at once, with its new name
     }
     if (answer->error_code == wire::ErrorCode::rebalance_in_progress) return back_off(now);
     if (answer->error_code != wire::ErrorCode::none) return judge(now, answer->error_code);

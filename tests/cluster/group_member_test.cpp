@@ -236,6 +236,23 @@ TEST_CASE("group: a coordinator that is nobody is asked for again, with pauses")
     REQUIRE(group.rig.run([&] { return group.is_done(); }));
 }
 
+TEST_CASE("group: a coordinator that never knows the member is asked again with pauses") {
+    for (const ApiKey key : {ApiKey::join_group, ApiKey::sync_group})
+        for (const ErrorCode error : {ErrorCode::unknown_member_id, ErrorCode::member_id_required,
+                                      ErrorCode::illegal_generation}) {
+            if (key == ApiKey::sync_group && error == ErrorCode::member_id_required) continue;
+            INFO("key ", static_cast<int>(key), " error ", wire::name(error));
+            GroupRig group;
+            group.coordinator.errors[key] = {error, 200};
+            CHECK(!group.rig.run([&] { return group.is_settled(); }, milliseconds{5'000}));
+            const int asked = 200 - group.coordinator.errors[key].second;
+            CHECK(asked > 2);
+            CHECK(asked < 60);
+            group.coordinator.errors.clear();
+            REQUIRE(group.rig.run([&] { return group.is_done(); }));
+        }
+}
+
 // The link is half open: what is sent goes nowhere. JoinGroup may take long, SyncGroup may not.
 TEST_CASE("group: a coordinator that says nothing to SyncGroup is given up after request_timeout") {
     GroupRig group;
