@@ -20,6 +20,7 @@ struct OfLeaders : Admin::Operation {
     std::string topic;
     std::set<std::int32_t> pending;  // not answered yet
     bool is_again = false;
+    bool has_settled = false;  // something, by the answer that is being read
 
     virtual Status send_to(Instant now, Router& router, Admin& admin, const Target& leader,
                            const std::vector<std::int32_t>& partitions) = 0;
@@ -54,9 +55,13 @@ struct OfLeaders : Admin::Operation {
             is_again = true;
             return false;
         }
-        return pending.erase(partition) > 0;
+        const bool is_new = pending.erase(partition) > 0;
+        has_settled |= is_new;
+        return is_new;
     }
     Verdict verdict() {
+        // A leader that leaves out what it was asked for is asked again, but not at once.
+        if (!std::exchange(has_settled, false)) is_again = true;
         if (std::exchange(is_again, false)) return Verdict::again;
         if (!pending.empty()) return Verdict::waiting;  // other leaders, at the next pump
         answer.error = wire::ErrorCode::none;

@@ -22,6 +22,21 @@ Verdict judge_topics(AdminAnswer& answer) {
     return Verdict::again;
 }
 
+/// Only topics that were asked for, and each of them: a server that leaves one out has not said
+/// that it is done.
+void keep_asked(std::vector<TopicOutcome>& outcomes, const std::vector<std::string>& asked) {
+    const auto is_of = [](const std::string& name) {
+        return [&name](const TopicOutcome& outcome) { return outcome.name == name; };
+    };
+    std::erase_if(outcomes, [&](const TopicOutcome& outcome) {
+        return std::find(asked.begin(), asked.end(), outcome.name) == asked.end();
+    });
+    for (const std::string& name : asked)
+        if (std::none_of(outcomes.begin(), outcomes.end(), is_of(name)))
+            outcomes.push_back({name, wire::ErrorCode::unknown_server_error,
+                                "the server's answer does not speak of it", -1, -1});
+}
+
 struct Create final : Admin::Operation {
     std::vector<NewTopic> topics;
     Admin::Options options;
@@ -56,6 +71,9 @@ struct Create final : Admin::Operation {
             answer.topics.push_back({owned(topic.name), topic.error_code,
                                      owned(topic.error_message), topic.num_partitions,
                                      topic.replication_factor});
+        std::vector<std::string> names;
+        for (const NewTopic& topic : topics) names.push_back(topic.name);
+        keep_asked(answer.topics, names);
         return judge_topics(answer);
     }
 };
@@ -84,6 +102,7 @@ struct Delete final : Admin::Operation {
         for (const auto& topic : response->responses)
             answer.topics.push_back(
                 {owned(topic.name), topic.error_code, owned(topic.error_message), -1, -1});
+        keep_asked(answer.topics, names);
         return judge_topics(answer);
     }
 };
@@ -160,6 +179,10 @@ struct DescribeConfigs final : Admin::Operation {
         const auto response = decoded<wire::DescribeConfigsResponse>(*this, event);
         if (!response) return Verdict::done;
         answer.configs.clear();
+        if (response->results.empty()) {
+            answer.error = wire::ErrorCode::unknown_server_error;
+            answer.message = "the server's answer does not speak of it";
+        }
         for (const auto& result : response->results) {
             answer.error = result.error_code;
             answer.message = owned(result.error_message);

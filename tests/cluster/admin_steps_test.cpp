@@ -309,3 +309,59 @@ TEST_CASE("admin steps: what cannot be helped is told at once and asked once") {
         CHECK(steps.errors[operation.key].second == 99);
     }
 }
+
+TEST_CASE(
+    "admin steps: a leader that leaves out what it was asked for is asked again with pauses") {
+    for (const Operation& operation : operations()) {
+        if (operation.key != ApiKey::list_offsets && operation.key != ApiKey::delete_records)
+            continue;
+        INFO(operation.name);
+        Steps steps;
+        int asked = 0;
+        const auto usual = steps.brokers.on_any;
+        steps.brokers.on_any = [&](std::int32_t node, const wire::Request& request) {
+            const std::int16_t version = request.header.api_version;
+            if (request.header.api_key != operation.key || ++asked > 200)
+                return usual(node, request);
+            return operation.key == ApiKey::list_offsets
+                       ? std::optional(ModelBroker::answer(request.header,
+                                                           wire::ListOffsetsResponse{}, version))
+                       : std::optional(ModelBroker::answer(request.header,
+                                                           wire::DeleteRecordsResponse{}, version));
+        };
+        operation.start(steps);
+        CHECK(!steps.rig.run([&] { return steps.admin.poll_answer().has_value(); },
+                             milliseconds{5'000}));
+        CHECK(asked > 2);
+        CHECK(asked < 50);
+    }
+}
+
+TEST_CASE("admin steps: an answer that does not speak of the topic is no success") {
+    for (const ApiKey key : {ApiKey::create_topics, ApiKey::delete_topics}) {
+        INFO("key ", static_cast<int>(key));
+        Steps steps;
+        const auto usual = steps.brokers.on_any;
+        steps.brokers.on_any = [&](std::int32_t node, const wire::Request& request) {
+            if (request.header.api_key != key) return usual(node, request);
+            const std::int16_t version = request.header.api_version;
+            wire::CreateTopicsResponse::CreatableTopicResult other;
+            other.name = "other";
+            wire::CreateTopicsResponse made;
+            made.topics = std::span(&other, 1);
+            return key == ApiKey::create_topics
+                       ? std::optional(ModelBroker::answer(request.header, made, version))
+                       : std::optional(ModelBroker::answer(request.header,
+                                                           wire::DeleteTopicsResponse{}, version));
+        };
+        if (key == ApiKey::create_topics)
+            steps.admin.create_topics(steps.rig.now, {{.name = "new", .configs = {}}}, {});
+        else
+            steps.admin.delete_topics(steps.rig.now, {"new"}, {});
+        const AdminAnswer answer = steps.answer();
+        REQUIRE(answer.topics.size() == 1);
+        CHECK(answer.topics[0].name == "new");
+        CHECK(answer.topics[0].error == ErrorCode::unknown_server_error);
+        CHECK(!answer.topics[0].message.empty());
+    }
+}
