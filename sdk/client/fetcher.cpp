@@ -76,7 +76,7 @@ void Fetcher::reset(FetchPartition& partition, std::int64_t position, std::int64
     partition.lookup = lookup;
     partition.not_before = {};
     partition.failures = 0;
-    partition.told_end = false;
+    partition.told_end = partition.looked_up = false;
     partition.unchecked = false;
     ++partition.generation;
 }

@@ -63,6 +63,7 @@ struct FetchPartition {
     std::uint16_t failures = 0;
     bool asked = false;  ///< in the request that is in flight
     bool told_end = false;
+    bool looked_up = false;  ///< `position` is what a lookup said; no fetch has agreed yet
     bool unchecked = false;  ///< the leader is to be asked for the end of position_epoch first
     FetchNews news = FetchNews::nothing;  ///< not drained yet
     wire::ErrorCode news_error{};

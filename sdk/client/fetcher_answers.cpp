@@ -87,7 +87,8 @@ void Fetcher::on_offsets(Instant now, const Event& event) {
             if (p == nullptr || !judge(now, *p, found.error_code)) continue;
             // No record that late: what comes next is what was asked for. A beginning or an end
             // there always is: who does not tell it is not asked again at once.
-            if (found.offset >= 0)
+            p->looked_up = found.offset >= 0;
+            if (p->looked_up)
                 p->position = p->fetch_offset = found.offset;
             else if (p->lookup < 0)
                 hold(now, *p);
@@ -154,6 +155,7 @@ void Fetcher::on_records(Instant now, const Event& event) {
         for (const auto& data : topic.partitions) {
             FetchPartition* p = answered(topic.topic, topic.topic_id, data.partition_index);
             if (p == nullptr || !judge(now, *p, data.error_code)) continue;
+            p->looked_up = false;
             p->high_watermark =
                 config_.isolation_level == 1 ? data.last_stable_offset : data.high_watermark;
             p->log_start_offset = data.log_start_offset;
@@ -256,8 +258,11 @@ bool Fetcher::judge(Instant now, FetchPartition& partition, ErrorCode error) {
             partition.not_before = never;
             tell(Kind::offset_out_of_range, partition, error);
         } else {
+            // A broker that refuses the very offset it has named would be asked without a pause.
+            const bool is_round = partition.looked_up;
             seek_to_time(partition, config_.reset == OffsetReset::earliest ? timestamp_earliest
                                                                            : timestamp_latest);
+            if (is_round) hold(now, partition);
         }
         return false;
     }

@@ -335,3 +335,16 @@ TEST_CASE("fetcher: a batch that lies before the position leaves it, and its epo
     CHECK(r.partition.position == 13);
     CHECK(r.partition.position_epoch == 5);
 }
+
+TEST_CASE("fetcher: a broker that refuses the very offset it has named is asked with pauses") {
+    Reader r(2048, {.reset = OffsetReset::latest});
+    r.fill(10, 5);
+    r.broker.at("t", 0).log.front().base_offset = 20;  // the end is 10, and lies before the log
+    r.fetcher.assign(r.partition);
+    for (int i = 0; i < 2000; ++i) {
+        r.turn();
+        r.now += milliseconds{1};
+    }
+    CHECK(r.broker.requests > 10);
+    CHECK(r.broker.requests < 100);
+}
