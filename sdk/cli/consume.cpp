@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <map>
+#include <set>
 
 #include "leat/consumer.hpp"
 #include "sdk/cli/commands.hpp"
@@ -34,11 +35,59 @@ void print(const ConsumerRecord& record, const Options& options, const std::stri
     put("\n");
 }
 
+/// Whether reading gets on, and what was said of it when it does not.
+class Progress {
+public:
+    explicit Progress(const Options& options) : options_(options) {}
+
+    /// Positions count, too: what a poll steps over (markers, emptied batches) is no record.
+    void look(const Consumer& consumer, const std::vector<TopicPartition>& partitions,
+              const Records& records) {
+        std::int64_t sum = 0;
+        std::string standing = "the broker answers, but nothing comes";
+        for (const TopicPartition& partition : partitions) {
+            const auto position = consumer.position(partition);
+            const auto end = consumer.high_watermark(partition);
+            sum += position.value_or(-1);
+            if (!position)
+                standing += "; the offset where to start in " + name_of(partition) + " is not told";
+            else if (!end || *position < *end)
+                standing +=
+                    "; " + name_of(partition) + " stands at offset " + std::to_string(*position);
+        }
+        if (!records.empty() || sum != sum_) begin();
+        sum_ = sum;
+        standing_ = std::move(standing);
+    }
+    void begin() {
+        since_ms_ = wall_ms_now();
+        told_.clear();
+    }
+    /// Once, until reading gets on: what is tried again every 100 ms fails as often.
+    void complain_once(const std::string& text) {
+        if (told_.insert(text).second) complain(text);
+    }
+    bool has_complained() const { return !told_.empty(); }
+    bool is_silent() const { return wall_ms_now() - since_ms_ > timeout_of(options_).count(); }
+    const std::string& standing() const { return standing_; }
+
+private:
+    static std::string name_of(const TopicPartition& partition) {
+        return partition.topic + "-" + std::to_string(partition.partition);
+    }
+
+    const Options& options_;
+    std::int64_t since_ms_ = wall_ms_now(), sum_ = 0;
+    std::set<std::string> told_;
+    std::string standing_;
+};
+
 class Reading {
 public:
     Reading(const Options& options, Loop& loop, Consumer& consumer)
         : options_(options),
           consumer_(consumer),
+          progress_(options),
           admin_(Admin::open(loop, {.bootstrap = options.bootstrap,
                                     .client_id = "leat-cli",
                                     .timeout = timeout_of(options)})) {}
@@ -48,6 +97,7 @@ public:
         if (const Exit placed = find_start(); placed != Exit::ok) return placed;
         const std::string separator = unescaped(options_.key_separator);
         std::uint64_t printed = 0;
+        progress_.begin();
         while (!is_at_end()) {
             const std::size_t at_once = options_.count_max == 0
                                             ? 1000
@@ -63,7 +113,8 @@ public:
             if ((options_.follow || records.empty()) && std::fflush(stdout) != 0) return Exit::ok;
             if (std::ferror(stdout) || (options_.follow && reader_is_gone())) return Exit::ok;
             if (options_.count_max > 0 && printed >= options_.count_max) break;
-            if (const Exit told = tell_events(!records.empty()); told != Exit::ok) return told;
+            progress_.look(consumer_, partitions_, records);
+            if (const Exit told = tell_events(); told != Exit::ok) return told;
         }
         std::fflush(stdout);
         return Exit::ok;
@@ -139,16 +190,11 @@ private:
             });
     }
 
-    Exit tell_events(bool has_progress) {
-        if (has_progress) {
-            quiet_since_ms_ = wall_ms_now();
-            is_stuck_ = false;
-        }
+    Exit tell_events() {
         while (const std::optional<ConsumerEvent> event = consumer_.poll_event()) {
             switch (event->kind) {
                 case ConsumerEvent::Kind::connected:
                     is_connected_ = true;
-                    quiet_since_ms_ = wall_ms_now();
                     break;
                 case ConsumerEvent::Kind::disconnected:
                     is_connected_ = false;
@@ -171,27 +217,26 @@ private:
                 case ConsumerEvent::Kind::corrupt:
                 case ConsumerEvent::Kind::refused:
                 case ConsumerEvent::Kind::too_large:
-                    complain(event->text);
-                    is_stuck_ = true;
+                    progress_.complain_once(event->text);
                     break;
             }
         }
-        const bool is_silent = wall_ms_now() - quiet_since_ms_ > timeout_of(options_).count();
-        if (options_.follow || !is_silent) return Exit::ok;
+        if (options_.follow || !progress_.is_silent()) return Exit::ok;
         if (!is_connected_) return complain("consume", Error::timed_out, "connection lost");
-        if (!is_stuck_) return Exit::ok;
-        complain("consume: the rest cannot be read");
-        return Exit::failed;
+        if (progress_.has_complained()) {
+            complain("consume: the rest cannot be read");
+            return Exit::failed;
+        }
+        return complain("consume", Error::timed_out, progress_.standing());
     }
 
     const Options& options_;
     Consumer& consumer_;
+    Progress progress_;
     Result<Admin> admin_;
     std::vector<TopicPartition> partitions_;
     std::map<std::int32_t, std::int64_t> ends_;
-    std::int64_t quiet_since_ms_ = wall_ms_now();
     bool is_connected_ = true;
-    bool is_stuck_ = false;  // something was complained of, and nothing came since
 };
 
 std::atomic<bool> stopped{false};
@@ -227,7 +272,7 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
     if (!subscribed) return complain("subscribe", subscribed.error());
     const std::string separator = unescaped(options.key_separator);
     std::uint64_t printed = 0;
-    std::int64_t quiet_since_ms = wall_ms_now();
+    Progress progress(options);
     Exit exit = Exit::ok;
     while (!stopped && exit == Exit::ok &&
            (options.count_max == 0 || printed < options.count_max)) {
@@ -240,19 +285,20 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
         if (std::fflush(stdout) != 0 || reader_is_gone()) break;
         while (const std::optional<ConsumerEvent> event = consumer.poll_event()) {
             if (event->kind == ConsumerEvent::Kind::group_failed) exit = Exit::failed;
-            if (event->kind == ConsumerEvent::Kind::connected) quiet_since_ms = wall_ms_now();
             if (event->kind == ConsumerEvent::Kind::log_truncated)
                 complain(event->text + (event->offset < 0 ? "; it is read as if new to the group"
                                                           : "; it is read on from there"));
             else if (event->kind != ConsumerEvent::Kind::connected)
-                complain(event->text);
+                progress.complain_once(event->text);
         }
-        if (!consumer.assignment().empty() || !records.empty()) quiet_since_ms = wall_ms_now();
-        if (options.follow) continue;
+        const std::vector<TopicPartition> mine = consumer.assignment();
+        progress.look(consumer, mine, records);
+        if (options.follow || exit != Exit::ok) continue;
         if (has_read_all(consumer)) break;
-        if (wall_ms_now() - quiet_since_ms > timeout_of(options).count())
-            exit = complain("consume as member of " + options.group, Error::timed_out,
-                            "the group gave this member nothing");
+        if (progress.is_silent())
+            exit =
+                complain("consume as member of " + options.group, Error::timed_out,
+                         mine.empty() ? "the group gave this member nothing" : progress.standing());
     }
     if (const Status left = consumer.close(timeout_of(options)); !left && exit == Exit::ok)
         exit = complain("leaving " + options.group, left.error());

@@ -30,7 +30,9 @@ void add_common(CLI::App& app, Options& options) {
         ->envname("LEAT_BOOTSTRAP")
         ->capture_default_str();
     app.add_flag("--json", options.json, "machine-readable output");
-    app.add_option("--timeout", options.timeout_seconds, "seconds to wait for the server")
+    app.add_option(
+           "--timeout", options.timeout_seconds,
+           "seconds to wait for the server; what produce has taken is tried for two minutes")
         ->check(CLI::Range(0.1, 86400.0))
         ->capture_default_str();
 }

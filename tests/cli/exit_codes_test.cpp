@@ -6,6 +6,7 @@
 #include "doctest/doctest.h"
 #include "leat/producer.hpp"
 #include "sdk/cli/commands.hpp"
+#include "sdk/wire/api/01_fetch.hpp"
 #include "tests/host/loopback_broker.hpp"
 
 using namespace leat;
@@ -157,4 +158,31 @@ TEST_CASE("exit codes: nobody there") {
     CHECK(consume(options) == Exit::unreachable);
     options.topics = {bootstrap};
     CHECK(show_status(options) == Exit::unreachable);
+}
+
+TEST_CASE("exit codes: a broker that answers and sends nothing ends a consumer after its timeout") {
+    testing::LoopbackBroker broker;
+    Options one = to(broker.bootstrap(), {"one"});
+    CHECK(create_topics(one) == Exit::ok);
+    {
+        Loop loop;
+        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap()});
+        REQUIRE(producer);
+        CHECK(producer->send({.topic = "one", .value = "never seen"}));
+        CHECK(producer->close(milliseconds{10'000}));
+    }
+    {
+        const std::lock_guard lock(broker.mutex);
+        broker.cluster.on_any = [](std::int32_t,
+                                   const wire::Request& request) -> std::optional<testing::Bytes> {
+            if (request.header.api_key != wire::ApiKey::fetch) return std::nullopt;
+            return testing::ModelBroker::answer(request.header, wire::FetchResponse{},
+                                                request.header.api_version);
+        };
+    }
+    one.timeout_seconds = 0.5;
+    Exit exit = Exit::ok;
+    const std::string text = said([&] { return exit = consume(one); });
+    CHECK(exit == Exit::unreachable);
+    CHECK(text.find("one-0 stands at offset 0") != std::string::npos);
 }
