@@ -17,7 +17,7 @@ struct NewTopic {
     std::string name;
     std::int32_t partitions = -1;          ///< -1: the broker's default
     std::int16_t replication_factor = -1;  ///< -1: the broker's default
-    std::map<std::string, std::string> configs;
+    std::map<std::string, std::string> configs{};
 };
 
 /// What became of one topic that was to be created or deleted.
@@ -50,7 +50,7 @@ struct ConfigChange {
     /// append and subtract are of settings that are lists.
     enum class Kind : std::int8_t { set = 0, unset = 1, append = 2, subtract = 3 } kind{};
     std::string name;
-    std::string value;
+    std::string value{};
 };
 
 struct ListedGroup {

@@ -23,7 +23,7 @@ using Partitions = std::vector<TopicPartition>;
 struct CommittedOffset {
     std::int64_t offset = -1;  ///< the next record to be read; -1: nothing is committed
     std::int32_t leader_epoch = -1;
-    std::string metadata;
+    std::string metadata{};
 
     friend bool operator==(const CommittedOffset&, const CommittedOffset&) = default;
 };
