@@ -9,6 +9,9 @@
 //         sleep_until_interrupt();
 //     }
 //
+// This needs the profile `device` or `full` (LEAT_PROFILE). In `smallest` the memory is part of the
+// producer, and Clock and Transport are classes that ProducerOf names: see sdk/device/README.md.
+//
 // It talks to one peer over one Transport and needs no Metadata: topic and partition are pinned, as
 // a single gateway leads them all. Delivery is idempotent with acks=all, so each record that send()
 // took is in the log once, in order, or was counted in failed(); resends after a lost answer, a
