@@ -125,8 +125,7 @@ private:
         const std::string& topic = options_.topics.front();
         const Result<std::int32_t> count = consumer_.partition_count(topic, timeout_of(options_));
         if (!count && count.error() == Error::not_found) return no_topic(topic);
-        if (!count)
-            return complain("topic " + topic, count.error(), admin_ ? admin_->last_problem() : "");
+        if (!count) return complain("topic " + topic, count.error(), consumer_.last_problem());
         std::vector<std::int32_t> numbers = options_.only_partitions;
         if (numbers.empty())
             for (std::int32_t i = 0; i < *count; ++i) numbers.push_back(i);

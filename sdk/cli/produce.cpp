@@ -111,11 +111,11 @@ Exit produce(const Options& options) {
         });
         if (!accepted) {
             const ProducerStats stats = producer->stats();
-            exit =
-                complain("produce to " + options.topics.front() + ", line " +
-                             std::to_string(sent + 1),
-                         accepted.error(),
-                         stats.last_error == ErrorCode::none ? "" : wire::name(stats.last_error));
+            exit = complain(
+                "produce to " + options.topics.front() + ", line " + std::to_string(sent + 1),
+                accepted.error(),
+                stats.last_error == ErrorCode::none ? producer->last_problem()
+                                                    : wire::name(stats.last_error));
             break;
         }
         ++sent;
@@ -127,12 +127,14 @@ Exit produce(const Options& options) {
     // What was accepted is worth waiting for as long as the delivery timeout says: it bounds
     // itself.
     (void)producer->flush(config.delivery_timeout + config.request_timeout);
+    const std::string problem = producer->last_problem();
     (void)producer->close(milliseconds(0));
     ProduceSummary summary{tally.delivered, tally.failed, {}};
     if (summary.failed > 0) {
         summary.error = wire::name(static_cast<ErrorCode>(tally.error.load()));
         complain(std::to_string(summary.failed) + " of " + std::to_string(sent) +
-                 " records were not delivered: " + summary.error);
+                 " records were not delivered: " + summary.error +
+                 (problem.empty() ? "" : " (" + problem + ")"));
         if (exit == Exit::ok) exit = Exit::failed;
     }
     if (options.json)

@@ -49,10 +49,6 @@ public:
         const std::lock_guard lock(loop_.mutex);
         return refusal_;
     }
-    std::string problem() {
-        const std::lock_guard lock(loop_.mutex);
-        return last_problem();
-    }
     void close() {
         const std::lock_guard lock(loop_.mutex);
         shut();

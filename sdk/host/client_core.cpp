@@ -43,6 +43,11 @@ void ClientCore::step(F&& f) {
     loop_.changed.notify_all();
 }
 
+std::string ClientCore::problem() const {
+    const std::lock_guard lock(loop_.mutex);
+    return last_problem_;
+}
+
 void ClientCore::wake() {
     if (is_posted_ || is_shut_) return;
     is_posted_ = true;
@@ -91,7 +96,8 @@ void ClientCore::serve(Instant at) {
             last_problem_ =
                 cluster::text_of(event->endpoint) + ": " +
                 (event->kind == Kind::disconnected ? "connection lost: " : "cannot connect: ") +
-                error_text(event->why);
+                (event->why == Error::malformed ? "it does not answer as a Kafka server does"
+                                                : error_text(event->why));
         if (event->kind == Kind::connected) last_problem_.clear();
         on_router_event(*event);
     }

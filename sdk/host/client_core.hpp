@@ -38,6 +38,8 @@ public:
     Instant now() { return loop_.now(); }
     /// One line about the last connection that failed.
     const std::string& last_problem() const { return last_problem_; }
+    /// The same for a caller that does not hold the loop's mutex.
+    std::string problem() const;
 
     // TcpLink::Owner
     void on_link_opened(std::uint64_t id) final;

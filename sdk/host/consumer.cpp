@@ -164,6 +164,8 @@ Result<std::int64_t> Consumer::high_watermark(const TopicPartition& partition) c
 
 std::optional<ConsumerEvent> Consumer::poll_event() { return impl_->poll_event(); }
 
+std::string Consumer::last_problem() const { return impl_->problem(); }
+
 Records Consumer::poll(milliseconds timeout, std::size_t records_max) {
     Records records;
     struct Copying {

@@ -67,6 +67,8 @@ Status Producer::flush(milliseconds timeout) { return impl_->flush(timeout); }
 Status Producer::close(milliseconds timeout) { return impl_->close(timeout); }
 ProducerStats Producer::stats() const { return impl_->stats(); }
 
+std::string Producer::last_problem() const { return impl_->problem(); }
+
 bool PendingDelivery::is_done() const {
     const std::lock_guard lock(state_->mutex);
     return state_->delivery.has_value();

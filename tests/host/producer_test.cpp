@@ -391,3 +391,19 @@ TEST_CASE("admin: creates, describes, deletes; nobody there is a time-out with a
     CHECK(admin->describe().error() == Error::timed_out);
     CHECK(admin->last_problem().find("cannot connect: refused") != std::string::npos);
 }
+
+TEST_CASE("producer, consumer: why nobody answers is told in one line") {
+    Loop loop;
+    auto producer =
+        Producer::open(loop, {.bootstrap = "127.0.0.1:1", .block_max = milliseconds(300)});
+    auto consumer = Consumer::open(loop, {.bootstrap = "127.0.0.1:1"});
+    REQUIRE(producer);
+    REQUIRE(consumer);
+    CHECK(producer->last_problem().empty());
+    const Status sent = producer->send({.topic = "t", .value = "x"});
+    REQUIRE(!sent);
+    CHECK(sent.error() == Error::timed_out);
+    CHECK(producer->last_problem() == "127.0.0.1:1: cannot connect: refused");
+    CHECK(!consumer->partition_count("t", milliseconds(300)));
+    CHECK(consumer->last_problem() == "127.0.0.1:1: cannot connect: refused");
+}

@@ -34,10 +34,10 @@ struct ProducerConfig {
     ProducerAcks acks = ProducerAcks::all;
     bool idempotent = true;  ///< needs acks = all
     milliseconds linger{5};  ///< how long a batch that is not full waits for more records
-    std::uint32_t batch_bytes = 16 * 1024;          ///< a batch is closed at this size
-    std::uint32_t record_bytes_max = 1024 * 1024;   ///< a longer record is refused
-    /// All that waits or is on its way. One record_bytes_max of it, if that is at most half, is kept
-    /// for records that are longer than a batch.
+    std::uint32_t batch_bytes = 16 * 1024;         ///< a batch is closed at this size
+    std::uint32_t record_bytes_max = 1024 * 1024;  ///< a longer record is refused
+    /// All that waits or is on its way. One record_bytes_max of it, if that is at most half, is
+    /// kept for records that are longer than a batch.
     std::uint64_t buffer_bytes = 32 * 1024 * 1024;
     Codec compression = Codec::none;
     milliseconds delivery_timeout{
@@ -132,6 +132,8 @@ public:
     Status close(milliseconds timeout);
 
     ProducerStats stats() const;
+    /// One line for people about the last connection that failed; empty if none did.
+    std::string last_problem() const;
 
     class Impl;
 
