@@ -1,14 +1,13 @@
-// DeleteRecords (key 21): everything before an offset; -1 is the high watermark. Answered with the
-// new start when that is durable.
+// DeleteRecords (key 21): everything before an offset; -1 is the high watermark. In slices,
+// answered with the new starts when those are durable.
 #include "sdk/wire/api/21_delete_records.hpp"
 
 #include <algorithm>
 #include <memory>
 
 #include "broker/api/answer.hpp"
-#include "broker/api/commits.hpp"
 #include "broker/api/handlers.hpp"
-#include "broker/api/later.hpp"
+#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
@@ -23,13 +22,9 @@ struct Deleted {
     ErrorCode error = ErrorCode::none;
     log::Offset low_watermark = -1;
 };
-struct Answer {
-    Address address;
-    std::vector<std::pair<std::string, std::vector<Deleted>>> topics;
-};
-
-log::CommitId delete_one(Context& context, const topics::Topic* topic, log::Offset offset,
-                         Deleted& one) {
+// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
+Result<log::CommitId> delete_one(Context& context, const topics::Topic* topic, log::Offset offset,
+                                 Deleted& one) {
     const auto refuse = [&one](ErrorCode error) {
         one.error = error;
         return log::CommitId{0};
@@ -46,66 +41,77 @@ log::CommitId delete_one(Context& context, const topics::Topic* topic, log::Offs
     const log::Offset upto = offset == high_watermark ? state->flushed : offset;
     if (upto < 0 || upto > state->flushed) return refuse(ErrorCode::offset_out_of_range);
     const auto commit = context.log.set_log_start(context.now, stream, upto);
+    if (!commit && commit.error() == Error::would_block) return commit;
     if (!commit) return refuse(ErrorCode::kafka_storage_error);
     one.low_watermark = context.log.stream(stream)->log_start;
     return *commit;
 }
 
-void answer_deleted(Context& context, Answer& given) {
-    std::vector<Response::DeleteRecordsTopicResult> topics;
-    std::vector<std::vector<Response::DeleteRecordsPartitionResult>> partitions(
-        given.topics.size());
-    for (std::size_t i = 0; i < given.topics.size(); ++i) {
-        for (const Deleted& from : given.topics[i].second) {
+class Deleting final : public SlicedRequest<Request> {
+public:
+    void begin() { at_ = request.topics.begin(); }
+    Step step(Context& context, log::CommitId& commit) override {
+        if (at_ == request.topics.end()) return Step::end;
+        if (!begun_) {
+            topics_.emplace_back();
+            partition_ = at_->partitions.begin();
+            begun_ = true;
+        }
+        if (partition_ == at_->partitions.end()) {
+            ++at_;
+            begun_ = false;
+            return Step::done;
+        }
+        Deleted one;
+        one.partition = partition_->partition_index;
+        // Looked for each time: it may be gone at the next turn.
+        const auto deleted = delete_one(context, context.topics.registry.find(at_->name.view()),
+                                        partition_->offset, one);
+        if (!deleted) return Step::blocked;
+        commit = std::max(commit, *deleted);
+        topics_.back().push_back(one);
+        ++partition_;
+        return Step::done;
+    }
+    void finish(Context& context, bool durable) override;
+
+private:
+    wire::Array<Request::DeleteRecordsTopic>::Iterator at_;
+    wire::Array<Request::DeleteRecordsPartition>::Iterator partition_;  // of the topic at `at_`
+    bool begun_ = false;                                                // that topic
+    std::vector<std::vector<Deleted>> topics_;
+};
+
+void Deleting::finish(Context& context, bool durable) {
+    std::vector<Response::DeleteRecordsTopicResult> topics(topics_.size());
+    std::vector<std::vector<Response::DeleteRecordsPartitionResult>> partitions(topics_.size());
+    std::size_t i = 0;
+    for (const auto& asked : request.topics) {
+        for (Deleted from : topics_[i]) {
+            if (!durable && from.error == ErrorCode::none)
+                from = {from.partition, ErrorCode::kafka_storage_error, -1};
             auto& to = partitions[i].emplace_back();
             to.partition_index = from.partition;
             to.low_watermark = from.low_watermark;
             to.error_code = from.error;
         }
-        auto& topic = topics.emplace_back();
-        topic.name = given.topics[i].first;
-        topic.partitions = partitions[i];
+        topics[i].name = asked.name;
+        topics[i].partitions = partitions[i];
+        ++i;
     }
     Response response;
     response.topics = topics;
-    answer(context, given.address, response);
-}
-
-void delete_now(Context& context, Address& address, ByteView body) {
-    const auto request = wire::decode_front<Request>(body, address.version);
-    LEAT_CHECK(bool(request));                // decoded once before, and unchanged since
-    auto given = std::make_shared<Answer>();  // shared: the function below is copyable
-    log::CommitId commit = 0;
-    for (const auto& topic : request->topics) {
-        const topics::Topic* found = context.topics.registry.find(topic.name.view());
-        auto& mine = given->topics.emplace_back();
-        mine.first = topic.name.view();
-        for (const auto& partition : topic.partitions) {
-            Deleted& one = mine.second.emplace_back();
-            one.partition = partition.partition_index;
-            commit = std::max(commit, delete_one(context, found, partition.offset, one));
-        }
-    }
-    given->address = std::move(address);
-    if (commit <= context.log.flushed_commit()) return answer_deleted(context, *given);
-    context.log.flush_soon(context.now);
-    context.commits.when(commit, [&context, given](Instant, WallTime, Commits::End end) {
-        if (end == Commits::End::given_up)
-            for (auto& [name, partitions] : given->topics)
-                for (Deleted& one : partitions)
-                    if (one.error == ErrorCode::none)
-                        one = {one.partition, ErrorCode::kafka_storage_error, -1};
-        answer_deleted(context, *given);
-    });
+    answer(context, address, response);
 }
 
 }  // namespace
 
 void delete_records(Context& context, Call call) {
-    if (!wire::decode_front<Request>(call.body, call.version))
-        return call.reply.close(session::CloseReason::malformed_request);
+    auto gone = std::make_shared<Deleting>();
+    if (!gone->keep(call)) return;
+    gone->begin();
     // What was acknowledged (acks 0 and 1) can be deleted, though it is not durable yet.
-    run_after(context, std::move(call), context.acknowledged, delete_now);
+    run_slices_after(context, context.acknowledged, std::move(gone));
 }
 
 }  // namespace leat::api

@@ -1,11 +1,13 @@
 // DescribeConfigs (key 32): topics (type 2), this broker (type 4) and groups (type 32).
 #include "sdk/wire/api/32_describe_configs.hpp"
 
-#include <algorithm>
+#include <memory>
 
 #include "broker/api/answer.hpp"
 #include "broker/api/config_entries.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/long_answer.hpp"
+#include "broker/api/slices.hpp"
 #include "broker/topics/topic_name.hpp"
 
 namespace leat::api {
@@ -53,63 +55,83 @@ Described describe(Context& context, std::int8_t type, std::string_view name) {
             {}};
 }
 
+class Describing final : public SlicedRequest<wire::DescribeConfigsRequest> {
+public:
+    void begin() { at_ = request.resources.begin(); }
+    Step step(Context& context, log::CommitId&) override {
+        if (at_ == request.resources.end() || !address.reply.alive()) return Step::end;
+        add(context, *at_);
+        ++at_;
+        // Counted like the answer that it will be: 10,000 topics are 22 MB with synonyms.
+        constexpr std::size_t some = 64 * KiB;
+        while (answer_.bytes() >= (counted_.size() + 1) * some)
+            counted_.push_back(context.pool.take_now(session::PoolClass::response, some));
+        return Step::done;
+    }
+    void finish(Context& context, bool) override {
+        counted_.clear();
+        answer_.send(context, address);
+    }
+
+private:
+    using Resource = wire::DescribeConfigsRequest::DescribeConfigsResource;
+    void add(Context& context, const Resource& resource);
+
+    wire::Array<Resource>::Iterator at_;
+    std::vector<session::Grant> counted_;
+    LongAnswer<Response, Response::DescribeConfigsResult> answer_{&Response::results};
+};
+
+void Describing::add(Context& context, const Resource& resource) {
+    const Described from =
+        describe(context, resource.resource_type, resource.resource_name.view());
+    std::vector<Response::DescribeConfigsResourceResult> list;
+    std::vector<std::vector<Response::DescribeConfigsSynonym>> synonyms;
+    synonyms.reserve(from.entries.size());  // viewed by `list`
+    for (const ConfigEntry& entry : from.entries) {
+        const auto wanted = [&] {
+            if (resource.configuration_keys.empty()) return true;  // null or not, as Kafka
+            for (const auto& key : resource.configuration_keys)
+                if (key.view() == entry.name) return true;
+            return false;
+        };
+        if (!wanted()) continue;
+        Response::DescribeConfigsResourceResult one;
+        one.name = entry.name;
+        one.value = entry.value;
+        one.read_only = entry.read_only;
+        one.config_source = static_cast<std::int8_t>(entry.source);
+        one.config_type = static_cast<std::int8_t>(entry.type);
+        one.documentation = nullptr;
+        if (request.include_documentation) one.documentation = entry.documentation;
+        if (request.include_synonyms) {
+            auto& names = synonyms.emplace_back();
+            if (entry.synonyms.empty())
+                names.push_back({entry.name, entry.value, one.config_source});
+            for (const ConfigEntry::Synonym& synonym : entry.synonyms)
+                names.push_back(
+                    {synonym.name, synonym.value, static_cast<std::int8_t>(synonym.source)});
+            one.synonyms = names;
+        }
+        list.push_back(one);
+    }
+    Response::DescribeConfigsResult result;
+    result.error_code = from.error;
+    result.error_message = nullptr;
+    if (!from.message.empty()) result.error_message = from.message;
+    result.resource_type = resource.resource_type;
+    result.resource_name = resource.resource_name;
+    result.configs = list;
+    answer_.add(address.version, result);
+}
+
 }  // namespace
 
 void describe_configs(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::DescribeConfigsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    std::vector<Described> described;
-    std::vector<Response::DescribeConfigsResult> results;
-    std::vector<std::vector<Response::DescribeConfigsResourceResult>> configs;
-    std::vector<std::vector<Response::DescribeConfigsSynonym>> synonyms;
-    // Views below point into these: none may grow and move after that.
-    described.reserve(request->resources.size());
-    configs.reserve(request->resources.size());
-    synonyms.reserve(request->resources.size() *
-                     std::max<std::size_t>(topics::settings().size(), 32));
-    for (const auto& resource : request->resources) {
-        const Described& from = described.emplace_back(
-            describe(context, resource.resource_type, resource.resource_name.view()));
-        auto& list = configs.emplace_back();
-        for (const ConfigEntry& entry : from.entries) {
-            const auto wanted = [&] {
-                if (resource.configuration_keys.empty()) return true;  // null or not, as Kafka
-                for (const auto& key : resource.configuration_keys)
-                    if (key.view() == entry.name) return true;
-                return false;
-            };
-            if (!wanted()) continue;
-            Response::DescribeConfigsResourceResult one;
-            one.name = entry.name;
-            one.value = entry.value;
-            one.read_only = entry.read_only;
-            one.config_source = static_cast<std::int8_t>(entry.source);
-            one.config_type = static_cast<std::int8_t>(entry.type);
-            one.documentation = nullptr;
-            if (request->include_documentation) one.documentation = entry.documentation;
-            if (request->include_synonyms) {
-                auto& names = synonyms.emplace_back();
-                if (entry.synonyms.empty())
-                    names.push_back({entry.name, entry.value, one.config_source});
-                for (const ConfigEntry::Synonym& synonym : entry.synonyms)
-                    names.push_back(
-                        {synonym.name, synonym.value, static_cast<std::int8_t>(synonym.source)});
-                one.synonyms = names;
-            }
-            list.push_back(one);
-        }
-        Response::DescribeConfigsResult result;
-        result.error_code = from.error;
-        result.error_message = nullptr;
-        if (!from.message.empty()) result.error_message = from.message;
-        result.resource_type = resource.resource_type;
-        result.resource_name = resource.resource_name;
-        result.configs = list;
-        results.push_back(result);
-    }
-    Response response;
-    response.results = results;
-    answer(context, call, response);
+    auto described = std::make_shared<Describing>();
+    if (!described->keep(call)) return;
+    described->begin();
+    run_slices(context, std::move(described));
 }
 
 }  // namespace leat::api

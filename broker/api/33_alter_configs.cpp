@@ -37,11 +37,9 @@ const char* malformed(const Request::AlterConfigsResource& resource) {
 }  // namespace
 
 void alter_configs(Context& context, Call call) {
-    const auto request = wire::decode_front<Request>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
     alter_resources<Request, wire::AlterConfigsResponse>(
-        context, call, *request, malformed,
-        [&](const auto& resource, auto& settings) -> std::string {
+        context, call, malformed,
+        [&context](const auto& resource, auto& settings) -> std::string {
             fresh(context, settings);
             for (const auto& entry : resource.configs) {
                 if (std::string problem = set(settings, entry.name.view(), entry.value.view());

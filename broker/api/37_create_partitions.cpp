@@ -1,14 +1,13 @@
-// CreatePartitions (key 37): raises the number of a topic's partitions, checked topic by topic,
-// answered when durable.
+// CreatePartitions (key 37): raises the number of a topic's partitions, checked topic by topic, in
+// slices, answered when durable.
 #include "sdk/wire/api/37_create_partitions.hpp"
 
 #include <algorithm>
-#include <map>
 #include <memory>
 
 #include "broker/api/answer.hpp"
-#include "broker/api/commits.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
@@ -21,10 +20,6 @@ struct Outcome {
     ErrorCode error = ErrorCode::none;
     std::string message;
 };
-struct Answer {
-    Address address;
-    std::vector<Outcome> outcomes;
-};
 
 void refuse(Outcome& outcome, ErrorCode error, std::string message) {
     outcome.error = error;
@@ -33,9 +28,28 @@ void refuse(Outcome& outcome, ErrorCode error, std::string message) {
 
 constexpr std::int16_t quota_strict_since = 3;
 
-log::CommitId raise_one(Context& context, Address& address,
-                        const Request::CreatePartitionsTopic& asked, bool validate_only,
-                        Outcome& outcome) {
+class Raising final : public SlicedRequest<Request> {
+public:
+    void begin() { looked_at_ = at_ = request.topics.begin(); }
+    Step step(Context& context, log::CommitId& commit) override;
+    void finish(Context& context, bool durable) override;
+
+private:
+    Result<log::CommitId> raise_one(Context& context, const Request::CreatePartitionsTopic& asked,
+                                    Outcome& outcome);
+
+    wire::Array<Request::CreatePartitionsTopic>::Iterator looked_at_, at_;
+    Times times_;
+    std::vector<Outcome> outcomes_;
+    bool paid_ = false;  // for the one at `at_`
+};
+
+// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
+Result<log::CommitId> Raising::raise_one(Context& context,
+                                         const Request::CreatePartitionsTopic& asked,
+                                         Outcome& outcome) {
+    if (times_.of(outcome.name) > 1)
+        return refuse(outcome, ErrorCode::invalid_request, "Duplicate topic name."), 0;
     const topics::Topic* topic = context.topics.registry.find(outcome.name);
     if (topic == nullptr)
         return refuse(outcome, ErrorCode::unknown_topic_or_partition,
@@ -78,11 +92,12 @@ log::CommitId raise_one(Context& context, Address& address,
             topic->config, static_cast<std::size_t>(asked.count), topic);
         !problem.empty())
         return refuse(outcome, ErrorCode::invalid_config, std::move(problem)), 0;
-    if (!may_change(context, address, quota_strict_since, static_cast<std::size_t>(more)))
+    if (!paid_ && !may_change(context, address, quota_strict_since, static_cast<std::size_t>(more)))
         return refuse(outcome, ErrorCode::throttling_quota_exceeded, quota_exceeded_text), 0;
-    if (validate_only) return 0;
+    paid_ = true;
+    if (request.validate_only) return 0;
     const auto commit = context.topics.registry.add_partitions(context.now, *topic, more);
-    if (commit) return *commit;
+    if (commit || commit.error() == Error::would_block) return commit;
     if (commit.error() == Error::full)
         refuse(outcome, ErrorCode::policy_violation,
                "the log's bound on partitions, or on what it remembers of them, is reached");
@@ -93,9 +108,33 @@ log::CommitId raise_one(Context& context, Address& address,
     return 0;
 }
 
-void answer_raised(Context& context, Answer& given) {
+Sliced::Step Raising::step(Context& context, log::CommitId& commit) {
+    const auto end = request.topics.end();
+    if (looked_at_ != end) {
+        for (int i = 0; i < Times::some && looked_at_ != end; ++i, ++looked_at_)
+            times_.see(std::string(looked_at_->name.view()));
+        return Step::done;
+    }
+    if (at_ == end) return Step::end;
+    Outcome outcome;
+    outcome.name = at_->name.view();
+    if (times_.of(outcome.name) != 0) {
+        const auto raised = raise_one(context, *at_, outcome);
+        if (!raised) return Step::blocked;
+        commit = std::max(commit, *raised);
+        times_.told(outcome.name);
+        outcomes_.push_back(std::move(outcome));
+    }
+    ++at_;
+    paid_ = false;
+    return Step::done;
+}
+
+void Raising::finish(Context& context, bool durable) {
     std::vector<wire::CreatePartitionsResponse::CreatePartitionsTopicResult> results;
-    for (const Outcome& outcome : given.outcomes) {
+    for (Outcome& outcome : outcomes_) {
+        if (!durable && outcome.error == ErrorCode::none)
+            refuse(outcome, ErrorCode::kafka_storage_error, "the log could not write");
         auto& one = results.emplace_back();
         one.name = outcome.name;
         one.error_code = outcome.error;
@@ -103,39 +142,16 @@ void answer_raised(Context& context, Answer& given) {
     }
     wire::CreatePartitionsResponse response;
     response.results = results;
-    answer(context, given.address, response);
+    answer(context, address, response);
 }
 
 }  // namespace
 
 void create_partitions(Context& context, Call call) {
-    const auto request = wire::decode_front<Request>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    auto given = std::make_shared<Answer>();  // shared: the function below is copyable
-    given->address = address_of(call);
-    std::map<std::string_view, int> times;
-    for (const auto& topic : request->topics) ++times[topic.name.view()];
-    log::CommitId commit = 0;
-    for (const auto& topic : request->topics) {
-        int& count = times[topic.name.view()];
-        if (count == 0) continue;
-        Outcome& outcome = given->outcomes.emplace_back();
-        outcome.name = topic.name.view();
-        if (std::exchange(count, 0) > 1)
-            refuse(outcome, ErrorCode::invalid_request, "Duplicate topic name.");
-        else
-            commit = std::max(commit, raise_one(context, given->address, topic,
-                                                request->validate_only, outcome));
-    }
-    if (commit <= context.log.flushed_commit()) return answer_raised(context, *given);
-    context.log.flush_soon(context.now);
-    context.commits.when(commit, [&context, given](Instant, WallTime, Commits::End end) {
-        if (end == Commits::End::given_up)
-            for (Outcome& outcome : given->outcomes)
-                if (outcome.error == ErrorCode::none)
-                    refuse(outcome, ErrorCode::kafka_storage_error, "the log could not write");
-        answer_raised(context, *given);
-    });
+    auto raised = std::make_shared<Raising>();
+    if (!raised->keep(call)) return;
+    raised->begin();
+    run_slices(context, std::move(raised));
 }
 
 }  // namespace leat::api

@@ -60,10 +60,8 @@ const char* malformed(const Request::AlterConfigsResource& resource) {
 }  // namespace
 
 void incremental_alter_configs(Context& context, Call call) {
-    const auto request = wire::decode_front<Request>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
     alter_resources<Request, Response>(
-        context, call, *request, malformed,
+        context, call, malformed,
         [](const auto& resource, auto& settings) -> std::string {
             for (const auto& change : resource.configs)
                 if (std::string problem = apply(settings, change); !problem.empty()) return problem;

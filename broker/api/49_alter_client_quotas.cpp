@@ -1,5 +1,5 @@
-// AlterClientQuotas (key 49, KIP-546): all changes of an entity or none; answered when they are
-// durable.
+// AlterClientQuotas (key 49, KIP-546): all changes of an entity or none; in slices, answered when
+// they are durable.
 #include "sdk/wire/api/49_alter_client_quotas.hpp"
 
 #include <algorithm>
@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "broker/api/answer.hpp"
-#include "broker/api/commits.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
@@ -72,36 +72,84 @@ Outcome apply(const Request::EntryData::OpData& change, bool of_ip, quotas::Valu
     return {};
 }
 
-Outcome alter(Context& context, const Request& request, const Request::EntryData& entry,
-              log::CommitId& last) {
-    quotas::Entity entity;
-    const std::size_t name_bytes_max = context.quotas.config().name_bytes_max;
-    if (const Outcome bad = read_entity(name_bytes_max, entry, entity); bad.message != nullptr)
-        return bad;
-    // An entity that comes twice: neither change is the one that was meant.
-    std::size_t times = 0;
-    for (const auto& other : request.entries) {
-        quotas::Entity same;
-        times += read_entity(name_bytes_max, other, same).message == nullptr && same == entity;
+std::string key_of(const quotas::Entity& entity) {
+    std::string key;
+    for (const Part* part : {&entity.user, &entity.client, &entity.ip}) {
+        key += static_cast<char>(part->is);
+        key += std::to_string(part->name.size()) + ':';
+        key += part->name;
     }
-    if (times > 1) return invalid("the entity appears more than once");
+    return key;
+}
+
+class Altering final : public SlicedRequest<Request> {
+public:
+    void begin() { looked_at_ = at_ = request.entries.begin(); }
+    Step step(Context& context, log::CommitId& commit) override;
+    void finish(Context& context, bool durable) override;
+
+private:
+    Result<log::CommitId> alter(Context& context, const Request::EntryData& entry,
+                                Outcome& outcome);
+
+    wire::Array<Request::EntryData>::Iterator looked_at_, at_;
+    Times times_;
+    std::vector<Outcome> outcomes_;
+};
+
+// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
+Result<log::CommitId> Altering::alter(Context& context, const Request::EntryData& entry,
+                                      Outcome& outcome) {
+    // More than this at once is nobody's need.
+    constexpr std::size_t entries_max = 1'000;
+    const auto refuse = [&outcome](Outcome bad) {
+        outcome = bad;
+        return log::CommitId{0};
+    };
+    if (request.entries.size() > entries_max)
+        return refuse(invalid("too many entities in one request"));
+    quotas::Entity entity;
+    if (const Outcome bad = read_entity(context.quotas.config().name_bytes_max, entry, entity);
+        bad.message != nullptr)
+        return refuse(bad);
+    // An entity that comes twice: neither change is the one that was meant.
+    if (times_.of(key_of(entity)) > 1)
+        return refuse(invalid("the entity appears more than once"));
     quotas::Values values = context.quotas.values_of(entity);
     for (const auto& change : entry.ops)
         if (const Outcome bad = apply(change, entity.ip.is != Part::Is::absent, values);
             bad.message != nullptr)
-            return bad;
-    if (request.validate_only) return {};
+            return refuse(bad);
+    if (request.validate_only) return log::CommitId{0};
     const auto commit = context.quotas.set(context.now, entity, values);
-    if (commit) last = std::max(last, *commit);
-    if (commit) return {};
+    if (commit || commit.error() == Error::would_block) return commit;
     if (commit.error() == Error::full)
-        return {ErrorCode::policy_violation, "there is no room for more quotas"};
-    return {ErrorCode::kafka_storage_error, log_says(commit.error())};
+        return refuse({ErrorCode::policy_violation, "there is no room for more quotas"});
+    return refuse({ErrorCode::kafka_storage_error, log_says(commit.error())});
 }
 
-void respond(Context& context, Address& address, const Request& request,
-             const std::vector<Outcome>& outcomes) {
-    std::vector<Response::EntryData> entries(outcomes.size());
+Sliced::Step Altering::step(Context& context, log::CommitId& commit) {
+    const auto end = request.entries.end();
+    if (looked_at_ != end) {
+        const std::size_t name_bytes_max = context.quotas.config().name_bytes_max;
+        for (int i = 0; i < Times::some && looked_at_ != end; ++i, ++looked_at_)
+            if (quotas::Entity entity;
+                read_entity(name_bytes_max, *looked_at_, entity).message == nullptr)
+                times_.see(key_of(entity));
+        return Step::done;
+    }
+    if (at_ == end) return Step::end;
+    Outcome outcome;
+    const auto altered = alter(context, *at_, outcome);
+    if (!altered) return Step::blocked;
+    commit = std::max(commit, *altered);
+    outcomes_.push_back(outcome);
+    ++at_;
+    return Step::done;
+}
+
+void Altering::finish(Context& context, bool durable) {
+    std::vector<Response::EntryData> entries(outcomes_.size());
     std::vector<Response::EntryData::EntityData> names;
     std::size_t count = 0, at = 0;
     for (const auto& entry : request.entries) count += entry.entity.size();
@@ -109,8 +157,11 @@ void respond(Context& context, Address& address, const Request& request,
     for (const auto& entry : request.entries) {
         const std::size_t first = names.size();
         for (const auto& one : entry.entity) names.push_back({one.entity_type, one.entity_name});
-        entries[at].error_code = outcomes[at].error;
-        if (outcomes[at].message != nullptr) entries[at].error_message = outcomes[at].message;
+        Outcome& outcome = outcomes_[at];
+        if (!durable && outcome.error == ErrorCode::none)
+            outcome = {ErrorCode::kafka_storage_error, "the log could not write"};
+        entries[at].error_code = outcome.error;
+        if (outcome.message != nullptr) entries[at].error_message = outcome.message;
         entries[at++].entity = std::span(names).subspan(first);
     }
     Response response;
@@ -118,46 +169,13 @@ void respond(Context& context, Address& address, const Request& request,
     answer(context, address, response);
 }
 
-/// What waits for the commit: the names of the answer lie in the request's own frame.
-struct Waiting {
-    Address address;
-    session::Buffer frame;
-    Request request;
-    std::vector<Outcome> outcomes;
-};
-
 }  // namespace
 
 void alter_client_quotas(Context& context, Call call) {
-    // Each entry is compared with each other: more than this at once is nobody's need.
-    constexpr std::size_t entries_max = 1'000;
-    const std::size_t head =
-        static_cast<std::size_t>(call.body.data() - call.request.frame().data());
-    const std::size_t size = call.body.size();
-    // Shared, because the waiting function is copyable: in the end it is the only owner.
-    auto waiting = std::make_shared<Waiting>();
-    waiting->frame = call.request.keep();
-    const auto request =
-        wire::decode_front<Request>(waiting->frame.bytes().subspan(head, size), call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    waiting->request = *request;
-    waiting->address = address_of(call);
-    log::CommitId last = 0;
-    for (const auto& entry : request->entries)
-        waiting->outcomes.push_back(request->entries.size() > entries_max
-                                        ? invalid("too many entities in one request")
-                                        : alter(context, *request, entry, last));
-    if (last <= context.log.flushed_commit())
-        return respond(context, waiting->address, waiting->request, waiting->outcomes);
-    context.log.flush_soon(context.now);
-    context.commits.when(last, [&context, waiting](Instant now, WallTime wall, Commits::End end) {
-        context.now = now;
-        context.wall = wall;
-        for (Outcome& outcome : waiting->outcomes)
-            if (end == Commits::End::given_up && outcome.error == ErrorCode::none)
-                outcome = {ErrorCode::kafka_storage_error, "the log could not write"};
-        respond(context, waiting->address, waiting->request, waiting->outcomes);
-    });
+    auto altered = std::make_shared<Altering>();
+    if (!altered->keep(call)) return;
+    altered->begin();
+    run_slices(context, std::move(altered));
 }
 
 }  // namespace leat::api

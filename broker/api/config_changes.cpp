@@ -1,10 +1,8 @@
 #include "broker/api/config_changes.hpp"
 
 #include <algorithm>
-#include <memory>
 
 #include "broker/api/answer.hpp"
-#include "broker/api/commits.hpp"
 #include "broker/api/config_entries.hpp"
 #include "broker/topics/topic_name.hpp"
 
@@ -12,12 +10,13 @@ namespace leat::api {
 
 using wire::ErrorCode;
 
-void ConfigChanges::refuse(std::int8_t type, std::string_view name, ErrorCode error,
+bool ConfigChanges::refuse(std::int8_t type, std::string_view name, ErrorCode error,
                            std::string message) {
     outcomes_.push_back({type, std::string(name), error, std::move(message)});
+    return true;
 }
 
-void ConfigChanges::change(std::int8_t type, std::string_view name, std::size_t settings,
+bool ConfigChanges::change(std::int8_t type, std::string_view name, std::size_t settings,
                            const Edit& edit) {
     const auto is = [type](ConfigResource resource) {
         return type == static_cast<std::int8_t>(resource);
@@ -53,27 +52,30 @@ void ConfigChanges::change(std::int8_t type, std::string_view name, std::size_t 
     ConfigOutcome& outcome = outcomes_.emplace_back();
     outcome.type = type;
     outcome.name = name;
-    if (validate_only_) return;
+    if (validate_only_) return true;
     // What changes nothing is not written: tools set the same again and again. It may still wait
     // for the write that made it so.
     if (config.overrides() == topic->config.overrides()) {
         last_ = std::max(last_, registry.durable_at(*topic));
-        return;
+        return true;
     }
-    note(outcome, registry.alter(context_.now, *topic, std::move(config)));
+    return note(registry.alter(context_.now, *topic, std::move(config)));
 }
 
-void ConfigChanges::note(ConfigOutcome& outcome, const Result<log::CommitId>& commit) {
+bool ConfigChanges::note(const Result<log::CommitId>& commit) {
     if (commit) {
         last_ = std::max(last_, *commit);
-        return;
+        return true;
     }
+    if (commit.error() == Error::would_block) return outcomes_.pop_back(), false;
+    ConfigOutcome& outcome = outcomes_.back();
     outcome.error = commit.error() == Error::too_large ? ErrorCode::invalid_config
                                                        : ErrorCode::kafka_storage_error;
     outcome.message = log_says(commit.error());
+    return true;
 }
 
-void ConfigChanges::change_group(std::string_view name, const GroupEdit& edit) {
+bool ConfigChanges::change_group(std::string_view name, const GroupEdit& edit) {
     constexpr auto type = static_cast<std::int8_t>(ConfigResource::group);
     if (name.empty())
         return refuse(type, name, ErrorCode::invalid_request,
@@ -87,22 +89,16 @@ void ConfigChanges::change_group(std::string_view name, const GroupEdit& edit) {
     ConfigOutcome& outcome = outcomes_.emplace_back();
     outcome.type = type;
     outcome.name = name;
-    if (!validate_only_) note(outcome, settings.put(context_.now, name, values));
+    return validate_only_ || note(settings.put(context_.now, name, values));
 }
 
-void ConfigChanges::finish(Then then) {
-    if (last_ <= context_.log.flushed_commit()) return then(outcomes_);
-    context_.log.flush_soon(context_.now);
-    context_.commits.when(last_, [outcomes = std::move(outcomes_), then = std::move(then)](
-                                     Instant, WallTime, Commits::End end) mutable {
-        if (end == Commits::End::given_up)
-            for (ConfigOutcome& outcome : outcomes)
-                if (outcome.error == ErrorCode::none) {
-                    outcome.error = ErrorCode::kafka_storage_error;
-                    outcome.message = "the log could not write";
-                }
-        then(outcomes);
-    });
+const std::vector<ConfigOutcome>& ConfigChanges::outcomes(bool durable) {
+    for (ConfigOutcome& outcome : outcomes_)
+        if (!durable && outcome.error == ErrorCode::none) {
+            outcome.error = ErrorCode::kafka_storage_error;
+            outcome.message = "the log could not write";
+        }
+    return outcomes_;
 }
 
 }  // namespace leat::api

@@ -2,16 +2,17 @@
 // settings, one outcome for each, and an answer when the accepted changes are durable.
 #pragma once
 
+#include <algorithm>
 #include <functional>
-#include <map>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "broker/api/answer.hpp"
 #include "broker/api/config_entries.hpp"
+#include "broker/api/slices.hpp"
 #include "broker/topics/topic_config.hpp"
 #include "sdk/wire/error_code.hpp"
 
@@ -32,20 +33,20 @@ public:
     /// One resource of the request. `edit` is called for a topic that is there, with its settings
     /// so far, and says why not, or nothing.
     using Edit = std::function<std::string(topics::TopicConfig&)>;
-    void change(std::int8_t type, std::string_view name, std::size_t settings, const Edit& edit);
+    /// false: the log takes no more before its next commit; nothing was done.
+    bool change(std::int8_t type, std::string_view name, std::size_t settings, const Edit& edit);
     /// A group of the request, which need not be there.
     using GroupEdit = std::function<std::string(groups::GroupSettings::Values&)>;
-    void change_group(std::string_view name, const GroupEdit& edit);
+    bool change_group(std::string_view name, const GroupEdit& edit);
     /// Refused before its settings were looked at.
-    void refuse(std::int8_t type, std::string_view name, wire::ErrorCode error,
+    bool refuse(std::int8_t type, std::string_view name, wire::ErrorCode error,
                 std::string message);
 
-    /// Calls `then` with the outcomes, once, when they hold for good.
-    using Then = std::function<void(const std::vector<ConfigOutcome>&)>;
-    void finish(Then then);
+    log::CommitId last() const { return last_; }  ///< with it all that was accepted is durable
+    const std::vector<ConfigOutcome>& outcomes(bool durable);
 
 private:
-    void note(ConfigOutcome& outcome, const Result<log::CommitId>& commit);
+    bool note(const Result<log::CommitId>& commit);
 
     Context& context_;
     bool validate_only_;
@@ -53,38 +54,38 @@ private:
     log::CommitId last_ = 0;
 };
 
-/// A whole request: each resource once, and the answer when the changes are durable.
+/// A whole request, in turns: each resource once, and the answer when the changes are durable.
 ///
 /// malformed: (resource) -> why it is refused whatever its settings are, or null;
 /// edit: (resource, TopicConfig&) and (resource, GroupSettings::Values&) -> why not, or nothing.
 template <class Request, class Response, class Malformed, class Edit>
-void alter_resources(Context& context, Call& call, const Request& request, Malformed malformed,
-                     Edit edit) {
-    ConfigChanges changes(context, request.validate_only);
-    std::map<std::pair<std::int8_t, std::string_view>, int> times;
-    for (const auto& resource : request.resources)
-        ++times[{resource.resource_type, resource.resource_name.view()}];
-    for (const auto& resource : request.resources) {
-        const std::string_view name = resource.resource_name.view();
-        const int count = std::exchange(times[{resource.resource_type, name}], 0);
-        if (count == 0) continue;
-        const char* problem =
-            count > 1 ? "Each resource must appear at most once." : malformed(resource);
-        if (problem != nullptr)
-            changes.refuse(resource.resource_type, name, wire::ErrorCode::invalid_request, problem);
-        else if (resource.resource_type == static_cast<std::int8_t>(ConfigResource::group))
-            changes.change_group(name, [&](groups::GroupSettings::Values& values) {
-                return edit(resource, values);
-            });
-        else
-            changes.change(resource.resource_type, name, resource.configs.size(),
-                           [&](topics::TopicConfig& config) { return edit(resource, config); });
+class Alteration final : public SlicedRequest<Request> {
+public:
+    Alteration(Malformed malformed, Edit edit) : malformed_(malformed), edit_(edit) {}
+    void begin(Context& context) {
+        changes_.emplace(context, this->request.validate_only);
+        looked_at_ = at_ = this->request.resources.begin();
     }
-    // Shared, because a std::function is copyable: in the end the function is the only owner.
-    auto address = std::make_shared<Address>(address_of(call));
-    changes.finish([&context, address](const std::vector<ConfigOutcome>& outcomes) {
+    Sliced::Step step(Context&, log::CommitId& commit) override {
+        const auto end = this->request.resources.end();
+        if (looked_at_ != end) {
+            for (int i = 0; i < Times::some && looked_at_ != end; ++i, ++looked_at_)
+                times_.see(key(*looked_at_));
+            return Sliced::Step::done;
+        }
+        if (at_ == end) return Sliced::Step::end;
+        const std::string mine = key(*at_);
+        if (const int times = times_.of(mine); times != 0) {
+            if (!change(*at_, times)) return Sliced::Step::blocked;
+            times_.told(mine);
+        }
+        commit = std::max(commit, changes_->last());
+        ++at_;
+        return Sliced::Step::done;
+    }
+    void finish(Context& context, bool durable) override {
         std::vector<typename Response::AlterConfigsResourceResponse> results;
-        for (const ConfigOutcome& outcome : outcomes) {
+        for (const ConfigOutcome& outcome : changes_->outcomes(durable)) {
             auto& one = results.emplace_back();
             one.error_code = outcome.error;
             if (!outcome.message.empty()) one.error_message = outcome.message;
@@ -93,8 +94,45 @@ void alter_resources(Context& context, Call& call, const Request& request, Malfo
         }
         Response response;
         response.responses = results;
-        answer(context, *address, response);
-    });
+        answer(context, this->address, response);
+    }
+
+private:
+    using Resource = typename Request::AlterConfigsResource;
+    static std::string key(const Resource& resource) {
+        return static_cast<char>(resource.resource_type) +
+               std::string(resource.resource_name.view());
+    }
+    bool change(const Resource& resource, int times) {
+        const std::string_view name = resource.resource_name.view();
+        const char* problem =
+            times > 1 ? "Each resource must appear at most once." : malformed_(resource);
+        if (problem != nullptr)
+            return changes_->refuse(resource.resource_type, name, wire::ErrorCode::invalid_request,
+                                    problem);
+        if (resource.resource_type == static_cast<std::int8_t>(ConfigResource::group))
+            return changes_->change_group(name, [&](groups::GroupSettings::Values& values) {
+                return edit_(resource, values);
+            });
+        return changes_->change(
+            resource.resource_type, name, resource.configs.size(),
+            [&](topics::TopicConfig& config) { return edit_(resource, config); });
+    }
+
+    Malformed malformed_;
+    Edit edit_;
+    std::optional<ConfigChanges> changes_;
+    Times times_;
+    typename wire::Array<Resource>::Iterator looked_at_, at_;
+};
+
+template <class Request, class Response, class Malformed, class Edit>
+void alter_resources(Context& context, Call& call, Malformed malformed, Edit edit) {
+    auto altered =
+        std::make_shared<Alteration<Request, Response, Malformed, Edit>>(malformed, edit);
+    if (!altered->keep(call)) return;
+    altered->begin(context);
+    run_slices(context, std::move(altered));
 }
 
 }  // namespace leat::api

@@ -22,6 +22,7 @@ public:
     void send(Context& context, const AnyResponse& none, wire::Versions versions,
               std::int32_t correlation_id, session::Reply& reply);
     std::int32_t count() const { return count_; }
+    std::size_t bytes() const { return elements_.size(); }
 
 private:
     std::vector<std::uint8_t> elements_;
@@ -44,6 +45,7 @@ public:
         one.*field_ = std::span<const Element>(&element, 1);
         body_.add(any_response(response, version), any_response(one, version));
     }
+    std::size_t bytes() const { return body_.bytes(); }  ///< so far
     void send(Context& context, Address& address) {
         if (body_.count() == 0) return answer(context, address, response);
         response.throttle_time_ms = throttle_time_ms(context, address.reply);

@@ -42,4 +42,15 @@ void run_slices(Context& context, std::shared_ptr<Sliced> sliced) {
     });
 }
 
+void run_slices_after(Context& context, log::CommitId commit, std::shared_ptr<Sliced> sliced) {
+    if (commit <= context.log.flushed_commit()) return run_slices(context, std::move(sliced));
+    context.log.flush_soon(context.now);
+    sliced->address.reply.hold_session();
+    context.commits.when(commit, [&context, sliced](Instant now, WallTime wall, Commits::End) {
+        context.now = now;
+        context.wall = wall;
+        run_slices(context, sliced);
+    });
+}
+
 }  // namespace leat::api

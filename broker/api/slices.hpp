@@ -4,9 +4,13 @@
 // before its next commit.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "broker/api/context.hpp"
+#include "sdk/wire/codec.hpp"
 
 namespace leat::api {
 
@@ -38,5 +42,44 @@ private:
 /// The connection's next request waits until this one is finished. Shared: by the call and by the
 /// copyable function that waits for the log.
 void run_slices(Context& context, std::shared_ptr<Sliced> sliced);
+/// The same when `commit` is durable or given up.
+void run_slices_after(Context& context, log::CommitId commit, std::shared_ptr<Sliced> sliced);
+
+/// A request that stays, in its frame, until it is answered.
+template <class Request>
+class SlicedRequest : public Sliced {
+public:
+    /// false: it is malformed, and told so.
+    bool keep(Call& call) {
+        const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
+        const std::size_t size = call.body.size();
+        frame_ = call.request.keep();
+        const auto decoded =
+            wire::decode_front<Request>(frame_.bytes().subspan(head, size), call.version);
+        if (!decoded) return call.reply.close(session::CloseReason::malformed_request), false;
+        request = *decoded;
+        address = address_of(call);
+        return true;
+    }
+
+    Request request;
+
+private:
+    session::Buffer frame_;
+};
+
+/// How often something comes in a request. All are looked at, some at a time, before the first is
+/// done.
+class Times {
+public:
+    static constexpr int some = 32;
+    void see(std::string key) { ++times_[std::move(key)]; }
+    /// Of one that was seen; 0: it was told.
+    int of(const std::string& key) const { return times_.at(key); }
+    void told(const std::string& key) { times_.at(key) = 0; }
+
+private:
+    std::map<std::string, int> times_;
+};
 
 }  // namespace leat::api

@@ -6,10 +6,9 @@
 #include "broker/api/slices.hpp"
 #include "sdk/wire/api/01_fetch.hpp"
 #include "sdk/wire/api/03_metadata.hpp"
-#include "sdk/wire/api/18_api_versions.hpp"
 #include "sdk/wire/api/19_create_topics.hpp"
 #include "sdk/wire/api/20_delete_topics.hpp"
-#include "tests/api/bench.hpp"
+#include "tests/api/turns.hpp"
 
 using namespace leat;
 using namespace leat::test;
@@ -17,21 +16,6 @@ using namespace leat::test;
 namespace {
 
 std::size_t heap_bytes() { return mallinfo2().uordblks; }
-
-/// How many turns it takes until the answer is there, each of which leaves `mine` to be checked;
-/// after each of them another connection is answered at once.
-template <class Check>
-int turns_until_answered(ApiBench& bench, session::SessionId id, Check check) {
-    const session::SessionId other = bench.open();
-    int turns = 0;
-    for (; turns < 10'000 && bench.sessions.poll_write(id).empty(); ++turns) {
-        bench.send(other, request_frame(wire::ApiVersionsRequest{}, 0));
-        CHECK_FALSE(bench.take(other).empty());
-        if (!bench.turn()) bench.flush();
-        check();
-    }
-    return turns;
-}
 
 /// Makes commits until the answer is there: what is done in slices takes one for each.
 int commits_until_answered(ApiBench& bench, session::SessionId id) {

@@ -19,6 +19,7 @@ public:
     bool auto_flush = true;  ///< every group is durable as soon as on_storage is called
     std::size_t group_batches_max = 1'000'000;  ///< more in an open group: would_block
     bool is_full = false;
+    std::size_t group_facts_max = 1'000'000;  ///< more in an open group: would_block
     bool facts_full = false;  ///< records fill it so that no fact has room, either
     std::uint64_t budget_bytes = std::uint64_t{1} << 30;
     std::uint32_t segment_bytes = 0;
@@ -43,7 +44,7 @@ public:
     void give_up() {
         const log::CommitId lost = open_++;
         rolled_back_.push_back({lost - 1, lost});
-        open_batches_ = 0;
+        open_batches_ = open_facts_ = 0;
         touched_ = false;
         for (; !undo_.empty(); undo_.pop_back()) {
             auto& [key, before] = undo_.back();
@@ -195,7 +196,9 @@ public:
                                    ByteView value) override {
         if (is_read_only) return fail(Error::storage);
         if (facts_full) return fail(Error::busy);
+        if (open_facts_ >= group_facts_max) return fail(Error::would_block);
         ride();
+        ++open_facts_;
         ++hurried_facts;
         remember(kind, key);
         facts_[{kind, {key.begin(), key.end()}}] = {value.begin(), value.end()};
@@ -362,7 +365,7 @@ private:
     void publish() {
         if (flushed_to_ <= published_) return;
         published_ = flushed_to_;
-        open_batches_ = 0;
+        open_batches_ = open_facts_ = 0;
         touched_ = false;
         for (auto& [id, stream] : streams_)
             for (const Batch& batch : stream.batches)
@@ -381,7 +384,7 @@ private:
     std::deque<RolledBack> rolled_back_;
     log::CommitId open_ = 1, flushed_to_ = 0, published_ = 0;
     log::ReadTicket ticket_ = 0;
-    std::size_t open_batches_ = 0;
+    std::size_t open_batches_ = 0, open_facts_ = 0;
     bool touched_ = false, closed_ = false;
     std::string text_;
     log::LogCounters counters_;
