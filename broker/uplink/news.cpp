@@ -29,6 +29,9 @@ void Runner::drain_events(Instant now) {
             case Kind::disconnected:
                 problem(link_key, Event::Level::warn,
                         disconnected_text(event->endpoint, event->why));
+                if (event->request_bytes_max != 0)
+                    tell(Event::Level::warn,
+                         requests_cut_text(event->endpoint, event->request_bytes_max));
                 break;
             case Kind::connect_failed:
                 connect_failed_ = true;

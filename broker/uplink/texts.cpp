@@ -45,6 +45,14 @@ std::string disconnected_text(const cluster::Endpoint& endpoint, Error why) {
            std::string(again);
 }
 
+std::string requests_cut_text(const cluster::Endpoint& endpoint, std::uint32_t bytes) {
+    return cluster::text_of(endpoint) +
+           " hangs up again and again instead of an answer to what is sent: is its "
+           "socket.request.max.bytes smaller than that? It is sent at most " +
+           std::to_string(bytes) +
+           " bytes at a time from now on; a single batch may be larger, then raise it there";
+}
+
 std::string other_cluster_text(std::string_view before, std::string_view now) {
     return "the upstream's cluster " + std::string(before) + " is " + std::string(now) +
            " now: the route goes on there from where it was; check its bootstrap.servers if that "

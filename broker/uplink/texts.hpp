@@ -12,6 +12,7 @@ namespace leat::uplink {
 
 std::string connect_failed_text(const cluster::Endpoint& endpoint, Error why);
 std::string disconnected_text(const cluster::Endpoint& endpoint, Error why);
+std::string requests_cut_text(const cluster::Endpoint& endpoint, std::uint32_t bytes);
 std::string other_cluster_text(std::string_view before, std::string_view now);
 /// Metadata or CreateTopics said no. detail: the upstream's own words, may be empty
 std::string topic_text(std::string_view topic, wire::ErrorCode error, std::string_view detail);

@@ -80,6 +80,12 @@ public:
     void on_deadline(Instant now);
 
     // want
+    /// Instead of the configuration's request_bytes_max, from the next request on. A template: not
+    /// every profile has it.
+    template <class Bytes>
+    void limit_requests(Bytes bytes) {
+        config_.request_bytes_max = bytes;
+    }
     void lend(Instant now, PartitionQueue& queue);
     /// No more sends from this queue; `returned` follows, at once if nothing is in flight. Twice is
     /// as once.

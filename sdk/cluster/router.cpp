@@ -205,6 +205,7 @@ void Router::on_link_down(Instant now, Link& link, Error why) {
     event.broker = broker_of(link.node);
     event.endpoint = link.endpoint;
     event.why = why;
+    if (link.cut_requests()) event.request_bytes_max = link.request_bytes_max;
     link.id = 0;
     link.state = Link::State::down;
     link.not_before = now + backoff_delay(config_.reconnect, ++link.failures, jitter_);
@@ -224,9 +225,11 @@ void Router::drain(Instant now, Link& link) {
 
 void Router::dispatch(Instant now, Link& link, const client::Event& event) {
     using Kind = client::Event::Kind;
+    const bool of_produce = event.owner == owner_sender && event.context != nullptr;
     switch (event.kind) {
         case Kind::ready: {
             link.was_ready = true;
+            link.produce_is_lost = link.produce_is_answered = false;
             RouterEvent told;
             told.kind = RouterEvent::Kind::connected;
             told.broker = broker_of(link.node);
@@ -244,8 +247,11 @@ void Router::dispatch(Instant now, Link& link, const client::Event& event) {
         case Kind::response:
             // Not before: one that wants a login answers ApiVersions and hangs up at the next word.
             link.failures = 0;
+            if (of_produce) link.produce_is_answered = true, link.in_vain = 0;
             break;
         case Kind::failed:
+            if (of_produce && event.error == Error::disconnected) link.produce_is_lost = true;
+            break;
         case Kind::written:
             break;
     }

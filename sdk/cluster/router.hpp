@@ -118,6 +118,9 @@ struct RouterEvent {
     Endpoint endpoint{};
     Error why{};
     wire::ErrorCode error{};
+    /// disconnected: several times in a row instead of an answer to Produce, which is why such
+    /// requests have at most about so many bytes from now on; 0: they are as before.
+    std::uint32_t request_bytes_max = 0;
     std::string topic{};
     client::PartitionQueue* queue = nullptr;
     client::FetcherEvent fetch{};

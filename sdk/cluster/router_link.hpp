@@ -26,6 +26,7 @@ struct Router::Link {
     Link(std::int32_t its_node, const Endpoint& its_endpoint, const RouterConfig& config)
         : node(its_node),
           endpoint(its_endpoint),
+          request_bytes_max(config.sender.request_bytes_max),
           receive(config.receive_bytes),
           // The leader of a group sends everybody's assignment in one request.
           send(is_coordinator(its_node) ? 4 * std::size_t{config.send_bytes} : config.send_bytes),
@@ -34,6 +35,18 @@ struct Router::Link {
           handshake(config.connect_timeout),
           connection({receive, send, pieces, in_flight}, config.client_id, &handshake) {
         handshake.limit(wire::ApiKey::init_producer_id, 5);  // 6 is marked unstable in Kafka 4.3
+    }
+
+    /// The connection ends. true: its Produce requests are half as large from now on.
+    bool cut_requests() {
+        constexpr unsigned in_vain_max = 3;
+        constexpr std::uint32_t bytes_min = 16 * 1024;
+        if (!std::exchange(produce_is_lost, false) || produce_is_answered) return false;
+        if (++in_vain < in_vain_max || request_bytes_max <= bytes_min) return false;
+        in_vain = 0;
+        request_bytes_max /= 2;
+        sender->limit_requests(request_bytes_max);
+        return true;
     }
 
     bool is_ready() const { return state == State::open && connection.is_ready(); }
@@ -47,6 +60,11 @@ struct Router::Link {
     bool pipe_is_gone = false;  ///< the driver said so: no close action needed
     bool was_ready = false;     ///< of this attempt
     bool wants_growth = false;
+    // A broker whose socket.request.max.bytes is less than a Produce request hangs up instead of an
+    // answer, each time.
+    std::uint32_t request_bytes_max;  ///< of Produce requests
+    bool produce_is_lost = false, produce_is_answered = false;  ///< over this connection
+    unsigned in_vain = 0;  ///< connections in a row on which one was lost and none answered
     unsigned failures = 0;
     Instant not_before{};  ///< the back-off's end
     Instant connect_deadline = never;

@@ -74,6 +74,36 @@ TEST_CASE("uplink: a long batch does not wait for partitions that are refused") 
     CHECK(rig.status().in_flight_bytes <= 512 * 1024);
 }
 
+TEST_CASE("uplink: requests that make the upstream hang up are cut until it takes them, and told") {
+    Rig rig;
+    rig.make_topic("t", 32);
+    rig.upstream.make_topic("t", 32);
+    rig.upstream.frame_bytes_max = 200 * 1024;
+    for (std::size_t partition = 0; partition < 32; ++partition)
+        for (int i = 0; i < 2; ++i)
+            rig.append("t", {.count = 1, .first = i, .padding = 30 * 1024}, partition);
+    rig.start();
+    rig.pass(600'000);
+    for (std::size_t partition = 0; partition < 32; ++partition)
+        CHECK(rig.values("t", partition) == numbers(0, 2));
+    CHECK(rig.was_told("socket.request.max.bytes"));
+    CHECK(rig.was_told("at most 131072 bytes"));
+    CHECK_FALSE(rig.was_told("at most 65536 bytes"));
+}
+
+TEST_CASE("uplink: a link that is cut now and then, or times out, makes no request smaller") {
+    Rig rig;
+    one_topic(rig);
+    for (int i = 0; i < 20; ++i) {
+        rig.append("t", {.count = 1, .first = i});
+        if (i == 0) rig.start();
+        rig.cut_at_step = rig.steps + 1;
+        rig.pass(20'000);
+    }
+    CHECK(rig.values("t") == numbers(0, 20));
+    CHECK_FALSE(rig.was_told("socket.request.max.bytes"));
+}
+
 TEST_CASE("uplink: a partition that stays without a leader is told, an election is not") {
     Rig rig;
     rig.make_topic("t", 2);

@@ -61,6 +61,7 @@ public:
     ErrorCode too_large = ErrorCode::message_too_large;
     bool speaks_garbage = false;
     bool wants_login = false;  ///< after ApiVersions it hangs up, as Kafka does without SASL
+    std::size_t frame_bytes_max = SIZE_MAX;  ///< socket.request.max.bytes: it hangs up, too
     bool hangs_up = false;     ///< ... for the rig to do
     std::int64_t next_producer_id = 7000;
 
@@ -81,6 +82,10 @@ public:
     /// The answer to one frame (without its length).
     Bytes answer(std::int32_t broker, ByteView frame) {
         if (speaks_garbage) return Bytes(64, 'H');
+        if (frame.size() > frame_bytes_max) {
+            hangs_up = true;
+            return {};
+        }
         const auto request = wire::decode_request(frame);
         if (!request) return {};
         if (wants_login && request->header.api_key != wire::ApiKey::api_versions) {
