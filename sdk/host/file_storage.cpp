@@ -1,6 +1,7 @@
 #include "sdk/host/file_storage.hpp"
 
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -187,7 +188,26 @@ void FileStorage::read_loop() {
     }
 }
 
+// Into a file without a name everything would go well, and be gone when this process ends. A write
+// behind an end that somebody cut off would grow it again, over holes where records were.
+Status FileStorage::still_ours(const char* what, std::uint64_t at, std::uint64_t size) {
+    struct stat file {};
+    if (::fstat(fds_.write, &file) != 0) return failed(what, at, errno);
+    if (has_name_ && file.st_nlink == 0)
+        return failed(what, at,
+                      "it was deleted or replaced; until leatd stops it is there as /proc/" +
+                          std::to_string(::getpid()) + "/fd/" + std::to_string(fds_.read) +
+                          ": copy that back to this name, then start again");
+    if (static_cast<std::uint64_t>(file.st_size) < at + size)
+        return failed(what, at,
+                      "it was shortened from outside; put its backup back, or start again with "
+                      "what is left of it");
+    return ok();
+}
+
 Status FileStorage::run_write(const Write& write) {
+    const Status ours = still_ours("writing", write.at, write.bytes.size());
+    if (!ours) return ours;
     for (std::size_t done = 0; done < write.bytes.size();) {
         const ssize_t count =
             ::pwrite(fds_.write, write.bytes.data() + done, write.bytes.size() - done,
@@ -223,6 +243,8 @@ Status FileStorage::run_erase(Erase& erase) {
     if (erase.cut) return run_cut(erase);
     const std::size_t slice =
         static_cast<std::size_t>(std::min<std::uint64_t>(erase_slice, erase.left));
+    const Status ours = still_ours("erasing", erase.at, slice);
+    if (!ours) return ours;
     for (std::size_t done = 0; done < slice;) {
         const ssize_t count =
             ::pwrite(fds_.erase, zeros_.get(), slice - done, static_cast<off_t>(erase.at + done));
@@ -249,13 +271,19 @@ Status FileStorage::run_cut(Erase& cut) {
 }
 
 Status FileStorage::failed(const char* what, std::uint64_t at, int error_number) {
+    const bool full = error_number == ENOSPC || error_number == EDQUOT;
+    return failed(
+        what, at,
+        std::string(std::strerror(error_number)) +
+            (full ? "; free some space" : "; look at the kernel's log, the device may be dying"));
+}
+
+Status FileStorage::failed(const char* what, std::uint64_t at, const std::string& why) {
     std::lock_guard lock(mutex_);
     ++counters_.errors;
     if (notices_.size() < notices_max)
-        notices_.push_back({Notice::Level::error,
-                            std::string(what) + " " + path_ + " at byte " + std::to_string(at) +
-                                " failed: " + std::strerror(error_number) +
-                                "; look at the kernel's log, the device may be dying"});
+        notices_.push_back({Notice::Level::error, std::string(what) + " " + path_ + " at byte " +
+                                                      std::to_string(at) + " failed: " + why});
     return fail(Error::storage);
 }
 

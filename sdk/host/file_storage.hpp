@@ -3,8 +3,9 @@
 // The file is made once, whole: space reserved with fallocate under a temporary name, then renamed,
 // so a start that is cut in the middle leaves either no file or all of it. After that its inode and
 // its name never change: a commit is one write into blocks that exist, and a full disk cannot stop
-// it. A start with a larger budget makes it longer; shorter it becomes when its owner gives the end
-// of it back (start_shrink).
+// it. Where somebody else takes the name away or cuts the end off, writes fail. A start with a
+// larger budget makes it longer; shorter it becomes when its owner gives the end of it back
+// (start_shrink).
 //
 // Two threads, both asleep when idle. One writes: O_DIRECT|O_DSYNC where the file system takes it,
 // else write + fdatasync; never fsync. The other reads, so that nobody who reads waits behind a
@@ -107,6 +108,7 @@ private:
     bool make_file(const std::string& folder, std::uint64_t size, FileStorageError& why);
     bool open_file(bool direct, FileStorageError& why);
     bool lengthen(std::uint64_t size, std::uint64_t asked);
+    void reserve_again(std::uint64_t size);
     bool bears(const std::string& mark);
     bool choose_size(const FileStorageOptions& options, std::uint64_t& size,
                      FileStorageError& why) const;
@@ -119,7 +121,9 @@ private:
     /// One slice; done when nothing is left.
     Status run_erase(Erase& erase);
     Status run_cut(Erase& cut);
+    Status still_ours(const char* what, std::uint64_t at, std::uint64_t size);
     Status failed(const char* what, std::uint64_t at, int error_number);
+    Status failed(const char* what, std::uint64_t at, const std::string& why);
     void finish(std::uint64_t ticket, Status status);
 
     std::string path_;
@@ -128,6 +132,7 @@ private:
     port::StorageGeometry geometry_;
     bool is_new_ = false;
     bool direct_ = false;
+    bool has_name_ = false;  ///< some FUSE file systems count no links: there it is never asked
     std::uint32_t operations_max_ = 0;
     std::unique_ptr<std::uint8_t, void (*)(void*)> zeros_{nullptr, nullptr};
 

@@ -215,6 +215,21 @@ bool FileStorage::lengthen(std::uint64_t size, std::uint64_t asked) {
     return false;
 }
 
+// cp, rsync -S and tar -S leave out what is zeros: a full disk would stop the copy's commits.
+void FileStorage::reserve_again(std::uint64_t size) {
+    struct stat file {};
+    if (::fstat(fds_.erase, &file) != 0 || static_cast<std::uint64_t>(file.st_blocks) * 512 >= size)
+        return;
+    while (::fallocate(fds_.erase, 0, 0, static_cast<off_t>(size)) != 0) {
+        if (errno == EINTR) continue;
+        if (errno != EOPNOTSUPP && errno != ENOSYS)
+            notices_.push_back(
+                {Notice::Level::warn, path_ + " is a copy with holes, and they cannot be filled: " +
+                                          errno_text() + "; free some space and start again"});
+        return;
+    }
+}
+
 std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options,
                                                FileStorageError& why) {
     std::unique_ptr<FileStorage> storage(new FileStorage);
@@ -254,11 +269,13 @@ std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options
         refuse(why, Error::busy, storage->path_ + " is in use by another process" + busy_advice);
         return nullptr;
     }
+    storage->has_name_ = ::fstat(storage->fds_.write, &file) == 0 && file.st_nlink != 0;
     // A smaller budget is for the owner of what is in the file: start_shrink.
     const std::uint64_t asked = options.budget_bytes - options.budget_bytes % (64 * KiB);
-    if (!storage->is_new_ && asked > size && storage->bears(options.mark) &&
-        storage->lengthen(size, asked))
-        size = asked;
+    if (!storage->is_new_ && storage->bears(options.mark)) {
+        storage->reserve_again(size);
+        if (asked > size && storage->lengthen(size, asked)) size = asked;
+    }
     storage->geometry_ = {.size = size,
                           .write_size = direct_unit,
                           .erase_size = 0,

@@ -228,6 +228,56 @@ TEST_CASE("a larger budget than the disk has leaves the file as it is, with a wo
     CHECK(told);
 }
 
+TEST_CASE("a copy with holes gets its space at the start, if it bears the owner's mark") {
+    Folder folder;
+    (void)open(folder.path);
+    const std::string path = folder.path + "/leat.log";
+    struct stat file {};
+    for (const bool marked : {false, true}) {
+        CAPTURE(marked);
+        std::filesystem::resize_file(path, 0);
+        std::ofstream(path) << (marked ? "OURS" : "diary");
+        std::filesystem::resize_file(path, 4 * MiB);
+        FileStorageError why;
+        const auto storage = FileStorage::open(
+            {.folder = folder.path, .budget_bytes = 4 * MiB, .mark = "OURS"}, why);
+        REQUIRE(storage);
+        REQUIRE(::stat(path.c_str(), &file) == 0);
+        CHECK((static_cast<std::uint64_t>(file.st_blocks) * 512 >= 4 * MiB) == marked);
+        CHECK(file.st_size == 4 * MiB);
+    }
+}
+
+TEST_CASE(
+    "nothing is written into a file whose name or end somebody took away, and a word says so") {
+    Pages out(2, 0xAB);
+    for (const bool direct : {true, false})
+        for (const bool deleted : {true, false}) {
+            CAPTURE(direct);
+            CAPTURE(deleted);
+            Folder folder;
+            const auto storage = open(folder.path, 4 * MiB, direct);
+            while (storage->poll_notice()) {
+            }
+            REQUIRE(storage->start_write(1, 0, out.all()));
+            CHECK(wait_for(*storage).status);
+            if (deleted)
+                std::filesystem::remove(storage->path());
+            else
+                std::filesystem::resize_file(storage->path(), page);
+            REQUIRE(storage->start_write(2, 0, out.all()));
+            CHECK_FALSE(wait_for(*storage).status);
+            const auto notice = storage->poll_notice();
+            REQUIRE(notice);
+            INFO(notice->text);
+            CHECK(notice->text.find(deleted ? "deleted or replaced" : "shortened") !=
+                  std::string::npos);
+            REQUIRE(storage->start_erase(3, 2 * MiB, MiB));
+            CHECK_FALSE(wait_for(*storage).status);
+            if (!deleted) CHECK(std::filesystem::file_size(storage->path()) == page);
+        }
+}
+
 TEST_CASE("a second owner of the folder is told who has it; the lock goes with the first") {
     Folder folder;
     {

@@ -3,12 +3,14 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import struct
 import subprocess
 import threading
 import time
 import unittest
+import urllib.error
 
 from harness import PATIENCE, Case, answer, api_versions, connect, kcat_consume, kcat_produce, na, request, wait_for
 
@@ -64,6 +66,28 @@ class Kill(Case):
             leatd.kill()
         leatd.start()
         self.assertEqual(kcat_consume(leatd.port, "t"), ["kept"])
+
+
+class Gone(Case):
+    def test_a_log_deleted_under_it_acknowledges_nothing_more_says_so_and_comes_back_whole_from_what_it_names(self):
+        leatd = self.leatd().start()
+        kcat_produce(leatd.port, "t", ["before"])
+        shutil.rmtree(leatd.data)
+        lost = subprocess.run(["kcat", "-b", "127.0.0.1:%d" % leatd.port, "-t", "t", "-p", "0", "-P", "-X", "acks=all", "-X", "message.timeout.ms=3000"],
+                              input=b"refused\n", stderr=subprocess.PIPE, timeout=PATIENCE)
+        self.assertNotEqual(lost.returncode, 0)
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["before"])
+        with self.assertRaises(urllib.error.HTTPError) as health:
+            leatd.get("/healthz")
+        self.assertEqual(health.exception.code, 503)
+        there = re.search(r"deleted or replaced.* as (/proc/%d/fd/\d+)" % leatd.process.pid, leatd.log())
+        self.assertTrue(there, leatd.log())
+        os.mkdir(leatd.data)
+        shutil.copyfile(there.group(1), os.path.join(leatd.data, "leat.log"))
+        self.assertEqual(leatd.stop(), 0)
+        leatd.start()
+        kcat_produce(leatd.port, "t", ["after"])
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["before", "after"])
 
 
 class BadBytes(Case):
