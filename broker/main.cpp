@@ -117,6 +117,7 @@ public:
                 config::segment_bytes_for(storage_->geometry().size, config_.message_bytes_max);
         node_ = node::make_node(config_, {*storage_, entropy_, &thread_time_});
         const Status started = node_->start(clock_.monotonic(), clock_.wall());
+        tell_notices();
         tell_events();
         if (!started) return refuse(exit_data, "node", node_->start_error_text());
 

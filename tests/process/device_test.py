@@ -126,6 +126,26 @@ class Device(Case):
         self.assertEqual(leatd.stop(), 0)
         self.detach()
 
+    def test_a_copy_with_holes_gets_its_space_back_and_a_disk_without_room_for_it_is_said(self):
+        if not self.disk():
+            return
+        leatd = self.on_disk()
+        kcat_produce(leatd.port, "t", ["kept"])
+        self.assertEqual(leatd.stop(), 0)
+        log, copy = os.path.join(leatd.data, "leat.log"), os.path.join(self.folder, "copy")
+        subprocess.run(["cp", "--sparse=always", log, copy], check=True)  # as a backup does
+        subprocess.run(["cp", "--sparse=always", copy, log], check=True)
+        for name, size in (("other", "1M"), ("rest", "1k")):
+            subprocess.run(["dd", "if=/dev/zero", "of=%s/%s" % (self.mount, name), "bs=" + size], stderr=subprocess.DEVNULL)
+        leatd.spawn()
+        self.assertEqual(leatd.process.wait(PATIENCE), 3)
+        self.assertRegex(leatd.log(), "copy with holes.*No space left.*free some space")
+        self.assertRegex(leatd.log(), "writing .* failed: No space left on device; free some space")
+        os.remove(self.mount + "/other")
+        leatd.start()
+        self.assertGreaterEqual(os.stat(log).st_blocks * 512, 64 << 20)
+        self.assertEqual(kcat_consume(leatd.port, "t"), ["kept"])
+
     def test_what_is_wrong_with_the_file_system_is_said_at_the_start(self):
         for features, options, words in ((["-O", "fast_commit"], "loop", "fast_commit"), (["-O", "^has_journal"], "loop", "no journal"),
                                          ([], "loop,barrier=0", "barrier=0"), ([], "loop", None)):
