@@ -144,6 +144,12 @@ private:
 
 std::string JsonValue::shown() const {
     constexpr std::size_t shown_max = 60;
+    if (kind == Kind::array && !items.empty()) {  // one of them is wrong: "an array" names none
+        std::string all;
+        for (const JsonValue& item : items)
+            if (all.size() <= shown_max) all += (all.empty() ? "[" : ", ") + item.shown();
+        return all + (all.size() > shown_max ? " ...]" : "]");
+    }
     if (kind != Kind::string) return text;
     return "\"" + (text.size() > shown_max ? text.substr(0, shown_max) + "..." : text) + "\"";
 }

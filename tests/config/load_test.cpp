@@ -97,7 +97,9 @@ TEST_CASE("a wrong type or range says what would be right") {
     CHECK(only_problem("{\"log.level\": \"verbose\"}").find("\"debug\"") != std::string::npos);
     CHECK(only_problem("{\"routes\": {}}").find("an array of objects") != std::string::npos);
     CHECK(only_problem("{\"routes\": [{\"bootstrap.servers\": \"h:1\", \"topics\": [\"\"]}]}")
-              .find("\"topics\" is") != std::string::npos);
+              .find("\"topics\" is [\"\"]; expected topic names") != std::string::npos);
+    CHECK(only_problem("{\"routes\": [{\"bootstrap.servers\": [\"a:1\", \"b\"], \"topics\": \"t\"}]}")
+              .find("\"bootstrap.servers\" is [\"a:1\", \"b\"]; expected") != std::string::npos);
     CHECK(only_problem("{\"routes\": [\n\n7]}").starts_with("leat.json:3: a route is 7"));
 }
 
