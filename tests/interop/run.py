@@ -29,11 +29,12 @@ import lane_kcat
 import lane_leat_on_kafka
 import lane_leat_on_leatd
 import lane_librdkafka
+import lane_mixed_groups
 import lane_python
 import lane_uplink_to_kafka
 
 LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "collectors": lane_collectors, "confluent": lane_confluent, "connect": lane_connect,
-         "consumer_protocol": lane_consumer_protocol, "full_log": lane_full_log, "java": lane_java,
+         "consumer_protocol": lane_consumer_protocol, "mixed_groups": lane_mixed_groups, "full_log": lane_full_log, "java": lane_java,
          "java_groups": lane_java_groups, "java_tools": lane_java_tools, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
          "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
