@@ -125,10 +125,18 @@ void Consumers::upgrade(Instant now, Group& group) {
         member.epoch = member.previous_epoch = group.generation;
         member.classic = {from->session_timeout, from->protocols};
         std::set<std::pair<topics::TopicId, std::int32_t>> own;
-        if (const auto given = wire::decode_assignment(bytes_of(from->assignment)))
-            for (const TopicPartitions& one : by_id(given->assigned_partitions, registry))
+        const auto has = [&](const auto& list) {
+            for (const TopicPartitions& one : by_id(list, registry))
                 for (const std::int32_t partition : one.partitions)
                     own.emplace(one.topic, partition);
+        };
+        if (const auto given = wire::decode_assignment(bytes_of(from->assignment)))
+            has(given->assigned_partitions);
+        // In the middle of a rebalance it has what it said that it has, whatever the leader has
+        // decided meanwhile, or was kept from deciding: nobody has told it yet.
+        if (from->join != 0 || from->assignment.empty() ||
+            group.state == State::completing_rebalance)
+            has(said->owned_partitions);
         for (const auto& [topic, partition] : own)
             // A leader may give one partition to two: then it is the first one's.
             if (all.owner(topic, partition) == nullptr)

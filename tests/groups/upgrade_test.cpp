@@ -54,6 +54,30 @@ TEST_CASE("upgrade: a member of the consumer protocol joins, and the classic one
     }
 }
 
+TEST_CASE("upgrade: in the middle of a rebalance the classic ones keep what they have") {
+    for (const bool again : {false, true}) {
+        CAPTURE(again);
+        UpgradeRig rig({.initial_rebalance_delay = milliseconds(0)});
+        Client a, b, c{.id = "c", .classic = false}, d, e;
+        rig.two(a, b);
+        d.id = rig.join(d).member;
+        (void)rig.join(d);
+        (void)rig.join(a);
+        (void)rig.join(b);  // all are here, and one of them is to share out
+        REQUIRE(rig.groups.find_group("g")->state == groups::State::completing_rebalance);
+        if (again) {  // ... which it is kept from by one more
+            e.id = rig.join(e).member;
+            (void)rig.join(e);
+            REQUIRE(rig.groups.find_group("g")->state == groups::State::preparing_rebalance);
+        }
+        UpgradeRig::take(c, rig.beat(c, 0));
+        CHECK(c.owned.empty());
+        a.joins = b.joins = d.joins = e.joins = true;
+        rig.run({&a, &b, &c, &d, &e});
+        CHECK(UpgradeRig::sum({&a, &b, &c, &d, &e}) == 8);
+    }
+}
+
 TEST_CASE("upgrade: a classic member joins a group of the consumer protocol") {
     UpgradeRig rig;
     Client a{.id = "a", .classic = false}, b;
