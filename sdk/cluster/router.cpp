@@ -247,7 +247,7 @@ void Router::dispatch(Instant now, Link& link, const client::Event& event) {
         case Kind::response:
             // Not before: one that wants a login answers ApiVersions and hangs up at the next word.
             link.failures = 0;
-            if (of_produce) link.produce_is_answered = true, link.in_vain = 0;
+            if (of_produce) link.on_produce_answer();
             break;
         case Kind::failed:
             if (of_produce && event.error == Error::disconnected) link.produce_is_lost = true;

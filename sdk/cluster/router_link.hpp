@@ -2,6 +2,9 @@
 // see it.
 #pragma once
 
+#include <algorithm>
+#include <utility>
+
 #include "sdk/client/handshake.hpp"
 #include "sdk/cluster/router.hpp"
 
@@ -26,7 +29,8 @@ struct Router::Link {
     Link(std::int32_t its_node, const Endpoint& its_endpoint, const RouterConfig& config)
         : node(its_node),
           endpoint(its_endpoint),
-          request_bytes_max(config.sender.request_bytes_max),
+          request_bytes_full(config.sender.request_bytes_max),
+          request_bytes_max(request_bytes_full),
           receive(config.receive_bytes),
           // The leader of a group sends everybody's assignment in one request.
           send(is_coordinator(its_node) ? 4 * std::size_t{config.send_bytes} : config.send_bytes),
@@ -43,10 +47,21 @@ struct Router::Link {
         constexpr std::uint32_t bytes_min = 16 * 1024;
         if (!std::exchange(produce_is_lost, false) || produce_is_answered) return false;
         if (++in_vain < in_vain_max || request_bytes_max <= bytes_min) return false;
-        in_vain = 0;
+        in_vain = answered_since_cut = 0;
         request_bytes_max /= 2;
         sender->limit_requests(request_bytes_max);
         return true;
+    }
+    /// A Produce request was answered. A link that was only bad for a while is not slow for ever.
+    void on_produce_answer() {
+        constexpr unsigned answers_until_growth = 16'384;
+        produce_is_answered = true;
+        in_vain = 0;
+        if (request_bytes_max >= request_bytes_full || ++answered_since_cut < answers_until_growth)
+            return;
+        answered_since_cut = 0;
+        request_bytes_max = std::min(2 * request_bytes_max, request_bytes_full);
+        sender->limit_requests(request_bytes_max);
     }
 
     bool is_ready() const { return state == State::open && connection.is_ready(); }
@@ -62,8 +77,9 @@ struct Router::Link {
     bool wants_growth = false;
     // A broker whose socket.request.max.bytes is less than a Produce request hangs up instead of an
     // answer, each time.
-    std::uint32_t request_bytes_max;  ///< of Produce requests
+    std::uint32_t request_bytes_full, request_bytes_max;  ///< of Produce requests: asked for, now
     bool produce_is_lost = false, produce_is_answered = false;  ///< over this connection
+    unsigned answered_since_cut = 0;
     unsigned in_vain = 0;  ///< connections in a row on which one was lost and none answered
     unsigned failures = 0;
     Instant not_before{};  ///< the back-off's end

@@ -74,14 +74,23 @@ TEST_CASE("uplink: a long batch does not wait for partitions that are refused") 
     CHECK(rig.status().in_flight_bytes <= 512 * 1024);
 }
 
+namespace {
+
+/// More than a request of the full size holds, in 32 partitions.
+void append_much(Rig& rig, int first) {
+    for (std::size_t partition = 0; partition < 32; ++partition)
+        for (int i = 0; i < 2; ++i)
+            rig.append("t", {.count = 1, .first = first + i, .padding = 30 * 1024}, partition);
+}
+
+}  // namespace
+
 TEST_CASE("uplink: requests that make the upstream hang up are cut until it takes them, and told") {
     Rig rig;
     rig.make_topic("t", 32);
     rig.upstream.make_topic("t", 32);
     rig.upstream.frame_bytes_max = 200 * 1024;
-    for (std::size_t partition = 0; partition < 32; ++partition)
-        for (int i = 0; i < 2; ++i)
-            rig.append("t", {.count = 1, .first = i, .padding = 30 * 1024}, partition);
+    append_much(rig, 0);
     rig.start();
     rig.pass(600'000);
     for (std::size_t partition = 0; partition < 32; ++partition)
@@ -89,6 +98,17 @@ TEST_CASE("uplink: requests that make the upstream hang up are cut until it take
     CHECK(rig.was_told("socket.request.max.bytes"));
     CHECK(rig.was_told("at most 131072 bytes"));
     CHECK_FALSE(rig.was_told("at most 65536 bytes"));
+
+    // After thousands of answers it tries more again: the link may only have been bad for a while.
+    rig.upstream.frame_bytes_max = SIZE_MAX;
+    for (int i = 0; i < 16'384; ++i) {
+        rig.append("t", {.count = 1, .first = 2 + i});
+        rig.run();
+    }
+    CHECK(rig.upstream.frame_largest < 200 * 1024);
+    append_much(rig, 20'000);
+    rig.pass(60'000);
+    CHECK(rig.upstream.frame_largest > 200 * 1024);
 }
 
 TEST_CASE("uplink: a link that is cut now and then, or times out, makes no request smaller") {

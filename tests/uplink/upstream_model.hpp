@@ -72,6 +72,7 @@ public:
     // What it saw.
     int created = 0, metadata_requests = 0, produce_requests = 0, describe_requests = 0;
     bool auto_creation_asked = false;
+    std::size_t frame_largest = 0;
 
     void make_topic(const std::string& name, std::int32_t partitions) {
         auto& topic = topics[name];
@@ -86,6 +87,7 @@ public:
             hangs_up = true;
             return {};
         }
+        frame_largest = std::max(frame_largest, frame.size());
         const auto request = wire::decode_request(frame);
         if (!request) return {};
         if (wants_login && request->header.api_key != wire::ApiKey::api_versions) {
