@@ -92,7 +92,7 @@ void fetch(Context& context, Call call) {
     const auto request = wire::decode_front<wire::FetchRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     const bool by_id = call.version >= fetch_topic_ids_since;
-    auto fetching = std::make_unique<Fetching>();
+    auto fetching = context.fetches.blank();
     fetching->read_committed = request->isolation_level == 1;
     fetching->bytes_max =
         std::min<std::size_t>(static_cast<std::size_t>(std::max(request->max_bytes, 0)),

@@ -15,6 +15,8 @@ namespace {
 using wire::ErrorCode;
 
 constexpr std::size_t partitions_per_turn = 1024;
+// Waits end together and the next ones begin together: more at once than malloc keeps at hand.
+constexpr std::size_t spare_max = 64, spare_places_max = 8;
 constexpr std::int16_t zstd_since = 10;  // KIP-110: an older consumer cannot read zstd
 
 // The batches before the first that `version` does not allow, and of the others the first, and what
@@ -72,6 +74,13 @@ void await(std::set<std::pair<log::StreamId, std::uint64_t>>& waiting, const Fet
 Fetching* ParkedFetches::find(std::uint64_t id) {
     const auto at = all_.find(id);
     return at == all_.end() ? nullptr : at->second.get();
+}
+
+std::unique_ptr<Fetching> ParkedFetches::blank() {
+    if (spare_.empty()) return std::make_unique<Fetching>();
+    std::unique_ptr<Fetching> one = std::move(spare_.back());
+    spare_.pop_back();
+    return one;
 }
 
 void ParkedFetches::start(Context& context, std::unique_ptr<Fetching> fetching) {
@@ -330,7 +339,20 @@ void ParkedFetches::finish(Context& context, std::uint64_t id) {
 
 void ParkedFetches::drop(Fetching& fetching) {
     sessions_.erase({fetching.address.reply.session(), fetching.id});
-    all_.erase(fetching.id);
+    const auto at = all_.find(fetching.id);
+    std::unique_ptr<Fetching> gone = std::move(at->second);
+    all_.erase(at);
+    const std::size_t places = std::max(gone->topics.capacity(), gone->partitions.capacity());
+    if (spare_.size() == spare_max || places > spare_places_max) return;
+    Fetching blank;
+    blank.topics.swap(gone->topics);
+    blank.topics.clear();
+    blank.partitions.swap(gone->partitions);
+    blank.partitions.clear();
+    blank.chosen.swap(gone->chosen);
+    blank.chosen.clear();
+    *gone = std::move(blank);
+    spare_.push_back(std::move(gone));
 }
 
 void ParkedFetches::on_session_closed(Context& context, session::SessionId session) {

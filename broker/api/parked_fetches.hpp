@@ -100,6 +100,8 @@ struct Fetching {
 
 class ParkedFetches {
 public:
+    /// As new: one that was answered, with its memory, or another.
+    std::unique_ptr<Fetching> blank();
     void start(Context& context, std::unique_ptr<Fetching> fetching);
 
     void on_advance(Context& context, const topics::Advance& advance);
@@ -132,6 +134,7 @@ private:
     std::set<std::pair<session::SessionId, std::uint64_t>> sessions_;  // all, by session
     std::unordered_map<log::ReadTicket, std::uint64_t> reads_;
     Deadlines deadlines_;  // parked
+    std::vector<std::unique_ptr<Fetching>> spare_;
     std::uint64_t next_id_ = 1;
     std::uint64_t advances_ = 0;
 };

@@ -6,7 +6,14 @@
 namespace leat::session {
 namespace {
 constexpr std::size_t merge_bytes_max = 4096;
+
+// A session at rest keeps room for one: who asks one thing at a time would else pay for it anew
+// with each request.
+template <class T>
+void give_back(std::vector<T>& empty) {
+    if (empty.capacity() > 1) empty.shrink_to_fit();
 }
+}  // namespace
 
 // -- for Reply
 // ----------------------------------------------------------------------------------------
@@ -125,8 +132,8 @@ void Sessions::sent(Instant now, SessionId id, std::size_t count) {
     session->out_sent = 0;
     if (session->out.empty()) {
         session->write_due = never;
-        session->out.shrink_to_fit();
-        if (session->slots.empty()) session->slots.shrink_to_fit();
+        give_back(session->out);
+        if (session->slots.empty()) give_back(session->slots);
     } else {
         session->write_due = now + patience(session->out.front().size());
     }

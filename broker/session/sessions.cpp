@@ -202,14 +202,14 @@ void Sessions::pump(Instant now, WallTime wall) {
             again = true;
         }
         if (!pump_.empty()) {
-            std::vector<SessionId> batch;
-            batch.swap(pump_);
-            for (const SessionId id : batch) {
-                Session* session = find(id);
+            const std::size_t count = pump_.size();  // those that come meanwhile are next
+            for (std::size_t i = 0; i < count; ++i) {
+                Session* session = find(pump_[i]);
                 if (session == nullptr) continue;
                 session->in_pump = false;
                 run(now, wall, *session);
             }
+            pump_.erase(pump_.begin(), pump_.begin() + static_cast<std::ptrdiff_t>(count));
             again = true;
         }
         if (!again) break;
