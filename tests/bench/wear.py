@@ -38,9 +38,9 @@ CASES = [
     Case("a", "each synced alone", 20.8, 4000, 1),
     Case("b", "groups of 50", 1.28, 200, 50),
     Case("c", "groups of 256", 1.20, 100, 256),
-    Case("d", "100/s, every 100 ms", 2.2, 200, 10, pace_ms=100, interval="100ms"),
+    Case("d", "100/s, every 100 ms", 2.2, 600, 10, pace_ms=100, interval="100ms"),
     Case("e", "100/s, every second", 1.36, 30, 100, pace_ms=1000, interval="1s"),
-    Case("f", "10 topics, 1 each per 100 ms", 2.2, 200, 10, topics=10, pace_ms=100, interval="100ms"),
+    Case("f", "10 topics, 1 each per 100 ms", 2.2, 600, 10, topics=10, pace_ms=100, interval="100ms"),
     Case("g", "1,000 keys, 10 updates", 1.6, 200, 50, keys=1000),
 ]
 FILE_PER_TOPIC_FACTOR = 20
