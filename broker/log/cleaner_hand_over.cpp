@@ -108,8 +108,11 @@ Cleaner::Step Cleaner::hand_over(Instant now) {
 
 /// What pointed to a source points to its copies. The newest anchor stays the newest.
 void Cleaner::repoint(StreamId id, Stream& stream) {
+    // The last anchor of a stream that has no records left may lie behind the end of a pool that
+    // became smaller since.
     const auto gone = [this](const Link& link) {
-        return core_.segments[link.segment].state == SegmentState::replaced;
+        return link.segment < core_.segments.size() &&
+               core_.segments[link.segment].state == SegmentState::replaced;
     };
     const bool newest = !stream.anchors.empty() && gone(stream.anchors.back());
     const std::size_t removed = std::erase_if(stream.anchors, gone);
