@@ -103,12 +103,17 @@ std::uint64_t StreamBook::superseded_above() const {
                : 0;
 }
 
-void StreamBook::cut(Stamp when) {
-    losses_.push_back({.reason = LossReason::cut,
-                       .first_age_ms = when.age_ms,
-                       .last_age_ms = when.age_ms,
-                       .wall_ms = when.wall_ms});
-    merge();
+void StreamBook::count(LossReason why, std::uint64_t records, std::uint64_t bytes, Stamp when) {
+    auto loss = std::find_if(losses_.begin(), losses_.end(),
+                             [why](const Loss& one) { return one.reason == why; });
+    if (loss == losses_.end())
+        loss = losses_.insert(loss, {.reason = why, .events = 0, .first_age_ms = when.age_ms});
+    loss->to += static_cast<Offset>(records);
+    loss->records += records;
+    loss->bytes += bytes;
+    ++loss->events;
+    loss->last_age_ms = when.age_ms;
+    loss->wall_ms = when.wall_ms;
 }
 
 void StreamBook::merge() {

@@ -47,8 +47,8 @@ public:
     bool has_superseded() const {
         return freed_[static_cast<std::size_t>(Freed::superseded)].records > 0;
     }
-    /// Something of unknown extent was cut: an entry without records.
-    void cut(Stamp when);
+    /// Of no stream: one entry for each reason. A cut is of unknown extent, without records.
+    void count(LossReason why, std::uint64_t records, std::uint64_t bytes, Stamp when);
     /// Offsets at and after `end` do not exist: a crash took the raise, not the entry.
     bool clip(Offset end);
 

@@ -195,8 +195,9 @@ void Ledger::not_copied(Instant now, StreamId id, Offset from, Offset to, std::u
     unwritten_.insert(id);
 }
 
-void Ledger::cut(Instant now) {
-    books_[no_stream].cut(stamp(now));
+void Ledger::count(Instant now, LossReason why, std::uint64_t records, std::uint64_t bytes) {
+    books_[no_stream].count(why, records, bytes, stamp(now));
+    core_.counters.lost_records += records;
     unwritten_.insert(no_stream);
 }
 

@@ -44,7 +44,8 @@ public:
                     std::uint64_t checkpoint);
     /// The cleaner left offsets out that do not hold: the same.
     void not_copied(Instant now, StreamId id, Offset from, Offset to, std::uint64_t bytes);
-    void cut(Instant now);
+    /// Of no stream: a cut, records that go with their topic.
+    void count(Instant now, LossReason why, std::uint64_t records, std::uint64_t bytes);
     void forget(Instant now, StreamId id);
     /// After a rollback: books and log starts whose commits were given up are written again.
     void rolled_back();

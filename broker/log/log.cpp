@@ -41,7 +41,7 @@ Status LogImpl::open(Instant now, WallTime wall) {
     for (const SegmentIndex::Lost& lost : recovered->lost)
         if (core_.streams.find(lost.stream) != nullptr)
             parts_->reader.on_damaged(lost.stream, lost.from, lost.to, lost.bytes);
-    if (!recovered->fresh && !recovered->sealed) parts_->ledger.cut(now);
+    if (!recovered->fresh && !recovered->sealed) parts_->ledger.count(now, LossReason::cut, 0, 0);
     parts_->ledger.pump(now);  // before the first append: a clipped entry must not come back
     parts_->retention.wake(now);
     return ok();

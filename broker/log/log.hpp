@@ -138,7 +138,7 @@ struct TimeDone {
 /// What became of offsets that are gone, and of some that are not (DESIGN.md, idea 5).
 enum class Freed : std::uint8_t { delivered = 0, expired = 1, deleted = 2, superseded = 3 };
 constexpr std::size_t freed_kinds = 4;
-enum class LossReason : std::uint8_t { no_room = 1, expired = 2, cut = 3, damaged = 4, raised = 5, refused = 6 };
+enum class LossReason : std::uint8_t { no_room = 1, expired = 2, cut = 3, damaged = 4, raised = 5, refused = 6, deleted = 7 /* with its topic, undelivered */ };
 struct Loss {
     Offset from = 0, to = 0;
     std::uint64_t records = 0;  ///< at most to - from
@@ -165,7 +165,7 @@ struct Books {
     }
     bool balanced() const { return sum() == static_cast<std::uint64_t>(log_end); }
 };
-constexpr StreamId no_stream = 0;  ///< its books hold what belongs to no stream: cuts
+constexpr StreamId no_stream = 0;  ///< its books hold what belongs to no stream: cuts, and what went with its topic
 
 /// Facts: what the rooms above want to find again, opaque here. Latest per (kind, key) wins.
 enum class FactKind : std::uint8_t { topic = 1, config = 2, group = 3, transaction = 4, cursor = 5, node = 6 };
@@ -261,7 +261,8 @@ public:
     virtual Result<CommitId> raise_log_end(Instant now, StreamId stream, Offset offset) = 0;
     /// Records in [from, to) will not get where they should, for a reason that the log cannot see:
     /// an entry in the books, in the same commit as what is put next. Told twice it is one; the
-    /// records stay readable.
+    /// records stay readable. no_stream: so many records of streams that are about to be dropped,
+    /// counted each time.
     virtual void enter_loss(Instant now, StreamId stream, LossReason why, Offset from, Offset to,
                             std::uint64_t bytes) = 0;
 

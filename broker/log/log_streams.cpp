@@ -112,8 +112,11 @@ void LogImpl::enter_loss(Instant now, StreamId id, LossReason why, Offset from, 
                          std::uint64_t bytes) {
     now_ = now;
     const Stream* stream = core_.streams.find(id);
-    if (stream == nullptr || !parts_ || closing_) return;
-    parts_->ledger.lost(now, id, why, from, std::min(to, stream->state.log_end), bytes);
+    if ((stream == nullptr && id != no_stream) || !parts_ || closing_) return;
+    if (id == no_stream)
+        parts_->ledger.count(now, why, static_cast<std::uint64_t>(to - from), bytes);
+    else
+        parts_->ledger.lost(now, id, why, from, std::min(to, stream->state.log_end), bytes);
     // Now, if there is room: the fact that makes it true (a cursor behind it) comes next.
     if (!core_.read_only) parts_->ledger.pump(now);
 }

@@ -149,6 +149,10 @@ Status NodeImpl::start(Instant now, WallTime wall) {
         uplink::UplinkConfig{.routes = config_.routes,
                              .gateway_id = uplink::gateway_of(cluster_id_),
                              .own_cluster_id = cluster_id_});
+    topics_.registry.on_remove = [this](Instant at, const topics::Topic& topic) {
+        uplink_->topic_goes(
+            at, {.name = topic.name, .partitions = topic.partitions, .internal = topic.internal});
+    };
     topics_told_ = topics_.registry.changes();
     uplink_->start(now, identity.foreign_device ? uplink::Begin::held
                         : fork_begun            ? uplink::Begin::at_end

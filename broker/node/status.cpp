@@ -85,6 +85,8 @@ const char* text_of(log::LossReason reason) {
             return "raised";
         case log::LossReason::refused:
             return "refused upstream";
+        case log::LossReason::deleted:
+            return "deleted undelivered";
     }
     return "unknown";
 }

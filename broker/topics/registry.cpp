@@ -275,6 +275,7 @@ Result<log::CommitId> Registry::remove(Instant now, const Topic& topic) {
     auto commit = log_.erase_fact(now, log::FactKind::topic, topic.id);
     if (!commit) return commit;
     removed_.push_back({*commit, topic.id});
+    if (on_remove) on_remove(now, topic);
     for (const log::StreamId stream : topic.partitions) epochs.forget(now, stream);
     forget(topic);
     return commit;

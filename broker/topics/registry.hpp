@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -93,6 +94,8 @@ public:
     /// `count` more partitions behind the last.
     /// fails: as create
     Result<log::CommitId> add_partitions(Instant now, const Topic& topic, std::int32_t count);
+    /// Told by remove() while the topic's streams are still there. May be empty.
+    std::function<void(Instant now, const Topic& topic)> on_remove;
     /// The topic's records are dead at once; the topic pointer is invalid afterwards.
     Result<log::CommitId> remove(Instant now, const Topic& topic);
     /// Commits in (first, last] never became durable: topics made in them are gone again, and so

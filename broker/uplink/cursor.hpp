@@ -48,6 +48,10 @@ public:
     void begin_at_end(Instant now, RouteIndex route, log::StreamId stream);
     /// From now on the route forwards this stream. Returns where to go on.
     log::Offset attach(RouteIndex route, log::StreamId stream);
+    log::Offset at(RouteIndex route, log::StreamId stream) const {
+        const auto found = cursors_.find({stream, route});
+        return found == cursors_.end() ? 0 : found->second.offset;
+    }
     void detach(RouteIndex route, log::StreamId stream);
     /// The stream is gone: its facts too.
     void erase(Instant now, log::StreamId stream);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/uplink/route.hpp"
 #include "broker/uplink/runner.hpp"
 #include "broker/uplink/texts.hpp"
 
@@ -164,6 +165,34 @@ void Runner::solved(const std::string& key, const std::string& text) {
     }
     tell(Event::Level::info, text);
     counts_.last_error = problems_.empty() ? std::string() : problems_.begin()->second;
+}
+
+void Runner::topic_goes(const LocalTopic& topic, std::map<log::StreamId, log::Offset>& left) {
+    const std::string name(topic.name);
+    // What goes round is where it came from.
+    if (!matches(route_, name, topic.internal) || goes_round(name)) return;
+    constexpr int places_max = 8;
+    int places = 0;
+    std::uint64_t records = 0;
+    std::string where;
+    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+        const log::StreamId stream = topic.partitions[i];
+        const log::StreamState* state = shared_.log.stream(stream);
+        if (state == nullptr) continue;
+        const log::Offset from = std::max(shared_.cursors.at(index_, stream), state->log_start);
+        if (from >= state->flushed) continue;
+        const auto known = left.try_emplace(stream, from).first;
+        known->second = std::min(known->second, from);
+        records += static_cast<std::uint64_t>(state->flushed - from);
+        if (++places > places_max) continue;
+        where += (places == 1 ? "" : ", ") + std::to_string(from) + " to " +
+                 std::to_string(state->flushed - 1) + " of " + name + "-" + std::to_string(i);
+    }
+    if (records == 0) return;
+    counts_.lost_records += records;
+    if (places > places_max)
+        where += " and others of " + std::to_string(places - places_max) + " more partitions";
+    tell(Event::Level::warn, deleted_text(name, records, where));
 }
 
 // ---- status

@@ -53,6 +53,8 @@ public:
     ~Runner();
 
     void topics_changed(Instant now, const ForEachTopic& topics);
+    /// Tells what it has not delivered of it; `left`: from where on, the least of all routes.
+    void topic_goes(const LocalTopic& topic, std::map<log::StreamId, log::Offset>& left);
     void readable(Instant now, log::StreamId stream);
     void fed_by(const std::string& topic, const std::string& gateway);
     bool on_read(Instant now, const log::ReadDone& done);

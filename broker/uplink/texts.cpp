@@ -180,6 +180,12 @@ std::string returned_text(std::string_view topic) {
            "it, or give it another name there (upstream.topic)";
 }
 
+std::string deleted_text(std::string_view topic, std::uint64_t records, std::string_view places) {
+    return "topic " + std::string(topic) + " is deleted here with " + std::to_string(records) +
+           " records that were not delivered: offsets " + std::string(places) +
+           ". They are lost, and in the ledger (leat ledger)";
+}
+
 std::string producer_refused_text(ErrorCode error) {
     return "upstream refuses a producer id with " + code_text(error) +
            (wire::retriable(error) ? ": see the upstream's log"

@@ -35,6 +35,8 @@ std::string circle_text(std::string_view cluster_id);
 std::string round_text(std::string_view topic, bool is_us);
 /// Records that this route sent are in `topic` again.
 std::string returned_text(std::string_view topic);
+/// `places` says which offsets of which partitions.
+std::string deleted_text(std::string_view topic, std::uint64_t records, std::string_view places);
 std::string producer_refused_text(wire::ErrorCode error);
 /// Kafka's name of the code, or its number.
 std::string code_text(wire::ErrorCode error);

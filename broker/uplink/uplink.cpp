@@ -1,5 +1,6 @@
 #include "broker/uplink/uplink.hpp"
 
+#include <map>
 #include <set>
 
 #include "broker/uplink/route.hpp"
@@ -85,6 +86,25 @@ void Uplink::topics_changed(Instant now) {
     inside_->cursors.erase_others(now, there);
     for (const log::StreamId stream : there)
         if (inside_->log.stream(stream) != nullptr) inside_->cursors.release(stream);
+}
+
+void Uplink::topic_goes(Instant now, const LocalTopic& topic) {
+    if (!inside_->started) return;
+    log::Log& log = inside_->log;
+    std::uint64_t records = 0, bytes = 0;
+    // A record that two routes miss is one.
+    std::map<log::StreamId, log::Offset> left;
+    for (const auto& runner : inside_->runners) runner->topic_goes(topic, left);
+    for (const auto& [stream, from] : left) {
+        const log::StreamState& state = *log.stream(stream);
+        const log::Offset some = state.flushed - from, all = state.log_end - state.log_start;
+        records += static_cast<std::uint64_t>(some);
+        bytes += static_cast<std::uint64_t>(static_cast<double>(state.bytes) *
+                                            static_cast<double>(some) / static_cast<double>(all));
+    }
+    if (records > 0)
+        log.enter_loss(now, log::no_stream, log::LossReason::deleted, 0,
+                       static_cast<log::Offset>(records), bytes);
 }
 
 void Uplink::streams_made(std::span<const log::StreamId> streams) {

@@ -125,7 +125,10 @@ public:
 
     // tell
     void topics_changed(Instant now);  ///< created, deleted, more partitions. cost: all topics
-    /// The same where there are no routes: only what is new has to be known.
+    /// It is being deleted, and its streams are still there: what a route has not delivered is
+    /// told, and entered as lost.
+    void topic_goes(Instant now, const LocalTopic& topic);
+    /// topics_changed where there are no routes: only what is new has to be known.
     void streams_made(std::span<const log::StreamId> streams);
     void readable(Instant now, log::StreamId stream);  ///< its high watermark moved
     /// The uplink of `gateway` brings records of `topic`, which it keeps under the same name. A

@@ -340,7 +340,7 @@ std::optional<std::string> ledger_for_people(const std::string& text) {
     const Json status = Json::parse(text, nullptr, false);
     if (!status.is_object()) return std::nullopt;
     std::string to;
-    double lost = 0, cuts = 0;
+    double lost = 0, cuts = 0, deleted = 0;
     bool balanced = true;
     const auto each = [](const Json& parent, const char* name, const auto& visit) {
         const Json* list = member(parent, name);
@@ -364,7 +364,16 @@ std::optional<std::string> ledger_for_people(const std::string& text) {
         });
     });
     if (const Json* ledger = member(status, "ledger"))
-        each(*ledger, "losses", [&](const Json& loss) { cuts += number(loss, "events"); });
+        each(*ledger, "losses", [&](const Json& loss) {
+            if (number(loss, "records") > 0)
+                deleted += number(loss, "records");
+            else
+                cuts += number(loss, "events");
+        });
+    if (deleted > 0)
+        add_line(to, "%.0f records were deleted with their topics before they were delivered",
+                 deleted);
+    lost += deleted;
     if (cuts > 0) add_line(to, "%.0f unclean stops: what nobody acknowledged was cut", cuts);
     add_line(to, "%.0f records lost; the books %s", lost,
              balanced ? "add up" : "DO NOT ADD UP: please report this");

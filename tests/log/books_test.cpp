@@ -324,6 +324,34 @@ TEST_CASE("ledger: what the upstream refused is a loss although it is kept, once
     CHECK(books.freed[static_cast<std::size_t>(Freed::deleted)].records == 15);
 }
 
+TEST_CASE("ledger: what goes with its topic is counted, in one entry, and survives a power cut") {
+    SimStorage device({.seed = 3, .size = small_device});
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        rig.log->enter_loss(rig.at(), no_stream, LossReason::deleted, 0, 20, 77);
+        rig.log->enter_loss(rig.at(), no_stream, LossReason::deleted, 0, 5, 3);
+        CHECK(rig.log->counters().lost_records == 25);
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.append_durably(1, {}));
+    }
+    device.power_cycle();
+    for (int starts = 1; starts <= 2; ++starts) {  // beside cuts, which have an entry of their own
+        Rig rig(device);
+        REQUIRE(rig.open());
+        const Books books = rig.log->books(no_stream);
+        REQUIRE(books.losses.size() == 2);
+        CHECK(books.losses[0].reason == LossReason::deleted);
+        CHECK(books.losses[0].records == 25);
+        CHECK(books.losses[0].bytes == 80);
+        CHECK(books.losses[0].events == 2);
+        CHECK(books.losses[1].reason == LossReason::cut);
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.append_durably(1, {}));
+        if (starts == 1) rig.close();
+    }
+}
+
 TEST_CASE("bytes: what a stream keeps is known after every restart, and retention frees no more") {
     std::int64_t worst = 0;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {

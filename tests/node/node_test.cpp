@@ -7,6 +7,7 @@
 #include "sdk/wire/api/02_list_offsets.hpp"
 #include "sdk/wire/api/03_metadata.hpp"
 #include "sdk/wire/api/19_create_topics.hpp"
+#include "sdk/wire/api/20_delete_topics.hpp"
 #include "sdk/wire/api/21_delete_records.hpp"
 #include "sdk/wire/api/49_alter_client_quotas.hpp"
 #include "tests/api/bench.hpp"
@@ -120,6 +121,14 @@ public:
         const auto response = call<wire::DeleteRecordsResponse>(request, 2);
         const auto answered = response.topics.front();
         return answered.partitions.front().error_code;
+    }
+    ErrorCode delete_topic(std::string_view name) {
+        const wire::StringView names[] = {name};
+        wire::DeleteTopicsRequest request;
+        request.topic_names = names;
+        const auto response = call<wire::DeleteTopicsResponse>(request, 5);
+        const auto answered = response.responses.front();
+        return answered.error_code;
     }
     ErrorCode produced(ByteView frame) {
         const auto response = ApiBench::decode_answer<wire::ProduceResponse>(frame, 9);
@@ -587,4 +596,41 @@ TEST_CASE("node: connections above an ip's rate are turned away, others come in"
     bench.now += milliseconds(500);
     CHECK(open("10.0.0.7:1003"));
     CHECK_FALSE(open("10.0.0.7:1004"));
+}
+
+TEST_CASE("node: records that go with their topic before they are delivered are in the ledger") {
+    config::Config config = NodeBench::small();
+    config.routes.push_back({.bootstrap = {{"127.0.0.1", 9}}, .topics = {"t"}});
+    NodeBench bench(config);
+    const auto lost = [&](int records, int topics) {
+        const std::string entry =
+            "\"losses\":[{\"id\":0,\"reason\":\"deleted undelivered\",\"from\":0,\"to\":" +
+            std::to_string(records) + ",\"records\":" + std::to_string(records) + ",";
+        const std::string status = bench.node->status_json(bench.now);
+        const auto at = status.find(entry);
+        return at != std::string::npos &&
+               status.find("\"events\":" + std::to_string(topics), at) != std::string::npos;
+    };
+    for (int topics = 1; topics <= 2; ++topics) {
+        bench.create("t");
+        const auto producer = bench.open();
+        bench.send(producer, NodeBench::produce_frame(make_batch({.records = 4}), -1));
+        bench.settle();
+        REQUIRE(bench.produced(bench.take(producer)) == ErrorCode::none);
+        bench.node->session_closed(bench.now, producer);
+        bench.events();
+        REQUIRE(bench.delete_topic("t") == ErrorCode::none);
+        CHECK(bench.events().find("route default: topic t is deleted here with 4 records that were "
+                                  "not delivered: offsets 0 to 3 of t-0.") != std::string::npos);
+        CHECK(lost(4 * topics, topics));
+    }
+    bench.create("not-forwarded");
+    bench.events();
+    REQUIRE(bench.delete_topic("not-forwarded") == ErrorCode::none);
+    CHECK(bench.events().empty());
+    const std::string status = bench.node->status_json(bench.now);
+    CHECK(status.find("\"lost_records_total\":8") != std::string::npos);
+    bench.kill();
+    bench.start();
+    CHECK(lost(8, 2));
 }

@@ -115,6 +115,7 @@ public:
         if (uplink) uplink->topics_changed(now);
     }
     void delete_topic(const std::string& name) {
+        uplink->topic_goes(now, {.name = name, .partitions = topics[name]});
         for (const log::StreamId stream : topics[name]) log.drop_stream(stream);
         topics.erase(name);
         uplink->topics_changed(now);

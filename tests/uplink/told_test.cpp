@@ -159,3 +159,55 @@ TEST_CASE("uplink: a producer id that should come soon and does not is told") {
     CHECK(rig.values("t") == numbers(0, 1));
     CHECK(rig.status().last_error.empty());
 }
+
+TEST_CASE("uplink: what a deleted topic had still to deliver is told, counted and in the books") {
+    Rig rig;
+    rig.config.routes.push_back(make_route());
+    rig.config.routes[1].name = "other";
+    rig.config.routes[1].bootstrap = {{"nowhere", 9001}};
+    for (const char* name : {"t", "all", "none"}) rig.make_topic(name, 2);
+    rig.upstream.make_topic("t", 2);
+    rig.append("t", {.count = 5});
+    rig.start();
+    rig.pass(10'000);
+    CHECK(rig.values("t", 0) == numbers(0, 5));
+    rig.upstream_is_down = true;
+    rig.append("t", {.count = 4, .first = 5});
+    rig.append("t", {.count = 3}, 1);
+    rig.run();
+    rig.delete_topic("none");
+    CHECK(rig.log.losses.empty());
+    rig.events.clear();
+    rig.delete_topic("t");
+    rig.run();
+    REQUIRE(rig.events.size() >= 2);
+    CHECK(rig.events[0].route == "up");
+    CHECK(rig.events[0].level == Event::Level::warn);
+    CHECK(rig.events[0].text.find("topic t is deleted here with 7 records that were not delivered: "
+                                  "offsets 5 to 8 of t-0, 0 to 2 of t-1.") == 0);
+    CHECK(rig.events[1].route == "other");
+    CHECK(rig.events[1].text.find("with 12 records that were not delivered: offsets 0 to 8 of t-0, "
+                                  "0 to 2 of t-1.") != std::string::npos);
+    CHECK(rig.status(0).lost_records == 7);
+    CHECK(rig.status(1).lost_records == 12);
+    // A record that two routes miss is lost once.
+    REQUIRE(rig.log.losses[log::no_stream].size() == 1);
+    CHECK(rig.log.losses[log::no_stream][0].reason == log::LossReason::deleted);
+    CHECK(rig.log.losses[log::no_stream][0].from == 0);
+    CHECK(rig.log.losses[log::no_stream][0].to == 12);
+}
+
+TEST_CASE("uplink: of a deleted topic some partitions are named, nothing that was gone before") {
+    Rig rig;
+    rig.make_topic("t", 12);
+    for (std::size_t i = 0; i < 10; ++i) rig.append("t", {.count = 2}, i);
+    rig.upstream_is_down = true;
+    rig.start();
+    rig.run();
+    REQUIRE(rig.log.set_log_start(rig.now, rig.stream("t", 0), 1));
+    rig.delete_topic("t");
+    rig.run();
+    CHECK(rig.was_told("with 19 records that were not delivered: offsets 1 to 1 of t-0, "));
+    CHECK(rig.was_told(", 0 to 1 of t-7 and others of 2 more partitions. "));
+    CHECK_FALSE(rig.was_told("t-8"));
+}
