@@ -52,7 +52,7 @@ bool Arrivals::due(Instant now) const {
 }
 
 Instant Arrivals::deadline(Instant now) const {
-    if (writing_ != Writing::nothing) return never;
+    if (writing_ != Writing::nothing) return write_is_slow_ ? never : write_since_ + slow_write;
     if (core_.read_only) return seal_ == Seal::no ? probe_at_ : never;
     if (open_->empty() || stuck_) return never;
     if (zeros_in_the_way(std::uint64_t{position_} + open_->padded())) return never;
@@ -63,7 +63,12 @@ Instant Arrivals::deadline(Instant now) const {
 }
 
 void Arrivals::pump(Instant now) {
-    if (writing_ != Writing::nothing) return;
+    if (writing_ != Writing::nothing) {
+        if (write_is_slow_ || now - write_since_ < slow_write) return;
+        write_is_slow_ = true;
+        ++core_.counters.slow_writes;
+        return;
+    }
     if (core_.read_only) {
         if (probe_at_ <= now && seal_ == Seal::no) probe(now);
         return;
@@ -205,6 +210,7 @@ void Arrivals::write_group(Instant now) {
     flight_bytes_ = bytes.size();
     ticket_ = core_.ticket(Owner::arrivals);
     writing_ = Writing::group;
+    write_since_ = now;
     const std::uint64_t at = core_.address(segment, opening_ ? 0 : position);
     if (core_.faults.acknowledge_early && !flight_->empty()) core_.flushed_id = flight_->last_id();
     if (!core_.storage.start_write(ticket_, at, bytes)) on_write_done(now, ticket_, false);
@@ -229,6 +235,7 @@ void Arrivals::write_footer(Instant now) {
     copy_bytes(footer_, {footer_memory_.data(), footer_.size()});
     ticket_ = core_.ticket(Owner::arrivals);
     writing_ = Writing::footer;
+    write_since_ = now;
     const std::uint64_t at = core_.address(segment_, core_.segment_bytes - footer_.size());
     if (!core_.storage.start_write(ticket_, at, {footer_memory_.data(), footer_.size()}))
         on_write_done(now, ticket_, false);
@@ -264,6 +271,7 @@ void Arrivals::close_segment(bool with_footer) {
 void Arrivals::on_write_done(Instant now, std::uint64_t ticket, bool good) {
     if (ticket != ticket_ || writing_ == Writing::nothing) return;
     const Writing what = std::exchange(writing_, Writing::nothing);
+    write_is_slow_ = false;
     if (!good) ++core_.counters.write_errors;
     if (what == Writing::footer) {
         close_segment(good);

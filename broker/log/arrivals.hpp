@@ -34,6 +34,9 @@ constexpr milliseconds lazy_wait{1000};
 /// After two failed writes in a row: when the device is tried again, doubled up to the maximum.
 constexpr milliseconds probe_wait{1000}, probe_wait_max{60'000};
 
+/// The device has not finished a write for so long: somebody should look at it.
+constexpr milliseconds slow_write{5000};
+
 class Arrivals {
 public:
     explicit Arrivals(Core& core);
@@ -67,6 +70,8 @@ public:
     bool sealed() const { return seal_ == Seal::done; }
     /// What waits cannot go out before a segment is free.
     bool stuck() const { return stuck_; }
+    /// The write under way takes longer than slow_write.
+    bool write_is_slow() const { return write_is_slow_; }
     bool idle() const { return writing_ == Writing::nothing && open_->empty(); }
 
     std::optional<Log::RolledBack> take_rolled_back() {
@@ -164,6 +169,8 @@ private:
     bool stuck_ = false;    ///< no segment to go on in
     bool move_on_ = false;  ///< asked for, not done yet
     bool probing_ = false;  ///< the write under way only asks whether the device works
+    bool write_is_slow_ = false;
+    Instant write_since_{};
     Instant probe_at_ = never;
     milliseconds probe_wait_ = probe_wait;
     bool first_life_ = false, opens_first_life_ = false;

@@ -151,6 +151,7 @@ LogStatus LogImpl::status() const {
     status.was_sealed = core_.was_sealed;
     status.foreign_device = core_.foreign_device;
     status.read_only = core_.read_only;
+    status.write_is_slow = parts_ && parts_->arrivals.write_is_slow();
     status.segment_bytes = core_.segment_bytes;
     status.segments = core_.pool;
     status.segments_target = core_.segments.target();

@@ -175,6 +175,7 @@ struct LogCounters {  // bytes unless said; all since open()
                   written_checkpoint = 0, written_other = 0, written_cleaner = 0, written_zeros = 0 /* once, ahead of a segment's first use */, read = 0, read_at_open = 0;
     std::uint64_t commits = 0, segments_recycled = 0, write_errors = 0, damaged_batches = 0, expired_records = 0;
     std::uint64_t append_rejected_full = 0;
+    std::uint64_t slow_writes = 0;    ///< that took longer than 5 s; the one under way, too
     std::uint64_t scrubbed = 0;       ///< read by the scrubber
     std::uint64_t scrub_damaged = 0;  ///< places that did not hold, counted each time they are met
     std::uint64_t superseded_records = 0;  ///< not copied: their key has a newer record, or was deleted long enough
@@ -217,6 +218,7 @@ struct LogStatus {
     bool was_sealed = false;        ///< the last run ended with a clean stop
     bool foreign_device = false;    ///< device_identity differs: a copied card
     bool read_only = false;         ///< two writes in a row failed; appends answer `storage` until a try of the device succeeds
+    bool write_is_slow = false;     ///< the device has not finished a write for more than 5 s
     std::uint32_t segment_bytes = 0, segments = 0, segments_free = 0;
     std::uint32_t segments_target = 0;  ///< what the budget allows; fewer than `segments` while the pool shrinks
     Shrinking shrinking = Shrinking::no;

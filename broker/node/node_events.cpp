@@ -68,6 +68,19 @@ void NodeImpl::tell_shrinking() {
     }
 }
 
+void NodeImpl::tell_slow_write() {
+    if (log_->counters().slow_writes != told_slow_) {
+        told_slow_ = log_->counters().slow_writes;
+        slow_since_ = seen_ - milliseconds(5000);
+        say(Event::Level::warn, "log",
+            "a write takes longer than 5 s: what is sent here waits; check the storage device");
+    }
+    if (slow_since_ == never || log_->status().write_is_slow) return;
+    const auto seconds = (seen_ - std::exchange(slow_since_, never)).count() / 1000;
+    say(Event::Level::info, "log",
+        "the write that took so long is over, after " + std::to_string(seconds) + " s");
+}
+
 void NodeImpl::collect_events() {
     while (const auto event = sessions_.poll_event()) {
         using session::CloseReason;
@@ -98,6 +111,7 @@ void NodeImpl::collect_events() {
                    "again from time to time; look at it"
                  : "a write failed: its group goes to another segment; look at the device");
     }
+    tell_slow_write();
     if (counters.shrink_changes != told_shrink_) {
         told_shrink_ = counters.shrink_changes;
         tell_shrinking();

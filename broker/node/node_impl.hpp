@@ -60,6 +60,7 @@ private:
     void tell_topics(Instant now);
     void tell_log_status();
     void tell_shrinking();
+    void tell_slow_write();
     void collect_events();
 
     config::Config config_;
@@ -83,7 +84,8 @@ private:
     Instant requested_at_{};  // when the last request was seen by a deadline
     std::uint64_t requests_seen_ = 0;
     std::uint64_t told_write_errors_ = 0, told_damaged_ = 0, told_scrubbed_ = 0;
-    std::uint64_t told_full_ = 0, told_dropped_ = 0, told_shrink_ = 0;
+    std::uint64_t told_full_ = 0, told_dropped_ = 0, told_shrink_ = 0, told_slow_ = 0;
+    Instant slow_since_ = never;  // a write that was told
     // Many are refused, by a full log or where all connections are taken: one line a minute, and
     // the next one if it goes on.
     static constexpr milliseconds told_quiet{60'000};

@@ -103,6 +103,8 @@ Health health_of(std::string_view status_json) {
     const auto log = status.find("log");
     if (log != status.end() && log->is_object() && log->value("read_only", false))
         return {false, "the log takes no more writes: two in a row failed; look at the device"};
+    if (log != status.end() && log->is_object() && log->value("write_is_slow", false))
+        return {false, "a write takes longer than 5 s: check the storage device"};
     if (log != status.end() && log->is_object() && log->value("foreign_device", false) &&
         !status.value("uplink", Json::array()).empty())
         return {false,

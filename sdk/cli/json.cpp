@@ -304,6 +304,9 @@ std::optional<std::string> status_for_people(const std::string& text) {
                  payload > 0 ? written / payload : 0, number(*log, "commits_total"));
         if (member(*log, "read_only") && *member(*log, "read_only") == true)
             add_line(to, "%-19s the log is READ ONLY: the device refused a write", "attention");
+        if (member(*log, "write_is_slow") && *member(*log, "write_is_slow") == true)
+            add_line(to, "%-19s a write takes longer than 5 s: check the storage device",
+                     "attention");
         if (number(*log, "reserved_bytes") > 0)
             add_line(to, "%-19s %s for topics with leat.reserved.bytes", "reserved",
                      size_text(number(*log, "reserved_bytes")).c_str());

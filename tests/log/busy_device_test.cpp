@@ -116,3 +116,29 @@ TEST_CASE("cleaner: what a device does not give while it takes no commit is not 
     CHECK(driven.log->counters().lost_records == 0);
     CHECK(driven.log->books(1).losses.empty());
 }
+
+TEST_CASE("log: a write that does not end for five seconds is counted once, and its end is seen") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Driven driven(device, small_config());
+    REQUIRE(driven.log->declare_stream(1, {}));
+    driven.pass(3'000);
+    device.hold(true);
+    REQUIRE(driven.log->put_fact(driven.at(), FactKind::node, bytes_of("a"), bytes_of("b")));
+    driven.log->flush_soon(driven.at());
+    driven.pass(1);
+    REQUIRE(device.writes_under_way() == 1);
+    CHECK(driven.log->deadline() <= driven.at() + milliseconds(5'000));
+    driven.pass(4'990);
+    CHECK_FALSE(driven.log->status().write_is_slow);
+    driven.woken = 0;
+    driven.pass(7'000);
+    CHECK(driven.woken <= 10);
+    CHECK(driven.log->status().write_is_slow);
+    CHECK(driven.log->counters().slow_writes == 1);
+    device.hold(false);
+    device.complete(0);
+    driven.pass(1);
+    CHECK_FALSE(driven.log->status().write_is_slow);
+    driven.pass(10'000);
+    CHECK(driven.log->counters().slow_writes == 1);
+}

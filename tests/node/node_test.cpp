@@ -634,3 +634,44 @@ TEST_CASE("node: records that go with their topic before they are delivered are 
     bench.start();
     CHECK(lost(8, 2));
 }
+
+TEST_CASE("node: a write that does not end is told after five seconds, and when it is over") {
+    NodeBench bench;
+    bench.create("t");
+    bench.events();
+    bench.storage_->hold(true);
+    const auto producer = bench.open();
+    bench.send(producer, NodeBench::produce_frame(make_batch({}), -1));
+    const auto begin = bench.now;
+    const auto is_slow = [&] {
+        return bench.node->status_json(bench.now).find("\"write_is_slow\":true") !=
+               std::string::npos;
+    };
+    bench.settle();
+    REQUIRE(bench.storage_->writes_under_way() > 0);
+    const auto pass = [&](milliseconds until) {  // as a driver does: it wakes for deadlines only
+        while (bench.node->deadline() <= begin + until) {
+            bench.now = std::max(bench.now, bench.node->deadline());
+            bench.node->on_deadline(bench.now, bench.wall);
+        }
+        bench.now = begin + until;
+    };
+    pass(milliseconds(4'999));
+    CHECK_FALSE(is_slow());
+    CHECK(bench.events().empty());
+    pass(milliseconds(5'100));
+    CHECK(is_slow());
+    CHECK(bench.events() ==
+          "log: a write takes longer than 5 s: what is sent here waits; check the storage "
+          "device\n");
+    pass(milliseconds(12'000));
+    CHECK(bench.events().empty());
+    bench.storage_->hold(false);
+    while (bench.storage_->writes_under_way() > 0) bench.storage_->complete(0);
+    bench.settle();
+    CHECK_FALSE(is_slow());
+    CHECK(bench.events() == "log: the write that took so long is over, after 12 s\n");
+    CHECK(bench.produced(bench.take(producer)) == ErrorCode::none);
+    CHECK(bench.node->status_json(bench.now).find("\"slow_writes_total\":1") !=
+          std::string::npos);
+}

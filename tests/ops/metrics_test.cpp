@@ -29,6 +29,9 @@ TEST_CASE("health: a log that takes no more writes is not well") {
     CHECK(health_of("{\"log\": {\"read_only\": false}}").well);
     CHECK(health_of("{}").well);
     CHECK_FALSE(health_of("{\"log\": {\"read_only\": true}}").well);
+    CHECK_FALSE(health_of("{\"log\": {\"write_is_slow\": true}}").well);
+    CHECK(health_of("{\"log\": {\"write_is_slow\": true}}").text.find("longer than 5 s") !=
+          std::string::npos);
     const auto foreign = [](const char* uplink) {
         return health_of(std::string(R"({"log": {"foreign_device": true}, "uplink": )") + uplink +
                          "}");
