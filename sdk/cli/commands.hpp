@@ -36,11 +36,14 @@ bool reader_is_gone();
 /// At the end: what could not be printed is a failure, unless its reader went away.
 Exit end_output(Exit exit);
 
-/// "leat: <text>" on standard error.
+/// "leat: <text>" on standard error, printable: a server may have said some of it.
 void complain(const std::string& text);
 /// Complains about an error of an SDK call and picks the exit code.
 Exit complain(const std::string& what, Error error, const std::string& detail = {});
-Exit no_topic(const std::string& topic);
+/// How to leave for what a server said of a topic.
+Exit exit_of(ErrorCode error);
+/// Metadata knows no topic of this name, or says another error of it.
+Exit no_topic(const std::string& topic, ErrorCode error = ErrorCode::unknown_topic_or_partition);
 /// fails: invalid (then bad_bootstrap says it)
 Result<Admin> open_admin(Loop& loop, const Options& options);
 Exit bad_bootstrap(const Options& options);

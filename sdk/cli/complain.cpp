@@ -4,7 +4,9 @@
 
 namespace leat::cli {
 
-void complain(const std::string& text) { std::fprintf(stderr, "leat: %s\n", text.c_str()); }
+void complain(const std::string& text) {
+    std::fprintf(stderr, "leat: %s\n", printable(text).c_str());
+}
 
 Exit complain(const std::string& what, Error error, const std::string& detail) {
     const bool nobody = error == Error::timed_out || error == Error::disconnected;
@@ -26,7 +28,16 @@ Exit complain(const std::string& what, Error error, const std::string& detail) {
     }
 }
 
-Exit no_topic(const std::string& topic) {
+Exit exit_of(ErrorCode error) {
+    if (error == ErrorCode::none) return Exit::ok;
+    return error == ErrorCode::unknown_topic_or_partition ? Exit::not_found : Exit::failed;
+}
+
+Exit no_topic(const std::string& topic, ErrorCode error) {
+    if (exit_of(error) != Exit::not_found) {
+        complain(topic + ": " + wire::name(error));
+        return exit_of(error);
+    }
     complain("topic " + topic + " is not there; leat topics list shows what is");
     return Exit::not_found;
 }

@@ -34,11 +34,6 @@ const char* source_name(std::int8_t source) {
     }
 }
 
-Exit exit_of(ErrorCode error) {
-    if (error == ErrorCode::none) return Exit::ok;
-    return error == ErrorCode::unknown_topic_or_partition ? Exit::not_found : Exit::failed;
-}
-
 std::optional<std::vector<ConfigChange>> changes_of(const Options& options) {
     std::vector<ConfigChange> changes;
     for (const std::string& text : options.configs) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "sdk/cli/options.hpp"
+
 namespace leat::cli {
 namespace {
 
@@ -103,7 +105,7 @@ template <class... Values>
 void add_line(std::string& to, const char* format, Values... values) {
     char text[256];
     std::snprintf(text, sizeof text, format, values...);
-    to += text;
+    to += printable(text);  // errors and names that others gave
     to += '\n';
 }
 

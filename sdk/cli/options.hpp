@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -114,6 +115,9 @@ std::optional<std::int64_t> parse_time(const std::string& text, std::int64_t now
 
 /// "name=value". Nothing: no '=', or no name.
 std::optional<std::pair<std::string, std::string>> parse_pair(const std::string& text);
+
+/// What a terminal would obey, as \xHH.
+std::string printable(std::string_view text);
 
 /// Backslash escapes of separators: \t, \n, \0, \\, \xHH.
 std::string unescaped(const std::string& text);

@@ -7,15 +7,15 @@
 namespace leat::cli {
 namespace {
 
-/// The partitions that were named, else all of the topic.
+/// The partitions that were named, else all of the topic. fails: not_found: `error` says why
 Result<std::vector<std::int32_t>> partitions_of(Admin& admin, const Options& options,
-                                                const std::string& topic) {
+                                                const std::string& topic, ErrorCode& error) {
     if (!options.only_partitions.empty()) return options.only_partitions;
     const Result<ClusterPicture> picture = admin.describe(std::vector{topic});
     if (!picture) return fail(picture.error());
     const auto found = picture->topics.find(topic);
-    if (found == picture->topics.end() || found->second.error != ErrorCode::none)
-        return fail(Error::not_found);
+    if (found == picture->topics.end()) return fail(Error::not_found);
+    if (error = found->second.error; error != ErrorCode::none) return fail(Error::not_found);
     std::vector<std::int32_t> partitions(found->second.partitions.size());
     for (std::size_t i = 0; i < partitions.size(); ++i)
         partitions[i] = static_cast<std::int32_t>(i);
@@ -35,8 +35,9 @@ Exit delete_records(const Options& options) {
     Loop loop;
     Result<Admin> admin = open_admin(loop, options);
     if (!admin) return bad_bootstrap(options);
-    const auto partitions = partitions_of(*admin, options, topic);
-    if (!partitions && partitions.error() == Error::not_found) return no_topic(topic);
+    ErrorCode error = ErrorCode::unknown_topic_or_partition;
+    const auto partitions = partitions_of(*admin, options, topic, error);
+    if (!partitions && partitions.error() == Error::not_found) return no_topic(topic, error);
     if (!partitions) return complain(topic, partitions.error(), admin->last_problem());
     std::map<std::int32_t, std::int64_t> before;
     for (std::int32_t partition : *partitions)

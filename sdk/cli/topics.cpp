@@ -12,9 +12,7 @@ Exit report(const Options& options, const std::vector<TopicOutcome>& outcomes, c
     Exit exit = Exit::ok;
     for (const TopicOutcome& topic : outcomes) {
         const bool is_fine = topic.error == ErrorCode::none || topic.error == also_fine;
-        if (!is_fine)
-            exit = topic.error == ErrorCode::unknown_topic_or_partition ? Exit::not_found
-                                                                        : Exit::failed;
+        if (!is_fine) exit = exit_of(topic.error);
         if (options.json) continue;
         if (topic.error == ErrorCode::none)
             std::printf("%s %s\n", done, topic.name.c_str());
@@ -116,7 +114,7 @@ Exit describe_topics(const Options& options) {
     for (const auto& [name, info] : picture->topics) {
         if (info.error != ErrorCode::none) {
             complain(name + ": " + wire::name(info.error));
-            exit = Exit::not_found;
+            exit = exit_of(info.error);
             continue;
         }
         TopicReport& report = reports.emplace_back();

@@ -1,5 +1,6 @@
 // Small texts of the command line: times, pairs, escapes.
 #include <charconv>
+#include <cstdio>
 #include <ctime>
 
 #include "sdk/cli/options.hpp"
@@ -77,6 +78,26 @@ std::optional<std::pair<std::string, std::string>> parse_pair(const std::string&
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) return std::nullopt;
     return std::pair(text.substr(0, equals), text.substr(equals + 1));
+}
+
+std::string printable(std::string_view text) {
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto c = static_cast<unsigned char>(text[i]);
+        const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+        // U+0080 to U+009F are controls, too.
+        const bool is_control = (c < 0x20 && c != '\t') || c == 0x7F ||
+                                (c == 0xC2 && next >= 0x80 && next < 0xA0);
+        if (!is_control) {
+            plain += text[i];
+            continue;
+        }
+        char escape[8];
+        std::snprintf(escape, sizeof escape, "\\x%02x", c == 0xC2 ? next : c);
+        plain += escape;
+        i += c == 0xC2;
+    }
+    return plain;
 }
 
 std::string unescaped(const std::string& text) {

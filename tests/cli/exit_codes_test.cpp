@@ -7,6 +7,7 @@
 #include "leat/producer.hpp"
 #include "sdk/cli/commands.hpp"
 #include "sdk/wire/api/01_fetch.hpp"
+#include "sdk/wire/api/03_metadata.hpp"
 #include "tests/host/loopback_broker.hpp"
 
 using namespace leat;
@@ -185,4 +186,38 @@ TEST_CASE("exit codes: a broker that answers and sends nothing ends a consumer a
     const std::string text = said([&] { return exit = consume(one); });
     CHECK(exit == Exit::unreachable);
     CHECK(text.find("one-0 stands at offset 0") != std::string::npos);
+}
+
+TEST_CASE("exit codes: a topic that is not ours to see is not one that is not there") {
+    testing::LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    broker.cluster.on_any = [](std::int32_t,
+                               const wire::Request& request) -> std::optional<testing::Bytes> {
+        if (request.header.api_key != wire::ApiKey::metadata) return std::nullopt;
+        const auto asked =
+            wire::decode_front<wire::MetadataRequest>(request.body, request.header.api_version);
+        if (!asked || asked->topics.empty()) return std::nullopt;
+        wire::MetadataResponse::MetadataResponseTopic topic;
+        topic.name = "t";
+        topic.error_code = ErrorCode::topic_authorization_failed;
+        wire::MetadataResponse response;
+        response.topics = std::span(&topic, 1);
+        return testing::ModelBroker::answer(request.header, response, request.header.api_version);
+    };
+    Options options = to(broker.bootstrap(), {"t"});
+    options.all_records = true;
+    for (const auto command : {describe_topics, delete_records}) {
+        Exit exit = Exit::ok;
+        const std::string text = said([&] { return exit = command(options); });
+        CHECK(exit == Exit::failed);
+        CHECK(text == "leat: t: TOPIC_AUTHORIZATION_FAILED\n");
+    }
+}
+
+TEST_CASE("exit codes: what a server says does not reach the terminal as commands") {
+    const std::string text = said([] {
+        complain("bad \x1b[2J\x07\r\n\xc2\x9b" "31m \xc3\xa9");
+        return Exit::failed;
+    });
+    CHECK(text == "leat: bad \\x1b[2J\\x07\\x0d\\x0a\\x9b" "31m \xc3\xa9\n");
 }
