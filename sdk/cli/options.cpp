@@ -32,7 +32,8 @@ void add_common(CLI::App& app, Options& options) {
     app.add_flag("--json", options.json, "machine-readable output");
     app.add_option(
            "--timeout", options.timeout_seconds,
-           "seconds to wait for the server; what produce has taken is tried for two minutes")
+           "seconds to wait for the server; not given, what produce has taken is tried for two "
+           "minutes")
         ->check(CLI::Range(0.1, 86400.0))
         ->capture_default_str();
 }
@@ -327,6 +328,7 @@ Parsed parse_command_line(int count, const char* const* words) {
     }
     try {
         app.parse(count, words);
+        parsed.options.timeout_given = app.count("--timeout") > 0;
     } catch (const CLI::ParseError& error) {
         // CLI11 has an exit code per kind of mistake; here they are all one.
         const bool is_help = error.get_exit_code() == 0;

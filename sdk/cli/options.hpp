@@ -46,6 +46,7 @@ struct Options {
     std::string bootstrap = "127.0.0.1:9092";
     bool json = false;
     double timeout_seconds = 10;
+    bool timeout_given = false;  ///< produce: then it bounds the delivery, too
 
     // topics
     std::vector<std::string> topics;  ///< names; produce and consume have one

@@ -74,6 +74,7 @@ Exit produce(const Options& options) {
     config.linger = milliseconds(options.linger_ms);
     config.batch_bytes = options.batch_bytes;
     config.block_max = timeout_of(options);
+    if (options.timeout_given) config.delivery_timeout = timeout_of(options);
     Result<Producer> producer = Producer::open(loop, config);
     if (!producer) {
         complain("--bootstrap " + options.bootstrap + " is no HOST:PORT");
@@ -125,8 +126,9 @@ Exit produce(const Options& options) {
         exit = Exit::failed;
     }
     // What was accepted is worth waiting for as long as the delivery timeout says: it bounds
-    // itself.
-    (void)producer->flush(config.delivery_timeout + config.request_timeout);
+    // itself, but for a request that is under way. Whoever said how long waits no longer.
+    (void)producer->flush(config.delivery_timeout +
+                          (options.timeout_given ? milliseconds(0) : config.request_timeout));
     const std::string problem = producer->last_problem();
     (void)producer->close(milliseconds(0));
     ProduceSummary summary{tally.delivered, tally.failed, {}};

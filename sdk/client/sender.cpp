@@ -21,6 +21,14 @@ void insert_beside_its_topic(auto*& first, auto& batch) {
     *place = &batch;
 }
 
+/// As the peer's ApiVersions say.
+[[maybe_unused]] bool takes_batches(const Connection& connection, bool idempotent) {
+    using wire::ApiKey;
+    return connection.version(ApiKey::produce, produce_pinned) >= 0 &&
+           (!idempotent ||
+            connection.version(ApiKey::init_producer_id, init_producer_id_pinned) >= 0);
+}
+
 template <class Config>
 void limit_batches(Config& config) {
     if constexpr (std::is_same_v<Config, SenderConfig>)
@@ -177,6 +185,17 @@ void Sender::pump(Instant now) {
         watch_expiry(now, queue);
     }
     if (!connection_->is_ready()) return;
+    if constexpr (profile.several_queues)
+        if (config_.delivery_timeout.count() > 0 &&
+            !takes_batches(*connection_, config_.idempotent)) {
+            // Waiting is of no use: what may be given up is.
+            while (ReadyLink* const link = ready_.first()) {
+                PartitionQueue& queue = *link->queue;
+                (void)queue.fail_all(now, ErrorCode::unsupported_version);
+                link->unlink();
+            }
+            return;
+        }
     while (!is_paused()) {
         TakenBatch* const first = pick(now);
         if (first == nullptr) return;

@@ -45,7 +45,15 @@ void ClientCore::step(F&& f) {
 
 std::string ClientCore::problem() const {
     const std::lock_guard lock(loop_.mutex);
-    return last_problem_;
+    if (!last_problem_.empty()) return last_problem_;
+    // All connections are fine, and yet somebody cannot be reached.
+    for (const auto& [name, topic] : router_.metadata().topics())
+        for (std::size_t i = 0; i < topic.partitions.size(); ++i)
+            if (const std::int32_t leader = topic.partitions[i].leader;
+                leader >= 0 && router_.metadata().broker(leader) == nullptr)
+                return "the leader of " + name + "-" + std::to_string(i) + " is broker " +
+                       std::to_string(leader) + ", which is not among the cluster's brokers";
+    return {};
 }
 
 void ClientCore::wake() {

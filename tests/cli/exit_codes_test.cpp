@@ -8,6 +8,7 @@
 #include "sdk/cli/commands.hpp"
 #include "sdk/wire/api/01_fetch.hpp"
 #include "sdk/wire/api/03_metadata.hpp"
+#include "sdk/wire/api/18_api_versions.hpp"
 #include "tests/host/loopback_broker.hpp"
 
 using namespace leat;
@@ -39,6 +40,21 @@ std::string said(F&& command) {
     text.resize(std::fread(text.data(), 1, text.size(), file));
     std::fclose(file);
     return text;
+}
+
+/// leat produce with these lines on standard input.
+Exit produce_lines(const Options& options, const char* lines) {
+    const int before = ::dup(STDIN_FILENO);
+    std::FILE* const file = std::tmpfile();
+    std::fputs(lines, file);
+    std::rewind(file);
+    ::dup2(::fileno(file), STDIN_FILENO);
+    std::clearerr(stdin);
+    const Exit exit = produce(options);
+    ::dup2(before, STDIN_FILENO);
+    ::close(before);
+    std::fclose(file);
+    return exit;
 }
 
 }  // namespace
@@ -220,4 +236,43 @@ TEST_CASE("exit codes: what a server says does not reach the terminal as command
         return Exit::failed;
     });
     CHECK(text == "leat: bad \\x1b[2J\\x07\\x0d\\x0a\\x9b" "31m \xc3\xa9\n");
+}
+
+TEST_CASE("produce: who says how long waits no longer, and reads why") {
+    testing::LoopbackBroker broker;
+    broker.cluster.add_topic("t", {9});  // a broker that is not there
+    Options options = to(broker.bootstrap(), {"t"});
+    options.timeout_seconds = 0.3;
+    options.timeout_given = true;
+    Exit exit = Exit::ok;
+    const std::string text = said([&] { return exit = produce_lines(options, "a line\n"); });
+    CHECK(exit == Exit::failed);
+    CHECK(text.find("1 of 1 records were not delivered: REQUEST_TIMED_OUT (the leader of t-0 is "
+                    "broker 9, which is not among the cluster's brokers)") != std::string::npos);
+}
+
+TEST_CASE("produce: a server that takes no records, or gives no producer id, is told at once") {
+    for (const wire::ApiKey missing : {wire::ApiKey::produce, wire::ApiKey::init_producer_id}) {
+        testing::LoopbackBroker broker;
+        broker.cluster.add_topic("t", {0});
+        broker.cluster.on_any =
+            [missing](std::int32_t, const wire::Request& request) -> std::optional<testing::Bytes> {
+            if (request.header.api_key != wire::ApiKey::api_versions) return std::nullopt;
+            std::vector<wire::ApiVersionsResponse::ApiVersion> entries;
+            for (const wire::Api& api : wire::apis())
+                if (api.key != missing)
+                    entries.push_back(
+                        {static_cast<std::int16_t>(api.key), api.codec.first, api.codec.last});
+            wire::ApiVersionsResponse response;
+            response.api_keys = std::span<const wire::ApiVersionsResponse::ApiVersion>(entries);
+            return testing::ModelBroker::answer(request.header, response,
+                                                request.header.api_version);
+        };
+        const Options options = to(broker.bootstrap(), {"t"});
+        Exit exit = Exit::ok;
+        const std::string text = said([&] { return exit = produce_lines(options, "a\nb\n"); });
+        CHECK(exit == Exit::failed);
+        CHECK(text.find("2 of 2 records were not delivered: UNSUPPORTED_VERSION") !=
+              std::string::npos);
+    }
 }
