@@ -47,6 +47,19 @@ constexpr const char* busy_advice =
 
 std::string errno_text() { return std::strerror(errno); }
 
+/// Why opening failed, and what to do: `usual`, unless it is nobody's file.
+std::string open_text(const char* usual) {
+    switch (errno) {
+        case EMFILE:
+        case ENFILE:
+            return errno_text() + "; raise the limit (ulimit -n), or see who holds so many";
+        case ENOMEM:
+            return errno_text() + "; the machine is out of memory";
+        default:
+            return errno_text() + usual;
+    }
+}
+
 int open_retrying(const char* path, int flags, mode_t mode = 0) {
     for (;;) {
         const int fd = ::open(path, flags | O_CLOEXEC, mode);
@@ -54,10 +67,18 @@ int open_retrying(const char* path, int flags, mode_t mode = 0) {
     }
 }
 
+/// 0, or errno.
+int sync_retrying(int fd) {
+    for (;;) {
+        if (::fsync(fd) == 0) return 0;
+        if (errno != EINTR) return errno;
+    }
+}
+
 void sync_folder(const std::string& folder) {
     const int directory = open_retrying(folder.c_str(), O_RDONLY | O_DIRECTORY);
     if (directory < 0) return;
-    ::fsync(directory);
+    (void)sync_retrying(directory);
     ::close(directory);
 }
 
@@ -72,8 +93,8 @@ bool FileStorage::open_lock(const std::string& folder, FileStorageError& why) {
     fds_.lock = open_retrying(path.c_str(), O_RDWR | O_CREAT, 0640);
     if (fds_.lock < 0)
         return refuse(why, errno == ENOSPC ? Error::full : Error::storage,
-                      "cannot open " + path + ": " + errno_text() +
-                          "; check who owns the folder and that it is not read-only");
+                      "cannot open " + path + ": " +
+                          open_text("; check who owns the folder and that it is not read-only"));
     if (::flock(fds_.lock, LOCK_EX | LOCK_NB) != 0) {
         char owner[32] = {};
         const ssize_t count = ::pread(fds_.lock, owner, sizeof owner - 1, 0);
@@ -121,8 +142,8 @@ bool FileStorage::make_file(const std::string& folder, std::uint64_t size, FileS
     const int fd = open_retrying(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0640);
     if (fd < 0)
         return refuse(why, errno == ENOSPC ? Error::full : Error::storage,
-                      "cannot make " + temporary + ": " + errno_text() +
-                          "; free some space or check who owns the folder");
+                      "cannot make " + temporary + ": " +
+                          open_text("; free some space or check who owns the folder"));
     int failure = 0;
     while (::fallocate(fd, 0, 0, static_cast<off_t>(size)) != 0) {
         if (errno == EINTR) continue;
@@ -137,7 +158,7 @@ bool FileStorage::make_file(const std::string& folder, std::uint64_t size, FileS
                             "the file system cannot reserve space (fallocate): keep " +
                                 size_text(size) + " free for " + path_ + ", or commits will fail"});
     }
-    if (failure == 0 && ::fsync(fd) != 0) failure = errno;
+    if (failure == 0) failure = sync_retrying(fd);
     ::close(fd);
     if (failure == 0 && ::rename(temporary.c_str(), path_.c_str()) != 0) failure = errno;
     if (failure != 0) {
@@ -174,8 +195,8 @@ bool FileStorage::open_file(bool direct, FileStorageError& why) {
         }
         if (!attempt(0, 0))
             return refuse(why, Error::storage,
-                          "cannot open " + path_ + ": " + errno_text() +
-                              "; check who owns it and that the disk is well");
+                          "cannot open " + path_ + ": " +
+                              open_text("; check who owns it and that the disk is well"));
         notices_.push_back(
             {Notice::Level::info, std::string("writing with write + fdatasync: ") +
                                       (direct ? "O_DIRECT was refused here"
@@ -205,7 +226,7 @@ bool FileStorage::lengthen(std::uint64_t size, std::uint64_t asked) {
     }
     if (failure == EOPNOTSUPP || failure == ENOSYS)
         failure = ::ftruncate(fds_.erase, to) == 0 ? 0 : errno;
-    if (failure == 0 && ::fsync(fds_.erase) != 0) failure = errno;
+    if (failure == 0) failure = sync_retrying(fds_.erase);
     if (failure == 0) return true;
     [[maybe_unused]] const int ignored = ::ftruncate(fds_.erase, static_cast<off_t>(size));
     notices_.push_back({Notice::Level::warn,

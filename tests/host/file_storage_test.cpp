@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,6 +15,20 @@
 
 using namespace leat;
 using namespace leat::host;
+
+namespace {
+int syncs_interrupted = 0;  // so many of the next ones
+}
+
+// Before the C library's: a signal comes while the device works.
+extern "C" int fsync(int fd) {
+    if (syncs_interrupted > 0) {
+        --syncs_interrupted;
+        errno = EINTR;
+        return -1;
+    }
+    return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace {
 
@@ -379,4 +395,27 @@ TEST_CASE("stopping it gives all memory back and takes nothing more; what was do
     REQUIRE_FALSE(refused);
     CHECK(refused.error() == Error::closed);
     storage->stop();  // again is nothing
+}
+
+TEST_CASE("a first start is not refused for a signal that comes while it syncs") {
+    Folder folder;
+    syncs_interrupted = 2;
+    CHECK(open(folder.path)->is_new());
+    CHECK(syncs_interrupted == 0);
+}
+
+TEST_CASE("out of descriptors it says so, and blames no owner of the folder") {
+    Folder folder;
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const int next = ::dup(0);
+    ::close(next);
+    const rlimit none{.rlim_cur = static_cast<rlim_t>(next), .rlim_max = before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    FileStorageError why;
+    const auto storage = FileStorage::open({.folder = folder.path, .budget_bytes = 4 * MiB}, why);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK_FALSE(storage);
+    CHECK(why.text.find("Too many open files; raise the limit") != std::string::npos);
+    CHECK(why.text.find("who owns") == std::string::npos);
 }
