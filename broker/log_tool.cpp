@@ -1,9 +1,12 @@
 #include "broker/log_tool.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <cstdio>
 
+#include "broker/config/text.hpp"
 #include "broker/log/facts.hpp"
 #include "broker/log/inspect.hpp"
 #include "sdk/host/file_image.hpp"
@@ -229,7 +232,24 @@ void print_stats(const Inspection& log, bool json) {
 
 }  // namespace
 
+namespace {
+
+/// CLI11 says only that one of them is wanted.
+bool is_unknown_command(std::string_view given) {
+    constexpr std::array<std::string_view, 3> commands{"dump", "verify", "stats"};
+    const bool is_known = std::find(commands.begin(), commands.end(), given) != commands.end();
+    if (is_known || given.starts_with('-')) return false;
+    const auto meant = config::nearest(given, commands);
+    std::fprintf(stderr, "leatd log: %s is not dump, verify or stats%s%s%s\n",
+                 in_quotes(given).c_str(), meant ? "; did you mean " : "",
+                 meant ? meant->data() : "", meant ? "?" : "");
+    return true;
+}
+
+}  // namespace
+
 int run_log_tool(int argc, const char* const* argv) {
+    if (argc > 1 && is_unknown_command(argv[1])) return exit_usage;
     CLI::App app{"looks at the log of a data folder, stopped or in use, and changes nothing",
                  "leatd log"};
     app.require_subcommand(1);

@@ -75,7 +75,10 @@ class LogTool(harness.Case):
         code, out, err = log_tool("verify", self.folder)
         self.assertEqual(code, 3, out)
         self.assertIn("no leat log", err)
-        self.assertEqual(log_tool("burn", self.folder)[0], 2)
+        code, out, err = log_tool("burn", self.folder)
+        self.assertEqual((code, err), (2, 'leatd log: "burn" is not dump, verify or stats\n'))
+        code, out, err = log_tool("verfy", self.folder)
+        self.assertEqual((code, err), (2, 'leatd log: "verfy" is not dump, verify or stats; did you mean verify?\n'))
         self.assertEqual(log_tool("verify")[0], 2)
 
 
