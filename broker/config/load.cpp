@@ -1,6 +1,7 @@
 #include "broker/config/load.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -37,7 +38,7 @@ std::string did_you_mean(std::string_view wrong, std::span<const Setting<Owner>>
         if (wrong == theirs) return "; here it is \"" + std::string(ours) + "\"";
     const auto close = nearest(wrong, words);
     return close ? "; did you mean \"" + std::string(*close) + "\"?"
-                 : "; the README of broker/config lists all keys";
+                 : "; broker/README.md lists all keys";
 }
 
 class Applier {
@@ -114,14 +115,21 @@ private:
     std::vector<std::string>& problems_;
 };
 
-bool read_file(const std::string& path, std::string& text) {
+/// A pipe, too: nobody may ever write to it.
+bool read_file(const std::string& path, std::string& text, milliseconds quiet_max) {
     constexpr std::size_t file_max = 1024 * 1024;
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return false;
     std::array<char, 8192> piece;
-    ssize_t count;
-    while ((count = ::read(fd, piece.data(), piece.size())) > 0 && text.size() < file_max)
+    ssize_t count = -1;
+    pollfd from{fd, POLLIN, 0};
+    for (errno = ETIMEDOUT; ::poll(&from, 1, static_cast<int>(quiet_max.count())) == 1;
+         errno = ETIMEDOUT) {
+        count = ::read(fd, piece.data(), piece.size());
+        if (count <= 0 || text.size() >= file_max) break;
         text.append(piece.data(), static_cast<std::size_t>(count));
+        count = -1;
+    }
     const int failure = count > 0 ? EFBIG : count < 0 ? errno : 0;
     ::close(fd);
     errno = failure;
@@ -150,12 +158,16 @@ void apply_json(std::string_view text, std::string_view name, Loaded& loaded) {
     });
 }
 
-Loaded load(const Flags& flags) {
+Loaded load(const Flags& flags, milliseconds quiet_max) {
     Loaded loaded;
     if (flags.config) {
         std::string text;
-        if (read_file(*flags.config, text))
+        if (read_file(*flags.config, text, quiet_max))
             apply_json(text, *flags.config, loaded);
+        else if (errno == ETIMEDOUT)
+            loaded.problems.push_back(*flags.config +
+                                      ": is no file, and nobody writes to it; check the path given "
+                                      "to --config");
         else
             loaded.problems.push_back(*flags.config + ": cannot be read: " + std::strerror(errno) +
                                       "; check the path given to --config");

@@ -18,7 +18,8 @@ struct Loaded {
 };
 
 /// The file of the flags (if any), the flags over it, then the checks between settings.
-Loaded load(const Flags& flags);
+/// quiet_max: how long a pipe that stands for the file may say nothing
+Loaded load(const Flags& flags, milliseconds quiet_max = milliseconds(10'000));
 
 /// The same for a text that was read already; `name` stands before each line number.
 void apply_json(std::string_view text, std::string_view name, Loaded& loaded);

@@ -1,6 +1,9 @@
 #include "broker/config/load.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <iterator>
@@ -73,8 +76,8 @@ TEST_CASE("an unknown key is named with its line and the key that was meant") {
     CHECK(only_problem("{\n  \"node.id\": 1,\n  \"num.partition\": 3\n}") ==
           "leat.json:3: unknown key \"num.partition\"; did you mean \"num.partitions\"?");
     CHECK(only_problem("{\"log.dirs\": \"/x\"}").ends_with("here it is \"data.dir\""));
-    CHECK(only_problem("{\n\n\"zookeeper.connect\": 1}")
-              .starts_with("leat.json:3: unknown key \"zookeeper.connect\""));
+    CHECK(only_problem("{\n\n\"zookeeper.connect\": 1}") ==
+          "leat.json:3: unknown key \"zookeeper.connect\"; broker/README.md lists all keys");
     CHECK(only_problem("{\"routes\": [\n{\"bootstrap.servers\": \"a:1\",\n\"topic\": \"x\"}]}") ==
           "leat.json:3: unknown key \"topic\"; did you mean \"topics\"?");
 }
@@ -172,4 +175,32 @@ TEST_CASE("the operator's page lists every key, and its example is valid") {
     CHECK(loaded.problems.empty());
     REQUIRE(loaded.config.routes.size() == 1);
     CHECK(loaded.config.routes[0].upstream_topic == "plant7.{topic}");
+}
+
+TEST_CASE("a pipe stands for the file, and one to which nobody writes is not waited for for ever") {
+    const std::string path = "load_test." + std::to_string(::getpid()) + ".fifo";
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    Flags flags;
+    flags.config = path;
+    const Loaded nothing = load(flags, milliseconds(1));
+    REQUIRE(nothing.problems.size() == 1);
+    CHECK(nothing.problems[0] ==
+          path + ": is no file, and nobody writes to it; check the path given to --config");
+    const int fd = ::open(path.c_str(), O_RDWR);
+    REQUIRE(fd >= 0);
+    const std::string text = "{\"node.id\": 7}";
+    REQUIRE(::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    // Its writer holds it open and says no more: that is no end, either.
+    CHECK(load(flags, milliseconds(1)).problems.size() == 1);
+    ::close(fd);
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    REQUIRE(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    ::close(ends[1]);
+    flags.config = "/dev/fd/" + std::to_string(ends[0]);
+    const Loaded loaded = load(flags);
+    CHECK(loaded.problems.empty());
+    CHECK(loaded.config.node_id == 7);
+    ::close(ends[0]);
+    ::unlink(path.c_str());
 }
