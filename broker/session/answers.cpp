@@ -83,9 +83,11 @@ void Sessions::flush_slots(Session& session) {
         ++counters_.responses;
         if (session.out.empty()) {
             session.write_due = now_ + patience(slot.frame.size());
+            begins(session);
             wake_at(session, session.write_due);
         }
         session.out_bytes += slot.frame.size();
+        unsent_bytes_ += slot.frame.size();
         session.out.push_back(std::move(slot.frame));
     }
     session.slots.erase(session.slots.begin(),
@@ -126,8 +128,11 @@ void Sessions::sent(Instant now, SessionId id, std::size_t count) {
     session->out_sent += count;
     session->last_active = now;
     session->write_lent = false;
+    moves(*session, count);
     if (session->out_sent < session->out.front().size()) return;
+    begins(*session);
     session->out_bytes -= session->out.front().size();
+    unsent_bytes_ -= session->out.front().size();
     session->out.erase(session->out.begin());
     session->out_sent = 0;
     if (session->out.empty()) {

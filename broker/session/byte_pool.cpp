@@ -25,6 +25,11 @@ constexpr std::size_t chunk_bytes_min = 16 * 1024;  // smaller ones malloc keeps
 // connections cost a quarter to twice as much CPU, all of it in fresh pages; trim() gives it back.
 constexpr std::size_t spare_bytes_max = 2304 * 1024;
 constexpr std::size_t spare_chunks_max = 16;
+constexpr unsigned known_turns = 4;  // to one of a stranger
+
+bool fits(std::size_t bytes, std::size_t used, std::size_t limit) {
+    return used < limit && bytes <= limit - used;
+}
 }  // namespace
 
 // A pool that is small itself keeps nothing back.
@@ -35,40 +40,74 @@ BytePool::BytePool(std::size_t bytes)
     LEAT_CHECK(bytes >= 4);
 }
 
-bool BytePool::has_room(const Share& share, std::size_t bytes) const {
-    if (share.used == 0) return true;
-    const std::size_t used = shares_[0].used + shares_[1].used;
-    return share.used < share_max_ && bytes <= share_max_ - share.used && used < size_ &&
-           bytes <= size_ - used;
+std::size_t BytePool::share_of(PoolClass kind, std::size_t bytes) const {
+    const std::size_t first = static_cast<std::size_t>(kind) * bands;
+    if (bytes <= modest_wish_bytes_max) return first;
+    return first + (bytes <= share_max_ / 4 * 3 ? 1 : 2);
+}
+
+std::size_t BytePool::used_by(PoolClass kind) const {
+    const std::size_t first = static_cast<std::size_t>(kind) * bands;
+    return shares_[first].used + shares_[first + 1].used;
+}
+
+bool BytePool::has_room(std::size_t share, std::size_t bytes) const {
+    const std::size_t band = share % bands, mine = shares_[share].used;
+    if (mine == 0) return true;
+    const std::size_t used[] = {used_by(PoolClass::request), used_by(PoolClass::response)};
+    return band != 2 && fits(bytes, mine, band == 0 ? share_max_ : share_max_ / 4 * 3) &&
+           fits(bytes, used[share / bands], share_max_) && fits(bytes, used[0] + used[1], size_);
 }
 
 Grant BytePool::take(std::size_t share, std::size_t bytes) {
     shares_[share].used += bytes;
-    peak_ = std::max(peak_, shares_[0].used + shares_[1].used + shares_[small_share].used);
+    std::size_t used = 0;
+    for (const Share& each : shares_) used += each.used;
+    peak_ = std::max(peak_, used);
     return Grant(this, share, bytes);
 }
 
-std::optional<Grant> BytePool::ask(PoolClass kind, std::size_t bytes, std::uint64_t token) {
-    Share& mine = share(kind);
-    if (mine.waiting.empty() && has_room(mine, bytes))
-        return take(static_cast<std::size_t>(kind), bytes);
+std::optional<Grant> BytePool::ask(PoolClass kind, std::size_t bytes, std::uint64_t token,
+                                   Asker asker) {
+    const std::size_t share = share_of(kind, bytes);
+    Share& mine = shares_[share];
+    if (mine.waiting.empty() && has_room(share, bytes)) return take(share, bytes);
     if (bytes <= small_wish_bytes_max && shares_[small_share].used + bytes <= small_max_)
         return take(small_share, bytes);
-    mine.waiting.push_back({token, bytes});
+    const bool known = asker == Asker::known;
+    const auto place = static_cast<std::ptrdiff_t>(known ? mine.known++ : mine.waiting.size());
+    mine.waiting.insert(mine.waiting.begin() + place, {token, bytes});
     ++waited_;
     return std::nullopt;
 }
 
 Grant BytePool::take_now(PoolClass kind, std::size_t bytes) {
-    return take(static_cast<std::size_t>(kind), bytes);
+    // Within the pool's size, however large: it is not granted one at a time.
+    return take(share_of(kind, std::min(bytes, share_max_ / 4 * 3)), bytes);
 }
 
 std::optional<std::pair<std::uint64_t, Grant>> BytePool::poll_granted(PoolClass kind) {
-    Share& mine = share(kind);
-    if (mine.waiting.empty() || !has_room(mine, mine.waiting.front().bytes)) return std::nullopt;
-    const Wish wish = mine.waiting.front();
-    mine.waiting.pop_front();
-    return std::pair{wish.token, take(static_cast<std::size_t>(kind), wish.bytes)};
+    const std::size_t first = static_cast<std::size_t>(kind) * bands;
+    for (std::size_t share = first; share < first + bands; ++share) {
+        Share& mine = shares_[share];
+        if (mine.waiting.empty()) continue;
+        const bool strangers = mine.waiting.size() > mine.known;
+        const bool known = mine.known > 0 && (mine.turn < known_turns || !strangers);
+        const auto at = mine.waiting.begin() + static_cast<std::ptrdiff_t>(known ? 0 : mine.known);
+        const Wish wish = *at;
+        if (!has_room(share, wish.bytes)) continue;
+        mine.waiting.erase(at);
+        mine.known -= known;
+        mine.turn = known ? mine.turn + 1 : 0;
+        return std::pair{wish.token, take(share, wish.bytes)};
+    }
+    return std::nullopt;
+}
+
+std::size_t BytePool::waiting_count() const {
+    std::size_t count = 0;
+    for (const Share& share : shares_) count += share.waiting.size();
+    return count;
 }
 
 BytePool::Chunk BytePool::take_chunk(std::size_t size) {
@@ -104,14 +143,22 @@ void BytePool::trim() {
 }
 
 void BytePool::forget(PoolClass kind, std::uint64_t token) {
-    std::erase_if(share(kind).waiting, [token](const Wish& wish) { return wish.token == token; });
+    const std::size_t first = static_cast<std::size_t>(kind) * bands;
+    for (std::size_t share = first; share < first + bands; ++share) {
+        Share& mine = shares_[share];
+        const auto at = std::find_if(mine.waiting.begin(), mine.waiting.end(),
+                                     [token](const Wish& wish) { return wish.token == token; });
+        if (at == mine.waiting.end()) continue;
+        mine.known -= at - mine.waiting.begin() < static_cast<std::ptrdiff_t>(mine.known);
+        mine.waiting.erase(at);
+    }
 }
 
 BytePool::Counters BytePool::counters() const {
     return {.size = size_ + small_max_,
             .spare_bytes = spare_bytes_,
-            .request_bytes = shares_[0].used,
-            .response_bytes = shares_[1].used,
+            .request_bytes = used_by(PoolClass::request) + shares_[2].used,
+            .response_bytes = used_by(PoolClass::response) + shares_[bands + 2].used,
             .peak = peak_,
             .small_bytes = shares_[small_share].used,
             .waiting = waiting_count(),

@@ -2,9 +2,16 @@
 //
 // Requests and responses are two classes, each with at most three quarters of the pool, so neither
 // can starve the other: a pool full of half-sent uploads still answers, a pool full of slow readers
-// still reads. Within a class: first come, first served; a small wish never overtakes a large one.
-// But a sixteenth of the pool is for small wishes alone: those of a sensor that sends or reads a
-// record do not stand behind peers that fetch megabytes and take their time to read them.
+// still reads. A sixteenth of the pool is for small wishes alone: those of a sensor that sends or
+// reads a record do not stand behind peers that fetch megabytes and take their time to read them.
+//
+// A class has three bands of wishes, each with a queue of its own, because who holds much and does
+// not move must not hold up those who want less: up to modest_wish_bytes_max; above it, with at
+// most three quarters of the class; and what does not fit there, one at a time and beside the
+// pool's size. In each band one wish is granted whenever nothing of the band is out, so every size
+// is served some day. Within a band: first come, first served, a smaller wish never overtakes a
+// larger one; but of those who wait, who was known to be quick comes before strangers, four times
+// to their one.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +25,9 @@
 namespace leat::session {
 
 enum class PoolClass : std::uint8_t { request = 0, response = 1 };
+enum class Asker : std::uint8_t { stranger, known };
 constexpr std::size_t small_wish_bytes_max = 8 * 1024;
+constexpr std::size_t modest_wish_bytes_max = 64 * 1024;
 
 class BytePool;
 
@@ -62,11 +71,10 @@ public:
     BytePool(const BytePool&) = delete;
     BytePool& operator=(const BytePool&) = delete;
 
-    /// Asks for `bytes`. Granted at once if the class has room and nobody of the class waits, or
-    /// from what is kept for the small; else
-    /// `token` is queued and comes out of poll_granted later. A wish larger than the class's whole
-    /// share is granted when the class has nothing out, so every size is served some day.
-    std::optional<Grant> ask(PoolClass kind, std::size_t bytes, std::uint64_t token);
+    /// Asks for `bytes`. Granted at once if the band has room and nobody of the band waits, or
+    /// from what is kept for the small; else `token` is queued and comes out of poll_granted later.
+    std::optional<Grant> ask(PoolClass kind, std::size_t bytes, std::uint64_t token,
+                             Asker asker = Asker::stranger);
     /// Takes without waiting, beyond the bound if need be: for small answers that must not wait,
     /// and for a response that turns out larger than planned. Whoever asks next waits until it is
     /// back.
@@ -83,9 +91,7 @@ public:
     };
     Chunk take_chunk(std::size_t size);
     void give_chunk(Chunk chunk);
-    std::size_t waiting_count() const {
-        return shares_[0].waiting.size() + shares_[1].waiting.size();
-    }
+    std::size_t waiting_count() const;
     void trim();  ///< nobody asks for anything: the spare memory goes back
 
     struct Counters {
@@ -104,17 +110,21 @@ private:
     };
     struct Share {
         std::size_t used = 0;
-        std::deque<Wish> waiting;
+        std::deque<Wish> waiting;  ///< the known first
+        std::size_t known = 0;     ///< so many of them
+        unsigned turn = 0;         ///< of the known, since a stranger's
     };
-    bool has_room(const Share& share, std::size_t bytes) const;
+    static constexpr std::size_t bands = 3, small_share = 2 * bands;
+    /// The share of the band that `bytes` belong to.
+    std::size_t share_of(PoolClass kind, std::size_t bytes) const;
+    std::size_t used_by(PoolClass kind) const;  ///< within the pool's size
+    bool has_room(std::size_t share, std::size_t bytes) const;
     Grant take(std::size_t share, std::size_t bytes);
-    Share& share(PoolClass kind) { return shares_[static_cast<std::size_t>(kind)]; }
 
-    static constexpr std::size_t small_share = 2;
     std::size_t size_;  ///< without what is kept for the small
     std::size_t share_max_;
     std::size_t small_max_;
-    Share shares_[3];
+    Share shares_[small_share + 1];
     std::vector<Chunk> spare_;
     std::size_t spare_bytes_ = 0;
     std::size_t peak_ = 0;

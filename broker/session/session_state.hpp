@@ -21,6 +21,7 @@ struct Sessions::Session {
     std::uint16_t head_size = 0;
     enum class Reading : std::uint8_t { head, wants_grant, body, off } reading = Reading::head;
     bool in_ready = false, in_pump = false, held = false, closing = false, write_lent = false;
+    bool quick = false;  // brought the last frame that it had memory for
     std::uint32_t body_size = 0, body_have = 0;
     Buffer body;
     std::vector<Slot>
@@ -29,6 +30,8 @@ struct Sessions::Session {
     std::vector<Buffer> out;  // frames in order, the first partly sent
     std::size_t out_sent = 0, out_bytes = 0;
     Instant last_active{}, read_due = never, write_due = never, registered = never;
+    Instant moved_at{};  // since then `moved` bytes came or went of what it holds memory for
+    std::uint32_t moved = 0;
     Instant muted_until{};
 };
 

@@ -61,6 +61,7 @@ void Sessions::closed(Instant now, SessionId id) {
         std::move(sessions_[index]);  // before the handler drops its replies
     free_.push_back(static_cast<std::uint32_t>(index));
     --counters_.now_open;
+    unsent_bytes_ -= gone->out_bytes;
     gone.reset();
     handler_.on_session_closed(id);
 }
@@ -71,7 +72,8 @@ void Sessions::closed(Instant now, SessionId id) {
 bool Sessions::may_dispatch(const Session& session) const {
     return !session.held && !session.closing && session.reading != Session::Reading::off &&
            session.muted_until <= now_ && session.slots.size() < limits_.pipelined_requests_max &&
-           session.out_bytes < limits_.unsent_bytes_max;
+           session.out_bytes < limits_.unsent_bytes_max &&
+           (session.out_bytes == 0 || unsent_bytes_ < limits_.unsent_all_bytes_max);
 }
 
 MutableBytes Sessions::receive_window(Instant now, SessionId id) {
@@ -98,6 +100,7 @@ void Sessions::received(Instant now, WallTime wall, SessionId id, std::size_t co
     if (session == nullptr || session->closing || count == 0) return;
     counters_.bytes_in += count;
     session->last_active = now;
+    moves(*session, count);
     if (session->reading == Session::Reading::body) {
         LEAT_CHECK(count <= session->body_size - session->body_have);
         session->body_have += static_cast<std::uint32_t>(count);
@@ -125,6 +128,7 @@ bool Sessions::take_frame(Instant now, WallTime wall, Session& session) {
         session.body = Buffer();
         session.reading = Session::Reading::head;
         session.read_due = never;
+        session.quick = true;
         const ByteView frame = body.bytes();
         dispatch(now, wall, session, frame, &body);
         return true;
@@ -139,13 +143,15 @@ bool Sessions::take_frame(Instant now, WallTime wall, Session& session) {
     if (size > head_bytes - 4) {
         session.body_size = size;
         session.reading = Session::Reading::wants_grant;
-        if (auto grant = pool_.ask(PoolClass::request, size, session.id))
+        if (auto grant = pool_.ask(PoolClass::request, size, session.id,
+                                   session.quick ? Asker::known : Asker::stranger))
             grant_arrived(now, session, std::move(*grant));
         return false;
     }
     if (session.head_size < 4 + size) {
         if (session.read_due == never) {
             session.read_due = now + patience(size);
+            begins(session);
             wake_at(session, session.read_due);
         }
         return false;
@@ -166,7 +172,9 @@ void Sessions::grant_arrived(Instant now, Session& session, Grant grant) {
     session.body_have = static_cast<std::uint32_t>(have);
     session.head_size = 0;
     session.reading = Session::Reading::body;
+    session.quick = false;
     session.read_due = now + patience(session.body_size);
+    begins(session);
     wake_at(session, session.read_due);
     mark_ready(session);
 }
@@ -282,16 +290,25 @@ void Sessions::wake_at(Session& session, Instant when) {
 // -- a crowd before the byte pool
 // ---------------------------------------------------------------------------------------------
 
-/// The last time a byte moved of the memory that this session holds; never: it holds none.
+void Sessions::begins(Session& session) {
+    session.moved_at = now_;
+    session.moved = 0;
+}
+
+// A byte now and then is not enough: with it three peers could hold all there is for minutes.
+void Sessions::moves(Session& session, std::size_t count) {
+    session.moved += static_cast<std::uint32_t>(count);
+    const std::size_t held = session.body.size() + session.out_bytes;
+    if (session.moved > std::min<std::size_t>(held / 512, limits_.crawl_bytes_per_second / 4))
+        begins(session);
+}
+
+/// Since when this session did not move on with the memory that it holds; never: it holds none.
 Instant Sessions::stands_since(const Session& session) const {
-    Instant since = never;
     const bool unread_by_us =
         session.reading == Session::Reading::head && !may_dispatch(session);  // see read_late
-    if (session.read_due != never && !unread_by_us)
-        since = session.read_due - patience(session.body_size);
-    if (session.write_due != never)
-        since = earlier(since, session.write_due - patience(session.out.front().size()));
-    return since == never ? never : std::max(since, session.last_active);
+    const bool reads = session.read_due != never && !unread_by_us;
+    return reads || session.write_due != never ? session.moved_at : never;
 }
 
 // Waiting is normal for moments under load, and looking costs all sessions: not at once.

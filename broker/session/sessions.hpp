@@ -7,9 +7,9 @@
 // bytes, is not read. Writing. An answer that is ready waits until all earlier ones are; then it is
 // sent from where it was made. Time. Whoever holds pool bytes (half a request, an unsent response)
 // has crawl_base plus one second per crawl_bytes_per_second to finish; then the connection is
-// closed. While others wait for the pool, stalled_max without a byte is enough to be closed: a few
-// peers that stand still must not stop everybody. Idle connections are closed
-// as well. A session that is muted is not read until its time comes; that is not held against it.
+// closed. While others wait for the pool, whoever moves less than a 512th of what it holds (at most
+// 2 KiB) within stalled_max is closed: a few that stand still must not stop everybody. The idle are
+// closed as well. A muted session is not read until its time comes; that is not held against it.
 //
 // Nothing is dispatched from inside complete() or sent(): they only mark; pump() dispatches.
 #pragma once
@@ -31,11 +31,13 @@ struct Limits {
     std::uint32_t request_bytes_max = 8 * 1024 * 1024;
     std::uint32_t pipelined_requests_max = 64;
     std::uint32_t unsent_bytes_max = 256 * 1024;  ///< above it the session's next request waits
+    std::uint32_t unsent_all_bytes_max =
+        4 * 1024 * 1024;  ///< of all sessions: above it who has any is not read
     milliseconds idle{600'000};
     milliseconds crawl_base{30'000};
     std::uint32_t crawl_bytes_per_second = 8 * 1024;
-    milliseconds stalled_max{5000};  ///< without a byte, while somebody waits for the byte pool;
-                                     ///< down to a fifth of it when many do
+    milliseconds stalled_max{5000};  ///< without moving on, while somebody waits for the byte
+                                     ///< pool; down to a fifth of it when many do
 };
 
 struct Event {
@@ -108,6 +110,8 @@ private:
     Instant next_due(const Session& session) const;
     Instant idle_at(const Session& session) const;
     milliseconds patience(std::size_t bytes) const;
+    void begins(Session& session);
+    void moves(Session& session, std::size_t count);
     Instant stands_since(const Session& session) const;
     void watch_crowd(Instant now);
     void close_stalled(Instant now);
@@ -127,6 +131,7 @@ private:
     std::vector<std::unique_ptr<Session>> sessions_;  // by the low half of the id
     std::vector<std::uint32_t> generations_;
     std::vector<std::uint32_t> free_;
+    std::size_t unsent_bytes_ = 0;
     std::vector<SessionId> ready_, pump_;
     std::size_t ready_at_ = 0;
     std::set<std::pair<Instant, SessionId>> wakes_;  // at most one per session

@@ -42,9 +42,12 @@ TEST_CASE("byte pool: a small wish never overtakes a large one of its class") {
 }
 
 TEST_CASE("byte pool: a small wish has room of its own where large ones wait, and no more") {
-    BytePool pool(1 << 20);
-    auto slow = pool.ask(PoolClass::response, 700'000, 1);
+    BytePool pool(1 << 20);  // 983,040 without what is for the small; a class has 786,432
+    auto slow = pool.ask(PoolClass::response, 589'824, 1);
     CHECK_FALSE(pool.ask(PoolClass::response, 500'000, 2));
+    std::vector<Grant> modest;
+    for (std::uint64_t i = 0; i < 3; ++i)
+        modest.push_back(*pool.ask(PoolClass::response, modest_wish_bytes_max, 20 + i));
     CHECK_FALSE(pool.ask(PoolClass::response, small_wish_bytes_max + 1, 3));
     std::vector<Grant> small;
     for (std::uint64_t i = 0; i < (1 << 16) / small_wish_bytes_max; ++i) {
@@ -55,16 +58,75 @@ TEST_CASE("byte pool: a small wish has room of its own where large ones wait, an
     CHECK(pool.counters().small_bytes == 1 << 16);
     CHECK_FALSE(pool.ask(PoolClass::response, 1, 4));
     // Both classes together stay within the pool.
-    auto most = pool.ask(PoolClass::request, (1 << 20) - (1 << 16) - 700'000, 5);
+    auto some = pool.ask(PoolClass::request, modest_wish_bytes_max, 5);
+    auto most = pool.ask(PoolClass::request, 196'608 - modest_wish_bytes_max, 6);
+    CHECK(some);
     CHECK(most);
-    CHECK_FALSE(pool.ask(PoolClass::request, 1, 6));
+    CHECK_FALSE(pool.ask(PoolClass::request, 1, 7));
     CHECK(pool.counters().peak == 1 << 20);
     // What is small never takes the turn of who waits: that comes with the room it waits for.
     small.clear();
     CHECK(pool.counters().small_bytes == 0);
     CHECK_FALSE(pool.poll_granted(PoolClass::response));
     slow.reset();
-    CHECK(pool.poll_granted(PoolClass::response)->first == 2);
+    std::vector<Grant> granted;
+    for (const std::uint64_t token : {3u, 4u, 2u}) {
+        auto next = pool.poll_granted(PoolClass::response);
+        REQUIRE(next);
+        CHECK(next->first == token);
+        granted.push_back(std::move(next->second));
+    }
+}
+
+TEST_CASE("byte pool: who wants much leaves a quarter of the class to who wants less") {
+    BytePool pool(4 << 20);  // a class has 3 MiB, much of it 2.25
+    std::vector<Grant> much;
+    for (std::uint64_t i = 0; i < 2; ++i)
+        much.push_back(*pool.ask(PoolClass::request, (9 << 20) / 8, i));
+    CHECK_FALSE(pool.ask(PoolClass::request, modest_wish_bytes_max + 1, 2));
+    std::vector<Grant> modest;
+    for (std::uint64_t i = 0; i < 12; ++i)
+        modest.push_back(*pool.ask(PoolClass::request, modest_wish_bytes_max, 10 + i));
+    CHECK_FALSE(pool.ask(PoolClass::request, modest_wish_bytes_max, 3));
+    // And the other way round: one who wants much has it though the modest took all there is.
+    much.clear();
+    modest.clear();
+    while (pool.poll_granted(PoolClass::request)) {
+    }
+    for (std::uint64_t i = 0; i < 48; ++i)
+        modest.push_back(*pool.ask(PoolClass::request, modest_wish_bytes_max, 30 + i));
+    CHECK_FALSE(pool.ask(PoolClass::request, modest_wish_bytes_max, 4));
+    CHECK(pool.ask(PoolClass::request, modest_wish_bytes_max + 1, 5));
+}
+
+TEST_CASE("byte pool: what is too large for its class is granted beside it, one at a time") {
+    BytePool pool(4 << 20);
+    auto first = pool.ask(PoolClass::request, 8 << 20, 1);
+    REQUIRE(first);
+    CHECK_FALSE(pool.ask(PoolClass::request, 8 << 20, 2));
+    CHECK(pool.ask(PoolClass::request, 2 << 20, 3));
+    CHECK(pool.ask(PoolClass::response, 2 << 20, 4));
+    CHECK_FALSE(pool.poll_granted(PoolClass::request));
+    CHECK(pool.counters().request_bytes == 8 << 20);
+    first.reset();
+    auto second = pool.poll_granted(PoolClass::request);
+    REQUIRE(second);
+    CHECK(second->first == 2);
+}
+
+TEST_CASE("byte pool: the known come before strangers, four to one, each in its order") {
+    BytePool pool(1000);
+    auto all = pool.ask(PoolClass::request, 750, 1);
+    for (std::uint64_t i = 0; i < 3; ++i) CHECK_FALSE(pool.ask(PoolClass::request, 750, 10 + i));
+    for (std::uint64_t i = 0; i < 7; ++i)
+        CHECK_FALSE(pool.ask(PoolClass::request, 750, 20 + i, Asker::known));
+    pool.forget(PoolClass::request, 21);
+    pool.forget(PoolClass::request, 11);
+    CHECK(pool.counters().waiting == 8);
+    std::vector<std::uint64_t> order;
+    all.reset();
+    while (const auto next = pool.poll_granted(PoolClass::request)) order.push_back(next->first);
+    CHECK(order == std::vector<std::uint64_t>{20, 22, 23, 24, 10, 25, 26, 12});
 }
 
 TEST_CASE("byte pool: a wish above the whole pool is served alone") {
