@@ -49,6 +49,17 @@ void plan_fetch_frame(const Context& context, Fetching& fetching) {
         fetching.partitions[index].later = later -= fetching.partitions[index].piece;
 }
 
+std::optional<session::Grant> ask_fetch_memory(Context& context, const Fetching& fetching,
+                                               std::size_t bytes) {
+    using session::PoolClass;
+    auto grant = context.pool.ask(PoolClass::response, fetching.frame_bound + bytes, fetching.id);
+    // It stays among those who want much, and does not stand before those who want less.
+    constexpr std::size_t some = session::modest_wish_bytes_max + 1;
+    if (grant || bytes <= some || fetching.bytes_min > 1 || fetching.grown > 0) return grant;
+    context.pool.forget(PoolClass::response, fetching.id);
+    return context.pool.ask(PoolClass::response, fetching.frame_bound + some, fetching.id);
+}
+
 namespace {
 
 void tell(const Context& context, const Fetching& fetching, const FetchedPartition& from,

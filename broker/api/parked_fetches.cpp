@@ -146,8 +146,8 @@ void ParkedFetches::looked_at_all(Context& context, Fetching& fetching) {
     // One at a time per connection: answers leave in order, and a client that pipelines fetches
     // without reading would else take the whole pool for itself.
     fetching.address.reply.hold_session();
-    if (auto grant = context.pool.ask(session::PoolClass::response, fetching.frame_bound + wanted,
-                                      fetching.id))
+    fetching.grown = 0;
+    if (auto grant = ask_fetch_memory(context, fetching, wanted))
         begin(context, fetching, std::move(*grant));
 }
 
@@ -212,7 +212,7 @@ void ParkedFetches::begin(Context& context, Fetching& fetching, session::Grant g
     const std::size_t bytes = grant.bytes();
     fetching.memory = session::Buffer(bytes, std::move(grant));
     fetching.state = Fetching::State::reading;
-    fetching.next = fetching.write_at = fetching.total = fetching.grown = 0;
+    fetching.next = fetching.write_at = fetching.total = 0;
     for (FetchedPartition& partition : fetching.partitions) partition.at = partition.size = 0;
     read_next(context, fetching);
 }
@@ -277,16 +277,13 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
         fetching.total += partition.size;
         ++fetching.next;
     } else if (done.bytes.error() == Error::too_large && fetching.total == 0 && done.needed > 0) {
-        // One batch at least. It is larger than planned: the memory grows beyond the pool's plan,
-        // once.
-        const std::size_t size = fetching.frame_bound + done.needed + 64;
+        // One batch at least. It is larger than planned: from the start, with more memory.
         fetching.memory = session::Buffer();
-        fetching.memory =
-            session::Buffer(size, context.pool.take_now(session::PoolClass::response, size));
         fetching.grown = done.needed;
-        fetching.write_at = 0;
-        for (std::size_t i = 0; i < fetching.next; ++i)
-            fetching.write_at += fetching.partitions[fetching.chosen[i]].piece;
+        fetching.state = Fetching::State::wants_memory;
+        if (auto grant = ask_fetch_memory(context, fetching, done.needed + 64))
+            begin(context, fetching, std::move(*grant));
+        return true;
     } else if (done.bytes.error() == Error::too_large) {
         ++fetching.next;  // does not fit behind what is there: the next request starts with it
     } else if (done.bytes.error() == Error::corrupt && done.next > partition.offset) {

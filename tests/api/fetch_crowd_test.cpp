@@ -1,0 +1,87 @@
+// Consumers that ask and never read, and one that does.
+#include "tests/api/fetch_bench.hpp"
+
+using namespace leat;
+using namespace leat::test;
+
+namespace {
+
+struct CrowdBench : FetchBench {
+    explicit CrowdBench(std::size_t value_bytes, int batches) : FetchBench(1) {
+        for (int i = 0; i < batches; ++i) append(0, {.value_bytes = value_bytes});
+        flush();
+    }
+    void add_hostile(int count) {
+        for (int i = 0; i < count; ++i) {
+            hostile.push_back(open());
+            send(hostile.back(), fetch_frame({}));
+        }
+    }
+    void step() {
+        advance(100);
+        std::erase_if(hostile, [this](session::SessionId id) {
+            const bool gone = closed(id);
+            if (gone) sessions.closed(now, id);
+            return gone;
+        });
+        settle();
+    }
+    /// How long until there is an answer, which is taken.
+    milliseconds wait(session::SessionId id, const FetchSpec& spec) {
+        const Instant began = now;
+        send(id, fetch_frame(spec));
+        while (sessions.poll_write(id).empty() && now - began < milliseconds(600'000)) step();
+        taken = take(id).size();
+        return std::chrono::duration_cast<milliseconds>(now - began);
+    }
+
+    std::vector<session::SessionId> hostile;
+    std::size_t taken = 0;
+};
+
+}  // namespace
+
+// Found with 200 of them: three at a time held the answers' memory for a second each, and honest
+// consumers were served after more than a minute.
+TEST_CASE("fetch crowd: who asks for much and never reads holds up nobody who asks for little") {
+    CrowdBench bench(12'000, 300);
+    bench.add_hostile(200);
+    const auto honest = bench.open();
+    for (int i = 0; i < 5; ++i) {
+        CHECK(bench.wait(honest, {.partitions = {{0, 0, 20'000}}}) == milliseconds(0));
+        CHECK(bench.taken > 12'000);
+    }
+}
+
+TEST_CASE("fetch crowd: nor for long who asks for much and reads") {
+    CrowdBench bench(12'000, 300);
+    bench.add_hostile(200);
+    const auto honest = bench.open();
+    CHECK(bench.wait(honest, {}) <= milliseconds(9000));
+    CHECK(bench.taken > 60'000);  // less than asked for, and more than one batch
+    bench.add_hostile(100);
+    CHECK(bench.wait(honest, {}) <= milliseconds(9000));
+}
+
+TEST_CASE("fetch crowd: where others hold memory a batch larger than a short answer comes whole") {
+    CrowdBench bench(400'000, 4);
+    bench.add_hostile(2);  // 1 MiB each
+    const auto honest = bench.open(), later = bench.open();
+    bench.send(later, fetch_frame({}));
+    CHECK(bench.wait(honest, {}) <= milliseconds(6000));
+    CHECK(bench.taken > 400'000);
+    while (bench.sessions.poll_write(later).empty()) bench.step();
+    CHECK(bench.take(later).size() > 400'000);
+    for (const auto id : bench.hostile) bench.sessions.closed(bench.now, id);
+    bench.settle();
+    CHECK(bench.pool.counters().response_bytes == 0);
+    CHECK(bench.pool.counters().waiting == 0);
+}
+
+TEST_CASE("fetch crowd: a short answer is not given where bytes_min is more") {
+    CrowdBench bench(12'000, 300);
+    bench.add_hostile(3);
+    const auto honest = bench.open();
+    CHECK(bench.wait(honest, {.wait_ms = 30'000, .bytes_min = 500'000}) <= milliseconds(6000));
+    CHECK(bench.taken > 500'000);
+}
