@@ -3,9 +3,9 @@
 // Group:   key 'g' u16 part, group. One group is cut into parts, because a fact is bounded and a
 //          group is not: each part says which save it belongs to and how many parts that has.
 //          value u8 format 1, u32 save, i32 generation, u16 parts, then its piece of the body
-// body:    generation, empty since, protocol type and protocol, leader, members (id, instance,
-// client
-//          id and host, timeouts, metadata of the chosen protocol, assignment)
+// body:    generation, empty since, protocol type and protocol, leader (none: it has just become a
+//          classic group, and has yet to share out), members (id, instance, client id and host,
+//          timeouts, metadata of the chosen protocol, assignment)
 //
 // A power cut in the middle of a save leaves parts of two saves: such a group comes back without
 // members, under a generation that was never less than any it gave out durably; its members join

@@ -74,6 +74,36 @@ std::vector<TopicPartitions> by_id(const List& list, const topics::Registry& reg
     return all;
 }
 
+using Places = std::set<std::pair<topics::TopicId, std::int32_t>>;
+
+// What each may have in its hands: what it was given, and what it said last that it has. Who shall
+// give something up has it until it comes again, and nobody knows who of them has heard of it: the
+// answers are on their way, or the broker was started again since. Nobody has heard of what is only
+// being decided. If two could have one (a leader may give it to both), it is the first one's.
+std::map<std::string_view, Places> owned_by(const Group& group, const topics::Registry& registry) {
+    std::map<std::string_view, Places> own;
+    Places taken;
+    const bool undecided = group.state == State::completing_rebalance;
+    for (const bool said : {undecided, !undecided})
+        for (const auto& [id, member] : group.members) {
+            Places& mine = own[id];
+            const auto has = [&](const auto& list) {
+                for (const TopicPartitions& one : by_id(list, registry))
+                    for (const std::int32_t partition : one.partitions)
+                        if (taken.emplace(one.topic, partition).second)
+                            mine.emplace(one.topic, partition);
+            };
+            if (said) {
+                const auto subscription =
+                    wire::decode_subscription(bytes_of(metadata_of(group, *member)));
+                has(subscription->owned_partitions);
+            } else if (const auto given = wire::decode_assignment(bytes_of(member->assignment))) {
+                has(given->assigned_partitions);
+            }
+        }
+    return own;
+}
+
 std::vector<std::string> names_of(const wire::ConsumerProtocolSubscription& said) {
     std::vector<std::string> names;
     for (const auto& name : said.topics) names.emplace_back(name.view());
@@ -111,6 +141,7 @@ void Consumers::upgrade(Instant now, Group& group) {
     const topics::Registry& registry = shared_.registry;
     all.registry_seen = registry.changes();
     all.epoch = all.assignment_epoch = group.generation;
+    const auto own = owned_by(group, registry);
     for (const auto& [id, from] : group.members) {
         const auto said = wire::decode_subscription(bytes_of(metadata_of(group, *from)));
         LEAT_CHECK(bool(said));  // upgrade_problem() has read it
@@ -124,22 +155,8 @@ void Consumers::upgrade(Instant now, Group& group) {
         member.rebalance_timeout = from->rebalance_timeout;
         member.epoch = member.previous_epoch = group.generation;
         member.classic = {from->session_timeout, from->protocols};
-        std::set<std::pair<topics::TopicId, std::int32_t>> own;
-        const auto has = [&](const auto& list) {
-            for (const TopicPartitions& one : by_id(list, registry))
-                for (const std::int32_t partition : one.partitions)
-                    own.emplace(one.topic, partition);
-        };
-        if (const auto given = wire::decode_assignment(bytes_of(from->assignment)))
-            has(given->assigned_partitions);
-        // In the middle of a rebalance it has what it said that it has, whatever the leader has
-        // decided meanwhile, or was kept from deciding: nobody has told it yet.
-        if (from->join != 0 || from->assignment.empty() ||
-            group.state == State::completing_rebalance)
-            has(said->owned_partitions);
-        for (const auto& [topic, partition] : own)
-            // A leader may give one partition to two: then it is the first one's.
-            if (all.owner(topic, partition) == nullptr)
+        if (const auto at = own.find(id); at != own.end())
+            for (const auto& [topic, partition] : at->second)
                 member.assigned[topic].push_back({partition, member.epoch});
         member.target = member.assigned;
         all.members[id] = std::move(owner);
@@ -176,14 +193,14 @@ bool Consumers::downgrade(Instant now, Group& group) {
         member.synced = true;
         group.members[id] = std::move(owner);
     }
+    // Without a leader: until there is one, who has left has left partitions that nobody has, and
+    // that has to be known after a power cut, too.
     group.protocol = group.vote();
-    group.leader = group.members.begin()->first;
     const auto values = group_values(group, ++group.save_number);
     if (values.empty() || group.protocol.empty()) {
         group.members.clear();
         group.static_members.clear();
         group.protocol.clear();
-        group.leader.clear();
         group.generation = 0;
         return false;
     }

@@ -237,6 +237,8 @@ void Groups::load_classic(Instant now, Group& group, const LoadingGroup& loading
         touch(now, *member);
     }
     group.learn_subscriptions();
+    // It had just become a classic group, and has not shared out yet (mixed.cpp).
+    if (group.leader.empty() && !group.members.empty()) prepare_rebalance(now, group);
 }
 
 }  // namespace leat::groups
