@@ -6,8 +6,8 @@
 #include <array>
 #include <cstdlib>
 #include <memory>
-#include <set>
 
+#include "tests/groups/commit_model.hpp"
 #include "tests/groups/rig.hpp"
 #include "tests/support/sim_storage.hpp"
 
@@ -261,14 +261,16 @@ struct ConsumerRun {
             CHECK_MESSAGE(
                 (&other == &client || !other.may_own(rig->now) || !other.owned.contains(at->first)),
                 "seed ", seed_, ": a commit of a member that lost the partition");
-        tried[at->first].insert(offset);
-        unacked.emplace_back(written.commit, at->first, offset);
+        commits.took(written.commit, at->first, offset);
     }
 
     // -- the world --------------------------------------------------------------------------------
-    std::int64_t stored(const Partition& partition) const {
-        const topics::Topic* topic = rig->topics.find(partition.first);
-        return topic == nullptr ? -1 : rig->groups.fetch("g", topic->name, partition.second).offset;
+    auto stored() const {
+        return [this](const Partition& partition) -> std::optional<std::int64_t> {
+            const topics::Topic* topic = rig->topics.find(partition.first);
+            if (topic == nullptr) return std::nullopt;
+            return rig->groups.fetch("g", topic->name, partition.second).offset;
+        };
     }
 
     void restart() {
@@ -285,16 +287,7 @@ struct ConsumerRun {
             client.ticket = 0;
             client.must_tell_all = true;
         }
-        for (auto& [partition, offset] : acked) {
-            if (rig->topics.find(partition.first) == nullptr) continue;
-            const std::int64_t found = stored(partition);
-            const bool as_tried = tried.contains(partition) && tried[partition].contains(found);
-            CHECK_MESSAGE((found == offset || as_tried), "seed ", seed_, " has ", found,
-                          ", acknowledged was ", offset);
-            offset = found;
-        }
-        tried.clear();
-        unacked.clear();
+        commits.after_power_cut(seed_, stored());
     }
 
     // The device failed: what waits for it is refused, and the group is as it was.
@@ -302,23 +295,13 @@ struct ConsumerRun {
         if (!rig->log.lose_open()) return;
         while (const auto lost = rig->log.poll_rolled_back())
             rig->groups.rolled_back(rig->now, lost->first, lost->last);
-        unacked.clear();
-        tried.clear();
         everybody_hears();
-        for (const auto& [partition, offset] : acked)
-            if (rig->topics.find(partition.first) != nullptr)
-                CHECK_MESSAGE(stored(partition) == offset, "seed ", seed_, ": lost a commit");
+        commits.after_rollback(seed_, stored());
     }
 
     void flush() {
         rig->flush();
-        std::erase_if(unacked, [&](const auto& one) {
-            const auto& [id, partition, offset] = one;
-            if (id > rig->log.flushed_commit()) return false;
-            acked[partition] = offset;
-            return true;
-        });
-        tried.clear();
+        commits.flushed(rig->log.flushed_commit());
     }
 
     void change_topics() {
@@ -333,14 +316,7 @@ struct ConsumerRun {
             (void)rig->topics.remove(rig->now, *topic);
     }
 
-    void pass(std::int64_t ms) {
-        const Instant until = rig->now + milliseconds(ms);
-        while (rig->groups.deadline() <= until) {
-            rig->now = std::max(rig->now, rig->groups.deadline());
-            rig->groups.on_deadline(rig->now);
-        }
-        rig->now = until;
-    }
+    void pass(std::int64_t ms) { rig->tick(ms); }
 
     void everybody_hears() {
         rig->settle();
@@ -464,10 +440,8 @@ struct ConsumerRun {
     groups::GroupsConfig config;
     std::unique_ptr<GroupsRig> rig;
     std::array<Client, 6> clients;
-    std::map<Partition, std::int64_t> acked;
-    std::map<Partition, std::set<std::int64_t>> tried;
+    CommitModel<Partition> commits;
     std::map<std::pair<std::int32_t, Partition>, std::string> owners;
-    std::vector<std::tuple<log::CommitId, Partition, std::int64_t>> unacked;
     std::int64_t next_offset = 0, last_id = 0, commits_taken = 0;
 };
 

@@ -111,6 +111,15 @@ struct GroupsRig {
         while (auto one = groups.poll_synced()) synced[one->ticket] = *one;
         while (auto one = groups.poll_consumer_answer()) beaten[one->ticket] = *one;
     }
+    /// Time passes, and nothing becomes durable.
+    void tick(std::int64_t ms) {
+        const Instant until = now + milliseconds(ms);
+        while (groups.deadline() <= until) {
+            now = std::max(now, groups.deadline());
+            groups.on_deadline(now);
+        }
+        now = until;
+    }
     void advance(std::int64_t ms) {
         const Instant until = now + milliseconds(ms);
         while (groups.deadline() <= until) {

@@ -12,7 +12,7 @@ using wire::ErrorCode;
 using Partitions = std::set<std::int32_t>;
 
 inline std::string subscription(const Partitions& owned, std::int16_t version = 3,
-                         const char* topic = "t") {
+                                const char* topic = "t", std::int32_t generation = -1) {
     const wire::StringView name = topic;
     const std::vector<std::int32_t> numbers(owned.begin(), owned.end());
     wire::ConsumerProtocolSubscription::TopicPartition of_topic;
@@ -20,6 +20,7 @@ inline std::string subscription(const Partitions& owned, std::int16_t version = 
     of_topic.partitions = numbers;
     wire::ConsumerProtocolSubscription said;
     said.topics = std::span(&name, 1);
+    said.generation_id = generation;
     if (!owned.empty()) said.owned_partitions = std::span(&of_topic, 1);
     std::vector<std::uint8_t> out(1'000);
     const auto size = wire::encode_subscription(said, version, out);
