@@ -10,14 +10,14 @@ namespace leat::api {
 
 using wire::ErrorCode;
 
-bool ConfigChanges::refuse(std::int8_t type, std::string_view name, ErrorCode error,
-                           std::string message) {
+log::CommitId ConfigChanges::refuse(std::int8_t type, std::string_view name, ErrorCode error,
+                                    std::string message) {
     outcomes_.push_back({type, std::string(name), error, std::move(message)});
-    return true;
+    return 0;
 }
 
-bool ConfigChanges::change(std::int8_t type, std::string_view name, std::size_t settings,
-                           const Edit& edit) {
+Result<log::CommitId> ConfigChanges::change(std::int8_t type, std::string_view name,
+                                            std::size_t settings, const Edit& edit) {
     const auto is = [type](ConfigResource resource) {
         return type == static_cast<std::int8_t>(resource);
     };
@@ -52,30 +52,24 @@ bool ConfigChanges::change(std::int8_t type, std::string_view name, std::size_t 
     ConfigOutcome& outcome = outcomes_.emplace_back();
     outcome.type = type;
     outcome.name = name;
-    if (validate_only_) return true;
+    if (validate_only_) return 0;
     // What changes nothing is not written: tools set the same again and again. It may still wait
     // for the write that made it so.
-    if (config.overrides() == topic->config.overrides()) {
-        last_ = std::max(last_, registry.durable_at(*topic));
-        return true;
-    }
+    if (config.overrides() == topic->config.overrides()) return registry.durable_at(*topic);
     return note(registry.alter(context_.now, *topic, std::move(config)));
 }
 
-bool ConfigChanges::note(const Result<log::CommitId>& commit) {
-    if (commit) {
-        last_ = std::max(last_, *commit);
-        return true;
-    }
-    if (commit.error() == Error::would_block) return outcomes_.pop_back(), false;
+Result<log::CommitId> ConfigChanges::note(const Result<log::CommitId>& commit) {
+    if (commit) return commit;
+    if (commit.error() == Error::would_block) return outcomes_.pop_back(), commit;
     ConfigOutcome& outcome = outcomes_.back();
     outcome.error = commit.error() == Error::too_large ? ErrorCode::invalid_config
                                                        : ErrorCode::kafka_storage_error;
     outcome.message = log_says(commit.error());
-    return true;
+    return 0;
 }
 
-bool ConfigChanges::change_group(std::string_view name, const GroupEdit& edit) {
+Result<log::CommitId> ConfigChanges::change_group(std::string_view name, const GroupEdit& edit) {
     constexpr auto type = static_cast<std::int8_t>(ConfigResource::group);
     if (name.empty())
         return refuse(type, name, ErrorCode::invalid_request,
@@ -89,7 +83,8 @@ bool ConfigChanges::change_group(std::string_view name, const GroupEdit& edit) {
     ConfigOutcome& outcome = outcomes_.emplace_back();
     outcome.type = type;
     outcome.name = name;
-    return validate_only_ || note(settings.put(context_.now, name, values));
+    if (validate_only_) return 0;
+    return note(settings.put(context_.now, name, values));
 }
 
 const std::vector<ConfigOutcome>& ConfigChanges::outcomes(bool durable) {

@@ -32,26 +32,26 @@ public:
 
     /// One resource of the request. `edit` is called for a topic that is there, with its settings
     /// so far, and says why not, or nothing.
+    /// returns the commit with which it is durable; 0: there is nothing to wait for
+    /// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
     using Edit = std::function<std::string(topics::TopicConfig&)>;
-    /// false: the log takes no more before its next commit; nothing was done.
-    bool change(std::int8_t type, std::string_view name, std::size_t settings, const Edit& edit);
+    Result<log::CommitId> change(std::int8_t type, std::string_view name, std::size_t settings,
+                                 const Edit& edit);
     /// A group of the request, which need not be there.
     using GroupEdit = std::function<std::string(groups::GroupSettings::Values&)>;
-    bool change_group(std::string_view name, const GroupEdit& edit);
+    Result<log::CommitId> change_group(std::string_view name, const GroupEdit& edit);
     /// Refused before its settings were looked at.
-    bool refuse(std::int8_t type, std::string_view name, wire::ErrorCode error,
-                std::string message);
+    log::CommitId refuse(std::int8_t type, std::string_view name, wire::ErrorCode error,
+                         std::string message);
 
-    log::CommitId last() const { return last_; }  ///< with it all that was accepted is durable
     const std::vector<ConfigOutcome>& outcomes(bool durable);
 
 private:
-    bool note(const Result<log::CommitId>& commit);
+    Result<log::CommitId> note(const Result<log::CommitId>& commit);
 
     Context& context_;
     bool validate_only_;
     std::vector<ConfigOutcome> outcomes_;
-    log::CommitId last_ = 0;
 };
 
 /// A whole request, in turns: each resource once, and the answer when the changes are durable.
@@ -76,10 +76,11 @@ public:
         if (at_ == end) return Sliced::Step::end;
         const std::string mine = key(*at_);
         if (const int times = times_.of(mine); times != 0) {
-            if (!change(*at_, times)) return Sliced::Step::blocked;
+            const auto changed = change(*at_, times);
+            if (!changed) return Sliced::Step::blocked;
+            commit = std::max(commit, *changed);
             times_.told(mine);
         }
-        commit = std::max(commit, changes_->last());
         ++at_;
         return Sliced::Step::done;
     }
@@ -103,7 +104,7 @@ private:
         return static_cast<char>(resource.resource_type) +
                std::string(resource.resource_name.view());
     }
-    bool change(const Resource& resource, int times) {
+    Result<log::CommitId> change(const Resource& resource, int times) {
         const std::string_view name = resource.resource_name.view();
         const char* problem =
             times > 1 ? "Each resource must appear at most once." : malformed_(resource);

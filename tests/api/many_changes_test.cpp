@@ -280,3 +280,19 @@ TEST_CASE("many changes: with a commit that is given up on the way none is said 
     CHECK(told.responses.size() == 1'000);
     CHECK(accepted(told.responses) == 0);
 }
+
+// Found by reading: the answer waited for the commit that was given up, which never comes.
+TEST_CASE("many changes: a log that gives a commit up and takes no more is no reason to wait") {
+    Many many(1'000);
+    ApiBench& bench = many.bench;
+    const session::SessionId id = bench.open();
+    bench.send(id, request_frame(many.alter(), 1));
+    while (bench.turn()) {
+    }
+    bench.log.give_up();
+    bench.log.is_read_only = true;
+    (void)turns_until_answered(bench, id, [] {});
+    const auto told = bench.answer<wire::IncrementalAlterConfigsResponse>(id, 1);
+    CHECK(told.responses.size() == 1'000);
+    CHECK(accepted(told.responses) == 0);
+}
