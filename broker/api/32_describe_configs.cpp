@@ -64,12 +64,14 @@ public:
         ++at_;
         // Counted like the answer that it will be: 10,000 topics are 22 MB with synonyms.
         constexpr std::size_t some = 64 * KiB;
-        while (answer_.bytes() >= (counted_.size() + 1) * some)
-            counted_.push_back(context.pool.take_now(session::PoolClass::response, some));
+        if (answer_.bytes() >= counted_.bytes() + some) {
+            counted_.release();
+            counted_ = context.pool.take_now(session::PoolClass::response, answer_.bytes());
+        }
         return Step::done;
     }
     void finish(Context& context, bool) override {
-        counted_.clear();
+        counted_.release();
         answer_.send(context, address);
     }
 
@@ -78,7 +80,7 @@ private:
     void add(Context& context, const Resource& resource);
 
     wire::Array<Resource>::Iterator at_;
-    std::vector<session::Grant> counted_;
+    session::Grant counted_;
     LongAnswer<Response, Response::DescribeConfigsResult> answer_{&Response::results};
 };
 

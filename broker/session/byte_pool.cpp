@@ -82,8 +82,7 @@ std::optional<Grant> BytePool::ask(PoolClass kind, std::size_t bytes, std::uint6
 }
 
 Grant BytePool::take_now(PoolClass kind, std::size_t bytes) {
-    // Within the pool's size, however large: it is not granted one at a time.
-    return take(share_of(kind, std::min(bytes, share_max_ / 4 * 3)), bytes);
+    return take(share_of(kind, bytes), bytes);
 }
 
 std::optional<std::pair<std::uint64_t, Grant>> BytePool::poll_granted(PoolClass kind) {

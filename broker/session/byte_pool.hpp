@@ -75,9 +75,9 @@ public:
     /// from what is kept for the small; else `token` is queued and comes out of poll_granted later.
     std::optional<Grant> ask(PoolClass kind, std::size_t bytes, std::uint64_t token,
                              Asker asker = Asker::stranger);
-    /// Takes without waiting, beyond the bound if need be: for small answers that must not wait,
-    /// and for a response that turns out larger than planned. Whoever asks next waits until it is
-    /// back.
+    /// Takes without waiting, beyond the bound if need be: for answers that must not wait. Whoever
+    /// asks next in its band waits until it is back; of what is above all bands' bounds only those
+    /// who want as much.
     Grant take_now(PoolClass kind, std::size_t bytes);
     /// A queued wish that can now be met. A caller that no longer wants it just drops the grant.
     std::optional<std::pair<std::uint64_t, Grant>> poll_granted(PoolClass kind);

@@ -114,6 +114,21 @@ TEST_CASE("byte pool: what is too large for its class is granted beside it, one 
     CHECK(second->first == 2);
 }
 
+TEST_CASE("byte pool: what is taken at once and is too large for its class leaves that to others") {
+    BytePool pool(4 << 20);
+    Grant huge = pool.take_now(PoolClass::response, 22 << 20);
+    CHECK(pool.counters().response_bytes == 22 << 20);
+    std::vector<Grant> others;
+    for (std::uint64_t i = 0; i < 2; ++i) {
+        others.push_back(*pool.ask(PoolClass::response, 1 << 20, 10 + i));
+        others.push_back(*pool.ask(PoolClass::response, modest_wish_bytes_max, 20 + i));
+        others.push_back(*pool.ask(PoolClass::request, modest_wish_bytes_max, 30 + i));
+    }
+    CHECK_FALSE(pool.ask(PoolClass::response, 8 << 20, 1));
+    huge.release();
+    CHECK(pool.poll_granted(PoolClass::response));
+}
+
 TEST_CASE("byte pool: the known come before strangers, four to one, each in its order") {
     BytePool pool(1000);
     auto all = pool.ask(PoolClass::request, 750, 1);
