@@ -146,8 +146,8 @@ struct MixedClients {
         }
         if (const auto at = rig->beaten.find(peer.beat); at != rig->beaten.end()) {
             const groups::ConsumerAnswer told = at->second;
-            peer.beat = 0;
             hear_beat(peer, told);
+            peer.beat = 0;
         }
     }
     void hear_join(Peer& peer, const groups::JoinAnswer& told) {
