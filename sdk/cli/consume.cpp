@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "leat/consumer.hpp"
 #include "sdk/cli/commands.hpp"
@@ -35,52 +36,53 @@ void print(const ConsumerRecord& record, const Options& options, const std::stri
     put("\n");
 }
 
+constexpr milliseconds poll_wait{200};
+
 /// Whether reading gets on, and what was said of it when it does not.
 class Progress {
 public:
-    explicit Progress(const Options& options) : options_(options) {}
+    explicit Progress(const Options& options) : quiet_max_(timeout_of(options)) {}
 
-    /// Positions count, too: what a poll steps over (markers, emptied batches) is no record.
+    /// After each poll. Positions count, too: what a poll steps over (markers, emptied batches) is
+    /// no record. Only polls that waited are quiet time: it was not the broker's when the reader of
+    /// our output was slow, the program stood still or the clock was set.
     void look(const Consumer& consumer, const std::vector<TopicPartition>& partitions,
               const Records& records) {
         std::int64_t sum = 0;
-        std::string standing = "the broker answers, but nothing comes";
-        for (const TopicPartition& partition : partitions) {
-            const auto position = consumer.position(partition);
-            const auto end = consumer.high_watermark(partition);
-            sum += position.value_or(-1);
-            if (!position)
-                standing += "; the offset where to start in " + name_of(partition) + " is not told";
-            else if (!end || *position < *end)
-                standing +=
-                    "; " + name_of(partition) + " stands at offset " + std::to_string(*position);
-        }
-        if (!records.empty() || sum != sum_) begin();
-        sum_ = sum;
-        standing_ = std::move(standing);
-    }
-    void begin() {
-        since_ms_ = wall_ms_now();
-        told_.clear();
+        for (const TopicPartition& partition : partitions)
+            sum += consumer.position(partition).value_or(-1);
+        const bool moves = std::exchange(sum_, sum) != sum || !records.empty();
+        quiet_ = moves ? milliseconds{} : quiet_ + poll_wait;
+        if (moves) told_.clear();
     }
     /// Once, until reading gets on: what is tried again every 100 ms fails as often.
     void complain_once(const std::string& text) {
         if (told_.insert(text).second) complain(text);
     }
     bool has_complained() const { return !told_.empty(); }
-    bool is_silent() const { return wall_ms_now() - since_ms_ > timeout_of(options_).count(); }
-    const std::string& standing() const { return standing_; }
+    bool is_silent() const { return quiet_ > quiet_max_; }
 
 private:
-    static std::string name_of(const TopicPartition& partition) {
-        return partition.topic + "-" + std::to_string(partition.partition);
-    }
-
-    const Options& options_;
-    std::int64_t since_ms_ = wall_ms_now(), sum_ = 0;
+    const milliseconds quiet_max_;
+    milliseconds quiet_{};
+    std::int64_t sum_ = 0;
     std::set<std::string> told_;
-    std::string standing_;
 };
+
+/// Where reading stands, for people.
+std::string standing(const Consumer& consumer, const std::vector<TopicPartition>& partitions) {
+    std::string text = "the broker answers, but nothing comes";
+    for (const TopicPartition& partition : partitions) {
+        const std::string name = partition.topic + "-" + std::to_string(partition.partition);
+        const auto position = consumer.position(partition);
+        const auto end = consumer.high_watermark(partition);
+        if (!position)
+            text += "; the offset where to start in " + name + " is not told";
+        else if (!end || *position < *end)
+            text += "; " + name + " stands at offset " + std::to_string(*position);
+    }
+    return text;
+}
 
 class Reading {
 public:
@@ -97,13 +99,12 @@ public:
         if (const Exit placed = find_start(); placed != Exit::ok) return placed;
         const std::string separator = unescaped(options_.key_separator);
         std::uint64_t printed = 0;
-        progress_.begin();
         while (!is_at_end()) {
             const std::size_t at_once = options_.count_max == 0
                                             ? 1000
                                             : static_cast<std::size_t>(std::min<std::uint64_t>(
                                                   1000, options_.count_max - printed));
-            const Records records = consumer_.poll(milliseconds(200), at_once);
+            const Records records = consumer_.poll(poll_wait, at_once);
             for (const ConsumerRecord& record : records) {
                 if (!options_.follow && record.offset >= ends_[record.partition]) continue;
                 print(record, options_, separator);
@@ -226,7 +227,7 @@ private:
             complain("consume: the rest cannot be read");
             return Exit::failed;
         }
-        return complain("consume", Error::timed_out, progress_.standing());
+        return complain("consume", Error::timed_out, standing(consumer_, partitions_));
     }
 
     const Options& options_;
@@ -278,7 +279,7 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
         const std::uint64_t left = options.count_max == 0
                                        ? 1000
                                        : std::min<std::uint64_t>(1000, options.count_max - printed);
-        const Records records = consumer.poll(milliseconds(200), static_cast<std::size_t>(left));
+        const Records records = consumer.poll(poll_wait, static_cast<std::size_t>(left));
         for (const ConsumerRecord& record : records) print(record, options, separator);
         printed += records.size();
         if (std::fflush(stdout) != 0 || reader_is_gone()) break;
@@ -295,9 +296,9 @@ Exit consume_as_member(const Options& options, Consumer& consumer) {
         if (options.follow || exit != Exit::ok) continue;
         if (has_read_all(consumer)) break;
         if (progress.is_silent())
-            exit =
-                complain("consume as member of " + options.group, Error::timed_out,
-                         mine.empty() ? "the group gave this member nothing" : progress.standing());
+            exit = complain(
+                "consume as member of " + options.group, Error::timed_out,
+                mine.empty() ? "the group gave this member nothing" : standing(consumer, mine));
     }
     if (const Status left = consumer.close(timeout_of(options)); !left && exit == Exit::ok)
         exit = complain("leaving " + options.group, left.error());

@@ -2,9 +2,11 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <thread>
 
 #include "doctest/doctest.h"
 #include "leat/producer.hpp"
+#include "sdk/base/crc32c.hpp"
 #include "sdk/cli/commands.hpp"
 #include "sdk/wire/api/01_fetch.hpp"
 #include "sdk/wire/api/03_metadata.hpp"
@@ -202,6 +204,39 @@ TEST_CASE("exit codes: a broker that answers and sends nothing ends a consumer a
     const std::string text = said([&] { return exit = consume(one); });
     CHECK(exit == Exit::unreachable);
     CHECK(text.find("one-0 stands at offset 0") != std::string::npos);
+}
+
+TEST_CASE("exit codes: a consumer that gets on is not ended, also when there is nothing to show") {
+    testing::LoopbackBroker broker;
+    broker.cluster.add_topic("t", {0});
+    {
+        Loop loop;
+        auto producer = Producer::open(loop, {.bootstrap = broker.bootstrap()});
+        REQUIRE(producer);
+        // One is an answer's fill.
+        for (int i = 0; i < 6; ++i)
+            REQUIRE(producer->send({.topic = "t", .value = std::string(600 * 1024, 'v')}));
+        REQUIRE(producer->flush(milliseconds(5000)));
+    }
+    for (auto& stored : broker.cluster.store.at("t", 0).log) {
+        constexpr std::size_t crc_at = 17, attributes_at = wire::batch_crc_from;
+        testing::Bytes& batch = stored.batch;
+        store_big(batch.data() + attributes_at, wire::attribute::control);
+        store_big(batch.data() + crc_at, crc32c(0, ByteView(batch).subspan(attributes_at)));
+    }
+    int fetches = 0;
+    broker.cluster.on_any = [&](std::int32_t,
+                                const wire::Request& request) -> std::optional<testing::Bytes> {
+        if (request.header.api_key == wire::ApiKey::fetch) {
+            ++fetches;
+            std::this_thread::sleep_for(milliseconds(300));
+        }
+        return std::nullopt;
+    };
+    Options options = to(broker.bootstrap(), {"t"});
+    options.timeout_seconds = 1;
+    CHECK(consume(options) == Exit::ok);
+    CHECK(fetches >= 6);
 }
 
 TEST_CASE("exit codes: a topic that is not ours to see is not one that is not there") {
