@@ -36,9 +36,7 @@ public:
     void shut();
     bool is_shut() const { return is_shut_; }
     Instant now() { return loop_.now(); }
-    /// One line about the last connection that failed.
-    const std::string& last_problem() const { return last_problem_; }
-    /// The same for a caller that does not hold the loop's mutex.
+    /// The mutex is not held: one line about why nobody answers.
     std::string problem() const;
 
     // TcpLink::Owner

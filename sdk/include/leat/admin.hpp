@@ -128,7 +128,8 @@ public:
                                           std::vector<TopicPartition> partitions);
 
     wire::ErrorCode last_refusal() const;
-    /// One line for people about the last connection that failed; empty if none did.
+    /// One line for people: the last connection that failed since one was made, or a leader that is
+    /// not among the cluster's brokers; else empty.
     std::string last_problem() const;
 
     class Impl;

@@ -215,7 +215,8 @@ public:
     /// Returns as soon as there is something, at most records_max; empty after `timeout`.
     Records poll(milliseconds timeout, std::size_t records_max = 500);
     std::optional<ConsumerEvent> poll_event();
-    /// One line for people about the last connection that failed; empty if none did.
+    /// One line for people: the last connection that failed since one was made, or a leader that is
+    /// not among the cluster's brokers; else empty.
     std::string last_problem() const;
 
     class Impl;

@@ -132,7 +132,8 @@ public:
     Status close(milliseconds timeout);
 
     ProducerStats stats() const;
-    /// One line for people about the last connection that failed; empty if none did.
+    /// One line for people: the last connection that failed since one was made, or a leader that is
+    /// not among the cluster's brokers; else empty.
     std::string last_problem() const;
 
     class Impl;
