@@ -264,6 +264,8 @@ Status FileStorage::run_erase(Erase& erase) {
 // From the end, so that no write waits for all of it. Not flushed: should a power cut undo it, the
 // next owner knows that old bytes may stand there.
 Status FileStorage::run_cut(Erase& cut) {
+    const Status ours = still_ours("shortening", cut.at, cut.left);
+    if (!ours) return ours;
     cut.left -= std::min(cut.left, cut_slice);
     while (::ftruncate(fds_.erase, static_cast<off_t>(cut.at + cut.left)) != 0)
         if (errno != EINTR) return failed("shortening", cut.at, errno);

@@ -290,6 +290,8 @@ TEST_CASE(
                   std::string::npos);
             REQUIRE(storage->start_erase(3, 2 * MiB, MiB));
             CHECK_FALSE(wait_for(*storage).status);
+            REQUIRE(storage->start_shrink(4, 2 * MiB));
+            CHECK_FALSE(wait_for(*storage).status);
             if (!deleted) CHECK(std::filesystem::file_size(storage->path()) == page);
         }
 }
