@@ -91,6 +91,21 @@ TEST_CASE("uplink: what the upstream itself brings is not taken back to it, and 
     }
 }
 
+TEST_CASE("uplink: a topic that the upstream itself brings is deleted without a loss") {
+    Rig rig;
+    one_topic(rig);
+    rig.start();
+    rig.uplink->fed_by("t", gateway_of(rig.upstream.cluster_id));
+    rig.append("t", {.count = 3});
+    rig.pass(60'000);
+    REQUIRE(rig.was_told("the upstream forwards t to here"));
+    rig.delete_topic("t");
+    rig.run();
+    CHECK_FALSE(rig.was_told("is deleted here"));
+    CHECK(rig.log.losses.empty());
+    CHECK(rig.status().lost_records == 0);
+}
+
 // Seen with a center that advertised localhost: it was right about its topics, and its partitions'
 // leader was the gateway itself.
 TEST_CASE("uplink: records that arrive at this very broker are not sent on, and that is told") {
