@@ -58,10 +58,10 @@ long_fuzz() {  # as many side by side as there are cores
 # Both halves of the crash sweep side by side, from another first seed than the test command's.
 long_crash() {
     sweep=$build/release/tests/log/log_crash_test
-    LEAT_CRASH_SEED=100001 LEAT_CRASH_IMAGES=1000000 "$sweep" "-tc=*first half*" >"$build/deep-crash.first.log" 2>&1 8>&- &
+    LEAT_CRASH_SEED=100001 LEAT_CRASH_IMAGES=500000 "$sweep" "-tc=*first half*" >"$build/deep-crash.first.log" 2>&1 8>&- &
     first=$!
     crash_rc=0
-    LEAT_CRASH_SEED=100001 LEAT_CRASH_IMAGES=1000000 "$sweep" "-tc=*second half*" || crash_rc=1
+    LEAT_CRASH_SEED=100001 LEAT_CRASH_IMAGES=500000 "$sweep" "-tc=*second half*" || crash_rc=1
     wait "$first" || crash_rc=1
     cat "$build/deep-crash.first.log"
     return $crash_rc
