@@ -1,6 +1,7 @@
 // What each command says to a script, against the model cluster on real sockets.
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <thread>
 
@@ -224,7 +225,7 @@ TEST_CASE("exit codes: a consumer that gets on is not ended, also when there is 
         store_big(batch.data() + attributes_at, wire::attribute::control);
         store_big(batch.data() + crc_at, crc32c(0, ByteView(batch).subspan(attributes_at)));
     }
-    int fetches = 0;
+    std::atomic<int> fetches{0};  // counted by the broker's thread
     broker.cluster.on_any = [&](std::int32_t,
                                 const wire::Request& request) -> std::optional<testing::Bytes> {
         if (request.header.api_key == wire::ApiKey::fetch) {
