@@ -36,14 +36,14 @@ fuzz_one() {
         "-artifact_prefix=$finds/" "$finds" "$root/tests/fuzz/corpus/$name" $seeds >"$finds.log" 2>&1 || : >"$finds.failed"
 }
 long_fuzz() {  # as many side by side as there are cores
-    running=0
+    running=0 group=
     for fuzzer in "$build"/fuzz/tests/fuzz/*_fuzz; do
         [ "$(basename "$fuzzer")" != planted_fuzz ] || continue
         fuzz_one "$fuzzer" 8>&- &
-        running=$((running + 1))
-        [ $((running % cores)) -ne 0 ] || wait
+        running=$((running + 1)) group="$group $!"
+        [ $((running % cores)) -ne 0 ] || { wait $group; group=; }
     done
-    wait
+    [ -z "$group" ] || wait $group
     found=
     for fuzzer in "$build"/fuzz/tests/fuzz/*_fuzz; do
         name=$(basename "$fuzzer" _fuzz)
@@ -66,11 +66,18 @@ long_crash() {
     cat "$build/deep-crash.first.log"
     return $crash_rc
 }
-# What waits for disks and clients more than it computes, beside the emulator, which computes.
-long_lives() {
-    deep_step kills "$LEAT_PYTHON" -B "$root/tests/interop/kills.py" --leatd "$leatd" --work "$build/deep" --kills 1000
-    deep_step seasons "$LEAT_PYTHON" -B "$root/tests/interop/seasons.py" --leatd "$leatd" --work "$build/deep" --rounds 40
-    printf '%s\n' "$deep_failed" >"$build/deep.lives"
+# beside STEP COMMAND...: what waits for disks and clients more than it computes, beside the next steps. `joined` waits for all.
+beside=
+beside() {
+    beside="$beside $1"
+    rm -f "$build/deep-$1.ended"
+    (deep_failed='' && deep_step "$@"; printf '%s\n' "$deep_failed" >"$build/deep-$1.ended") 8>&- &
+}
+joined() {
+    wait
+    for step in $beside; do
+        deep_failed="$deep_failed$(cat "$build/deep-$step.ended" 2>/dev/null || echo " $step")"
+    done
 }
 leatd=$(find "$build/release" -type f -name leatd -perm -u+x | head -n 1)
 
@@ -81,14 +88,12 @@ if [ "$(id -u)" = 0 ]; then
 fi
 deep_step asan sanitized asan all
 deep_step tsan sanitized tsan "$threaded" -R "^(file_storage|host|net|ops|cli_|process|tour|kills)"
+beside seasons "$LEAT_PYTHON" -B "$root/tests/interop/seasons.py" --leatd "$leatd" --work "$build/deep" --rounds 40
 deep_step fuzz long_fuzz
 deep_step crash long_crash
-rm -f "$build/deep.lives"
-(deep_failed='' long_lives) 8>&- &
-lives=$!
+beside kills "$LEAT_PYTHON" -B "$root/tests/interop/kills.py" --leatd "$leatd" --work "$build/deep" --kills 1000
 deep_step arm env LEAT_BUILD="$build/armhf" sh "$root/tests/arm.sh" armhf
-wait "$lives" || true
-deep_failed="$deep_failed$(cat "$build/deep.lives" 2>/dev/null || echo ' kills seasons')"
+joined
 if [ "$(id -u)" = 0 ]; then
     deep_step bench env LEAT_BENCH="$build/bench" sh "$root/tests/bench/run.sh" --quick
 else
