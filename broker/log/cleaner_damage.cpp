@@ -25,11 +25,15 @@ Cleaner::Walked Cleaner::frame_damaged() {
     return damaged();
 }
 
-/// No commit that may come next stands here, but frames of it may hold.
+/// No commit that may come next stands here, but frames of it may hold, first of all what a batch
+/// goes on with: its `more` says of which stream, and from where, and Kafka's checksum the rest.
 Cleaner::Walked Cleaner::without_header() {
+    const bool open = walk_.open;
     behind_lost_header();
     walk_.position += commit_header_bytes;
-    return damaged();
+    const Walked at = damaged();
+    walk_.first = walk_.open = open;
+    return at;
 }
 
 /// When the frames were written that come now is not known: like the newest of the segment, so that
