@@ -62,6 +62,9 @@ public:
     /// manieth in a row.
     virtual void retrying(std::uint16_t /*partition*/, wire::ErrorCode /*error*/,
                           unsigned /*times*/) {}
+    /// The partition's next batch was sent before, and no answer said what became of it. false: not
+    /// yet, until PartitionQueue::wake; the source finds out first.
+    virtual bool may_send_again(std::uint16_t /*partition*/, Instant /*now*/) { return true; }
     /// The answer that comes next names this record, by its place in the batch, as a reason why the
     /// batch is refused (KIP-467). Not every broker does; `record` is whatever it said.
     virtual void record_refused(std::uint16_t /*partition*/, Ticket /*ticket*/,

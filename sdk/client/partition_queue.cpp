@@ -10,6 +10,12 @@ namespace {
 using wire::ErrorCode;
 using State = TakenBatch::State;
 constexpr std::int16_t epoch_max = 32767;
+
+/// `auto`: an Accumulator that is no BatchSource has no such question.
+bool may_send_again(auto& source, std::uint16_t slot, Instant now) {
+    if constexpr (profile.any_source) return source.may_send_again(slot, now);
+    return true;
+}
 }  // namespace
 
 PartitionQueue::PartitionQueue(std::string_view topic, std::int32_t partition, Source& source,
@@ -62,8 +68,7 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
         TakenBatch& batch = at(i);
         // Its source has not heard of it yet, and may want it to go again before what is behind.
         if constexpr (profile.any_source)
-            after_failed |=
-                batch.state == State::settled && batch.outcome.error != ErrorCode::none;
+            after_failed |= batch.state == State::settled && batch.outcome.error != ErrorCode::none;
         if (batch.state == State::waiting) {
             if (waiting == nullptr && !after_failed) waiting = &batch;
             doubtful |= batch.doubtful;
@@ -71,6 +76,8 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
             return Next::blocked;  // sent now, it would arrive behind its successor
         }
     }
+    if (waiting != nullptr && waiting->doubtful && !may_send_again(*source_, slot(), now))
+        return Next::blocked;
     if (!profile.any_acks || identity != nullptr) {
         if (needs_bump_ && !doubtful) {
             if (in_flight_ > 0) return Next::blocked;
@@ -140,7 +147,7 @@ void PartitionQueue::mark_sent(TakenBatch& batch) {
 
 void PartitionQueue::on_lost(TakenBatch& batch) {
     batch.state = State::waiting;
-    batch.doubtful = true;
+    be_doubtful(batch);
     --in_flight_;
 }
 
@@ -177,7 +184,7 @@ PartitionQueue::Verdict PartitionQueue::on_answer(TakenBatch& batch, const Outco
         case ErrorCode::request_timed_out:
         case ErrorCode::not_enough_replicas_after_append:
         case ErrorCode::network_exception:
-            batch.doubtful = true;
+            be_doubtful(batch);
             return Verdict::retry;
         default:
             if (profile.several_queues && wire::stale_metadata(outcome.error))

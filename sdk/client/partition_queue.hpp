@@ -31,6 +31,7 @@
 #include "sdk/base/room.hpp"
 #include "sdk/client/accumulator.hpp"
 #include "sdk/client/due_list.hpp"
+#include "sdk/wire/record_batch.hpp"
 #include "sdk/wire/types.hpp"
 
 namespace leat::client {
@@ -117,12 +118,35 @@ public:
     /// Another queue sent to this partition under `state`: begins in the next epoch. Before the
     /// first batch is taken.
     void start_after(const ProducerState& state);
+    /// How often it was left open what became of a batch that was sent.
+    std::uint32_t losses() const { return losses_; }
     /// A batch was acknowledged under sending_as().
     bool is_established() const { return established_; }
     /// The broker may have forgotten the producer meanwhile: the next batch goes alone. With
     /// nothing taken.
     void prove_again() {
         if (count_ == 0) established_ = false;
+    }
+    /// The source has looked for what is in doubt (BatchSource::may_send_again), as the broker may
+    /// have forgotten the producer: what it says is there is settled as delivered, the next batch
+    /// goes alone. With nothing in flight.
+    /// is_there  (base_sequence, record_count) -> bool; asked in order, each once
+    template <class IsThere>
+    void settle_found(const IsThere& is_there) {
+        LEAT_CHECK(in_flight_ == 0);
+        established_ = false;
+        for (std::size_t i = 0; i < count_; ++i) {
+            TakenBatch& batch = at(i);
+            if (batch.state != TakenBatch::State::waiting || !batch.doubtful) continue;
+            if (!is_there(batch.base_sequence, batch.source.record_count)) continue;
+            batch.state = TakenBatch::State::settled;
+            batch.outcome = {};
+        }
+        settle_front();
+    }
+    /// The source's next batch, of `records`, is there already: its numbers are used up.
+    void skip(std::int32_t records) {
+        state_.next_sequence = wire::next_sequence(state_.next_sequence, records);
     }
     /// Gives up what is older than `delivery_timeout` and not in flight. For a queue that is lent
     /// to nobody (no leader known); a Sender does it for the lent ones. Returns when to come again.
@@ -144,6 +168,10 @@ private:
     Verdict on_answer(TakenBatch& batch, const Outcome& outcome);
     void on_lost(TakenBatch& batch);
     void settle(TakenBatch& batch, const Outcome& outcome);
+    void be_doubtful(TakenBatch& batch) {
+        batch.doubtful = true;
+        losses_ = std::uint32_t{losses_} + 1;
+    }
     void settle_front();
     bool bump(ProducerIdentity& identity);
     TakenBatch& at(std::size_t i) {
@@ -175,6 +203,7 @@ private:
     bool recalled_ = false;
     bool told_ = false;  // ready_ stands in the told list
     wire::ErrorCode tell_error_{};
+    [[no_unique_address]] If<profile.several_queues, std::uint32_t> losses_ = std::uint32_t{0};
     [[no_unique_address]] If<profile.negotiates, wire::Uuid> topic_id_{};
     InnerOrLent<Source, profile.memory.is_fixed()> source_{};
     // A ring: batches stay where they are until they are settled. Last, as what is near the front
