@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "sdk/wire/api/00_produce.hpp"
+#include "sdk/wire/api/01_fetch.hpp"
+#include "sdk/wire/api/02_list_offsets.hpp"
 #include "sdk/wire/api/03_metadata.hpp"
 #include "sdk/wire/api/18_api_versions.hpp"
 #include "sdk/wire/api/19_create_topics.hpp"
@@ -18,30 +20,12 @@
 #include "sdk/wire/api/61_describe_producers.hpp"
 #include "sdk/wire/header.hpp"
 #include "sdk/wire/record_batch.hpp"
+#include "tests/uplink/upstream_partition.hpp"
 
 namespace leat::uplink::test {
 
-using Bytes = std::vector<std::uint8_t>;
-using wire::ErrorCode;
-
-struct Stored {
-    wire::BatchHeader header;
-    Bytes records;
-};
-
 class UpstreamModel {
 public:
-    struct ProducerEntry {
-        std::int16_t epoch = -1;
-        std::deque<std::pair<std::int32_t, std::int32_t>>
-            last;  // first and last sequence of up to 5 batches
-    };
-    struct Partition {
-        std::int32_t leader = 1;
-        std::vector<Stored> batches;
-        std::map<std::int64_t, ProducerEntry> producers;
-    };
-
     // What a test may set.
     std::map<std::string, std::vector<Partition>> topics;
     std::map<std::string, wire::Uuid> topic_ids;    ///< zero: as a cluster that knows none
@@ -62,22 +46,28 @@ public:
     bool speaks_garbage = false;
     bool wants_login = false;  ///< after ApiVersions it hangs up, as Kafka does without SASL
     std::size_t frame_bytes_max = SIZE_MAX;  ///< socket.request.max.bytes: it hangs up, too
-    bool hangs_up = false;     ///< ... for the rig to do
+    bool hangs_up = false;                   ///< ... for the rig to do
     std::int64_t next_producer_id = 7000;
 
     bool describes_producers = false;        ///< it has DescribeProducers
     ErrorCode describing = ErrorCode::none;  ///< what it answers to it
     bool describes_never = false;            ///< ... nothing
 
+    bool shows_tail = false;                ///< it has ListOffsets and Fetch
+    ErrorCode fetching = ErrorCode::none;   ///< what it answers to a Fetch
+    std::int64_t wall_ms = 0;               ///< its clock
+    std::int64_t remembers_ms = INT64_MAX;  ///< producer.id.expiration.ms, looked at all the time
+
     // What it saw.
     int created = 0, metadata_requests = 0, produce_requests = 0, describe_requests = 0;
+    int tail_requests = 0;
     bool auto_creation_asked = false;
     std::size_t frame_largest = 0;
 
     void make_topic(const std::string& name, std::int32_t partitions) {
         auto& topic = topics[name];
         for (std::int32_t i = static_cast<std::int32_t>(topic.size()); i < partitions; ++i)
-            topic.push_back({.leader = 1 + i % broker_count, .batches = {}, .producers = {}});
+            topic.emplace_back().leader = 1 + i % broker_count;
     }
 
     /// The answer to one frame (without its length).
@@ -94,7 +84,12 @@ public:
             hangs_up = true;
             return {};
         }
+        forget_producers();
         switch (request->header.api_key) {
+            case wire::ApiKey::list_offsets:
+                return offsets(*request);
+            case wire::ApiKey::fetch:
+                return fetch(broker, *request);
             case wire::ApiKey::api_versions:
                 return versions(*request);
             case wire::ApiKey::metadata:
@@ -130,6 +125,7 @@ private:
         std::vector<wire::ApiVersionsResponse::ApiVersion> keys = {
             {0, 0, 9}, {3, 0, 12}, {18, 0, 3}, {19, 2, 7}, {22, 0, 4}};
         if (describes_producers) keys.push_back({61, 0, 0});
+        if (shows_tail) keys.insert(keys.end(), {{1, 4, 12}, {2, 1, 9}});
         wire::ApiVersionsResponse answer;
         answer.api_keys = keys;
         return encode(request, answer);
@@ -157,6 +153,63 @@ private:
         topic[0].partitions = std::span(partition);
         Answer answer;
         answer.topics = std::span(topic);
+        return encode(request, answer);
+    }
+
+    void forget_producers() {
+        for (auto& [name, partitions] : topics)
+            for (Partition& partition : partitions)
+                partition.forget_producers(wall_ms - remembers_ms);
+    }
+
+    Bytes offsets(const wire::Request& request) {
+        const auto asked =
+            wire::decode<wire::ListOffsetsRequest>(request.body, request.header.api_version);
+        ++tail_requests;
+        if (!asked) return {};
+        wire::ListOffsetsResponse::ListOffsetsPartitionResponse partition[1];
+        wire::ListOffsetsResponse::ListOffsetsTopicResponse topic[1];
+        for (const auto& of : asked->topics)
+            for (const auto& one : of.partitions) {
+                topic[0].name = of.name;
+                partition[0].partition_index = one.partition_index;
+                const Partition& at = topics.at(std::string(of.name.view()))
+                                          .at(static_cast<std::size_t>(one.partition_index));
+                const std::int64_t seen = std::min(at.log_end(), at.high_watermark);
+                partition[0].offset = asked->replica_id == -2 ? at.log_end() : seen;
+            }
+        topic[0].partitions = std::span(partition);
+        wire::ListOffsetsResponse answer;
+        answer.topics = std::span(topic);
+        return encode(request, answer);
+    }
+
+    Bytes fetch(std::int32_t broker, const wire::Request& request) {
+        const auto asked =
+            wire::decode<wire::FetchRequest>(request.body, request.header.api_version);
+        ++tail_requests;
+        if (!asked) return {};
+        wire::FetchResponse::PartitionData partition[1];
+        wire::FetchResponse::FetchableTopicResponse topic[1];
+        Bytes records;
+        for (const auto& of : asked->topics)
+            for (const auto& one : of.partitions) {
+                topic[0].topic = of.topic;
+                partition[0].partition_index = one.partition;
+                const Partition& at = topics.at(std::string(of.topic.view()))
+                                          .at(static_cast<std::size_t>(one.partition));
+                partition[0].error_code = fetching;
+                if (at.leader != broker)
+                    partition[0].error_code = ErrorCode::not_leader_or_follower;
+                else if (one.fetch_offset < at.log_start || one.fetch_offset > at.log_end())
+                    partition[0].error_code = ErrorCode::offset_out_of_range;
+                if (partition[0].error_code == ErrorCode::none)
+                    records = at.batches_from(one.fetch_offset, one.partition_max_bytes);
+            }
+        partition[0].records = ByteView(records);
+        topic[0].partitions = std::span(partition);
+        wire::FetchResponse answer;
+        answer.responses = std::span(topic);
         return encode(request, answer);
     }
 
@@ -258,9 +311,10 @@ private:
             for (const auto& partition : topic.partition_data) {
                 auto& result = list.emplace_back();
                 result.index = partition.index;
-                result.base_offset = -1;
+                base_offset_ = -1;
                 result.error_code =
                     append(broker, names.back(), partition.index, partition.records);
+                result.base_offset = base_offset_;
                 auto& bad = named.emplace_back();
                 for (const std::int32_t place : std::exchange(bad_, {}))
                     bad.push_back({place, "says the model"});
@@ -298,30 +352,12 @@ private:
             bad_ = bad_records({header, {batch->records().begin(), batch->records().end()}});
             if (!bad_.empty()) return ErrorCode::invalid_timestamp;
         }
-        const std::int32_t last =
-            wire::next_sequence(header.base_sequence, header.last_offset_delta);
-        ProducerEntry& entry = partition.producers[header.producer_id];
-        if (entry.epoch == header.producer_epoch) {
-            for (const auto& [first, until] : entry.last)
-                if (first == header.base_sequence && until == last)
-                    return ErrorCode::none;  // a duplicate
-            if (!entry.last.empty() &&
-                header.base_sequence != wire::next_sequence(entry.last.back().second, 1))
-                return ErrorCode::out_of_order_sequence_number;
-        } else {
-            if (header.producer_epoch < entry.epoch) return ErrorCode::invalid_producer_epoch;
-            if (entry.epoch >= 0 && header.base_sequence != 0)
-                return ErrorCode::out_of_order_sequence_number;
-            entry.last.clear();
-        }
-        entry.epoch = header.producer_epoch;
-        entry.last.emplace_back(header.base_sequence, last);
-        if (entry.last.size() > 5) entry.last.pop_front();
-        partition.batches.push_back({header, {batch->records().begin(), batch->records().end()}});
-        return ErrorCode::none;
+        return partition.append({header, {batch->records().begin(), batch->records().end()}},
+                                base_offset_);
     }
 
     std::vector<std::int32_t> bad_;  // of the last batch
+    std::int64_t base_offset_ = -1;  // the same
 };
 
 }  // namespace leat::uplink::test
