@@ -148,7 +148,8 @@ Status NodeImpl::start(Instant now, WallTime wall) {
         ports_.entropy,
         uplink::UplinkConfig{.routes = config_.routes,
                              .gateway_id = uplink::gateway_of(cluster_id_),
-                             .own_cluster_id = cluster_id_});
+                             .own_cluster_id = cluster_id_,
+                             .wall = [this] { return wall_; }});
     topics_.registry.on_remove = [this](Instant at, const topics::Topic& topic) {
         uplink_->topic_goes(
             at, {.name = topic.name, .partitions = topic.partitions, .internal = topic.internal});

@@ -9,10 +9,12 @@ namespace {
 constexpr std::uint8_t format_plain = 0;
 constexpr std::uint8_t format_named = 1;
 constexpr std::uint8_t format_cut = 2;
+constexpr std::uint8_t format_ended = 3;
 constexpr std::size_t stream_size = 4;
 constexpr std::size_t plain_size = 9;
 constexpr std::size_t named_size = plain_size + 8 + 2 + 4 + 4 + 8;
 constexpr std::size_t cut_size = named_size + 4;
+constexpr std::size_t ended_size = cut_size + 8;
 constexpr milliseconds pause_per_fact{25};
 constexpr int pause_factor_max = 20;
 
@@ -29,7 +31,8 @@ std::vector<std::uint8_t> Cursors::key_of(RouteIndex route, log::StreamId stream
 void Cursors::load() {
     log_.for_each_fact(log::FactKind::cursor, [this](ByteView key, ByteView value) {
         if (key.size() < 1 + stream_size || value.empty()) return;
-        const bool cut = value[0] == format_cut && value.size() == cut_size;
+        const bool ended = value[0] == format_ended && value.size() == ended_size;
+        const bool cut = ended || (value[0] == format_cut && value.size() == cut_size);
         const bool named = cut || (value[0] == format_named && value.size() == named_size);
         if (!named && (value[0] != format_plain || value.size() != plain_size)) return;
         const std::string_view name = text_of(key.first(key.size() - 1 - stream_size));
@@ -47,6 +50,7 @@ void Cursors::load() {
         cursor.as.place = load_big<std::uint32_t>(at + 14);
         cursor.as.until = load_big<log::Offset>(at + 18);
         if (cut) cursor.as.batch_bytes_max = load_big<std::uint32_t>(at + 26);
+        if (ended) cursor.as.upstream_end = load_big<std::int64_t>(at + 30);
     });
 }
 
@@ -115,7 +119,7 @@ bool Cursors::put(Instant now, Place place, Put how) {
     const auto [stream, route] = place;
     Cursor& cursor = cursors_[place];
     const client::ProducerState& producer = cursor.as.producer;
-    std::uint8_t value[cut_size] = {format_plain};
+    std::uint8_t value[ended_size] = {format_plain};
     store_big(value + 1, cursor.offset);
     std::size_t size = plain_size;
     if (producer.producer_id >= 0) {
@@ -126,10 +130,14 @@ bool Cursors::put(Instant now, Place place, Put how) {
         store_big(value + plain_size + 10, producer.next_sequence);
         store_big(value + plain_size + 14, cursor.as.place);
         store_big(value + plain_size + 18, cursor.as.until);
-        if (cursor.as.batch_bytes_max < SentAs{}.batch_bytes_max) {
+        store_big(value + named_size, cursor.as.batch_bytes_max);
+        store_big(value + cut_size, cursor.as.upstream_end);
+        if (cursor.as.upstream_end > 0) {
+            value[0] = format_ended;
+            size = ended_size;
+        } else if (cursor.as.batch_bytes_max < SentAs{}.batch_bytes_max) {
             value[0] = format_cut;
             size = cut_size;
-            store_big(value + named_size, cursor.as.batch_bytes_max);
         }
     }
     const std::vector<std::uint8_t> key = key_of(route, stream);

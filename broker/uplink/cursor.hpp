@@ -4,7 +4,9 @@
 // format 1, the name under which the records from `offset` on were sent: producer id (i64), epoch
 // (i16), sequence of the record at `offset` (i32), fingerprint of the place (u32), and the offset
 // from which on nothing was sent under this name (i64). Format 2 has behind it the size above which
-// batches were cut (u32): the cuts are a part of the numbers. All big-endian.
+// batches were cut (u32): the cuts are a part of the numbers. Format 3 has behind that (largest:
+// not cut) an upstream offset that what lies behind the cursor does not lie before (i64). All
+// big-endian.
 // A cursor only moves forward, so an older value, which is what a power cut may leave, means
 // sending again, never skipping; sent again under the same numbers, the upstream sees what it has
 // already. Nothing waits for a fact: a name whose fact the power cut took is not found again, and
@@ -35,6 +37,7 @@ struct SentAs {
     /// not go under numbers that the upstream has seen, so a name ends where its life's log ended.
     log::Offset until = std::numeric_limits<log::Offset>::max();
     std::uint32_t batch_bytes_max = std::numeric_limits<std::uint32_t>::max();  ///< as Lane
+    std::int64_t upstream_end = 0;                                              ///< as Lane
 };
 
 class Cursors {

@@ -15,6 +15,8 @@ constexpr milliseconds proof_within{60'000};
 // Nor does it remember one who is quiet (producer.id.expiration.ms, a day): of several batches in
 // flight it could refuse the first for a moment and take the second, and then never the first.
 constexpr milliseconds remembered_for{600'000};
+// What a recall said holds for a moment.
+constexpr milliseconds recall_holds_for{10'000};
 // An election or a broker's start is over before: with the usual back-offs after half a minute.
 constexpr unsigned retries_untold = 8;
 
@@ -41,8 +43,9 @@ void Lane::limit_doubt(log::Offset until) {
     if (is_in_doubt()) doubt_until_ = std::min(doubt_until_, until);
 }
 
-void Lane::trust(std::uint32_t place) {
+void Lane::trust(std::uint32_t place, SentBatches there) {
     trusted_ = true;
+    there_ = std::move(there);
     place_ = place;
     queue_.wake();
 }
@@ -51,6 +54,7 @@ void Lane::end_doubt() {
     LEAT_CHECK(passed_.empty());
     doubt_until_ = -1;
     lost_doubt_ = starts_over_ = false;
+    there_.clear();
     queue_.renew();
     queue_.wake();
 }
@@ -74,6 +78,8 @@ void Lane::ask_for_name() {
 
 client::Peek Lane::peek(std::uint16_t, Instant now, client::SourceBatch& out) {
     now_ = now;
+    while (state_ == State::flowing && take_found()) {
+    }
     if (state_ != State::flowing || waiting_.empty()) return client::Peek::empty;
     if (!may_send(waiting_.front())) {
         ask_for_name();
@@ -82,6 +88,22 @@ client::Peek Lane::peek(std::uint16_t, Instant now, client::SourceBatch& out) {
     if (!is_in_doubt() && now - settled_at_ >= remembered_for) queue_.prove_again();
     out = waiting_.front().source;
     return client::Peek::batch;
+}
+
+/// The next batch, if it is there already.
+bool Lane::take_found() {
+    if (there_.empty() || waiting_.empty() || !may_send(waiting_.front())) return false;
+    const std::int32_t count = waiting_.front().source.record_count;
+    const std::int32_t first = queue_.sending_as().next_sequence;
+    const auto at = there_.find({first, wire::next_sequence(first, count - 1)});
+    if (at == there_.end()) return false;
+    Outgoing batch = std::move(waiting_.front());
+    waiting_.pop_front();
+    queue_.skip(count);
+    batch.sequence_after = queue_.sending_as().next_sequence;
+    upstream_end_ = at->second;
+    confirm(batch);
+    return true;
 }
 
 void Lane::take(std::uint16_t, std::uint64_t ticket) {
@@ -111,14 +133,44 @@ void Lane::settle(std::uint16_t, std::uint64_t ticket, const client::Outcome& ou
             return;
         }
         if (exact_ && !is_in_doubt()) named_ = queue_.sending_as();
-        for (const Outgoing& earlier : std::exchange(passed_, {})) owner_.delivered(*this, earlier);
-        owner_.delivered(*this, batch);
+        if (outcome.base_offset >= 0)
+            upstream_end_ = outcome.base_offset + batch.source.record_count;
+        confirm(batch);
         return;
     }
     if (state_ == State::flowing && is_in_doubt() && settle_doubtful(batch, outcome.error)) return;
     returned_.push_back(std::move(batch));
     if (state_ == State::failing) return;
     begin_failing(outcome.error);
+}
+
+void Lane::confirm(const Outgoing& batch) {
+    for (const Outgoing& earlier : std::exchange(passed_, {})) owner_.delivered(*this, earlier);
+    owner_.delivered(*this, batch);
+}
+
+bool Lane::may_send_again(std::uint16_t, Instant now) {
+    if (recalled_losses_ == queue_.losses() && now - recalled_at_ < recall_holds_for) return true;
+    std::int64_t oldest = INT64_MAX;
+    for (const Outgoing& batch : taken_) oldest = std::min(oldest, batch.source.max_timestamp);
+    if (!owner_.may_be_forgotten(oldest)) return true;
+    wants_recall_ = true;
+    ask_for_name();
+    return false;
+}
+
+void Lane::recalled(Instant now, const SentBatches& there) {
+    now_ = now;
+    wants_recall_ = false;
+    recalled_losses_ = queue_.losses();
+    recalled_at_ = now;
+    queue_.settle_found([&](std::int32_t first, std::int32_t count) {
+        const auto at = there.find({first, wire::next_sequence(first, count - 1)});
+        if (at == there.end()) return false;
+        upstream_end_ = at->second;
+        return true;
+    });
+    queue_.wake();
 }
 
 void Lane::retrying(std::uint16_t, wire::ErrorCode error, unsigned times) {
@@ -163,6 +215,7 @@ void Lane::lose_doubt(wire::ErrorCode error) {
 }
 
 void Lane::start_over() {
+    upstream_end_ = 0;
     if (state_ == State::stalled) return end_doubt();
     if (state_ == State::leaving) return;
     starts_over_ = true;

@@ -11,12 +11,17 @@
 // follows from its offset and the fact that says under which name, and from which offset on, the
 // stream was sent (cursor.hpp). After a restart the records from the cursor to the then end of the
 // log are in doubt, and are sent again under their old numbers, one at a time:
+//   - found upstream by recall.hpp, where the upstream has forgotten the numbers: not sent
 //   - taken: it is there now, or it was among the last five already
 //   - OUT_OF_ORDER_SEQUENCE: older than the last five, or the upstream lost what is before it. Only
 //     a later batch that is taken proves the first: until then it is passed, not delivered.
 //   - none was taken, or the upstream does not know the numbers: everything from the cursor on is
 //     sent again under a new name. This alone can make a duplicate.
 // What is behind the doubt goes under this run's own name.
+//
+// Within one life what was sent and not answered is in doubt, too, on every lane. The queue keeps
+// its numbers and sends it again, which the upstream takes for what it has; where it may have
+// forgotten them meanwhile, recall.hpp looks first.
 #pragma once
 
 #include <array>
@@ -26,6 +31,7 @@
 #include <string>
 
 #include "broker/log/log.hpp"
+#include "broker/uplink/recall.hpp"
 #include "broker/uplink/reencode.hpp"
 #include "sdk/client/partition_queue.hpp"
 
@@ -87,6 +93,8 @@ public:
     virtual void passed(Lane& lane, const Outgoing& batch) = 0;
     /// The next batch may not go under the queue's present name. Told once, until name_is_tended.
     virtual void wants_name(Lane& lane) = 0;
+    /// The upstream may have forgotten a producer whose last record had this time stamp.
+    virtual bool may_be_forgotten(std::int64_t timestamp) = 0;
     /// The upstream has sent the next batch back with `error` many times in a row.
     virtual void lane_retrying(Lane& lane, wire::ErrorCode error) = 0;
     /// The lane has begun to fail; the owner calls finish_failing until it is true.
@@ -129,8 +137,8 @@ public:
     void doubt(const client::ProducerState& as, log::Offset until);
     /// From here on the records are not those of the earlier life, or not all of them.
     void limit_doubt(log::Offset until);
-    /// The numbers mean the same where they are sent to now.
-    void trust(std::uint32_t place);
+    /// The numbers mean the same where they are sent to now, and so much is there already.
+    void trust(std::uint32_t place, SentBatches there);
     /// Nothing is taken: a new name comes next. Nothing may be passed.
     void end_doubt();
     bool has_passed() const { return !passed_.empty(); }
@@ -146,6 +154,15 @@ public:
     void name(const client::ProducerState& as, std::uint32_t place);
     void ask_for_name();
     void name_is_tended() { asked_for_name_ = false; }
+
+    // what was sent in this life, and not answered
+    /// It is to be recalled (Recall) before it goes again; tells wants_name until it is.
+    bool wants_recall() const { return wants_recall_; }
+    /// So much of it is there already. Nothing is in flight.
+    void recalled(Instant now, const SentBatches& there);
+    /// What is in doubt, of this life or an earlier one, cannot lie before this upstream offset.
+    log::Offset upstream_end() const { return upstream_end_; }
+    void set_upstream_end(log::Offset offset) { upstream_end_ = offset; }
 
     void add(Outgoing batch);
     /// The numbers mean nothing any more: fails, gives back what it has, and goes on under new
@@ -178,11 +195,14 @@ public:
     Instant oldest(std::uint16_t) const override {
         return never;
     }  // nothing of the log expires here
+    bool may_send_again(std::uint16_t slot, Instant now) override;
     void retrying(std::uint16_t slot, wire::ErrorCode error, unsigned times) override;
     void record_refused(std::uint16_t slot, std::uint64_t ticket, std::int32_t record) override;
 
 private:
     bool may_send(const Outgoing& batch) const;
+    bool take_found();
+    void confirm(const Outgoing& batch);
     bool settle_doubtful(Outgoing& batch, wire::ErrorCode error);
     void begin_failing(wire::ErrorCode error);
 
@@ -197,7 +217,9 @@ private:
     std::deque<Outgoing> passed_;    // in doubt; without memory
     client::ProducerState named_{};  // what may be sent under, by id and epoch
     Tap* tap_ = nullptr;
+    SentBatches there_;  // of the doubt
     log::Offset doubt_until_ = -1;
+    log::Offset upstream_end_ = 0;
     std::uint32_t place_ = 0;
     Instant passed_since_{};  // the oldest of them
     Instant settled_at_{};    // when the last batch was
@@ -207,6 +229,9 @@ private:
     bool lost_doubt_ = false;
     bool starts_over_ = false;
     bool retrying_ = false;  // for so long that it was told
+    bool wants_recall_ = false;
+    std::uint32_t recalled_losses_ = UINT32_MAX;  // which of the queue's the last recall was about
+    Instant recalled_at_{};
     std::uint64_t next_ticket_ = 1;
     Instant now_{};
     Instant retry_at_ = never;

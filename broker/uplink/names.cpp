@@ -48,7 +48,8 @@ SentAs Runner::sent_as(const Lane& lane, const Outgoing& batch) const {
                              .producer_epoch = as.producer_epoch,
                              .next_sequence = batch.sequence_after},
                 .place = lane.place(),
-                .batch_bytes_max = lane.batch_bytes_max()};
+                .batch_bytes_max = lane.batch_bytes_max(),
+                .upstream_end = lane.upstream_end()};
     if (lane.is_in_doubt()) sent.until = lane.doubt_until();
     return sent;
 }
@@ -68,8 +69,10 @@ bool Runner::tend_names(Instant now) {
     for (Lane* lane : std::exchange(naming_, {})) {
         lane->name_is_tended();
         // Nobody waits for a lane without a tap; one that fails asks again when it flows.
-        if (lane->state() != Lane::State::flowing || lane->tap() == nullptr) continue;
-        if (!tend_name(now, *lane, moved)) later.push_back(lane);
+        if (lane->state() != Lane::State::flowing) continue;
+        if (lane->wants_recall() ? !tend_recall(now, *lane, moved)
+                                 : lane->tap() != nullptr && !tend_name(now, *lane, moved))
+            later.push_back(lane);
     }
     for (Lane* lane : later) lane->ask_for_name();
     return moved;
@@ -82,9 +85,14 @@ bool Runner::tend_name(Instant now, Lane& lane, bool& moved) {
     const client::ProducerState as = lane.queue().sending_as();
     if (as.producer_id < 0) return true;  // it asks again when it has one
     const std::uint32_t place = place_of(lane);
-    shared_.cursors.set_name(
-        now, index_, lane.tap()->stream(),
-        {.producer = as, .place = place, .batch_bytes_max = lane.batch_bytes_max()});
+    const SentAs before = shared_.cursors.sent_as(index_, lane.tap()->stream());
+    if (lane.upstream_end() == 0 && before.place == place)
+        lane.set_upstream_end(before.upstream_end);
+    shared_.cursors.set_name(now, index_, lane.tap()->stream(),
+                             {.producer = as,
+                              .place = place,
+                              .batch_bytes_max = lane.batch_bytes_max(),
+                              .upstream_end = lane.upstream_end()});
     lane.name(as, place);
     moved = true;
     return true;
@@ -100,17 +108,14 @@ bool Runner::tend_doubt(Lane& lane, bool& moved) {
             lane.end_doubt();
             return true;
         }
-        using Knows = Recall::Knows;
-        const Knows knows = recall_.knows(lane.topic(), lane.partition(), as.producer.producer_id);
-        moved = moved || knows != Knows::asked;
-        if (knows == Knows::begun || knows == Knows::asked) return false;
-        if (knows == Knows::no) {
-            // It takes the first of them whatever its number, as if it had none of them.
-            tell(Event::Level::warn, doubt_lost_text(lane.topic(), lane.partition(),
-                                                     wire::ErrorCode::unknown_producer_id));
-            ++counts_.doubts_lost;
-        }
-        lane.trust(place);
+        std::optional<SentBatches> there = recall(lane,
+                                                  {.producer_id = as.producer.producer_id,
+                                                   .producer_epoch = as.producer.producer_epoch,
+                                                   .from = as.upstream_end},
+                                                  moved);
+        if (!there) return false;
+        lane.set_upstream_end(as.upstream_end);
+        lane.trust(place, std::move(*there));
         return true;
     }
     if (lane.has_doubtful_waiting()) return true;
@@ -121,6 +126,53 @@ bool Runner::tend_doubt(Lane& lane, bool& moved) {
     else
         lane.end_doubt();
     return true;
+}
+
+/// Kafka drops a producer by the time stamp of its last record against its own wall clock. Where
+/// ours is far from that, a clock is wrong, and nobody knows whose.
+bool Runner::may_be_forgotten(std::int64_t timestamp) {
+    constexpr milliseconds remembered_for{600'000};  // a day, or what the upstream's owner thinks
+    if (!shared_.wall || !shared_.log.wall_trusted() || timestamp < 0) return true;
+    const auto age = shared_.wall() - wall_ms(timestamp);
+    return age >= remembered_for || age <= -remembered_for;
+}
+
+/// What was sent in this life and not answered.
+bool Runner::tend_recall(Instant now, Lane& lane, bool& moved) {
+    const client::PartitionQueue& queue = lane.queue();
+    if (queue.in_flight_count() > 0) return false;
+    std::optional<SentBatches> there = SentBatches();
+    const client::ProducerState& as = queue.sending_as();
+    if (queue.unsettled_count() > 0)  // else it failed meanwhile
+        there = recall(lane,
+                       {.producer_id = as.producer_id,
+                        .producer_epoch = as.producer_epoch,
+                        .from = lane.upstream_end(),
+                        .last_sequence = (as.next_sequence - 1) & INT32_MAX},
+                       moved);
+    if (!there) return false;
+    moved = true;
+    lane.recalled(now, *there);
+    return true;
+}
+
+/// What of it is there; nothing: no answer yet. Tells what cannot be found out.
+std::optional<SentBatches> Runner::recall(const Lane& lane, Recall::Question question,
+                                          bool& moved) {
+    using Knows = Recall::Knows;
+    question.topic = lane.topic();
+    question.partition = lane.partition();
+    SentBatches there;
+    const Knows knows = recall_.knows(question, there);
+    moved = moved || knows != Knows::asked;
+    if (knows == Knows::begun || knows == Knows::asked) return std::nullopt;
+    if (knows == Knows::no) {
+        // It takes the first of them whatever its number, as if it had none of them.
+        tell(Event::Level::warn,
+             doubt_lost_text(lane.topic(), lane.partition(), wire::ErrorCode::unknown_producer_id));
+        ++counts_.doubts_lost;
+    }
+    return there;
 }
 
 }  // namespace leat::uplink

@@ -195,6 +195,7 @@ void Runner::drop_lane(Instant now, Lane& lane) {
     std::erase(failing_, &lane);
     std::erase(stalled_, &lane);
     std::erase(naming_, &lane);
+    recall_.forget(lane.topic(), lane.partition());
     if (const client::ProducerState& as = lane.queue().sending_as(); as.producer_id >= 0)
         left_[{lane.topic(), lane.partition()}] = as;
     lane.leave();

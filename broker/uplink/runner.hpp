@@ -3,6 +3,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -25,6 +26,7 @@ struct Shared {
     log::Log& log;
     Cursors& cursors;
     std::string gateway_id, own_cluster_id;
+    std::function<WallTime()> wall;
     std::deque<Event>& events;
 };
 constexpr std::size_t events_max = 256;  ///< above it the oldest are dropped
@@ -127,6 +129,7 @@ private:
     void delivered(Lane& lane, const Outgoing& batch) override;
     void passed(Lane& lane, const Outgoing& batch) override;
     void wants_name(Lane& lane) override;
+    bool may_be_forgotten(std::int64_t timestamp) override;
     void lane_failing(Lane& lane) override;
     void lane_retrying(Lane& lane, wire::ErrorCode error) override;
 
@@ -152,6 +155,8 @@ private:
     bool tend_names(Instant now);
     bool tend_name(Instant now, Lane& lane, bool& moved);
     bool tend_doubt(Lane& lane, bool& moved);
+    bool tend_recall(Instant now, Lane& lane, bool& moved);
+    std::optional<SentBatches> recall(const Lane& lane, Recall::Question question, bool& moved);
 
     // what the router says
     void drain_events(Instant now);
@@ -194,7 +199,7 @@ private:
     Instant now_{};
     Instant look_again_ =
         never;  // at metadata, while a topic is missing for a reason that is not retriable
-    Instant mirror_at_ = never;  // while what is sent of some topic arrives here
+    Instant mirror_at_ = never;      // while what is sent of some topic arrives here
     Instant read_again_at_ = never;  // a read failed: the earliest time to try again
     RouteStatus counts_;
     bool connect_failed_ = false;

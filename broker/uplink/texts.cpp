@@ -148,8 +148,8 @@ std::string skipped_text(std::string_view place, ErrorCode error) {
 
 std::string doubt_lost_text(std::string_view topic, std::int32_t partition, ErrorCode error) {
     return "the upstream does not know any more what it took of " + std::string(topic) + "-" +
-           std::to_string(partition) + " before this start (" + code_text(error) +
-           "): what was not confirmed then is sent again, some of it perhaps twice";
+           std::to_string(partition) + " (" + code_text(error) +
+           "): what was not confirmed is sent again, some of it perhaps twice";
 }
 
 std::string circle_text(std::string_view cluster_id) {

@@ -27,7 +27,7 @@ std::string cut_text(std::string_view topic, std::int32_t partition, std::size_t
 bool is_poison(wire::ErrorCode error);
 /// `place` says which records.
 std::string skipped_text(std::string_view place, wire::ErrorCode error);
-/// After a restart it could not be found out what had arrived before it.
+/// After a restart or a lost answer it could not be found out what had arrived before.
 std::string doubt_lost_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
 /// The upstream is this broker.
 std::string circle_text(std::string_view cluster_id);

@@ -31,7 +31,7 @@ struct Uplink::Inside {
           cursors(its_log, names_of(config.routes), config.cursor_interval) {
         for (std::size_t i = 0; i < config.routes.size(); ++i)
             runners.push_back(std::make_unique<Runner>(
-                Shared{log, cursors, config.gateway_id, config.own_cluster_id, events},
+                Shared{log, cursors, config.gateway_id, config.own_cluster_id, config.wall, events},
                 config.routes[i], i, seed_from(entropy)));
     }
 

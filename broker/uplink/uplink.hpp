@@ -59,6 +59,8 @@ struct UplinkConfig {
     std::string gateway_id = "leat";    ///< who we are upstream: client id, header leat-gateway
     std::string own_cluster_id = {};    ///< an upstream of this id is us: nothing is sent there
     milliseconds cursor_interval{250};  ///< between two writes of moved cursors; longer for many
+    /// How old a record is, as Kafka sees it; empty: not to be known.
+    std::function<WallTime()> wall = {};
 };
 
 /// Something worth a log line. Told once when it begins and once when it is over, not at every
@@ -101,8 +103,8 @@ struct RouteStatus {
     std::uint64_t skipped_batches = 0,
                   skipped_records = 0;   ///< refused for what they are, by a route that skips
     std::uint64_t returned_records = 0;  ///< came back from upstream, and were not sent again
-    std::uint64_t doubts_lost = 0;  ///< starts after which a partition's last records went twice
-                                    ///< perhaps: the upstream did not know what it had
+    std::uint64_t doubts_lost = 0;  ///< times that a partition's last records went twice perhaps:
+                                    ///< the upstream did not know what it had, nor did its log tell
     std::uint64_t in_flight_bytes = 0;  ///< memory of batches between log and acknowledgement
     std::string last_error;             ///< empty while all is well
 };

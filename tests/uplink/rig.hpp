@@ -18,6 +18,8 @@
 
 namespace leat::uplink::test {
 
+constexpr std::int64_t time_of_records = 1'700'000'000'000;
+
 struct BatchSpec {
     int count = 3;
     int first = 0;  ///< number of the first record; values are "v<number>"
@@ -35,7 +37,7 @@ inline Bytes make_batch(const BatchSpec& spec) {
         const std::string number = std::to_string(spec.first + i);
         const std::string key = spec.key.empty() ? "k" + number : spec.key;
         const std::string value = "v" + number + std::string(spec.padding, '.');
-        wire::RecordInput record{.timestamp = 1'700'000'000'000 + i, .value = bytes_of(value)};
+        wire::RecordInput record{.timestamp = time_of_records + i, .value = bytes_of(value)};
         if (key != "-") record.key = bytes_of(key);
         const wire::RecordHeader header{.key = "leat-gateway", .value = bytes_of(spec.from)};
         if (!spec.from.empty()) record.headers = {&header, 1};
@@ -94,10 +96,11 @@ public:
     std::vector<Event> events;
     Instant now = instant_ms(10'000);
     Begin begin = Begin::forward;  ///< of the next start
+    std::int64_t records_age = 0;  ///< of the records that are made, by everybody's wall clock
 
     // Faults.
-    std::set<std::int32_t> silent;    ///< brokers that take bytes and say nothing
-    std::set<std::int32_t> refusing;  ///< brokers that take no connection
+    std::set<std::int32_t> silent;                  ///< brokers that take bytes and say nothing
+    std::set<std::int32_t> refusing;                ///< brokers that take no connection
     std::map<std::int32_t, std::int32_t> leads_to;  ///< whose address is another broker's
     int connects = 0;
     bool upstream_is_down = false;  ///< connections are refused and open ones cut
@@ -133,6 +136,7 @@ public:
             for (const auto& [name, streams] : topics)
                 visit({.name = name, .partitions = streams, .internal = name == "internal"});
         };
+        config.wall = [this] { return wall_ms(wall()); };
         uplink = std::make_unique<Uplink>(log, for_each, entropy, config);
         uplink->start(now, begin);
         run();
@@ -190,6 +194,10 @@ public:
         }
         now = until;
         run();
+    }
+
+    std::int64_t wall() const {
+        return time_of_records + records_age + (now - instant_ms(10'000)).count();
     }
 
     // Asking.
@@ -295,6 +303,7 @@ private:
     }
     void serve(Link& link) {
         if (silent.contains(link.broker)) return link.received.clear();
+        upstream.wall_ms = wall();
         for (;;) {
             if (link.received.size() < 4) return;
             const auto size =
