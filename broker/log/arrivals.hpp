@@ -16,12 +16,11 @@
 
 namespace leat::log {
 
-/// Who asks for room, and so how far into the last free segments it may go: records leave four and
-/// what is reserved by others, those that have a reservation four, facts and what a client deletes
-/// three, what frees segments one: that is for a checkpoint, which alone can free segments when
-/// nothing more can be written to the ring.
+/// Who asks for room, and so how far into the last free segments it may go: beside those for a
+/// checkpoint, which alone can free segments when nothing more can be written to the ring, records
+/// leave three and what is reserved by others, those that have a reservation three, facts and what
+/// a client deletes two, what frees segments none.
 enum class Urgency : std::uint8_t { data, reserved, fact, upkeep };
-constexpr std::uint32_t segments_kept_for_checkpoint = 1;
 /// How far facts may make a group larger than the largest one of batches, while a commit is under
 /// way.
 constexpr std::uint32_t squeeze_bytes = 64 * 1024;

@@ -29,9 +29,9 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
     // go on in?
     const bool opens = !fits_here(open_->used() + frame, footer_growth(type, body));
     const std::uint32_t free = core_.segments.free_count();
-    const std::uint32_t keep = urgency <= Urgency::reserved ? segments_kept_free
-                               : urgency == Urgency::fact   ? segments_kept_free - 1
-                                                            : segments_kept_for_checkpoint;
+    const std::uint32_t keep = urgency <= Urgency::reserved ? core_.segments_kept_free()
+                               : urgency == Urgency::fact   ? core_.segments_kept_free() - 1
+                                                            : core_.segments_for_checkpoint();
     const std::uint32_t others = urgency == Urgency::data ? core_.segments_reserved() : 0;
     return free >= keep + others + (opens ? 1 : 0) ? ok() : Status(fail(Error::full));
 }

@@ -13,10 +13,11 @@ constexpr std::uint64_t wear_share = 256;
 constexpr std::uint32_t pool_share = 16;
 
 /// So many bytes of arrivals lie between two checkpoints.
-std::uint64_t checkpoint_gap(const Core& core, std::uint64_t last_bytes) {
+std::uint64_t checkpoint_gap(const Core& core) {
     const std::uint32_t pool = core.segments.target();
-    const std::uint64_t written = last_bytes + 2 * core.page;  // and a page of each superblock slot
-    return std::max({checkpoint_gap_factor * last_bytes,
+    // And a page of each superblock slot.
+    const std::uint64_t written = core.checkpoint_bytes + 2 * core.page;
+    return std::max({checkpoint_gap_factor * core.checkpoint_bytes,
                      checkpoint_gap_min(pool, core.segment_bytes),
                      std::min(wear_share * written,
                               std::uint64_t{pool / pool_share} * core.segment_bytes)});
@@ -41,7 +42,7 @@ void CheckpointWriter::resume(Tail tail) {
     sequence_ = tail.next_sequence;
     // None is used twice, though one that was begun may have left nothing: books name them.
     number_ = std::max(tail.number, std::uint64_t{core_.run} << 32);
-    last_bytes_ = tail.bytes;
+    core_.checkpoint_bytes = tail.bytes;
     core_.checkpoint_number = tail.number;
     // Whether the open segment was used before is not written down. Not, if the log has not yet
     // opened as many as there are; a wrong guess costs zeros where nothing is.
@@ -163,7 +164,7 @@ void CheckpointWriter::pump(Instant now) {
     }
     if (phase_ == Phase::idle) {
         const std::uint64_t written = arrivals_.bytes_written();
-        const bool due = written >= begun_at_bytes_ + checkpoint_gap(core_, last_bytes_);
+        const bool due = written >= begun_at_bytes_ + checkpoint_gap(core_);
         if ((!wanted_ && !due) || now < retry_at_ || arrivals_.place() == 0) return;
         begin(now);
     }
@@ -207,6 +208,7 @@ bool CheckpointWriter::write(Instant now) {
         first_life_ = core_.segments[segment].generation == 0;
         core_.begin_segment(now, segment, header_);
         segment_ = segment;
+        ++core_.checkpoint_taken;
         position_ = core_.page;
         zeroed_to_ = 0;
     }
@@ -363,7 +365,7 @@ void CheckpointWriter::finish() {
     core_.pool_before = std::exchange(core_.pool, pool_);
     core_.checkpoint_number = begin_.number;
     durable_extents_ = end_.extents;
-    last_bytes_ = end_.bytes;
+    core_.checkpoint_bytes = end_.bytes;
     phase_ = Phase::idle;
     free_unused();
 }
@@ -378,6 +380,7 @@ void CheckpointWriter::abandon(Instant now) {
 }
 
 void CheckpointWriter::free_unused() {
+    core_.checkpoint_taken = 0;
     for (std::uint32_t i = 0; i < core_.segments.size(); ++i) {
         const SegmentEntry& entry = core_.segments[i];
         if (entry.area != Area::survivors || entry.state != SegmentState::sealed || entry.records ||

@@ -66,7 +66,6 @@ public:
     bool running() const { return phase_ != Phase::idle; }
     bool writing() const { return writing_ || super_writing_; }
     std::uint64_t next_number() const { return number_ + 1; }  ///< of one that is not begun yet
-    std::uint64_t last_bytes() const { return last_bytes_; }
     /// Where the checkpoint in force lies.
     const std::vector<CheckpointExtent>& extents() const { return durable_extents_; }
 
@@ -148,7 +147,7 @@ private:
     std::uint32_t flight_position_ = 0, flight_bytes_ = 0;
     std::vector<CheckpointExtent>
         durable_extents_;  ///< of the checkpoint in force, its last commit too
-    std::uint64_t last_bytes_ = 0, number_ = 0;
+    std::uint64_t number_ = 0;
 };
 
 }  // namespace leat::log

@@ -19,8 +19,7 @@ bool Cleaner::wanted() const { return core_.low_on_room(); }
 
 /// A checkpoint that cannot be written would hold back everything: it comes first.
 std::uint32_t Cleaner::outputs_allowed() const {
-    const auto kept = static_cast<std::uint32_t>(segments_kept_for_checkpoint + 1 +
-                                                 checkpoints_.last_bytes() / core_.segment_bytes);
+    const std::uint32_t kept = core_.segments_for_checkpoint() + 1;
     const std::uint32_t free = core_.segments.free_count();
     return free <= kept ? 0 : std::min(cleaner_outputs_max, free - kept);
 }

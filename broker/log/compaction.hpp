@@ -91,7 +91,7 @@ private:
     Part* part_of(StreamId id);
     void mark(Stream& stream, Offset end, std::uint64_t age_ms) const;
     std::uint64_t age(Instant now) const { return core_.time.age_ms(now); }
-    bool urgent() const { return core_.segments.free_count() <= segments_kept_free + 2; }
+    bool urgent() const { return core_.segments.free_count() <= core_.segments_kept_free() + 2; }
 
     Core& core_;
     Reader& reader_;

@@ -25,6 +25,46 @@ std::uint64_t Core::reserved_bytes() const {
     return static_cast<std::uint64_t>(all);
 }
 
+namespace {
+constexpr std::uint64_t stream_checkpoint_bytes = frame_header_bytes + 56;
+/// The same with a link of each kind, and a book: it gets one with the first record that goes.
+constexpr std::uint64_t stream_bytes_soon = stream_checkpoint_bytes + 3 * link_bytes + 144;
+constexpr std::uint64_t fact_checkpoint_bytes = frame_header_bytes + fact_body_bytes + 8;
+constexpr std::uint64_t producer_checkpoint_bytes =
+    frame_header_bytes + producer_body_bytes(producer_batches_max);
+}  // namespace
+
+void Core::weigh_streams() {
+    streams_bytes = 0;
+    for (const auto& [id, stream] : streams.all())
+        streams_bytes += stream_checkpoint_bytes + link_bytes * (stream.levels.size() +
+                                                                 stream.anchors.size() +
+                                                                 stream.newest_links.size());
+}
+
+std::uint32_t Core::segments_for_checkpoint() const {
+    const std::uint64_t now =
+        std::max(streams_bytes, streams.size() * stream_bytes_soon) + facts.bytes() +
+        facts.all().size() * fact_checkpoint_bytes +
+        producers.all().size() * producer_checkpoint_bytes + sizeof(SegmentEntry) * segments.size();
+    // A piece that does not fit in any more leaves the end of a segment empty.
+    const std::uint64_t holds =
+        segment_bytes - page - std::min<std::uint32_t>(64 * KiB, segment_bytes / 4);
+    const auto needed =
+        static_cast<std::uint32_t>((std::max(checkpoint_bytes, now) + holds - 1) / holds);
+    return std::max(needed - std::min(needed, checkpoint_taken), segments_kept_for_checkpoint);
+}
+
+bool Core::room_for_streams(std::size_t more) const {
+    constexpr std::uint64_t usual = 192;  // of one with few links; its book counts as a fact
+    return (streams.size() + more) * usual <= budget_bytes() / 16;
+}
+
+std::uint32_t Core::producers_allowed() const {
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(
+        config.producers_max, budget_bytes() / 32 / producer_checkpoint_bytes));
+}
+
 void Core::tell_damaged(const DamagedPlace& place) {
     constexpr std::size_t places_max = 8;
     for (DamagedPlace& known : damaged)

@@ -43,7 +43,9 @@ struct SeededFaults {
     std::uint32_t anchors_max = static_cast<std::uint32_t>(log::anchors_max);
 };
 
-constexpr std::uint32_t segments_kept_free = 4;  ///< see Urgency
+constexpr std::uint32_t segments_kept_for_checkpoint = 1;  ///< at least
+/// Free ones that stay beside those for a checkpoint, see Urgency.
+constexpr std::uint32_t segments_beside_checkpoint = 3;
 
 enum class Owner : std::uint8_t {
     arrivals = 1,
@@ -98,6 +100,17 @@ struct Core {
     std::uint64_t redo_place =
         1;  ///< of the durable checkpoint: segments of the ring before it are not needed to recover
     std::uint64_t checkpoint_number = 0;  ///< of that checkpoint
+    std::uint64_t checkpoint_bytes = 0;   ///< of the last one
+    std::uint32_t checkpoint_taken = 0;   ///< segments that the one under way has opened
+    std::uint64_t streams_bytes = 0;      ///< as a checkpoint tells them, at the last pass
+    void weigh_streams();
+    /// Free segments that a checkpoint of now may still need. Without one nothing more is recycled,
+    /// so who writes anything else leaves them to it.
+    std::uint32_t segments_for_checkpoint() const;
+    /// Of the budget so much may be remembered: a sixteenth for partitions and one for facts, half
+    /// of one for producers.
+    bool room_for_streams(std::size_t more) const;
+    std::uint32_t producers_allowed() const;
     std::uint64_t last_ticket = 0;
     RecordFilter record_filter;  ///< null: nothing is compacted
     std::uint64_t layout = 0;    ///< rises when records moved: who has planned a way plans it again
@@ -115,7 +128,10 @@ struct Core {
     // Room runs low, then short, then out. Low: what is expired or delivered goes, sparse segments
     // are packed, producers that may not be dropped for are slowed down. Short: records are dropped
     // that may be. Out: unreserved records are refused.
-    std::uint32_t segments_kept() const { return segments_kept_free + segments_reserved(); }
+    std::uint32_t segments_kept_free() const {
+        return segments_beside_checkpoint + segments_for_checkpoint();
+    }
+    std::uint32_t segments_kept() const { return segments_kept_free() + segments_reserved(); }
     std::uint32_t segments_low() const {
         constexpr std::uint32_t smallest = 16;  // has none to spare
         return segments_kept() + candidates_wanted / 2 +

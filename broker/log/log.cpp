@@ -128,7 +128,7 @@ void LogImpl::close(Instant now, WallTime wall) {
 Log::Room LogImpl::room(StreamId id) const {
     const Stream* stream = core_.streams.find(id);
     const bool reserved = stream != nullptr && stream->state.bytes < core_.reservation(*stream);
-    const std::uint32_t kept = reserved ? segments_kept_free : core_.segments_kept();
+    const std::uint32_t kept = reserved ? core_.segments_kept_free() : core_.segments_kept();
     const std::uint32_t free = core_.segments.free_count();
     const std::uint64_t open =
         parts_ && free >= kept && parts_->arrivals.segment() != no_segment

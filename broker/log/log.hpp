@@ -252,6 +252,8 @@ public:
     /// Streams are born from the caller's facts: after open(), topics declares each again.
     virtual Status declare_stream(StreamId stream, StreamPolicy policy) = 0;
     virtual void drop_stream(StreamId stream) = 0;        ///< its bytes become dead; durable with the next commit
+    /// Whether so many new ones may be declared: what is remembered of them stays a small share of the budget.
+    virtual bool room_for_streams(std::size_t) const { return true; }
     virtual const StreamState* stream(StreamId stream) const = 0;
     /// All that there are, declared or not; nothing may be dropped from within.
     virtual void for_each_stream(const std::function<void(StreamId stream)>& visit) const = 0;

@@ -35,6 +35,7 @@ public:
     Instant deadline() const override;
 
     Status declare_stream(StreamId id, StreamPolicy policy) override;
+    bool room_for_streams(std::size_t more) const override { return core_.room_for_streams(more); }
     void drop_stream(StreamId id) override;
     const StreamState* stream(StreamId id) const override {
         const Stream* found = core_.streams.find(id);

@@ -70,32 +70,49 @@ const ProducerState* Producers::find(StreamId stream, std::int64_t producer_id) 
     return found == producers_.end() ? nullptr : &found->second.producer.state;
 }
 
-Producers::Slot& Producers::touch(const ProducerKey& key) {
+Producers::Slot& Producers::touch(const ProducerKey& key, std::uint64_t age_ms) {
     const auto found = producers_.find(key);
-    if (found != producers_.end()) {
-        order_.splice(order_.end(), order_, found->second.used);
-        return found->second;
-    }
-    if (producers_.size() >= count_max_ && !order_.empty()) erase(producers_.find(order_.front()));
-    order_.push_back(key);
-    return producers_.emplace(key, Slot{{}, std::prev(order_.end())}).first->second;
+    if (found != producers_.end()) return found->second;
+    if (producers_.size() >= count_max_) make_room(age_ms);
+    once_.push_back(key);
+    return producers_.emplace(key, Slot{{}, std::prev(once_.end())}).first->second;
+}
+
+void Producers::used(Slot& slot) {
+    auto& to = slot.producer.state.count > 1 ? order_ : once_;
+    to.splice(to.end(), slot.in_once ? once_ : order_, slot.used);
+    slot.in_once = &to == &once_;
+}
+
+std::uint64_t Producers::age_of(const std::list<ProducerKey>& order) const {
+    return order.empty() ? UINT64_MAX : producers_.find(order.front())->second.producer.age_ms;
+}
+
+void Producers::make_room(std::uint64_t age_ms) {
+    if (producers_.empty()) return;
+    const std::uint64_t once = age_of(once_);
+    const bool over = !once_.empty() && once + once_is_over_ms <= age_ms;
+    const auto& from = over || once < age_of(order_) ? once_ : order_;
+    erase(producers_.find((from.empty() ? once_ : from).front()));
 }
 
 void Producers::erase(Map::iterator found) {
-    order_.erase(found->second.used);
+    (found->second.in_once ? once_ : order_).erase(found->second.used);
     producers_.erase(found);
 }
 
 void Producers::on_batch(StreamId stream, const BatchFields& fields, CommitId id,
                          std::uint64_t age_ms) {
-    Slot& slot = touch({stream, fields.producer_id});
+    Slot& slot = touch({stream, fields.producer_id}, age_ms);
     undo_.push_back({id, {stream, fields.producer_id}, slot.producer.state});
     push_producer_batch(slot.producer.state, fields.producer_epoch, producer_batch_of(fields, id));
     slot.producer.age_ms = age_ms;
+    used(slot);
 }
 
 void Producers::restore(StreamId stream, std::int64_t producer_id, const Producer& producer) {
-    ProducerState& state = touch({stream, producer_id}).producer.state;
+    Slot& slot = touch({stream, producer_id}, producer.age_ms);
+    ProducerState& state = slot.producer.state;
     for (std::size_t i = 0; i < producer.state.count; ++i) {
         const ProducerBatch& batch = producer.state.last[i];
         // A checkpoint may be newer than the footers that are redone over it.
@@ -103,25 +120,29 @@ void Producers::restore(StreamId stream, std::int64_t producer_id, const Produce
             continue;
         push_producer_batch(state, producer.state.epoch, batch);
     }
-    std::uint64_t& age = touch({stream, producer_id}).producer.age_ms;
-    age = std::max(age, producer.age_ms);
+    slot.producer.age_ms = std::max(slot.producer.age_ms, producer.age_ms);
+    used(slot);
 }
 
 void Producers::restored() {
-    std::vector<std::pair<std::uint64_t, std::list<ProducerKey>::iterator>> all;
+    std::vector<std::pair<std::uint64_t, Slot*>> all;
     all.reserve(producers_.size());
-    for (const auto& [key, slot] : producers_) all.emplace_back(slot.producer.age_ms, slot.used);
+    for (auto& [key, slot] : producers_) all.emplace_back(slot.producer.age_ms, &slot);
     std::sort(all.begin(), all.end(),
               [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (const auto& [age, used] : all) order_.splice(order_.end(), order_, used);
+    for (const auto& [age, slot] : all) used(*slot);
 }
 
 void Producers::expire(std::uint64_t before_age_ms) {
-    while (!order_.empty()) {
-        const auto oldest = producers_.find(order_.front());
-        if (oldest->second.producer.age_ms >= before_age_ms) return;
-        erase(oldest);
-    }
+    for (std::list<ProducerKey>* order : {&once_, &order_})
+        while (age_of(*order) < before_age_ms) erase(producers_.find(order->front()));
+}
+
+void Producers::limit(std::uint32_t count_max) {
+    count_max_ = count_max;
+    std::uint64_t newest = 0;
+    for (const auto& [key, slot] : producers_) newest = std::max(newest, slot.producer.age_ms);
+    while (producers_.size() > count_max_) make_room(newest);
 }
 
 void Producers::forget_stream(StreamId stream) {

@@ -1,6 +1,6 @@
 // Idempotent producers: the last five batches of each in each stream (KIP-98, kafka-rules 4.3).
-// Bounded: the one that wrote longest ago goes first, and nobody stays longer than the expiry in
-// age time.
+// Bounded: who wrote once only, and that ten minutes ago or longer, goes first, then who wrote
+// longest ago; nobody stays longer than the expiry in age time.
 #pragma once
 
 #include <deque>
@@ -20,6 +20,8 @@ struct ProducerKey {
 };
 
 constexpr std::size_t producer_batches_max = 5;
+/// A client that has not come back by then sends nothing again (delivery.timeout.ms: two minutes).
+constexpr std::uint64_t once_is_over_ms = 600'000;
 /// Pushes a batch; a new epoch forgets the older ones, a sixth pushes the oldest out.
 void push_producer_batch(ProducerState& state, std::int16_t epoch, const ProducerBatch& batch);
 ProducerBatch producer_batch_of(const BatchFields& fields, CommitId id);
@@ -49,6 +51,8 @@ public:
     /// After that: who is longest unused goes first again.
     void restored();
     void expire(std::uint64_t before_age_ms);
+    /// No more than these from now on; the longest unused are forgotten.
+    void limit(std::uint32_t count_max);
     void forget_stream(StreamId stream);
     /// Commits up to `flushed` will not be taken back.
     void durable(CommitId flushed);
@@ -58,15 +62,20 @@ public:
     struct Slot {
         Producer producer;
         std::list<ProducerKey>::iterator used;
+        bool in_once = true;
     };
     using Map = std::map<ProducerKey, Slot>;
     const Map& all() const { return producers_; }
 
 private:
-    Slot& touch(const ProducerKey& key);
+    Slot& touch(const ProducerKey& key, std::uint64_t age_ms);
+    void used(Slot& slot);  ///< it is the last to go now
     void erase(Map::iterator found);
+    void make_room(std::uint64_t age_ms);
+    std::uint64_t age_of(const std::list<ProducerKey>& order) const;
     Map producers_;
-    std::list<ProducerKey> order_;  ///< longest unused first
+    // Longest unused first: of those with one batch, and of the others.
+    std::list<ProducerKey> once_, order_;
     std::uint32_t count_max_;
     struct Undo {
         CommitId id;

@@ -364,6 +364,7 @@ Result<Recovered> Recovery::run() {
     if (core_.foreign_device)
         if (const Status taken = take_over(); !taken) return fail(taken.error());
     fit_budget();
+    core_.producers.limit(core_.producers_allowed());
     if (core_.faults.promises_forgotten)
         std::erase_if(promised_, [this](auto one) { return core_.segments.leaving(one); });
     core_.segments.rebuild(promised_);

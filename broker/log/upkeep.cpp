@@ -29,6 +29,7 @@ void Retention::pump(Instant now) {
         dead_behind_redo_ = freed_ = held_back_ = false;
         dying_before_ = std::exchange(dying_, false);
         core_.droppable_bytes = droppable_bytes();
+        core_.weigh_streams();
         drops_left_ = 1 + core_.segments.size() / 64;
         core_.producers.expire(
             core_.time.age_ms(now) >

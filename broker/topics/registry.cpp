@@ -180,6 +180,7 @@ std::string Registry::reserve_problem(const TopicConfig& config, std::size_t par
 
 Result<const Topic*> Registry::create(Instant now, std::string_view name, std::int32_t partitions,
                                       TopicConfig config) {
+    if (!log_.room_for_streams(static_cast<std::size_t>(partitions))) return fail(Error::full);
     auto topic = std::make_unique<Topic>();
     topic->name = name;
     topic->config = std::move(config);
@@ -247,6 +248,7 @@ Result<log::CommitId> Registry::alter(Instant now, const Topic& topic, TopicConf
 
 Result<log::CommitId> Registry::add_partitions(Instant now, const Topic& topic,
                                                std::int32_t count) {
+    if (!log_.room_for_streams(static_cast<std::size_t>(count))) return fail(Error::full);
     Topic& mine = *by_id_.at(topic.id);
     Before before{0, mine.id, mine.config, mine.partitions.size()};
     for (; count > 0; --count) {

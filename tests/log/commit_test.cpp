@@ -180,3 +180,36 @@ TEST_CASE("producers: after a restart the one that is longest unused is forgotte
     CHECK(rig.log->producer(1, 7) != nullptr);
     CHECK(rig.log->producer(2, 7) == nullptr);
 }
+
+TEST_CASE("producers: who wrote once, long ago, is forgotten before who writes again and again") {
+    LogConfig config = small_config();
+    config.producers_max = 3;
+    for (const std::int64_t wait : {500'000, 700'000}) {
+        SimStorage fresh({.seed = 1, .size = small_device});
+        std::optional<Rig> rig(std::in_place, fresh, config);
+        REQUIRE(rig->open());
+        REQUIRE(rig->log->declare_stream(1, {}));
+        const auto write = [&](std::int64_t producer, std::int32_t sequence) {
+            REQUIRE(rig->append_durably(
+                1, {.producer_id = producer, .epoch = 0, .sequence = sequence}));
+            rig->pass(1'000);
+        };
+        write(7, 0);
+        write(7, 1);
+        write(8, 0);
+        write(9, 0);
+        rig->pass(wait);
+        if (wait == 700'000) {  // and a start knows who is who
+            rig->close();
+            rig.emplace(fresh, config);
+            REQUIRE(rig->open());
+            rig->pass(wait);
+        }
+        write(10, 0);
+        const bool over = wait == 700'000;  // until then it may still send its batch again
+        CHECK((rig->log->producer(1, 7) != nullptr) == over);
+        CHECK((rig->log->producer(1, 8) != nullptr) != over);
+        CHECK(rig->log->producer(1, 9) != nullptr);
+        CHECK(rig->log->producer(1, 10) != nullptr);
+    }
+}

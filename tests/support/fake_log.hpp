@@ -30,6 +30,8 @@ public:
     bool trusted = true;
     std::uint32_t batch_bytes_max = 512 * 1024;
     std::uint32_t streams_max = 10'000;
+    std::size_t streams_remembered_max = 1'000'000;
+    milliseconds flush_within{};  ///< of the last append
     int flush_soon_calls = 0;
     std::int32_t leader_epoch = 0;  ///< of this run
 
@@ -95,6 +97,9 @@ public:
         if (streams_.size() >= streams_max) return fail(Error::full);
         streams_[id].policy = policy;
         return ok();
+    }
+    bool room_for_streams(std::size_t more) const override {
+        return streams_.size() + more <= streams_remembered_max;
     }
     void drop_stream(log::StreamId id) override { streams_.erase(id); }
     void for_each_stream(const std::function<void(log::StreamId)>& visit) const override {

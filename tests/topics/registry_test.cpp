@@ -72,6 +72,11 @@ TEST_CASE("registry: what the log refuses leaves no trace") {
     CHECK(registry.create(instant_ms(1), "u", 1, registry.new_config()).error() == Error::storage);
     CHECK(registry.all().size() == 1);
     log.is_read_only = false;
+    log.streams_remembered_max = 3;
+    CHECK(registry.create(instant_ms(1), "u", 2, registry.new_config()).error() == Error::full);
+    CHECK(registry.add_partitions(instant_ms(1), *registry.find("t"), 2).error() == Error::full);
+    CHECK(registry.find("t")->partitions.size() == 2);
+    CHECK(registry.add_partitions(instant_ms(1), *registry.find("t"), 1));
     entropy.broken = true;
     CHECK_FALSE(registry.create(instant_ms(1), "u", 1, registry.new_config()));
 }
