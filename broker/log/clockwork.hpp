@@ -76,6 +76,11 @@ public:
         refill(now);
         return tokens_milli_ >= 1000 ? first : first + milliseconds(stretch_ms);
     }
+    /// When a frame that comes now would have had to come to be due in `within`; -1: now.
+    Instant came_for(Instant now, milliseconds within) const {
+        const milliseconds most(interval_.count() >= 0 ? interval_.count() : stretch_ms);
+        return within.count() < 0 ? now : now - std::max(most - within, milliseconds(0));
+    }
     void spend(Instant now) {
         if (interval_.count() >= 0) return;
         refill(now);

@@ -92,6 +92,7 @@ struct AppendRequest {
     StreamId stream = 0;
     ByteView batch;                            ///< RecordBatch v2, 61 bytes header and on
     std::optional<WallTime> log_append_time;   ///< set: stamped (attribute bit 3, maxTimestamp), CRC made anew
+    milliseconds flush_within{-1};             ///< its commit is due this soon, where others may wait longer; -1: as they
 };
 struct Appended {
     Offset base_offset = 0;

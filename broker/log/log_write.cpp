@@ -24,8 +24,9 @@ Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest
     Appended appended;
     appended.base_offset = stream->state.log_end;
     const MutableBytes body =
-        parts_->arrivals.add(now, FrameType::append, request.stream,
-                             static_cast<std::uint32_t>(request.batch.size()), appended.commit);
+        parts_->arrivals.add_at(now, core_.governor.came_for(now, request.flush_within),
+                                FrameType::append, request.stream,
+                                static_cast<std::uint32_t>(request.batch.size()), appended.commit);
     copy_bytes(request.batch, body);
     store_big<std::int64_t>(body.data(), appended.base_offset);
     store_big<std::int32_t>(body.data() + 12, core_.super.leader_epoch);

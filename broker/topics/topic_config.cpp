@@ -35,7 +35,7 @@ constexpr Setting table[] = {
     {"flush.messages", Type::int64, "9223372036854775807", 1, long_max, "",
      "No effect here: acks=all is answered after the flush, always."},
     {"flush.ms", Type::int64, "9223372036854775807", 0, long_max, "",
-     "No effect here: commits follow log.commit.interval.ms."},
+     "How long records wait for their flush at most, if log.commit.interval.ms is longer."},
     {"follower.replication.throttled.replicas", Type::list, "", 0, 0, "",
      "No effect here: no followers."},
     {"index.interval.bytes", Type::int32, "4096", 0, int_max, "",
@@ -279,6 +279,7 @@ void TopicConfig::apply() {
         1000);
     before_max_ = bound(text("message.timestamp.before.max.ms"));
     after_max_ = bound(text("message.timestamp.after.max.ms"));
+    flush_within_ = bound(text("flush.ms"));
 }
 
 }  // namespace leat::topics

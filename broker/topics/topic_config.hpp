@@ -87,6 +87,8 @@ public:
     std::uint16_t dirty_permille_min() const { return dirty_permille_min_; }
     milliseconds compaction_lag() const { return compaction_lag_; }
     milliseconds tombstone_retention() const { return tombstone_retention_; }
+    /// What acks=1 answered is flushed in it; -1: when the log commits.
+    milliseconds flush_within() const { return flush_within_; }
     milliseconds timestamp_before_max() const { return before_max_; }
     milliseconds timestamp_after_max() const { return after_max_; }
 
@@ -97,7 +99,7 @@ private:
     TopicDefaults defaults_;
     std::map<std::string, std::string, std::less<>> overrides_;
     milliseconds retention_{}, before_max_{}, after_max_{};
-    milliseconds compaction_lag_{}, tombstone_retention_{};
+    milliseconds compaction_lag_{}, tombstone_retention_{}, flush_within_{};
     std::int64_t retention_bytes_ = -1, reserved_bytes_ = 0;
     std::uint32_t message_bytes_max_ = 0;
     std::uint16_t dirty_permille_min_ = 500;

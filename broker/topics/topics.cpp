@@ -122,7 +122,10 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
         records = amended;
     }
     First first{stream, header.producer_id, header.producer_epoch, header.base_sequence};
-    log::AppendRequest request{.stream = stream, .batch = records, .log_append_time = std::nullopt};
+    log::AppendRequest request{.stream = stream,
+                               .batch = records,
+                               .log_append_time = std::nullopt,
+                               .flush_within = topic.config.flush_within()};
     if (topic.config.log_append_time()) request.log_append_time = wall;
     const Status noted = registry.epochs.note(now, stream);
     const auto appended = noted ? log_.append(now, wall, request) : fail(noted.error());

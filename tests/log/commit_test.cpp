@@ -38,6 +38,42 @@ TEST_CASE("facts: a lazy one makes no commit due for a second, and rides with wh
     CHECK(rig.log->counters().commits == commits + 2);
 }
 
+TEST_CASE("commit: a batch that may wait less than others makes its commit due so much earlier") {
+    for (const std::int64_t interval : {10'000, 200}) {
+        SimStorage device({.seed = 1, .size = small_device});
+        LogConfig config = small_config();
+        config.commit_interval = milliseconds(interval);
+        Rig rig(device, config);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        const auto append = [&](std::int64_t flush_ms) {
+            const auto batch = make_batch({});
+            return rig.log
+                ->append(rig.at(), wall_ms(rig.wall),
+                         {.stream = 1,
+                          .batch = batch,
+                          .log_append_time = {},
+                          .flush_within = milliseconds(flush_ms)})
+                ->commit;
+        };
+        const std::int64_t within = std::min<std::int64_t>(interval, 500);
+        const CommitId patient = append(-1);
+        const CommitId hurried = append(500);
+        rig.pass(within - 1);
+        CHECK(rig.log->flushed_commit() < patient);
+        rig.pass(1);
+        CHECK(rig.log->flushed_commit() >= hurried);
+        const CommitId alone = append(-1);
+        rig.pass(interval - 1);
+        CHECK(rig.log->flushed_commit() < alone);
+        rig.pass(1);
+        CHECK(rig.log->flushed_commit() >= alone);
+        const CommitId at_once = append(0);
+        rig.settle();
+        CHECK(rig.log->flushed_commit() >= at_once);
+    }
+}
+
 TEST_CASE(
     "zeros: little more than the records need is zeroed ahead, and nothing for large commits") {
     for (const std::size_t size : {std::size_t{500}, std::size_t{16'000}, std::size_t{200'000}}) {

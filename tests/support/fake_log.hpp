@@ -139,6 +139,7 @@ public:
         if (request.batch.size() > batch_bytes_max) return fail(Error::too_large);
         if (open_batches_ >= group_batches_max) return fail(Error::would_block);
         ride();
+        flush_within = request.flush_within;
         ++open_batches_;
         touched_ = true;
         Stream& stream = at->second;

@@ -270,3 +270,14 @@ TEST_CASE("record times: the first record at or after the target, also inside a 
         CHECK_FALSE(find_record_time(batch, 0, 600));
     }
 }
+
+TEST_CASE("append: the log is told how long a topic's records may wait for their flush") {
+    Bench bench;
+    (void)bench.append({});
+    CHECK(bench.log.flush_within == milliseconds(-1));
+    TopicConfig config = bench.topic->config;
+    REQUIRE(config.set("flush.ms", "50").empty());
+    REQUIRE(bench.topics.registry.alter(bench.now, *bench.topic, std::move(config)));
+    (void)bench.append({});
+    CHECK(bench.log.flush_within == milliseconds(50));
+}

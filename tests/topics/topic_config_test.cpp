@@ -90,6 +90,10 @@ TEST_CASE("topic settings: what matters here is parsed, and falls back when an o
     CHECK(config.set("cleanup.policy", "compact, delete") == "");
     CHECK(config.retention() == milliseconds(9));
 
+    CHECK(config.flush_within() == milliseconds(-1));
+    CHECK(config.set("flush.ms", "250") == "");
+    CHECK(config.flush_within() == milliseconds(250));
+
     CHECK_FALSE(config.log_append_time());
     CHECK(config.set("message.timestamp.type", "LogAppendTime") == "");
     CHECK(config.log_append_time());
