@@ -155,6 +155,7 @@ struct Mistake {
     const char* name;
     SeededFaults faults;
     std::uint64_t lies_for_writes = 0;
+    bool tail_rewritten = false;
 };
 
 }  // namespace
@@ -177,6 +178,7 @@ TEST_CASE("crash: each seeded mistake is seen by the same sweep") {
         {"a segment without a footer taken for a stream's first", {.lost_links_believed = true}},
         {"bytes behind a predecessor's valid end taken", {.predecessor_end_ignored = true}},
         {"a device that reports a write done one write early", {}, 1},
+        {"the tail page written again with the next commit", {}, 0, true},
     };
     for (const Mistake& mistake : mistakes) {
         std::unordered_set<std::uint64_t> seen;
@@ -189,6 +191,7 @@ TEST_CASE("crash: each seeded mistake is seen by the same sweep") {
             options.images_max = 100'000 - images;
             options.faults = mistake.faults;
             options.lies_for_writes = mistake.lies_for_writes;
+            options.tail_rewritten = mistake.tail_rewritten;
             const SweepResult result = run_sweep(options, seen);
             failure = result.failure;
             images += result.images;

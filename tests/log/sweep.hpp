@@ -47,6 +47,7 @@ struct SweepOptions {
     std::uint64_t device_bytes = small_device;
     SeededFaults faults;
     std::uint64_t lies_for_writes = 0;
+    bool tail_rewritten = false;  ///< each write takes the page in front of it along
 };
 
 struct SweepResult {

@@ -73,6 +73,7 @@ private:
         SimStorageOptions device{.seed = options_.seed, .size = options_.device_bytes};
         device.shuffle = options_.seed % 2 == 1;
         device.lies_for_writes = options_.lies_for_writes;
+        if (options_.tail_rewritten) device.tail_rewritten_in = small_segment;
         if (options_.workload == Workload::shrink) {
             device.size = bytes_for(shrink_most());
             device.shrinks = options_.seed / 36 % 2 == 0;  // else old segments stay where they are

@@ -97,7 +97,15 @@ Status SimStorage::start_write(std::uint64_t ticket, std::uint64_t at,
     counts_.bytes_written += bytes.size();
     const bool fails =
         number >= options_.fail_write_at && number - options_.fail_write_at < options_.fail_writes;
-    writes_.push_back({ticket, at, {bytes.begin(), bytes.end()}, fails});
+    std::vector<std::uint8_t> written(bytes.begin(), bytes.end());
+    constexpr std::uint64_t pool_start = 32 * 1024;
+    if (options_.tail_rewritten_in != 0 && at > pool_start &&
+        (at - pool_start) % options_.tail_rewritten_in != 0) {
+        at -= SimImage::page_bytes;
+        written.insert(written.begin(), SimImage::page_bytes, 0);
+        image_.read(at, std::span(written).first(SimImage::page_bytes));
+    }
+    writes_.push_back({ticket, at, std::move(written), fails});
     if (number >= options_.power_cut_at_write) cut_ = true;
     if (on_write) on_write();
     return ok();

@@ -86,6 +86,7 @@ struct SimStorageOptions {
     bool shuffle = false;                ///< completions come in any order
     bool shrinks = true;                 ///< false: it stays as large as it is when its end is given back
     std::uint64_t lies_for_writes = 0;   ///< a write is reported done so many writes before it is durable
+    std::uint64_t tail_rewritten_in = 0; ///< a segment's bytes: a write in one takes the page in front of it along
 };
 
 class SimStorage final : public port::Storage {
