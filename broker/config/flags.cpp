@@ -67,7 +67,7 @@ ParsedFlags parse_flags(int argc, const char* const* argv) {
     app.add_option("--http", flags.http, "status and metrics; default: loopback, listen port + 1")
         ->type_name("HOST:PORT|off");
     app.add_option("--budget", flags.budget,
-                   "bytes on flash, fixed when the log is made, e.g. 1GiB")
+                   "bytes on flash, e.g. 1GiB; another one at a later start: the log follows")
         ->type_name("SIZE");
     app.add_option("--node-id", flags.node_id, "this broker's id")->type_name("N");
     app.add_option("--log-level", flags.log_level, "debug, info, warn or error")

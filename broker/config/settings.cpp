@@ -28,17 +28,17 @@ constexpr std::array<Setting<Config>, 41> config_table{{
          config.cluster_id = value.text;
          return true;
      }},
-    {"log.budget.bytes", "a size from \"2MiB\" to \"16TiB\", e.g. \"1GiB\"",
-     size<&Config::budget_bytes, 2 * mib, 16 * tib>},
+    {"log.budget.bytes", "a size from \"1MiB\" to \"16TiB\", e.g. \"1GiB\"",
+     size<&Config::budget_bytes, mib, 16 * tib>},
     {"log.segment.bytes", "a power of two from \"64KiB\" to \"64MiB\", e.g. \"4MiB\"",
      [](const JsonValue& value, Config& config) {
          return size<&Config::segment_bytes, 64 * kib, 64 * mib>(value, config) &&
                 power_of_two<&Config::segment_bytes>(value, config);
      }},
-    {"log.page.bytes", "4096, 8192, 16384, 32768 or 65536",
+    {"log.page.bytes", "4096 or 16384",
      [](const JsonValue& value, Config& config) {
-         return size<&Config::page_bytes, 4 * kib, 64 * kib>(value, config) &&
-                power_of_two<&Config::page_bytes>(value, config);
+         return size<&Config::page_bytes, 4 * kib, 16 * kib>(value, config) &&
+                (config.page_bytes == 4 * kib || config.page_bytes == 16 * kib);
      }},
     {"log.commit.interval.ms", "\"auto\" or a duration up to \"10s\", e.g. \"100ms\"",
      [](const JsonValue& value, Config& config) {

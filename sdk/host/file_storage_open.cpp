@@ -22,8 +22,7 @@ static_assert(sizeof(off_t) == 8);
 
 constexpr std::uint32_t direct_unit = 4096;  // covers 512 and 4096 byte sectors, and a memory page
 constexpr std::uint64_t gib = std::uint64_t{1} << 30;
-constexpr std::uint64_t budget_min =
-    2 * MiB;  // below it no log fits (16 segments of 64 KiB and the superblock)
+constexpr std::uint64_t budget_min = MiB;  // the superblock and 15 segments of 64 KiB
 constexpr std::size_t zeros_bytes = 256 * KiB;
 
 std::string size_text(std::uint64_t bytes) {
@@ -127,7 +126,7 @@ bool FileStorage::choose_size(const FileStorageOptions& options, std::uint64_t& 
         return refuse(why, Error::full,
                       "the disk under " + options.folder + " has only " + size_text(free_bytes) +
                           " free, and a tenth of it is too little for a log; free some, or set "
-                          "--budget 2MiB or more");
+                          "--budget 1MiB or more");
     }
     if (size > free_bytes)
         return refuse(why, Error::full,

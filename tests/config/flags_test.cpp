@@ -39,7 +39,7 @@ TEST_CASE("a wrong flag value names the flag and what would be right") {
         return loaded.problems[0];
     };
     CHECK(problem({"--budget", "1G"}) ==
-          "--budget is \"1G\"; expected a size from \"2MiB\" to \"16TiB\", e.g. \"1GiB\"");
+          "--budget is \"1G\"; expected a size from \"1MiB\" to \"16TiB\", e.g. \"1GiB\"");
     CHECK(problem({"--listen", "9092"})
               .starts_with("--listen is \"9092\"; expected one \"host:port\""));
     CHECK(problem({"--node-id", "x"}).find("whole number") != std::string::npos);

@@ -88,12 +88,15 @@ TEST_CASE("a wrong type or range says what would be right") {
     CHECK(only_problem("{\"num.partitions\": 1001}").find("1001") != std::string::npos);
     CHECK(from("{\"num.partitions\": 1000}").problems.empty());
     CHECK(only_problem("{\"log.budget.bytes\": \"1G\"}") ==
-          "leat.json:1: \"log.budget.bytes\" is \"1G\"; expected a size from \"2MiB\" to "
+          "leat.json:1: \"log.budget.bytes\" is \"1G\"; expected a size from \"1MiB\" to "
           "\"16TiB\", e.g. \"1GiB\"");
     CHECK(only_problem("{\"auto.create.topics.enable\": \"yes\"}")
               .ends_with("expected true or false"));
     CHECK(only_problem("{\"log.segment.bytes\": \"96KiB\"}").find("a power of two") !=
           std::string::npos);
+    CHECK(only_problem("{\"log.page.bytes\": 8192}").ends_with("expected 4096 or 16384"));
+    CHECK(only_problem("{\"log.budget.bytes\": \"1023KiB\"}").find("1MiB") != std::string::npos);
+    CHECK(from("{\"log.budget.bytes\": \"1MiB\"}").problems.empty());
     CHECK(only_problem("{\"node.id\": 1.5}").find("is 1.5;") != std::string::npos);
     CHECK(only_problem("{\"node.id\": 99999999999999999999}").find("whole number") !=
           std::string::npos);

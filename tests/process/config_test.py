@@ -38,7 +38,7 @@ class Config(Case):
             self.assertEqual((code, out), (2, ""))
             self.assertEqual(err.splitlines(), [
                 path + ':3: unknown key "num.partitons"; did you mean "num.partitions"?',
-                path + ':4: "log.budget.bytes" is "1G"; expected a size from "2MiB" to "16TiB", e.g. "1GiB"'])
+                path + ':4: "log.budget.bytes" is "1G"; expected a size from "1MiB" to "16TiB", e.g. "1GiB"'])
         self.assertEqual(os.listdir(self.folder), ["leat.json"])
 
     def test_check_config_says_ok_and_makes_nothing(self):
