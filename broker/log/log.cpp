@@ -152,6 +152,7 @@ LogStatus LogImpl::status() const {
     status.foreign_device = core_.foreign_device;
     status.read_only = core_.read_only;
     status.write_is_slow = parts_ && parts_->arrivals.write_is_slow();
+    status.page_bytes = core_.page;
     status.segment_bytes = core_.segment_bytes;
     status.segments = core_.pool;
     status.segments_target = core_.segments.target();

@@ -220,7 +220,7 @@ struct LogStatus {
     bool foreign_device = false;    ///< device_identity differs: a copied card
     bool read_only = false;         ///< two writes in a row failed; appends answer `storage` until a try of the device succeeds
     bool write_is_slow = false;     ///< the device has not finished a write for more than 5 s
-    std::uint32_t segment_bytes = 0, segments = 0, segments_free = 0;
+    std::uint32_t page_bytes = 0, segment_bytes = 0, segments = 0, segments_free = 0;
     std::uint32_t segments_target = 0;  ///< what the budget allows; fewer than `segments` while the pool shrinks
     Shrinking shrinking = Shrinking::no;
     std::uint64_t budget_bytes = 0, used_bytes = 0;
@@ -252,9 +252,9 @@ public:
     // -- streams ----------------------------------------------------------------------------------
     /// Streams are born from the caller's facts: after open(), topics declares each again.
     virtual Status declare_stream(StreamId stream, StreamPolicy policy) = 0;
-    virtual void drop_stream(StreamId stream) = 0;        ///< its bytes become dead; durable with the next commit
     /// Whether so many new ones may be declared: what is remembered of them stays a small share of the budget.
     virtual bool room_for_streams(std::size_t) const { return true; }
+    virtual void drop_stream(StreamId stream) = 0;        ///< its bytes become dead; durable with the next commit
     virtual const StreamState* stream(StreamId stream) const = 0;
     /// All that there are, declared or not; nothing may be dropped from within.
     virtual void for_each_stream(const std::function<void(StreamId stream)>& visit) const = 0;

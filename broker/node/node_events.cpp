@@ -23,6 +23,15 @@ void NodeImpl::tell_log_status() {
             std::to_string(status.budget_bytes / 1024) + " KiB used" +
             (status.start_count > 1 && !status.was_sealed ? ", after an unclean stop" : ""));
     if (!status.cut_text.empty()) say(Event::Level::warn, "log", status.cut_text);
+    const auto stays = [this](const char* key, std::uint32_t asked, std::uint32_t is) {
+        if (asked != 0 && is != 0 && asked != is)
+            say(Event::Level::warn, "log",
+                std::string(key) + " is " + std::to_string(asked) +
+                    ", but this log was made with " + std::to_string(is) +
+                    " and keeps it; a new data folder would take the setting");
+    };
+    stays("log.segment.bytes", config_.segment_bytes, status.segment_bytes);
+    stays("log.page.bytes", config_.page_bytes, status.page_bytes);
     if (config_.message_bytes_max > log_->max_batch_bytes())
         say(Event::Level::warn, "log",
             "batches above " + std::to_string(log_->max_batch_bytes() / 1024) +

@@ -224,6 +224,7 @@ void NodeImpl::on_storage(Instant now, WallTime wall) {
 
 void NodeImpl::on_deadline(Instant now, WallTime wall) {
     wall_ = wall;
+    fill_.sample(now, arrived_bytes());
     if (log_->deadline() <= now) log_->on_deadline(now, wall);
     if (api_.deadline() <= now) api_.on_deadline(now, wall);
     if (sessions_.deadline() <= now) sessions_.on_deadline(now, wall);

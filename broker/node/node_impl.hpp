@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "broker/api/api.hpp"
+#include "broker/node/fill.hpp"
 #include "broker/node/node.hpp"
 #include "broker/session/sessions.hpp"
 #include "broker/topics/topics.hpp"
@@ -62,6 +63,8 @@ private:
     void tell_shrinking();
     void tell_slow_write();
     void collect_events();
+    std::uint64_t arrived_bytes() const;
+    std::uint64_t delivered_bytes() const;
 
     config::Config config_;
     Ports ports_;
@@ -85,6 +88,7 @@ private:
     std::uint64_t requests_seen_ = 0;
     std::uint64_t told_write_errors_ = 0, told_damaged_ = 0, told_scrubbed_ = 0;
     std::uint64_t told_full_ = 0, told_dropped_ = 0, told_shrink_ = 0, told_slow_ = 0;
+    Fill fill_;
     Instant slow_since_ = never;  // a write that was told
     // Many are refused, by a full log or where all connections are taken: one line a minute, and
     // the next one if it goes on.

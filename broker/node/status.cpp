@@ -1,5 +1,6 @@
 // The status document: what GET /status and `leat status` show, and what metrics are made from.
 // Names that end in _total only grow while the process runs; everything else is as of now.
+#include <algorithm>
 #include <array>
 
 #include "broker/config/version.hpp"
@@ -9,7 +10,8 @@
 namespace leat::node {
 namespace {
 
-void write_log(Json& json, const log::LogStatus& status, const log::LogCounters& counters) {
+void write_log(Json& json, const log::LogStatus& status, const log::LogCounters& counters,
+               std::optional<std::int64_t> hours_left) {
     json.object("log")
         .text("log_id", status.log_id)
         .text("parent_log_id", status.parent_log_id)
@@ -24,6 +26,7 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .count("reserved_bytes", status.reserved_bytes)
         .count("used_bytes", status.used_bytes)
         .count("segment_bytes", status.segment_bytes)
+        .count("page_bytes", status.page_bytes)
         .count("segments", status.segments)
         .count("segments_target", status.segments_target)
         .text("shrinking", log::shrinking_text(status.shrinking))
@@ -59,6 +62,7 @@ void write_log(Json& json, const log::LogStatus& status, const log::LogCounters&
         .count("superseded_records_total", counters.superseded_records)
         .count("append_rejected_full_total", counters.append_rejected_full)
         .count("dropped_records_total", counters.dropped_records);
+    if (hours_left) json.number("hours_left", *hours_left);
     json.array("damaged_places");
     std::uint64_t id = 0;
     for (const log::DamagedPlace& place : status.damaged)
@@ -198,6 +202,28 @@ void write_route(Json& json, const uplink::RouteStatus& route) {
 
 }  // namespace
 
+std::uint64_t NodeImpl::arrived_bytes() const {
+    const log::LogCounters& counters = log_->counters();
+    return counters.written_data + counters.written_padding + counters.written_footer;
+}
+
+/// Of batches that are kept, and make room when it is needed.
+std::uint64_t NodeImpl::delivered_bytes() const {
+    double sum = 0;
+    for (const auto& [name, topic] : topics_.registry.all())
+        for (const log::StreamId id : topic->partitions) {
+            const log::StreamState* state = log_->stream(id);
+            if (state == nullptr || state->release == INT64_MAX || topic->config.compacted() ||
+                state->release <= state->log_start)
+                continue;
+            const auto upto = std::min(state->release, state->log_end);
+            sum += static_cast<double>(state->bytes) *
+                   static_cast<double>(upto - state->log_start) /
+                   static_cast<double>(std::max<log::Offset>(state->log_end - state->log_start, 1));
+        }
+    return static_cast<std::uint64_t>(sum);
+}
+
 std::string NodeImpl::status_json(Instant now) const {
     Json json;
     json.object()
@@ -207,7 +233,11 @@ std::string NodeImpl::status_json(Instant now) const {
         .text("cluster_id", cluster_id_)
         .number("node_id", config_.node_id)
         .truth("stopping", stopping_);
-    write_log(json, log_->status(), log_->counters());
+    const log::LogStatus log = log_->status();
+    const std::uint32_t kept = std::min(log.segments_kept, log.segments_free);
+    const std::uint64_t room = std::uint64_t{log.segments_free - kept} * log.segment_bytes;
+    write_log(json, log, log_->counters(),
+              fill_.hours(now, arrived_bytes(), room + delivered_bytes()));
     json.object("ledger").count("lost_records_total", log_->counters().lost_records);
     write_losses(json, log_->books(log::no_stream).losses);  // of no one partition: cuts
     json.end_object();

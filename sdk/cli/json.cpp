@@ -299,6 +299,9 @@ std::optional<std::string> status_for_people(const std::string& text) {
         if (const std::string what = words(*log, "shrinking"); !what.empty() && what != "no")
             add_line(to, "%-19s %s on flash, more than the budget: %s", "shrinking",
                      size_text(number(*log, "pool_bytes")).c_str(), what.c_str());
+        if (member(*log, "hours_left"))
+            add_line(to, "%-19s %.0f hours at the last day's rate, if nothing is delivered",
+                     "room for", number(*log, "hours_left"));
         const double payload = number(*log, "payload_bytes_total"),
                      written = number(*log, "written_bytes_total");
         add_line(to, "%-19s %s written for %s of records (%.2f x), %.0f commits", "since start",

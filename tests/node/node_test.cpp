@@ -39,6 +39,10 @@ public:
         INFO(node->start_error_text());
         REQUIRE(started);
     }
+    void restart_with(config::Config config) {
+        config_ = std::move(config);
+        start();
+    }
     /// A SIGKILL: what the device has is what there is.
     void kill() {
         node.reset();
@@ -673,5 +677,46 @@ TEST_CASE("node: a write that does not end is told after five seconds, and when 
     CHECK(bench.events() == "log: the write that took so long is over, after 12 s\n");
     CHECK(bench.produced(bench.take(producer)) == ErrorCode::none);
     CHECK(bench.node->status_json(bench.now).find("\"slow_writes_total\":1") !=
+          std::string::npos);
+}
+
+TEST_CASE("node: the status says for how many hours there is room at this rate") {
+    NodeBench bench;
+    bench.create_full("t", "reject");
+    const auto producer = bench.open();
+    const auto produce = [&] {
+        bench.send(producer, NodeBench::produce_frame(make_batch({.value_bytes = 10'000}), -1));
+        bench.settle();
+        REQUIRE(bench.produced(bench.take(producer)) == ErrorCode::none);
+    };
+    const auto hours_left = [&] {
+        const std::string status = bench.node->status_json(bench.now);
+        const std::size_t at = status.find("\"hours_left\":");
+        return at == std::string::npos ? -1 : std::stoi(status.substr(at + 13));
+    };
+    CHECK(hours_left() == -1);
+    for (int i = 0; i < 60; ++i) {  // 12 KiB a minute
+        produce();
+        bench.now += milliseconds(60'000);
+        bench.wall += milliseconds(60'000);
+        bench.settle();
+    }
+    // Of 63 segments 4 are kept and some 12 used: 3 MB at 737 KB an hour.
+    CHECK(hours_left() >= 3);
+    CHECK(hours_left() <= 4);
+}
+
+TEST_CASE("node: a page or segment size that the log was not made with is told at the start") {
+    NodeBench bench;
+    CHECK(bench.events().find("this log was made with") == std::string::npos);
+    bench.kill();
+    config::Config other = NodeBench::small();
+    other.page_bytes = 16'384;
+    other.segment_bytes = 128 * 1024;
+    bench.restart_with(other);
+    const std::string told = bench.events();
+    CHECK(told.find("log.page.bytes is 16384, but this log was made with 4096") !=
+          std::string::npos);
+    CHECK(told.find("log.segment.bytes is 131072, but this log was made with 65536") !=
           std::string::npos);
 }
