@@ -77,6 +77,7 @@ void Retention::end_pass(Instant now) {
         drops_ = Drops::whole;
         packs_ = false;
         barren_ = 0;
+        forgive_wait_ = forgive_wait;
     } else if (packs_ = packing(now); freed_ || dead_behind_redo_ || dying_ || packs_) {
         barren_ = 0;
     } else if (held_back_) {
@@ -86,6 +87,7 @@ void Retention::end_pass(Instant now) {
         const std::size_t all = core_.segments.ring().size();
         if (!from_head_ || looked_ >= all) barren_ += looked_;
         const std::uint8_t next = next_priority(drop_up_to_);
+        if (next == 0 && drop_up_to_ > 0 && drops_ == Drops::inner) last_resort(now);
         if (barren_ >= all) {
             barren_ = 0;
             if (drop_up_to_ > 0 && drops_ != Drops::inner) {
@@ -101,6 +103,18 @@ void Retention::end_pass(Instant now) {
         }
         wake(now);
     }
+}
+
+/// Nothing is left that may be dropped. What lies behind the redo point cannot be moved, so nothing
+/// beside it is dropped, and where nothing is taken any more no other checkpoint comes. And what the
+/// cleaner gave up may be less by now: it tries again, more and more seldom.
+void Retention::last_resort(Instant now) {
+    if (core_.redo_place < arrivals_.place()) checkpoints_.request();
+    if (now < forgive_at_) return;
+    forgive_at_ = now + forgive_wait_;
+    forgive_wait_ = std::min(forgive_wait_ * 2, forgive_wait_max);
+    for (const std::uint32_t segment : core_.segments.ring())
+        core_.segments[segment].unmovable = false;
 }
 
 /// The cleaner sees by its sums that it could pack, but batches do not fit where their bytes would:

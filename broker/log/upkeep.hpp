@@ -54,6 +54,7 @@ public:
     Instant deadline() const { return scanning_ || core_.read_only ? never : wake_at_; }
 
 private:
+    static constexpr milliseconds forgive_wait{1'000}, forgive_wait_max{3'600'000};
     enum class Seen : std::uint8_t { dead, alive, pending };
     enum class Drops : std::uint8_t {
         whole,   ///< segments in which nobody else keeps anything, oldest first
@@ -73,6 +74,7 @@ private:
     /// Whether that empties the segment, or leaves so little that the cleaner may have the rest.
     bool may_drop(const SegmentIndex& index, const SegmentEntry& entry) const;
     void end_pass(Instant now);
+    void last_resort(Instant now);
     bool packing(Instant now);  ///< the cleaner makes room: nothing needs to be dropped yet
     /// The lowest priority above `above` of which there is something that may be dropped; 0: none.
     std::uint8_t next_priority(std::uint8_t above) const;
@@ -106,6 +108,8 @@ private:
     bool dying_ = false;  ///< this pass saw a segment without live records that is not free yet
     bool dying_before_ = false;     ///< ... and so did the one before
     std::uint32_t drops_left_ = 0;  ///< segments that this pass may still drop
+    Instant forgive_at_{};  ///< the last resort's next try
+    milliseconds forgive_wait_ = forgive_wait;
     CommitId raised_id_ =
         0;  ///< the newest log start this wrote; once durable the pass is repeated
 };

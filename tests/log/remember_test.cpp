@@ -68,3 +68,25 @@ TEST_CASE("remember: as many streams as a log takes, each with losses, do not st
         CHECK(rig.log->room_for_streams(1));
     }
 }
+
+TEST_CASE("full: beside a reservation that is most of a small log the newest goes on finding room") {
+    SimStorage device({.seed = 1, .size = MiB});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {.priority = 10, .reserved_bytes = 64 * KiB}));
+    for (const StreamId id : {2u, 3u}) REQUIRE(rig.log->declare_stream(id, drops));
+    Offset alarms = 0;
+    for (std::uint64_t i = 0; i < 1'000; ++i) {
+        INFO(i);
+        REQUIRE(press(rig, 2, {.size = 12'000, .salt = i}));
+        if (i % 7 == 6 && alarms < 100) {
+            REQUIRE(press(rig, 1, {.size = 300, .salt = i}));
+            ++alarms;
+        }
+        if (i % 7 == 6) REQUIRE(press(rig, 3, {.size = 8'000, .salt = i}));
+        if (i % 11 == 0) rig.pass(500);
+    }
+    CHECK(rig.log->books(1).losses.empty());
+    CHECK(rig.log->books(2).balanced());
+    CHECK(base_offsets(rig.read_all(1, 0).bytes).size() == static_cast<std::size_t>(alarms));
+}

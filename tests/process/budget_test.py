@@ -4,7 +4,7 @@ import subprocess
 import unittest
 
 from full_test import create, lines_of, partition
-from harness import LEATD, Case, kcat_consume, kcat_produce, wait_for
+from harness import LEATD, PATIENCE, Case, kcat_consume, kcat_produce, wait_for
 
 MIB = 1 << 20
 
@@ -105,6 +105,58 @@ class Budget(Case):
         leatd.start()
         self.settled(leatd, 12)
         self.assertEqual(kcat_consume(leatd.port, "kept"), kept)
+
+    def test_the_smallest_log_takes_every_kind_of_topic_turn_after_turn(self):
+        """1 MiB in all: 15 segments of 64 KiB. Each kcat is a producer of its own."""
+        leatd = self.leatd("--http", "127.0.0.1:0", budget="1MiB").start()
+        self.assertEqual(self.size(leatd), MIB)
+        self.assertEqual(create(leatd.port, "alarms", leat_full_policy="reject", leat_priority=10, leat_reserved_bytes=64 << 10)[0], 0)
+        self.assertEqual(create(leatd.port, "state", cleanup_policy="compact")[0], 0)
+        self.assertEqual(create(leatd.port, "aged", retention_bytes=100_000)[0], 0)
+        sent, newest = {"telemetry": [], "alarms": [], "aged": []}, {}
+
+        def put(topic, lines, *more):
+            kcat_produce(leatd.port, topic, lines, "batch.size=15000", "enable.idempotence=true", *more)
+            sent[topic] += lines
+
+        def kcat_of_state(*more, given=""):
+            command = ["kcat", "-b", "127.0.0.1:%d" % leatd.port, "-t", "state", "-p", "0"] + list(more)
+            return subprocess.run(command, input=given.encode(), stdout=subprocess.PIPE, check=True, timeout=PATIENCE).stdout.decode()
+
+        for life in range(5):
+            for i in range(7):
+                put("telemetry", lines_of("telemetry", 20, 4000))
+                put("alarms", lines_of("alarm", 1, 300))
+                update = {"key-%d" % k: "%d-%d-%s" % (life, i, os.urandom(100).hex()) for k in range(i, i + 5)}
+                newest.update(update)
+                kcat_of_state("-P", "-K", ":", "-X", "acks=all", given="".join("%s:%s\n" % pair for pair in update.items()))
+                put("aged", lines_of("aged", 2, 4000))
+            if life % 2:
+                self.assertEqual(leatd.stop(), 0)
+            else:
+                leatd.kill()
+            self.verify(leatd)
+            leatd.start()
+        self.assertEqual(self.size(leatd), MIB)
+        self.assertEqual(kcat_consume(leatd.port, "alarms"), sent["alarms"])
+        self.assertEqual(dict(line.split(":") for line in kcat_of_state("-C", "-e", "-q", "-o", "beginning", "-f", "%k:%s\\n").splitlines()), newest)
+        for topic in "telemetry", "aged":  # the newest, as many as fit beside what may not be dropped
+            rest = kcat_consume(leatd.port, topic)
+            self.assertEqual(rest, sent[topic][len(sent[topic]) - len(rest):], topic)
+        status = leatd.status()
+        for topic in status["topics"]:
+            self.assertTrue(topic["partitions"][0]["books"]["balanced"], topic)
+        self.assertEqual(status["log"]["page_bytes"], 4096)
+
+    def test_a_page_size_that_the_log_was_not_made_with_is_told(self):
+        leatd = self.leatd("--http", "off", budget="2MiB").start()
+        self.assertEqual(leatd.stop(), 0)
+        path = os.path.join(self.folder, "paranoid.json")
+        with open(path, "w") as file:
+            file.write('{"log.page.bytes": 16384}')
+        leatd.flags += ["--config", path]
+        leatd.start()
+        self.assertIn("log.page.bytes is 16384, but this log was made with 4096 and keeps it", leatd.log())
 
 
 if __name__ == "__main__":
