@@ -1,5 +1,5 @@
 // CreateTopics (key 19): checked topic by topic and made in slices, answered when all that were
-// created are durable.
+// created are durable. Where records fill the log it waits for room, up to the request's time.
 #include "sdk/wire/api/19_create_topics.hpp"
 
 #include <algorithm>
@@ -89,14 +89,14 @@ std::int32_t partitions_wanted(const Context& context, const Request::CreatableT
     return partitions;
 }
 
-class Creation final : public Sliced {
+class Creation final : public SlicedRequest<Request> {
 public:
+    void begin(Instant now) {
+        at_ = looked_at_ = request.topics.begin();
+        set_timeout(now, request.timeout_ms);
+    }
     Step step(Context& context, log::CommitId& commit) override;
     void finish(Context& context, bool durable) override;
-
-    session::Buffer frame;  // what the request views
-    Request request;
-    Array::Iterator at, looked_at;
 
 private:
     bool look_for_twice();
@@ -104,10 +104,11 @@ private:
                       log::CommitId& commit);
     std::shared_ptr<const std::vector<ConfigEntry>> entries(const topics::TopicConfig& config);
 
+    Array::Iterator at_, looked_at_;
     std::unordered_set<std::string_view> names_;
     std::map<std::string_view, bool> twice_;  // names that come more than once; true: refused
     std::vector<Outcome> outcomes_;
-    bool paid_ = false;  // for the one at `at`
+    bool paid_ = false;  // for the one at `at_`
     std::map<std::string, std::string, std::less<>> last_overrides_;
     std::shared_ptr<const std::vector<ConfigEntry>> last_entries_;
 };
@@ -123,7 +124,8 @@ std::shared_ptr<const std::vector<ConfigEntry>> Creation::entries(
     return last_entries_;
 }
 
-// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
+// fails: would_block, or busy, if it may wait: nothing was done, it is tried again. What is refused
+// is no failure.
 Status Creation::create_one(Context& context, const Request::CreatableTopic& topic,
                             Outcome& outcome, log::CommitId& commit) {
     topics::Registry& registry = context.topics.registry;
@@ -166,7 +168,9 @@ Status Creation::create_one(Context& context, const Request::CreatableTopic& top
     if (request.validate_only) return ok();
     const auto created = registry.create(context.now, outcome.name, partitions, std::move(config));
     if (!created) {
-        if (created.error() == Error::would_block) return fail(Error::would_block);
+        const bool full_now = created.error() == Error::busy;
+        if (created.error() == Error::would_block || (full_now && may_wait(context)))
+            return fail(created.error());
         outcome.partitions = -1;
         outcome.configs.reset();
         if (created.error() == Error::full)
@@ -177,7 +181,9 @@ Status Creation::create_one(Context& context, const Request::CreatableTopic& top
             return refuse(outcome, ErrorCode::invalid_partitions,
                           "too many partitions or settings for one topic"),
                    ok();
-        return refuse(outcome, ErrorCode::kafka_storage_error, log_says(created.error())),
+        return refuse(outcome,
+                      full_now ? ErrorCode::request_timed_out : ErrorCode::kafka_storage_error,
+                      log_says(created.error())),
                ok();
     }
     outcome.id = (*created)->id;
@@ -188,28 +194,29 @@ Status Creation::create_one(Context& context, const Request::CreatableTopic& top
 /// false: it is known which come more than once. Some at a time, before the first is made.
 bool Creation::look_for_twice() {
     constexpr int some = 32;
-    if (looked_at == request.topics.end()) return false;
-    for (int i = 0; i < some && looked_at != request.topics.end(); ++i, ++looked_at)
-        if (const std::string_view name = looked_at->name.view(); !names_.insert(name).second)
+    if (looked_at_ == request.topics.end()) return false;
+    for (int i = 0; i < some && looked_at_ != request.topics.end(); ++i, ++looked_at_)
+        if (const std::string_view name = looked_at_->name.view(); !names_.insert(name).second)
             twice_.emplace(name, false);
     return true;
 }
 
 Sliced::Step Creation::step(Context& context, log::CommitId& commit) {
     if (look_for_twice()) return Step::done;
-    if (at == request.topics.end()) return Step::end;
-    const std::string_view name = at->name.view();
+    if (at_ == request.topics.end()) return Step::end;
+    const std::string_view name = at_->name.view();
     Outcome outcome;
     outcome.name = name;
     const auto found = twice_.find(name);
     if (found == twice_.end()) {
-        if (!create_one(context, *at, outcome, commit)) return Step::blocked;
+        const Status done = create_one(context, *at_, outcome, commit);
+        if (!done) return again(done.error());
         outcomes_.push_back(std::move(outcome));
     } else if (!std::exchange(found->second, true)) {
         refuse(outcome, ErrorCode::invalid_request, "Duplicate topic name.");
         outcomes_.push_back(std::move(outcome));
     }
-    ++at;
+    ++at_;
     paid_ = false;
     return Step::done;
 }
@@ -279,14 +286,9 @@ void Creation::finish(Context& context, bool durable) {
 }  // namespace
 
 void create_topics(Context& context, Call call) {
-    if (!wire::decode_front<Request>(call.body, call.version))
-        return call.reply.close(session::CloseReason::malformed_request);
-    const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
     auto made = std::make_shared<Creation>();
-    made->frame = call.request.keep();
-    made->request = *wire::decode_front<Request>(made->frame.bytes().subspan(head), call.version);
-    made->at = made->looked_at = made->request.topics.begin();
-    made->address = address_of(call);
+    if (!made->keep(call)) return;
+    made->begin(context.now);
     run_slices(context, std::move(made));
 }
 

@@ -1,5 +1,5 @@
 // CreatePartitions (key 37): raises the number of a topic's partitions, checked topic by topic, in
-// slices, answered when durable.
+// slices, answered when durable. Where records fill the log it waits for room, as CreateTopics.
 #include "sdk/wire/api/37_create_partitions.hpp"
 
 #include <algorithm>
@@ -30,7 +30,10 @@ constexpr std::int16_t quota_strict_since = 3;
 
 class Raising final : public SlicedRequest<Request> {
 public:
-    void begin() { looked_at_ = at_ = request.topics.begin(); }
+    void begin(Instant now) {
+        looked_at_ = at_ = request.topics.begin();
+        set_timeout(now, request.timeout_ms);
+    }
     Step step(Context& context, log::CommitId& commit) override;
     void finish(Context& context, bool durable) override;
 
@@ -44,7 +47,8 @@ private:
     bool paid_ = false;  // for the one at `at_`
 };
 
-// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
+// fails: would_block, or busy, if it may wait: nothing was done, it is tried again. What is refused
+// is no failure.
 Result<log::CommitId> Raising::raise_one(Context& context,
                                          const Request::CreatePartitionsTopic& asked,
                                          Outcome& outcome) {
@@ -97,14 +101,17 @@ Result<log::CommitId> Raising::raise_one(Context& context,
     paid_ = true;
     if (request.validate_only) return 0;
     const auto commit = context.topics.registry.add_partitions(context.now, *topic, more);
-    if (commit || commit.error() == Error::would_block) return commit;
+    const bool full_now = !commit && commit.error() == Error::busy;
+    if (commit || commit.error() == Error::would_block || (full_now && may_wait(context)))
+        return commit;
     if (commit.error() == Error::full)
         refuse(outcome, ErrorCode::policy_violation,
                "the log's bound on partitions, or on what it remembers of them, is reached");
     else if (commit.error() == Error::too_large)
         refuse(outcome, ErrorCode::invalid_partitions, "too many partitions for one topic");
     else
-        refuse(outcome, ErrorCode::kafka_storage_error, log_says(commit.error()));
+        refuse(outcome, full_now ? ErrorCode::request_timed_out : ErrorCode::kafka_storage_error,
+               log_says(commit.error()));
     return 0;
 }
 
@@ -120,7 +127,7 @@ Sliced::Step Raising::step(Context& context, log::CommitId& commit) {
     outcome.name = at_->name.view();
     if (times_.of(outcome.name) != 0) {
         const auto raised = raise_one(context, *at_, outcome);
-        if (!raised) return Step::blocked;
+        if (!raised) return again(raised.error());
         commit = std::max(commit, *raised);
         times_.told(outcome.name);
         outcomes_.push_back(std::move(outcome));
@@ -150,7 +157,7 @@ void Raising::finish(Context& context, bool durable) {
 void create_partitions(Context& context, Call call) {
     auto raised = std::make_shared<Raising>();
     if (!raised->keep(call)) return;
-    raised->begin();
+    raised->begin(context.now);
     run_slices(context, std::move(raised));
 }
 

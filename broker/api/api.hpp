@@ -11,6 +11,7 @@
 #include "broker/api/parked_groups.hpp"
 #include "broker/api/parked_lookups.hpp"
 #include "broker/api/parked_produces.hpp"
+#include "broker/api/room_waits.hpp"
 #include "broker/api/turns.hpp"
 
 namespace leat::api {
@@ -47,7 +48,8 @@ public:
     void on_deadline(Instant now, WallTime wall);
     Instant deadline() const {
         return earlier(earlier(context_.groups.deadline(), turns_.empty() ? never : context_.now),
-                       earlier(produces_.deadline(), fetches_.deadline()));
+                       earlier(earlier(produces_.deadline(), fetches_.deadline()),
+                               room_waits_.deadline()));
     }
 
     /// The broker stops: whoever waits for records or room is answered now. Appended batches keep
@@ -73,6 +75,7 @@ private:
     bool stopping_ = false;
     Commits commits_;
     Turns turns_;
+    RoomWaits room_waits_{turns_};
     Judging judging_;
     ParkedProduces produces_;
     FetchSessions fetch_sessions_;

@@ -42,6 +42,7 @@ struct Fed {
 
 class FetchSessions;
 class Judging;
+class RoomWaits;
 class ParkedProduces;
 class ParkedFetches;
 class ParkedLookups;
@@ -64,6 +65,7 @@ struct Context {
     session::BytePool& pool;
     Commits& commits;
     Turns& turns;
+    RoomWaits& room_waits;
     Judging& judging;
     ParkedProduces& produces;
     ParkedFetches& fetches;

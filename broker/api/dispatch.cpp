@@ -79,6 +79,7 @@ Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, sessio
                .pool = pool,
                .commits = commits_,
                .turns = turns_,
+               .room_waits = room_waits_,
                .judging = judging_,
                .produces = produces_,
                .fetches = fetches_,
@@ -136,6 +137,7 @@ void Api::on_log(Instant now, WallTime wall) {
     context_.groups.settle(now);
     parked_groups_.drain(context_);
     commits_.settle(now, wall, context_.log.flushed_commit());
+    room_waits_.settle(context_.log.counters().segments_recycled);
 }
 
 void Api::on_advance(Instant now, WallTime wall, const topics::Advance& advance) {
@@ -166,6 +168,7 @@ void Api::work_done(Instant now, WallTime wall, WorkId id) {
 void Api::on_deadline(Instant now, WallTime wall) {
     tell(now, wall);
     produces_.on_deadline(context_);
+    room_waits_.on_deadline(now);
     fetches_.on_deadline(context_);
     if (context_.groups.deadline() <= now) context_.groups.on_deadline(now);
     parked_groups_.drain(context_);
@@ -175,6 +178,7 @@ void Api::on_deadline(Instant now, WallTime wall) {
 void Api::stop(Instant now, WallTime wall) {
     tell(now, wall);
     stopping_ = true;
+    room_waits_.stop();
     while (!turns_.empty()) turns_.run_one(now, wall);
     fetches_.give_up_all(context_);
     produces_.give_up_room(context_);

@@ -3,8 +3,21 @@
 #include <algorithm>
 
 #include "broker/api/commits.hpp"
+#include "broker/api/room_waits.hpp"
 
 namespace leat::api {
+
+// A client ends its wait after the same time, and without knowing why: so it is answered a little
+// before that.
+void Sliced::set_timeout(Instant now, std::int32_t timeout_ms) {
+    const milliseconds timeout(std::max(timeout_ms, 0));
+    give_up_ = now + timeout - std::min(timeout / 10, milliseconds(500));
+}
+
+bool Sliced::may_wait(const Context& context) const {
+    return context.now < give_up_ && address.reply.alive() &&
+           context.room_waits.takes(held_bytes_);
+}
 
 void run_slices(Context& context, std::shared_ptr<Sliced> sliced) {
     const log::CommitId flushed = context.log.flushed_commit();
@@ -27,8 +40,16 @@ void run_slices(Context& context, std::shared_ptr<Sliced> sliced) {
     const bool blocked = step == Sliced::Step::blocked;
     if (step == Sliced::Step::end && sliced->commit_ <= flushed)
         return sliced->finish(context, sliced->durable_);
-    context.log.flush_soon(context.now);
     if (step != Sliced::Step::end) sliced->address.reply.hold_session();
+    // First what it has made becomes durable, or is given up: else nobody would hear of that.
+    if (step == Sliced::Step::full && sliced->commit_ <= flushed)
+        return context.room_waits.when(sliced->give_up_, sliced->held_bytes_,
+                                       [&context, sliced](Instant now, WallTime wall) {
+                                           context.now = now;
+                                           context.wall = wall;
+                                           run_slices(context, sliced);
+                                       });
+    context.log.flush_soon(context.now);
     // Blocked: the next commit to become durable makes room.
     const log::CommitId wait = blocked ? flushed + 1 : sliced->commit_;
     context.commits.when(wait, [&context, sliced](Instant now, WallTime wall, Commits::End end) {

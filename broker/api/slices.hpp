@@ -22,6 +22,7 @@ public:
     enum class Step : std::uint8_t {
         done,     ///< one part; `commit` is raised to what it waits for
         blocked,  ///< the log takes no more before its next commit: the same part once more
+        full,     ///< records fill the log: the same part once more when there is room (may_wait)
         end       ///< there are no more parts
     };
     virtual ~Sliced() = default;
@@ -32,8 +33,17 @@ public:
     Address address;
     int per_turn = parts_per_turn;
 
+protected:
+    /// From now on it may wait for room, so long as its client waits for the answer.
+    void set_timeout(Instant now, std::int32_t timeout_ms);
+    bool may_wait(const Context& context) const;
+    /// What a part is that fails with would_block, or with busy where it may wait.
+    static Step again(Error error) { return error == Error::busy ? Step::full : Step::blocked; }
+    std::size_t held_bytes_ = 0;  ///< of its frame
+
 private:
     friend void run_slices(Context& context, std::shared_ptr<Sliced> sliced);
+    Instant give_up_{};  ///< where records fill the log
     bool durable_ = true;
     int parts_ = 0;  ///< of this slice
     log::CommitId commit_ = 0;
@@ -54,6 +64,7 @@ public:
         const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
         const std::size_t size = call.body.size();
         frame_ = call.request.keep();
+        held_bytes_ = frame_.bytes().size();
         const auto decoded =
             wire::decode_front<Request>(frame_.bytes().subspan(head, size), call.version);
         if (!decoded) return call.reply.close(session::CloseReason::malformed_request), false;

@@ -81,10 +81,9 @@ class Season:
                 for future in self.admin.create_topics([topic]).values():
                     future.result(PATIENCE)
                 break
-            except KafkaException as error:  # no room for a moment: the log frees what may go
-                if error.args[0].code() != KafkaError.KAFKA_STORAGE_ERROR or "full now" not in error.args[0].str() or time.monotonic() > until:
+            except KafkaException as error:  # the broker waits for room, but not for ever
+                if error.args[0].code() != KafkaError.REQUEST_TIMED_OUT or "full now" not in error.args[0].str() or time.monotonic() > until:
                     raise
-                time.sleep(0.01)
         for partition in range(PARTITIONS):
             self.models[kind, partition] = Model()
 
