@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <set>
 
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
@@ -94,7 +95,9 @@ void answer_fetched(Context& context, Address& address, ByteView body) {
     }
     std::deque<NewAnswer> answers;
     std::vector<Response::OffsetFetchResponseGroup> groups;
+    std::set<std::string_view> once;  // all positions a thousand times are nobody's wish
     for (const auto& asked : request->groups) {
+        if (!once.insert(asked.group_id.view()).second) continue;
         NewAnswer& one = answers.emplace_back();
         auto& group = groups.emplace_back();
         group.error_code = context.groups.check_fetch(

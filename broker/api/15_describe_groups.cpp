@@ -2,6 +2,7 @@
 #include "sdk/wire/api/15_describe_groups.hpp"
 
 #include <deque>
+#include <set>
 
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
@@ -14,7 +15,9 @@ void describe_groups(Context& context, Call call) {
     std::vector<Response::DescribedGroup> groups;
     std::deque<std::vector<Response::DescribedGroupMember>> members;
     std::deque<std::string> texts;
+    std::set<std::string_view> once;  // a large group a thousand times is nobody's wish
     for (const auto& name : request->groups) {
+        if (!once.insert(name.view()).second) continue;
         const groups::Description from = context.groups.describe(name.view());
         auto& list = members.emplace_back();
         for (const groups::DescribedMember& one : from.members) {

@@ -59,7 +59,9 @@ class Describing final : public SlicedRequest<wire::DescribeConfigsRequest> {
 public:
     void begin() { at_ = request.resources.begin(); }
     Step step(Context& context, log::CommitId&) override {
-        if (at_ == request.resources.end() || !address.reply.alive()) return Step::end;
+        if (at_ == request.resources.end() || !address.reply.alive() ||
+            answer_.bytes() > answer_bytes_max)
+            return Step::end;
         add(context, *at_);
         ++at_;
         // Counted like the answer that it will be: 10,000 topics are 22 MB with synonyms.

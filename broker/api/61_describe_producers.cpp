@@ -1,6 +1,8 @@
 // DescribeProducers (key 61, KIP-664): the idempotent producers that a partition remembers.
 #include "sdk/wire/api/61_describe_producers.hpp"
 
+#include <set>
+
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
 
@@ -19,10 +21,12 @@ void describe_producers(Context& context, Call call) {
     for (const auto& asked : request->topics) count += asked.partition_indexes.size();
     partitions.reserve(request->topics.size());
     producers.reserve(count);
+    std::set<std::pair<std::string_view, std::int32_t>> once;  // who is named twice is told once
     for (const auto& asked : request->topics) {
         const topics::Topic* topic = context.topics.registry.find(asked.name.view());
         auto& list = partitions.emplace_back();
         for (const std::int32_t index : asked.partition_indexes) {
+            if (!once.emplace(asked.name.view(), index).second) continue;
             Partition& one = list.emplace_back();
             one.partition_index = index;
             if (topic == nullptr || index < 0 ||

@@ -2,6 +2,7 @@
 #include "sdk/wire/api/69_consumer_group_describe.hpp"
 
 #include <deque>
+#include <set>
 
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
@@ -69,7 +70,9 @@ void consumer_group_describe(Context& context, Call call) {
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
     Kept kept;
     std::vector<Response::DescribedGroup> groups;
+    std::set<std::string_view> once;  // as in DescribeGroups
     for (const auto& name : request->group_ids) {
+        if (!once.insert(name.view()).second) continue;
         const groups::Group* from = context.groups.find_group(name.view());
         auto& to = groups.emplace_back();
         to.group_id = name;

@@ -39,6 +39,7 @@ const char* log_says(Error error) {
 void send_answer(Context& context, const AnyResponse& response, std::int32_t correlation_id,
                  session::Reply& reply) {
     const std::size_t body = response.size(response.message, response.version);
+    if (body > answer_bytes_max) return reply.close(session::CloseReason::answer_too_large);
     session::Buffer frame = begin_frame(context, response, correlation_id, body);
     const auto written =
         response.encode(response.message, response.version, frame.all().last(body));
@@ -50,6 +51,7 @@ void send_pieces(Context& context, const AnyResponse& response, std::span<const 
                  std::int32_t correlation_id, session::Reply& reply) {
     std::size_t body = 0;
     for (const ByteView piece : pieces) body += piece.size();
+    if (body > answer_bytes_max) return reply.close(session::CloseReason::answer_too_large);
     session::Buffer frame = begin_frame(context, response, correlation_id, body);
     MutableBytes into = frame.all().last(body);
     for (const ByteView piece : pieces) {

@@ -11,6 +11,9 @@ namespace leat::api {
 
 /// Answers above this size are counted in the byte pool, even if they cannot wait for it.
 constexpr std::size_t uncounted_answer_bytes = 4096;
+/// A larger one is not given: the connection is closed. Nothing that is asked in earnest comes near
+/// it (10,000 topics with all texts of their settings are 39 MB), and a few bytes may ask for more.
+constexpr std::size_t answer_bytes_max = 64 * MiB;
 
 /// Why a change was not kept, to people: a literal. full and busy as of put_fact.
 const char* log_says(Error error);

@@ -19,6 +19,7 @@ void put(const AnyResponse& response, std::vector<std::uint8_t>& out) {
 }  // namespace
 
 void LongBody::add(const AnyResponse& none, const AnyResponse& one) {
+    if (elements_.size() > answer_bytes_max) return;  // will not be sent
     const auto at = static_cast<std::ptrdiff_t>(elements_.size());
     put(one, elements_);
     if (count_++ == 0) {

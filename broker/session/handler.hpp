@@ -22,6 +22,7 @@ enum class CloseReason : std::uint8_t {
     unknown_api,           ///< key or version that this broker does not have
     malformed_request,     ///< the body contradicts its version's layout
     produce_without_acks,  ///< an acks=0 batch was refused: closing is the only answer there is
+    answer_too_large,      ///< asks for more than any answer may have
     crawling,              ///< holds memory of the byte pool and does not move on
     idle,
     unanswered,  ///< a handler gave its reply up; a later answer must not take its place

@@ -70,6 +70,8 @@ const char* close_text(CloseReason reason) {
             return "a request that contradicts its version's layout";
         case CloseReason::produce_without_acks:
             return "a batch sent with acks=0 was refused";
+        case CloseReason::answer_too_large:
+            return "a request whose answer would be larger than this broker gives";
         case CloseReason::crawling:
             return "too slow while holding memory of the byte pool";
         case CloseReason::idle:

@@ -1,0 +1,116 @@
+// A small request may ask for much: what it names a thousand times is told once, and an answer that
+// nobody could want is not made.
+#include "broker/api/answer.hpp"
+#include "sdk/wire/api/08_offset_commit.hpp"
+#include "sdk/wire/api/09_offset_fetch.hpp"
+#include "sdk/wire/api/15_describe_groups.hpp"
+#include "sdk/wire/api/32_describe_configs.hpp"
+#include "sdk/wire/api/61_describe_producers.hpp"
+#include "sdk/wire/api/69_consumer_group_describe.hpp"
+#include "tests/api/bench.hpp"
+
+using namespace leat;
+using namespace leat::test;
+using wire::ErrorCode;
+
+TEST_CASE("large answers: a group that is named a thousand times is told once") {
+    ApiBench bench;
+    bench.topic("t");
+    wire::OffsetCommitRequest::OffsetCommitRequestPartition position;
+    position.committed_offset = 5;
+    wire::OffsetCommitRequest::OffsetCommitRequestTopic topic;
+    topic.name = "t";
+    topic.partitions = std::span(&position, 1);
+    wire::OffsetCommitRequest commit;
+    commit.group_id = "g";
+    commit.topics = std::span(&topic, 1);
+    (void)bench.call<wire::OffsetCommitResponse>(commit, 8);
+
+    std::vector<wire::StringView> names(1'000, "g");
+    names.back() = "nobody";
+    wire::DescribeGroupsRequest describe;
+    describe.groups = names;
+    const auto classic = bench.call<wire::DescribeGroupsResponse>(describe, 6);
+    REQUIRE(classic.groups.size() == 2);
+    CHECK(classic.groups.front().error_code == ErrorCode::none);
+
+    wire::ConsumerGroupDescribeRequest describe_consumers;
+    describe_consumers.group_ids = names;
+    const auto consumers = bench.call<wire::ConsumerGroupDescribeResponse>(describe_consumers, 1);
+    CHECK(consumers.groups.size() == 2);
+
+    std::vector<wire::OffsetFetchRequest::OffsetFetchRequestGroup> groups(1'000);
+    for (auto& one : groups) {
+        one.group_id = "g";
+        one.topics = nullptr;
+    }
+    wire::OffsetFetchRequest fetch;
+    fetch.groups = groups;
+    for (std::int16_t version = 8; version <= 10; ++version) {
+        const auto fetched = bench.call<wire::OffsetFetchResponse>(fetch, version);
+        REQUIRE(fetched.groups.size() == 1);
+        CHECK(fetched.groups.front().topics.size() == 1);
+    }
+}
+
+TEST_CASE("large answers: a partition that is named a thousand times is told once") {
+    ApiBench bench;
+    bench.topic("t", 2);
+    std::vector<std::int32_t> partitions(1'000, 0);
+    partitions.back() = 1;
+    const wire::DescribeProducersRequest::TopicRequest asked{"t", partitions};
+    wire::DescribeProducersRequest producers;
+    producers.topics = std::span(&asked, 1);
+    const auto told = bench.call<wire::DescribeProducersResponse>(producers, 0);
+    CHECK(told.topics.front().partitions.size() == 2);
+}
+
+TEST_CASE("large answers: beyond what an answer may have the connection is closed, at no cost") {
+    ApiBench bench;
+    constexpr std::size_t count = 300'000;  // with texts some 350 bytes each
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < count; ++i) names.push_back("g" + std::to_string(i));
+    std::vector<wire::DescribeConfigsRequest::DescribeConfigsResource> resources(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        resources[i].resource_type = 32;  // a group need not be there to have settings
+        resources[i].resource_name = names[i];
+        resources[i].configuration_keys = nullptr;
+    }
+    wire::DescribeConfigsRequest configs;
+    configs.resources = resources;
+    configs.include_synonyms = configs.include_documentation = true;
+    const auto id = bench.open();
+    bench.send(id, request_frame(configs, 4));
+    CHECK(bench.take(id).empty());
+    CHECK(bench.closed(id));
+    CHECK(bench.pool.counters().response_bytes == 0);
+    CHECK(bench.pool.counters().peak < api::answer_bytes_max + 8 * MiB);
+}
+
+TEST_CASE("large answers: nor is one made at one go that is too large") {
+    ApiBench bench;
+    bench.topic("t");
+    const std::string text(4'000, 'x');
+    wire::OffsetCommitRequest::OffsetCommitRequestPartition position;
+    position.committed_metadata = text;
+    wire::OffsetCommitRequest::OffsetCommitRequestTopic topic;
+    topic.name = "t";
+    topic.partitions = std::span(&position, 1);
+    wire::OffsetCommitRequest commit;
+    commit.group_id = "g";
+    commit.topics = std::span(&topic, 1);
+    (void)bench.call<wire::OffsetCommitResponse>(commit, 8);
+
+    const std::vector<std::int32_t> partitions(20'000, 0);  // 80 kB that ask for 80 MB
+    wire::OffsetFetchRequest::OffsetFetchRequestTopic asked;
+    asked.name = "t";
+    asked.partition_indexes = partitions;
+    wire::OffsetFetchRequest fetch;
+    fetch.group_id = "g";
+    fetch.topics = std::span(&asked, 1);
+    const auto id = bench.open();
+    bench.send(id, request_frame(fetch, 7));
+    CHECK(bench.take(id).empty());
+    CHECK(bench.closed(id));
+    CHECK(bench.pool.counters().peak < 4 * MiB);
+}
