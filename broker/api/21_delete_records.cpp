@@ -34,7 +34,8 @@ Result<log::CommitId> delete_one(Context& context, const topics::Topic* topic, l
         return refuse(ErrorCode::unknown_topic_or_partition);
     if (topic->internal) return refuse(ErrorCode::invalid_topic_exception);
     // A compacted topic's older records are what its newer ones are built on.
-    if (!topic->config.deletes()) return refuse(ErrorCode::policy_violation);
+    if (topic->config.compacted() && !topic->config.deletes())
+        return refuse(ErrorCode::policy_violation);
     const log::StreamId stream = topic->partitions[static_cast<std::size_t>(one.partition)];
     const log::StreamState* state = context.log.stream(stream);
     if (state == nullptr) return refuse(ErrorCode::unknown_topic_or_partition);

@@ -83,7 +83,7 @@ public:
     bool log_append_time() const { return log_append_time_; }
     std::optional<Codec> compression() const { return compression_; }  ///< null: as it came
     bool compacted() const { return compacted_; }
-    bool deletes() const { return deletes_; }  ///< cleanup.policy has `delete`
+    bool deletes() const { return deletes_; }  ///< cleanup.policy has `delete`; it may be empty
     std::uint16_t dirty_permille_min() const { return dirty_permille_min_; }
     milliseconds compaction_lag() const { return compaction_lag_; }
     milliseconds tombstone_retention() const { return tombstone_retention_; }

@@ -86,7 +86,8 @@ TEST_CASE("configs: append and subtract work on lists, and on nothing else") {
     CHECK(config(bench).overrides().at("cleanup.policy") == "delete,compact");
     CHECK(change(bench, {{"cleanup.policy", 3, "delete"}}).error == ErrorCode::none);
     CHECK_FALSE(config(bench).deletes());
-    CHECK(change(bench, {{"cleanup.policy", 3, "compact"}}).error == ErrorCode::invalid_config);
+    CHECK(change(bench, {{"cleanup.policy", 3, "compact"}}).error == ErrorCode::none);
+    CHECK(config(bench).overrides().at("cleanup.policy").empty());  // for ever, and not compacted
     const Told told = change(bench, {{"retention.ms", 2, "1"}});
     CHECK(told.error == ErrorCode::invalid_config);
     CHECK(told.message.find("not LIST") != std::string::npos);
@@ -237,6 +238,8 @@ TEST_CASE("delete records: up to an offset or to the high watermark, never beyon
     CHECK(bench.log.stream(topic->partitions[0])->log_start == 3);
     CHECK(delete_to(bench, 1).low_watermark == 3);  // never back
     CHECK(delete_to(bench, -1).low_watermark == 6);
+    REQUIRE(change(bench, {{"cleanup.policy", 0, ""}}).error == ErrorCode::none);
+    CHECK(delete_to(bench, 6).low_watermark == 6);
     REQUIRE(change(bench, {{"cleanup.policy", 0, "compact"}}).error == ErrorCode::none);
     CHECK(delete_to(bench, 6).error_code == ErrorCode::policy_violation);
 }

@@ -47,7 +47,7 @@ TEST_CASE("topic settings: unknown names and bad values are refused and change n
                                {"max.message.bytes", "2147483648"},
                                {"cleanup.policy", "destroy"},
                                {"cleanup.policy", "delete,destroy"},
-                               {"cleanup.policy", ""},
+                               {"cleanup.policy", "delete,"},
                                {"compression.type", "none"},
                                {"compression.gzip.level", "10"},
                                {"message.timestamp.type", "createtime"},
@@ -89,6 +89,14 @@ TEST_CASE("topic settings: what matters here is parsed, and falls back when an o
     CHECK(config.set("retention.ms", "9") == "");
     CHECK(config.set("cleanup.policy", "compact, delete") == "");
     CHECK(config.retention() == milliseconds(9));
+    CHECK(config.change_list("cleanup.policy", "delete,compact",
+                             TopicConfig::ListChange::subtract) == "");
+    CHECK(config.retention() == milliseconds(-1));  // nothing is deleted by age, nor compacted
+    CHECK_FALSE(config.compacted());
+    CHECK(config.set("cleanup.policy", std::nullopt) == "");
+    CHECK(config.set("cleanup.policy", "") == "");
+    CHECK_FALSE(config.deletes());
+    CHECK(config.value(*find_setting("cleanup.policy")) == "");
 
     CHECK(config.flush_within() == milliseconds(-1));
     CHECK(config.set("flush.ms", "250") == "");
