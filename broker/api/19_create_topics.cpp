@@ -42,7 +42,15 @@ void refuse(Outcome& outcome, ErrorCode error, std::string message) {
 // Partitions from the count, the default, or a manual assignment; 0: refused, and outcome says why.
 std::int32_t partitions_wanted(const Context& context, const Request::CreatableTopic& topic,
                                Outcome& outcome) {
+    const auto too_many = [&] {
+        const std::uint32_t most = context.settings.partitions_per_topic_max;
+        refuse(outcome, ErrorCode::invalid_partitions,
+               "a topic has at most " + std::to_string(most) + " partitions");
+        return 0;
+    };
     if (!topic.assignments.empty()) {
+        if (topic.assignments.size() > context.settings.partitions_per_topic_max)
+            return too_many();
         if (topic.num_partitions != -1 || topic.replication_factor != -1)
             return refuse(outcome, ErrorCode::invalid_request,
                           "with assignments, partitions and replicas must be -1"),
@@ -81,11 +89,7 @@ std::int32_t partitions_wanted(const Context& context, const Request::CreatableT
                       "the number of partitions must be above 0"),
                0;
     if (static_cast<std::uint32_t>(partitions) > context.settings.partitions_per_topic_max)
-        return refuse(outcome, ErrorCode::invalid_partitions,
-                      "a topic has at most " +
-                          std::to_string(context.settings.partitions_per_topic_max) +
-                          " partitions"),
-               0;
+        return too_many();
     return partitions;
 }
 

@@ -42,6 +42,7 @@ Outcome read_entity(std::size_t name_bytes_max, const Request::EntryData& entry,
         part.is = Part::Is::any;
         if (one.entity_name.is_null()) continue;
         part = {Part::Is::named, one.entity_name.view()};
+        if (part.name.empty()) return invalid("a name is empty; the default has none");
         if (part.name.size() > name_bytes_max) return invalid("a name is too long");
         if (type == "ip" && !is_ip(part.name)) return invalid("that is no address");
     }

@@ -147,6 +147,15 @@ TEST_CASE("create topics: a manual assignment to this node is taken, others are 
     assignments[1].partition_index = 2;
     CHECK(bench.call<wire::CreateTopicsResponse>(request, 7).topics.front().error_code ==
           ErrorCode::invalid_replica_assignment);
+    bench.log.streams_max = 20'000;
+    assignments.resize(10'001);
+    for (std::size_t i = 0; i < assignments.size(); ++i) {
+        assignments[i].partition_index = static_cast<std::int32_t>(i);
+        assignments[i].broker_ids = std::span(&here, 1);
+    }
+    topic.assignments = assignments;
+    CHECK(bench.call<wire::CreateTopicsResponse>(request, 7).topics.front().error_code ==
+          ErrorCode::invalid_partitions);
 }
 
 TEST_CASE("create and delete are answered when durable, and are storage errors when given up") {

@@ -65,6 +65,9 @@ TEST_CASE("log dirs: one directory, the real bytes of each partition, all or tho
         REQUIRE(told.partitions.size() == 1);
         CHECK(told.partitions.front().partition_index == 1);
         CHECK(told.partitions.front().partition_size == static_cast<std::int64_t>(batch.size()));
+        if (version < 4) continue;
+        CHECK(dir.total_bytes == static_cast<std::int64_t>(bench.log.budget_bytes));
+        CHECK(dir.usable_bytes == dir.total_bytes);  // the fake log uses nothing
     }
 }
 

@@ -140,6 +140,8 @@ TEST_CASE("AlterClientQuotas: what is not kept is refused, and why is said") {
                                        {"ip", "1.2.3.4", "connection_creation_rate", 3e9},
                                        {"user", "u", "connection_creation_rate", 5},
                                        {"topic", "t", "producer_byte_rate", 5},
+                                       {"user", "", "producer_byte_rate", 5},
+                                       {"client-id", "", "producer_byte_rate", 5},
                                        {"ip", "1.2.3.4", "controller_mutation_rate", 5},
                                        {"user", "u", "no_such_rate", 5},
                                        {"user", "u", "producer_byte_rate", -1},
