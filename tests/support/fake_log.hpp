@@ -76,6 +76,7 @@ public:
         held_.clear();
     }
     std::size_t reads_started = 0;
+    std::size_t read_room = 0;  ///< of the last
 
     // -- log::Log ---------------------------------------------------------------------------------
     Status open(Instant, WallTime) override { return ok(); }
@@ -253,6 +254,7 @@ public:
     Result<log::ReadTicket> start_read(Instant, const log::ReadRequest& request,
                                        MutableBytes into) override {
         ++reads_started;
+        read_room = into.size();
         log::ReadDone done{
             .ticket = ++ticket_, .bytes = std::size_t{0}, .next = request.from, .needed = 0};
         const auto at = streams_.find(request.stream);
