@@ -52,12 +52,14 @@ void plan_fetch_frame(const Context& context, Fetching& fetching) {
 std::optional<session::Grant> ask_fetch_memory(Context& context, const Fetching& fetching,
                                                std::size_t bytes) {
     using session::PoolClass;
-    auto grant = context.pool.ask(PoolClass::response, fetching.frame_bound + bytes, fetching.id);
+    const session::Asker asker = fetching.address.reply.asker();
+    auto grant =
+        context.pool.ask(PoolClass::response, fetching.frame_bound + bytes, fetching.id, asker);
     // It stays among those who want much, and does not stand before those who want less.
     constexpr std::size_t some = session::modest_wish_bytes_max + 1;
     if (grant || bytes <= some || fetching.bytes_min > 1 || fetching.grown > 0) return grant;
     context.pool.forget(PoolClass::response, fetching.id);
-    return context.pool.ask(PoolClass::response, fetching.frame_bound + some, fetching.id);
+    return context.pool.ask(PoolClass::response, fetching.frame_bound + some, fetching.id, asker);
 }
 
 namespace {

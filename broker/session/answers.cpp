@@ -63,6 +63,11 @@ Instant Sessions::muted_until(SessionId id) const {
     return session != nullptr ? session->muted_until : Instant{};
 }
 
+Asker Sessions::asker(SessionId id) const {
+    const Session* session = find(id);
+    return session != nullptr && session->took ? Asker::known : Asker::stranger;
+}
+
 // -- writing
 // ------------------------------------------------------------------------------------------
 
@@ -86,6 +91,7 @@ void Sessions::flush_slots(Session& session) {
             begins(session);
             wake_at(session, session.write_due);
         }
+        if (slot.frame.size() > merge_bytes_max) session.took = false;
         session.out_bytes += slot.frame.size();
         unsent_bytes_ += slot.frame.size();
         session.out.push_back(std::move(slot.frame));
@@ -131,6 +137,7 @@ void Sessions::sent(Instant now, SessionId id, std::size_t count) {
     moves(*session, count);
     if (session->out_sent < session->out.front().size()) return;
     begins(*session);
+    if (session->out.front().grant().pool() != nullptr) session->took = true;
     session->out_bytes -= session->out.front().size();
     unsent_bytes_ -= session->out.front().size();
     session->out.erase(session->out.begin());

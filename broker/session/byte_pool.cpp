@@ -6,16 +6,11 @@
 
 namespace leat::session {
 
-void Grant::release() {
-    if (pool_ == nullptr) return;
-    pool_->shares_[share_].used -= bytes_;
-    pool_ = nullptr;
-    bytes_ = 0;
-}
-
 void Grant::shrink(std::size_t bytes) {
     if (pool_ == nullptr || bytes >= bytes_) return;
-    pool_->shares_[share_].used -= bytes_ - bytes;
+    BytePool::Share& share = pool_->shares_[share_];
+    share.used -= bytes_ - bytes;
+    if (asker_ == Asker::stranger) share.strangers -= bytes_ - bytes;
     bytes_ = bytes;
 }
 
@@ -26,6 +21,8 @@ constexpr std::size_t chunk_bytes_min = 16 * 1024;  // smaller ones malloc keeps
 constexpr std::size_t spare_bytes_max = 2304 * 1024;
 constexpr std::size_t spare_chunks_max = 16;
 constexpr unsigned known_turns = 4;  // to one of a stranger
+constexpr std::size_t crowd_min = 16;
+constexpr unsigned newest_turns = 3;  // in a crowd, to one of who waits longest
 
 bool fits(std::size_t bytes, std::size_t used, std::size_t limit) {
     return used < limit && bytes <= limit - used;
@@ -37,13 +34,15 @@ BytePool::BytePool(std::size_t bytes)
     : size_(bytes), share_max_(bytes / 4 * 3), small_max_(bytes / 16) {
     if (small_max_ < small_wish_bytes_max) small_max_ = 0;
     size_ -= small_max_;
+    strangers_max_ = size_ / 3;
     LEAT_CHECK(bytes >= 4);
 }
 
-std::size_t BytePool::share_of(PoolClass kind, std::size_t bytes) const {
+std::size_t BytePool::share_of(PoolClass kind, std::size_t bytes, Asker asker) const {
     const std::size_t first = static_cast<std::size_t>(kind) * bands;
     if (bytes <= modest_wish_bytes_max) return first;
-    return first + (bytes <= share_max_ / 4 * 3 ? 1 : 2);
+    const std::size_t much_max = asker == Asker::known ? share_max_ / 4 * 3 : strangers_max_;
+    return first + (bytes <= much_max ? 1 : 2);
 }
 
 std::size_t BytePool::used_by(PoolClass kind) const {
@@ -51,30 +50,46 @@ std::size_t BytePool::used_by(PoolClass kind) const {
     return shares_[first].used + shares_[first + 1].used;
 }
 
-bool BytePool::has_room(std::size_t share, std::size_t bytes) const {
-    const std::size_t band = share % bands, mine = shares_[share].used;
-    if (mine == 0) return true;
+bool BytePool::strangers_have_room(std::size_t share, std::size_t bytes) const {
+    const std::size_t first = share / bands * bands;
+    return shares_[share].used == 0 ||
+           fits(bytes, shares_[first].strangers + shares_[first + 1].strangers, strangers_max_);
+}
+
+bool BytePool::has_room(std::size_t share, std::size_t bytes, Asker asker) const {
+    const std::size_t band = share % bands;
+    const Share& mine = shares_[share];
+    if (mine.used == 0) return true;
+    if (band == 2) return false;
+    if (asker == Asker::known && mine.used == mine.strangers) return true;
+    if (asker == Asker::stranger && !strangers_have_room(share, bytes)) return false;
     const std::size_t used[] = {used_by(PoolClass::request), used_by(PoolClass::response)};
-    return band != 2 && fits(bytes, mine, band == 0 ? share_max_ : share_max_ / 4 * 3) &&
+    return fits(bytes, mine.used, band == 0 ? share_max_ : share_max_ / 4 * 3) &&
            fits(bytes, used[share / bands], share_max_) && fits(bytes, used[0] + used[1], size_);
 }
 
-Grant BytePool::take(std::size_t share, std::size_t bytes) {
+Grant BytePool::take(std::size_t share, std::size_t bytes, Asker asker) {
     shares_[share].used += bytes;
+    if (asker == Asker::stranger) shares_[share].strangers += bytes;
     std::size_t used = 0;
     for (const Share& each : shares_) used += each.used;
     peak_ = std::max(peak_, used);
-    return Grant(this, share, bytes);
+    return Grant(this, share, asker, bytes);
 }
 
 std::optional<Grant> BytePool::ask(PoolClass kind, std::size_t bytes, std::uint64_t token,
                                    Asker asker) {
-    const std::size_t share = share_of(kind, bytes);
+    const std::size_t share = share_of(kind, bytes, asker);
     Share& mine = shares_[share];
-    if (mine.waiting.empty() && has_room(share, bytes)) return take(share, bytes);
-    if (bytes <= small_wish_bytes_max && shares_[small_share].used + bytes <= small_max_)
-        return take(small_share, bytes);
     const bool known = asker == Asker::known;
+    const bool first =
+        mine.waiting.empty() || (known && mine.known == 0 && !is_strangers_turn(share));
+    if (first && has_room(share, bytes, asker)) {
+        if (!mine.waiting.empty()) ++mine.turn;
+        return take(share, bytes, asker);
+    }
+    if (bytes <= small_wish_bytes_max && shares_[small_share].used + bytes <= small_max_)
+        return take(small_share, bytes, asker);
     const auto place = static_cast<std::ptrdiff_t>(known ? mine.known++ : mine.waiting.size());
     mine.waiting.insert(mine.waiting.begin() + place, {token, bytes});
     ++waited_;
@@ -82,7 +97,24 @@ std::optional<Grant> BytePool::ask(PoolClass kind, std::size_t bytes, std::uint6
 }
 
 Grant BytePool::take_now(PoolClass kind, std::size_t bytes) {
-    return take(share_of(kind, bytes), bytes);
+    return take(share_of(kind, bytes, Asker::known), bytes, Asker::stranger);
+}
+
+/// The place of who is next among those who wait; there is one.
+std::size_t BytePool::next_of(const Share& share, Asker asker) const {
+    const std::size_t first = asker == Asker::known ? 0 : share.known;
+    const std::size_t end = asker == Asker::known ? share.known : share.waiting.size();
+    return end - first >= crowd_min && share.crowd_turn < newest_turns ? end - 1 : first;
+}
+
+/// Though known ones wait. Not where strangers have used up what is theirs, nor where what they
+/// wait for is not the known's to give back.
+bool BytePool::is_strangers_turn(std::size_t share) const {
+    const Share& mine = shares_[share];
+    if (mine.turn < known_turns || mine.waiting.size() == mine.known) return false;
+    const std::size_t bytes = mine.waiting[next_of(mine, Asker::stranger)].bytes;
+    return has_room(share, bytes, Asker::stranger) ||
+           (mine.used != mine.strangers && strangers_have_room(share, bytes));
 }
 
 std::optional<std::pair<std::uint64_t, Grant>> BytePool::poll_granted(PoolClass kind) {
@@ -90,15 +122,19 @@ std::optional<std::pair<std::uint64_t, Grant>> BytePool::poll_granted(PoolClass 
     for (std::size_t share = first; share < first + bands; ++share) {
         Share& mine = shares_[share];
         if (mine.waiting.empty()) continue;
-        const bool strangers = mine.waiting.size() > mine.known;
-        const bool known = mine.known > 0 && (mine.turn < known_turns || !strangers);
-        const auto at = mine.waiting.begin() + static_cast<std::ptrdiff_t>(known ? 0 : mine.known);
-        const Wish wish = *at;
-        if (!has_room(share, wish.bytes)) continue;
-        mine.waiting.erase(at);
+        const bool known = mine.known > 0 && !is_strangers_turn(share);
+        const Asker asker = known ? Asker::known : Asker::stranger;
+        const std::size_t at = next_of(mine, asker);
+        const Wish wish = mine.waiting[at];
+        if (!has_room(share, wish.bytes, asker)) continue;
+        if (at != (known ? 0 : mine.known))
+            ++mine.crowd_turn;
+        else if (mine.crowd_turn == newest_turns)
+            mine.crowd_turn = 0;
+        mine.waiting.erase(mine.waiting.begin() + static_cast<std::ptrdiff_t>(at));
         mine.known -= known;
         mine.turn = known ? mine.turn + 1 : 0;
-        return std::pair{wish.token, take(share, wish.bytes)};
+        return std::pair{wish.token, take(share, wish.bytes, asker)};
     }
     return std::nullopt;
 }

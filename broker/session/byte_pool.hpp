@@ -10,8 +10,13 @@
 // most three quarters of the class; and what does not fit there, one at a time and beside the
 // pool's size. In each band one wish is granted whenever nothing of the band is out, so every size
 // is served some day. Within a band: first come, first served, a smaller wish never overtakes a
-// larger one; but of those who wait, who was known to be quick comes before strangers, four times
-// to their one.
+// larger one.
+//
+// Who was known to be quick is not held up by strangers. Those of a class have a third of the pool
+// at most, so that of both a third is left; what is larger is of the third band for them; and one
+// wish of the known is granted whenever nothing of theirs is out in its band. Of those who wait
+// the known come first, four times to a stranger's one. In a crowd three of four turns are for who
+// came last: behind a hundred who will not move, the first that will would else wait for them all.
 #pragma once
 
 #include <cstddef>
@@ -38,12 +43,14 @@ public:
     Grant(Grant&& other) noexcept
         : pool_(std::exchange(other.pool_, nullptr)),
           share_(other.share_),
+          asker_(other.asker_),
           bytes_(std::exchange(other.bytes_, 0)) {}
     Grant& operator=(Grant&& other) noexcept {
         if (this != &other) {
             release();
             pool_ = std::exchange(other.pool_, nullptr);
             share_ = other.share_;
+            asker_ = other.asker_;
             bytes_ = std::exchange(other.bytes_, 0);
         }
         return *this;
@@ -51,17 +58,21 @@ public:
     ~Grant() { release(); }
 
     std::size_t bytes() const { return bytes_; }
-    void release();
+    void release() {
+        shrink(0);
+        pool_ = nullptr;
+    }
     void shrink(std::size_t bytes);  ///< gives back all but `bytes`; growing is not possible
     BytePool* pool() const { return pool_; }
 
 private:
     friend class BytePool;
-    Grant(BytePool* pool, std::size_t share, std::size_t bytes)
-        : pool_(pool), share_(share), bytes_(bytes) {}
+    Grant(BytePool* pool, std::size_t share, Asker asker, std::size_t bytes)
+        : pool_(pool), share_(static_cast<std::uint8_t>(share)), asker_(asker), bytes_(bytes) {}
 
     BytePool* pool_ = nullptr;
-    std::size_t share_ = 0;
+    std::uint8_t share_ = 0;
+    Asker asker_ = Asker::stranger;
     std::size_t bytes_ = 0;
 };
 
@@ -110,19 +121,24 @@ private:
     };
     struct Share {
         std::size_t used = 0;
-        std::deque<Wish> waiting;  ///< the known first
-        std::size_t known = 0;     ///< so many of them
-        unsigned turn = 0;         ///< of the known, since a stranger's
+        std::size_t strangers = 0;  ///< used by them
+        std::deque<Wish> waiting;   ///< the known first
+        std::size_t known = 0;      ///< so many of them
+        unsigned turn = 0;          ///< of the known, since a stranger's
+        unsigned crowd_turn = 0;    ///< since one of who waited longest
     };
     static constexpr std::size_t bands = 3, small_share = 2 * bands;
     /// The share of the band that `bytes` belong to.
-    std::size_t share_of(PoolClass kind, std::size_t bytes) const;
+    std::size_t share_of(PoolClass kind, std::size_t bytes, Asker asker) const;
     std::size_t used_by(PoolClass kind) const;  ///< within the pool's size
-    bool has_room(std::size_t share, std::size_t bytes) const;
-    Grant take(std::size_t share, std::size_t bytes);
+    bool strangers_have_room(std::size_t share, std::size_t bytes) const;
+    bool has_room(std::size_t share, std::size_t bytes, Asker asker) const;
+    std::size_t next_of(const Share& share, Asker asker) const;
+    bool is_strangers_turn(std::size_t share) const;
+    Grant take(std::size_t share, std::size_t bytes, Asker asker);
 
     std::size_t size_;  ///< without what is kept for the small
-    std::size_t share_max_;
+    std::size_t share_max_, strangers_max_;
     std::size_t small_max_;
     Share shares_[small_share + 1];
     std::vector<Chunk> spare_;

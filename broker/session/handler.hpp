@@ -57,6 +57,7 @@ public:
     /// lasts longer already stays.
     void mute_until(Instant when);
     Instant muted_until() const;  ///< an instant that has passed, or none: it is read
+    Asker asker() const;          ///< known: took its last answer that there was memory for
 
 private:
     friend class Sessions;

@@ -56,6 +56,10 @@ Instant Reply::muted_until() const {
     return sessions_ != nullptr ? sessions_->muted_until(session_) : Instant{};
 }
 
+Asker Reply::asker() const {
+    return sessions_ != nullptr ? sessions_->asker(session_) : Asker::stranger;
+}
+
 const char* close_text(CloseReason reason) {
     switch (reason) {
         case CloseReason::negative_length:

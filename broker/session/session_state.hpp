@@ -22,6 +22,7 @@ struct Sessions::Session {
     enum class Reading : std::uint8_t { head, wants_grant, body, off } reading = Reading::head;
     bool in_ready = false, in_pump = false, held = false, closing = false, write_lent = false;
     bool quick = false;  // brought the last frame that it had memory for
+    bool took = false;   // the last large answer that it had memory for
     std::uint32_t body_size = 0, body_have = 0;
     Buffer body;
     std::vector<Slot>

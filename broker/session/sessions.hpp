@@ -123,6 +123,7 @@ private:
     void hold(SessionId session, bool held);
     void mute(SessionId session, Instant until);
     Instant muted_until(SessionId session) const;
+    Asker asker(SessionId session) const;
 
     Limits limits_;
     BytePool& pool_;

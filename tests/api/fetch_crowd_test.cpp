@@ -8,6 +8,7 @@ namespace {
 
 struct CrowdBench : FetchBench {
     explicit CrowdBench(std::size_t value_bytes, int batches) : FetchBench(1) {
+        log.batch_bytes_max = 2 << 20;
         for (int i = 0; i < batches; ++i) append(0, {.value_bytes = value_bytes});
         flush();
     }
@@ -84,4 +85,48 @@ TEST_CASE("fetch crowd: a short answer is not given where bytes_min is more") {
     const auto honest = bench.open();
     CHECK(bench.wait(honest, {.wait_ms = 30'000, .bytes_min = 500'000}) <= milliseconds(6000));
     CHECK(bench.taken > 500'000);
+}
+
+// Each answer is one batch of a megabyte, of which strangers hold one at a time.
+TEST_CASE("fetch crowd: who reads its answers is not held up where batches are of a megabyte") {
+    CrowdBench bench(1'000'000, 4);
+    const auto known = bench.open();
+    CHECK(bench.wait(known, {}) == milliseconds(0));
+    bench.add_hostile(200);
+    CHECK(bench.pool.counters().waiting > 190);
+    for (int i = 0; i < 20; ++i) {
+        CHECK(bench.wait(known, {}) == milliseconds(0));
+        CHECK(bench.taken > 1'000'000);
+    }
+    CHECK(bench.hostile.size() == 200);
+    const auto stranger = bench.open();
+    CHECK(bench.wait(stranger, {}) <= milliseconds(9000));
+    for (int i = 0; i < 5; ++i) CHECK(bench.wait(stranger, {}) == milliseconds(0));
+    CHECK(bench.hostile.size() > 180);
+}
+
+TEST_CASE("fetch crowd: who reads its answers gets as much as it asks for") {
+    CrowdBench bench(12'000, 300);
+    const auto known = bench.open();
+    CHECK(bench.wait(known, {}) == milliseconds(0));
+    bench.add_hostile(200);
+    for (int i = 0; i < 20; ++i) {
+        CHECK(bench.wait(known, {}) == milliseconds(0));
+        CHECK(bench.taken > 1'000'000);
+    }
+}
+
+TEST_CASE("fetch crowd: who leaves an answer half read is a stranger until it has read one") {
+    CrowdBench bench(400'000, 4);
+    const auto id = bench.open();
+    CHECK(bench.wait(id, {}) == milliseconds(0));
+    bench.add_hostile(20);
+    bench.send(id, fetch_frame({}));
+    CHECK(bench.sessions.poll_write(id).size() > 400'000);
+    bench.sessions.sent(bench.now, id, 400'000);
+    bench.send(id, fetch_frame({}));  // not looked at while so much is unsent
+    bench.settle();
+    CHECK(bench.waiting(id) > 0);
+    CHECK(bench.take(id).size() > 400'000);
+    CHECK(bench.wait(id, {}) == milliseconds(0));
 }

@@ -262,7 +262,7 @@ TEST_CASE(
 
 TEST_CASE("fetch: who pipelines fetches and reads nothing gets memory for one of them") {
     struct Medium : ApiBench {
-        Medium() : ApiBench(default_settings(), 1200 * KiB) {}  // two large answers
+        Medium() : ApiBench(default_settings(), 2 * MiB) {}  // two large answers of strangers
     } bench;
     bench.topic("t");
     for (int i = 0; i < 3; ++i)

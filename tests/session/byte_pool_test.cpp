@@ -28,9 +28,9 @@ TEST_CASE("byte pool: requests cannot take what responses need, nor the other wa
 
 TEST_CASE("byte pool: a small wish never overtakes a large one of its class") {
     BytePool pool(1000);
-    auto first = pool.ask(PoolClass::request, 700, 1);
-    CHECK_FALSE(pool.ask(PoolClass::request, 600, 2));
-    CHECK_FALSE(pool.ask(PoolClass::request, 10, 3));
+    auto first = pool.ask(PoolClass::request, 700, 1, Asker::known);
+    CHECK_FALSE(pool.ask(PoolClass::request, 600, 2, Asker::known));
+    CHECK_FALSE(pool.ask(PoolClass::request, 10, 3, Asker::known));
     CHECK_FALSE(pool.poll_granted(PoolClass::request));
     first.reset();
     auto second = pool.poll_granted(PoolClass::request);
@@ -43,12 +43,13 @@ TEST_CASE("byte pool: a small wish never overtakes a large one of its class") {
 
 TEST_CASE("byte pool: a small wish has room of its own where large ones wait, and no more") {
     BytePool pool(1 << 20);  // 983,040 without what is for the small; a class has 786,432
-    auto slow = pool.ask(PoolClass::response, 589'824, 1);
-    CHECK_FALSE(pool.ask(PoolClass::response, 500'000, 2));
+    auto slow = pool.ask(PoolClass::response, 589'824, 1, Asker::known);
+    CHECK_FALSE(pool.ask(PoolClass::response, 500'000, 2, Asker::known));
     std::vector<Grant> modest;
     for (std::uint64_t i = 0; i < 3; ++i)
-        modest.push_back(*pool.ask(PoolClass::response, modest_wish_bytes_max, 20 + i));
-    CHECK_FALSE(pool.ask(PoolClass::response, small_wish_bytes_max + 1, 3));
+        modest.push_back(
+            *pool.ask(PoolClass::response, modest_wish_bytes_max, 20 + i, Asker::known));
+    CHECK_FALSE(pool.ask(PoolClass::response, small_wish_bytes_max + 1, 3, Asker::known));
     std::vector<Grant> small;
     for (std::uint64_t i = 0; i < (1 << 16) / small_wish_bytes_max; ++i) {
         auto one = pool.ask(PoolClass::response, small_wish_bytes_max, 10 + i);
@@ -59,7 +60,7 @@ TEST_CASE("byte pool: a small wish has room of its own where large ones wait, an
     CHECK_FALSE(pool.ask(PoolClass::response, 1, 4));
     // Both classes together stay within the pool.
     auto some = pool.ask(PoolClass::request, modest_wish_bytes_max, 5);
-    auto most = pool.ask(PoolClass::request, 196'608 - modest_wish_bytes_max, 6);
+    auto most = pool.ask(PoolClass::request, 196'608 - modest_wish_bytes_max, 6, Asker::known);
     CHECK(some);
     CHECK(most);
     CHECK_FALSE(pool.ask(PoolClass::request, 1, 7));
@@ -82,20 +83,22 @@ TEST_CASE("byte pool: who wants much leaves a quarter of the class to who wants 
     BytePool pool(4 << 20);  // a class has 3 MiB, much of it 2.25
     std::vector<Grant> much;
     for (std::uint64_t i = 0; i < 2; ++i)
-        much.push_back(*pool.ask(PoolClass::request, (9 << 20) / 8, i));
-    CHECK_FALSE(pool.ask(PoolClass::request, modest_wish_bytes_max + 1, 2));
+        much.push_back(*pool.ask(PoolClass::request, (9 << 20) / 8, i, Asker::known));
+    CHECK_FALSE(pool.ask(PoolClass::request, modest_wish_bytes_max + 1, 2, Asker::known));
     std::vector<Grant> modest;
     for (std::uint64_t i = 0; i < 12; ++i)
-        modest.push_back(*pool.ask(PoolClass::request, modest_wish_bytes_max, 10 + i));
-    CHECK_FALSE(pool.ask(PoolClass::request, modest_wish_bytes_max, 3));
+        modest.push_back(
+            *pool.ask(PoolClass::request, modest_wish_bytes_max, 10 + i, Asker::known));
+    CHECK_FALSE(pool.ask(PoolClass::request, modest_wish_bytes_max, 3, Asker::known));
     // And the other way round: one who wants much has it though the modest took all there is.
     much.clear();
     modest.clear();
     while (pool.poll_granted(PoolClass::request)) {
     }
     for (std::uint64_t i = 0; i < 48; ++i)
-        modest.push_back(*pool.ask(PoolClass::request, modest_wish_bytes_max, 30 + i));
-    CHECK_FALSE(pool.ask(PoolClass::request, modest_wish_bytes_max, 4));
+        modest.push_back(
+            *pool.ask(PoolClass::request, modest_wish_bytes_max, 30 + i, Asker::known));
+    CHECK_FALSE(pool.ask(PoolClass::request, modest_wish_bytes_max, 4, Asker::known));
     CHECK(pool.ask(PoolClass::request, modest_wish_bytes_max + 1, 5));
 }
 
@@ -104,8 +107,8 @@ TEST_CASE("byte pool: what is too large for its class is granted beside it, one 
     auto first = pool.ask(PoolClass::request, 8 << 20, 1);
     REQUIRE(first);
     CHECK_FALSE(pool.ask(PoolClass::request, 8 << 20, 2));
-    CHECK(pool.ask(PoolClass::request, 2 << 20, 3));
-    CHECK(pool.ask(PoolClass::response, 2 << 20, 4));
+    CHECK(pool.ask(PoolClass::request, 2 << 20, 3, Asker::known));
+    CHECK(pool.ask(PoolClass::response, 2 << 20, 4, Asker::known));
     CHECK_FALSE(pool.poll_granted(PoolClass::request));
     CHECK(pool.counters().request_bytes == 8 << 20);
     first.reset();
@@ -131,7 +134,7 @@ TEST_CASE("byte pool: what is taken at once and is too large for its class leave
 
 TEST_CASE("byte pool: the known come before strangers, four to one, each in its order") {
     BytePool pool(1000);
-    auto all = pool.ask(PoolClass::request, 750, 1);
+    auto all = pool.ask(PoolClass::request, 750, 1, Asker::known);
     for (std::uint64_t i = 0; i < 3; ++i) CHECK_FALSE(pool.ask(PoolClass::request, 750, 10 + i));
     for (std::uint64_t i = 0; i < 7; ++i)
         CHECK_FALSE(pool.ask(PoolClass::request, 750, 20 + i, Asker::known));
@@ -142,6 +145,106 @@ TEST_CASE("byte pool: the known come before strangers, four to one, each in its 
     all.reset();
     while (const auto next = pool.poll_granted(PoolClass::request)) order.push_back(next->first);
     CHECK(order == std::vector<std::uint64_t>{20, 22, 23, 24, 10, 25, 26, 12});
+}
+
+// Of 3,932,160 bytes (4 MiB without what is for the small) strangers of a class have 1,310,720.
+TEST_CASE("byte pool: strangers of both classes leave a third of the pool to the known") {
+    constexpr std::size_t third = ((4 << 20) - (4 << 20) / 16) / 3;
+    BytePool pool(4 << 20);
+    std::vector<Grant> strangers;
+    for (const PoolClass kind : {PoolClass::request, PoolClass::response}) {
+        strangers.push_back(*pool.ask(kind, third - modest_wish_bytes_max, 1));
+        strangers.push_back(*pool.ask(kind, modest_wish_bytes_max, 2));
+        CHECK_FALSE(pool.ask(kind, small_wish_bytes_max + 1, 3));
+        CHECK_FALSE(pool.ask(kind, modest_wish_bytes_max + 1, 4));
+    }
+    // Not held up, though strangers wait.
+    for (int i = 0; i < 20; ++i) {
+        auto first = pool.ask(PoolClass::response, third / 2, 10, Asker::known);
+        auto second = pool.ask(PoolClass::response, third / 4, 11, Asker::known);
+        CHECK(first);
+        CHECK(second);
+        CHECK_FALSE(pool.poll_granted(PoolClass::response));
+    }
+    auto most = pool.ask(PoolClass::response, third, 10, Asker::known);
+    CHECK(most);
+    // Their first is granted all the same, their second waits; so does who is a stranger.
+    CHECK(pool.ask(PoolClass::request, third, 12, Asker::known));
+    CHECK_FALSE(pool.ask(PoolClass::response, third, 12, Asker::known));
+    CHECK(pool.counters().peak == 4 * third);
+    strangers.clear();
+    most.reset();
+    pool.forget(PoolClass::response, 3);  // of the first band
+    for (const std::uint64_t token : {4u, 12u}) {
+        const auto next = pool.poll_granted(PoolClass::response);
+        REQUIRE(next);
+        CHECK(next->first == token);
+    }
+}
+
+TEST_CASE("byte pool: a stranger's wish above that third is one of the largest") {
+    constexpr std::size_t third = ((4 << 20) - (4 << 20) / 16) / 3;
+    BytePool pool(4 << 20);
+    auto huge = pool.ask(PoolClass::request, 8 << 20, 1);
+    CHECK_FALSE(pool.ask(PoolClass::request, third + 1, 2));
+    auto most = pool.ask(PoolClass::request, third, 3);
+    CHECK(most);
+    CHECK(pool.ask(PoolClass::request, third + 1, 4, Asker::known));
+    huge.reset();
+    const auto next = pool.poll_granted(PoolClass::request);
+    REQUIRE(next);
+    CHECK(next->first == 2);
+}
+
+TEST_CASE("byte pool: strangers have their turn though the known never stop asking") {
+    BytePool pool(4 << 20);
+    auto first = pool.ask(PoolClass::request, 1 << 20, 1, Asker::known);
+    auto second = pool.ask(PoolClass::request, 1 << 20, 2, Asker::known);
+    CHECK_FALSE(pool.ask(PoolClass::request, 1 << 20, 9));
+    bool served = false;
+    for (int i = 0; i < 6 && !served; ++i) {
+        first.reset();
+        first = pool.ask(PoolClass::request, 1 << 20, 3, Asker::known);
+        if (first) continue;  // at once, before the stranger
+        const auto next = pool.poll_granted(PoolClass::request);
+        REQUIRE(next);
+        served = next->first == 9;
+    }
+    CHECK(served);
+}
+
+TEST_CASE("byte pool: a stranger that waits for the other class does not hold up the known") {
+    BytePool pool(4 << 20);
+    std::vector<Grant> all;
+    for (int i = 0; i < 2; ++i)
+        all.push_back(*pool.ask(PoolClass::request, 1 << 20, 1, Asker::known));
+    for (int i = 0; i < 16; ++i)
+        all.push_back(*pool.ask(PoolClass::request, modest_wish_bytes_max, 1, Asker::known));
+    for (int i = 0; i < 12; ++i)
+        all.push_back(*pool.ask(PoolClass::response, modest_wish_bytes_max, 1));
+    CHECK_FALSE(pool.ask(PoolClass::response, modest_wish_bytes_max, 9));
+    for (int i = 0; i < 10; ++i)
+        CHECK(pool.ask(PoolClass::response, modest_wish_bytes_max, 2, Asker::known));
+    all.clear();
+    const auto next = pool.poll_granted(PoolClass::response);
+    REQUIRE(next);
+    CHECK(next->first == 9);
+}
+
+TEST_CASE("byte pool: in a crowd three of four turns are for who came last") {
+    for (const Asker asker : {Asker::stranger, Asker::known}) {
+        BytePool pool(1000);
+        auto all = pool.ask(PoolClass::request, 750, 99, asker);
+        for (std::uint64_t i = 0; i < 20; ++i)
+            CHECK_FALSE(pool.ask(PoolClass::request, 750, i, asker));
+        std::vector<std::uint64_t> order;
+        all.reset();
+        while (const auto next = pool.poll_granted(PoolClass::request))
+            order.push_back(next->first);
+        const std::vector<std::uint64_t> expected{19, 18, 17, 0, 16, 1, 2, 3, 4, 5,
+                                                  6,  7,  8,  9, 10, 11, 12, 13, 14, 15};
+        CHECK(order == expected);  // fewer than 16: as they came
+    }
 }
 
 TEST_CASE("byte pool: a wish above the whole pool is served alone") {
