@@ -50,6 +50,12 @@ std::size_t BytePool::used_by(PoolClass kind) const {
     return shares_[first].used + shares_[first + 1].used;
 }
 
+std::size_t BytePool::used() const {
+    std::size_t sum = 0;
+    for (const Share& share : shares_) sum += share.used;
+    return sum;
+}
+
 bool BytePool::strangers_have_room(std::size_t share, std::size_t bytes) const {
     const std::size_t first = share / bands * bands;
     return shares_[share].used == 0 ||
@@ -71,9 +77,7 @@ bool BytePool::has_room(std::size_t share, std::size_t bytes, Asker asker) const
 Grant BytePool::take(std::size_t share, std::size_t bytes, Asker asker) {
     shares_[share].used += bytes;
     if (asker == Asker::stranger) shares_[share].strangers += bytes;
-    std::size_t used = 0;
-    for (const Share& each : shares_) used += each.used;
-    peak_ = std::max(peak_, used);
+    peak_ = std::max(peak_, used());
     return Grant(this, share, asker, bytes);
 }
 
@@ -155,6 +159,7 @@ BytePool::Chunk BytePool::take_chunk(std::size_t size) {
             spare_bytes_ -= chunk.size;
             return chunk;
         }
+    keep_spare(size_ - std::min(size_, used()));  // as what is asked for is in use already
     const std::size_t rounded =
         size < chunk_bytes_min ? size
                                : (size + chunk_bytes_min - 1) / chunk_bytes_min * chunk_bytes_min;
@@ -162,19 +167,19 @@ BytePool::Chunk BytePool::take_chunk(std::size_t size) {
 }
 
 void BytePool::give_chunk(Chunk chunk) {
-    if (chunk.size < chunk_bytes_min || chunk.size > spare_bytes_max) return;
-    while (!spare_.empty() &&
-           (spare_.size() >= spare_chunks_max || chunk.size > spare_bytes_max - spare_bytes_)) {
-        spare_bytes_ -= spare_.front().size;  // the one that nobody wanted for longest
-        spare_.erase(spare_.begin());
-    }
+    // Within the pool, too, of which the chunk is a part until its grant ends.
+    if (chunk.size < chunk_bytes_min || chunk.size > spare_bytes_max || used() > size_) return;
+    if (spare_.size() == spare_chunks_max) keep_spare(spare_bytes_ - 1);
+    keep_spare(std::min(spare_bytes_max - chunk.size, size_ - used()));
     spare_bytes_ += chunk.size;
     spare_.push_back(std::move(chunk));
 }
 
-void BytePool::trim() {
-    spare_.clear();
-    spare_bytes_ = 0;
+void BytePool::keep_spare(std::size_t bytes) {
+    while (spare_bytes_ > bytes) {
+        spare_bytes_ -= spare_.front().size;  // the one that nobody wanted for longest
+        spare_.erase(spare_.begin());
+    }
 }
 
 void BytePool::forget(PoolClass kind, std::uint64_t token) {

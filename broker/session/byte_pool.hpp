@@ -103,7 +103,7 @@ public:
     Chunk take_chunk(std::size_t size);
     void give_chunk(Chunk chunk);
     std::size_t waiting_count() const;
-    void trim();  ///< nobody asks for anything: the spare memory goes back
+    void trim() { keep_spare(0); }  ///< nobody asks for anything: the spare memory goes back
 
     struct Counters {
         std::size_t size = 0, spare_bytes = 0, request_bytes = 0, response_bytes = 0, peak = 0;
@@ -133,6 +133,8 @@ private:
     std::size_t used_by(PoolClass kind) const;  ///< within the pool's size
     bool strangers_have_room(std::size_t share, std::size_t bytes) const;
     bool has_room(std::size_t share, std::size_t bytes, Asker asker) const;
+    std::size_t used() const;  ///< of everything, also beside the pool
+    void keep_spare(std::size_t bytes);
     std::size_t next_of(const Share& share, Asker asker) const;
     bool is_strangers_turn(std::size_t share) const;
     Grant take(std::size_t share, std::size_t bytes, Asker asker);

@@ -17,7 +17,7 @@ struct Sessions::Slot {
 struct Sessions::Session {
     SessionId id = 0;
     std::string peer;
-    std::array<std::uint8_t, head_bytes> head;
+    std::unique_ptr<std::uint8_t[]> head;  // there while a request comes or waits
     std::uint16_t head_size = 0;
     enum class Reading : std::uint8_t { head, wants_grant, body, off } reading = Reading::head;
     bool in_ready = false, in_pump = false, held = false, closing = false, write_lent = false;

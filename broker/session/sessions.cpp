@@ -86,7 +86,9 @@ MutableBytes Sessions::receive_window(Instant now, SessionId id) {
                                                session->body_size - session->body_have);
         case Session::Reading::head:
             if (!may_dispatch(*session)) return {};
-            return MutableBytes(session->head).subspan(session->head_size);
+            if (!session->head)
+                session->head = std::make_unique_for_overwrite<std::uint8_t[]>(head_bytes);
+            return MutableBytes(session->head.get(), head_bytes).subspan(session->head_size);
         case Session::Reading::wants_grant:
         case Session::Reading::off:
             break;
@@ -110,6 +112,7 @@ void Sessions::received(Instant now, WallTime wall, SessionId id, std::size_t co
         session->head_size = static_cast<std::uint16_t>(session->head_size + count);
     }
     run(now, wall, *session);
+    if (session->head_size == 0) session->head.reset();
 }
 
 // Dispatches as many whole requests as there are and may be. A handler may close sessions only by
@@ -134,7 +137,7 @@ bool Sessions::take_frame(Instant now, WallTime wall, Session& session) {
         return true;
     }
     if (session.head_size < 4) return false;
-    const std::int32_t length = load_big<std::int32_t>(session.head.data());
+    const std::int32_t length = load_big<std::int32_t>(session.head.get());
     if (length < 0) return close_now(session, CloseReason::negative_length, length), false;
     const auto size = static_cast<std::uint32_t>(length);
     if (size > limits_.request_bytes_max)
@@ -157,10 +160,9 @@ bool Sessions::take_frame(Instant now, WallTime wall, Session& session) {
         return false;
     }
     session.read_due = never;
-    dispatch(now, wall, session, ByteView(session.head).subspan(4, size), nullptr);
+    dispatch(now, wall, session, ByteView(session.head.get() + 4, size), nullptr);
     const std::size_t left = session.head_size - (4 + size);
-    std::copy_n(session.head.begin() + static_cast<std::ptrdiff_t>(4 + size), left,
-                session.head.begin());
+    std::copy_n(session.head.get() + 4 + size, left, session.head.get());
     session.head_size = static_cast<std::uint16_t>(left);
     return true;
 }
@@ -168,8 +170,9 @@ bool Sessions::take_frame(Instant now, WallTime wall, Session& session) {
 void Sessions::grant_arrived(Instant now, Session& session, Grant grant) {
     session.body = Buffer(session.body_size, std::move(grant));
     const std::size_t have = session.head_size - 4u;
-    copy_bytes(ByteView(session.head).subspan(4, have), session.body.all());
+    copy_bytes(ByteView(session.head.get() + 4, have), session.body.all());
     session.body_have = static_cast<std::uint32_t>(have);
+    session.head.reset();
     session.head_size = 0;
     session.reading = Session::Reading::body;
     session.quick = false;

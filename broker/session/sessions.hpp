@@ -14,7 +14,6 @@
 // Nothing is dispatched from inside complete() or sent(): they only mark; pump() dispatches.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <optional>
 #include <set>

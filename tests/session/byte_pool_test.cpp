@@ -147,6 +147,28 @@ TEST_CASE("byte pool: the known come before strangers, four to one, each in its 
     CHECK(order == std::vector<std::uint64_t>{20, 22, 23, 24, 10, 25, 26, 12});
 }
 
+TEST_CASE("byte pool: spare memory is no more than what nobody uses") {
+    BytePool pool(4 << 20);
+    constexpr std::size_t all = (4 << 20) - (4 << 20) / 16;
+    {
+        Buffer one(1 << 20, pool.take_now(PoolClass::response, 1 << 20));
+        Buffer two(1 << 20, pool.take_now(PoolClass::response, 1 << 20));
+    }
+    CHECK(pool.counters().spare_bytes == 2 << 20);
+    std::vector<Buffer> many;
+    for (int i = 0; i < 60; ++i) {
+        many.emplace_back(1 << 16, pool.take_now(PoolClass::response, 1 << 16));
+        CHECK(pool.counters().spare_bytes + pool.counters().response_bytes <= all);
+    }
+    CHECK(pool.counters().spare_bytes == 0);
+    many.erase(many.begin(), many.begin() + 30);
+    CHECK(pool.counters().spare_bytes == 16 << 16);  // as many as it keeps
+    { Buffer huge(8 << 20, pool.take_now(PoolClass::request, 8 << 20)); }
+    CHECK(pool.counters().spare_bytes == 0);
+    many.clear();
+    CHECK(pool.counters().spare_bytes == 16 << 16);
+}
+
 // Of 3,932,160 bytes (4 MiB without what is for the small) strangers of a class have 1,310,720.
 TEST_CASE("byte pool: strangers of both classes leave a third of the pool to the known") {
     constexpr std::size_t third = ((4 << 20) - (4 << 20) / 16) / 3;
