@@ -67,6 +67,11 @@ public:
         // Counted like the answer that it will be: 10,000 topics are 22 MB with synonyms.
         constexpr std::size_t some = 64 * KiB;
         if (answer_.bytes() >= counted_.bytes() + some) {
+            if (answer_.bytes() > bytes_max(context) ||
+                context.pool.overdrawn(session::PoolClass::response, counted_.bytes())) {
+                address.reply.close(session::CloseReason::no_memory);
+                return Step::end;
+            }
             counted_.release();
             counted_ = context.pool.take_now(session::PoolClass::response, answer_.bytes());
         }
@@ -74,12 +79,17 @@ public:
     }
     void finish(Context& context, bool) override {
         counted_.release();
-        answer_.send(context, address);
+        if (address.reply) answer_.send(context, address);
     }
 
 private:
     using Resource = wire::DescribeConfigsRequest::DescribeConfigsResource;
     void add(Context& context, const Resource& resource);
+    /// All topics once, and something else. What is asked for again and again, seven bytes for some
+    /// kilobytes, has no bound of its own.
+    static std::size_t bytes_max(const Context& context) {
+        return context.pool.counters().size + context.topics.registry.all().size() * 8 * KiB;
+    }
 
     wire::Array<Resource>::Iterator at_;
     session::Grant counted_;

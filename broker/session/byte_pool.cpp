@@ -56,6 +56,11 @@ std::size_t BytePool::used() const {
     return sum;
 }
 
+bool BytePool::overdrawn(PoolClass kind, std::size_t mine) const {
+    const std::size_t band = static_cast<std::size_t>(kind) * bands;
+    return used_by(kind) + shares_[band + 2].used - mine >= size_;
+}
+
 bool BytePool::strangers_have_room(std::size_t share, std::size_t bytes) const {
     const std::size_t first = share / bands * bands;
     return shares_[share].used == 0 ||

@@ -104,6 +104,8 @@ public:
     void give_chunk(Chunk chunk);
     std::size_t waiting_count() const;
     void trim() { keep_spare(0); }  ///< nobody asks for anything: the spare memory goes back
+    /// Others than who has `mine` hold as much as there is: what would not wait is better refused.
+    bool overdrawn(PoolClass kind, std::size_t mine = 0) const;
 
     struct Counters {
         std::size_t size = 0, spare_bytes = 0, request_bytes = 0, response_bytes = 0, peak = 0;

@@ -78,6 +78,8 @@ const char* close_text(CloseReason reason) {
             return "a request whose answer would be larger than this broker gives";
         case CloseReason::crawling:
             return "too slow while holding memory of the byte pool";
+        case CloseReason::no_memory:
+            return "an answer too large while others leave so much unread";
         case CloseReason::idle:
             return "idle";
         case CloseReason::unanswered:

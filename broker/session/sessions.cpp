@@ -316,7 +316,8 @@ Instant Sessions::stands_since(const Session& session) const {
 
 // Waiting is normal for moments under load, and looking costs all sessions: not at once.
 void Sessions::watch_crowd(Instant now) {
-    if (pool_.waiting_count() == 0)
+    if (pool_.waiting_count() == 0 && unsent_bytes_ < limits_.unsent_all_bytes_max &&
+        !pool_.overdrawn(PoolClass::response))
         crowd_look_ = never;
     else if (crowd_look_ == never)
         crowd_look_ = now + limits_.stalled_max / 10;

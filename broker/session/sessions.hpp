@@ -7,9 +7,10 @@
 // bytes, is not read. Writing. An answer that is ready waits until all earlier ones are; then it is
 // sent from where it was made. Time. Whoever holds pool bytes (half a request, an unsent response)
 // has crawl_base plus one second per crawl_bytes_per_second to finish; then the connection is
-// closed. While others wait for the pool, whoever moves less than a 512th of what it holds (at most
-// 2 KiB) within stalled_max is closed: a few that stand still must not stop everybody. The idle are
-// closed as well. A muted session is not read until its time comes; that is not held against it.
+// closed. While others wait for the pool, or unread answers take all of it, whoever moves less than
+// a 512th of what it holds (at most 2 KiB) within stalled_max is closed: a few that stand still
+// must not stop everybody. The idle are closed as well. A muted session is not read until its time
+// comes; that is not held against it.
 //
 // Nothing is dispatched from inside complete() or sent(): they only mark; pump() dispatches.
 #pragma once
@@ -36,7 +37,8 @@ struct Limits {
     milliseconds crawl_base{30'000};
     std::uint32_t crawl_bytes_per_second = 8 * 1024;
     milliseconds stalled_max{5000};  ///< without moving on, while somebody waits for the byte
-                                     ///< pool; down to a fifth of it when many do
+                                     ///< pool, down to a fifth of it when many do; or while
+                                     ///< too much is unsent
 };
 
 struct Event {
@@ -135,7 +137,7 @@ private:
     std::vector<SessionId> ready_, pump_;
     std::size_t ready_at_ = 0;
     std::set<std::pair<Instant, SessionId>> wakes_;  // at most one per session
-    Instant crowd_look_ = never;  // somebody waits for the pool: look then for who stands still
+    Instant crowd_look_ = never;  // memory is short: look then for who stands still
     std::vector<Event> events_;
     Counters counters_;
 };

@@ -244,7 +244,25 @@ TEST_CASE("crowd: unsent answers are bounded for all together, and who reads is 
         crowd.sessions.sent(crowd.now, honest.id, bytes.size());
         crowd.sessions.pump(crowd.now, wall);
     }
-    // Those who go give their part back.
+    // Nobody waits for the pool; who leaves so much unread is closed all the same, who has nothing
+    // unread is not.
+    for (int i = 0; i < 60; ++i) crowd.step();
+    CHECK(crowd.hostile.empty());
+    CHECK_FALSE(crowd.sessions.wants_close(honest.id));
+    crowd.counter.served.clear();
+    Peer again = crowd.peer(24, 24);
+    for (int i = 0; i < 100; ++i, again.at = 0) crowd.read(again);
+    CHECK(crowd.counter.served.size() == 100);
+}
+
+TEST_CASE("crowd: those who go give their part of what all may leave unread back") {
+    Crowd crowd;
+    crowd.counter.answer_bytes = 100'000;
+    for (int i = 0; i < 42; ++i) {
+        crowd.hostile.push_back(crowd.peer(24, 24));
+        crowd.read(crowd.hostile.back());
+    }
+    crowd.counter.answer_bytes = 1000;
     for (const Peer& peer : crowd.hostile) crowd.leave(peer);
     crowd.counter.served.clear();
     Peer quick = crowd.peer(24, 24);

@@ -1,0 +1,84 @@
+// Large answers that nobody reads, of requests whose answers do not wait for memory.
+#include "sdk/wire/api/03_metadata.hpp"
+#include "sdk/wire/api/32_describe_configs.hpp"
+#include "tests/api/bench.hpp"
+
+using namespace leat;
+using namespace leat::test;
+
+namespace {
+
+/// Asks for so many topics that are not there; the answer is as long as the request.
+Bytes metadata_frame(int topics) {
+    std::vector<std::string> names;
+    for (int i = 0; i < topics; ++i) names.push_back(std::string(90, 'x') + std::to_string(i));
+    std::vector<wire::MetadataRequest::MetadataRequestTopic> asked(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) asked[i].name = names[i];
+    wire::MetadataRequest request;
+    request.topics = asked;
+    request.allow_auto_topic_creation = false;
+    return request_frame(request, 9);
+}
+
+/// The same resource again and again.
+Bytes describe_frame(std::size_t times, std::int8_t type, std::string_view name) {
+    wire::DescribeConfigsRequest::DescribeConfigsResource resource;
+    resource.resource_type = type;
+    resource.resource_name = name;
+    resource.configuration_keys = nullptr;
+    const std::vector<wire::DescribeConfigsRequest::DescribeConfigsResource> all(times, resource);
+    wire::DescribeConfigsRequest request;
+    request.resources = all;
+    request.include_synonyms = request.include_documentation = true;
+    return request_frame(request, 4);
+}
+
+}  // namespace
+
+// Found by reading: each connection may leave one answer unread, and each of these is as large as
+// its request. 200 of 8 MB were 1.6 GB.
+TEST_CASE("answer crowd: large answers that nobody reads are bounded for all together") {
+    ApiBench bench;
+    std::vector<session::SessionId> hostile;
+    const Bytes large = metadata_frame(3000);
+    for (int i = 0; i < 100; ++i) {
+        hostile.push_back(bench.open());
+        bench.send(hostile.back(), large);
+    }
+    CHECK(bench.pool.counters().response_bytes > 3 * MiB);
+    CHECK(bench.pool.counters().response_bytes < 4 * MiB + 400'000);
+    CHECK_FALSE(bench.closed(hostile.front()));
+    CHECK(bench.closed(hostile.back()));
+    CHECK(bench.sessions.poll_event()->reason == session::CloseReason::no_memory);
+    // A modest answer is made; a large one again when those are gone, who are closed in their turn.
+    const auto honest = bench.open();
+    bench.send(honest, metadata_frame(500));
+    CHECK(bench.take(honest).size() > 45'000);
+    for (int i = 0; i < 60; ++i) bench.advance(100);
+    for (const auto id : hostile) {
+        CHECK(bench.closed(id));
+        bench.sessions.closed(bench.now, id);
+    }
+    CHECK(bench.pool.counters().response_bytes == 0);
+    bench.send(honest, large);
+    CHECK(bench.take(honest).size() > 270'000);
+}
+
+TEST_CASE("answer crowd: settings that are asked for again and again have an end") {
+    ApiBench bench;
+    for (int i = 0; i < 100; ++i) bench.topic("t" + std::to_string(i));
+    for (const std::int8_t type : {std::int8_t{2}, std::int8_t{32}}) {
+        const auto id = bench.open();
+        std::size_t peak = 0;
+        bench.hold_turns = true;
+        bench.send(id, describe_frame(100'000, type, "t0"));
+        for (; bench.turn(); peak = std::max(peak, bench.pool.counters().response_bytes)) {
+        }
+        CHECK(peak > 4 * MiB);
+        CHECK(peak < 5 * MiB);
+        CHECK(bench.closed(id));
+        bench.sessions.closed(bench.now, id);
+        CHECK(bench.pool.counters().response_bytes == 0);
+        CHECK(bench.pool.counters().request_bytes == 0);
+    }
+}
