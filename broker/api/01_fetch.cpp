@@ -27,6 +27,14 @@ Instant give_up_at(Instant now, milliseconds wait) {
 
 constexpr std::int32_t epoch_begins = 0, epoch_none = -1;
 
+/// More than there are, and some that are gone: the same again and again, each of which takes nine
+/// times the memory that it has in the request.
+bool names_too_much(const Context& context, const Fetching& fetching) {
+    constexpr std::size_t some = 10'000;
+    return std::max(fetching.topics.size(), fetching.partitions.size()) >
+           context.topics.registry.partition_count() + some;
+}
+
 void add_asked(Context& context, const wire::FetchRequest::FetchTopic& topic, bool by_id,
                Fetching& fetching) {
     const topics::Topic* found =
@@ -35,6 +43,7 @@ void add_asked(Context& context, const wire::FetchRequest::FetchTopic& topic, bo
     mine.name = topic.topic.view();
     mine.id = topic.topic_id;
     for (const auto& partition : topic.partitions) {
+        if (names_too_much(context, fetching)) return;
         FetchedPartition& one = fetching.partitions.emplace_back();
         one.partition = partition.partition;
         one.topic = static_cast<std::uint32_t>(fetching.topics.size() - 1);
@@ -54,15 +63,18 @@ class Asking final : public Sliced {
 public:
     Asking() { per_turn = topics_per_turn; }
     Step step(Context& context, log::CommitId&) override {
-        if (at == request.topics.end()) return Step::end;
+        if (at == request.topics.end() || names_too_much(context, *fetching)) return Step::end;
         add_asked(context, *at, by_id, *fetching);
         ++at;
         return Step::done;
     }
     void finish(Context& context, bool) override {
         if (!address.reply.alive()) return;
+        if (names_too_much(context, *fetching))
+            return address.reply.close(session::CloseReason::no_memory);
         address.reply.release_session();
         fetching->address = std::move(address);
+        fetching->request = std::move(frame);
         context.fetches.start(context, std::move(fetching));
     }
 
@@ -120,7 +132,12 @@ void fetch(Context& context, Call call) {
     if (fetching->in_session != Fetching::InSession::continues) {
         if (request->topics.size() > topics_per_turn)
             return ask_in_turns(context, std::move(call), by_id, std::move(fetching));
-        for (const auto& topic : request->topics) add_asked(context, topic, by_id, *fetching);
+        for (const auto& topic : request->topics) {
+            add_asked(context, topic, by_id, *fetching);
+            if (names_too_much(context, *fetching))
+                return call.reply.close(session::CloseReason::no_memory);
+        }
+        if (fetching->partitions.size() > topics_per_turn) fetching->request = call.request.keep();
     }
     fetching->address = address_of(call);
     context.fetches.start(context, std::move(fetching));

@@ -88,6 +88,9 @@ void ParkedFetches::start(Context& context, std::unique_ptr<Fetching> fetching) 
     Fetching& mine = *fetching;
     if (auto* session = context.fetch_sessions.find(mine.session_id)) session->running = mine.id;
     sessions_.emplace(mine.address.reply.session(), mine.id);
+    mine.asked = mine.partitions.size();
+    mine.last_try |= mine.asked > fetched_few && partitions_ > fetched_partitions_max;
+    partitions_ += mine.asked;
     all_.emplace(mine.id, std::move(fetching));
     consider(context, mine);
 }
@@ -153,6 +156,7 @@ void ParkedFetches::looked_at_all(Context& context, Fetching& fetching) {
 
 void ParkedFetches::park(Fetching& fetching) {
     fetching.state = Fetching::State::parked;
+    fetching.request = session::Buffer();
     fetching.memory = session::Buffer();
     fetching.total = 0;  // what was read is gone with it
     for (FetchedPartition& partition : fetching.partitions) partition.size = 0;
@@ -336,6 +340,7 @@ void ParkedFetches::finish(Context& context, std::uint64_t id) {
 
 void ParkedFetches::drop(Fetching& fetching) {
     sessions_.erase({fetching.address.reply.session(), fetching.id});
+    partitions_ -= fetching.asked;
     const auto at = all_.find(fetching.id);
     std::unique_ptr<Fetching> gone = std::move(at->second);
     all_.erase(at);
@@ -378,9 +383,8 @@ void ParkedFetches::on_session_closed(Context& context, session::SessionId sessi
 }
 
 void ParkedFetches::give_up_all(Context& context) {
-    std::vector<std::uint64_t> ids;
-    for (const auto& [id, fetching] : all_) ids.push_back(id);
-    std::sort(ids.begin(), ids.end());
+    std::set<std::uint64_t> ids;
+    for (const auto& [id, fetching] : all_) ids.insert(id);
     for (const std::uint64_t id : ids) {
         Fetching* fetching = find(id);
         fetching->last_try = true;

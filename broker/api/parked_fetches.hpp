@@ -9,7 +9,8 @@
 //   respond:  the small pieces of the message are written around the records; no record is copied
 //
 // Thousands may be parked at no cost: a waiter stands in an index by stream and in one by deadline,
-// and only the streams that advanced and the deadlines that passed are looked at.
+// and only the streams that advanced and the deadlines that passed are looked at. What they name is
+// bounded: above fetched_partitions_max of all, who names more than a few does not wait.
 //
 // Layout of the response's memory: [length, header, message up to the first
 // records][records][message up to the next records][records]...  The pieces' sizes are known but
@@ -57,6 +58,8 @@ struct FetchedPartition {
                high_watermark != told_high || log_start != told_start;
     }
 };
+constexpr std::size_t fetched_partitions_max = 128 * 1024, fetched_few = 16;
+
 struct FetchedTopic {
     std::string name;
     wire::Uuid id;  ///< as asked for
@@ -71,6 +74,7 @@ struct Fetching {
     Instant give_up{};
     std::vector<FetchedTopic> topics;
     std::vector<FetchedPartition> partitions;
+    std::size_t asked = 0;              ///< so many partitions, also when these are gone
     std::vector<std::uint32_t> chosen;  ///< the partitions that may stand in the answer, in order
 
     /// KIP-227: the answer may begin a session, or it belongs to one.
@@ -91,6 +95,7 @@ struct Fetching {
     std::size_t looked = 0, wanted = 0;  ///< partitions, and the bytes that they may bring
     bool any_readable = false;
     std::uint64_t looks_since = 0;  ///< of ParkedFetches::advances_
+    session::Buffer request;  ///< of one that names many: counted until it is parked
     session::Buffer memory;
     std::size_t next = 0;   ///< partition being read, of those chosen
     std::size_t grown = 0;  ///< bytes of a first batch that turned out larger than planned
@@ -137,6 +142,7 @@ private:
     std::vector<std::unique_ptr<Fetching>> spare_;
     std::uint64_t next_id_ = 1;
     std::uint64_t advances_ = 0;
+    std::size_t partitions_ = 0;  // of all
 };
 
 }  // namespace leat::api

@@ -24,7 +24,7 @@ enum class CloseReason : std::uint8_t {
     produce_without_acks,  ///< an acks=0 batch was refused: closing is the only answer there is
     answer_too_large,      ///< asks for more than any answer may have
     crawling,              ///< holds memory of the byte pool and does not move on
-    no_memory,             ///< for so large an answer, while others leave theirs unread
+    no_memory,             ///< for so large a request or answer
     idle,
     unanswered,  ///< a handler gave its reply up; a later answer must not take its place
     stopping,

@@ -79,7 +79,7 @@ const char* close_text(CloseReason reason) {
         case CloseReason::crawling:
             return "too slow while holding memory of the byte pool";
         case CloseReason::no_memory:
-            return "an answer too large while others leave so much unread";
+            return "a request or answer that there is no memory for";
         case CloseReason::idle:
             return "idle";
         case CloseReason::unanswered:

@@ -130,3 +130,59 @@ TEST_CASE("fetch crowd: who leaves an answer half read is a stranger until it ha
     CHECK(bench.take(id).size() > 400'000);
     CHECK(bench.wait(id, {}) == milliseconds(0));
 }
+
+namespace {
+
+FetchSpec named(std::size_t times, std::int64_t offset, std::int32_t wait_ms) {
+    return {.partitions = std::vector<Ask>(times, {.offset = offset}), .wait_ms = wait_ms};
+}
+
+}  // namespace
+
+// Found by reading: sixteen bytes of a request are 144 of a fetch that waits for a minute.
+TEST_CASE("fetch crowd: who names far more partitions than there are is hung up on") {
+    CrowdBench bench(100, 1);
+    const std::size_t most = bench.topics.registry.partition_count() + 10'000;
+    const auto id = bench.open();
+    bench.send(id, fetch_frame(named(most, 0, 0)));
+    CHECK(bench.got(id).size() == most);
+    bench.send(id, fetch_frame(named(most + 1, 0, 0)));
+    CHECK(bench.closed(id));
+    CHECK(bench.sessions.poll_event()->reason == session::CloseReason::no_memory);
+    CHECK(bench.pool.counters().request_bytes == 0);
+}
+
+TEST_CASE("fetch crowd: what all who wait name is bounded, and who names few waits all the same") {
+    CrowdBench bench(100, 1);
+    constexpr std::size_t each = 8192, most = api::fetched_partitions_max / each;
+    for (std::size_t i = 0; i <= most; ++i) {
+        bench.hostile.push_back(bench.open());
+        bench.send(bench.hostile.back(), fetch_frame(named(each, 1, 60'000)));
+        CHECK(bench.sessions.poll_write(bench.hostile.back()).empty());
+    }
+    const auto many = bench.open(), few = bench.open();
+    bench.send(many, fetch_frame(named(api::fetched_few + 1, 1, 500)));
+    CHECK_FALSE(bench.take(many).empty());
+    bench.send(few, fetch_frame(named(api::fetched_few, 1, 500)));
+    CHECK(bench.take(few).empty());
+    bench.advance(500);
+    CHECK_FALSE(bench.take(few).empty());
+    bench.sessions.closed(bench.now, bench.hostile.front());
+    bench.send(many, fetch_frame(named(api::fetched_few + 1, 1, 500)));
+    CHECK(bench.take(many).empty());
+    for (std::size_t i = 1; i <= most; ++i) bench.sessions.closed(bench.now, bench.hostile[i]);
+    CHECK(bench.api.parked().fetches == 1);
+}
+
+TEST_CASE("fetch crowd: a request that names many is counted until they are looked at") {
+    CrowdBench bench(100, 1);
+    bench.hold_turns = true;
+    const auto id = bench.open();
+    const Bytes frame = fetch_frame(named(5000, 1, 500));
+    bench.send(id, frame);
+    CHECK(bench.pool.counters().request_bytes == frame.size() - 4);
+    while (bench.turn()) {
+    }
+    CHECK(bench.pool.counters().request_bytes == 0);
+    CHECK(bench.api.parked().fetches == 1);
+}
