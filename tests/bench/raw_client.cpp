@@ -30,6 +30,7 @@ Connections::Connections(const std::string& bootstrap) {
     if (colon == std::string::npos) die("not HOST:PORT: " + bootstrap);
     host_ = bootstrap.substr(0, colon);
     port_ = bootstrap.substr(colon + 1);
+    received_ = std::make_unique_for_overwrite<std::uint8_t[]>(read_bytes);
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) die("epoll");
 }
@@ -62,9 +63,10 @@ int Connections::open() {
 }
 
 void Connections::send(int connection, const Bytes& frame) {
-    Bytes& out = all_[static_cast<std::size_t>(connection)].out;
-    out.insert(out.end(), frame.begin(), frame.end());
-    if (!all_[static_cast<std::size_t>(connection)].awaits_write) write_some(connection);
+    One& one = all_[static_cast<std::size_t>(connection)];
+    if (taking_ && one.out.empty()) asked_.push_back(connection);
+    one.out.insert(one.out.end(), frame.begin(), frame.end());
+    if (!taking_ && !one.awaits_write) write_some(connection);
 }
 
 void Connections::write_some(int connection) {
@@ -87,29 +89,41 @@ void Connections::write_some(int connection) {
     epoll_ctl(epoll_, EPOLL_CTL_MOD, one.fd, &event);
 }
 
+// Whole frames are looked at where they were received; what is left of one is kept.
 void Connections::read_some(int connection, const OnAnswer& on_answer) {
-    {
-        One& one = all_[static_cast<std::size_t>(connection)];
-        const std::size_t have = one.in.size();
-        one.in.resize(have + read_bytes);
-        const ssize_t count = recv(one.fd, one.in.data() + have, read_bytes, 0);
-        one.in.resize(have + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-        if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-        if (count <= 0) die("the broker closed a connection that was in order");
+    One& one = all_[static_cast<std::size_t>(connection)];
+    const ssize_t count = recv(one.fd, received_.get(), read_bytes, 0);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (count <= 0) die("the broker closed a connection that was in order");
+    ByteView bytes(received_.get(), static_cast<std::size_t>(count));
+    const bool halves = !one.in.empty();
+    if (halves) {
+        one.in.insert(one.in.end(), bytes.begin(), bytes.end());
+        bytes = one.in;
     }
+    taking_ = true;
+    const std::size_t taken = take_frames(connection, bytes, on_answer);
+    taking_ = false;
+    // The answers may have opened connections, but nothing else touches what is kept of this one.
+    Bytes& in = all_[static_cast<std::size_t>(connection)].in;
+    if (halves)
+        in.erase(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(taken));
+    else
+        in.assign(bytes.begin() + static_cast<std::ptrdiff_t>(taken), bytes.end());
+    for (const int asked : asked_)
+        if (!all_[static_cast<std::size_t>(asked)].awaits_write) write_some(asked);
+    asked_.clear();
+}
+
+std::size_t Connections::take_frames(int connection, ByteView bytes, const OnAnswer& on_answer) {
+    std::size_t taken = 0;
     for (;;) {
-        One& one = all_[static_cast<std::size_t>(connection)];
-        const ByteView left = ByteView(one.in).subspan(one.in_begin);
-        const auto body = wire::first_frame(left, answer_bytes_max);
+        const auto body = wire::first_frame(bytes.subspan(taken), answer_bytes_max);
         if (!body && body.error() != Error::would_block) die("not a frame");
-        if (!body) break;
-        one.in_begin += wire::frame_prefix_size + body->size();
+        if (!body) return taken;
+        taken += wire::frame_prefix_size + body->size();
         on_answer(connection, *body);  // may send, also on this connection
     }
-    One& one = all_[static_cast<std::size_t>(connection)];
-    one.in.erase(one.in.begin(), one.in.begin() + static_cast<std::ptrdiff_t>(one.in_begin));
-    one.in_begin = 0;
-    if (one.in.empty() && one.in.capacity() > read_bytes) one.in.shrink_to_fit();
 }
 
 void Connections::turn(std::chrono::milliseconds wait, const OnAnswer& on_answer) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,7 @@ public:
     Connections& operator=(const Connections&) = delete;
 
     int open();  ///< a number that names it; dies if the broker refuses
+    /// At once, or with all else that the answers of this read ask for.
     void send(int connection, const Bytes& frame);
     /// Waits for answers, at most `wait`, and hands each one in. A connection that the broker
     /// closes ends the program: none of what is measured here is a reason to.
@@ -68,17 +70,20 @@ public:
 private:
     struct One {
         int fd = -1;
-        Bytes in, out;
-        std::size_t in_begin = 0;
+        Bytes in, out;  ///< in: a frame that is not whole yet
         bool awaits_write = false;
     };
     void write_some(int connection);
     void read_some(int connection, const OnAnswer& on_answer);
+    std::size_t take_frames(int connection, ByteView bytes, const OnAnswer& on_answer);
 
     std::string host_;
     std::string port_;
     int epoll_ = -1;
     std::vector<One> all_;
+    std::unique_ptr<std::uint8_t[]> received_;  ///< one for all, and never cleared
+    bool taking_ = false;                       ///< answers are being looked at
+    std::vector<int> asked_;                    ///< connections with something to send meanwhile
 };
 
 }  // namespace leat::bench
