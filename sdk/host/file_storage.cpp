@@ -36,7 +36,7 @@ void FileStorage::stop() {
 }
 
 // ----------------------------------------------------------------------------------------------
-// submit
+// submit: threads are woken without the lock, or they would wake only to wait for it
 
 bool FileStorage::fits(std::uint64_t at, std::uint64_t size, const void* memory) const {
     return size > 0 && at % geometry_.write_size == 0 && size % geometry_.write_size == 0 &&
@@ -47,11 +47,13 @@ bool FileStorage::fits(std::uint64_t at, std::uint64_t size, const void* memory)
 Status FileStorage::start_write(std::uint64_t ticket, std::uint64_t at,
                                 std::span<const std::uint8_t> bytes) {
     if (!fits(at, bytes.size(), bytes.data())) return fail(Error::invalid);
-    std::lock_guard lock(mutex_);
-    if (stopping_) return fail(Error::closed);
-    if (under_way_ >= operations_max_) return fail(Error::full);
-    ++under_way_;
-    writes_.push_back({ticket, at, bytes});
+    {
+        std::lock_guard lock(mutex_);
+        if (stopping_) return fail(Error::closed);
+        if (under_way_ >= operations_max_) return fail(Error::full);
+        ++under_way_;
+        writes_.push_back({ticket, at, bytes});
+    }
     write_wanted_.notify_one();
     return ok();
 }
@@ -59,22 +61,26 @@ Status FileStorage::start_write(std::uint64_t ticket, std::uint64_t at,
 Status FileStorage::start_read(std::uint64_t ticket, std::uint64_t at,
                                std::span<std::uint8_t> into) {
     if (!fits(at, into.size(), into.data())) return fail(Error::invalid);
-    std::lock_guard lock(mutex_);
-    if (stopping_) return fail(Error::closed);
-    if (under_way_ >= operations_max_) return fail(Error::full);
-    ++under_way_;
-    reads_.push_back({ticket, at, into});
+    {
+        std::lock_guard lock(mutex_);
+        if (stopping_) return fail(Error::closed);
+        if (under_way_ >= operations_max_) return fail(Error::full);
+        ++under_way_;
+        reads_.push_back({ticket, at, into});
+    }
     read_wanted_.notify_one();
     return ok();
 }
 
 Status FileStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uint64_t size) {
     if (!fits(at, size, nullptr)) return fail(Error::invalid);
-    std::lock_guard lock(mutex_);
-    if (stopping_) return fail(Error::closed);
-    if (under_way_ >= operations_max_) return fail(Error::full);
-    ++under_way_;
-    erases_.push_back({ticket, at, size});
+    {
+        std::lock_guard lock(mutex_);
+        if (stopping_) return fail(Error::closed);
+        if (under_way_ >= operations_max_) return fail(Error::full);
+        ++under_way_;
+        erases_.push_back({ticket, at, size});
+    }
     write_wanted_.notify_one();
     return ok();
 }
