@@ -252,7 +252,7 @@ void Driver::settle() {
     while (const auto event = node_.poll_event()) on_event_(*event);
     settling_ = false;
     set_timer();
-    if (on_stopped_ && node_.stopped() && !going_on_) finish_stop();
+    if (on_stopped_ && node_.stopped() && !going_on_ && !due_) finish_stop();
 }
 
 /// Sessions are ready that make others ready, without end if their peers are quick: sockets that
@@ -287,19 +287,36 @@ void Driver::collect_work() {
 // nothing, which is cheaper than a system call for each request that moves it.
 void Driver::set_timer() {
     const Instant deadline = node_.deadline();
-    if (deadline == never || deadline >= timer_at_) return;
+    if (deadline == never || deadline >= timer_at_ || due_) return;
+    const Instant now = clock_.monotonic();
+    if (deadline <= now) {
+        // A commit that is due at once, so once for each: armed, fired and armed for what comes
+        // after it, the timer would cost three system calls. Posted twice, so that whoever is ready
+        // by then is heard, too: his records go into the same commit.
+        due_ = true;
+        asio::post(io_, [this] {
+            asio::post(io_, [this] {
+                due_ = false;
+                on_time();
+            });
+        });
+        return;
+    }
     timer_at_ = deadline;
     // Nanoseconds hold less than milliseconds do; after a day it is looked at again.
-    const Instant now = clock_.monotonic();
-    const Instant at = std::clamp(deadline, now, now + std::chrono::hours(24));
+    const Instant at = std::min(deadline, now + std::chrono::hours(24));
     timer_.expires_at(std::chrono::steady_clock::time_point(at.time_since_epoch()));
     timer_.async_wait([this](const std::error_code& code) {
         if (code == asio::error::operation_aborted) return;
         timer_at_ = never;
-        const Instant fired = clock_.monotonic();
-        if (node_.deadline() <= fired) node_.on_deadline(fired, clock_.wall());
-        settle();
+        on_time();
     });
+}
+
+void Driver::on_time() {
+    const Instant now = clock_.monotonic();
+    if (node_.deadline() <= now) node_.on_deadline(now, clock_.wall());
+    settle();
 }
 
 // ------------------------------------------------------------------------------------------ the

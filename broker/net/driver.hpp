@@ -87,6 +87,7 @@ private:
     void settle();
     void go_on_later();
     void set_timer();
+    void on_time();
     void finish_stop();
     void say(node::Event::Level level, std::string text);
 
@@ -101,6 +102,7 @@ private:
     Links links_;
     Instant timer_at_ = never;
     bool settling_ = false, going_on_ = false;
+    bool due_ = false;  ///< on_time() will be called without the timer
     Instant accept_error_said_ = Instant::min();
     int accept_failures_ = 0;
     std::function<void()> on_stopped_;

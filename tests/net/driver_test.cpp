@@ -221,6 +221,21 @@ TEST_CASE("a deadline in the far past is told at once") {
     }
 }
 
+TEST_CASE("what is due at once waits for those who are ready by then: one commit for all of them") {
+    Bench bench;
+    tcp::socket first = bench.connect(), second = bench.connect();
+    REQUIRE(bench.open(2));
+    std::size_t heard = 0;
+    bench.node.on_received = [&](node::SessionId) {
+        if (++heard > 1) return;
+        bench.node.deadline_at = bench.clock.monotonic();
+        asio::write(second, asio::buffer("b", 1));
+    };
+    asio::write(first, asio::buffer("a", 1));
+    CHECK(bench.until([&] { return bench.node.deadlines == 1; }));
+    CHECK(heard == 2);
+}
+
 TEST_CASE("with a deadline in the far future the loop sleeps, and a nearer one is still told") {
     for (const Instant future : {instant_ms(wraps_ms), never - milliseconds(1)}) {
         Bench bench;

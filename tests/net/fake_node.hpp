@@ -91,6 +91,7 @@ public:
         const std::string_view text(reinterpret_cast<const char*>(session.window.data()), count);
         session.in += text;
         if (echo) send(id, text);
+        if (on_received) on_received(id);
     }
     ByteView poll_write(node::SessionId id) override { return bytes_of(sessions.at(id).out); }
     void sent(Instant, node::SessionId id, std::size_t count) override {
@@ -143,6 +144,7 @@ public:
     std::deque<node::Work> works;
     std::vector<node::WorkId> works_done;
     std::function<void(node::WorkId)> on_work_done;
+    std::function<void(node::SessionId)> on_received;
 
 private:
     template <class T>
