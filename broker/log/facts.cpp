@@ -58,12 +58,24 @@ void Facts::set(const std::string& key, std::optional<Fact> fact) {
 }
 
 void Facts::put(const std::string& key, std::optional<std::string> value, CommitId id) {
-    const Fact* before = find(key);
-    undo_.push_back({id, key, before ? std::optional<Fact>(*before) : std::nullopt});
-    if (value)
-        set(key, Fact{std::move(*value), 0, id});
-    else
-        set(key, std::nullopt);
+    std::optional<Fact> before;
+    const auto at = facts_.lower_bound(key);
+    const bool there = at != facts_.end() && at->first == key;
+    if (there) {
+        bytes_ -= key.size() + at->second.value.size();
+        before = std::move(at->second);
+    }
+    if (value) {
+        bytes_ += key.size() + value->size();
+        Fact fact{std::move(*value), 0, id};
+        if (there)
+            at->second = std::move(fact);
+        else
+            facts_.emplace_hint(at, key, std::move(fact));
+    } else if (there) {
+        facts_.erase(at);
+    }
+    undo_.push_back({id, key, std::move(before)});
 }
 
 void Facts::restore(const std::string& key, std::optional<std::string> value,

@@ -57,7 +57,8 @@ Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
     now_ = now;
     if (!parts_ || closing_) return fail(Error::closed);
     if (core_.read_only) return fail(Error::storage);
-    const Fact* old = core_.facts.find(Facts::key_of(static_cast<std::uint8_t>(kind), key));
+    const std::string whole_key = Facts::key_of(static_cast<std::uint8_t>(kind), key);
+    const Fact* old = core_.facts.find(whole_key);
     if (value && old != nullptr && equal(bytes_of(old->value), *value)) {
         if (may_wait == milliseconds(0) && old->id > core_.flushed_id) parts_->arrivals.hasten(now);
         return old->id;
@@ -80,7 +81,7 @@ Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
     const MutableBytes into = parts_->arrivals.add_at(now, now + may_wait, type, 0,
                                                       static_cast<std::uint32_t>(body), commit);
     encode_fact_body({static_cast<std::uint8_t>(kind), 0, key, value ? *value : ByteView{}}, into);
-    core_.facts.put(Facts::key_of(static_cast<std::uint8_t>(kind), key),
+    core_.facts.put(whole_key,
                     value ? std::optional<std::string>(std::string(text_of(*value))) : std::nullopt,
                     commit);
     return commit;
