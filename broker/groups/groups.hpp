@@ -129,7 +129,8 @@ private:
         std::string group, topic;
         std::int32_t block;
         topics::TopicId topic_id;
-        std::vector<Change> changes;  ///< none: only facts that did not count any more went
+        /// None: only facts that did not count any more went. Entries point into them (latest).
+        std::vector<Change> changes;
     };
     struct BlockAt {
         Group& group;
@@ -228,14 +229,14 @@ private:
         std::vector<Change> changes;
         std::vector<std::size_t> of;  ///< where each of them is in the run
     };
-    void write_part(Instant now, const BlockAt& at, const Part& part, std::span<ErrorCode> errors,
+    void write_part(Instant now, const BlockAt& at, Part& part, std::span<ErrorCode> errors,
                     Written& written);
     static bool is_single(const OffsetBlock& block, const Change& change);
     bool stands(OffsetEntry* entry, const Committed& value, Written& written);
     TopicOffsets& offsets_of(Instant now, Group& group, const topics::Topic& topic);
     /// All of them or none; more than one only if none is_single. `commit` rises to that of the
-    /// last fact.
-    Status write_positions(Instant now, const BlockAt& at, std::vector<Change> changes,
+    /// last fact. Written changes are taken.
+    Status write_positions(Instant now, const BlockAt& at, std::vector<Change>& changes,
                            log::CommitId& commit);
     Status put_positions(Instant now, const BlockAt& at, const std::vector<Change>& changes,
                          log::CommitId& commit);
@@ -252,6 +253,7 @@ private:
 
     // offset_upkeep.cpp
     static ErrorCode code_of(Error error);
+    PendingWrite& under_way(const BlockAt& at, log::CommitId commit);
     /// Erases positions; `commit` rises to that of the last of it.
     Status erase_positions(Instant now, const BlockAt& at, Places places, log::CommitId& commit);
     /// Erases facts that do not count. What fails is left for the next time.

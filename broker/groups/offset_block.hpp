@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,12 +27,12 @@ struct Committed {
 /// What a partition's position is, and what it becomes when the commits under way are durable.
 struct OffsetEntry {
     Committed durable;                  ///< offset -1: none
-    std::unique_ptr<Committed> latest;  ///< while pending > 0; offset -1: being erased
-    std::uint32_t pending = 0;          ///< writes that are not durable yet
+    const Committed* latest = nullptr;  ///< of the last of these; offset -1: being erased
+    std::uint32_t pending = 0;          ///< writes that are not durable yet, which own it
     std::uint8_t place = 0;             ///< in its block
     log::CommitId commit = 0;           ///< of the last of them
     std::int64_t touched_ms = 0;        ///< log time of the last commit, also of an unchanged one
-    const Committed& newest() const { return latest ? *latest : durable; }
+    const Committed& newest() const { return latest != nullptr ? *latest : durable; }
 };
 
 /// A position that becomes another one; offset -1: it goes.

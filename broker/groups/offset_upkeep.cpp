@@ -39,6 +39,15 @@ ErrorCode Groups::code_of(Error error) {
                                      : ErrorCode::coordinator_not_available;
 }
 
+Groups::PendingWrite& Groups::under_way(const BlockAt& at, log::CommitId commit) {
+    return writes_.emplace_back(PendingWrite{.commit = commit,
+                                             .group = at.group.id,
+                                             .topic = at.topic,
+                                             .block = at.number,
+                                             .topic_id = at.offsets.id,
+                                             .changes = {}});
+}
+
 Status Groups::erase_positions(Instant now, const BlockAt& at, Places places,
                                log::CommitId& commit) {
     std::vector<Change> together, singles;
@@ -51,10 +60,11 @@ Status Groups::erase_positions(Instant now, const BlockAt& at, Places places,
             (is_single(at.block, gone) ? singles : together).push_back(std::move(gone));
     }
     if (!together.empty())
-        if (const Status put = write_positions(now, at, std::move(together), commit); !put)
-            return put;
-    for (const Change& one : singles)
-        if (const Status put = write_positions(now, at, {one}, commit); !put) return put;
+        if (const Status put = write_positions(now, at, together, commit); !put) return put;
+    for (Change& one : singles) {
+        std::vector<Change> alone{std::move(one)};
+        if (const Status put = write_positions(now, at, alone, commit); !put) return put;
+    }
     return ok();
 }
 
@@ -82,13 +92,7 @@ Status Groups::sweep(Instant now, const BlockAt& at, log::CommitId& commit) {
         return erase_block(now, at, last);
     };
     const Status done = steps();
-    if (last != 0)  // should the log lose that, it is learnt anew
-        writes_.push_back({.commit = last,
-                           .group = at.group.id,
-                           .topic = at.topic,
-                           .block = at.number,
-                           .topic_id = at.offsets.id,
-                           .changes = {}});
+    if (last != 0) under_way(at, last);  // should the log lose that, it is learnt anew
     commit = std::max(commit, last);
     return done;
 }
@@ -123,7 +127,7 @@ void Groups::take_back(PendingWrite& write) {
     for (const Change& one : write.changes) {
         OffsetEntry* entry = block.find(one.place);
         if (entry == nullptr || entry->pending == 0) continue;
-        entry->latest.reset();
+        entry->latest = nullptr;
         entry->pending = 0;
         entry->commit = 0;
         if (entry->durable.offset < 0) block.erase(one.place);

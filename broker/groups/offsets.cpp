@@ -2,6 +2,7 @@
 // are written). Readable and acknowledged when durable; an unchanged one is acknowledged without a
 // write.
 #include <algorithm>
+#include <array>
 
 #include "broker/groups/groups.hpp"
 
@@ -18,9 +19,13 @@ bool same_position(const Committed& a, const Committed& b) {
 
 // How many at the front of these are of one topic and one block.
 std::size_t run_of(std::span<const Commit> commits) {
+    const Commit& front = commits.front();
+    const auto same = [](std::string_view a, std::string_view b) {  // mostly the very same bytes
+        return a.size() == b.size() && (a.data() == b.data() || a == b);
+    };
     std::size_t count = 1;
-    while (count < commits.size() && commits[count].topic == commits[0].topic &&
-           commits[count].partition / block_partitions == commits[0].partition / block_partitions)
+    while (count < commits.size() && same(commits[count].topic, front.topic) &&
+           commits[count].partition / block_partitions == front.partition / block_partitions)
         ++count;
     return count;
 }
@@ -126,9 +131,9 @@ void Groups::commit_run(Instant now, Group& group, std::span<const Commit> run,
 }
 
 // With a log full of facts positions that are there still move on; it is new ones that it refuses.
-void Groups::write_part(Instant now, const BlockAt& at, const Part& part,
-                        std::span<ErrorCode> errors, Written& written) {
-    const auto put = [&](const Part& some) {
+void Groups::write_part(Instant now, const BlockAt& at, Part& part, std::span<ErrorCode> errors,
+                        Written& written) {
+    const auto put = [&](Part& some) {
         if (some.changes.empty() || written.again) return ok();
         const Status done = write_positions(now, at, some.changes, written.commit);
         if (done) return done;
@@ -151,7 +156,7 @@ void Groups::write_part(Instant now, const BlockAt& at, const Part& part,
         to.of.push_back(part.of[i]);
     }
     (void)put(moves);
-    for (const Part& one : others) (void)put(one);
+    for (Part& one : others) (void)put(one);
 }
 
 // Whether the log says so already, or will when a commit under way is durable.
@@ -196,25 +201,24 @@ TopicOffsets& Groups::offsets_of(Instant now, Group& group, const topics::Topic&
     return offsets;
 }
 
-Status Groups::write_positions(Instant now, const BlockAt& at, std::vector<Change> changes,
+Status Groups::write_positions(Instant now, const BlockAt& at, std::vector<Change>& changes,
                                log::CommitId& commit) {
-    std::vector<std::unique_ptr<Committed>> before;
-    before.reserve(changes.size());
+    std::array<const Committed*, block_partitions> before{};
     for (const Change& one : changes)
-        before.push_back(
-            std::exchange(at.block.at(one.place).latest, std::make_unique<Committed>(one.value)));
+        before[one.place] = std::exchange(at.block.at(one.place).latest, &one.value);
     log::CommitId last = 0;
     const Status put = put_positions(now, at, changes, last);
     if (!put) {
-        for (std::size_t i = changes.size(); i-- > 0;)
-            at.block.at(changes[i].place).latest = std::move(before[i]);
+        for (const Change& one : changes) at.block.at(one.place).latest = before[one.place];
         std::erase_if(at.block.entries, [](const OffsetEntry& entry) {
             return entry.pending == 0 && entry.durable.offset < 0;
         });
-        changes.clear();
         if (last == 0) return put;
     }
-    for (const Change& one : changes) {
+    PendingWrite& write = under_way(at, last);
+    if (!put) return put;
+    write.changes.swap(changes);  // they stay where they are
+    for (const Change& one : write.changes) {
         OffsetEntry& entry = at.block.at(one.place);
         ++entry.pending;
         entry.commit = std::max(entry.commit, last);
@@ -222,13 +226,6 @@ Status Groups::write_positions(Instant now, const BlockAt& at, std::vector<Chang
         entry.touched_ms = one.value.stamp_ms;
         ++counters_.commits;
     }
-    writes_.push_back({.commit = last,
-                       .group = at.group.id,
-                       .topic = at.topic,
-                       .block = at.number,
-                       .topic_id = at.offsets.id,
-                       .changes = std::move(changes)});
-    if (!put) return put;
     commit = std::max(commit, last);
     log::CommitId swept = 0;  // nobody waits for that
     if (at.block.first != 0) (void)sweep(now, at, swept);
@@ -353,7 +350,7 @@ void Groups::apply(PendingWrite& write) {
         if (entry == nullptr || entry->pending == 0) continue;
         entry->durable = std::move(one.value);
         if (--entry->pending > 0) continue;
-        entry->latest.reset();
+        entry->latest = nullptr;
         if (entry->durable.offset < 0) block->second.erase(one.place);
     }
     drop_if_nothing(*group, write.topic, write.block);
