@@ -13,16 +13,24 @@ using Response = wire::OffsetCommitResponse;
 constexpr std::int16_t epochs_since = 9;  // of members of consumer groups (KIP-848)
 constexpr std::int16_t ids_since = 10;  // topics have names before it
 
-groups::Groups::Written run(Context& context, ByteView body, std::int16_t version,
-                            PartitionErrors& errors) {
+struct Asked {
+    std::int16_t version = 0;
+    PartitionErrors errors;
+
+    std::optional<groups::Groups::Written> run(Context& context, ByteView body);
+    void send(Context& context, Address& address, bool durable) const;
+};
+
+std::optional<groups::Groups::Written> Asked::run(Context& context, ByteView body) {
     const auto request = wire::decode_front<Request>(body, version);
-    LEAT_CHECK(bool(request));  // decoded once before, and unchanged since
+    if (!request) return std::nullopt;
     std::vector<groups::Commit> commits;
     errors.clear();
     for (const auto& topic : request->topics) {
         const topics::Topic* found =
             version >= ids_since ? context.topics.registry.find(topic.topic_id.bytes) : nullptr;
-        errors.topic(topic.name.view(), topic.topic_id);
+        errors.topic(topic.name.view(), topic.partitions.size(), topic.topic_id);
+        if (commits.empty()) commits.reserve(topic.partitions.size());
         for (const auto& one : topic.partitions) {
             if (version >= ids_since && found == nullptr) {
                 errors.partition(one.partition_index, ErrorCode::unknown_topic_id);
@@ -51,7 +59,7 @@ groups::Groups::Written run(Context& context, ByteView body, std::int16_t versio
     return written;
 }
 
-void send(Context& context, Address& address, const PartitionErrors& errors, bool durable) {
+void Asked::send(Context& context, Address& address, bool durable) const {
     errors
         .with_topics<Response::OffsetCommitResponseTopic, Response::OffsetCommitResponsePartition>(
             durable, [&](const auto& topics) {
@@ -64,18 +72,8 @@ void send(Context& context, Address& address, const PartitionErrors& errors, boo
 }  // namespace
 
 void offset_commit(Context& context, Call call) {
-    if (!wire::decode_front<Request>(call.body, call.version))
-        return call.reply.close(session::CloseReason::malformed_request);
-    auto errors = std::make_shared<PartitionErrors>();  // shared by the two functions below
     const std::int16_t version = call.version;
-    write_groups(
-        context, std::move(call),
-        [errors, version](Context& where, ByteView body) {
-            return run(where, body, version, *errors);
-        },
-        [errors](Context& where, Address& address, bool durable) {
-            send(where, address, *errors, durable);
-        });
+    write_groups(context, std::move(call), Asked{.version = version, .errors = {}});
 }
 
 }  // namespace leat::api

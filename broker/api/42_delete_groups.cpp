@@ -12,14 +12,17 @@ namespace {
 
 using wire::ErrorCode;
 
-struct Outcome {
-    std::vector<std::pair<std::string, std::optional<ErrorCode>>> groups;  // null: not yet
+struct Asked {
+    std::vector<std::pair<std::string, std::optional<ErrorCode>>> named;  // null: not yet
     log::CommitId commit = 0;
+
+    std::optional<groups::Groups::Written> run(Context& context, ByteView);
+    void send(Context& context, Address& address, bool durable) const;
 };
 
-groups::Groups::Written run(Context& context, Outcome& outcome) {
+std::optional<groups::Groups::Written> Asked::run(Context& context, ByteView) {
     groups::Groups::Written all;
-    for (auto& [name, error] : outcome.groups) {
+    for (auto& [name, error] : named) {
         if (error) continue;  // done before the log wanted a pause
         const auto one = context.groups.delete_group(context.now, name);
         if (one.again) {
@@ -27,16 +30,16 @@ groups::Groups::Written run(Context& context, Outcome& outcome) {
             return all;
         }
         error = one.error;
-        outcome.commit = std::max(outcome.commit, one.commit);
+        commit = std::max(commit, one.commit);
     }
-    all.commit = outcome.commit;
+    all.commit = commit;
     return all;
 }
 
-void send(Context& context, Address& address, const Outcome& outcome, bool durable) {
+void Asked::send(Context& context, Address& address, bool durable) const {
     using Response = wire::DeleteGroupsResponse;
     std::vector<Response::DeletableGroupResult> results;
-    for (const auto& [name, error] : outcome.groups) {
+    for (const auto& [name, error] : named) {
         auto& one = results.emplace_back();
         one.group_id = name;
         one.error_code =
@@ -52,17 +55,11 @@ void send(Context& context, Address& address, const Outcome& outcome, bool durab
 void delete_groups(Context& context, Call call) {
     const auto request = wire::decode_front<wire::DeleteGroupsRequest>(call.body, call.version);
     if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    auto outcome = std::make_shared<Outcome>();  // shared by the two functions below
+    Asked asked;
     std::set<std::string_view> once;
     for (const auto& name : request->groups_names)
-        if (once.insert(name.view()).second)
-            outcome->groups.emplace_back(name.view(), std::nullopt);
-    write_groups(
-        context, std::move(call),
-        [outcome](Context& where, ByteView) { return run(where, *outcome); },
-        [outcome](Context& where, Address& address, bool durable) {
-            send(where, address, *outcome, durable);
-        });
+        if (once.insert(name.view()).second) asked.named.emplace_back(name.view(), std::nullopt);
+    write_groups(context, std::move(call), std::move(asked));
 }
 
 }  // namespace leat::api

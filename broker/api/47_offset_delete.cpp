@@ -11,39 +11,42 @@ using wire::ErrorCode;
 using Request = wire::OffsetDeleteRequest;
 using Response = wire::OffsetDeleteResponse;
 
-struct Outcome {
+struct Asked {
+    std::int16_t version = 0;
     ErrorCode error = ErrorCode::none;
     PartitionErrors errors;
+
+    std::optional<groups::Groups::Written> run(Context& context, ByteView body);
+    void send(Context& context, Address& address, bool durable) const;
 };
 
-groups::Groups::Written run(Context& context, ByteView body, std::int16_t version,
-                            Outcome& outcome) {
+std::optional<groups::Groups::Written> Asked::run(Context& context, ByteView body) {
     const auto request = wire::decode_front<Request>(body, version);
-    LEAT_CHECK(bool(request));  // decoded once before, and unchanged since
+    if (!request) return std::nullopt;
     std::vector<groups::Groups::PartitionName> names;
-    outcome.errors.clear();
+    errors.clear();
     for (const auto& topic : request->topics) {
-        outcome.errors.topic(topic.name.view());
+        errors.topic(topic.name.view(), topic.partitions.size());
         for (const auto& one : topic.partitions) {
-            outcome.errors.partition(one.partition_index);
+            errors.partition(one.partition_index);
             names.push_back({topic.name.view(), one.partition_index});
         }
     }
     auto written = context.groups.delete_offsets(context.now, request->group_id.view(), names);
-    outcome.error = written.error;
+    error = written.error;
     if (written.error != ErrorCode::none)
-        outcome.errors.clear();
+        errors.clear();
     else
-        outcome.errors.settle(written.each);
+        errors.settle(written.each);
     return written;
 }
 
-void send(Context& context, Address& address, const Outcome& outcome, bool durable) {
-    outcome.errors
+void Asked::send(Context& context, Address& address, bool durable) const {
+    errors
         .with_topics<Response::OffsetDeleteResponseTopic, Response::OffsetDeleteResponsePartition>(
             durable, [&](const auto& topics) {
                 Response response;
-                response.error_code = outcome.error;
+                response.error_code = error;
                 response.topics = topics;
                 answer(context, address, response);
             });
@@ -52,18 +55,9 @@ void send(Context& context, Address& address, const Outcome& outcome, bool durab
 }  // namespace
 
 void offset_delete(Context& context, Call call) {
-    if (!wire::decode_front<Request>(call.body, call.version))
-        return call.reply.close(session::CloseReason::malformed_request);
-    auto outcome = std::make_shared<Outcome>();  // shared by the two functions below
     const std::int16_t version = call.version;
-    write_groups(
-        context, std::move(call),
-        [outcome, version](Context& where, ByteView body) {
-            return run(where, body, version, *outcome);
-        },
-        [outcome](Context& where, Address& address, bool durable) {
-            send(where, address, *outcome, durable);
-        });
+    write_groups(context, std::move(call),
+                 Asked{.version = version, .error = ErrorCode::none, .errors = {}});
 }
 
 }  // namespace leat::api

@@ -2,9 +2,9 @@
 // Metadata.
 #pragma once
 
+#include <deque>
 #include <functional>
-#include <map>
-#include <vector>
+#include <utility>
 
 #include "broker/log/log.hpp"
 #include "leat/time.hpp"
@@ -17,14 +17,16 @@ public:
     using Then = std::function<void(Instant now, WallTime wall, End end)>;
 
     /// Calls `then` once, from settle or rolled_back, never from here.
-    void when(log::CommitId commit, Then then) { waiting_[commit].push_back(std::move(then)); }
+    void when(log::CommitId commit, Then then);
     void settle(Instant now, WallTime wall, log::CommitId flushed);
     void rolled_back(Instant now, WallTime wall, log::CommitId first, log::CommitId last);
     bool empty() const { return waiting_.empty(); }
 
 private:
     void end(Instant now, WallTime wall, log::CommitId upto, End end);
-    std::map<log::CommitId, std::vector<Then>> waiting_;
+    using Waiting = std::pair<log::CommitId, Then>;
+    std::deque<Waiting>::iterator behind(log::CommitId commit);
+    std::deque<Waiting> waiting_;  // by commit: nearly all come in that order
 };
 
 }  // namespace leat::api

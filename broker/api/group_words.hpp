@@ -31,8 +31,9 @@ inline std::string host_of(std::string_view peer) {
 /// One error per partition, in the order of the request: what OffsetCommit and OffsetDelete answer.
 class PartitionErrors {
 public:
-    void topic(std::string_view name, wire::Uuid id = {}) {
+    void topic(std::string_view name, std::size_t partitions, wire::Uuid id = {}) {
         topics_.push_back({std::string(name), id, {}});
+        topics_.back().partitions.reserve(partitions);
     }
     /// Of the topic named last. One that has an error keeps it.
     void partition(std::int32_t index, wire::ErrorCode error = wire::ErrorCode::none) {
@@ -50,6 +51,7 @@ public:
         std::vector<Topic> topics;
         std::vector<std::vector<Partition>> partitions(topics_.size());
         for (std::size_t i = 0; i < topics_.size(); ++i) {
+            partitions[i].reserve(topics_[i].partitions.size());
             for (const auto& [index, error] : topics_[i].partitions) {
                 auto& one = partitions[i].emplace_back();
                 one.partition_index = index;
@@ -91,43 +93,53 @@ inline void PartitionErrors::settle(wire::ErrorCode all) {
 /// log takes no more before its next commit it runs once more after that: what it has written by
 /// then is found unchanged.
 ///
-/// run: (Context&, ByteView body) -> groups::Groups::Written, and keeps what the answer needs;
-/// send: (Context&, Address&, bool durable).
-template <class Run, class Send>
-void write_groups(Context& context, std::shared_ptr<Address> address,
-                  std::shared_ptr<session::Buffer> kept, ByteView body, Run run, Send send) {
-    const groups::Groups::Written written = run(context, body);
-    if (written.again) {
+/// What: run(Context&, ByteView body) -> std::optional<groups::Groups::Written>, which keeps what
+///       the answer needs; not set: malformed, which it says the first time or never;
+///       send(Context&, Address&, bool durable).
+template <class What>
+struct GroupWrite {
+    What what;
+    Address address;
+    session::Buffer frame;  ///< so that the body's views outlive the call
+    ByteView body;
+};
+
+/// Shared with the copyable functions that wait; in the end they are the only owners.
+template <class What>
+void write_groups(Context& context, std::shared_ptr<GroupWrite<What>> write) {
+    const std::optional<groups::Groups::Written> written = write->what.run(context, write->body);
+    if (!written) return write->address.reply.close(session::CloseReason::malformed_request);
+    if (written->again) {
         context.log.flush_soon(context.now);
         // The next one to become durable makes room. Not open_commit(): in the log that is the id
         // of an append that nobody may ever make, and this one would wait for it for ever.
         return context.commits.when(
             context.log.flushed_commit() + 1,
-            [&context, address, kept, body, run, send](Instant now, WallTime wall, Commits::End) {
+            [&context, write](Instant now, WallTime wall, Commits::End) {
                 context.now = now;
                 context.wall = wall;
-                write_groups(context, address, kept, body, run, send);
+                write_groups(context, write);
             });
     }
-    if (written.commit <= context.log.flushed_commit()) return send(context, *address, true);
-    context.commits.when(written.commit,
-                         [&context, address, send](Instant now, WallTime wall, Commits::End end) {
-                             context.now = now;
-                             context.wall = wall;
-                             send(context, *address, end == Commits::End::durable);
-                         });
+    if (written->commit <= context.log.flushed_commit())
+        return write->what.send(context, write->address, true);
+    context.commits.when(
+        written->commit, [&context, write](Instant now, WallTime wall, Commits::End end) {
+            context.now = now;
+            context.wall = wall;
+            write->what.send(context, write->address, end == Commits::End::durable);
+        });
 }
 
-/// Keeps the frame, so that the body's views outlive the call.
-template <class Run, class Send>
-void write_groups(Context& context, Call call, Run run, Send send) {
-    const std::size_t head =
-        static_cast<std::size_t>(call.body.data() - call.request.frame().data());
-    const std::size_t size = call.body.size();
-    // Shared with the copyable functions that wait; in the end they are the only owners.
-    auto kept = std::make_shared<session::Buffer>(call.request.keep());
-    const ByteView body = call.request.frame().subspan(head, size);
-    write_groups(context, std::make_shared<Address>(address_of(call)), kept, body, run, send);
+template <class What>
+void write_groups(Context& context, Call call, What what) {
+    const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
+    auto write = std::make_shared<GroupWrite<What>>();
+    write->what = std::move(what);
+    write->frame = call.request.keep();
+    write->body = call.request.frame().subspan(head, call.body.size());
+    write->address = address_of(call);
+    write_groups(context, std::move(write));
 }
 
 }  // namespace leat::api
