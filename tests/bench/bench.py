@@ -120,16 +120,6 @@ def table(scenarios):
             print("%-34s %10s %22s %22s %14s" % (name.replace("produce ", "") + suffix, text.format(mine), *cells, share))
 
 
-def write_log_once(options, server):
-    """Takes a fresh log once around: its first pass also makes the file system's blocks written ones, which happens once
-    in a log's life."""
-    for part in range(2):
-        topic = "around-%d" % part
-        server.make_topic(topic, 1)
-        client(options, "produce", server.bootstrap, topic, BUDGET_GIB << 19, 1024, 1)
-        server.drop_topic(topic)
-
-
 def sockets(server, verb, count, seconds, *more):
     process = subprocess.Popen([sys.executable, os.path.join(HERE, "sockets.py"), verb, server.bootstrap, str(count), str(seconds),
                                 *map(str, more)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
@@ -205,7 +195,7 @@ def compare(options, folder, result):
         servers = [Server("leatd", leatd, disks[0], options.client),
                    Server("kafka", kafka, disks[1], options.client, must_flush=False),
                    Server("kafka flush=1", kafka, disks[1], options.client, ["flush.messages=1"])]
-        write_log_once(options, servers[0])
+        servers[0].write_log_once(BUDGET_GIB << 10)
         for row in scenarios(options):
             if options.only in row[0]:
                 result["scenarios"][row[0]] = run_scenario(row, servers, 2 if options.quick else PAIRS)

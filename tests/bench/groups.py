@@ -16,6 +16,7 @@ from servers import Disk, Server, brokers, sh
 PARTITIONS_OF_A_COMMIT = 1000
 TOPICS_MAX = 100  # of the metadata row, with as many partitions each but the last, which leaves 50 to __consumer_offsets
 HELD = (100, 10)  # groups, members of each
+BUDGET_MIB = 768  # of leatd's log
 
 
 def ask(options, server, verb, *words):
@@ -72,8 +73,8 @@ def pair_of_servers(options, folder):
         json.dump({"group.initial.rebalance.delay.ms": 0}, file)
     disks, running = [], []
     try:
-        disks += [Disk(folder, "leatd-disk", 1), Disk(folder, "kafka-disk", 2)]
-        leatd = brokers.Leatd(options.leatd, disks[0].mount, config=config, budget="768MiB")
+        disks += [Disk(folder, "leatd-disk", 1), Disk(folder, "kafka-disk", 6)]  # a commit of 1,000 positions is 100 KB there
+        leatd = brokers.Leatd(options.leatd, disks[0].mount, config=config, budget="%dMiB" % BUDGET_MIB)
         kafka = brokers.Kafka(os.path.join(disks[1].mount, "kafka"))
         for broker in (leatd, kafka):
             broker.start()
@@ -109,6 +110,7 @@ def compare(options, folder, pairs):
         fresh = servers[0].broker
         result["held, fresh"] = {"leatd": held(options, servers[0], 2 if options.quick else 10)}
         result["held, fresh"]["kafka"] = held(options, servers[1], 2 if options.quick else 10)
+        servers[0].write_log_once(BUDGET_MIB)
         for server in servers:
             server.make_topic("bench-offsets", PARTITIONS_OF_A_COMMIT)
         for row in rows(options):

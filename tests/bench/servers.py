@@ -106,6 +106,14 @@ class Server:
         sh(self.client, "delete", self.bootstrap, topic, "0")
         time.sleep(0.5)
 
+    def write_log_once(self, mib):
+        """Takes a fresh leatd's log of this size once around: its first pass also makes the file system's blocks written ones, which
+        happens once in a log's life."""
+        for part in range(2):
+            self.make_topic("around-%d" % part, 1)
+            sh(self.client, "produce", self.bootstrap, "around-%d" % part, str(mib << 9), "1024", "1")
+            self.drop_topic("around-%d" % part)
+
     def measured(self, action):
         """Runs `action`; returns its figures with the broker's CPU, the disk's bytes and its flushes."""
         cpu, disk = self.cpu_seconds(), self.disk.counts()
