@@ -9,11 +9,17 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "sdk/host/turns.hpp"
+
 namespace leat::host {
 namespace {
 
 constexpr std::size_t erase_slice = 256 * 1024;  // the longest a write waits behind an erase
 constexpr std::uint64_t cut_slice = 64ull * 1024 * 1024;  // ... or behind the end of the file
+// The shortest there is. They do little but wait for the device, and the loop's thread, which has
+// much to do beside bad neighbours, waits for them: on a core that both have, each commit waited
+// twice for a turn of it to end.
+constexpr std::chrono::microseconds turn{100};
 constexpr std::size_t notices_max = 16;  // a dying device fails often; the first ones say it
 
 }  // namespace
@@ -154,6 +160,7 @@ void FileStorage::finish(std::uint64_t ticket, Status status) {
 
 // Writes first, but an erase gets a slice after each of them: under a steady load neither starves.
 void FileStorage::write_loop() {
+    take_turns_of(turn);
     std::unique_lock lock(mutex_);
     for (;;) {
         write_wanted_.wait(lock,
@@ -182,6 +189,7 @@ void FileStorage::write_loop() {
 }
 
 void FileStorage::read_loop() {
+    take_turns_of(turn);
     std::unique_lock lock(mutex_);
     for (;;) {
         read_wanted_.wait(lock, [this] { return stopping_ || !reads_.empty(); });

@@ -421,3 +421,38 @@ TEST_CASE("out of descriptors it says so, and blames no owner of the folder") {
     CHECK(why.text.find("Too many open files; raise the limit") != std::string::npos);
     CHECK(why.text.find("who owns") == std::string::npos);
 }
+
+TEST_CASE("file storage: its threads ask for the shortest turns, and for nothing else") {
+    // The kernel's sched_attr; its first layout is what older kernels fill in, too.
+    struct {
+        std::uint32_t size, policy;
+        std::uint64_t flags;
+        std::int32_t nice;
+        std::uint32_t priority;
+        std::uint64_t runtime_ns, deadline_ns, period_ns;
+    } of{};
+    const auto look_at = [&of](long thread) {
+        return ::syscall(SYS_sched_getattr, thread, &of, sizeof of, 0) == 0;
+    };
+    REQUIRE(look_at(0));
+    if (of.runtime_ns == 0) {
+        MESSAGE("n/a: this kernel (before 6.12) has no turns of a thread's own");
+        return;
+    }
+    const auto mine = of;
+    CHECK(mine.runtime_ns > 100'000);
+    const Folder folder;
+    const auto storage = open(folder.path);
+    int short_turns = 0;
+    // The threads may not run yet.
+    for (int tries = 0; short_turns < 2 && tries < 1000; ++tries, ::usleep(1000)) {
+        short_turns = 0;
+        for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+            if (!look_at(std::stol(thread.path().filename().string()))) continue;
+            CHECK(of.nice == mine.nice);
+            CHECK(of.policy == mine.policy);
+            short_turns += of.runtime_ns == 100'000;
+        }
+    }
+    CHECK(short_turns == 2);
+}
