@@ -192,6 +192,7 @@ private:
     Predecessor last_;  ///< predecessor
 
     SegmentIndex index_;
+    SegmentIndex gone_;  ///< of the segment before: thousands of entries are not freed at one go
     FrameReplay replay_{index_};
     std::vector<std::uint8_t> footer_;
     AlignedBytes footer_memory_;

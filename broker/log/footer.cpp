@@ -201,10 +201,23 @@ std::uint32_t footer_growth(FrameType type, std::uint32_t body_bytes) {
     }
 }
 
+void SegmentIndex::shed(std::size_t count) {
+    const auto some = [count](auto& all) {
+        auto end = all.begin();
+        for (std::size_t i = 0; i < count && end != all.end(); ++i) ++end;
+        all.erase(all.begin(), end);
+    };
+    some(streams);
+    some(producers);
+    some(facts);
+}
+
 std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader header,
                                         std::uint32_t salt, std::uint32_t page_bytes,
                                         std::uint32_t segment_bytes) {
-    std::vector<std::uint8_t> out(commit_header_bytes), body;
+    std::vector<std::uint8_t> out, body;
+    out.reserve(index.footer_bytes_bound() + page_bytes);
+    out.resize(commit_header_bytes);
     header.frames = 0;
     const auto add = [&](FrameType type, StreamId stream) {
         put_frame(out, type, stream, body);

@@ -91,6 +91,8 @@ struct SegmentIndex {
     /// An upper bound of what the footer takes, kept as things are added: the open segment leaves
     /// that free.
     std::uint32_t footer_bytes_bound() const { return footer_bytes_; }
+    /// Forgets some entries; for one that nobody needs any more.
+    void shed(std::size_t count);
     /// What copying all of it takes, at most.
     std::uint32_t live_bytes() const;
     std::uint32_t batches() const;

@@ -32,9 +32,9 @@ void LogImpl::drop_stream(StreamId id) {
     core_.dropped_id =
         core_.next_id - 1;  // the fact that its topic is gone came before, if not this
     parts_->ledger.forget(now_, id);
-    // Thousands may be dropped one after the other, and a pass holds others up: not at once, but
-    // where somebody may wait for the room.
-    parts_->retention.wake(core_.low_on_room() ? now_ : now_ + milliseconds(50));
+    // Thousands may be dropped one after the other, and a pass holds others up: not before its time,
+    // but where somebody may wait for the room.
+    if (core_.low_on_room()) parts_->retention.wake(now_);
 }
 
 void LogImpl::set_release(StreamId id, Offset upto) {

@@ -9,13 +9,20 @@ namespace {
 // that a large log costs an idle gateway next to nothing and a full one a little.
 constexpr milliseconds pass_every{1000}, pass_every_short{200};
 constexpr std::uint32_t alive_max = 16, alive_max_short = 64;
+// A segment has a footer entry for each of ten thousand topics that were made in it: then it is
+// looked at alone, and whoever else wants the thread has it in between.
+constexpr std::size_t streams_at_once = 1024;
 }  // namespace
 
 void Retention::pump(Instant now) {
     if (core_.read_only) return;
     if (!scanning_) {
-        const bool raised = raised_id_ != 0 && raised_id_ <= core_.flushed_id;
+        // Where there is room nobody waits for it, and who deletes thousands of topics makes a
+        // commit of them durable every few milliseconds.
+        const bool raised = raised_id_ != 0 && raised_id_ <= core_.flushed_id &&
+                            (core_.low_on_room() || now >= began_at_ + pass_every_short);
         if (now < wake_at_ && !raised) return;
+        began_at_ = now;
         raised_id_ = 0;
         wake_at_ = now + (core_.short_of_room() ? pass_every_short : pass_every);
         if (arrivals_.bytes_written() == bytes_at_pass_) arrivals_.give_back_memory();
@@ -39,8 +46,12 @@ void Retention::pump(Instant now) {
                 : 0);
     }
     const std::uint32_t limit = core_.low_on_room() ? alive_max_short : alive_max;
+    paused_ = false;
+    streams_ = 0;
     while (looked_ < core_.segments.ring().size() && alive_ < limit) {
         if (at_ >= core_.segments.ring().size()) at_ = 0;
+        paused_ = streams_ > streams_at_once;
+        if (paused_) return;
         const std::uint32_t segment = core_.segments.ring()[at_];
         const SegmentEntry& entry = core_.segments[segment];
         if (entry.state != SegmentState::sealed) {
@@ -179,6 +190,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     const Result<SegmentIndex> index = decode_footer_batches(footer.bytes);
     if (!index) return unreadable(now, segment);
     lost_.readable(segment);
+    streams_ += index->streams.size();
     bool dead = true;
     std::uint64_t live = 0, batches = 0;
     // What was dropped a moment ago makes room as soon as its log start is durable, or what it lay

@@ -51,7 +51,10 @@ public:
         scanning_ = false;
         wake(now);
     }
-    Instant deadline() const { return scanning_ || core_.read_only ? never : wake_at_; }
+    Instant deadline() const {
+        if (core_.read_only) return never;
+        return !scanning_ ? wake_at_ : paused_ ? began_at_ : never;
+    }
 
 private:
     static constexpr milliseconds forgive_wait{1'000}, forgive_wait_max{3'600'000};
@@ -87,7 +90,10 @@ private:
     Cleaner& cleaner_;
     LostSegments lost_;
     Instant wake_at_ = never;
+    Instant began_at_{};  ///< the newest pass
     bool scanning_ = false;
+    bool paused_ = false;      ///< the pass goes on next time, and waits for nothing
+    std::size_t streams_ = 0;  ///< in segments that were looked at since
     std::size_t at_ = 0;      ///< in the ring
     std::size_t resume_ = 0;  ///< every other pass goes on here, the others begin at the oldest
     bool from_head_ = false;
