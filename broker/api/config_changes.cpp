@@ -26,6 +26,8 @@ Result<log::CommitId> ConfigChanges::change(std::int8_t type, std::string_view n
             return refuse(type, name, ErrorCode::invalid_request,
                           "Unexpected broker id, expected " +
                               std::to_string(context_.settings.node_id) + " or empty");
+        // None was ever set, so there is none to remove: kafka-reassign-partitions removes throttles
+        // that nobody has set.
         if (settings > 0)
             return refuse(type, name, ErrorCode::invalid_request,
                           "Cannot update the broker's settings dynamically: they come from its "

@@ -30,8 +30,8 @@ public:
     ConfigChanges(Context& context, bool validate_only)
         : context_(context), validate_only_(validate_only) {}
 
-    /// One resource of the request. `edit` is called for a topic that is there, with its settings
-    /// so far, and says why not, or nothing.
+    /// One resource of the request, which sets so many `settings`. `edit` is called for a topic that
+    /// is there, with its settings so far, and says why not, or nothing.
     /// returns the commit with which it is durable; 0: there is nothing to wait for
     /// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
     using Edit = std::function<std::string(topics::TopicConfig&)>;
@@ -116,8 +116,20 @@ private:
                 return edit_(resource, values);
             });
         return changes_->change(
-            resource.resource_type, name, resource.configs.size(),
+            resource.resource_type, name, sets(resource),
             [&](topics::TopicConfig& config) { return edit_(resource, config); });
+    }
+    /// How many settings it sets or adds to. What it removes need not be there.
+    static std::size_t sets(const Resource& resource) {
+        constexpr std::int8_t operation_delete = 1;
+        std::size_t count = 0;
+        for (const auto& config : resource.configs) {
+            if constexpr (requires { config.config_operation; })
+                count += config.config_operation != operation_delete;
+            else
+                ++count;
+        }
+        return count;
     }
 
     Malformed malformed_;

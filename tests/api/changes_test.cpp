@@ -117,6 +117,11 @@ TEST_CASE("configs: what is refused says key and range, and changes nothing of t
           ErrorCode::invalid_topic_exception);
     CHECK(change(bench, {{"log.retention.ms", 0, "1"}}, false, "0", 4).error ==
           ErrorCode::invalid_request);
+    CHECK(change(bench, {{"leader.replication.throttled.rate", 1}}, false, "0", 4).error ==
+          ErrorCode::none);  // it is not set either
+    CHECK(change(bench, {{"a", 1}, {"log.retention.ms", 2, "1"}}, false, "0", 4).error ==
+          ErrorCode::invalid_request);
+    CHECK(change(bench, {{"a", 1}}, false, "1", 4).error == ErrorCode::invalid_request);
     CHECK(change(bench, {{"x", 0, "1"}}, false, "g", 32).error == ErrorCode::invalid_config);
     CHECK(change(bench, {{"x", 0, "1"}}, false, "g", 64).error == ErrorCode::invalid_request);
     CHECK(change(bench, {{"retention.ms", 0, "1"}}, true).error == ErrorCode::none);
