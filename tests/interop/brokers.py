@@ -112,6 +112,19 @@ class Kafka:
         self.port = int(self.bootstrap.rsplit(":", 1)[1])
         return self
 
+    def listen_behind(self, port, settings=()):
+        """While it is stopped: gives it a second listener, whose clients are told to go to `port`; returns its own port."""
+        own = free_ports(1)[0]
+        path = os.path.join(self.folder, "server.properties")
+        with open(path, encoding="utf-8") as file:
+            there = dict(line.strip().split("=", 1) for line in file if "=" in line)
+        with open(path, "a", encoding="utf-8") as file:  # the last line of a name counts
+            file.write("listeners=%s,BEHIND://127.0.0.1:%d\n" % (there["listeners"], own))
+            file.write("advertised.listeners=%s,BEHIND://127.0.0.1:%d\n" % (there["advertised.listeners"], port))
+            file.write("listener.security.protocol.map=%s,BEHIND:PLAINTEXT\n" % there["listener.security.protocol.map"])
+            file.writelines(setting + "\n" for setting in settings)
+        return own
+
     def kill(self):
         self._sh("kill", self.folder)
 

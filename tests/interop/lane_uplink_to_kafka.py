@@ -5,6 +5,7 @@ import subprocess
 import time
 
 from brokers import Leatd
+from forgotten import forgotten
 from lane import CODECS, Failed, lines_of, ordered_unique, text_records
 from lane_java import KAFKA_SH
 
@@ -49,6 +50,7 @@ def run(lane, options):
         if lane.failed():
             print("--- the end of the gateway's log\n" + gateway.tail())
         gateway.stop()
+    forgotten(lane, options, upstream)
 
 
 def produce(lane, gateway, topic, records, *more):

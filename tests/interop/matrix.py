@@ -8,7 +8,7 @@ import sys
 
 STEPS = ["topic", "none", "gzip", "snappy", "lz4", "zstd", "idempotent", "read-back", "sigkill", "go-on", "group", "resume",
          "admin"]
-FULL_LOG = ["reject", "block"]  # of the clients that have a line for them; `rest` leaves them out
+OTHERS = ["reject", "block", "forgotten"]  # of the clients that have a line for them; `rest` leaves them out
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -26,7 +26,7 @@ def load(path=os.path.join(HERE, "matrix.txt")):
             client, word, want = words
             steps = [s for s in STEPS if (client, s) not in table] if word == "rest" else word.split(",")
             for step in steps:
-                if step not in STEPS + FULL_LOG or (client, step) in table:
+                if step not in STEPS + OTHERS or (client, step) in table:
                     raise SystemExit("matrix.txt:%d: %s %s is no step or stands twice" % (number, client, step))
                 table[client, step] = want
     for client in {c for c, _ in table}:
@@ -57,11 +57,11 @@ def check(results_dir):
             problems.append("%s %s: is not in matrix.txt" % (client, step))
     clients = list(dict.fromkeys(c for c, _ in table))
     width = max(map(len, clients))
-    print(" " * width, " ".join("%10s" % s for s in STEPS + FULL_LOG))
+    print(" " * width, " ".join("%10s" % s for s in STEPS + OTHERS))
     for client in clients:
         cells = ["" if (client, s) not in table else "n/a" if table[client, s] != "must" else "ok" if results.get((client, s)) == "ok"
                  else "missing" if (client, s) not in results else "FAILED"
-                 for s in STEPS + FULL_LOG]
+                 for s in STEPS + OTHERS]
         print(client.ljust(width), " ".join("%10s" % c for c in cells))
     for problem in problems:
         print("!!", problem)
