@@ -1,9 +1,8 @@
-"""Consumer groups and administration by Kafka's own Java tools 4.3.1."""
+"""Consumer groups by Kafka's own Java tools 4.3.1."""
 import json
 import os
 import signal
 import threading
-import time
 
 from group_steps import until
 from lane import Failed
@@ -139,75 +138,6 @@ def wants(told, *parts):
             raise Failed("%r is not in\n%s" % (part, told))
 
 
-def administration(lane):
-    with lane.step("kafka-consumer-groups", "admin"):
-        wants(groups(lane, "--list", "--state"), "g-resume", "Empty")
-        words = ["--group", "g-resume", "--topic", "g-resume"]
-        wants(groups(lane, "--reset-offsets", *words, "--to-offset", "20", "--execute"), "20")
-        lag = [line.split() for line in groups(lane, "--describe", "--group", "g-resume").splitlines() if " g-resume " in line]
-        if len(lag) != 4 or any(line[3:6] != ["20", "90", "70"] for line in lag):
-            raise Failed("offset, end and lag after the reset: %r" % lag)
-        wants(groups(lane, "--delete-offsets", *words), "Successful")
-        if " g-resume " in groups(lane, "--describe", "--group", "g-resume"):
-            raise Failed("deleted offsets are still described")
-        wants(groups(lane, "--delete", "--group", "g-console"), "successful")
-        if "g-console" in groups(lane, "--list"):
-            raise Failed("a deleted group is still listed")
-    with lane.step("kafka-topics", "admin"):
-        make_topic(lane, "g-alter", 1)
-        tool(lane, "TopicCommand", "--alter", "--topic", "g-alter", "--partitions", "3")
-        wants(tool(lane, "TopicCommand", "--describe", "--topic", "g-alter").decode(), "PartitionCount: 3")
-    with lane.step("kafka-configs", "admin"):
-        def configs(*words):
-            return lane.run(["sh", KAFKA_SH, "run", "kafka.admin.ConfigCommand", "--bootstrap-server", lane.broker.bootstrap,
-                             "--entity-type", "topics", "--entity-name", "g-alter", *words]).decode()
-        configs("--alter", "--add-config", "retention.ms=7200000")
-        wants(configs("--describe"), "retention.ms=7200000")
-        configs("--alter", "--delete-config", "retention.ms")
-        if "retention.ms=" in configs("--describe"):
-            raise Failed("a removed setting is still described")
-        wants(configs("--describe", "--all"), "cleanup.policy=delete", "DEFAULT_CONFIG")
-        quotas(lane)
-    with lane.step("kafka-get-offsets", "admin"):
-        wants(tool(lane, "GetOffsetShell", "--topic", "g-pair").decode(), "g-pair:3:50")
-        wants(tool(lane, "GetOffsetShell", "--topic", "g-pair", "--time", "earliest").decode(), "g-pair:3:0")
-        wants(tool(lane, "GetOffsetShell", "--topic", "g-pair", "--time", "max-timestamp").decode(), "g-pair:3:")
-    with lane.step("kafka-delete-records", "admin"):
-        path = os.path.join(lane.work, "delete.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"partitions": [{"topic": "g-pair", "partition": 3, "offset": 30}], "version": 1}, file)
-        wants(tool(lane, "DeleteRecordsCommand", "--offset-json-file", path).decode(), "low_watermark: 30")
-        wants(tool(lane, "GetOffsetShell", "--topic", "g-pair", "--time", "earliest").decode(), "g-pair:3:30")
-    with lane.step("kafka-log-dirs", "admin"):
-        wants(tool(lane, "LogDirsCommand", "--describe", "--topic-list", "g-pair").decode(), '"g-pair-0"', '"error":null')
-    with lane.step("kafka-broker-api-versions", "admin"):
-        wants(tool(lane, "BrokerApiVersionsCommand").decode(), "Produce(0)", "OffsetDelete(47)", "usable")
-
-
-def quotas(lane):
-    """A quota set by Kafka's tool is described by it, and Kafka's own producer runs at about it."""
-    rate, count, size = 200_000, 2000, 1000
-
-    def configs(*words):
-        return lane.run(["sh", KAFKA_SH, "run", "kafka.admin.ConfigCommand", "--bootstrap-server", lane.broker.bootstrap,
-                         "--entity-type", "clients", "--entity-name", "g-quota", *words]).decode()
-    configs("--alter", "--add-config", "producer_byte_rate=%d,request_percentage=90" % rate)
-    wants(configs("--describe"), "producer_byte_rate=%d" % rate, "request_percentage=90")
-    began = time.monotonic()
-    tool_words = ["sh", KAFKA_SH, "run", TOOLS + "ProducerPerformance", "--topic", "g-quota", "--num-records", str(count),
-                  "--record-size", str(size), "--throughput", "-1", "--command-property",
-                  "bootstrap.servers=" + lane.broker.bootstrap, "client.id=g-quota", "acks=all"]
-    lane.run(tool_words)
-    took = time.monotonic() - began
-    least = count * size / rate - 2  # a second's worth goes at once, and nobody waits for the last debt
-    if not least < took < least + 25:
-        raise Failed("%d bytes took %.1f s where %d B/s are set" % (count * size, took, rate))
-    configs("--alter", "--delete-config", "producer_byte_rate,request_percentage")
-    if "producer_byte_rate" in configs("--describe"):
-        raise Failed("a removed quota is still described")
-
-
 def run(lane, options):
     verifiable_consumer(lane)
     console_consumer(lane)
-    administration(lane)

@@ -1,8 +1,8 @@
-"""Kafka's own tools 4.3.1 that measure or ask, where the other Java lanes have those that produce, read and change."""
+"""Kafka's own tools 4.3.1 that measure, where the other Java lanes have those that produce, read and change."""
 import re
 
 from lane import Failed
-from lane_java import KAFKA_SH, TOOLS, acked_of, check_perf, perf, tool, verifiable
+from lane_java import acked_of, check_perf, perf, tool, verifiable
 
 COMPATIBLE = {"offsets-for-times-supported": True, "cluster-id-supported": True, "expect-record-too-large-exception": False,
               "num-cluster-nodes": 1, "create-topics-supported": True, "describe-acls-supported": True,
@@ -53,28 +53,6 @@ def consumer_group(lane, group):
     return tool(lane, "consumer.group.ConsumerGroupCommand", "--describe", "--group", group).decode()
 
 
-def describers(lane):
-    with lane.step("kafka-metadata-quorum", "admin"):
-        told = tool(lane, "MetadataQuorumCommand", "describe", "--status").decode()
-        if not re.search(r"CurrentVoters:\s+\[\{\"id\": \d+", told) or not re.search(r"HighWatermark:\s+\d", told):
-            raise Failed(told)
-    with lane.step("kafka-cluster", "admin"):
-        told = lane.run(["sh", KAFKA_SH, "run", TOOLS + "ClusterTool", "cluster-id", "--bootstrap-server",
-                         lane.broker.bootstrap]).decode()
-        if not re.search(r"Cluster ID: \S{22}\b", told):
-            raise Failed(told)
-    with lane.step("kafka-groups", "admin"):
-        wants(tool(lane, "GroupsCommand", "--list").decode(), "t-perf-group", "Classic")
-    with lane.step("kafka-reassign-partitions", "admin"):
-        wants(tool(lane, "reassign.ReassignPartitionsCommand", "--list").decode(), "No partition reassignments found")
-    with lane.step("kafka-acls", "admin"):
-        try:
-            told = "no refusal:\n" + tool(lane, "AclCommand", "--list").decode()
-        except Failed as refusal:
-            told = str(refusal)
-        wants(told, "SecurityDisabledException")  # and not UnsupportedVersionException: no authorizer, as in stock Kafka
-
-
 def run(lane, options):
     with lane.step("kafka-client-compatibility", "admin"):
         compatibility(lane, "t-compatible")
@@ -86,7 +64,6 @@ def run(lane, options):
         committed = [line.split() for line in consumer_group(lane, "t-perf-group").splitlines() if " t-perf " in line]
         if len(committed) != 1 or committed[0][3:6] != ["20000", "20000", "0"]:
             raise Failed("offset, end and lag of the group: %r" % committed)
-    describers(lane)
     lane.kill_and_restart()
     with lane.step("kafka-client-compatibility", "go-on"):
         compatibility(lane, "t-compatible-again")

@@ -22,6 +22,7 @@ import lane_consoles
 import lane_full_log
 import lane_go
 import lane_java
+import lane_java_admin
 import lane_java_groups
 import lane_java_tools
 import lane_kafkajs
@@ -35,7 +36,7 @@ import lane_uplink_to_kafka
 
 LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "collectors": lane_collectors, "confluent": lane_confluent, "connect": lane_connect,
          "consumer_protocol": lane_consumer_protocol, "mixed_groups": lane_mixed_groups, "full_log": lane_full_log, "java": lane_java,
-         "java_groups": lane_java_groups, "java_tools": lane_java_tools, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
+         "java_admin": lane_java_admin, "java_groups": lane_java_groups, "java_tools": lane_java_tools, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
          "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
 
