@@ -320,6 +320,9 @@ Exit consume(const Options& options) {
         if (!options.group_instance.empty()) config.group_instance_id = options.group_instance;
         if (options.group_protocol == "consumer") config.group_protocol = GroupProtocol::consumer;
         config.group_remote_assignor = options.remote_assignor;
+        if (!options.assignors.empty()) config.assignors.clear();
+        for (const std::string& name : options.assignors)
+            config.assignors.push_back(*cluster::assignor_named(name));
         config.reset = options.follow && !options.from_beginning ? ConsumerConfig::Reset::end
                                                                  : ConsumerConfig::Reset::beginning;
     }

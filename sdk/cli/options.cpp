@@ -257,6 +257,13 @@ void add_consume(CLI::App& app, Options& options) {
         ->add_option("--group-instance", options.group_instance,
                      "static member of this name: a restart moves no partitions")
         ->needs("--group");
+    consume
+        ->add_option("--assignor", options.assignors,
+                     "what the members have to agree on, the first one best; of the classic "
+                     "protocol (default: range, cooperative-sticky)")
+        ->check(CLI::IsMember({"range", "roundrobin", "sticky", "cooperative-sticky"}))
+        ->delimiter(',')
+        ->needs("--group");
     CLI::Option* const protocol =
         consume
             ->add_option("--protocol", options.group_protocol,

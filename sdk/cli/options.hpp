@@ -82,6 +82,7 @@ struct Options {
     std::uint64_t count_max = 0;             ///< 0: no bound
     std::string group;                       ///< empty: no group
     std::string group_instance;              ///< a static member; empty: none
+    std::vector<std::string> assignors;      ///< of the classic protocol; empty: the SDK's
     std::string group_protocol = "classic";  ///< or "consumer" (KIP-848)
     std::string remote_assignor;             ///< of the consumer protocol; empty: the broker's
     bool matching = false;                   ///< the topic is a pattern, which the broker matches

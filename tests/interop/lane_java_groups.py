@@ -16,10 +16,11 @@ class Member:
 
     A static one has to be back within the session's time-out, and starting Java on a busy machine took more than 10 s."""
 
-    def __init__(self, lane, protocol, group, topic, instance=None):
+    def __init__(self, lane, protocol, group, topic, instance=None, strategy=None):
         command = ["sh", KAFKA_SH, "run", TOOLS + "VerifiableConsumer", "--bootstrap-server", lane.broker.bootstrap,
                    "--topic", topic, "--group-id", group, "--reset-policy", "earliest", "--group-protocol", protocol]
         command += ["--session-timeout", "30000"] if protocol == "classic" else []
+        command += ["--assignment-strategy", "org.apache.kafka.clients.consumer." + strategy] if strategy else []
         config = os.path.join(lane.work, "member-%s.properties" % protocol)
         with open(config, "w", encoding="utf-8") as file:
             file.write("heartbeat.interval.ms=300\n" if protocol == "classic" else "")

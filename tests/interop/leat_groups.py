@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 
+import lane_java_groups
 from lane import Failed
 from lane_java import KAFKA_SH, TOOLS
 
@@ -132,6 +133,74 @@ def group(lane, options, topic):
     again.end()
 
 
+ASSIGNORS = {"roundrobin": "RoundRobinAssignor", "sticky": "StickyAssignor", "cooperative-sticky": "CooperativeStickyAssignor"}
+
+
+class Pair:
+    """A group of one of ours and one of Java's, in one of the ways to share."""
+
+    def __init__(self, lane, options, topic, name):
+        self.lane, self.options, self.name, self.topic = lane, options, name, "%s-%s" % (topic, name)
+        self.by_java, self.ours = [], None
+        leat(lane, options, "topics", "create", self.topic, "-p", str(PARTITIONS))
+
+    def java_comes(self):
+        self.by_java.append(lane_java_groups.Member(self.lane, "classic", self.topic, self.topic, strategy=ASSIGNORS[self.name]))
+
+    def we_come(self):
+        self.ours = Member(self.lane, self.options, self.topic, self.topic, more=["--assignor", self.name])
+
+    def java_has(self, count):
+        return len(self.by_java[-1].owned or ()) == count
+
+    def java_committed(self, offset):
+        java = self.by_java[-1]
+        return all(java.committed.get(p) == offset for p in java.owned)
+
+    def halves(self):
+        return self.java_has(2) and self.ours.owned() == set(range(PARTITIONS)) - self.by_java[-1].owned
+
+    def read(self):
+        return [(p, o) for p, o, _ in self.ours.read] + [(p, o) for m in self.by_java for p, ranges in m.ranges.items()
+                                                         for first, last in ranges for o in range(first, last + 1)]
+
+
+def assignors(lane, options, topic):
+    """In each of the ways to share, all at once, each maker leads for a while: each partition has one owner, and all is read once."""
+    pairs = [Pair(lane, options, topic, name) for name in ASSIGNORS]
+
+    def all_of(action, *words):
+        for pair in pairs:
+            action(pair, *words)
+
+    def soon(condition, *words):
+        for pair in pairs:
+            until(lambda: condition(pair, *words), "%s: %s %s" % (pair.name, condition.__name__, words))
+
+    all_of(Pair.java_comes)
+    all_of(lambda pair: send(lane, options, pair.topic, 0, 10))
+    soon(Pair.java_has, PARTITIONS)
+    soon(Pair.java_committed, 10)
+    all_of(Pair.we_come)
+    soon(Pair.halves)
+    all_of(lambda pair: send(lane, options, pair.topic, 10, 10))
+    soon(lambda pair: len(pair.ours.read) == 20)
+    soon(Pair.java_committed, 20)
+    all_of(lambda pair: pair.by_java[-1].end())
+    soon(lambda pair: len(pair.ours.owned()) == PARTITIONS)
+    all_of(Pair.java_comes)
+    soon(Pair.halves)
+    all_of(lambda pair: send(lane, options, pair.topic, 20, 10))
+    soon(Pair.java_committed, 30)
+    soon(lambda pair: len(pair.ours.read) == 40)
+    for pair in pairs:
+        pair.by_java[-1].end()
+        pair.ours.end()
+        if sorted(pair.read()) != [(p, o) for p in range(PARTITIONS) for o in range(30)]:
+            raise Failed("%s: %d records are due, %d were read, %d of them once" % (
+                pair.name, 30 * PARTITIONS, len(pair.read()), len(set(pair.read()))))
+
+
 def resume(lane, options, topic):
     """SIGKILL of the server: living members go on, and a new one reads only what came after the last commit."""
     leat(lane, options, "topics", "create", topic, "-p", str(PARTITIONS))
@@ -246,6 +315,8 @@ def run(lane, options, client):
     options.protocol = ()
     with lane.step(client, "group"):
         group(lane, options, client + "-group")
+        if lane.broker.name == "kafka":  # the ways to share are the clients' own, whatever the server is
+            assignors(lane, options, client + "-group")
     with lane.step(client, "resume"):
         resume(lane, options, client + "-resume")
     with lane.step(client, "admin"):
