@@ -79,11 +79,11 @@ Description Groups::describe(std::string_view id) const {
                             .metadata = {},
                             .assignment = {}};
         if (member->instance) one.instance = *member->instance;
-        if (stable) {
+        if (stable)
             if (const std::string* metadata = member->metadata(group->protocol))
                 one.metadata = *metadata;
-            one.assignment = member->assignment;
-        }
+        // As Kafka, also in a rebalance: it is what the member works under until it joins again.
+        if (group->assigned_by_save == 0) one.assignment = member->assignment;
         told.members.push_back(one);
     }
     return told;

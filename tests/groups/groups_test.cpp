@@ -118,6 +118,20 @@ TEST_CASE("a second member: the first hears of it by its heartbeat, both join, g
     CHECK(bench.commit(a, 1, 6).error == ErrorCode::illegal_generation);
 }
 
+TEST_CASE("describe: a member is shown with what it works under until something else is told") {
+    Bench bench;
+    const std::string a = bench.stable_one();
+    const auto shown = [&] { return bench.groups.describe("g").members.front().assignment; };
+    CHECK(shown() == "all");
+    CHECK(bench.joined.at(bench.join(request(a))).generation == 2);
+    CHECK(bench.groups.describe("g").state == std::string_view("CompletingRebalance"));
+    CHECK(shown() == "all");
+    bench.sync(a, 2, {{a, "less"}});
+    CHECK(shown().empty());  // a power cut may take it back
+    bench.flush();
+    CHECK(shown() == "less");
+}
+
 TEST_CASE("a member that is silent for its session is out; one that is parked is not") {
     Bench bench;
     const std::string a = bench.stable_one();
