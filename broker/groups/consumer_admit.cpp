@@ -16,6 +16,12 @@ bool owns_no_more_than(const std::optional<std::vector<TopicPartitions>>& owned,
     return true;
 }
 
+/// As Kafka trims.
+bool blank(std::string_view text) {
+    return std::all_of(text.begin(), text.end(),
+                       [](char c) { return static_cast<unsigned char>(c) <= ' '; });
+}
+
 ConsumerAnswer refusal(ErrorCode error, std::string message) {
     ConsumerAnswer answer;
     answer.error = error;
@@ -31,10 +37,10 @@ ConsumerAnswer Consumers::check(const ConsumerHeartbeat& request, const GroupsCo
     };
     const bool must_be_named =
         request.names_itself || request.epoch > 0 || request.epoch == epoch_leaves;
-    if (must_be_named && request.member.empty()) return invalid("MemberId can't be empty.");
-    if (request.group.empty()) return invalid("GroupId can't be empty.");
-    if (request.instance && request.instance->empty()) return invalid("InstanceId can't be empty.");
-    if (request.rack && request.rack->empty()) return invalid("RackId can't be empty.");
+    if (must_be_named && blank(request.member)) return invalid("MemberId can't be empty.");
+    if (blank(request.group)) return invalid("GroupId can't be empty.");
+    if (request.instance && blank(*request.instance)) return invalid("InstanceId can't be empty.");
+    if (request.rack && blank(*request.rack)) return invalid("RackId can't be empty.");
     if (request.epoch == epoch_joins) {
         if (!request.rebalance_timeout)
             return invalid("RebalanceTimeoutMs must be provided in first request.");

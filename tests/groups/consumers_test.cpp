@@ -345,6 +345,8 @@ TEST_CASE("consumers: bad requests are refused as Kafka does, and leave no group
     CHECK(error_of([](B& b) { b.member.clear(); }) == ErrorCode::invalid_request);
     CHECK(error_of([](B& b) { b.instance = ""; }) == ErrorCode::invalid_request);
     CHECK(error_of([](B& b) { b.rack = ""; }) == ErrorCode::invalid_request);
+    CHECK(error_of([](B& b) { b.group = " \t"; }) == ErrorCode::invalid_request);
+    CHECK(error_of([](B& b) { b.instance = " "; }) == ErrorCode::invalid_request);
     CHECK(error_of([](B& b) { b.rebalance_timeout.reset(); }) == ErrorCode::invalid_request);
     CHECK(error_of([](B& b) { b.owned.reset(); }) == ErrorCode::invalid_request);
     CHECK(error_of([&](B& b) {
