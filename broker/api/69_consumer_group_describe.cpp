@@ -35,6 +35,14 @@ Response::Assignment told(const groups::Share& share, const topics::Registry& re
     return {list};
 }
 
+/// As Kafka: what is to be given up is still its own.
+groups::Share owned(const groups::ConsumerMember& member) {
+    groups::Share all = member.assigned;
+    for (const auto& [id, partitions] : member.revoking)
+        all[id].insert(all[id].end(), partitions.begin(), partitions.end());
+    return all;
+}
+
 void tell(const groups::ConsumerGroup& from, const topics::Registry& registry, Kept& kept,
           Response::DescribedGroup& to) {
     to.group_state = from.state();
@@ -53,9 +61,8 @@ void tell(const groups::ConsumerGroup& from, const topics::Registry& registry, K
         one.client_id = member->client_id;
         one.client_host = member->client_host;
         one.subscribed_topic_names = names;
-        if (!member->subscription->pattern.empty())
-            one.subscribed_topic_regex = member->subscription->pattern;
-        one.assignment = told(member->assigned, registry, kept);
+        one.subscribed_topic_regex = member->subscription->pattern;  // empty where there is none
+        one.assignment = told(owned(*member), registry, kept);
         one.target_assignment = told(member->target, registry, kept);
         one.member_type = member->classic ? classic_member : consumer_member;
     }

@@ -102,6 +102,7 @@ TEST_CASE("consumer groups: described by 69, listed with their type, unknown to 
         CHECK(member.client_host == wire::StringView("/peer"));
         CHECK(member.member_type == (version == 1 ? 1 : -1));
         CHECK(member.subscribed_topic_names.front() == wire::StringView("t"));
+        CHECK(member.subscribed_topic_regex == wire::StringView(""));  // Kafka: never null
         CHECK(member.assignment.topic_partitions.front().topic_name == wire::StringView("t"));
         CHECK(member.assignment.topic_partitions.front().partitions.size() == 2);
         CHECK(member.target_assignment.topic_partitions.size() == 1);
@@ -129,6 +130,42 @@ TEST_CASE("consumer groups: described by 69, listed with their type, unknown to 
     CHECK(as_old.group_state == wire::StringView("Dead"));
     CHECK(bench.call<wire::DescribeGroupsResponse>(old, 5).groups.front().error_code ==
           ErrorCode::none);
+}
+
+TEST_CASE("consumer groups: what a member is to give up is shown as its own until it has") {
+    ApiBench bench;
+    const topics::Topic* topic = bench.topic("t", 4);
+    REQUIRE(bench.call<Beaten>(joining("g"), 1).error_code == ErrorCode::none);
+    Beat second = joining("g");
+    second.member_id = "n";
+    REQUIRE(bench.call<Beaten>(second, 1).error_code == ErrorCode::none);
+    const std::array<wire::StringView, 1> asked = {"g"};
+    wire::ConsumerGroupDescribeRequest describe;
+    describe.group_ids = asked;
+    const auto shown = [&] {
+        const auto told = bench.call<wire::ConsumerGroupDescribeResponse>(describe, 1);
+        const auto member = told.groups.front().members.front();
+        REQUIRE(member.member_id == wire::StringView("m"));
+        return member.assignment.topic_partitions.front().partitions.size();
+    };
+    const std::array<std::int32_t, 4> all = {0, 1, 2, 3};
+    Beat::TopicPartitions owned;
+    owned.topic_id.bytes = topic->id;
+    owned.partitions = all;
+    Beat beat;
+    beat.group_id = "g";
+    beat.member_id = "m";
+    beat.member_epoch = 1;
+    beat.topic_partitions = std::span(&owned, 1);
+    const auto wanted = bench.call<Beaten>(beat, 1);
+    REQUIRE(wanted.assignment.topic_partitions.front().partitions.size() == 2);
+    CHECK(shown() == 4);
+    std::vector<std::int32_t> kept;
+    for (const std::int32_t one : wanted.assignment.topic_partitions.front().partitions)
+        kept.push_back(one);
+    owned.partitions = kept;
+    CHECK(bench.call<Beaten>(beat, 1).member_epoch == 2);
+    CHECK(shown() == 2);
 }
 
 TEST_CASE("consumer groups: commits and fetches are judged by member epoch") {
