@@ -203,7 +203,8 @@ void metadata(Context& context, Call call) {
     for (const auto& topic : request->topics) {
         if (!once.emplace(topic.name.view(), topic.topic_id.bytes).second) continue;
         Asked& asked = question.topics.emplace_back();
-        asked.by_id = topic.name.is_null() || (topic.name.empty() && !topic.topic_id.is_zero());
+        // As Kafka: a name beside an id is not looked at.
+        asked.by_id = topic.name.is_null() || !topic.topic_id.is_zero();
         asked.id = topic.topic_id.bytes;
         if (!topic.name.is_null()) asked.name = topic.name.view();
     }

@@ -160,7 +160,10 @@ TEST_CASE(
 TEST_CASE("metadata: by id in v12, an unknown id has its own error") {
     ApiBench bench;
     const auto* made = bench.topic("t");
-    std::vector<wire::MetadataRequest::MetadataRequestTopic> asked(2);
+    bench.topic("other");
+    std::vector<wire::MetadataRequest::MetadataRequestTopic> asked(3);
+    asked[2].topic_id.bytes = made->id;  // as Kafka: the name beside an id is not looked at
+    asked[2].name = "other";
     asked[0].topic_id.bytes = made->id;
     asked[0].name = nullptr;
     asked[1].topic_id.bytes[3] = 9;
@@ -175,6 +178,8 @@ TEST_CASE("metadata: by id in v12, an unknown id has its own error") {
     ++at;
     CHECK(at->error_code == ErrorCode::unknown_topic_id);
     CHECK(at->name.is_null());
+    ++at;
+    CHECK(at->name.view() == "t");
 }
 
 TEST_CASE("metadata: before v12 there are neither ids nor missing names, whatever the fields say") {
