@@ -27,6 +27,7 @@ std::optional<groups::Groups::Written> Asked::run(Context& context, ByteView bod
     std::vector<groups::Commit> commits;
     errors.clear();
     for (const auto& topic : request->topics) {
+        if (topic.partitions.empty()) continue;  // as Kafka, not told either
         const topics::Topic* found =
             version >= ids_since ? context.topics.registry.find(topic.topic_id.bytes) : nullptr;
         errors.topic(topic.name.view(), topic.partitions.size(), topic.topic_id);

@@ -62,6 +62,23 @@ TEST_CASE("leave group: of a group that is not there each member is unknown, in 
     }
 }
 
+TEST_CASE("offset commit: a topic without partitions is not told, as Kafka does not") {
+    ApiBench bench;
+    bench.topic("t");
+    wire::OffsetCommitRequest::OffsetCommitRequestPartition partition;
+    std::array<wire::OffsetCommitRequest::OffsetCommitRequestTopic, 2> topics;
+    topics[0].name = "u";
+    topics[1].name = "t";
+    topics[1].partitions = std::span(&partition, 1);
+    wire::OffsetCommitRequest request;
+    request.group_id = "g";
+    request.generation_id_or_member_epoch = -1;
+    request.topics = topics;
+    const auto told = bench.call<wire::OffsetCommitResponse>(request, 9).topics;
+    REQUIRE(told.size() == 1);
+    CHECK(told.front().name == wire::StringView("t"));
+}
+
 TEST_CASE("sync group: from v5 on protocol type and name must be there") {
     ApiBench bench;
     wire::SyncGroupRequest request;
