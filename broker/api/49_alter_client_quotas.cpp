@@ -51,13 +51,18 @@ Outcome read_entity(std::size_t name_bytes_max, const Request::EntryData& entry,
     return entry.entity.size() == 0 ? invalid("the entity is empty") : Outcome{};
 }
 
-Outcome apply(const Request::EntryData::OpData& change, bool of_ip, quotas::Values& values) {
+// named: the kinds that came before it, a bit each.
+Outcome apply(const Request::EntryData::OpData& change, bool of_ip, quotas::Values& values,
+              std::uint32_t& named) {
     const auto kind = quotas::kind_of(change.key.view());
     if (!kind || (kind == quotas::Kind::connect) != of_ip)
         return invalid(
             "there is no such quota here: producer_byte_rate, consumer_byte_rate, "
             "request_percentage and controller_mutation_rate are, and connection_creation_rate of "
             "an ip");
+    const std::uint32_t bit = 1U << static_cast<unsigned>(*kind);
+    if ((named & bit) != 0) return invalid("a quota appears more than once");
+    named |= bit;
     double& value = values[static_cast<std::size_t>(*kind)];
     if (change.remove) {
         value = 0;
@@ -117,8 +122,9 @@ Result<log::CommitId> Altering::alter(Context& context, const Request::EntryData
     if (times_.of(key_of(entity)) > 1)
         return refuse(invalid("the entity appears more than once"));
     quotas::Values values = context.quotas.values_of(entity);
+    std::uint32_t named = 0;
     for (const auto& change : entry.ops)
-        if (const Outcome bad = apply(change, entity.ip.is != Part::Is::absent, values);
+        if (const Outcome bad = apply(change, entity.ip.is != Part::Is::absent, values, named);
             bad.message != nullptr)
             return refuse(bad);
     if (request.validate_only) return log::CommitId{0};

@@ -158,6 +158,22 @@ TEST_CASE("AlterClientQuotas: what is not kept is refused, and why is said") {
           std::string::npos);
 }
 
+TEST_CASE("AlterClientQuotas: a rate that is named twice is refused, whatever the two say") {
+    ApiBench bench;
+    Alter::EntryData::EntityData entity;
+    entity.entity_type = "user";
+    std::array<Alter::EntryData::OpData, 2> ops;
+    for (auto& op : ops) op.key = "producer_byte_rate", op.value = 5;
+    Alter::EntryData entry;
+    entry.entity = std::span(&entity, 1);
+    entry.ops = ops;
+    Alter request;
+    request.entries = std::span(&entry, 1);
+    const auto told = bench.call<wire::AlterClientQuotasResponse>(request, 1);
+    CHECK(told.entries.front().error_code == ErrorCode::invalid_request);
+    CHECK(bench.quotas.all().empty());
+}
+
 TEST_CASE("AlterClientQuotas: an ip has a rate of connections, and stands alone") {
     ApiBench bench;
     CHECK(alter(bench, {"ip", "10.0.0.7", "connection_creation_rate", 5}) == ErrorCode::none);
