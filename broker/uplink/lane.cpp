@@ -118,12 +118,7 @@ void Lane::settle(std::uint16_t, std::uint64_t ticket, const client::Outcome& ou
     taken_.pop_front();
     settled_at_ = now_;
     if (state_ == State::leaving) return;
-    if (exact_) {
-        std::uint32_t after = static_cast<std::uint32_t>(queue_.sending_as().next_sequence);
-        for (const Outgoing& behind : taken_)
-            after -= static_cast<std::uint32_t>(behind.source.record_count);
-        batch.sequence_after = static_cast<std::int32_t>(after & 0x7fffffffu);
-    }
+    if (exact_) batch.sequence_after = queue_.open_sequence();
     if (outcome.error == wire::ErrorCode::none) {
         failures_ = 0;
         retrying_ = false;

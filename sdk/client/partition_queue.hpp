@@ -144,6 +144,13 @@ public:
         }
         settle_front();
     }
+    /// The sequence of the first batch that is not settled, taken or not: what failed behind it has
+    /// none any more.
+    std::int32_t open_sequence() {
+        for (std::size_t i = 0; i < count_; ++i)
+            if (at(i).state != TakenBatch::State::settled) return at(i).base_sequence;
+        return state_.next_sequence;
+    }
     /// The source's next batch, of `records`, is there already: its numbers are used up.
     void skip(std::int32_t records) {
         state_.next_sequence = wire::next_sequence(state_.next_sequence, records);

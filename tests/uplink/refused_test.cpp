@@ -167,3 +167,38 @@ TEST_CASE("refused: killed and cut at any step, what goes in parts arrives once"
     CHECK(exact >= 60);
     MESSAGE(exact << " of 120 without a doubt lost");
 }
+
+// The one in front goes again under the next epoch; the one behind it is refused for good and has
+// no number any more.
+TEST_CASE("refused: a batch that is refused behind one that goes again moves no number") {
+    Rig rig;
+    one_topic(rig);
+    rig.config.cursor_interval = milliseconds{1};
+    rig.start();
+    deliver_unnoticed(rig, 2);
+    rig.pass(100);
+    bool once = true;
+    rig.upstream.refuse = [&](const std::string&, std::int32_t, const wire::BatchHeader& batch) {
+        if (batch.producer_epoch > 0) return ErrorCode::none;
+        if (batch.base_sequence == 2 && std::exchange(once, false))
+            return ErrorCode::not_enough_replicas;
+        return batch.base_sequence == 3 ? ErrorCode::invalid_timestamp : ErrorCode::none;
+    };
+    rig.hold_answers = true;
+    rig.append("t", {.count = 1, .first = 2});
+    rig.append("t", {.count = 1, .first = 3});
+    rig.run();
+    rig.hold_answers = false;
+    rig.run();
+    REQUIRE(rig.values("t") == numbers(0, 2));
+    for (int i = 0; i < 2'000 && rig.values("t").size() < 3; ++i) rig.pass(1);
+    rig.pass(2);  // the cursor is written
+    REQUIRE(rig.values("t") == numbers(0, 3));
+    rig.kill();
+    rig.upstream.refuse = nullptr;
+    rig.start();
+    rig.pass(10'000);
+    CHECK(rig.values("t").size() == 4);
+    CHECK(rig.values("t") == numbers(0, 4));
+    CHECK(rig.status().backlog_records == 0);
+}
