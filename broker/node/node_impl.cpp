@@ -261,6 +261,7 @@ void NodeImpl::settle(Instant now) {
             api_.on_advance(now, wall_, *advance);
             if (uplink_) uplink_->readable(now, advance->stream);
         }
+        if (uplink_) uplink_->on_commit(now);
         while (const auto done = log_->poll_read()) {
             again = true;
             if (!api_.on_read(now, wall_, *done) && uplink_) (void)uplink_->on_read(now, *done);

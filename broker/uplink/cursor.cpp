@@ -106,16 +106,18 @@ SentAs Cursors::sent_as(RouteIndex route, log::StreamId stream) const {
     return found == cursors_.end() ? SentAs{} : found->second.as;
 }
 
-void Cursors::set_name(Instant now, RouteIndex route, log::StreamId stream, const SentAs& as) {
+Kept Cursors::set_name(Instant now, RouteIndex route, log::StreamId stream, const SentAs& as) {
     const auto found = cursors_.find({stream, route});
-    if (found == cursors_.end()) return;
+    if (found == cursors_.end()) return Kept::yes;
     found->second.as = as;
-    if (put(now, found->first, Put::soon)) return;
+    const Result<log::CommitId> commit = put(now, found->first, Put::soon);
+    if (commit) return *commit <= log_.flushed_commit() ? Kept::yes : Kept::soon;
     if (dirty_.empty() && write_at_ < now) write_at_ = now + interval_;
     dirty_.insert(found->first);
+    return commit.error() == Error::would_block ? Kept::soon : Kept::refused;
 }
 
-bool Cursors::put(Instant now, Place place, Put how) {
+Result<log::CommitId> Cursors::put(Instant now, Place place, Put how) {
     const auto [stream, route] = place;
     Cursor& cursor = cursors_[place];
     const client::ProducerState& producer = cursor.as.producer;
@@ -149,7 +151,7 @@ bool Cursors::put(Instant now, Place place, Put how) {
     cursor.written = cursor.offset;
     release(stream);
     if (commit) dirty_.erase(place);
-    return static_cast<bool>(commit);
+    return commit;
 }
 
 std::optional<log::Offset> Cursors::least(log::StreamId stream) const {

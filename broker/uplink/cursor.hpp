@@ -9,8 +9,8 @@
 // big-endian.
 // A cursor only moves forward, so an older value, which is what a power cut may leave, means
 // sending again, never skipping; sent again under the same numbers, the upstream sees what it has
-// already. Nothing waits for a fact: a name whose fact the power cut took is not found again, and
-// what went under it goes twice.
+// already. So only a new name is waited for, once per stream and life: what went under one whose
+// fact a power cut took would go twice.
 #pragma once
 
 #include <limits>
@@ -40,6 +40,13 @@ struct SentAs {
     std::int64_t upstream_end = 0;                                              ///< as Lane
 };
 
+/// What became of a name that the log was given.
+enum class Kept : std::uint8_t {
+    yes,      ///< durable
+    soon,     ///< with a commit that is not: to be asked again when one is
+    refused,  ///< the log is full or fails; with the cursor, once it takes facts again
+};
+
 class Cursors {
 public:
     Cursors(log::Log& log, std::vector<std::string> route_names, milliseconds interval)
@@ -65,9 +72,9 @@ public:
               const SentAs& as = {});
     /// The name that belongs to the offset that attach returned.
     SentAs sent_as(RouteIndex route, log::StreamId stream) const;
-    /// From the cursor on this name is used. Written at once, and so before whatever is appended
-    /// later; if the log is full, with the next write.
-    void set_name(Instant now, RouteIndex route, log::StreamId stream, const SentAs& as);
+    /// From the cursor on this name is used. Written at once; asked again with the same name, only
+    /// if it is not there (a commit that was given up).
+    Kept set_name(Instant now, RouteIndex route, log::StreamId stream, const SentAs& as);
 
     /// Tells the log what it may free of this stream: what lies before a cursor that was given to
     /// it. What is freed and what the fact says must not part, or a restart would not find the
@@ -90,7 +97,7 @@ private:
         bool attached = false;
     };
     enum class Put : std::uint8_t { soon, lazily };
-    bool put(Instant now, Place place, Put how);
+    Result<log::CommitId> put(Instant now, Place place, Put how);
     void write_dirty(Instant now, Put how);
     std::vector<std::uint8_t> key_of(RouteIndex route, log::StreamId stream) const;
 

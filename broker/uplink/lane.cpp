@@ -36,6 +36,7 @@ void Lane::set_exact(Tap& tap) {
 
 void Lane::doubt(const client::ProducerState& as, log::Offset until) {
     queue_.restore_in_doubt(as);
+    named_ = as;
     doubt_until_ = until;
 }
 
@@ -55,6 +56,7 @@ void Lane::end_doubt() {
     doubt_until_ = -1;
     lost_doubt_ = starts_over_ = false;
     there_.clear();
+    named_ = {};  // another cluster may give the same id
     queue_.renew();
     queue_.wake();
 }
@@ -62,14 +64,26 @@ void Lane::end_doubt() {
 void Lane::name(const client::ProducerState& as, std::uint32_t place) {
     named_ = as;
     place_ = place;
+    name_waits_since_ = never;
     queue_.wake();
+}
+
+client::ProducerState Lane::name_wanted() {
+    client::ProducerState as = queue_.sending_as();
+    as.next_sequence = queue_.open_sequence();
+    return as;
 }
 
 bool Lane::may_send(const Outgoing& batch) const {
     if (!exact_) return true;
-    if (is_in_doubt()) return trusted_ && batch.base < doubt_until_;
-    const client::ProducerState& as = queue_.sending_as();
-    return as.producer_id == named_.producer_id && as.producer_epoch == named_.producer_epoch;
+    if (is_in_doubt() && !(trusted_ && batch.base < doubt_until_)) return false;
+    return is_named();
+}
+
+bool Lane::may_send_renamed(std::uint16_t) {
+    if (!exact_ || is_named()) return true;
+    if (state_ == State::flowing) ask_for_name();
+    return false;
 }
 
 void Lane::ask_for_name() {
@@ -127,7 +141,6 @@ void Lane::settle(std::uint16_t, std::uint64_t ticket, const client::Outcome& ou
             lose_doubt(wire::ErrorCode::out_of_order_sequence_number);
             return;
         }
-        if (exact_ && !is_in_doubt()) named_ = queue_.sending_as();
         if (outcome.base_offset >= 0)
             upstream_end_ = outcome.base_offset + batch.source.record_count;
         confirm(batch);
@@ -246,7 +259,7 @@ void Lane::resume() {
     // New tickets: held() may have changed, and the queue has seen the old ones settled.
     for (Outgoing& batch : waiting_) batch.source.ticket = next_ticket_++;
     state_ = State::flowing;
-    retry_at_ = never;
+    retry_at_ = name_waits_since_ = never;
     queue_.wake();
 }
 

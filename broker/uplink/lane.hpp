@@ -17,7 +17,8 @@
 //     a later batch that is taken proves the first: until then it is passed, not delivered.
 //   - none was taken, or the upstream does not know the numbers: everything from the cursor on is
 //     sent again under a new name. This alone can make a duplicate.
-// What is behind the doubt goes under this run's own name.
+// What is behind the doubt goes under this run's own name. Nothing goes under a name before the
+// fact that keeps it is durable: a new one, the next epoch's, another cluster's.
 //
 // Within one life what was sent and not answered is in doubt, too, on every lane. The queue keeps
 // its numbers and sends it again, which the upstream takes for what it has; where it may have
@@ -150,10 +151,23 @@ public:
     bool has_doubtful_waiting() const {
         return !waiting_.empty() && waiting_.front().base < doubt_until_;
     }
-    /// The fact about this name was given to the log.
+    /// What is sent next may go under the queue's present name.
+    bool is_named() const {
+        const client::ProducerState& as = queue_.sending_as();
+        return as.producer_id == named_.producer_id && as.producer_epoch == named_.producer_epoch;
+    }
+    /// The queue's present name, with the sequence of the record at the cursor. Nothing is passed.
+    client::ProducerState name_wanted();
+    /// The fact about this name is durable, or is not waited for any more.
     void name(const client::ProducerState& as, std::uint32_t place);
     void ask_for_name();
     void name_is_tended() { asked_for_name_ = false; }
+    /// The owner looks again by itself. returns  since when it waits for the fact
+    Instant wait_for_name(Instant now) {
+        asked_for_name_ = true;
+        return name_waits_since_ = earlier(name_waits_since_, now);
+    }
+    Instant name_waits_since() const { return name_waits_since_; }
 
     // what was sent in this life, and not answered
     /// It is to be recalled (Recall) before it goes again; tells wants_name until it is.
@@ -196,6 +210,7 @@ public:
         return never;
     }  // nothing of the log expires here
     bool may_send_again(std::uint16_t slot, Instant now) override;
+    bool may_send_renamed(std::uint16_t slot) override;
     void retrying(std::uint16_t slot, wire::ErrorCode error, unsigned times) override;
     void record_refused(std::uint16_t slot, std::uint64_t ticket, std::int32_t record) override;
 
@@ -223,6 +238,7 @@ private:
     std::uint32_t place_ = 0;
     Instant passed_since_{};  // the oldest of them
     Instant settled_at_{};    // when the last batch was
+    Instant name_waits_since_ = never;
     bool exact_ = false;
     bool asked_for_name_ = false;
     bool trusted_ = false;  // the doubt's numbers mean the same here

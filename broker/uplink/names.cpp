@@ -9,6 +9,12 @@
 #include "sdk/base/crc32c.hpp"
 
 namespace leat::uplink {
+namespace {
+
+// The longest log.commit.interval.ms, and a write.
+constexpr milliseconds commit_within{15'000};
+
+}  // namespace
 
 /// Where the cuts are the same at every start. Merged runs depend on what had arrived when they
 /// were made, and lanes with several streams on who came first.
@@ -38,7 +44,8 @@ void Runner::begin_lane(Instant now, Tap& tap, bool cursor_is_as_kept) {
     tap.lane->doubt(as.producer, as.until);
     tap.lane->limit_batches(
         as.batch_bytes_max);  // the same cuts; forgotten when nothing hangs on it
-    shared_.cursors.set_name(now, index_, tap.stream(), as);
+    // Not waited for: the older fact says the same of what is sent under this name.
+    (void)shared_.cursors.set_name(now, index_, tap.stream(), as);
 }
 
 SentAs Runner::sent_as(const Lane& lane, const Outgoing& batch) const {
@@ -70,32 +77,97 @@ bool Runner::tend_names(Instant now) {
         lane->name_is_tended();
         // Nobody waits for a lane without a tap; one that fails asks again when it flows.
         if (lane->state() != Lane::State::flowing) continue;
-        if (lane->wants_recall() ? !tend_recall(now, *lane, moved)
-                                 : lane->tap() != nullptr && !tend_name(now, *lane, moved))
-            later.push_back(lane);
+        switch (tend(now, *lane, moved)) {
+            case Tended::done:
+                break;
+            case Tended::later:
+                later.push_back(lane);
+                break;
+            case Tended::waits:
+                unkept_.push_back(lane);
+                break;
+        }
     }
     for (Lane* lane : later) lane->ask_for_name();
     return moved;
 }
 
-/// false: not yet.
-bool Runner::tend_name(Instant now, Lane& lane, bool& moved) {
-    if (lane.queue().unsettled_count() > 0) return false;
-    if (lane.is_in_doubt()) return tend_doubt(lane, moved);
-    const client::ProducerState as = lane.queue().sending_as();
-    if (as.producer_id < 0) return true;  // it asks again when it has one
+Runner::Tended Runner::tend(Instant now, Lane& lane, bool& moved) {
+    if (lane.wants_recall()) return later_unless(tend_recall(now, lane, moved));
+    if (lane.tap() == nullptr) return Tended::done;
+    if (!lane.is_named()) return tend_name(now, lane, moved);
+    if (!lane.is_in_doubt()) return Tended::done;
+    return later_unless(lane.queue().unsettled_count() == 0 && tend_doubt(lane, moved));
+}
+
+Runner::Tended Runner::tend_name(Instant now, Lane& lane, bool& moved) {
+    if (lane.queue().in_flight_count() > 0) return Tended::later;
+    const client::ProducerState as = lane.name_wanted();
+    if (as.producer_id < 0) return Tended::done;  // it asks again when it has one
+    const Kept kept = keep_name(now, lane, as);
+    const log::CommitId flushed = shared_.log.flushed_commit();
+    if (kept == Kept::yes) {
+        told_unkept_ = false;
+    } else {
+        // Records at once and perhaps twice are better than none, and make room for the fact.
+        const bool in_vain = now - lane.wait_for_name(now) >= commit_within;
+        if (kept == Kept::soon && !in_vain && flushed != commit_missed_) {
+            commit_seen_ = flushed;
+            name_with_it(now, as);
+            return Tended::waits;
+        }
+        lane.name_is_tended();
+        if (in_vain) commit_missed_ = flushed;
+        if (!std::exchange(told_unkept_, true)) tell(Event::Level::warn, name_unkept_text());
+    }
+    lane.name(as, place_of(lane));
+    moved = true;
+    return Tended::done;
+}
+
+Kept Runner::keep_name(Instant now, Lane& lane, const client::ProducerState& as) {
     const std::uint32_t place = place_of(lane);
     const SentAs before = shared_.cursors.sent_as(index_, lane.tap()->stream());
     if (lane.upstream_end() == 0 && before.place == place)
         lane.set_upstream_end(before.upstream_end);
-    shared_.cursors.set_name(now, index_, lane.tap()->stream(),
-                             {.producer = as,
-                              .place = place,
-                              .batch_bytes_max = lane.batch_bytes_max(),
-                              .upstream_end = lane.upstream_end()});
-    lane.name(as, place);
-    moved = true;
-    return true;
+    SentAs sent{.producer = as,
+                .place = place,
+                .batch_bytes_max = lane.batch_bytes_max(),
+                .upstream_end = lane.upstream_end()};
+    if (lane.is_in_doubt()) sent.until = lane.doubt_until();
+    return shared_.cursors.set_name(now, index_, lane.tap()->stream(), sent);
+}
+
+/// One commit for all that are about to send under this producer id for the first time, and not one
+/// for as many as have room in memory together.
+void Runner::name_with_it(Instant now, const client::ProducerState& as) {
+    const client::ProducerIdentity& own = router_.identity();
+    if (as.producer_id != own.producer_id || as.producer_epoch != own.producer_epoch ||
+        std::exchange(named_ahead_, as.producer_id) == as.producer_id)
+        return;
+    for (const auto& [key, lane] : lanes_) {
+        const Tap* tap = lane->tap();
+        if (tap == nullptr || lane->is_in_doubt() || lane->queue().sending_as().next_sequence != 0)
+            continue;
+        const log::StreamState* state = shared_.log.stream(tap->stream());
+        if (state != nullptr && tap->cursor() < state->flushed)
+            (void)keep_name(now, *lane, {as.producer_id, as.producer_epoch, 0});
+    }
+}
+
+Instant Runner::names_due() const {
+    return unkept_.empty() ? never : unkept_.front()->name_waits_since() + commit_within;
+}
+
+void Runner::look_at_names_again() {
+    naming_.insert(naming_.begin(), unkept_.begin(), unkept_.end());
+    unkept_.clear();
+}
+
+void Runner::on_commit(Instant now) {
+    if (unkept_.empty() || shared_.log.flushed_commit() == commit_seen_) return;
+    look_at_names_again();
+    pump(now);
 }
 
 bool Runner::tend_doubt(Lane& lane, bool& moved) {

@@ -195,6 +195,7 @@ void Runner::drop_lane(Instant now, Lane& lane) {
     std::erase(failing_, &lane);
     std::erase(stalled_, &lane);
     std::erase(naming_, &lane);
+    std::erase(unkept_, &lane);
     recall_.forget(lane.topic(), lane.partition());
     if (const client::ProducerState& as = lane.queue().sending_as(); as.producer_id >= 0)
         left_[{lane.topic(), lane.partition()}] = as;
@@ -281,6 +282,7 @@ void Runner::on_deadline(Instant now) {
         leads_back() ? router_.ask_bootstrap(now) : router_.refresh_metadata(now);
     }
     if (mirror_at_ <= now) look_into_mirror(now);
+    if (!unkept_.empty() && names_due() <= now) look_at_names_again();
     if (read_again_at_ <= now) {
         read_again_at_ = never;
         for (const auto& [stream, tap] : taps_)
@@ -294,7 +296,7 @@ void Runner::on_deadline(Instant now) {
 Instant Runner::deadline() const {
     if (stopped_) return never;
     Instant first = earlier(router_.deadline(), earlier(look_again_, read_again_at_));
-    first = earlier(first, mirror_at_);
+    first = earlier(earlier(first, mirror_at_), names_due());
     for (const Lane* lane : stalled_) first = earlier(first, lane->retry_at());
     return first;
 }

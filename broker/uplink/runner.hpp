@@ -58,6 +58,7 @@ public:
     /// Tells what it has not delivered of it; `left`: from where on, the least of all routes.
     void topic_goes(const LocalTopic& topic, std::map<log::StreamId, log::Offset>& left);
     void readable(Instant now, log::StreamId stream);
+    void on_commit(Instant now);
     void fed_by(const std::string& topic, const std::string& gateway);
     bool on_read(Instant now, const log::ReadDone& done);
     void stop(Instant now);
@@ -153,7 +154,14 @@ private:
     void begin_lane(Instant now, Tap& tap, bool cursor_is_as_kept);
     SentAs sent_as(const Lane& lane, const Outgoing& batch) const;
     bool tend_names(Instant now);
-    bool tend_name(Instant now, Lane& lane, bool& moved);
+    enum class Tended : std::uint8_t { done, later, waits };  ///< waits: for a commit
+    static Tended later_unless(bool done) { return done ? Tended::done : Tended::later; }
+    Tended tend(Instant now, Lane& lane, bool& moved);
+    Tended tend_name(Instant now, Lane& lane, bool& moved);
+    Kept keep_name(Instant now, Lane& lane, const client::ProducerState& as);
+    void name_with_it(Instant now, const client::ProducerState& as);
+    void look_at_names_again();
+    Instant names_due() const;  ///< they are not waited for longer
     bool tend_doubt(Lane& lane, bool& moved);
     bool tend_recall(Instant now, Lane& lane, bool& moved);
     std::optional<SentBatches> recall(const Lane& lane, Recall::Question question, bool& moved);
@@ -194,6 +202,11 @@ private:
     std::vector<Lane*> failing_;
     std::vector<Lane*> stalled_;
     std::vector<Lane*> naming_;  // lanes that may not send under their present name yet
+    std::vector<Lane*> unkept_;  // ... until a commit has kept it; who waits longest is first
+    std::int64_t named_ahead_ = -1;  // the producer id under which all that had a backlog were
+    log::CommitId commit_seen_ = 0;  // by those
+    log::CommitId commit_missed_ = UINT64_MAX;  // none has come behind it for too long
+    bool told_unkept_ = false;
     std::map<std::string, std::string> problems_;  // key -> text
     std::size_t behind_ = 1;                       // taps with a backlog, at the last feed
     Instant now_{};

@@ -152,6 +152,11 @@ std::string doubt_lost_text(std::string_view topic, std::int32_t partition, Erro
            "): what was not confirmed is sent again, some of it perhaps twice";
 }
 
+std::string name_unkept_text() {
+    return "the log does not keep now under which name records go upstream (full, or its device "
+           "fails): they go all the same, and what a power cut meets of them comes twice";
+}
+
 std::string circle_text(std::string_view cluster_id) {
     return "this route leads back to this broker (cluster id " + std::string(cluster_id) +
            " is its own): nothing is sent. Check the route's bootstrap.servers, and what the "

@@ -29,6 +29,8 @@ bool is_poison(wire::ErrorCode error);
 std::string skipped_text(std::string_view place, wire::ErrorCode error);
 /// After a restart or a lost answer it could not be found out what had arrived before.
 std::string doubt_lost_text(std::string_view topic, std::int32_t partition, wire::ErrorCode error);
+/// The log does not keep a new name, or not in time.
+std::string name_unkept_text();
 /// The upstream is this broker.
 std::string circle_text(std::string_view cluster_id);
 /// The upstream is a gateway that brings `topic` here, or means us with an address of its own.

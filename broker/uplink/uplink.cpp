@@ -118,6 +118,11 @@ void Uplink::readable(Instant now, log::StreamId stream) {
     for (const auto& runner : inside_->runners) runner->readable(now, stream);
 }
 
+void Uplink::on_commit(Instant now) {
+    if (!inside_->started) return;
+    for (const auto& runner : inside_->runners) runner->on_commit(now);
+}
+
 void Uplink::fed_by(const std::string& topic, const std::string& gateway) {
     for (const auto& runner : inside_->runners) runner->fed_by(topic, gateway);
 }

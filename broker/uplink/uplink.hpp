@@ -10,8 +10,8 @@
 //   watermark
 //
 // The cursor of a stream on a route is the end of what that route's upstream has acknowledged. It
-// is a fact of the log, written at most once per cursor_interval and never waited for: after a
-// power cut up to so much is sent again, under the numbers that it had, where a route allows it
+// is a fact of the log, written at most once per cursor_interval and not waited for: after a power
+// cut up to so much is sent again, under the numbers that it had, where a route allows it
 // (lane.hpp). Records from uplinked_offset on are never freed (Log::set_release).
 //
 // Sans-IO, one thread. Every call may start reads: the caller polls Log::poll_read afterwards and
@@ -133,6 +133,7 @@ public:
     /// topics_changed where there are no routes: only what is new has to be known.
     void streams_made(std::span<const log::StreamId> streams);
     void readable(Instant now, log::StreamId stream);  ///< its high watermark moved
+    void on_commit(Instant now);  ///< Log::flushed_commit may have. cost: nothing, if none waits
     /// The uplink of `gateway` brings records of `topic`, which it keeps under the same name. A
     /// route that would take them back to it under that name sends nothing of the topic from now
     /// on: they would go round for good. The same if that uplink is this one.

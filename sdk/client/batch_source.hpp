@@ -65,6 +65,9 @@ public:
     /// The partition's next batch was sent before, and no answer said what became of it. false: not
     /// yet, until PartitionQueue::wake; the source finds out first.
     virtual bool may_send_again(std::uint16_t /*partition*/, Instant /*now*/) { return true; }
+    /// The partition's next batches were sent before, are not there, and go again under another
+    /// producer id or epoch (PartitionQueue::sending_as). false: as above.
+    virtual bool may_send_renamed(std::uint16_t /*partition*/) { return true; }
     /// The answer that comes next names this record, by its place in the batch, as a reason why the
     /// batch is refused (KIP-467). Not every broker does; `record` is whatever it said.
     virtual void record_refused(std::uint16_t /*partition*/, Ticket /*ticket*/,

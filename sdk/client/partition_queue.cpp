@@ -16,6 +16,10 @@ bool may_send_again(auto& source, std::uint16_t slot, Instant now) {
     if constexpr (profile.any_source) return source.may_send_again(slot, now);
     return true;
 }
+bool may_send_renamed(auto& source, std::uint16_t slot) {
+    if constexpr (profile.any_source) return source.may_send_renamed(slot);
+    return true;
+}
 }  // namespace
 
 PartitionQueue::PartitionQueue(std::string_view topic, std::int32_t partition, Source& source,
@@ -89,6 +93,8 @@ PartitionQueue::Next PartitionQueue::next(Instant now, ProducerIdentity* identit
         if (state_.producer_id < 0) return Next::needs_producer_id;
         if (!established_ && in_flight_ > 0) return Next::blocked;
     }
+    if (waiting != nullptr && !established_ && !may_send_renamed(*source_, slot()))
+        return Next::blocked;
     out = waiting;
     if (waiting != nullptr) return Next::batch;
     // A hole before this batch would make it fail: first the batches in doubt, then the bump.

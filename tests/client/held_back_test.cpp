@@ -25,9 +25,11 @@ struct Holding final : BatchSource {
         return knows;
     }
 
+    bool may_send_renamed(std::uint16_t) override { return renames; }
+
     Accumulator& inner;
     int asked = 0;
-    bool knows = false;
+    bool knows = false, renames = true;
 };
 
 }  // namespace
@@ -87,4 +89,33 @@ TEST_CASE("sender: what a source holds back waits, what it found is delivered, t
         CHECK(wire::read_batch_header(broker.at("t", 0).log.back().batch.data()).base_sequence ==
               6 + 2);
     }
+}
+
+TEST_CASE("sender: what was sent goes under the next epoch once its source agrees") {
+    ModelBroker broker;
+    Rig rig(broker, {});
+    Holding source(rig.accumulator);
+    std::vector<TakenBatch> window(5);
+    PartitionQueue queue("t", 0, source, 0, window);
+    rig.sender.recall(*rig.queues[0]);
+    rig.drain();
+    rig.accumulator.attach(0, queue);
+    rig.sender.lend(rig.now, queue);
+    rig.connect();
+    append_each(rig, 0, 3);
+    source.renames = false;  // the first send under a name is the peek's affair
+    broker.at("t", 0).producers.begin()->second.batches.pop_back();  // it lost its tail
+    REQUIRE(rig.append("r3"));
+    for (int i = 0; i < 100; ++i) {
+        rig.settle();
+        rig.pass(milliseconds{50});
+    }
+    CHECK(queue.sending_as().producer_epoch == 1);
+    CHECK(queue.open_sequence() == 0);
+    CHECK(rig.reports[0].size() == 3);
+    source.renames = true;
+    queue.wake();
+    REQUIRE(rig.settle_all());
+    CHECK(broker.at("t", 0).values() == numbered(4));
+    CHECK(queue.open_sequence() == 1);
 }

@@ -50,6 +50,7 @@ public:
         touched_ = false;
         for (; !undo_.empty(); undo_.pop_back()) {
             auto& [key, before] = undo_.back();
+            cursor_commits_.erase(key);
             if (before)
                 facts_[key] = *before;
             else
@@ -202,13 +203,18 @@ public:
     Result<log::CommitId> put_fact(Instant, log::FactKind kind, ByteView key,
                                    ByteView value) override {
         if (is_read_only) return fail(Error::storage);
+        const FactKey place{kind, {key.begin(), key.end()}};
+        if (kind == log::FactKind::cursor)  // the uplink asks by it what is durable
+            if (const auto at = facts_.find(place); at != facts_.end() && equal(at->second, value))
+                return cursor_commits_[place];
         if (facts_full) return fail(Error::busy);
         if (open_facts_ >= group_facts_max) return fail(Error::would_block);
         ride();
         ++open_facts_;
         ++hurried_facts;
         remember(kind, key);
-        facts_[{kind, {key.begin(), key.end()}}] = {value.begin(), value.end()};
+        facts_[place] = {value.begin(), value.end()};
+        if (kind == log::FactKind::cursor) cursor_commits_[place] = open_;
         touched_ = true;
         return open_;
     }
@@ -360,6 +366,7 @@ private:
         for (auto& [key, value] : lazy_) {
             remember(key.first, key.second);
             facts_[key] = std::move(value);
+            cursor_commits_[key] = open_;
         }
         lazy_.clear();
     }
@@ -385,6 +392,7 @@ private:
 
     std::map<log::StreamId, Stream> streams_;
     std::map<FactKey, std::vector<std::uint8_t>> facts_, lazy_;
+    std::map<FactKey, log::CommitId> cursor_commits_;  // of the last write; none: durable
     std::vector<std::pair<FactKey, std::optional<std::vector<std::uint8_t>>>> undo_;
     std::vector<std::tuple<log::StreamId, std::int64_t, log::ProducerState>> producers_before_;
     std::deque<log::ReadDone> done_, held_;

@@ -160,6 +160,7 @@ public:
     void run() {
         for (int turn = 0; turn < 100'000; ++turn) {
             log.on_storage(now);
+            uplink->on_commit(now);
             bool moved = false;
             for (const auto& [name, streams] : topics)
                 for (const log::StreamId id : streams) {
