@@ -141,7 +141,7 @@ void Lane::settle(std::uint16_t, std::uint64_t ticket, const client::Outcome& ou
             lose_doubt(wire::ErrorCode::out_of_order_sequence_number);
             return;
         }
-        if (outcome.base_offset >= 0)
+        if (outcome.base_offset >= 0 && outcome.base_offset < upstream_offset_max)
             upstream_end_ = outcome.base_offset + batch.source.record_count;
         confirm(batch);
         return;
@@ -167,18 +167,21 @@ bool Lane::may_send_again(std::uint16_t, Instant now) {
     return false;
 }
 
-void Lane::recalled(Instant now, const SentBatches& there) {
+bool Lane::recalled(Instant now, const SentBatches& there) {
     now_ = now;
     wants_recall_ = false;
     recalled_losses_ = queue_.losses();
     recalled_at_ = now;
+    bool all = true;
     queue_.settle_found([&](std::int32_t first, std::int32_t count) {
         const auto at = there.find({first, wire::next_sequence(first, count - 1)});
+        all = all && at != there.end();
         if (at == there.end()) return false;
         upstream_end_ = at->second;
         return true;
     });
     queue_.wake();
+    return all;
 }
 
 void Lane::retrying(std::uint16_t, wire::ErrorCode error, unsigned times) {

@@ -173,7 +173,8 @@ public:
     /// It is to be recalled (Recall) before it goes again; tells wants_name until it is.
     bool wants_recall() const { return wants_recall_; }
     /// So much of it is there already. Nothing is in flight.
-    void recalled(Instant now, const SentBatches& there);
+    /// returns  whether that is all of it
+    bool recalled(Instant now, const SentBatches& there);
     /// What is in doubt, of this life or an earlier one, cannot lie before this upstream offset.
     log::Offset upstream_end() const { return upstream_end_; }
     void set_upstream_end(log::Offset offset) { upstream_end_ = offset; }

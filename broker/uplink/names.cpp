@@ -180,12 +180,14 @@ bool Runner::tend_doubt(Lane& lane, bool& moved) {
             lane.end_doubt();
             return true;
         }
+        bool unknown = false;
         std::optional<SentBatches> there = recall(lane,
                                                   {.producer_id = as.producer.producer_id,
                                                    .producer_epoch = as.producer.producer_epoch,
                                                    .from = as.upstream_end},
-                                                  moved);
+                                                  moved, unknown);
         if (!there) return false;
+        if (unknown) doubt_is_lost(lane, wire::ErrorCode::unknown_producer_id);
         lane.set_upstream_end(as.upstream_end);
         lane.trust(place, std::move(*there));
         return true;
@@ -214,6 +216,7 @@ bool Runner::tend_recall(Instant now, Lane& lane, bool& moved) {
     const client::PartitionQueue& queue = lane.queue();
     if (queue.in_flight_count() > 0) return false;
     std::optional<SentBatches> there = SentBatches();
+    bool unknown = false;
     const client::ProducerState& as = queue.sending_as();
     if (queue.unsettled_count() > 0)  // else it failed meanwhile
         there = recall(lane,
@@ -221,16 +224,22 @@ bool Runner::tend_recall(Instant now, Lane& lane, bool& moved) {
                         .producer_epoch = as.producer_epoch,
                         .from = lane.upstream_end(),
                         .last_sequence = (as.next_sequence - 1) & INT32_MAX},
-                       moved);
+                       moved, unknown);
     if (!there) return false;
     moved = true;
-    lane.recalled(now, *there);
+    if (!lane.recalled(now, *there) && unknown)
+        doubt_is_lost(lane, wire::ErrorCode::unknown_producer_id);
     return true;
 }
 
-/// What of it is there; nothing: no answer yet. Tells what cannot be found out.
-std::optional<SentBatches> Runner::recall(const Lane& lane, Recall::Question question,
-                                          bool& moved) {
+void Runner::doubt_is_lost(const Lane& lane, wire::ErrorCode error) {
+    tell(Event::Level::warn, doubt_lost_text(lane.topic(), lane.partition(), error));
+    ++counts_.doubts_lost;
+}
+
+/// What of it is there; nothing: no answer yet. unknown: what is not among it may be, too.
+std::optional<SentBatches> Runner::recall(const Lane& lane, Recall::Question question, bool& moved,
+                                          bool& unknown) {
     using Knows = Recall::Knows;
     question.topic = lane.topic();
     question.partition = lane.partition();
@@ -238,12 +247,8 @@ std::optional<SentBatches> Runner::recall(const Lane& lane, Recall::Question que
     const Knows knows = recall_.knows(question, there);
     moved = moved || knows != Knows::asked;
     if (knows == Knows::begun || knows == Knows::asked) return std::nullopt;
-    if (knows == Knows::no) {
-        // It takes the first of them whatever its number, as if it had none of them.
-        tell(Event::Level::warn,
-             doubt_lost_text(lane.topic(), lane.partition(), wire::ErrorCode::unknown_producer_id));
-        ++counts_.doubts_lost;
-    }
+    // It takes the first of them whatever its number, as if it had none of them.
+    unknown = knows == Knows::no;
     return there;
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 // Who hangs up on the question must not be asked for ever: delivering is what matters.
 constexpr unsigned failures_max = 3;
+constexpr unsigned growths_max = 8;  // of the memory for answers, which has a bound
 constexpr milliseconds tail_time_max{60'000};
 constexpr std::size_t tail_bytes_max = 16 * 1024 * 1024;
 constexpr std::size_t found_max = 20'000;
@@ -20,7 +21,7 @@ constexpr std::int32_t fetch_bytes = 100 * 1024;
 // what is sent behind such a Fetch would wait, too.
 constexpr milliseconds pause{500};
 constexpr std::int32_t as_replica = -2;  // Kafka's name for a tool that sees what a replica sees
-constexpr std::int64_t latest = -1;
+constexpr std::int64_t latest = -1, earliest = -2;
 
 /// Calls `read` with the answer's one partition, unless it was refused: returned is why.
 template <class Topics, class Read>
@@ -68,7 +69,7 @@ void Recall::pump(Instant now, cluster::Router& router) {
         }
         Status sent = send(now, router, search, next_context_);
         if (!sent && sent.error() != Error::would_block && search.step == Step::describe) {
-            search.begin(Step::end);  // older than 2.8
+            search.look_at_log();  // older than 2.8
             sent = send(now, router, search, next_context_);
         }
         if (sent) {
@@ -95,10 +96,10 @@ Status Recall::send(Instant now, cluster::Router& router, const Search& search,
         request.topics = std::span(topics);
         return router.send(now, *this, context, leader, request);
     }
-    if (search.step == Step::end) {
+    if (search.step != Step::tail) {
         wire::ListOffsetsRequest::ListOffsetsPartition partitions[1];
         partitions[0].partition_index = question.partition;
-        partitions[0].timestamp = latest;
+        partitions[0].timestamp = search.step == Step::end ? latest : earliest;
         wire::ListOffsetsRequest::ListOffsetsTopic topics[1];
         topics[0].name = question.topic;
         topics[0].partitions = std::span(partitions);
@@ -132,8 +133,10 @@ void Recall::on_answer(Instant now, cluster::Router& router, const client::Event
     search.context = 0;
     if (event.kind != client::Event::Kind::response) {
         // One batch is longer than the memory for answers, which grows.
-        const bool is_too_large = event.error == Error::too_large && search.step == Step::tail;
-        if (is_too_large && (search.bytes += fetch_bytes) < tail_bytes_max) return;
+        if (event.error == Error::too_large && search.step == Step::tail) {
+            if (++search.growths > growths_max) search.give_up();
+            return;
+        }
         search.since = never;
         if (++search.failures >= failures_max) search.give_up();
         return;
@@ -141,11 +144,19 @@ void Recall::on_answer(Instant now, cluster::Router& router, const client::Event
     wire::ErrorCode error = wire::ErrorCode::unknown_server_error;
     if (search.step == Step::describe)
         error = read_described(search, event);
-    else if (search.step == Step::end)
-        error = read_end(search, event);
+    else if (search.step != Step::tail)
+        error = read_offset(search, event);
     else
         error = read_tail(now, search, event);
     if (error == wire::ErrorCode::none) return;
+    if (search.step == Step::tail) {
+        if (error == wire::ErrorCode::offset_out_of_range) {
+            if (!std::exchange(search.whole, false)) search.give_up();
+            search.step = Step::start;
+            return;
+        }
+        if (wire::stale_metadata(error)) search.step = Step::end;
+    }
     if (!wire::retriable(error)) return search.give_up();
     search.again_at = now + pause;
     router.refresh_metadata(now);
@@ -162,18 +173,25 @@ wire::ErrorCode Recall::read_described(Search& search, const client::Event& even
                 return;
             }
         search.forgotten = true;
-        search.begin(Step::end);
+        search.look_at_log();
     });
 }
 
-wire::ErrorCode Recall::read_end(Search& search, const client::Event& event) {
+wire::ErrorCode Recall::read_offset(Search& search, const client::Event& event) {
     const auto answer = wire::decode<wire::ListOffsetsResponse>(event.body, event.api_version);
     if (!answer) return wire::ErrorCode::unknown_server_error;
     return read_partition(answer->topics, [&](const auto& partition) {
+        if (search.step == Step::start) {
+            search.at = partition.offset;
+            search.step = Step::end;
+            return;
+        }
         search.end = partition.offset;
-        search.begin(Step::tail);
-        if (search.end == search.at) search.answer = Knows::looked;
-        if (search.end < search.at) search.give_up();  // it is not the log that it was
+        search.step = Step::tail;
+        if (search.end == search.at && search.whole)
+            search.answer = Knows::looked;
+        else if (search.end <= search.at || search.end > upstream_offset_max)
+            search.give_up();  // it is not the log that it was
     });
 }
 
@@ -184,6 +202,7 @@ wire::ErrorCode Recall::read_tail(Instant now, Search& search, const client::Eve
         const std::int64_t before = search.at;
         search.bytes += partition.records.size();
         search.look_through(partition.records.view());
+        if (search.at != before) search.failures = search.growths = 0;
         const bool is_over = search.at >= search.end;
         if (is_over && search.whole)
             search.answer = Knows::looked;
@@ -200,6 +219,11 @@ void Recall::Search::look_through(ByteView batches) {
         if (!batch) return;  // the last one of an answer may be cut
         batches = batches.subspan(batch->whole().size());
         const wire::BatchHeader& header = batch->header();
+        if (header.base_offset >= end || header.last_offset_delta < 0) {
+            at = end;  // nothing up to there, or no batch
+            whole = false;
+            return;
+        }
         if (header.next_offset() <= at) continue;
         whole = whole && header.base_offset <= at;
         at = header.next_offset();

@@ -8,6 +8,10 @@
 //   end       ListOffsets as a replica's: where the log ends now, what is not copied yet included.
 //     |       A consumer is not given that, and what it is not given may come all the same
 //   tail      Fetch from an offset that nothing in doubt lies before, to that end
+//     |  that offset is deleted: once, what is left is looked through all the same
+//   start     ListOffsets, for where it begins; then its end and its tail from there
+//
+// Another leader may end elsewhere: what it has not copied will never come. So it is asked anew.
 //
 // All of it needs READ on the topic. What the tail shows is there, and below the high watermark;
 // what it does not show is not there only if it was seen whole: no part of it deleted, compacted
@@ -22,6 +26,9 @@
 #include "sdk/cluster/router.hpp"
 
 namespace leat::uplink {
+
+/// What an upstream says beyond it is no offset, and is not counted with.
+constexpr std::int64_t upstream_offset_max = INT64_MAX / 2;
 
 /// By first and last sequence: the upstream offset behind the batch.
 using SentBatches = std::map<std::pair<std::int32_t, std::int32_t>, std::int64_t>;
@@ -62,11 +69,11 @@ public:
     Instant deadline() const override;
 
 private:
-    enum class Step : std::uint8_t { describe, end, tail };
+    enum class Step : std::uint8_t { describe, end, start, tail };
     struct Search;
     Status send(Instant now, cluster::Router& router, const Search& search, std::uint64_t context);
     static wire::ErrorCode read_described(Search& search, const client::Event& event);
-    static wire::ErrorCode read_end(Search& search, const client::Event& event);
+    static wire::ErrorCode read_offset(Search& search, const client::Event& event);
     static wire::ErrorCode read_tail(Instant now, Search& search, const client::Event& event);
 
     struct Search {
@@ -76,16 +83,16 @@ private:
         bool forgotten = false;     // the upstream says so
         bool whole = true;          // as far as it was read
         std::uint64_t context = 0;  // of the request under way; 0: the next one is to be sent
-        Instant since = never;      // the step's first request, of those that did not get lost
+        Instant since = never;  // the first request, or of the log; of those that did not get lost
         Instant again_at = never;
-        unsigned failures = 0;
+        unsigned failures = 0, growths = 0;  // in a row, without progress
         std::int64_t at = 0, end = 0;
         std::size_t bytes = 0;  // of the tail, so far
         SentBatches found;
 
         void give_up() { answer = forgotten ? Knows::no : Knows::untold; }
-        void begin(Step next) {
-            step = next;
+        void look_at_log() {
+            step = Step::end;
             since = never;
         }
         void look_through(ByteView batches);

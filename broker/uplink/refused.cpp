@@ -171,8 +171,7 @@ void Runner::give_back(Lane& lane, Way way) {
     if (lane.starts_over()) return lane.end_doubt();
     if (!lane.is_in_doubt()) return;
     if (lane.has_lost_doubt()) {
-        tell(Event::Level::warn, doubt_lost_text(lane.topic(), lane.partition(), lane.error()));
-        ++counts_.doubts_lost;
+        doubt_is_lost(lane, lane.error());
         lane.end_doubt();
     } else if (lane.queue().is_established() || lane.tap() == nullptr) {
         lane.end_doubt();  // nothing behind what was refused can be there

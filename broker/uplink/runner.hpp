@@ -164,7 +164,9 @@ private:
     Instant names_due() const;  ///< they are not waited for longer
     bool tend_doubt(Lane& lane, bool& moved);
     bool tend_recall(Instant now, Lane& lane, bool& moved);
-    std::optional<SentBatches> recall(const Lane& lane, Recall::Question question, bool& moved);
+    std::optional<SentBatches> recall(const Lane& lane, Recall::Question question, bool& moved,
+                                      bool& unknown);
+    void doubt_is_lost(const Lane& lane, wire::ErrorCode error);
 
     // what the router says
     void drain_events(Instant now);

@@ -55,6 +55,9 @@ public:
 
     bool shows_tail = false;                ///< it has ListOffsets and Fetch
     ErrorCode fetching = ErrorCode::none;   ///< what it answers to a Fetch
+    std::optional<std::int64_t> says_offset;  ///< ... to ListOffsets, instead of the truth
+    int hangs_up_on_fetch = 0;                ///< on every so manieth
+    std::function<void(Bytes&)> tampers;      ///< with the records of a Fetch
     std::int64_t wall_ms = 0;               ///< its clock
     std::int64_t remembers_ms = INT64_MAX;  ///< producer.id.expiration.ms, looked at all the time
 
@@ -177,6 +180,8 @@ private:
                                           .at(static_cast<std::size_t>(one.partition_index));
                 const std::int64_t seen = std::min(at.log_end(), at.high_watermark);
                 partition[0].offset = asked->replica_id == -2 ? at.log_end() : seen;
+                if (one.timestamp == -2) partition[0].offset = at.log_start;
+                if (says_offset) partition[0].offset = *says_offset;
             }
         topic[0].partitions = std::span(partition);
         wire::ListOffsetsResponse answer;
@@ -189,6 +194,8 @@ private:
             wire::decode<wire::FetchRequest>(request.body, request.header.api_version);
         ++tail_requests;
         if (!asked) return {};
+        hangs_up = hangs_up_on_fetch > 0 && tail_requests % hangs_up_on_fetch == 0;
+        if (hangs_up) return {};
         wire::FetchResponse::PartitionData partition[1];
         wire::FetchResponse::FetchableTopicResponse topic[1];
         Bytes records;
@@ -205,6 +212,7 @@ private:
                     partition[0].error_code = ErrorCode::offset_out_of_range;
                 if (partition[0].error_code == ErrorCode::none)
                     records = at.batches_from(one.fetch_offset, one.partition_max_bytes);
+                if (tampers) tampers(records);
             }
         partition[0].records = ByteView(records);
         topic[0].partitions = std::span(partition);
