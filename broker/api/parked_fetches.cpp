@@ -15,6 +15,7 @@ namespace {
 using wire::ErrorCode;
 
 constexpr std::size_t partitions_per_turn = 1024;
+constexpr int reads_per_turn = 16;  // of some 25 us, where the log has in memory what is read
 // Waits end together and the next ones begin together: more at once than malloc keeps at hand.
 constexpr std::size_t spare_max = 64, spare_places_max = 8;
 constexpr std::int16_t zstd_since = 10;  // KIP-110: an older consumer cannot read zstd
@@ -301,7 +302,14 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
         fetching.last_try = true;
         ++fetching.next;
     }
-    read_next(context, fetching);
+    if (++fetching.reads % reads_per_turn != 0) return read_next(context, fetching), true;
+    context.turns.next([this, &context, id = fetching.id](Instant now, WallTime wall) {
+        Fetching* reading = find(id);
+        context.now = now;
+        context.wall = wall;
+        if (reading->abandoned) return drop(*reading);
+        read_next(context, *reading);
+    });
     return true;
 }
 

@@ -100,7 +100,8 @@ struct Fetching {
     std::size_t next = 0;   ///< partition being read, of those chosen
     std::size_t grown = 0;  ///< bytes of a first batch that turned out larger than planned
     std::size_t write_at = 0, total = 0;
-    log::ReadTicket ticket = 0;
+    log::ReadTicket ticket = 0;  ///< 0: its turn to read comes
+    int reads = 0;
 };
 
 class ParkedFetches {

@@ -230,6 +230,46 @@ TEST_CASE("many topics: 10,000 in one request keep others waiting for those of o
     CHECK(all.size() == 2);
 }
 
+TEST_CASE("many topics: what many of them hold is read in turns, and whoever leaves meanwhile is forgotten") {
+    constexpr std::size_t count = 200;
+    ApiBench bench;
+    std::vector<std::string> names;
+    std::vector<wire::FetchRequest::FetchPartition> partition(1);
+    partition[0].partition_max_bytes = 1 << 20;
+    std::vector<wire::FetchRequest::FetchTopic> read(count);
+    for (std::size_t i = 0; i < count; ++i) names.push_back("turn." + std::to_string(i));
+    const session::SessionId producer = bench.open();
+    for (std::size_t i = 0; i < count; ++i) {
+        bench.topic(names[i]);
+        bench.send(producer, bench.produce_frame(make_batch({}), -1, 1000, 0, names[i]));
+        bench.flush();
+        CHECK_FALSE(bench.take(producer).empty());
+        read[i].topic = names[i];
+        read[i].partitions = partition;
+    }
+    wire::FetchRequest fetch;
+    fetch.session_epoch = -1;
+    fetch.max_bytes = 1 << 20;
+    fetch.min_bytes = 1;
+    fetch.topics = read;
+    bench.hold_turns = true;
+    const session::SessionId id = bench.open();
+    bench.send(id, request_frame(fetch, 4));
+    CHECK(turns_until_answered(bench, id, [] {}) >= int(count) / 16);
+    const auto told = bench.answer<wire::FetchResponse>(id, 4);
+    REQUIRE(told.responses.size() == count);
+    for (const auto& topic : told.responses)
+        CHECK_FALSE(topic.partitions.front().records.view().empty());
+
+    bench.send(id, request_frame(fetch, 4));
+    CHECK(bench.turn());
+    bench.sessions.closed(bench.now, id);
+    while (bench.turn()) {
+    }
+    CHECK(bench.api.parked().fetches == 0);
+    CHECK(bench.pool.counters().response_bytes == 0);
+}
+
 TEST_CASE("many topics: who leaves while his 10,000 are looked for is forgotten") {
     ApiBench bench;
     bench.hold_turns = true;
