@@ -1,4 +1,4 @@
-// ConsumerGroupDescribe (key 69, KIP-848).
+// ConsumerGroupDescribe (key 69, KIP-848). In turns: group by group.
 #include "sdk/wire/api/69_consumer_group_describe.hpp"
 
 #include <deque>
@@ -6,6 +6,8 @@
 
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/long_answer.hpp"
+#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
@@ -19,7 +21,6 @@ struct Kept {
     std::deque<std::vector<wire::StringView>> names;
     std::deque<std::vector<Response::TopicPartitions>> topics;
     std::deque<std::vector<std::int32_t>> partitions;
-    std::deque<std::string> texts;
 };
 
 Response::Assignment told(const groups::Share& share, const topics::Registry& registry,
@@ -69,36 +70,53 @@ void tell(const groups::ConsumerGroup& from, const topics::Registry& registry, K
     to.members = members;
 }
 
+class Describing final : public SlicedRequest<wire::ConsumerGroupDescribeRequest> {
+public:
+    Describing() { per_turn = 64; }
+    void begin() { at_ = request.group_ids.begin(); }
+    Step step(Context& context, log::CommitId&) override {
+        if (at_ == request.group_ids.end()) return Step::end;
+        if (once_.insert((*at_).view()).second) add(context, *at_);  // as in DescribeGroups
+        ++at_;
+        return Step::done;
+    }
+    void finish(Context& context, bool) override { answer_.send(context, address); }
+
+private:
+    void add(Context& context, const wire::StringView& name);
+
+    wire::Array<wire::StringView>::Iterator at_;
+    std::set<std::string_view> once_;
+    LongAnswer<Response, Response::DescribedGroup> answer_{&Response::groups};
+};
+
+void Describing::add(Context& context, const wire::StringView& name) {
+    const groups::Group* from = context.groups.find_group(name.view());
+    Kept kept;
+    std::string text;
+    Response::DescribedGroup to;
+    to.group_id = name;
+    if (name.view().empty()) {
+        to.error_code = wire::ErrorCode::invalid_group_id;
+    } else if (from == nullptr || from->consumer == nullptr) {
+        to.error_code = wire::ErrorCode::group_id_not_found;
+        text = "Group " + std::string(name.view()) +
+               (from == nullptr ? " not found." : " is not a consumer group.");
+        to.error_message = text;
+    } else {
+        tell(*from->consumer, context.topics.registry, kept, to);
+        if (request.include_authorized_operations) to.authorized_operations = all_group_operations;
+    }
+    answer_.add(address.version, to);
+}
+
 }  // namespace
 
 void consumer_group_describe(Context& context, Call call) {
-    const auto request =
-        wire::decode_front<wire::ConsumerGroupDescribeRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
-    Kept kept;
-    std::vector<Response::DescribedGroup> groups;
-    std::set<std::string_view> once;  // as in DescribeGroups
-    for (const auto& name : request->group_ids) {
-        if (!once.insert(name.view()).second) continue;
-        const groups::Group* from = context.groups.find_group(name.view());
-        auto& to = groups.emplace_back();
-        to.group_id = name;
-        if (name.view().empty()) {
-            to.error_code = wire::ErrorCode::invalid_group_id;
-        } else if (from == nullptr || from->consumer == nullptr) {
-            to.error_code = wire::ErrorCode::group_id_not_found;
-            to.error_message = kept.texts.emplace_back(
-                "Group " + std::string(name.view()) +
-                (from == nullptr ? " not found." : " is not a consumer group."));
-        } else {
-            tell(*from->consumer, context.topics.registry, kept, to);
-            if (request->include_authorized_operations)
-                to.authorized_operations = all_group_operations;
-        }
-    }
-    Response response;
-    response.groups = groups;
-    answer(context, call, response);
+    auto described = std::make_shared<Describing>();
+    if (!described->keep(call)) return;
+    described->begin();
+    run_slices(context, std::move(described));
 }
 
 }  // namespace leat::api
