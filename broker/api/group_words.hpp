@@ -1,6 +1,7 @@
 // Small things that the handlers of the group requests share.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,18 @@ public:
     void topic(std::string_view name, std::size_t partitions, wire::Uuid id = {}) {
         topics_.push_back({std::string(name), id, {}});
         topics_.back().partitions.reserve(partitions);
+    }
+    /// More of what the one before was asked; `goes_on`: it ended in the topic that this begins
+    /// with.
+    void append(PartitionErrors more, bool goes_on) {
+        auto at = more.topics_.begin();
+        if (goes_on) {
+            auto& list = topics_.back().partitions;
+            list.insert(list.end(), at->partitions.begin(), at->partitions.end());
+            ++at;
+        }
+        topics_.insert(topics_.end(), std::make_move_iterator(at),
+                       std::make_move_iterator(more.topics_.end()));
     }
     /// Of the topic named last. One that has an error keeps it.
     void partition(std::int32_t index, wire::ErrorCode error = wire::ErrorCode::none) {
@@ -89,12 +102,21 @@ inline void PartitionErrors::settle(wire::ErrorCode all) {
             if (error == wire::ErrorCode::none) error = all;
 }
 
+/// What a run of such a request has come to. more: the rest is run in its next turn.
+struct Ran {
+    Ran(groups::Groups::Written so_far, bool more_comes = false)
+        : written(std::move(so_far)), more(more_comes) {}
+    groups::Groups::Written written;
+    bool more;
+};
+
 /// A request that writes facts of groups: it runs, and its answer waits for the commit. When the
 /// log takes no more before its next commit it runs once more after that: what it has written by
-/// then is found unchanged.
+/// then is found unchanged. A long one runs some at a time, and the connection's next request waits
+/// until all of it has run.
 ///
-/// What: run(Context&, ByteView body) -> std::optional<groups::Groups::Written>, which keeps what
-///       the answer needs; not set: malformed, which it says the first time or never;
+/// What: run(Context&, ByteView body) -> std::optional<Ran> or of Written, which keeps what the
+///       answer needs; not set: malformed, which it says the first time or never;
 ///       send(Context&, Address&, bool durable).
 template <class What>
 struct GroupWrite {
@@ -102,32 +124,48 @@ struct GroupWrite {
     Address address;
     session::Buffer frame;  ///< so that the body's views outlive the call
     ByteView body;
+    log::CommitId commit = 0;  ///< of what was written so far
+    bool lost = false;         ///< some of that was given up
 };
 
 /// Shared with the copyable functions that wait; in the end they are the only owners.
 template <class What>
 void write_groups(Context& context, std::shared_ptr<GroupWrite<What>> write) {
-    const std::optional<groups::Groups::Written> written = write->what.run(context, write->body);
-    if (!written) return write->address.reply.close(session::CloseReason::malformed_request);
-    if (written->again) {
+    const std::optional<Ran> ran = write->what.run(context, write->body);
+    if (!ran) return write->address.reply.close(session::CloseReason::malformed_request);
+    const auto go_on = [&context, write](Instant now, WallTime wall) {
+        context.now = now;
+        context.wall = wall;
+        write_groups(context, write);
+    };
+    const log::CommitId flushed = context.log.flushed_commit();
+    if (ran->written.again) {
         context.log.flush_soon(context.now);
         // The next one to become durable makes room. Not open_commit(): in the log that is the id
         // of an append that nobody may ever make, and this one would wait for it for ever.
         return context.commits.when(
-            context.log.flushed_commit() + 1,
-            [&context, write](Instant now, WallTime wall, Commits::End) {
-                context.now = now;
-                context.wall = wall;
-                write_groups(context, write);
-            });
+            flushed + 1, [go_on](Instant now, WallTime wall, Commits::End) { go_on(now, wall); });
     }
-    if (written->commit <= context.log.flushed_commit())
-        return write->what.send(context, write->address, true);
+    if (ran->more) {
+        write->address.reply.hold_session();
+        if (ran->written.commit > flushed)
+            context.commits.when(ran->written.commit,
+                                 [write](Instant, WallTime, Commits::End end) {
+                                     write->lost = write->lost || end == Commits::End::given_up;
+                                 });
+        write->commit = std::max(write->commit, ran->written.commit);
+        return context.turns.next(go_on);
+    }
+    write->address.reply.release_session();
+    write->commit = std::max(write->commit, ran->written.commit);
+    if (write->commit <= flushed)
+        return write->what.send(context, write->address, !write->lost);
     context.commits.when(
-        written->commit, [&context, write](Instant now, WallTime wall, Commits::End end) {
+        write->commit, [&context, write](Instant now, WallTime wall, Commits::End end) {
             context.now = now;
             context.wall = wall;
-            write->what.send(context, write->address, end == Commits::End::durable);
+            write->what.send(context, write->address,
+                             end == Commits::End::durable && !write->lost);
         });
 }
 

@@ -5,8 +5,11 @@
 #include "sdk/wire/api/13_leave_group.hpp"
 #include "sdk/wire/api/14_sync_group.hpp"
 #include "sdk/wire/api/15_describe_groups.hpp"
+#include "sdk/wire/api/23_offset_for_leader_epoch.hpp"
 #include "sdk/wire/api/42_delete_groups.hpp"
-#include "tests/api/bench.hpp"
+#include "sdk/wire/api/61_describe_producers.hpp"
+#include "sdk/wire/api/69_consumer_group_describe.hpp"
+#include "tests/api/turns.hpp"
 
 namespace leat::test {
 namespace {
@@ -38,7 +41,138 @@ Bytes fetch_frame(std::int16_t version, const wire::StringView& name = "g") {
     return request_frame(request, version);
 }
 
+/// Positions of all partitions of topics "a", "b" and so on, in group "g".
+Bytes long_commit_frame(std::size_t topics, std::size_t partitions, std::int64_t offset) {
+    static const std::vector<std::string> names = {"a", "b", "c"};
+    std::vector<Partition> places(partitions);
+    for (std::size_t i = 0; i < partitions; ++i) {
+        places[i].partition_index = static_cast<std::int32_t>(i);
+        places[i].committed_offset = offset;
+    }
+    std::vector<wire::OffsetCommitRequest::OffsetCommitRequestTopic> asked(topics);
+    for (std::size_t i = 0; i < topics; ++i) {
+        asked[i].name = names[i];
+        asked[i].partitions = places;
+    }
+    wire::OffsetCommitRequest request;
+    request.group_id = "g";
+    request.topics = asked;
+    return request_frame(request, 8);
+}
+
+std::size_t accepted(const wire::OffsetCommitResponse& response) {
+    std::size_t count = 0;
+    for (const auto& topic : response.topics)
+        for (const auto& partition : topic.partitions) {
+            if (partition.error_code == ErrorCode::none)
+                ++count;
+            else
+                CHECK(partition.error_code == ErrorCode::coordinator_not_available);
+        }
+    return count;
+}
+
 }  // namespace
+
+TEST_CASE("offset commit: of thousands of positions some have their turn, and each is answered once") {
+    // A turn ends within a topic, behind one, and in none.
+    for (const std::size_t partitions : {1u, 255u, 256u, 257u, 700u}) {
+        CAPTURE(partitions);
+        ApiBench bench;
+        for (const char* name : {"a", "b", "c"})
+            bench.topic(name, static_cast<std::int32_t>(partitions));
+        bench.hold_turns = true;
+        const session::SessionId id = bench.open();
+        bench.send(id, long_commit_frame(3, partitions, 42));
+        CHECK(turns_until_answered(bench, id, [] {}) >= static_cast<int>(3 * partitions / 256));
+        const auto told = bench.answer<wire::OffsetCommitResponse>(id, 8);
+        CHECK(accepted(told) == 3 * partitions);
+        REQUIRE(told.topics.size() == 3);
+        for (const auto& topic : told.topics) {
+            REQUIRE(topic.partitions.size() == partitions);
+            std::int32_t number = 0;
+            for (const auto& partition : topic.partitions)
+                CHECK(partition.partition_index == number++);
+        }
+        bench.send(id, fetch_frame(6));
+        std::size_t kept = 0;
+        for (const auto& topic : bench.answer<wire::OffsetFetchResponse>(id, 6).topics)
+            for (const auto& partition : topic.partitions) kept += partition.committed_offset == 42;
+        CHECK(kept == 3 * partitions);
+    }
+}
+
+TEST_CASE("offset commit: where a part of it is given up all is asked for again") {
+    ApiBench bench;
+    bench.topic("a", 700);
+    bench.log.auto_flush = false;
+    bench.hold_turns = true;
+    const session::SessionId id = bench.open();
+    bench.send(id, long_commit_frame(1, 700, 42));
+    bench.log.give_up();
+    (void)turns_until_answered(bench, id, [] {});
+    CHECK(accepted(bench.answer<wire::OffsetCommitResponse>(id, 8)) == 0);
+}
+
+TEST_CASE("offset commit: the next on its connection waits for all of it, not for the device") {
+    ApiBench bench;
+    bench.topic("a", 700);
+    bench.log.auto_flush = false;
+    bench.hold_turns = true;
+    const session::SessionId id = bench.open();
+    bench.send(id, long_commit_frame(1, 700, 42));
+    bench.send(id, long_commit_frame(1, 700, 43));
+    while (bench.turn()) {
+    }
+    CHECK(bench.take(id).empty());
+    bench.flush();
+    bench.hold_turns = false;
+    CHECK(accepted(bench.answer<wire::OffsetCommitResponse>(id, 8)) == 700);
+    bench.flush();
+    CHECK(bench.groups.fetch("g", "a", 0).offset == 43);
+    CHECK(bench.groups.fetch("g", "a", 699).offset == 43);
+}
+
+TEST_CASE("describe: thousands that are named are looked at in turns") {
+    constexpr std::size_t count = 2'000;
+    ApiBench bench;
+    bench.hold_turns = true;
+    const session::SessionId id = bench.open();
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < count; ++i) names.push_back("n" + std::to_string(i));
+    const std::vector<wire::StringView> views(names.begin(), names.end());
+    const auto turns = [&](const auto& request, std::int16_t version) {
+        bench.send(id, request_frame(request, version));
+        return turns_until_answered(bench, id, [] {});
+    };
+
+    wire::DescribeGroupsRequest groups;
+    groups.groups = views;
+    CHECK(turns(groups, 6) >= int(count) / 64);
+    CHECK(bench.answer<wire::DescribeGroupsResponse>(id, 6).groups.size() == count);
+
+    wire::ConsumerGroupDescribeRequest consumers;
+    consumers.group_ids = views;
+    CHECK(turns(consumers, 0) >= int(count) / 64);
+    CHECK(bench.answer<wire::ConsumerGroupDescribeResponse>(id, 0).groups.size() == count);
+
+    const std::vector<std::int32_t> first = {0};
+    std::vector<wire::DescribeProducersRequest::TopicRequest> asked(count);
+    std::vector<wire::OffsetForLeaderEpochRequest::OffsetForLeaderTopic> epochs_asked(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        asked[i].name = epochs_asked[i].topic = names[i];
+        asked[i].partition_indexes = first;
+    }
+    wire::DescribeProducersRequest producers;
+    producers.topics = asked;
+    CHECK(turns(producers, 0) >= int(count) / 64);
+    CHECK(bench.answer<wire::DescribeProducersResponse>(id, 0).topics.size() == count);
+
+    wire::OffsetForLeaderEpochRequest epochs;
+    epochs.topics = epochs_asked;
+    CHECK(turns(epochs, 4) >= int(count) / 128);
+    CHECK(bench.answer<wire::OffsetForLeaderEpochResponse>(id, 4).topics.size() == count);
+}
 
 TEST_CASE("leave group: of a group that is not there each member is unknown, in every version") {
     ApiBench bench;
