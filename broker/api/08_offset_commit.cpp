@@ -15,7 +15,7 @@ using Response = wire::OffsetCommitResponse;
 constexpr std::int16_t epochs_since = 9;  // of members of consumer groups (KIP-848)
 constexpr std::int16_t ids_since = 10;  // topics have names before it
 
-constexpr std::size_t positions_per_turn = 256;
+constexpr std::size_t positions_per_turn = 128;  // of 4 us, where each is of another topic
 
 /// A commit of thousands of positions, some at a time.
 struct Asked {
