@@ -4,8 +4,8 @@ The bad neighbours are those of tests/process/neighbours.py. leatd has one core,
 before the neighbours there (SCHED_FIFO), so what it waits for is leatd and its disk, not its turn on a core full of noise.
 Every storm gets a fresh leatd. The first row is no storm at all: how far two stretches of quiet differ.
 
-After each storm comes a control: as many processes as there were neighbours take as much of the others' core as those did, and
-say nothing to leatd. What the honest client feels of that is the machine's doing and no broker's; the storm is shown beside both.
+Storm and control alternate, so that a device that is slow for some seconds is slow for both. In the control as many processes as there were neighbours take as much of the others' core as those did, and say
+nothing to leatd. What the honest client feels of that is the machine's doing and no broker's; the storm is shown beside both.
 """
 import json
 import math
@@ -19,7 +19,7 @@ import time
 
 from servers import HERE, Disk
 
-BEFORE, STORM, CALM_MAX, AFTER, CONTROL = 6.0, 10.0, 10.0, 3.0, 6.0  # seconds
+BEFORE, STORM, CALM_MAX, AFTER, CONTROL, ROUNDS = 6.0, 4.0, 10.0, 2.0, 4.0, 3  # seconds, and how often storm and control alternate
 AIM = 2.0
 
 
@@ -86,48 +86,54 @@ def one(parts, folder, core, name, scale):
         time.sleep(1)
         start = time.monotonic()
         time.sleep(BEFORE * scale)
-        begun, cpu = time.monotonic(), leatd.cpu_seconds()
+        spans = {"before": [(start, time.monotonic())], "during": [], "after": [], "control": []}
+        figures = {"done": 0, "cpu_percent": 0.0, "calm_s": 0.0, "neighbours_cpu_percent": 0.0}
         context = multiprocessing.get_context("fork")
-        for neighbour in storm:
-            done = context.Value("q", 0)
-            process = context.Process(target=neighbour, args=(leatd.port, done), daemon=True)
-            process.start()
-            processes.append((process, done))
-        time.sleep(STORM * scale)
-        ended, cpu = time.monotonic(), leatd.cpu_seconds() - cpu
-        shares = [cpu_seconds(process.pid) / (ended - begun) for process, _ in processes]
-        for process, _ in processes:
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
-        calm = harness.wait_for(lambda: leatd.status()["sessions"]["open"] <= 3 and time.monotonic(), "the neighbours to be gone", CALM_MAX)
-        time.sleep(AFTER * scale)
-        over = time.monotonic()
-        hogs = [context.Process(target=hog, args=(share,), daemon=True) for share in shares]
-        for process in hogs:
-            process.start()
-            processes.append((process, context.Value("q", 0)))
-        time.sleep(CONTROL * scale)
-        controlled = time.monotonic()
-        for process in hogs:
-            process.kill()
-            process.join()
+
+        def run(targets, *values):
+            for target, value in zip(targets, values):
+                processes.append(context.Process(target=target, args=value, daemon=True))
+                processes[-1].start()
+
+        def end():
+            for process in processes:
+                os.kill(process.pid, signal.SIGKILL)
+                process.join()
+            processes.clear()
+        for _ in range(ROUNDS):
+            begun, cpu = time.monotonic(), leatd.cpu_seconds()
+            done = [context.Value("q", 0) for _ in storm]
+            run(storm, *[(leatd.port, one_done) for one_done in done])
+            time.sleep(STORM * scale)
+            ended = time.monotonic()
+            shares = [cpu_seconds(process.pid) / (ended - begun) for process in processes]
+            figures["cpu_percent"] += (leatd.cpu_seconds() - cpu) / (ended - begun) * 100 / ROUNDS
+            figures["neighbours_cpu_percent"] += sum(shares) * 100 / ROUNDS
+            figures["done"] += sum(one_done.value for one_done in done)
+            end()
+            calm = harness.wait_for(lambda: leatd.status()["sessions"]["open"] <= 3 and time.monotonic(), "the neighbours to be gone", CALM_MAX)
+            figures["calm_s"] = max(figures["calm_s"], calm - ended)
+            time.sleep(AFTER * scale)
+            over = time.monotonic()
+            run([hog] * len(shares), *[(share,) for share in shares])
+            time.sleep(CONTROL * scale)
+            for when, span in (("during", (begun, ended)), ("after", (calm, over)), ("control", (over, time.monotonic()))):
+                spans[when].append(span)
+            end()
         client.running = False
         client.join(harness.PATIENCE)
         if client.error is not None:
             raise SystemExit("%s: the honest client failed: %s" % (name, client.error))
         with open("/proc/%d/status" % leatd.process.pid, encoding="ascii") as status:
             peak = int(re.search(r"VmHWM:\s*(\d+)", status.read()).group(1))
-        figures = {"done": sum(done.value for _, done in processes), "cpu_percent": cpu / (ended - begun) * 100, "peak_kib": peak,
-                   "calm_s": calm - ended, "neighbours_cpu_percent": sum(shares) * 100}
+        figures["peak_kib"] = peak
         for kind in ("records", "beats"):
-            times = getattr(client, kind)
-            for when, since, until in (("before", start, begun), ("during", begun, ended), ("after", calm, over),
-                                       ("control", over, controlled)):
+            for when, of in spans.items():
                 for share in (50, 99):
-                    figures["%s_%s_p%d_ms" % (kind, when, share)] = honest_part.part_ms(times, since, until, share / 100)
+                    figures["%s_%s_p%d_ms" % (kind, when, share)] = honest_part.part_ms(getattr(client, kind), of, share / 100)
         return figures
     finally:
-        for process, _ in processes:
+        for process in processes:
             process.kill()
         leatd.close()
         shutil.rmtree(folder, True)

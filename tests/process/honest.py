@@ -119,7 +119,7 @@ class Honest(threading.Thread):
             time.sleep(0.003)
 
 
-def part_ms(times, since, until, share=0.99):
-    """The share of `times` that went on at some instant between the two; infinity if there were none."""
-    inside = sorted(took for began, took in times if began <= until and began + took >= since)
+def part_ms(times, spans, share=0.99):
+    """The share of `times` that went on at some instant of one of the spans; infinity if there were none."""
+    inside = sorted(took for began, took in times if any(began <= until and began + took >= since for since, until in spans))
     return inside[max(0, int(len(inside) * share) - 1)] * 1000 if inside else float("inf")

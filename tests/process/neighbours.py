@@ -304,12 +304,48 @@ def ten_thousand_topics(port, done):
                 done.value += 1
 
 
+NAMES = ["topic-%05d" % number for number in range(10_000)]
+
+
+def listed(parts):
+    return struct.pack(">i", len(parts)) + b"".join(parts)
+
+
+def make_topics(port):
+    with connect(port) as client:
+        client.sendall(request(19, 2, 3, listed([text(name) + struct.pack(">ihii", 1, 1, 0, 0) for name in NAMES]) + struct.pack(">i", 60_000) + b"\0"))
+        answer(client)
+
+
+def ask_everything(port, done):
+    """Of 10,000 topics all that can be asked in one request: where they end, what is committed, their settings and sizes, epochs and
+    producers, and 10,000 groups; and 10,000 positions are committed."""
+    first = struct.pack(">i", 0)
+    offset = -1
+    with connect(port) as client:
+        while True:
+            offset += 1
+            for frame in (
+                    request(2, 1, 1, struct.pack(">i", -1) + listed([text(name) + listed([first + struct.pack(">q", -1)]) for name in NAMES])),
+                    request(8, 2, 2, text("asks") + struct.pack(">i", -1) + text("") + struct.pack(">q", -1) +
+                            listed([text(name) + listed([first + struct.pack(">q", offset) + text("")]) for name in NAMES])),
+                    request(9, 1, 3, text("asks") + listed([text(name) + listed([first]) for name in NAMES])),
+                    request(15, 0, 4, listed([text(name) for name in NAMES])),
+                    request(23, 2, 5, listed([text(name) + listed([first + struct.pack(">ii", -1, 0)]) for name in NAMES])),
+                    request(32, 1, 6, listed([b"\2" + text(name) + struct.pack(">i", -1) for name in NAMES]) + b"\0"),
+                    request(35, 1, 7, struct.pack(">i", -1))):
+                client.sendall(frame)
+                answer(client)
+                done.value += 1
+
+
 # name: (what to do before, the processes)
 STORMS = {
     "50 members join and leave every second": (None, [join_and_leave]),
     "10,000 connections a second": (None, [opens_and_closes, opens_and_closes]),
     "everything fetched, read at 1 byte/s": (fill_big, [read_slowly]),
     "10,000 topics in one request": (None, [ten_thousand_topics]),
+    "10,000 topics asked about": (make_topics, [ask_everything]),
     "10,000 groups": (None, [ten_thousand_groups]),
     "a group of 1,000 members": (None, [thousand_members]),
     "members join and never sync": (None, [join_and_never_sync]),
