@@ -44,7 +44,7 @@ class Storm(Case):
     def not_held_up(self, during, before, beside):
         self.assertLess(during, max(TIMES_MAX * before, TIMES_MAX * beside, HELD_UP_MS))
 
-    def storm(self, what):
+    def storm(self, what, peak_kib_max=RSS_KIB_MAX):
         prepare, neighbours = STORMS[what]
         if prepare:
             prepare(self.broker.port)
@@ -88,7 +88,7 @@ class Storm(Case):
             self.not_held_up(during, before, beside)
             self.not_held_up(after, before, beside_after)
             self.assertLess(calm - ended, max(CALM_MAX, CALM_COMMITS_MAX * beside_after / 1000))
-            self.assertLess(self.peak_kib(), RSS_KIB_MAX)
+            self.assertLess(self.peak_kib(), peak_kib_max)
         for broker in (self.broker, self.quiet):
             self.assertEqual(broker.stop(), 0, broker.log())
         return status
@@ -111,7 +111,8 @@ class Storm(Case):
         self.storm("10,000 topics in one request")
 
     def test_ten_thousand_topics_are_asked_about_in_every_way(self):
-        self.storm("10,000 topics asked about")
+        # All settings of all topics are an answer of 14 MB, which is there twice while it is put together.
+        self.storm("10,000 topics asked about", RSS_KIB_MAX + 2 * 14 * 1024)
 
     def test_ten_thousand_groups_commit(self):
         self.storm("10,000 groups")
