@@ -3,16 +3,16 @@ import os
 import sys
 
 from group_steps import until
+from java_process import Tools
 from lane import Failed
-from lane_java import make_topic
-from lane_java_groups import MEMBER_SECONDS_MAX, Member, groups, owns, send
+from lane_java_groups import MEMBER_SECONDS_MAX, Member, owns, send
 
 SETTINGS = ["group.consumer.migration.policy=bidirectional", "group.consumer.min.heartbeat.interval.ms=300",
             "group.consumer.heartbeat.interval.ms=300"]
 TOPIC = "mixed-java"
 
 
-def java(lane):
+def java(lane, tools):
     """Kafka's verifiable consumer in both protocols: up, down, up again, with a SIGKILL of the broker in each kind of group.
 
     Each record is read by somebody, and what is read is committed."""
@@ -29,13 +29,14 @@ def java(lane):
         until(done, "commit of %d of each partition" % count, MEMBER_SECONDS_MAX)
 
     def is_now(kind):
-        told = [line.split() for line in groups(lane, "--list", "--type").splitlines() if line.startswith(TOPIC + " ")]
+        said = tools.tells("consumer.group.ConsumerGroupCommand", "--list", "--type")
+        told = [line.split() for line in said.splitlines() if line.startswith(TOPIC + " ")]
         if told != [[TOPIC, kind]]:
             raise Failed("the group is %r where %s is due" % (told, kind))
 
     try:
         with lane.step("kafka-consumer-mixed", "resume"):
-            make_topic(lane, TOPIC, 4)
+            tools.tells("TopicCommand", "--create", "--topic", TOPIC, "--partitions", "4")
             old = member("classic")
             until(lambda: owns(old), "start of the classic member", MEMBER_SECONDS_MAX)
             new = member("consumer")
@@ -69,4 +70,5 @@ def run(lane, options):
     python = os.environ.get("LEAT_PYTHON", sys.executable)
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mixed_client.py")
     lane.converse("confluent-kafka-mixed", [python, script, lane.broker.bootstrap])
-    java(lane)
+    with Tools(lane) as tools:
+        java(lane, tools)
