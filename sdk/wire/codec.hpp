@@ -31,7 +31,8 @@ struct Apart {
 template <class M>
 struct Runtime {
     static Status decode(ByteView body, std::int16_t version, M& m);
-    static Status decode_front(ByteView body, std::int16_t version, M& m);
+    /// How many elements all arrays have together, nested ones with them.
+    static Result<std::uint32_t> decode_front(ByteView body, std::int16_t version, M& m);
     static std::size_t encoded_size(const M& m, std::int16_t version);
     static Result<Apart> encode(const M& m, std::int16_t version, MutableBytes out,
                                 std::span<Gap> gaps);
@@ -55,8 +56,8 @@ Result<M> decode(ByteView body, std::int16_t version) {
 template <class M>
 Result<M> decode_front(ByteView body, std::int16_t version) {
     Result<M> m{M{}};
-    Status status = Runtime<M>::decode_front(body, version, *m);
-    if (!status) return fail(status.error());
+    const auto elements = Runtime<M>::decode_front(body, version, *m);
+    if (!elements) return fail(elements.error());
     return m;
 }
 

@@ -113,6 +113,7 @@ ArrayView Reader::array(ArrayView::Decode decode, std::int16_t version, bool fle
     for (std::int32_t i = 0; i < view.count && !failed_; ++i)
         decode(*this, version, flexible, item);
     if (failed_) view.count = 0;
+    elements_ += static_cast<std::uint32_t>(view.size());
     view.last = at_;
     view.decode = decode;
     view.version = version;

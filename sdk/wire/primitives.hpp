@@ -74,6 +74,8 @@ public:
     constexpr ByteView rest() const { return {at_, left()}; }
     constexpr bool failed() const { return failed_; }
     constexpr Error error() const { return error_; }
+    /// Of all arrays that were walked, nested ones with them.
+    constexpr std::uint32_t elements() const { return elements_; }
     void fail_with(Error error);
     /// All bytes were read and nothing failed.
     Status finish() const;
@@ -87,6 +89,7 @@ protected:
 
     const std::uint8_t* at_;
     const std::uint8_t* end_;
+    std::uint32_t elements_ = 0;
     Error error_ = Error::truncated;
     bool failed_ = false;
 };

@@ -21,11 +21,12 @@ Status Runtime<M>::decode(ByteView body, std::int16_t version, M& m) {
 }
 
 template <class M>
-Status Runtime<M>::decode_front(ByteView body, std::int16_t version, M& m) {
+Result<std::uint32_t> Runtime<M>::decode_front(ByteView body, std::int16_t version, M& m) {
     if (!M::versions.has(version)) return fail(Error::unsupported);
     Decoder<AnyVersion> decoder(Reader(body), any_version<M>(version));
     decoder.structure(m);
-    return decoder.status();
+    if (decoder.failed()) return fail(decoder.error());
+    return decoder.elements();
 }
 
 template <class M>

@@ -143,6 +143,26 @@ TEST_CASE(
           Error::truncated);
 }
 
+TEST_CASE("codec: the elements of all arrays are counted, nested ones with them") {
+    const AlterClientQuotasRequest::EntryData::EntityData entities[] = {{"user", "a"}, {"ip", "b"}};
+    const AlterClientQuotasRequest::EntryData::OpData changes[] = {{"x", 1, false}};
+    std::array<AlterClientQuotasRequest::EntryData, 3> entries;
+    for (auto& entry : entries) entry.entity = entities;
+    entries[1].ops = changes;
+    AlterClientQuotasRequest request, told;
+    for (const std::int16_t version : {0, 1}) {
+        const auto count = [&](ByteView bytes) {
+            return Runtime<AlterClientQuotasRequest>::decode_front(bytes, version, told);
+        };
+        request.entries = {};
+        CHECK(count(encoded(request, version)).value_or(9) == 0);
+        request.entries = entries;
+        const Bytes bytes = encoded(request, version);
+        CHECK(count(bytes).value_or(0) == 3 + 3 * 2 + 1);
+        CHECK_FALSE(count(ByteView(bytes).first(bytes.size() / 2)));
+    }
+}
+
 TEST_CASE("codec: a decoded array can be iterated twice and encoded again in another version") {
     const Probe::Inner inners[] = {{1, "a"}, {2, nullptr}, {3, ""}};
     Probe probe;
