@@ -161,6 +161,7 @@ void Cleaner::release_replaced(Instant now) {
 void Cleaner::put_back(std::uint32_t unmovable) {
     if (unmovable != no_segment) core_.segments[unmovable].unmovable = true;
     for (const Output& output : outputs_) core_.segments.release(output.header.segment);
+    core_.counters.segments_recycled += outputs_.size();  // who waits for a free one hears of them
     outputs_.clear();
     plan_.clear();
     expected_.clear();
