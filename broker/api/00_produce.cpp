@@ -176,8 +176,8 @@ void finish_produce(Context& context, std::unique_ptr<Produced> produced) {
 }
 
 void produce(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::ProduceRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::ProduceRequest>(context, call);
+    if (!request) return;
     tell_of_gateway(context, call, *request);
     auto produced = std::make_unique<Produced>();
     produced->acks = request->acks;

@@ -101,8 +101,8 @@ void ask_in_turns(Context& context, Call call, bool by_id, std::unique_ptr<Fetch
 }  // namespace
 
 void fetch(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::FetchRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::FetchRequest>(context, call);
+    if (!request) return;
     const bool by_id = call.version >= fetch_topic_ids_since;
     auto fetching = context.fetches.blank();
     fetching->read_committed = request->isolation_level == 1;

@@ -189,9 +189,9 @@ void metadata(Context& context, Call call) {
     const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
     const std::size_t size = call.body.size();
     question.frame = call.request.keep();
-    const auto request = wire::decode_front<wire::MetadataRequest>(
-        question.frame.bytes().subspan(head, size), call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    call.body = question.frame.bytes().subspan(head, size);
+    const auto request = read<wire::MetadataRequest>(context, call);
+    if (!request) return;
     if (call.version < names_or_ids_since)
         for (const auto& topic : request->topics)
             if (topic.name.is_null() || !topic.topic_id.is_zero())

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <list>
 #include <set>
 
 #include "broker/api/group_words.hpp"
@@ -22,7 +23,7 @@ constexpr std::int16_t ids_since = 10;  // topics have names before it
 // One shape of the answer for the old layout and the new one.
 template <class Topic, class Partition>
 struct Answered {
-    std::deque<std::vector<Partition>> partitions;  // stays in place while it grows
+    std::list<std::vector<Partition>> partitions;  // in place while it grows; a deque has 576 bytes
     std::vector<Topic> topics;
 
     std::vector<Partition>& add(std::string_view name, const wire::Uuid& id) {
@@ -40,7 +41,8 @@ struct Answered {
         one.metadata = from.metadata;
     }
     void finish() {
-        for (std::size_t i = 0; i < topics.size(); ++i) topics[i].partitions = partitions[i];
+        auto list = partitions.begin();
+        for (Topic& topic : topics) topic.partitions = *list++;
     }
     template <class Asked>
     void fill(Context& context, std::string_view group, const Asked& asked, bool by_id) {
@@ -114,8 +116,8 @@ void answer_fetched(Context& context, Address& address, ByteView body) {
 }  // namespace
 
 void offset_fetch(Context& context, Call call) {
-    const auto request = wire::decode_front<Request>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<Request>(context, call);
+    if (!request) return;
     log::CommitId last = context.groups.last_commit(request->group_id.view());
     for (const auto& group : request->groups)
         last = std::max(last, context.groups.last_commit(group.group_id.view()));

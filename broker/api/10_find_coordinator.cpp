@@ -49,8 +49,8 @@ Verdict judge(std::int8_t type, std::int16_t version) {
 
 void find_coordinator(Context& context, Call call) {
     using Response = wire::FindCoordinatorResponse;
-    const auto request = wire::decode_front<wire::FindCoordinatorRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::FindCoordinatorRequest>(context, call);
+    if (!request) return;
     if (request->key_type == group_key_type) show_offsets_topic(context);
     const Settings& settings = context.settings;
     const auto fill = [&](auto& to) {

@@ -7,8 +7,8 @@
 namespace leat::api {
 
 void join_group(Context& context, Call call) {
-    const auto from = wire::decode_front<wire::JoinGroupRequest>(call.body, call.version);
-    if (!from) return call.reply.close(session::CloseReason::malformed_request);
+    const auto from = read<wire::JoinGroupRequest>(context, call);
+    if (!from) return;
     groups::JoinRequest request;
     request.group = from->group_id.view();
     request.member = from->member_id.view();

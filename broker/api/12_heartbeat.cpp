@@ -7,8 +7,8 @@
 namespace leat::api {
 
 void heartbeat(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::HeartbeatRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::HeartbeatRequest>(context, call);
+    if (!request) return;
     wire::HeartbeatResponse response;
     response.error_code =
         context.groups.heartbeat(context.now, {.group = request->group_id.view(),

@@ -9,8 +9,8 @@ namespace leat::api {
 
 void leave_group(Context& context, Call call) {
     using Response = wire::LeaveGroupResponse;
-    const auto request = wire::decode_front<wire::LeaveGroupRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::LeaveGroupRequest>(context, call);
+    if (!request) return;
     std::vector<groups::Leaving> leaving;
     if (call.version < 3)
         leaving.push_back({.member = request->member_id.view(), .instance = std::nullopt});

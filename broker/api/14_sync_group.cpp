@@ -7,8 +7,8 @@
 namespace leat::api {
 
 void sync_group(Context& context, Call call) {
-    const auto from = wire::decode_front<wire::SyncGroupRequest>(call.body, call.version);
-    if (!from) return call.reply.close(session::CloseReason::malformed_request);
+    const auto from = read<wire::SyncGroupRequest>(context, call);
+    if (!from) return;
     groups::SyncRequest request;
     request.who = {.group = from->group_id.view(),
                    .member = from->member_id.view(),

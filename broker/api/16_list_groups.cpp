@@ -63,9 +63,9 @@ void list_groups(Context& context, Call call) {
     const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
     auto listing = std::make_shared<Listing>();
     listing->frame = call.request.keep();
-    const auto request = wire::decode_front<wire::ListGroupsRequest>(
-        listing->frame.bytes().subspan(head), call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    call.body = listing->frame.bytes().subspan(head);
+    const auto request = read<wire::ListGroupsRequest>(context, call);
+    if (!request) return;
     listing->request = *request;
     listing->address = address_of(call);
     run_slices(context, std::move(listing));

@@ -9,8 +9,8 @@
 namespace leat::api {
 
 void sasl_handshake(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::SaslHandshakeRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::SaslHandshakeRequest>(context, call);
+    if (!request) return;
     wire::SaslHandshakeResponse response;
     response.error_code = wire::ErrorCode::illegal_sasl_state;
     answer(context, call, response);

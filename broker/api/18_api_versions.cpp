@@ -36,8 +36,8 @@ session::Buffer api_versions_fallback(std::int32_t correlation_id) {
 }
 
 void api_versions(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::ApiVersionsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::ApiVersionsRequest>(context, call);
+    if (!request) return;
     wire::ApiVersionsResponse response;
     std::vector<wire::ApiVersionsResponse::ApiVersion> keys;
     if (call.version >= 3 && (!is_software_text(request->client_software_name) ||

@@ -225,6 +225,9 @@ Sliced::Step Creation::step(Context& context, log::CommitId& commit) {
     return Step::done;
 }
 
+/// Ten thousand topics, more than there may be, have less. Behind it settings are not told.
+constexpr std::size_t configs_bytes_max = 20 * MiB;
+
 /// What became of them, one after the other.
 class Telling final : public Sliced {
 public:
@@ -258,7 +261,9 @@ Sliced::Step Telling::step(Context& context, log::CommitId&) {
         one.topic_id = {outcome.id};
         one.num_partitions = outcome.partitions;
         one.replication_factor = 1;
-        if (outcome.configs != nullptr) {
+        if (answer_.bytes() > configs_bytes_max) {
+            one.configs = nullptr;
+        } else if (outcome.configs != nullptr) {
             if (told_entries_ != outcome.configs.get()) {
                 told_entries_ = outcome.configs.get();
                 configs_.clear();
@@ -291,7 +296,7 @@ void Creation::finish(Context& context, bool durable) {
 
 void create_topics(Context& context, Call call) {
     auto made = std::make_shared<Creation>();
-    if (!made->keep(call)) return;
+    if (!made->keep(context, call)) return;
     made->begin(context.now);
     run_slices(context, std::move(made));
 }

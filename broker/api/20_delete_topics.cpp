@@ -154,8 +154,8 @@ void Deletion::finish(Context& context, bool durable) {
 }  // namespace
 
 void delete_topics(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::DeleteTopicsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::DeleteTopicsRequest>(context, call);
+    if (!request) return;
     auto gone = std::make_shared<Deletion>();
     for (const auto& name : request->topic_names)
         gone->outcomes.push_back({.name = std::string(name.view())});

@@ -109,7 +109,7 @@ void Deleting::finish(Context& context, bool durable) {
 
 void delete_records(Context& context, Call call) {
     auto gone = std::make_shared<Deleting>();
-    if (!gone->keep(call)) return;
+    if (!gone->keep(context, call)) return;
     gone->begin();
     // What was acknowledged (acks 0 and 1) can be deleted, though it is not durable yet.
     run_slices_after(context, context.acknowledged, std::move(gone));

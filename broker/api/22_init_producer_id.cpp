@@ -8,8 +8,8 @@
 namespace leat::api {
 
 void init_producer_id(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::InitProducerIdRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::InitProducerIdRequest>(context, call);
+    if (!request) return;
     wire::InitProducerIdResponse response;
     response.producer_id = -1;
     response.producer_epoch = -1;

@@ -61,7 +61,7 @@ void Looking::add(const topics::Registry& registry, const Request::OffsetForLead
 
 void offset_for_leader_epoch(Context& context, Call call) {
     auto looking = std::make_shared<Looking>();
-    if (!looking->keep(call)) return;
+    if (!looking->keep(context, call)) return;
     looking->begin();
     run_slices(context, std::move(looking));
 }

@@ -8,8 +8,8 @@
 namespace leat::api {
 
 void describe_acls(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::DescribeAclsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::DescribeAclsRequest>(context, call);
+    if (!request) return;
     wire::DescribeAclsResponse response;
     response.error_code = wire::ErrorCode::security_disabled;
     response.error_message = "No Authorizer is configured.";

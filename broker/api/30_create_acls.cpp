@@ -8,8 +8,8 @@
 namespace leat::api {
 
 void create_acls(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::CreateAclsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::CreateAclsRequest>(context, call);
+    if (!request) return;
     wire::CreateAclsResponse response;
     std::vector<wire::CreateAclsResponse::AclCreationResult> results(request->creations.size());
     for (auto& one : results) {

@@ -8,8 +8,8 @@
 namespace leat::api {
 
 void delete_acls(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::DeleteAclsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::DeleteAclsRequest>(context, call);
+    if (!request) return;
     wire::DeleteAclsResponse response;
     std::vector<wire::DeleteAclsResponse::DeleteAclsFilterResult> results(request->filters.size());
     for (auto& one : results) {

@@ -144,7 +144,7 @@ void Describing::add(Context& context, const Resource& resource) {
 
 void describe_configs(Context& context, Call call) {
     auto described = std::make_shared<Describing>();
-    if (!described->keep(call)) return;
+    if (!described->keep(context, call)) return;
     described->begin();
     run_slices(context, std::move(described));
 }

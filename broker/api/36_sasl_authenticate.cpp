@@ -7,8 +7,8 @@
 namespace leat::api {
 
 void sasl_authenticate(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::SaslAuthenticateRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::SaslAuthenticateRequest>(context, call);
+    if (!request) return;
     wire::SaslAuthenticateResponse response;
     response.error_code = wire::ErrorCode::illegal_sasl_state;
     response.error_message = "SaslAuthenticate request received after successful authentication";

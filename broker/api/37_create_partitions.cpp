@@ -156,7 +156,7 @@ void Raising::finish(Context& context, bool durable) {
 
 void create_partitions(Context& context, Call call) {
     auto raised = std::make_shared<Raising>();
-    if (!raised->keep(call)) return;
+    if (!raised->keep(context, call)) return;
     raised->begin(context.now);
     run_slices(context, std::move(raised));
 }

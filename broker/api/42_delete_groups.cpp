@@ -53,8 +53,8 @@ void Asked::send(Context& context, Address& address, bool durable) const {
 }  // namespace
 
 void delete_groups(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::DeleteGroupsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::DeleteGroupsRequest>(context, call);
+    if (!request) return;
     Asked asked;
     std::set<std::string_view> once;
     for (const auto& name : request->groups_names)

@@ -7,9 +7,8 @@
 namespace leat::api {
 
 void list_partition_reassignments(Context& context, Call call) {
-    const auto request =
-        wire::decode_front<wire::ListPartitionReassignmentsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::ListPartitionReassignmentsRequest>(context, call);
+    if (!request) return;
     wire::ListPartitionReassignmentsResponse response;
     answer(context, call, response);
 }

@@ -55,6 +55,7 @@ void Asked::send(Context& context, Address& address, bool durable) const {
 }  // namespace
 
 void offset_delete(Context& context, Call call) {
+    if (!read<Request>(context, call)) return;
     const std::int16_t version = call.version;
     write_groups(context, std::move(call),
                  Asked{.version = version, .error = ErrorCode::none, .errors = {}});

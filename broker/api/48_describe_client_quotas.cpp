@@ -75,8 +75,8 @@ bool matches(const quotas::Entity& entity, const Filter& filter, bool strict) {
 }  // namespace
 
 void describe_client_quotas(Context& context, Call call) {
-    const auto request = wire::decode_front<Request>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<Request>(context, call);
+    if (!request) return;
     Filter filter;
     const Problem problem = read_filter(*request, filter);
     std::vector<Response::EntryData> entries;

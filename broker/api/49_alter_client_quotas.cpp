@@ -180,7 +180,7 @@ void Altering::finish(Context& context, bool durable) {
 
 void alter_client_quotas(Context& context, Call call) {
     auto altered = std::make_shared<Altering>();
-    if (!altered->keep(call)) return;
+    if (!altered->keep(context, call)) return;
     altered->begin();
     run_slices(context, std::move(altered));
 }

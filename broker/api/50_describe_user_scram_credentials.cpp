@@ -10,9 +10,8 @@
 namespace leat::api {
 
 void describe_user_scram_credentials(Context& context, Call call) {
-    const auto request =
-        wire::decode_front<wire::DescribeUserScramCredentialsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::DescribeUserScramCredentialsRequest>(context, call);
+    if (!request) return;
     using wire::ErrorCode;
     std::vector<wire::DescribeUserScramCredentialsResponse::DescribeUserScramCredentialsResult>
         results;

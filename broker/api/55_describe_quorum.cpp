@@ -10,8 +10,8 @@ namespace leat::api {
 void describe_quorum(Context& context, Call call) {
     using wire::ErrorCode;
     using Response = wire::DescribeQuorumResponse;
-    const auto request = wire::decode_front<wire::DescribeQuorumRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::DescribeQuorumRequest>(context, call);
+    if (!request) return;
     const auto end = static_cast<std::int64_t>(context.log.flushed_commit());
     Response::ReplicaState voter;
     voter.replica_id = context.settings.node_id;

@@ -10,8 +10,8 @@ namespace leat::api {
 void update_features(Context& context, Call call) {
     using wire::ErrorCode;
     using Response = wire::UpdateFeaturesResponse;
-    const auto request = wire::decode_front<wire::UpdateFeaturesRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::UpdateFeaturesRequest>(context, call);
+    if (!request) return;
     Response response;
     std::vector<Response::UpdatableFeatureResult> results;
     std::string texts;

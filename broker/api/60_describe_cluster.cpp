@@ -8,8 +8,8 @@
 namespace leat::api {
 
 void describe_cluster(Context& context, Call call) {
-    const auto request = wire::decode_front<wire::DescribeClusterRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::DescribeClusterRequest>(context, call);
+    if (!request) return;
     wire::DescribeClusterResponse response;
     wire::DescribeClusterResponse::DescribeClusterBroker broker;
     if (request->endpoint_type != 1) {

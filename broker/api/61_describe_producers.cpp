@@ -76,7 +76,7 @@ void Describing::add(Context& context, const Request::TopicRequest& asked) {
 
 void describe_producers(Context& context, Call call) {
     auto described = std::make_shared<Describing>();
-    if (!described->keep(call)) return;
+    if (!described->keep(context, call)) return;
     described->begin();
     run_slices(context, std::move(described));
 }

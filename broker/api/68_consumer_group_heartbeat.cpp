@@ -16,9 +16,8 @@ std::optional<std::string> optional_text(const wire::StringView& text) {
 }  // namespace
 
 void consumer_group_heartbeat(Context& context, Call call) {
-    const auto from =
-        wire::decode_front<wire::ConsumerGroupHeartbeatRequest>(call.body, call.version);
-    if (!from) return call.reply.close(session::CloseReason::malformed_request);
+    const auto from = read<wire::ConsumerGroupHeartbeatRequest>(context, call);
+    if (!from) return;
     groups::ConsumerHeartbeat beat;
     beat.group = from->group_id.view();
     beat.member = from->member_id.view();

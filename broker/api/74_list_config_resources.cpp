@@ -11,9 +11,8 @@
 namespace leat::api {
 
 void list_config_resources(Context& context, Call call) {
-    const auto request =
-        wire::decode_front<wire::ListConfigResourcesRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::ListConfigResourcesRequest>(context, call);
+    if (!request) return;
     constexpr auto number = [](ConfigResource type) { return static_cast<std::int8_t>(type); };
     const std::set<std::int8_t> known = {
         number(ConfigResource::topic), number(ConfigResource::broker),

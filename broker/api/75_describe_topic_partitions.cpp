@@ -21,9 +21,8 @@ void describe_topic_partitions(Context& context, Call call) {
     using wire::ErrorCode;
     using Response = wire::DescribeTopicPartitionsResponse;
     using Topic = Response::DescribeTopicPartitionsResponseTopic;
-    const auto request =
-        wire::decode_front<wire::DescribeTopicPartitionsRequest>(call.body, call.version);
-    if (!request) return call.reply.close(session::CloseReason::malformed_request);
+    const auto request = read<wire::DescribeTopicPartitionsRequest>(context, call);
+    if (!request) return;
     const topics::Registry& registry = context.topics.registry;
     const bool continues = request->cursor_mark >= 0;
     std::set<std::string, std::less<>> names;

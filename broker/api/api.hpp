@@ -72,6 +72,7 @@ private:
     }
 
     Settings settings_;
+    std::uint32_t elements_ = 0;  ///< of all requests at work
     bool stopping_ = false;
     Commits commits_;
     Turns turns_;

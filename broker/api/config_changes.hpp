@@ -143,7 +143,7 @@ template <class Request, class Response, class Malformed, class Edit>
 void alter_resources(Context& context, Call& call, Malformed malformed, Edit edit) {
     auto altered =
         std::make_shared<Alteration<Request, Response, Malformed, Edit>>(malformed, edit);
-    if (!altered->keep(call)) return;
+    if (!altered->keep(context, call)) return;
     altered->begin(context);
     run_slices(context, std::move(altered));
 }

@@ -2,7 +2,9 @@
 // objects.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/api/pressure.hpp"
@@ -13,6 +15,7 @@
 #include "broker/session/sessions.hpp"
 #include "broker/topics/topics.hpp"
 #include "leat/time.hpp"
+#include "sdk/wire/codec.hpp"
 #include "sdk/wire/header.hpp"
 
 namespace leat::api {
@@ -59,9 +62,37 @@ struct Working {
 struct Context {
     Instant now;
     WallTime wall;
+/// Elements of all arrays of requests that are at work, together. One of a few bytes becomes some
+/// hundred bytes of state and answer: a frame of the size that is allowed would be half a gigabyte.
+constexpr std::uint32_t elements_max = 65'536;
+constexpr std::uint32_t elements_few = 128;  ///< of one request: never refused
+
+/// A request's part of them, given back with it.
+class Elements {
+public:
+    Elements() = default;
+    Elements(std::uint32_t& sum, std::uint32_t count) : sum_(&sum), count_(count) {
+        *sum_ += count_;
+    }
+    Elements(Elements&& other) noexcept { *this = std::move(other); }
+    Elements& operator=(Elements&& other) noexcept {
+        std::swap(sum_, other.sum_);
+        std::swap(count_, other.count_);
+        return *this;
+    }
+    ~Elements() {
+        if (sum_ != nullptr) *sum_ -= count_;
+    }
+
+private:
+    std::uint32_t* sum_ = nullptr;  ///< the room's, which outlives all requests
+    std::uint32_t count_ = 0;
+};
+
     const Settings& settings;
     topics::Topics& topics;
     log::Log& log;
+    std::uint32_t& elements;  ///< of all requests at work
     session::BytePool& pool;
     Commits& commits;
     Turns& turns;
@@ -94,6 +125,7 @@ struct Call {
 };
 
 /// The owning part of a Call, for answers that come later.
+    Elements elements = {};
 struct Address {
     std::int16_t version = 0;
     std::int32_t correlation_id = 0;
@@ -101,7 +133,23 @@ struct Address {
     quotas::Payer payer = 0;
 };
 inline Address address_of(Call& call) {
-    return {call.version, call.correlation_id, std::move(call.reply), call.payer};
+    return {call.version, call.correlation_id, std::move(call.reply), call.payer,
+            std::move(call.elements)};
+}
+
+/// Whether a request that has so many elements, or cannot be decoded, is worked on. If not, its
+/// connection is closed. dispatch.cpp.
+bool admit(Context& context, Call& call, const Result<std::uint32_t>& elements);
+
+/// The request of a call, admitted.
+template <class Request>
+std::optional<Request> read(Context& context, Call& call) {
+    std::optional<Request> request(std::in_place);
+    if (!admit(context, call,
+               wire::Runtime<Request>::decode_front(call.body, call.version, *request)))
+        request.reset();
+    return request;
+    Elements elements = {};
 }
 
 }  // namespace leat::api

@@ -73,6 +73,7 @@ Api::Api(const Settings& settings, topics::Topics& topics, log::Log& log, sessio
       fetch_sessions_(settings.fetch_session_bytes_max, entropy),
       context_{.now = {},
                .wall = {},
+               .elements = elements_,
                .settings = settings_,
                .topics = topics,
                .log = log,
@@ -117,6 +118,24 @@ void Api::handle(Instant now, WallTime wall, session::Request request, session::
     begin_throttle(context_, call);
     served->handler(context_, std::move(call));
     end_throttle(context_);
+}
+
+// A long element pays for itself: a Produce of real batches names few for its size. Whatever comes
+// in a frame too small for the byte pool has few. What fetches name is bounded where they wait, for
+// that may be long.
+bool admit(Context& context, Call& call, const Result<std::uint32_t>& elements) {
+    constexpr std::size_t frame_bytes_min = 256, element_bytes = 256;
+    if (!elements) return call.reply.close(session::CloseReason::malformed_request), false;
+    const std::size_t size = call.request.frame().size();
+    if (size <= frame_bytes_min) return true;
+    const auto paid = static_cast<std::uint32_t>(size / element_bytes);
+    const std::uint32_t count = *elements - std::min(*elements, paid);
+    const bool waits = call.request.api_key() == static_cast<std::int16_t>(wire::ApiKey::fetch);
+    const std::uint32_t others = waits ? 0 : context.elements;
+    if (count > elements_few && others + count > elements_max)
+        return call.reply.close(session::CloseReason::no_memory), false;
+    if (!waits) call.elements = Elements(context.elements, count);
+    return true;
 }
 
 void Api::on_session_closed(session::SessionId session) {

@@ -14,6 +14,20 @@ void Sliced::set_timeout(Instant now, std::int32_t timeout_ms) {
     give_up_ = now + timeout - std::min(timeout / 10, milliseconds(500));
 }
 
+void Sliced::keep_frame(Call& call) {
+    const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
+    const std::size_t size = call.body.size();
+    frame_ = call.request.keep();
+    held_bytes_ = frame_.bytes().size();
+    call.body = frame_.bytes().subspan(head, size);
+}
+
+bool Sliced::take_over(Context& context, Call& call, const Result<std::uint32_t>& elements) {
+    if (!admit(context, call, elements)) return false;
+    address = address_of(call);
+    return true;
+}
+
 bool Sliced::may_wait(const Context& context) const {
     return context.now < give_up_ && address.reply.alive() &&
            context.room_waits.takes(held_bytes_);

@@ -39,11 +39,14 @@ protected:
     bool may_wait(const Context& context) const;
     /// What a part is that fails with would_block, or with busy where it may wait.
     static Step again(Error error) { return error == Error::busy ? Step::full : Step::blocked; }
-    std::size_t held_bytes_ = 0;  ///< of its frame
+    void keep_frame(Call& call);
+    bool take_over(Context& context, Call& call, const Result<std::uint32_t>& elements);
 
 private:
     friend void run_slices(Context& context, std::shared_ptr<Sliced> sliced);
-    Instant give_up_{};  ///< where records fill the log
+    session::Buffer frame_;
+    std::size_t held_bytes_ = 0;  ///< of it
+    Instant give_up_{};           ///< where records fill the log
     bool durable_ = true;
     int parts_ = 0;  ///< of this slice
     log::CommitId commit_ = 0;
@@ -59,24 +62,15 @@ void run_slices_after(Context& context, log::CommitId commit, std::shared_ptr<Sl
 template <class Request>
 class SlicedRequest : public Sliced {
 public:
-    /// false: it is malformed, and told so.
-    bool keep(Call& call) {
-        const auto head = static_cast<std::size_t>(call.body.data() - call.request.frame().data());
-        const std::size_t size = call.body.size();
-        frame_ = call.request.keep();
-        held_bytes_ = frame_.bytes().size();
-        const auto decoded =
-            wire::decode_front<Request>(frame_.bytes().subspan(head, size), call.version);
-        if (!decoded) return call.reply.close(session::CloseReason::malformed_request), false;
-        request = *decoded;
-        address = address_of(call);
-        return true;
+    /// false: it is malformed or too much, and its connection is closed.
+    bool keep(Context& context, Call& call) {
+        keep_frame(call);
+        return take_over(
+            context, call,
+            wire::Runtime<Request>::decode_front(call.body, call.version, request));
     }
 
     Request request;
-
-private:
-    session::Buffer frame_;
 };
 
 /// How often something comes in a request. All are looked at, some at a time, before the first is

@@ -1,5 +1,7 @@
+#include "sdk/wire/api/10_find_coordinator.hpp"
 #include "sdk/wire/api/17_sasl_handshake.hpp"
 #include "sdk/wire/api/18_api_versions.hpp"
+#include "sdk/wire/api/32_describe_configs.hpp"
 #include "sdk/wire/api/36_sasl_authenticate.hpp"
 #include "tests/api/bench.hpp"
 
@@ -195,4 +197,53 @@ TEST_CASE("SASL: without authentication both requests are ILLEGAL_SASL_STATE, an
         CHECK(response.error_code == wire::ErrorCode::illegal_sasl_state);
         CHECK_FALSE(response.error_message.is_null());
     }
+}
+
+namespace {
+
+Bytes coordinators_frame(std::size_t count) {
+    const std::vector<wire::StringView> names(count, wire::StringView(""));
+    wire::FindCoordinatorRequest request;
+    request.coordinator_keys = names;
+    return request_frame(request, 4);
+}
+// What its own bytes pay for.
+std::size_t free_elements(std::size_t frame_bytes) { return (frame_bytes - 4) / 256; }
+
+}  // namespace
+
+TEST_CASE("dispatch: a request of more elements than all may have closes its connection") {
+    ApiBench bench;
+    std::size_t most = api::elements_max;
+    while (most < api::elements_max + free_elements(coordinators_frame(most + 1).size())) ++most;
+    for (const std::size_t count : {most - 1, most, most + 1}) {
+        CAPTURE(count);
+        const auto id = bench.open();
+        bench.send(id, coordinators_frame(count));
+        CHECK(bench.closed(id) == (count > most));
+        if (count > most) continue;
+        CHECK(bench.answer<wire::FindCoordinatorResponse>(id, 4).coordinators.size() == count);
+    }
+}
+
+TEST_CASE("dispatch: requests at work share what elements there are; a few are always taken") {
+    ApiBench bench;
+    bench.hold_turns = true;  // a description of many is at work until its last turn
+    std::vector<wire::DescribeConfigsRequest::DescribeConfigsResource> resources(40'000);
+    for (auto& one : resources) one.resource_type = 2;
+    wire::DescribeConfigsRequest describe;
+    describe.resources = resources;
+    const auto working = bench.open(), many = bench.open(), few = bench.open();
+    bench.send(working, request_frame(describe, 4));
+    bench.send(many, coordinators_frame(40'000));
+    CHECK(bench.closed(many));
+    bench.send(few, coordinators_frame(api::elements_few));
+    CHECK_FALSE(bench.closed(few));
+    CHECK_FALSE(bench.take(few).empty());
+    bench.hold_turns = false;
+    bench.settle();
+    CHECK_FALSE(bench.take(working).empty());
+    const auto again = bench.open();
+    bench.send(again, coordinators_frame(40'000));
+    CHECK_FALSE(bench.closed(again));
 }
