@@ -90,7 +90,10 @@ std::string key_of(const quotas::Entity& entity) {
 
 class Altering final : public SlicedRequest<Request> {
 public:
-    void begin() { looked_at_ = at_ = request.entries.begin(); }
+    void begin(Instant now) {
+        looked_at_ = at_ = request.entries.begin();
+        set_timeout(now, change_timeout_ms);
+    }
     Step step(Context& context, log::CommitId& commit) override;
     void finish(Context& context, bool durable) override;
 
@@ -103,7 +106,8 @@ private:
     std::vector<Outcome> outcomes_;
 };
 
-// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
+// fails: would_block, or busy, if it may wait: nothing was done, it is tried again. What is refused
+// is no failure.
 Result<log::CommitId> Altering::alter(Context& context, const Request::EntryData& entry,
                                       Outcome& outcome) {
     // More than this at once is nobody's need.
@@ -129,10 +133,13 @@ Result<log::CommitId> Altering::alter(Context& context, const Request::EntryData
             return refuse(bad);
     if (request.validate_only) return log::CommitId{0};
     const auto commit = context.quotas.set(context.now, entity, values);
-    if (commit || commit.error() == Error::would_block) return commit;
+    const bool full_now = !commit && commit.error() == Error::busy;
+    if (commit || commit.error() == Error::would_block || (full_now && may_wait(context)))
+        return commit;
     if (commit.error() == Error::full)
         return refuse({ErrorCode::policy_violation, "there is no room for more quotas"});
-    return refuse({ErrorCode::kafka_storage_error, log_says(commit.error())});
+    return refuse({full_now ? ErrorCode::request_timed_out : ErrorCode::kafka_storage_error,
+                   log_says(commit.error())});
 }
 
 Sliced::Step Altering::step(Context& context, log::CommitId& commit) {
@@ -148,7 +155,7 @@ Sliced::Step Altering::step(Context& context, log::CommitId& commit) {
     if (at_ == end) return Step::end;
     Outcome outcome;
     const auto altered = alter(context, *at_, outcome);
-    if (!altered) return Step::blocked;
+    if (!altered) return again(altered.error());
     commit = std::max(commit, *altered);
     outcomes_.push_back(outcome);
     ++at_;
@@ -181,7 +188,7 @@ void Altering::finish(Context& context, bool durable) {
 void alter_client_quotas(Context& context, Call call) {
     auto altered = std::make_shared<Altering>();
     if (!altered->keep(context, call)) return;
-    altered->begin();
+    altered->begin(context.now);
     run_slices(context, std::move(altered));
 }
 

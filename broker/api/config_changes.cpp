@@ -63,10 +63,13 @@ Result<log::CommitId> ConfigChanges::change(std::int8_t type, std::string_view n
 
 Result<log::CommitId> ConfigChanges::note(const Result<log::CommitId>& commit) {
     if (commit) return commit;
-    if (commit.error() == Error::would_block) return outcomes_.pop_back(), commit;
+    const bool full_now = commit.error() == Error::busy;
+    if (commit.error() == Error::would_block || (full_now && may_wait))
+        return outcomes_.pop_back(), commit;
     ConfigOutcome& outcome = outcomes_.back();
-    outcome.error = commit.error() == Error::too_large ? ErrorCode::invalid_config
-                                                       : ErrorCode::kafka_storage_error;
+    outcome.error = full_now                             ? ErrorCode::request_timed_out
+                    : commit.error() == Error::too_large ? ErrorCode::invalid_config
+                                                         : ErrorCode::kafka_storage_error;
     outcome.message = log_says(commit.error());
     return 0;
 }

@@ -33,7 +33,8 @@ public:
     /// One resource of the request, which sets so many `settings`. `edit` is called for a topic that
     /// is there, with its settings so far, and says why not, or nothing.
     /// returns the commit with which it is durable; 0: there is nothing to wait for
-    /// fails: would_block: nothing was done, it is tried again. What is refused is no failure.
+    /// fails: would_block, or busy, if it may wait: nothing was done, it is tried again. What is
+    /// refused is no failure.
     using Edit = std::function<std::string(topics::TopicConfig&)>;
     Result<log::CommitId> change(std::int8_t type, std::string_view name, std::size_t settings,
                                  const Edit& edit);
@@ -45,6 +46,8 @@ public:
                          std::string message);
 
     const std::vector<ConfigOutcome>& outcomes(bool durable);
+
+    bool may_wait = false;  ///< where records fill the log
 
 private:
     Result<log::CommitId> note(const Result<log::CommitId>& commit);
@@ -64,9 +67,10 @@ public:
     Alteration(Malformed malformed, Edit edit) : malformed_(malformed), edit_(edit) {}
     void begin(Context& context) {
         changes_.emplace(context, this->request.validate_only);
+        this->set_timeout(context.now, change_timeout_ms);
         looked_at_ = at_ = this->request.resources.begin();
     }
-    Sliced::Step step(Context&, log::CommitId& commit) override {
+    Sliced::Step step(Context& context, log::CommitId& commit) override {
         const auto end = this->request.resources.end();
         if (looked_at_ != end) {
             for (int i = 0; i < Times::some && looked_at_ != end; ++i, ++looked_at_)
@@ -76,8 +80,9 @@ public:
         if (at_ == end) return Sliced::Step::end;
         const std::string mine = key(*at_);
         if (const int times = times_.of(mine); times != 0) {
+            changes_->may_wait = this->may_wait(context);
             const auto changed = change(*at_, times);
-            if (!changed) return Sliced::Step::blocked;
+            if (!changed) return Sliced::again(changed.error());
             commit = std::max(commit, *changed);
             times_.told(mine);
         }

@@ -17,6 +17,9 @@ namespace leat::api {
 constexpr int parts_per_slice = 256;  ///< that write
 constexpr int parts_per_turn = 16;    ///< of some 20 us; a topic that is made is such a part
 
+/// Of requests that name no time: how long Kafka's clients wait for any answer.
+constexpr std::int32_t change_timeout_ms = 30'000;
+
 class Sliced {
 public:
     enum class Step : std::uint8_t {

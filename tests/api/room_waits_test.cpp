@@ -1,10 +1,11 @@
-// Topics that are made while records fill the log: CreateTopics and CreatePartitions wait for room,
-// in simulated time.
+// Topics that are made, and settings that are changed, while records fill the log: they wait for
+// room, in simulated time.
 #include "broker/api/room_waits.hpp"
 #include "sdk/wire/api/18_api_versions.hpp"
 #include "sdk/wire/api/19_create_topics.hpp"
 #include "sdk/wire/api/37_create_partitions.hpp"
-#include "tests/api/bench.hpp"
+#include "sdk/wire/api/49_alter_client_quotas.hpp"
+#include "tests/api/changes.hpp"
 
 using namespace leat;
 using namespace leat::test;
@@ -127,6 +128,45 @@ TEST_CASE("full log: after timeout_ms it is REQUEST_TIMED_OUT, with the reason, 
     bench.flush();
     CHECK(bench.created(id).errors == Errors{ErrorCode::none});
     CHECK(bench.raised(other).errors == Errors{ErrorCode::none});
+}
+
+TEST_CASE("full log: settings and quotas are changed as soon as there is room, or half a minute") {
+    for (const bool room : {true, false}) {
+        CAPTURE(room);
+        FullBench bench;
+        const auto topic = bench.open(), group = bench.open(), quota = bench.open();
+        bench.send(topic, change_frame({{"retention.ms", 0, "77"}}, false, "there"));
+        const std::vector<Change> session{{"consumer.session.timeout.ms", 0, "50000"}};
+        bench.send(group, change_frame(session, false, "g", 32));
+        wire::AlterClientQuotasRequest::EntryData::EntityData user{"user", "u"};
+        wire::AlterClientQuotasRequest::EntryData::OpData rate{"producer_byte_rate", 1000, false};
+        wire::AlterClientQuotasRequest::EntryData entry;
+        entry.entity = std::span(&user, 1);
+        entry.ops = std::span(&rate, 1);
+        wire::AlterClientQuotasRequest alter;
+        alter.entries = std::span(&entry, 1);
+        bench.send(quota, request_frame(alter, 1));
+        bench.flush();
+        bench.advance(29'000);
+        for (const auto id : {topic, group, quota}) CHECK(bench.take(id).empty());
+        if (room)
+            bench.free_room();
+        else
+            bench.advance(500);
+        const ErrorCode told = room ? ErrorCode::none : ErrorCode::request_timed_out;
+        using Response = wire::IncrementalAlterConfigsResponse;
+        for (const auto id : {topic, group}) {
+            const auto one = bench.answered(id, 1, &Response::responses);
+            CHECK(one.errors == Errors{told});
+            CHECK((one.message.find("the log is full now") != std::string::npos) != room);
+        }
+        CHECK(bench.answered(quota, 1, &wire::AlterClientQuotasResponse::entries).errors ==
+              Errors{told});
+        const auto* there = bench.topics.registry.find("there");
+        CHECK(there->config.is_override("retention.ms") == room);
+        CHECK(bench.groups.settings().of("g").empty() != room);
+        CHECK(bench.api.deadline() == never);
+    }
 }
 
 TEST_CASE("full log: who gives no time, or only tries, is answered at once") {
