@@ -70,7 +70,7 @@ void Describing::add(Context& context, const wire::StringView& name) {
 
 void describe_groups(Context& context, Call call) {
     auto described = std::make_shared<Describing>();
-    if (!described->keep(call)) return;
+    if (!described->keep(context, call)) return;
     described->begin();
     run_slices(context, std::move(described));
 }

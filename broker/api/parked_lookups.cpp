@@ -9,18 +9,36 @@
 
 namespace leat::api {
 namespace {
+
 constexpr std::int64_t latest = -1, largest_timestamp = -3;
-}
+constexpr int partitions_per_turn = 256;
+
+}  // namespace
 
 using wire::ErrorCode;
 
 void ParkedLookups::start(Context& context, std::unique_ptr<Lookup> lookup) {
     const std::uint64_t id = next_id_++;
-    Lookup& mine = *all_.emplace(id, std::move(lookup)).first->second;
-    mine.open = 1;  // keeps it until all have been started
-    for (std::size_t t = 0; t < mine.topics.size(); ++t)
-        for (std::size_t p = 0; p < mine.topics[t].partitions.size(); ++p)
-            resolve(context, id, mine, t, p);
+    lookup->open = 1;  // keeps it until all have been started
+    all_.emplace(id, std::move(lookup));
+    go_on(context, id);
+}
+
+void ParkedLookups::go_on(Context& context, std::uint64_t id) {
+    Lookup& mine = *all_.at(id);
+    for (int left = partitions_per_turn; mine.topic < mine.topics.size(); ++mine.topic) {
+        const std::size_t count = mine.topics[mine.topic].partitions.size();
+        for (; mine.partition < count; ++mine.partition) {
+            if (left-- == 0)
+                return context.turns.next([this, &context, id](Instant now, WallTime wall) {
+                    context.now = now;
+                    context.wall = wall;
+                    go_on(context, id);
+                });
+            resolve(context, id, mine, mine.topic, mine.partition);
+        }
+        mine.partition = 0;
+    }
     --mine.open;
     finish_if_done(context, id);
 }

@@ -1,5 +1,6 @@
 // ListOffsets requests that need the log's reads (by timestamp) or a commit (the largest timestamp,
-// or what was acknowledged before the end was asked for, is not durable yet).
+// or what was acknowledged before the end was asked for, is not durable yet). Of thousands of
+// partitions some are looked at in each turn.
 //
 // The largest timestamp. The log knows its value, not its record: that is looked up like any time.
 // If retention has taken the record, the largest of those that are left is searched by bisection.
@@ -36,11 +37,12 @@ struct Lookup {
     Address address;
     std::vector<LookupTopic> topics;
     std::size_t open = 0;  ///< partitions without a result
+    std::size_t topic = 0, partition = 0;  ///< the next that is looked at
 };
 
 class ParkedLookups {
 public:
-    /// Starts the reads that are needed; answers at once if none is.
+    /// Starts the reads that are needed; answers at once if none is, and there are few.
     void start(Context& context, std::unique_ptr<Lookup> lookup);
     bool on_found(Context& context, const log::TimeDone& done);  ///< false: not one of ours
     std::size_t size() const { return all_.size(); }
@@ -50,6 +52,7 @@ private:
         std::uint64_t lookup;
         std::size_t topic, partition;
     };
+    void go_on(Context& context, std::uint64_t id);
     void resolve(Context& context, std::uint64_t id, Lookup& lookup, std::size_t topic,
                  std::size_t partition);
     void wait(Context& context, Lookup& lookup, const Place& place, log::CommitId commit);

@@ -12,7 +12,7 @@
 #include "sdk/wire/api/61_describe_producers.hpp"
 #include "sdk/wire/api/74_list_config_resources.hpp"
 #include "sdk/wire/api/75_describe_topic_partitions.hpp"
-#include "tests/api/bench.hpp"
+#include "tests/api/turns.hpp"
 
 using namespace leat;
 using namespace leat::test;
@@ -69,6 +69,47 @@ TEST_CASE("log dirs: one directory, the real bytes of each partition, all or tho
         CHECK(dir.total_bytes == static_cast<std::int64_t>(bench.log.budget_bytes));
         CHECK(dir.usable_bytes == dir.total_bytes);  // the fake log uses nothing
     }
+}
+
+TEST_CASE("log dirs: of thousands of topics each turn tells some, without what is gone by then") {
+    ApiBench bench;
+    constexpr std::size_t count = 2'000;
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < count; ++i)
+        bench.topic(names.emplace_back(std::to_string(1000 + i)), 2);
+    const std::vector<std::int32_t> partitions{1, 2, 0, 1};
+    std::vector<wire::DescribeLogDirsRequest::DescribableLogDirTopic> topics;
+    for (std::size_t i = 0; i < count; ++i) topics.push_back({names[count - 1 - i], partitions});
+    topics.push_back({names[0], partitions});
+    for (const std::int16_t version : {1, 4})
+        for (const bool all : {true, false}) {
+            CAPTURE(version);
+            CAPTURE(all);
+            wire::DescribeLogDirsRequest request;
+            request.topics = nullptr;
+            if (!all) request.topics = topics;
+            bench.hold_turns = true;
+            const auto id = bench.open();
+            bench.send(id, request_frame(request, version));
+            const std::string gone = names[count - 1];
+            if (const auto* last = bench.topics.registry.find(gone))
+                REQUIRE(bench.topics.registry.remove(bench.now, *last));
+            CHECK(turns_until_answered(bench, id, [] {}) >= 100);
+            bench.hold_turns = false;
+            const auto response = bench.answer<wire::DescribeLogDirsResponse>(id, version);
+            REQUIRE(response.results.size() == 1);
+            const auto dir = response.results.front();
+            CHECK(dir.log_dir.view() == "leat");
+            REQUIRE(dir.topics.size() == count - 1);
+            std::size_t at = 0;
+            for (const auto& topic : dir.topics) {
+                CHECK(topic.name.view() == names[at++]);
+                CHECK(topic.partitions.size() == 2);
+            }
+            if (version >= 4)
+                CHECK(dir.total_bytes == static_cast<std::int64_t>(bench.log.budget_bytes));
+        }
+    CHECK(bench.pool.counters().request_bytes == 0);
 }
 
 TEST_CASE("producers: what a partition remembers of an idempotent producer is told") {

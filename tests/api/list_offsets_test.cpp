@@ -1,6 +1,7 @@
 #include "sdk/wire/api/02_list_offsets.hpp"
 
 #include "tests/api/fetch_bench.hpp"
+#include "tests/api/turns.hpp"
 
 using namespace leat;
 using namespace leat::test;
@@ -174,4 +175,57 @@ TEST_CASE("list offsets: a name that the version does not have is told before wh
                   (version < since[-name - 1] ? ErrorCode::unsupported_version
                                               : ErrorCode::unknown_topic_or_partition));
         }
+}
+
+TEST_CASE("list offsets: thousands of partitions are looked at in turns, and told whole") {
+    constexpr std::int32_t many = 5'000;
+    constexpr std::size_t small = 500;
+    FetchBench bench;
+    bench.topic("large", many);
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < small; ++i) {
+        names.push_back("small." + std::to_string(i));
+        bench.topic(names.back());
+    }
+    std::vector<wire::ListOffsetsRequest::ListOffsetsPartition> partitions(many + 2);
+    for (std::int32_t i = 0; i < many; ++i)
+        partitions[static_cast<std::size_t>(i)] = {.partition_index = i, .timestamp = -1};
+    partitions[many] = {.partition_index = 7, .timestamp = -1};  // a second time
+    partitions[many + 1] = {.partition_index = many, .timestamp = -1};
+    std::vector<wire::ListOffsetsRequest::ListOffsetsTopic> topics(small + 1);
+    topics[0].name = "large";
+    topics[0].partitions = partitions;
+    for (std::size_t i = 0; i < small; ++i) {
+        topics[i + 1].name = names[i];
+        topics[i + 1].partitions = std::span(partitions).first(1);
+    }
+    wire::ListOffsetsRequest request;
+    request.topics = topics;
+    for (const std::int16_t version : {5, 7}) {
+        CAPTURE(version);
+        bench.hold_turns = true;
+        const auto id = bench.open();
+        bench.send(id, request_frame(request, version));
+        CHECK(turns_until_answered(bench, id, [] {}) >= 30);
+        bench.hold_turns = false;
+        const auto response = bench.answer<wire::ListOffsetsResponse>(id, version);
+        REQUIRE(response.topics.size() == topics.size());
+        std::size_t at = 0;
+        for (const auto& topic : response.topics) {
+            CHECK(topic.name.view() == topics[at].name.view());
+            std::int32_t index = 0;
+            if (at++ != 0) CHECK(topic.partitions.size() == 1);
+            for (const auto& one : topic.partitions) {
+                const std::int32_t number = index++;
+                const bool twice = at == 1 && (number == 7 || number == many);
+                const bool missing = number == many + 1;
+                CHECK(one.partition_index == (number < many ? number : missing ? many : 7));
+                CHECK(one.error_code == (twice     ? ErrorCode::invalid_request
+                                         : missing ? ErrorCode::unknown_topic_or_partition
+                                                   : ErrorCode::none));
+                CHECK(one.offset == (twice || missing ? -1 : 0));
+            }
+        }
+    }
+    CHECK(bench.pool.counters().request_bytes == 0);
 }
