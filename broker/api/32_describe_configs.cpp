@@ -41,9 +41,7 @@ Described describe(Context& context, std::int8_t type, std::string_view name) {
                     {}};
         // Of no broker in particular: what was set for all of them at run time, which is nothing.
         if (name.empty()) return {};
-        return {ErrorCode::none,
-                {},
-                broker_config_entries(context.settings, context.topics.registry.new_config())};
+        return {ErrorCode::none, {}, broker_config_entries(context)};
     }
     if (type == resource_group) {
         if (name.empty()) return {ErrorCode::invalid_request, "Group name must not be empty", {}};

@@ -11,11 +11,6 @@
 #include "broker/topics/topic_name.hpp"
 
 namespace leat::api {
-namespace {
-
-constexpr std::int32_t page_partitions_max = 2000;  // Kafka's max.request.partition.size.limit
-
-}  // namespace
 
 void describe_topic_partitions(Context& context, Call call) {
     using wire::ErrorCode;

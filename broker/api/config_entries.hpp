@@ -37,9 +37,9 @@ struct ConfigEntry {
 /// bytes_max  what max.message.bytes says: the setting, or what the log can take if that is less
 std::vector<ConfigEntry> topic_config_entries(const topics::TopicConfig& config,
                                               std::uint32_t bytes_max);
-/// The broker's settings that tools ask for; all read only, they come from the configuration file.
-std::vector<ConfigEntry> broker_config_entries(const Settings& settings,
-                                               const topics::TopicConfig& defaults);
+/// The broker's settings that Kafka has, too, sorted by name; all read only, they come from the
+/// configuration file.
+std::vector<ConfigEntry> broker_config_entries(Context& context);
 
 /// The settings of one group, which need not be there.
 std::vector<ConfigEntry> group_config_entries(const groups::GroupSettings& settings,

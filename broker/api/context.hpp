@@ -34,7 +34,10 @@ struct Settings {
         1024 * 1024;  ///< of records in one Fetch answer; one batch at least
     std::uint32_t fetch_session_bytes_max = 1024 * 1024;  ///< of all fetch sessions; 0: none
     std::string log_dir = "leat";                         ///< as DescribeLogDirs names it
-    std::uint32_t message_bytes_max = 1024 * 1024;  ///< shown as the broker's message.max.bytes
+    // Of others, for DescribeConfigs to show.
+    std::uint32_t connections_max = 12'000, request_bytes_max = 8 * 1024 * 1024;
+    std::uint32_t segment_bytes = 0;  ///< as configured; 0: chosen
+    milliseconds idle{600'000};
     std::string gateway_prefix;  ///< of client ids: what such clients produce to is told (Fed)
 };
 
@@ -59,9 +62,6 @@ struct Working {
     std::int64_t since_ns = 0;
 };
 
-struct Context {
-    Instant now;
-    WallTime wall;
 /// Elements of all arrays of requests that are at work, together. One of a few bytes becomes some
 /// hundred bytes of state and answer: a frame of the size that is allowed would be half a gigabyte.
 constexpr std::uint32_t elements_max = 65'536;
@@ -89,10 +89,13 @@ private:
     std::uint32_t count_ = 0;
 };
 
+struct Context {
+    Instant now;
+    WallTime wall;
+    std::uint32_t& elements;  ///< of all requests at work
     const Settings& settings;
     topics::Topics& topics;
     log::Log& log;
-    std::uint32_t& elements;  ///< of all requests at work
     session::BytePool& pool;
     Commits& commits;
     Turns& turns;
@@ -122,15 +125,16 @@ struct Call {
     session::Request request;
     session::Reply reply;
     quotas::Payer payer = 0;  ///< of a Fetch: for what it brings; of topics: for partitions
+    Elements elements = {};
 };
 
 /// The owning part of a Call, for answers that come later.
-    Elements elements = {};
 struct Address {
     std::int16_t version = 0;
     std::int32_t correlation_id = 0;
     session::Reply reply;
     quotas::Payer payer = 0;
+    Elements elements = {};
 };
 inline Address address_of(Call& call) {
     return {call.version, call.correlation_id, std::move(call.reply), call.payer,
@@ -149,7 +153,6 @@ std::optional<Request> read(Context& context, Call& call) {
                wire::Runtime<Request>::decode_front(call.body, call.version, *request)))
         request.reset();
     return request;
-    Elements elements = {};
 }
 
 }  // namespace leat::api

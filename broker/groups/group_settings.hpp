@@ -46,6 +46,7 @@ public:
     /// fails: what put_fact says; then nothing has changed
     Result<log::CommitId> put(Instant now, std::string_view group, const Values& values);
     const std::map<std::string, Values, std::less<>>& all() const { return all_; }
+    const GroupsConfig& config() const { return config_; }
 
     milliseconds session_timeout(std::string_view group) const;
     milliseconds heartbeat_interval(std::string_view group) const;

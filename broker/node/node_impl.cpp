@@ -81,7 +81,10 @@ api::Settings api_settings(const config::Config& config) {
     settings.auto_create_topics = config.auto_create_topics;
     settings.num_partitions = config.num_partitions;
     settings.accept_replication_factor = config.accept_replication_factor;
-    settings.message_bytes_max = config.message_bytes_max;
+    settings.connections_max = config.connections_max;
+    settings.request_bytes_max = config.request_bytes_max;
+    settings.segment_bytes = config.segment_bytes;
+    settings.idle = config.idle_connection;
     if (!config.routes.empty()) settings.gateway_prefix = uplink::client_prefix;
     settings.fetch_session_bytes_max = config.fetch_session_bytes;
     settings.log_dir = config.data_dir;

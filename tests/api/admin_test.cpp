@@ -357,3 +357,60 @@ TEST_CASE(
         CHECK(at->configs.empty());
     }
 }
+
+TEST_CASE("describe configs: the broker's settings have Kafka's names, types, texts and sources") {
+    api::Settings settings = ApiBench::default_settings();
+    settings.num_partitions = 3;
+    settings.connections_max = 77;
+    ApiBench bench(settings);
+    wire::DescribeConfigsRequest::DescribeConfigsResource resource;
+    resource.resource_type = 4;
+    resource.resource_name = "0";
+    resource.configuration_keys = nullptr;
+    wire::DescribeConfigsRequest request;
+    request.resources = std::span(&resource, 1);
+    request.include_documentation = true;
+    const auto response = bench.call<wire::DescribeConfigsResponse>(request, 4);
+    const auto told = response.results.front();
+    std::map<std::string, std::string> found;  // value, source, type
+    std::string last;
+    for (const auto& one : told.configs) {
+        const std::string name(one.name.view());
+        CAPTURE(name);
+        CHECK(last < name);
+        last = name;
+        CHECK(one.read_only);
+        CHECK_FALSE(one.is_sensitive);
+        CHECK_FALSE(one.documentation.empty());
+        found[name] = std::string(one.value.view()) + " " + std::to_string(one.config_source) +
+                      " " + std::to_string(one.config_type);
+    }
+    const std::pair<const char*, const char*> wanted[] = {
+        {"advertised.listeners", "PLAINTEXT://h:9092 4 2"},
+        {"auto.create.topics.enable", "true 4 1"},
+        {"compression.type", "producer 5 2"},
+        {"connections.max.idle.ms", "600000 5 5"},
+        {"fetch.max.bytes", "1048576 5 3"},
+        {"group.consumer.assignors", "uniform,range 4 7"},
+        {"group.consumer.heartbeat.interval.ms", "5000 5 3"},
+        {"group.consumer.session.timeout.ms", "45000 5 3"},
+        {"group.initial.rebalance.delay.ms", "0 4 3"},
+        {"group.max.session.timeout.ms", "1800000 5 3"},
+        {"group.min.session.timeout.ms", "6000 5 3"},
+        {"log.cleanup.policy", "delete 5 7"},
+        {"log.dirs", "leat 4 7"},
+        {"log.message.timestamp.after.max.ms", "3600000 5 5"},
+        {"log.retention.ms", "604800000 5 5"},
+        {"max.connections", "77 4 3"},
+        {"max.request.partition.size.limit", "2000 5 3"},
+        {"message.max.bytes", "1048576 5 3"},
+        {"num.partitions", "3 4 3"},
+        {"offset.metadata.max.bytes", "4096 5 3"},
+        {"offsets.retention.minutes", "10080 5 3"},
+        {"socket.request.max.bytes", "8388608 5 3"},
+    };
+    for (const auto& [name, what] : wanted) {
+        CAPTURE(name);
+        CHECK(found[name] == what);
+    }
+}
