@@ -19,6 +19,7 @@ import lane_confluent
 import lane_connect
 import lane_consumer_protocol
 import lane_consoles
+import lane_differential
 import lane_full_log
 import lane_go
 import lane_java
@@ -35,7 +36,7 @@ import lane_python
 import lane_uplink_to_kafka
 
 LANES = {"kcat": lane_kcat, "librdkafka": lane_librdkafka, "collectors": lane_collectors, "confluent": lane_confluent, "connect": lane_connect,
-         "consumer_protocol": lane_consumer_protocol, "mixed_groups": lane_mixed_groups, "full_log": lane_full_log, "java": lane_java,
+         "consumer_protocol": lane_consumer_protocol, "mixed_groups": lane_mixed_groups, "differential": lane_differential, "full_log": lane_full_log, "java": lane_java,
          "java_admin": lane_java_admin, "java_groups": lane_java_groups, "java_tools": lane_java_tools, "python": lane_python, "go": lane_go, "consoles": lane_consoles, "kafkajs": lane_kafkajs,
          "leat_on_leatd": lane_leat_on_leatd,
          "leat_on_kafka": lane_leat_on_kafka, "uplink_to_kafka": lane_uplink_to_kafka}
@@ -46,7 +47,7 @@ def settings(work, lane):
     path = os.path.join(work, "leatd.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"group.initial.rebalance.delay.ms": "0s", "group.consumer.heartbeat.interval.ms": "300ms",
-                   "group.consumer.session.timeout.ms": "30s", "num.partitions": 4 if lane == "kcat" else 1}, file)
+                   "group.consumer.session.timeout.ms": "30s", "num.partitions": 4 if lane == "kcat" else 1, **getattr(LANES[lane], "LEATD", {})}, file)
     return path
 
 
