@@ -1,4 +1,4 @@
-// leat configs and leat topics alter: settings of topics and brokers, and numbers of partitions.
+// leat configs and leat topics alter: settings of topics, brokers and groups, and numbers of partitions.
 #include <algorithm>
 #include <cstdio>
 
@@ -15,7 +15,14 @@ struct Place {
 
 Place place_of(const Options& options) {
     if (!options.broker.empty()) return {ConfigResource::broker, options.broker};
+    if (!options.group.empty()) return {ConfigResource::group, options.group};
     return {ConfigResource::topic, options.topics.empty() ? "" : options.topics.front()};
+}
+
+const char* name_of(ConfigResource kind) {
+    return kind == ConfigResource::topic    ? "topic"
+           : kind == ConfigResource::broker ? "broker"
+                                            : "group";
 }
 
 const char* source_name(std::int8_t source) {
@@ -29,6 +36,8 @@ const char* source_name(std::int8_t source) {
             return "from the broker's file";
         case 5:
             return "default";
+        case 8:
+            return "set on the group";
         default:
             return "";
     }
@@ -59,8 +68,7 @@ Exit change(Admin& admin, const Place& place, std::vector<ConfigChange> changes,
                  (outcome->message.empty() ? "" : ": " + outcome->message));
     if (is_json) {
         const TopicOutcome told{place.name, outcome->error, outcome->message, -1, -1};
-        const char* kind = place.kind == ConfigResource::topic ? "topic" : "broker";
-        std::printf("%s\n", json_of(kind, {told}).c_str());
+        std::printf("%s\n", json_of(name_of(place.kind), {told}).c_str());
     } else if (outcome->error == ErrorCode::none) {
         for (const ConfigChange& one : said)
             if (one.kind == ConfigChange::Kind::set)
@@ -97,8 +105,10 @@ Exit get_configs(const Options& options) {
     else
         for (const ConfigEntry& entry : shown)
             std::printf("%-40s %-24s %s%s\n", entry.name.c_str(),
-                        entry.value ? entry.value->c_str() : "(hidden)", source_name(entry.source),
-                        entry.read_only ? ", read only" : "");
+                        entry.value       ? entry.value->c_str()
+                        : entry.sensitive ? "(hidden)"
+                                          : "(none)",
+                        source_name(entry.source), entry.read_only ? ", read only" : "");
     Exit exit = Exit::ok;
     for (const std::string& name : options.configs) {
         if (std::any_of(shown.begin(), shown.end(),

@@ -97,10 +97,16 @@ void add_topics(CLI::App& app, Options& options) {
     describe->callback([&] { options.command = Command::topics_describe; });
 }
 
-/// TOPIC and then words; with --broker, --user or --client all are words.
+std::string not_empty(const std::string& text) { return text.empty() ? "the name is empty" : ""; }
+
+/// TOPIC and then words; with --broker, --group, --user or --client all are words.
 void add_place(CLI::App& app, Options& options, std::vector<std::string>& words, const char* what) {
     app.add_option("--broker", options.broker, "settings of this broker (its id), not of a topic")
         ->check(CLI::NonNegativeNumber);
+    app.add_option("--group", options.group,
+                   "settings of this group (of the consumer protocol, KIP-848)")
+        ->check(not_empty)
+        ->excludes("--broker");
     auto* user = app.add_option("--user", options.user, "quotas of this user");
     app.add_flag("--user-default", options.user_default, "quotas of users without their own")
         ->excludes(user);
@@ -109,15 +115,17 @@ void add_place(CLI::App& app, Options& options, std::vector<std::string>& words,
         ->excludes(client);
     app.add_option(
         "TOPIC", options.topics,
-        std::string("the topic (left out with --broker, --user, --client), then ") + what);
+        std::string("the topic (left out with --broker, --group, --user, --client), then ") + what);
     app.parse_complete_callback([&options, &words] {
         const bool is_of_quota =
             options.user || options.user_default || options.client || options.client_default;
-        if (is_of_quota && !options.broker.empty())
-            throw CLI::ValidationError("--broker has no quotas: --user or --client");
-        const bool is_of_topic = options.broker.empty() && !is_of_quota;
+        const bool is_of_other = !options.broker.empty() || !options.group.empty();
+        if (is_of_quota && is_of_other)
+            throw CLI::ValidationError(
+                "brokers and groups have no quotas: --user or --client alone");
+        const bool is_of_topic = !is_of_other && !is_of_quota;
         if (is_of_topic && options.topics.empty())
-            throw CLI::RequiredError("TOPIC, --broker, --user or --client");
+            throw CLI::RequiredError("TOPIC, --broker, --group, --user or --client");
         const auto first = options.topics.begin() + (is_of_topic ? 1 : 0);
         words.assign(first, options.topics.end());
         options.topics.erase(first, options.topics.end());
@@ -125,13 +133,14 @@ void add_place(CLI::App& app, Options& options, std::vector<std::string>& words,
 }
 
 void add_configs(CLI::App& app, Options& options) {
-    CLI::App* configs = app.add_subcommand("configs", "settings of topics and brokers, quotas");
+    CLI::App* configs = app.add_subcommand("configs", "settings of topics, brokers and groups, quotas");
     configs->require_subcommand(1);
     configs->footer(
         "Examples:\n"
         "  leat configs get temperature\n"
         "  leat configs get temperature retention.ms --json\n"
         "  leat configs get --broker 0\n"
+        "  leat configs set --group dashboards consumer.session.timeout.ms=60000\n"
         "  leat configs set temperature retention.ms=3600000 cleanup.policy=compact\n"
         "  leat configs unset temperature retention.ms\n"
         "  leat configs quotas\n"
@@ -250,6 +259,7 @@ void add_consume(CLI::App& app, Options& options) {
     consume
         ->add_option("-g,--group", options.group,
                      "read as a member of this group, from its committed offsets")
+        ->check(not_empty)
         ->excludes("--partition")
         ->excludes("--offset")
         ->excludes("--time");

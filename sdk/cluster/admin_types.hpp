@@ -44,7 +44,8 @@ struct ConfigEntry {
     bool sensitive = false;
 };
 
-enum class ConfigResource : std::int8_t { topic = 2, broker = 4 };
+/// group: its settings of the consumer protocol (KIP-848), be the group there or not.
+enum class ConfigResource : std::int8_t { topic = 2, broker = 4, group = 32 };
 
 struct ConfigChange {
     /// append and subtract are of settings that are lists.

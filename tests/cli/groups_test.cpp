@@ -223,6 +223,35 @@ TEST_CASE("topics delete-records: a topic begins where it was told, and never be
     CHECK(dirs->at(0).replicas.size() >= 2);
 }
 
+TEST_CASE("configs: a group's own settings are set, shown and unset") {
+    Bench at;
+    const auto session = [&] {
+        auto admin = Admin::open(at.loop, {.bootstrap = at.leatd.bootstrap()});
+        const auto configs = admin->describe_configs(ConfigResource::group, "g");
+        REQUIRE(configs);
+        for (const ConfigEntry& entry : configs->entries)
+            if (entry.name == "consumer.session.timeout.ms") return entry.value.value_or("");
+        return std::string("not there");
+    };
+    const std::string before = session();
+    Options change = at.options;
+    change.group = "g";
+    change.configs = {"consumer.session.timeout.ms=50000"};
+    CHECK(change_configs(change) == Exit::ok);
+    CHECK(session() == "50000");
+    CHECK(get_configs(change) == Exit::not_found);  // that is no name
+    change.configs = {"consumer.session.timeout.ms=soon"};
+    CHECK(change_configs(change) == Exit::failed);
+    change.configs.clear();
+    change.unset = {"consumer.session.timeout.ms"};
+    CHECK(change_configs(change) == Exit::ok);
+    CHECK(session() == before);
+    Options get = at.options;
+    get.group = "g";
+    get.configs = {"consumer.session.timeout.ms"};
+    CHECK(get_configs(get) == Exit::ok);
+}
+
 TEST_CASE("configs: quotas are set, shown and removed, each for whom it was meant") {
     Bench at;
     auto admin = Admin::open(at.loop, {.bootstrap = at.leatd.bootstrap()});

@@ -87,6 +87,15 @@ TEST_CASE("command line: configs take a topic or a broker, reset-offsets exactly
     CHECK(of_broker.options.broker == "0");
     CHECK(of_broker.options.topics.empty());
     CHECK(of_broker.options.unset == std::vector<std::string>{"a"});
+    const Parsed of_group = parse({"configs", "set", "--group", "g", "a=1"});
+    REQUIRE(!of_group.exit);
+    CHECK(of_group.options.group == "g");
+    CHECK(of_group.options.topics.empty());
+    CHECK(of_group.options.configs == std::vector<std::string>{"a=1"});
+    CHECK(parse({"configs", "get", "--group", "", "t"}).exit == 2);
+    CHECK(parse({"configs", "get", "--group", "g", "--broker", "0"}).exit == 2);
+    CHECK(parse({"configs", "set", "--group", "g", "--user", "u", "a=1"}).exit == 2);
+    CHECK(parse({"consume", "t", "--group", ""}).exit == 2);
     CHECK(parse({"configs", "get"}).exit == 2);
     CHECK(parse({"configs", "set", "t"}).exit == 2);
     CHECK(parse({"configs", "unset", "t"}).exit == 2);
