@@ -1,4 +1,5 @@
-// Reads partitions of any Kafka-protocol server: assigned by hand, from any offset or time.
+// Reads partitions of any Kafka-protocol server: as a member of a group, or assigned by hand, from
+// any offset or time.
 //
 //     leat::Loop loop;
 //     auto consumer = leat::Consumer::open(loop, {.bootstrap = "127.0.0.1:9092"});
