@@ -38,7 +38,7 @@ MutableBytes Arrivals::add_at(Instant now, Instant came, FrameType type, StreamI
     const auto frame = static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
     if (!open_->empty() && open_->used() + frame > core_.group_bytes_max()) {
         due_now_ = true;
-        pump(now);  // a batch: room_for saw that nothing is under way
+        pump(now);  // a batch: room_for saw that nothing is in the way
     }
     id = core_.next_id++;
     if (writing_ != Writing::nothing) waited_ = true;

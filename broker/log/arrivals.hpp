@@ -130,6 +130,7 @@ private:
     std::uint32_t room() const;  ///< bytes of the open segment that a group may still take
     std::uint32_t growth(const Group& group) const;
     bool fits_here(std::uint32_t used, std::uint32_t more_growth) const;
+    bool goes_out_now() const;
     std::size_t fitting(const Group& group, std::uint32_t room) const;
     bool may_open() const {
         return core_.segments.free_count() > segments_kept_for_checkpoint &&

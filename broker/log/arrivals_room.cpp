@@ -24,7 +24,7 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
         urgency == Urgency::data ? 0 : std::min(squeeze_bytes, core_.segment_bytes / 8);
     const bool crowded =
         !open_->empty() && open_->used() + frame > core_.group_bytes_max() + squeeze;
-    if (crowded && writing_ != Writing::nothing) return fail(Error::would_block);
+    if (crowded && !goes_out_now()) return fail(Error::would_block);
     // Everything that waits or is under way, and this: does it fit here, or is there a segment to
     // go on in?
     const bool opens = !fits_here(open_->used() + frame, footer_growth(type, body));
@@ -34,6 +34,15 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
                                                             : core_.segments_for_checkpoint();
     const std::uint32_t others = urgency == Urgency::data ? core_.segments_reserved() : 0;
     return free >= keep + others + (opens ? 1 : 0) ? ok() : Status(fail(Error::full));
+}
+
+/// Whether a pump sends the open group, or the footer in front of it. Else it would grow as long as
+/// zeros are being written, over more segments than the one that each batch of it found free.
+bool Arrivals::goes_out_now() const {
+    const bool fits = fits_here(open_->used(), 0);
+    return writing_ == Writing::nothing &&
+           !zeros_in_the_way(fits ? std::uint64_t{position_} + open_->padded()
+                                  : core_.segment_bytes);
 }
 
 /// Whether the open group with `used` bytes in all fits into the open segment, behind what is under

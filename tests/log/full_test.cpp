@@ -79,6 +79,31 @@ TEST_CASE("full: a topic that drops its oldest hardly waits for room") {
     CHECK(rig.log->books(1).balanced());
 }
 
+// A commit waits for the slice of zeros that lies where it goes. What comes meanwhile must not all
+// count on the one segment that is free: what frees segments would be left without any, for good.
+TEST_CASE(
+    "full: batches that come while zeros are written are bounded, and leave what upkeep needs") {
+    for (const std::size_t size : {14'200u, 9'000u, 3'000u}) {
+        SimStorage device({.seed = 1, .size = 32 * KiB + 31 * std::uint64_t{small_segment}});
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {.retention_bytes = 512 * 1024}));
+        rig.log->set_release(1, INT64_MAX);
+        std::uint64_t taken = 0, most = 0;
+        for (int step = 0; step < 300; ++step) {
+            const std::uint64_t before = taken;
+            while (taken < before + 1'000 && rig.append(1, {.size = size, .salt = taken})) ++taken;
+            most = std::max(most, taken - before);
+            rig.log->on_storage(rig.at());  // one thing after the other: zeros are under way
+            if (rig.log->deadline() <= rig.at()) rig.log->on_deadline(rig.at(), wall_ms(rig.wall));
+        }
+        INFO(size);
+        CHECK(most <= 2 * (16 * KiB / size) + 1);  // a group under way, and one that waits
+        for (int i = 0; i < 20; ++i) rig.pass(500);
+        CHECK(rig.append_durably(1, {.size = size}));
+    }
+}
+
 TEST_CASE("full: where nothing may be dropped nobody searches without a pause") {
     SimStorage device({.seed = 1, .size = wide_device});
     Rig rig(device);
