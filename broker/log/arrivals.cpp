@@ -11,8 +11,8 @@ constexpr std::size_t entries_at_once = 512;    ///< some 0.1 ms
 
 Arrivals::Arrivals(Core& core)
     : core_(core),
-      first_(core.page, core.geometry.align),
-      second_(core.page, core.geometry.align),
+      first_(core.page, core.geometry.align, footer_rides_bytes),
+      second_(core.page, core.geometry.align, footer_rides_bytes),
       footer_memory_(core.geometry.align),
       recent_(core.config.recent_bytes) {}
 
@@ -84,7 +84,7 @@ void Arrivals::pump(Instant now) {
         }
         if (seal_ != Seal::wanted || !open_->empty()) return;
         if (segment_ != no_segment && room() < core_.page) {
-            if (!zeros_in_the_way(core_.segment_bytes)) write_footer(now);
+            if (!zeros_in_the_way(core_.segment_bytes) && make_footer(now)) write_footer(now);
             return;
         }
         if (segment_ == no_segment && !may_open()) {
@@ -116,7 +116,7 @@ void Arrivals::leave_segment(Instant now) {
         if (std::find(announced_.begin(), announced_.end(), next) == announced_.end()) return;
         flight_is_seal_ = false;
         write_group(now);
-    } else if (!zeros_in_the_way(core_.segment_bytes)) {
+    } else if (!zeros_in_the_way(core_.segment_bytes) && make_footer(now)) {
         write_footer(now);
     }
 }
@@ -138,7 +138,12 @@ bool Arrivals::prepare(Instant now) {
         stuck_ = !may_open();
         if (stuck_) return false;
         footer_waits_ = zeros_in_the_way(core_.segment_bytes);
-        if (!footer_waits_) write_footer(now);
+        if (footer_waits_ || !make_footer(now)) return false;
+        if (footer_may_ride()) {
+            close_segment(Footer::rides);
+            return prepare(now);
+        }
+        write_footer(now);
         return false;
     }
     if (fits == 0) fits = 1;  // a lone large batch in a fresh segment
@@ -205,7 +210,9 @@ void Arrivals::write_group(Instant now) {
     if (opening_) {
         std::uint8_t page[segment_header_bytes];
         encode_segment_header(header_, page);
-        bytes = flight_->finish_opening(flight_header_, core_.segments[segment].salt, page);
+        LEAT_CHECK(footer_.empty() || segment == last_.segment + 1);
+        const std::uint32_t salt = core_.segments[segment].salt;
+        bytes = flight_->finish_opening(flight_header_, salt, page, footer_);
     } else {
         bytes = flight_->finish(flight_header_, core_.segments[segment].salt);
     }
@@ -213,61 +220,10 @@ void Arrivals::write_group(Instant now) {
     ticket_ = core_.ticket(Owner::arrivals);
     writing_ = Writing::group;
     write_since_ = now;
-    const std::uint64_t at = core_.address(segment, opening_ ? 0 : position);
+    const std::uint64_t at = core_.address(segment, opening_ ? 0 : position) - footer_.size();
     if (core_.faults.acknowledge_early && !flight_->empty()) core_.flushed_id = flight_->last_id();
     if (!core_.storage.start_write(ticket_, at, bytes)) on_write_done(now, ticket_, false);
-}
-
-void Arrivals::write_footer(Instant now) {
-    SegmentEntry& entry = core_.segments[segment_];
-    index_.data_end = position_;
-    index_.candidates = core_.segments.candidates();
-    CommitHeader header = core_.commit_header(now);
-    header.generation = entry.generation;
-    header.sequence = next_sequence_;
-    footer_ = encode_footer(index_, header, entry.salt, core_.page, core_.segment_bytes);
-    if (footer_.empty() || footer_.size() > core_.segment_bytes - position_) {
-        // room() keeps space for it. Should that ever be too little: what was acknowledged is not
-        // written over, and its index is made by reading it.
-        close_segment(false);
-        pump(now);
-        return;
-    }
-    footer_memory_.reserve(footer_.size(), 0);
-    copy_bytes(footer_, {footer_memory_.data(), footer_.size()});
-    ticket_ = core_.ticket(Owner::arrivals);
-    writing_ = Writing::footer;
-    write_since_ = now;
-    const std::uint64_t at = core_.address(segment_, core_.segment_bytes - footer_.size());
-    if (!core_.storage.start_write(ticket_, at, {footer_memory_.data(), footer_.size()}))
-        on_write_done(now, ticket_, false);
-}
-
-void Arrivals::close_segment(bool with_footer) {
-    SegmentEntry& entry = core_.segments[segment_];
-    entry.state = SegmentState::sealed;
-    entry.data_end = position_;
-    entry.batch_bytes =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(index_.batch_bytes, UINT32_MAX));
-    entry.last_age_ms = index_.last_age_ms;
-    entry.set_live(index_.live_bytes(), index_.batches(), core_.segment_bytes);
-    entry.footer_position =
-        with_footer ? core_.segment_bytes - static_cast<std::uint32_t>(footer_.size()) : 0;
-    if (with_footer) {
-        ++next_sequence_;
-        core_.counters.written_footer += footer_.size();
-        bytes_written_ += footer_.size();
-        announced_.insert(announced_.end(), index_.candidates.begin(), index_.candidates.end());
-        if (on_footer) on_footer(segment_, footer_);
-    }
-    last_.segment = segment_;
-    last_.end = position_;
-    last_.generation = entry.generation;
-    segment_ = no_segment;
-    gone_ = std::exchange(index_, {});
-    replay_.reset(index_);
-    footer_ = {};
-    if (footer_memory_.capacity() > 64 * KiB) footer_memory_.free();
+    if (core_.faults.footer_early) write_footer_early(now);
 }
 
 void Arrivals::on_write_done(Instant now, std::uint64_t ticket, bool good) {
@@ -276,7 +232,7 @@ void Arrivals::on_write_done(Instant now, std::uint64_t ticket, bool good) {
     write_is_slow_ = false;
     if (!good) ++core_.counters.write_errors;
     if (what == Writing::footer) {
-        close_segment(good);
+        close_segment(good ? Footer::durable : Footer::none);
     } else if (probing_ && !good) {
         probing_ = false;
         if (header_.segment != no_segment) core_.segments.opening_failed(header_.segment, false);
@@ -290,9 +246,26 @@ void Arrivals::on_write_done(Instant now, std::uint64_t ticket, bool good) {
     pump(now);
 }
 
+void Arrivals::index_flight() {
+    replay_.begin_commit(next_sequence_, flight_header_.age_ms());
+    for (const Group::Entry& item : flight_->entries()) {
+        const ByteView frame = flight_->frame(item);
+        const FrameHeader header = decode_frame_header(frame.data());
+        if (const auto batch = replay_.on_frame(header, frame, flight_header_.position + item.at)) {
+            apply_durable_batch(core_, index_, segment_, *batch);
+        } else if (header.type == FrameType::log_end) {
+            Stream* stream = core_.streams.find(header.stream);
+            const Offset offset = load_little<std::int64_t>(frame.data() + frame_header_bytes);
+            if (stream != nullptr) stream->state.flushed = std::max(stream->state.flushed, offset);
+        }
+    }
+    index_.last_sequence = next_sequence_;
+    index_.last_age_ms = flight_header_.age_ms();
+}
+
 void Arrivals::group_durable(Instant now) {
-    const std::uint32_t position = flight_header_.position;
     if (opening_) {
+        riding_footer_durable();
         segment_ = header_.segment;
         place_ = header_.place;
         announced_ = header_.candidates;
@@ -305,22 +278,10 @@ void Arrivals::group_durable(Instant now) {
         index_ = {};
         replay_.reset(index_);
     }
+    if (!std::exchange(indexed_, false)) index_flight();
     SegmentEntry& entry = core_.segments[segment_];
+    const std::uint32_t position = flight_header_.position;
     const std::uint32_t commit_bytes = flight_->padded();
-    replay_.begin_commit(next_sequence_, flight_header_.age_ms());
-    for (const Group::Entry& item : flight_->entries()) {
-        const ByteView frame = flight_->frame(item);
-        const FrameHeader header = decode_frame_header(frame.data());
-        if (const auto batch = replay_.on_frame(header, frame, position + item.at)) {
-            apply_durable_batch(core_, index_, segment_, *batch);
-        } else if (header.type == FrameType::log_end) {
-            Stream* stream = core_.streams.find(header.stream);
-            const Offset offset = load_little<std::int64_t>(frame.data() + frame_header_bytes);
-            if (stream != nullptr) stream->state.flushed = std::max(stream->state.flushed, offset);
-        }
-    }
-    index_.last_sequence = next_sequence_;
-    index_.last_age_ms = flight_header_.age_ms();
     core_.counters.payload += flight_->payload_bytes();
     core_.counters.written_data += flight_->used();
     core_.counters.written_padding += commit_bytes - flight_->used();

@@ -1,7 +1,8 @@
 // The arrivals ring: appended in order, one commit under way, the next group collects meanwhile.
 //
 // Life of a segment here: opened by its header and first commit in one write; filled; sealed by a
-// footer that ends at its end; the next one is opened. A failed write closes it for good: its
+// footer that ends at its end; the next one is opened, in one write with that footer where it lies
+// behind it (arrivals_footer.cpp). A failed write closes it for good: its
 // successor's header names where its valid bytes end, and the group that failed is written there
 // instead. If that fails too, what was not acknowledged is given up, and the log only reads from
 // then on.
@@ -30,6 +31,8 @@ constexpr std::uint32_t zeroed_ahead_bytes(std::uint32_t segment_bytes) {
 }
 /// A fact that is in no hurry rides with the next commit; alone it waits so long.
 constexpr milliseconds lazy_wait{1000};
+/// A footer of so many bytes at most leaves with the opening of the segment behind its own.
+constexpr std::uint32_t footer_rides_bytes = 16 * 1024;
 /// After two failed writes in a row: when the device is tried again, doubled up to the maximum.
 constexpr milliseconds probe_wait{1000}, probe_wait_max{60'000};
 
@@ -125,6 +128,7 @@ public:
 private:
     enum class Writing : std::uint8_t { nothing, group, footer };
     enum class Seal : std::uint8_t { no, wanted, writing, done };
+    enum class Footer : std::uint8_t { none, durable, rides };
 
     bool due(Instant now) const;
     std::uint32_t room() const;  ///< bytes of the open segment that a group may still take
@@ -138,9 +142,15 @@ private:
     }
     bool prepare(Instant now);  ///< cuts the open group; false: it cannot go out now
     bool open_segment(Instant now);
-    void write_footer(Instant now);
+    bool make_footer(Instant now);  ///< false: there is no room for one, the segment is closed
+    bool footer_may_ride();
+    void write_footer(Instant now);  ///< alone, once it is made
+    void write_footer_early(Instant now);
+    void riding_footer_durable();
+    void riding_footer_failed();
     void write_group(Instant now);
-    void close_segment(bool with_footer);
+    void close_segment(Footer footer);
+    void index_flight();  ///< its frames enter the tables and the open segment's index
     void group_durable(Instant now);
     void group_failed(Instant now);
     void give_up(Instant now);
@@ -195,7 +205,8 @@ private:
     SegmentIndex index_;
     SegmentIndex gone_;  ///< of the segment before: thousands of entries are not freed at one go
     FrameReplay replay_{index_};
-    std::vector<std::uint8_t> footer_;
+    bool indexed_ = false;              ///< the group under way is in them already (a mistake)
+    std::vector<std::uint8_t> footer_;  ///< made, not durable yet
     AlignedBytes footer_memory_;
     CommitHeader flight_header_;
     std::size_t flight_bytes_ = 0;

@@ -10,11 +10,12 @@ void Arrivals::group_failed(Instant now) {
     // written again: what follows goes elsewhere, and the new header says where the valid bytes of
     // this one end.
     if (opening_) {
+        riding_footer_failed();
         if (header_.segment != no_segment &&
             core_.segments[header_.segment].generation == header_.generation)
             core_.segments.opening_failed(header_.segment, !retried_);
     } else {
-        close_segment(false);
+        close_segment(Footer::none);
     }
     if (retried_) {
         give_up(now);
@@ -41,7 +42,7 @@ void Arrivals::group_failed(Instant now) {
 /// failed writes may have left of that place is void by its older generation.
 void Arrivals::probe(Instant now) {
     probe_at_ = now + probe_wait_;
-    if (segment_ != no_segment) close_segment(false);
+    if (segment_ != no_segment) close_segment(Footer::none);
     if (place_ != 0) core_.segments.prefer_promised(announced_);
     const std::uint32_t next = core_.segments.next_promised();
     if (!may_open() ||

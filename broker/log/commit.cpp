@@ -64,7 +64,7 @@ void AlignedBytes::reserve(std::size_t bytes, std::size_t keep) {
 }
 
 void Group::need(std::size_t bytes) {
-    memory_.reserve(page_ + round_up(bytes, page_), entries_.empty() ? 0 : page_ + used_);
+    memory_.reserve(front_ + round_up(bytes, page_), entries_.empty() ? 0 : front_ + used_);
 }
 
 MutableBytes Group::add(FrameType type, std::uint32_t stream, std::uint32_t body, CommitId id,
@@ -220,11 +220,16 @@ ByteView Group::finish(CommitHeader header, std::uint32_t salt) {
     return {commit(), header.bytes};
 }
 
-ByteView Group::finish_opening(CommitHeader header, std::uint32_t salt, ByteView segment_header) {
+ByteView Group::finish_opening(CommitHeader header, std::uint32_t salt, ByteView segment_header,
+                               ByteView footer) {
     const ByteView body = finish(header, salt);
-    std::fill_n(memory_.data(), page_, std::uint8_t{0});
-    copy_bytes(segment_header, {memory_.data(), page_});
-    return {memory_.data(), page_ + body.size()};
+    std::uint8_t* page = commit() - page_;
+    std::fill_n(page, page_, std::uint8_t{0});
+    copy_bytes(segment_header, {page, page_});
+    LEAT_CHECK(footer.size() <= front_ - page_);
+    std::uint8_t* from = page - footer.size();
+    copy_bytes(footer, {from, footer.size()});
+    return {from, footer.size() + page_ + body.size()};
 }
 
 void Group::clear(std::size_t keep_bytes) {
@@ -232,7 +237,7 @@ void Group::clear(std::size_t keep_bytes) {
     came_ = never;
     used_ = commit_header_bytes;
     payload_ = 0;
-    if (memory_.capacity() > keep_bytes) memory_.free();
+    if (memory_.capacity() > front_ - page_ + keep_bytes) memory_.free();
 }
 
 }  // namespace leat::log

@@ -1,7 +1,8 @@
 // Commits (FORMAT.md section 4), and the group that becomes one.
 //
-// A Group collects frames in memory that starts with room for a segment header page and a commit
-// header, so a commit is one aligned write even when it opens a segment. Checksums are made when it
+// A Group collects frames in memory that starts with room for a footer, a segment header page and a
+// commit header, so a commit is one aligned write even when it opens a segment, and when the footer
+// of the segment in front of that leaves with it. Checksums are made when it
 // is known where the group goes, because they are seeded with the segment's salt: a group whose
 // write failed goes elsewhere.
 #pragma once
@@ -71,7 +72,9 @@ private:
 /// The frames that will become one commit, with what is to be done once they are durable.
 class Group {
 public:
-    Group(std::uint32_t page_bytes, std::uint32_t align) : page_(page_bytes), memory_(align) {}
+    /// `footer_max`: a multiple of the page; so much may stand in front of a segment header.
+    Group(std::uint32_t page_bytes, std::uint32_t align, std::uint32_t footer_max = 0)
+        : page_(page_bytes), front_(footer_max + page_bytes), memory_(align) {}
 
     struct Entry {
         std::uint32_t at = 0;  ///< of the frame, counted from the commit header
@@ -114,8 +117,9 @@ public:
     /// Makes checksums, pads, and encodes the commit header. Returns the bytes from the commit
     /// header on.
     ByteView finish(CommitHeader header, std::uint32_t salt);
-    /// The same with a segment header page in front.
-    ByteView finish_opening(CommitHeader header, std::uint32_t salt, ByteView segment_header);
+    /// The same with a segment header page in front, and with `footer` in front of that.
+    ByteView finish_opening(CommitHeader header, std::uint32_t salt, ByteView segment_header,
+                            ByteView footer = {});
     /// Whether the last frame goes on in the next commit.
     bool continues() const;
 
@@ -123,11 +127,11 @@ public:
     void clear(std::size_t keep_bytes);
 
 private:
-    std::uint8_t* commit() { return memory_.data() + page_; }
-    const std::uint8_t* commit() const { return memory_.data() + page_; }
+    std::uint8_t* commit() { return memory_.data() + front_; }
+    const std::uint8_t* commit() const { return memory_.data() + front_; }
     void need(std::size_t bytes);  ///< from the commit header on
 
-    std::uint32_t page_;
+    std::uint32_t page_, front_;
     AlignedBytes memory_;
     std::uint32_t used_ = commit_header_bytes;
     std::uint32_t payload_ = 0;

@@ -39,6 +39,7 @@ struct SeededFaults {
     bool promises_forgotten =
         false;  ///< a start with a smaller budget forgets what the tail names beyond it
     bool old_headers_kept = false;  ///< a pool that grows believes what stands there
+    bool footer_early = false;  ///< a footer leaves beside the last commit that it tells of
     /// No mistake: a test makes it small, so that a small log needs the links in the footers.
     std::uint32_t anchors_max = static_cast<std::uint32_t>(log::anchors_max);
 };
@@ -165,6 +166,12 @@ struct Core {
                 bytes, static_cast<std::uint32_t>(run * 2654435761u + opened * 40503u));
         }
         return load_little<std::uint32_t>(bytes);
+    }
+    /// What an earlier run left torn in the tail that the newest one found: a torn write of that
+    /// one may have made it whole.
+    bool is_void(const CommitHeader& commit) const {
+        return commit.generation == super.void_generation && commit.position >= super.void_from &&
+               commit.run < super.start_count;
     }
     CommitHeader commit_header(Instant now) const {
         CommitHeader header;

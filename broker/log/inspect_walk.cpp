@@ -67,11 +67,12 @@ void InspectWalk::arrivals() {
             const std::uint32_t end = std::min(entry_.data_end, core_.segment_bytes);
             range(core_.page, end);
             // A start reads a segment anew whose footer does not hold, and then knows of none.
-            if (entry_.footer_position == 0 && !closed_without_footer())
-                entry_.footer_position = find_footer(end);
+            const bool known = entry_.footer_position != 0;
+            const Told told = known ? Told::was_whole : told_by_successor();
+            if (!known && told != Told::failed) entry_.footer_position = find_footer(end);
             if (entry_.footer_position != 0 && entry_.footer_position >= end) {
                 out_.purposes.unused += entry_.footer_position - end;
-                footer();
+                footer(told == Told::was_whole);
             } else {
                 out_.purposes.unused += core_.segment_bytes - end;
             }
@@ -82,20 +83,37 @@ void InspectWalk::arrivals() {
     }
 }
 
-/// The write of its footer failed, so it has none, whatever stands there: the successor's first
-/// sequence follows the last commit at once.
-bool InspectWalk::closed_without_footer() {
+/// A footer that does not hold is damage where it was whole once; else a power cut tore it, or its
+/// write failed, and the successor's first sequence follows the last commit at once. The run that
+/// wrote the last commit here wrote the footer, too, if it went on behind it; where that may have
+/// been in one write, it was whole if more came behind that write.
+InspectWalk::Told InspectWalk::told_by_successor() {
     const auto& ring = core_.segments.ring();
     const auto next = std::upper_bound(
         ring.begin(), ring.end(), segment_,
         [this](std::uint32_t a, std::uint32_t b) { return core_.segments.before(a, b); });
-    if (entry_.records || next == ring.end()) return false;
+    if (entry_.records || next == ring.end()) return Told::nothing;
     const auto bytes = io_.read(core_.address(*next, 0), segment_header_bytes);
     const auto header =
         bytes ? decode_segment_header(*bytes) : Result<SegmentHeader>(fail(Error::storage));
-    return header && header->area == Area::arrivals && header->predecessor == segment_ &&
-           header->predecessor_generation == entry_.generation &&
-           header->first_sequence == last_sequence_ + 1;
+    if (!header || header->area != Area::arrivals || header->predecessor != segment_ ||
+        header->predecessor_generation != entry_.generation)
+        return Told::nothing;
+    if (header->first_sequence == last_sequence_ + 1) return Told::failed;
+    if (header->run != last_run_) return Told::nothing;
+    if (*next != segment_ + 1) return Told::was_whole;
+    std::uint32_t at = core_.page;
+    for (int commits = 0; commits < 2; ++commits) {
+        if (at > core_.segment_bytes - core_.page) return Told::nothing;
+        const auto front = io_.read(core_.address(*next, at), commit_header_bytes);
+        const auto commit = front ? decode_commit_header(*front, header->salt)
+                                  : Result<CommitHeader>(fail(Error::storage));
+        if (!commit || commit->generation != header->generation || commit->position != at ||
+            commit->run != header->run || commit->bytes > core_.segment_bytes - at)
+            return Told::nothing;
+        at += commit->bytes;
+    }
+    return Told::was_whole;
 }
 
 void InspectWalk::checkpoint(const std::vector<CheckpointExtent>& extents) {
@@ -148,6 +166,7 @@ void InspectWalk::range(std::uint32_t from, std::uint32_t to) {
             ++out_.commits;
             out_.purposes.commit_headers += commit_header_bytes;
             last_sequence_ = commit->sequence;
+            last_run_ = commit->run;
             if (visitor_ != nullptr) visitor_->on_commit(segment_, *commit);
             const std::uint32_t end = frames(at + commit_header_bytes, at + commit->used, &*commit);
             const ByteView padding = ByteView(bytes_).subspan(end, at + commit->bytes - end);
@@ -289,7 +308,7 @@ std::uint32_t InspectWalk::find_footer(std::uint32_t from) const {
     return 0;
 }
 
-void InspectWalk::footer() {
+void InspectWalk::footer(bool was_whole) {
     const std::uint32_t at = entry_.footer_position;
     const ByteView bytes = ByteView(bytes_).subspan(at);
     const auto commit = commit_at(at, core_.segment_bytes);
@@ -298,8 +317,8 @@ void InspectWalk::footer() {
     if (!commit || !trailer || trailer->position != at ||
         !commit_holds(bytes, *commit, entry_.salt, false) ||
         !decode_footer(bytes, entry_.generation, entry_.salt)) {
-        damage(Damage::Kind::footer, at, core_.segment_bytes - at);
-        out_.purposes.damaged += core_.segment_bytes - at;
+        if (was_whole) damage(Damage::Kind::footer, at, core_.segment_bytes - at);
+        (was_whole ? out_.purposes.damaged : out_.purposes.unused) += core_.segment_bytes - at;
         return;
     }
     ++out_.commits;

@@ -44,12 +44,14 @@ private:
     };
     bool load(std::uint32_t segment);
     bool recycled(std::uint32_t segment);
-    bool closed_without_footer();
+    /// What the successor tells of the footer in front of it.
+    enum class Told : std::uint8_t { nothing, failed, was_whole };
+    Told told_by_successor();
     void range(std::uint32_t from, std::uint32_t to);
     std::uint32_t frames(std::uint32_t at, std::uint32_t limit, const CommitHeader* commit);
     void frame(std::uint32_t at, const FrameHeader& header, ByteView body, bool first);
     void batch_whole(StreamId stream, const BatchFields& fields, std::uint32_t at, bool good);
-    void footer();
+    void footer(bool was_whole);
     std::uint32_t find_footer(std::uint32_t from) const;
     std::optional<CommitHeader> commit_at(std::uint32_t at, std::uint32_t limit) const;
     std::optional<FrameHeader> frame_at(std::uint32_t at, std::uint32_t limit) const;
@@ -71,7 +73,9 @@ private:
     SegmentEntry entry_;
     std::vector<std::uint8_t> bytes_;
     std::optional<Part> part_;
-    std::uint64_t last_sequence_ = 0;  ///< of the commits that hold
+    // Of the commits that hold.
+    std::uint64_t last_sequence_ = 0;
+    std::uint32_t last_run_ = 0;
     Inspected seen_;
 };
 

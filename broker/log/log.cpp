@@ -35,7 +35,7 @@ Status LogImpl::open(Instant now, WallTime wall) {
     };
     parts_->arrivals.resume(std::move(recovered->arrivals));
     parts_->checkpoints.resume(std::move(recovered->checkpoint));
-    if (recovered->checkpoint_hurt) parts_->checkpoints.request();
+    if (recovered->checkpoint_wanted) parts_->checkpoints.request();
     for (auto& [id, stream] : core_.streams.all()) stream.prune_anchors();
     parts_->ledger.load();
     for (const SegmentIndex::Lost& lost : recovered->lost)

@@ -125,9 +125,11 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
     entry.state = SegmentState::sealed;
 
     SegmentIndex index;
-    // A footer cannot be of a segment that was closed by its successor's header: it was never
-    // acknowledged.
-    bool whole = footer && footer->index.data_end <= valid_end;
+    // A footer of an earlier run that was torn, and made whole by what was torn of the right one,
+    // knows nothing of the commits in between. In the tail it is void; elsewhere the successor's
+    // header says another end.
+    bool whole = footer && !core_.is_void(footer->commit) &&
+                 (valid_end == core_.segment_bytes || footer->index.data_end == valid_end);
     if (whole) {
         index = std::move(footer->index);
         entry.footer_position = footer->position;
@@ -167,14 +169,17 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
             cut("segment " + std::to_string(header.segment) + ": " +
                 std::to_string(scan.damaged_commits) +
                 " damaged places between good commits were skipped");
-        entry.footer_position = scan.footer_position;
         data_end = scan.data_end;
         next_sequence = scan.next_sequence;
         if (scan.last) last_commit_ = scan.last;
         out_.lost.insert(out_.lost.end(), index.lost.begin(), index.lost.end());
         index.lost.clear();
+        // Its trailer is torn, or lost: it ends the segment, but nobody finds it by that. None is
+        // known to those that read, so a power cut is no damage to them.
         whole = scan.footer_position != 0;
     }
+    // Read by its commits in front of the tail: the next start had better not have to.
+    out_.checkpoint_wanted = out_.checkpoint_wanted || !(whole || last);
     forbidden_ = forbidden_ || index.forbids_writing;
     entry.data_end = data_end;
     entry.last_age_ms = index.last_age_ms;

@@ -27,7 +27,9 @@ struct Recovered {
     std::vector<SegmentIndex::Lost> lost;  ///< for the ledger
     bool fresh = false;                    ///< the device was empty: created now
     bool sealed = false;                   ///< the last run stopped cleanly
-    bool checkpoint_hurt = false;          ///< it was read, but the next lost bit may be one too many
+    /// The newest one was read, but the next lost bit may be one too many; or behind it lies a
+    /// sealed segment without a footer.
+    bool checkpoint_wanted = false;
 };
 
 /// Fills the core's tables, and writes the superblock of the new run. `error_text` says failures

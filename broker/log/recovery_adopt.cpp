@@ -66,8 +66,9 @@ std::vector<Recovery::Listed> Recovery::listed_now() {
 /// What a segment of the ring holds: its footer says it, or, where that is lost, its commits do. One
 /// whose footer could not be written is no gap.
 std::optional<SegmentIndex> Recovery::index_of(const SegmentHeader& header) {
-    if (auto footer = footer_of(header)) return std::move(footer->index);
     const std::uint32_t end = core_.segments[header.segment].data_end;
+    if (auto footer = footer_of(header); footer && footer->index.data_end == end)
+        return std::move(footer->index);
     std::vector<std::uint8_t> bytes(std::min(end, core_.segment_bytes));
     for (std::size_t at = 0; at < bytes.size(); at += 256 * KiB) {
         const auto piece = io_.read(core_.address(header.segment, at),

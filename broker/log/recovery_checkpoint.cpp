@@ -62,7 +62,7 @@ Result<CommitHeader> Recovery::checkpoint_commit(ByteView& bytes, const Checkpoi
     const Result<CommitHeader> mended = check();
     if (mended) {
         cut("the checkpoint lost a bit, which is known");
-        out_.checkpoint_hurt = true;
+        out_.checkpoint_wanted = true;
     }
     return mended;
 }

@@ -47,7 +47,7 @@ Result<Recovery::FoundEnd> Recovery::second_end_record(const CheckpointPlace& pl
         frame_body(*bytes, commit_header_bytes, place.salt, FrameType::checkpoint_end));
     if (!end) return fail(Error::corrupt);
     cut("the checkpoint's end record is lost, the second one was taken");
-    out_.checkpoint_hurt = true;
+    out_.checkpoint_wanted = true;
     return FoundEnd{*std::move(end), commit->sequence + 1};
 }
 
@@ -118,7 +118,7 @@ Result<std::uint64_t> Recovery::apply_restored(const CheckpointEnd& end) {
         }
     }
     cut("pages of the checkpoint were lost, its parity has made them good");
-    out_.checkpoint_hurt = true;
+    out_.checkpoint_wanted = true;
     return frames;
 }
 

@@ -87,8 +87,7 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
                                               : header.sequence < scan.next_sequence)))
             return false;
         // What an earlier run left torn here, and a torn write of this one may have made whole.
-        return segment.generation != core.super.void_generation ||
-               position < core.super.void_from || header.run >= core.super.start_count;
+        return !core.is_void(header);
     };
     // The commit at `position`, if it holds and may follow.
     const auto commit_at = [&](std::uint32_t position, Sequence order,

@@ -468,7 +468,7 @@ class Log:
                 named = after and after.place == one.place + 1 and after.before_generation == one.generation
                 self.take(one, after.before_end if named else self.segment_bytes)
             if chain:
-                self.set_free(chain[-1], chain[-1].candidates + self.promised(chain[-1]))
+                self.set_free(chain[-1])
             return
         while at:
             candidates = at.candidates + self.promised(at)
@@ -476,7 +476,7 @@ class Log:
             named = after and after.before_generation == at.generation
             self.take(at, after.before_end if named else self.segment_bytes)
             if not after:
-                self.set_free(at, candidates)
+                self.set_free(at)
             at = after
 
     def promised(self, one):
@@ -484,8 +484,8 @@ class Log:
         bodies = [frame.body for frame in footer[1] if frame.type == 16] if footer else []
         return [u32(body, 32 + 4 * i) for body in bodies for i in range(min(u32(body, 4), 8))]
 
-    def set_free(self, last, candidates):
-        for number in candidates:
+    def set_free(self, last):
+        for number in last.candidates + (self.promised(last) if last.footer else []):
             named = self.table.get(number)
             if number != last.number and named and (named.area == 1 or named.generation < last.generation):
                 del self.table[number]
@@ -536,7 +536,7 @@ class Log:
     def ranges_of(self, one, data_end):
         """Stream -> first and end offset: by the footer, else by the commits, of which the whole ones count here."""
         footer = self.footer(one)
-        if footer:
+        if footer and any(frame.type == 16 and u32(frame.body, 0) == data_end for frame in footer[1]):
             told = [(frame.stream, struct.unpack_from("<qq", frame.body, 0)) for frame in footer[1] if frame.type == 17]
             return {stream: (first, end) for stream, (first, end) in told if first >= 0}
         data, at, ranges, begun = self.bytes_of(one.number), self.page, {}, {}
@@ -558,9 +558,11 @@ class Log:
         self.table[one.number] = one
         self.generation[one.number] = one.generation
         footer = self.footer(one)
+        void = (footer and one.generation == self.void_generation and footer[0].position >= self.void_from
+                and footer[0].run < self.starts)
         if footer:
             for frame in footer[1]:
-                if frame.type == 16 and u32(frame.body, 0) <= valid_end:
+                if frame.type == 16 and not void and valid_end in (u32(frame.body, 0), self.segment_bytes):
                     one.data_end, one.footer = u32(frame.body, 0), footer[0].position
         if one.footer:
             for frame in footer[1]:
@@ -621,11 +623,9 @@ class Log:
                 if commit.kind != 2 or commit.sequence != state["sequence"]:
                     self.salvage(data, one, at, later, state["sequence"])
                 if commit.kind == 2:
-                    one.footer = later
                     break
                 at = later
             elif commit.kind == 2:
-                one.footer = at
                 break
             part = after
             for frame in self.frames_of(data, commit, one.salt):

@@ -15,8 +15,9 @@ constexpr StreamId streams = 4;
 class Maker {
 public:
     /// forked: goes on in another device; lone: small batches, each in a commit of its own, all kept;
-    /// smaller: of 26 segments at first, 15 at last
-    enum class Cards : std::uint8_t { one, forked, lone, smaller };
+    /// smaller: of 26 segments at first, 15 at last; torn: the power fails in a write that carries
+    /// a footer and the next segment's opening
+    enum class Cards : std::uint8_t { one, forked, lone, smaller, torn };
 
     explicit Maker(std::string folder) : folder_(std::move(folder)) {}
 
@@ -52,7 +53,20 @@ public:
                 (void)rig.log->declare_stream(id, policy);
                 rig.log->set_release(id, lone ? 0 : INT64_MAX);
             }
+            int torn = 0;
+            bool kept = true;
+            device.on_write = [&] {
+                if (cards != Cards::torn || !device.newest_write_crosses(32 * KiB, small_segment))
+                    return;
+                const std::string name = "torn-" + std::to_string(life) + "-";
+                for (const Tear tear : {Tear::suffix, Tear::subset, Tear::one_missing})
+                    if (torn < 12)
+                        kept = keep(device.crash_image(tear, random),
+                                    name + std::to_string(torn++)) && kept;
+            };
             for (int i = 0; i < steps && !lone; ++i) step(rig, device, random, failures);
+            device.on_write = {};
+            if (!kept) return false;
             for (int i = 0; i < 40 && smaller; ++i) rig.pass(25);
             for (int i = 0; i < steps && lone; ++i) {
                 const auto id = static_cast<StreamId>(1 + random.below(streams));
@@ -135,6 +149,7 @@ int main(int argc, char** argv) {
                       maker.run(7, 80, 0, Maker::Cards::forked) &&
                       maker.run(8, 250, 0, Maker::Cards::lone) &&
                       maker.run(9, 250, 0, Maker::Cards::smaller) &&
-                      maker.run(10, 120, 0, Maker::Cards::smaller);
+                      maker.run(10, 120, 0, Maker::Cards::smaller) &&
+                      maker.run(11, 150, 0, Maker::Cards::torn);
     return made ? 0 : 1;
 }

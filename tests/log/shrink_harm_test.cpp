@@ -85,6 +85,18 @@ static bool put_soon(Records& records, Rig& rig) {
     return false;
 }
 
+/// What was under way is lost, but for a footer: the tail is closed.
+static SimImage with_footer(const SimStorage& device, SimImage image) {
+    SimRandom random(3);
+    const SimImage kept = device.crash_image(Tear::kept, random);
+    std::vector<std::uint8_t> page(4096);
+    for (std::uint64_t at = bytes_for(1); at <= image.size(); at += small_segment) {
+        kept.read(at - page.size(), page);
+        image.write(at - page.size(), page);
+    }
+    return image;
+}
+
 // The tail names where the ring goes on, all of it beyond the new end: the one commit behind it
 // goes there, and nothing stands still, whatever a power cut left of the tail.
 TEST_CASE("shrink: the ring goes on where the tail says, though that is to leave the pool") {
@@ -97,8 +109,10 @@ TEST_CASE("shrink: the ring goes on where the tail says, though that is to leave
         declare(rig);
         SimRandom random(3);
         device.on_write = [&] {
-            if (records.next >= 100)  // the tail, and what it names, are behind segment 15
-                images.emplace_back(records.next, device.crash_image(Tear::dropped, random));
+            if (records.next < 100) return;  // then tail and what it names are behind segment 15
+            images.emplace_back(records.next, device.crash_image(Tear::dropped, random));
+            if (!device.newest_write_crosses(bytes_for(0), small_segment)) return;
+            images.emplace_back(records.next, with_footer(device, images.back().second));
         };
         records.put(rig, 90);
         REQUIRE(rig.log->set_log_start(rig.at(), 1, 70));  // the first ten are free again

@@ -106,6 +106,13 @@ public:
     /// While held, writes stay under way until complete() names them; reads go on.
     void hold(bool held) { held_ = held; }
     std::size_t writes_under_way() const { return writes_.size(); }
+    /// Whether the one that was submitted last begins and ends in different pieces of this size,
+    /// counted from `first`.
+    bool newest_write_crosses(std::uint64_t first, std::uint64_t piece) const {
+        if (writes_.empty() || writes_.back().at < first) return false;
+        const std::uint64_t from = writes_.back().at - first;
+        return from / piece != (from + writes_.back().bytes.size() - 1) / piece;
+    }
     /// Finishes the index-th write under way.
     void complete(std::size_t index, bool good = true);
     bool was_cut() const { return cut_; }
