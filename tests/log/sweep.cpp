@@ -43,7 +43,7 @@ void Sweep::declare(Rig& rig, Policies policies) const {
 bool Sweep::start() {
     LogConfig config = small_config();
     // Small groups, so that commits are many; some runs let them grow.
-    config.group_bytes_max = options_.seed / workloads % 3 == 0 ? 64 * KiB : 16 * KiB;
+    config.group_bytes_max = options_.seed / 9 % 3 == 0 ? 64 * KiB : 16 * KiB;
     config.compaction_every = milliseconds(200);
     if (options_.seed % 3 == 0) config.compaction_map_bytes = 24 * 8;  // several passes
     if (options_.workload == Workload::shrink) {  // on a card that may be larger again
@@ -119,6 +119,9 @@ void Sweep::append() {
     if (options_.workload == Workload::clean && random_.chance(95)) spec.size %= 400;
     if (options_.workload == Workload::shrink && random_.chance(50))
         spec.size = 2'000 + random_.below(5'000);
+    // Two to five fill a segment.
+    if (options_.workload == Workload::fill && random_.chance(80))
+        spec.size = 8'000 + random_.below(21'000);
     spec.salt = ++serial_;
     spec.timestamp = 1'000'000 + static_cast<std::int64_t>(serial_) * 10;
     if (id % 2 == 0) {
@@ -213,7 +216,7 @@ void Sweep::reopen() {
     const bool clean = !rig_->log->status().read_only && random_.chance(50);
     if (clean)
         rig_->close();
-    else
+    else if (options_.workload != Workload::fill)  // else what is under way is torn
         rig_->settle();
     if (clean && !rig_->log->closed()) fail("does not close");
     const CommitId flushed = rig_->log->flushed_commit();
@@ -277,6 +280,7 @@ void Sweep::step() {
     if (random_.chance(options_.workload == Workload::recycle ? 40 : 15)) recycle_some();
     if (options_.workload == Workload::reopen && random_.chance(6) && !done()) reopen();
     if (options_.workload == Workload::clean && random_.chance(2) && !done()) reopen();
+    if (options_.workload == Workload::fill && random_.chance(12) && !done()) reopen();
     if (options_.workload == Workload::compact) {
         for (std::uint64_t i = random_.below(12); i > 0 && !done(); --i) rig_->pass(25);
         if (random_.chance(2) && !done()) reopen();

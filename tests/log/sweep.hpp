@@ -18,12 +18,13 @@ enum class Workload : std::uint8_t {
     drop,
     clean,
     compact,
-    shrink
+    shrink,
+    fill
 };
-constexpr std::uint8_t workloads = 9;
+constexpr std::uint8_t workloads = 10;
 inline const char* name_of(Workload workload) {
     constexpr const char* names[] = {"produce", "facts", "recycle", "reopen",
-                                     "errors",  "drop",  "clean",   "compact", "shrink"};
+                                     "errors",  "drop",  "clean",   "compact", "shrink", "fill"};
     return names[static_cast<std::size_t>(workload)];
 }
 
@@ -57,6 +58,7 @@ struct SweepResult {
     std::uint64_t moved = 0;       ///< bytes that were moved because the pool shrinks
     std::uint64_t given_back = 0;  ///< ... and of the device
     std::uint64_t dropped = 0;     ///< records lost to make room, all of them in the ledger
+    std::uint64_t rides = 0;       ///< images of writes that carry a footer and what follows it
     std::uint64_t by_tear[leat::test::tears] = {};
     std::string failure;  ///< empty: everything held
 };
