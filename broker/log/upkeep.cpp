@@ -19,10 +19,12 @@ void Retention::pump(Instant now) {
     if (!scanning_) {
         // Where there is room nobody waits for it, and who deletes thousands of topics makes a
         // commit of them durable every few milliseconds.
-        const bool raised = raised_id_ != 0 && raised_id_ <= core_.flushed_id &&
-                            (core_.low_on_room() || now >= began_at_ + pass_every_short);
+        const bool raised =
+            raised_id_ != 0 && raised_id_ <= core_.flushed_id &&
+            (!was_long_ || core_.low_on_room() || now >= began_at_ + pass_every_short);
         if (now < wake_at_ && !raised) return;
         began_at_ = now;
+        was_long_ = false;
         raised_id_ = 0;
         wake_at_ = now + (core_.short_of_room() ? pass_every_short : pass_every);
         if (arrivals_.bytes_written() == bytes_at_pass_) arrivals_.give_back_memory();
@@ -51,6 +53,7 @@ void Retention::pump(Instant now) {
     while (looked_ < core_.segments.ring().size() && alive_ < limit) {
         if (at_ >= core_.segments.ring().size()) at_ = 0;
         paused_ = streams_ > streams_at_once;
+        was_long_ = was_long_ || paused_;
         if (paused_) return;
         const std::uint32_t segment = core_.segments.ring()[at_];
         const SegmentEntry& entry = core_.segments[segment];

@@ -93,6 +93,7 @@ private:
     Instant began_at_{};  ///< the newest pass
     bool scanning_ = false;
     bool paused_ = false;      ///< the pass goes on next time, and waits for nothing
+    bool was_long_ = false;    ///< the newest pass paused
     std::size_t streams_ = 0;  ///< in segments that were looked at since
     std::size_t at_ = 0;      ///< in the ring
     std::size_t resume_ = 0;  ///< every other pass goes on here, the others begin at the oldest
