@@ -47,8 +47,12 @@ void Sessions::complete_close(SessionId id, std::uint64_t slot, CloseReason reas
 void Sessions::hold(SessionId id, bool held) {
     Session* session = find(id);
     if (session == nullptr) return;
-    session->held = held;
-    if (!held) mark_pump(*session);
+    if (held) {
+        ++session->holds;
+        return;
+    }
+    LEAT_CHECK(session->holds > 0);
+    if (--session->holds == 0) mark_pump(*session);
 }
 
 void Sessions::mute(SessionId id, Instant until) {

@@ -50,8 +50,8 @@ public:
     void send(Buffer frame);         ///< a whole frame, length included
     void none();                     ///< acks=0: nothing is sent
     void close(CloseReason reason);  ///< after the earlier answers, the connection ends
-    /// While held, no further request of this connection is dispatched: the order of appends is the
-    /// order of requests, also when the first has to wait for the log.
+    /// While any of its replies holds a connection, no further request of it is dispatched: the
+    /// order of appends is the order of requests, also when the first has to wait for the log.
     void hold_session();
     void release_session();
     /// Leaves the connection unread until then (KIP-219); answers go out meanwhile. A mute that

@@ -20,9 +20,10 @@ struct Sessions::Session {
     std::unique_ptr<std::uint8_t[]> head;  // there while a request comes or waits
     std::uint16_t head_size = 0;
     enum class Reading : std::uint8_t { head, wants_grant, body, off } reading = Reading::head;
-    bool in_ready = false, in_pump = false, held = false, closing = false, write_lent = false;
+    bool in_ready = false, in_pump = false, closing = false, write_lent = false;
     bool quick = false;  // brought the last frame that it had memory for
     bool took = false;   // the last large answer that it had memory for
+    std::uint32_t holds = 0;  // of its replies: a fetch that wakes must not end a commit's
     std::uint32_t body_size = 0, body_have = 0;
     Buffer body;
     std::vector<Slot>

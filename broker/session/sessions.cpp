@@ -70,7 +70,7 @@ void Sessions::closed(Instant now, SessionId id) {
 // ------------------------------------------------------------------------------------------
 
 bool Sessions::may_dispatch(const Session& session) const {
-    return !session.held && !session.closing && session.reading != Session::Reading::off &&
+    return session.holds == 0 && !session.closing && session.reading != Session::Reading::off &&
            session.muted_until <= now_ && session.slots.size() < limits_.pipelined_requests_max &&
            session.out_bytes < limits_.unsent_bytes_max &&
            (session.out_bytes == 0 || unsent_bytes_ < limits_.unsent_all_bytes_max);

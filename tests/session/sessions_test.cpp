@@ -372,6 +372,24 @@ TEST_CASE("sessions: a held session dispatches nothing until it is released") {
     CHECK(bench.drain(id) == "x");
 }
 
+TEST_CASE("sessions: what several replies hold is released by the last of them") {
+    Bench bench;
+    const SessionId id = *bench.sessions.open(bench.now, "a");
+    for (int i = 0; i < 3; ++i) bench.feed(id, frame(8));
+    REQUIRE(bench.keeper.requests.size() == 3);
+    for (auto& one : bench.keeper.requests) one.reply.hold_session();
+    bench.keeper.requests[1].reply.hold_session();  // of one reply the second is none
+    CHECK(bench.feed(id, frame(8)) == 0);
+    bench.keeper.requests[1].reply.release_session();
+    bench.keeper.requests[1].reply.release_session();
+    CHECK(bench.feed(id, frame(8)) == 0);
+    bench.answer(0, "x");  // an answer ends the hold of its reply only
+    CHECK(bench.feed(id, frame(8)) == 0);
+    bench.keeper.requests[2].reply.release_session();
+    bench.feed(id, frame(8));
+    CHECK(bench.keeper.requests.size() == 4);
+}
+
 TEST_CASE("sessions: a session with much unsent is not asked for more") {
     Bench bench({.unsent_bytes_max = 1000});
     const SessionId id = *bench.sessions.open(bench.now, "a");
