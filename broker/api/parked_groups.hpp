@@ -12,8 +12,10 @@ namespace leat::api {
 class ParkedGroups {
 public:
     /// A ticket for an answer to `address`. A session that closes leaves it behind, harmless, until
-    /// the group answers: Kafka keeps such a member, too, until it times out.
+    /// the group answers: Kafka keeps such a member, too, until it times out. So it holds no
+    /// elements, which others need meanwhile; what groups keep has bounds of its own.
     groups::Ticket park(Address address) {
+        address.elements = {};
         waiting_.emplace(++last_, std::move(address));
         return last_;
     }

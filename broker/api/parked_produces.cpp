@@ -37,6 +37,8 @@ void refuse_from(Produced& produced, log::CommitId after, log::CommitId upto, wi
 std::size_t bytes_of(const Produced& produced) {
     std::size_t sum = produced.body.bytes().size();
     for (const Verdict& one : produced.verdicts) sum += one.validated.recoded.size();
+    for (const ProducedTopic& topic : produced.topics)
+        sum += topic.partitions.size() * sizeof(ProducedPartition);
     return sum;
 }
 
@@ -63,7 +65,9 @@ void ParkedProduces::block(Context& context, std::unique_ptr<Produced> produced)
         produced->refuse_when_full = true;
         return end(context, std::move(produced));
     }
-    produced->held.take(nullptr, 0);  // is counted here from now on, and keeps nobody from his turn
+    // Is counted here from now on, and keeps nobody from his turn, however long its timeout_ms.
+    produced->held.take(nullptr, 0);
+    produced->address.elements = {};
     deadlines_.add(produced->give_up, room_deadline);  // it may have come out of the other queue
     blocked_.push_back(std::move(produced));
 }

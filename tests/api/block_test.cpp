@@ -1,5 +1,6 @@
 // leat.full.policy=block: a producer waits until the log has room again.
 #include "sdk/wire/api/00_produce.hpp"
+#include "sdk/wire/api/10_find_coordinator.hpp"
 #include "tests/api/bench.hpp"
 
 using namespace leat;
@@ -132,6 +133,52 @@ TEST_CASE("block: with full groups on top of a full log everything comes through
     for (int i = 0; i < 6; ++i) bench.flush();
     CHECK(bench.end_of("b") == 5);
     for (const auto id : ids) CHECK(bench.one_error(id) == ErrorCode::none);
+}
+
+namespace {
+
+/// Of batches that are refused at once: `count` partitions that are not there, and then "b".
+Bytes long_produce_frame(std::size_t count, std::int32_t timeout_ms) {
+    std::vector<wire::ProduceRequest::PartitionProduceData> missing(count);
+    for (auto& one : missing) one.index = -1;
+    const auto batch = make_batch({});
+    wire::ProduceRequest::PartitionProduceData last;
+    last.records = batch;
+    std::vector<wire::ProduceRequest::TopicProduceData> topics(2);
+    topics[0].name = "t";
+    topics[0].partition_data = missing;
+    topics[1].name = "b";
+    topics[1].partition_data = std::span(&last, 1);
+    wire::ProduceRequest request;
+    request.acks = -1;
+    request.timeout_ms = timeout_ms;
+    request.topic_data = topics;
+    return request_frame(request, 9);
+}
+
+}  // namespace
+
+TEST_CASE("block: what waits for days keeps nobody's request of many elements from being served") {
+    BlockBench bench;
+    bench.log.is_full = true;
+    const auto waits = bench.open(), other = bench.open();
+    bench.send(waits, long_produce_frame(50'000, INT32_MAX));
+    CHECK(bench.api.parked().produces == 1);
+    CHECK(bench.take(waits).empty());
+    const std::vector<wire::StringView> names(50'000, wire::StringView(""));
+    wire::FindCoordinatorRequest many;
+    many.coordinator_keys = names;
+    bench.send(other, request_frame(many, 4));
+    CHECK_FALSE(bench.closed(other));
+    CHECK_FALSE(bench.take(other).empty());
+    // The answers that it has so far are counted among what waits instead.
+    bench.send_to(other, "b", {});
+    CHECK(bench.one_error(other) == ErrorCode::not_enough_replicas);
+    bench.log.free_room();
+    bench.settle();
+    bench.flush();
+    CHECK_FALSE(bench.take(waits).empty());
+    CHECK(bench.end_of("b") == 1);
 }
 
 TEST_CASE("block: a broker that stops lets go of who waits") {

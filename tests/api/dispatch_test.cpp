@@ -1,4 +1,6 @@
 #include "sdk/wire/api/10_find_coordinator.hpp"
+#include "sdk/wire/api/11_join_group.hpp"
+#include "sdk/wire/api/14_sync_group.hpp"
 #include "sdk/wire/api/17_sasl_handshake.hpp"
 #include "sdk/wire/api/18_api_versions.hpp"
 #include "sdk/wire/api/32_describe_configs.hpp"
@@ -246,4 +248,38 @@ TEST_CASE("dispatch: requests at work share what elements there are; a few are a
     const auto again = bench.open();
     bench.send(again, coordinators_frame(40'000));
     CHECK_FALSE(bench.closed(again));
+}
+
+TEST_CASE("dispatch: who waits for a group's leader keeps no elements") {
+    ApiBench bench;
+    wire::JoinGroupRequest::JoinGroupRequestProtocol protocol;
+    protocol.name = "range";
+    wire::JoinGroupRequest join;
+    join.group_id = "g";
+    join.session_timeout_ms = join.rebalance_timeout_ms = 30'000;
+    join.member_id = "";
+    join.protocol_type = "consumer";
+    join.protocols = std::span(&protocol, 1);
+    const auto leads = bench.open(), follows = bench.open(), other = bench.open();
+    bench.send(leads, request_frame(join, 3));
+    bench.flush();
+    const std::string leader(bench.answer<wire::JoinGroupResponse>(leads, 3).member_id.view());
+    bench.send(follows, request_frame(join, 3));
+    join.member_id = leader;
+    bench.send(leads, request_frame(join, 3));
+    bench.flush();
+    const auto joined = bench.answer<wire::JoinGroupResponse>(follows, 3);
+    const std::string follower(joined.member_id.view());
+    const std::vector<wire::SyncGroupRequest::SyncGroupRequestAssignment> assignments(50'000);
+    wire::SyncGroupRequest sync;
+    sync.group_id = "g";
+    sync.generation_id = joined.generation_id;
+    sync.member_id = follower;
+    sync.assignments = assignments;
+    bench.send(follows, request_frame(sync, 3));
+    CHECK(bench.take(follows).empty());
+    CHECK_FALSE(bench.closed(follows));
+    bench.send(other, coordinators_frame(50'000));
+    CHECK_FALSE(bench.closed(other));
+    CHECK_FALSE(bench.take(other).empty());
 }
