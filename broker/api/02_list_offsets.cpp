@@ -26,7 +26,7 @@ public:
     Reading() { per_turn = 64; }
     void begin() { topic_ = request.topics.begin(); }
     Step step(Context& context, log::CommitId&) override {
-        if (topic_ == request.topics.end()) return Step::end;
+        if (topic_ == request.topics.end() || !address.reply.alive()) return Step::end;
         const auto* found = context.topics.registry.find(topic_->name.view());
         const std::size_t there = found != nullptr ? found->partitions.size() : 0;
         if (pass_ == Pass::begin) {
@@ -45,6 +45,8 @@ public:
         return Step::done;
     }
     void finish(Context& context, bool) override {
+        if (!address.reply.alive()) return;
+        address.reply.release_session();  // what is asked next need not wait for the log's reads
         lookup_->address = std::move(address);
         context.lookups.start(context, std::move(lookup_));
     }

@@ -177,6 +177,33 @@ TEST_CASE("list offsets: a name that the version does not have is told before wh
         }
 }
 
+TEST_CASE("list offsets: of thousands, the next on the connection does not wait for the log") {
+    constexpr std::int32_t many = 5'000;
+    FetchBench bench;
+    bench.topic("large", many);
+    bench.log.auto_flush = false;
+    const auto producer = bench.open(), id = bench.open();
+    bench.send(producer, bench.produce_frame(make_batch({.records = 3}), 1));
+    std::vector<wire::ListOffsetsRequest::ListOffsetsPartition> partitions(many);
+    for (std::int32_t i = 0; i < many; ++i)
+        partitions[static_cast<std::size_t>(i)] = {.partition_index = i, .timestamp = -1};
+    const std::vector<wire::ListOffsetsRequest::ListOffsetsPartition> one{{.timestamp = -1}};
+    std::vector<wire::ListOffsetsRequest::ListOffsetsTopic> topics(2);
+    topics[0].name = "large";
+    topics[0].partitions = partitions;
+    topics[1].name = "t";  // its end is acknowledged, and not durable
+    topics[1].partitions = one;
+    wire::ListOffsetsRequest request;
+    request.topics = topics;
+    bench.send(id, request_frame(request, 7));
+    bench.send(id, bench.produce_frame(make_batch({.records = 4}), -1));
+    CHECK(bench.take(id).empty());
+    const auto stream = bench.topics.registry.find("t")->partitions[0];
+    CHECK(bench.log.stream(stream)->log_end == 7);
+    bench.flush();
+    CHECK_FALSE(bench.take(id).empty());
+}
+
 TEST_CASE("list offsets: thousands of partitions are looked at in turns, and told whole") {
     constexpr std::int32_t many = 5'000;
     constexpr std::size_t small = 500;
