@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "broker/api/gathered.hpp"
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
 #include "broker/api/long_answer.hpp"
@@ -23,15 +24,19 @@ public:
         // A large group a thousand times is nobody's wish.
         if (once_.insert((*at_).view()).second) add(context, *at_);
         ++at_;
-        return Step::done;
+        return gathered_.may_grow(context, address.reply, answer_.bytes()) ? Step::done : Step::end;
     }
-    void finish(Context& context, bool) override { answer_.send(context, address); }
+    void finish(Context& context, bool) override {
+        gathered_.release();
+        if (address.reply.alive()) answer_.send(context, address);
+    }
 
 private:
     void add(Context& context, const wire::StringView& name);
 
     wire::Array<wire::StringView>::Iterator at_;
     std::set<std::string_view> once_;
+    Gathered gathered_;
     LongAnswer<Response, Response::DescribedGroup> answer_{&Response::groups};
 };
 

@@ -19,12 +19,14 @@ public:
     Looking() { per_turn = 128; }
     void begin() { at_ = request.topics.begin(); }
     Step step(Context& context, log::CommitId&) override {
-        if (at_ == request.topics.end()) return Step::end;
+        if (at_ == request.topics.end() || !address.reply.alive()) return Step::end;
         add(context.topics.registry, *at_);
         ++at_;
         return Step::done;
     }
-    void finish(Context& context, bool) override { answer_.send(context, address); }
+    void finish(Context& context, bool) override {
+        if (address.reply.alive()) answer_.send(context, address);
+    }
 
 private:
     void add(const topics::Registry& registry, const Request::OffsetForLeaderTopic& asked);

@@ -5,6 +5,7 @@
 
 #include "broker/api/answer.hpp"
 #include "broker/api/config_entries.hpp"
+#include "broker/api/gathered.hpp"
 #include "broker/api/handlers.hpp"
 #include "broker/api/long_answer.hpp"
 #include "broker/api/slices.hpp"
@@ -58,27 +59,17 @@ public:
     Describing() { per_turn = 8; }  // of some 45 us
     void begin() { at_ = request.resources.begin(); }
     Step step(Context& context, log::CommitId&) override {
-        if (at_ == request.resources.end() || !address.reply.alive() ||
-            answer_.bytes() > answer_bytes_max)
-            return Step::end;
+        if (at_ == request.resources.end()) return Step::end;
         add(context, *at_);
         ++at_;
-        // Counted like the answer that it will be: 10,000 topics are 22 MB with synonyms.
-        constexpr std::size_t some = 64 * KiB;
-        if (answer_.bytes() >= counted_.bytes() + some) {
-            if (answer_.bytes() > bytes_max(context) ||
-                context.pool.overdrawn(session::PoolClass::response, counted_.bytes())) {
-                address.reply.close(session::CloseReason::no_memory);
-                return Step::end;
-            }
-            counted_.release();
-            counted_ = context.pool.take_now(session::PoolClass::response, answer_.bytes());
-        }
-        return Step::done;
+        // 10,000 topics are 22 MB with synonyms.
+        return gathered_.may_grow(context, address.reply, answer_.bytes(), bytes_max(context))
+                   ? Step::done
+                   : Step::end;
     }
     void finish(Context& context, bool) override {
-        counted_.release();
-        if (address.reply) answer_.send(context, address);
+        gathered_.release();
+        if (address.reply.alive()) answer_.send(context, address);
     }
 
 private:
@@ -91,7 +82,7 @@ private:
     }
 
     wire::Array<Resource>::Iterator at_;
-    session::Grant counted_;
+    Gathered gathered_;
     LongAnswer<Response, Response::DescribeConfigsResult> answer_{&Response::results};
 };
 

@@ -22,12 +22,14 @@ public:
     Describing() { per_turn = 64; }
     void begin() { at_ = request.topics.begin(); }
     Step step(Context& context, log::CommitId&) override {
-        if (at_ == request.topics.end()) return Step::end;
+        if (at_ == request.topics.end() || !address.reply.alive()) return Step::end;
         add(context, *at_);
         ++at_;
         return Step::done;
     }
-    void finish(Context& context, bool) override { answer_.send(context, address); }
+    void finish(Context& context, bool) override {
+        if (address.reply.alive()) answer_.send(context, address);
+    }
 
 private:
     void add(Context& context, const Request::TopicRequest& asked);

@@ -4,6 +4,7 @@
 #include <deque>
 #include <set>
 
+#include "broker/api/gathered.hpp"
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
 #include "broker/api/long_answer.hpp"
@@ -78,15 +79,19 @@ public:
         if (at_ == request.group_ids.end()) return Step::end;
         if (once_.insert((*at_).view()).second) add(context, *at_);  // as in DescribeGroups
         ++at_;
-        return Step::done;
+        return gathered_.may_grow(context, address.reply, answer_.bytes()) ? Step::done : Step::end;
     }
-    void finish(Context& context, bool) override { answer_.send(context, address); }
+    void finish(Context& context, bool) override {
+        gathered_.release();
+        if (address.reply.alive()) answer_.send(context, address);
+    }
 
 private:
     void add(Context& context, const wire::StringView& name);
 
     wire::Array<wire::StringView>::Iterator at_;
     std::set<std::string_view> once_;
+    Gathered gathered_;
     LongAnswer<Response, Response::DescribedGroup> answer_{&Response::groups};
 };
 

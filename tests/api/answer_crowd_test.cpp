@@ -1,6 +1,11 @@
 // Large answers that nobody reads, of requests whose answers do not wait for memory.
 #include "sdk/wire/api/03_metadata.hpp"
+#include "sdk/wire/api/11_join_group.hpp"
+#include "sdk/wire/api/14_sync_group.hpp"
+#include "sdk/wire/api/15_describe_groups.hpp"
 #include "sdk/wire/api/32_describe_configs.hpp"
+#include "sdk/wire/api/68_consumer_group_heartbeat.hpp"
+#include "sdk/wire/api/69_consumer_group_describe.hpp"
 #include "tests/api/bench.hpp"
 
 using namespace leat;
@@ -103,5 +108,100 @@ TEST_CASE("answer crowd: settings that are asked for again and again have an end
         bench.sessions.closed(bench.now, id);
         CHECK(bench.pool.counters().response_bytes == 0);
         CHECK(bench.pool.counters().request_bytes == 0);
+    }
+}
+
+namespace {
+
+/// So many requests at work at once: what is gathered in turns never gets far beyond the pool, and
+/// the first of them is answered whole.
+void check_gathering(ApiBench& bench, const Bytes& frame, std::size_t answer_bytes) {
+    bench.hold_turns = true;
+    std::vector<session::SessionId> ids;
+    for (int i = 0; i < 20; ++i) {
+        ids.push_back(bench.open());
+        bench.send(ids.back(), frame);
+    }
+    const std::size_t gathered = bench.pool.counters().response_bytes;
+    CHECK(gathered > bench.pool.counters().size / 2);
+    CHECK(gathered < bench.pool.counters().size + answer_bytes);
+    std::size_t closed = 0;
+    for (const auto id : ids) closed += bench.closed(id);
+    CHECK(closed > 10);
+    CHECK_FALSE(bench.closed(ids.front()));
+    // Those who go away leave nothing.
+    for (std::size_t i = 1; i < ids.size(); ++i) bench.sessions.closed(bench.now, ids[i]);
+    while (bench.turn()) {
+    }
+    CHECK(bench.take(ids.front()).size() > answer_bytes);
+    CHECK(bench.pool.counters().response_bytes == 0);
+    CHECK(bench.pool.counters().request_bytes == 0);
+}
+
+/// "g0", "g1" and so on, and names of nobody: more than are looked at in one turn.
+std::vector<std::string> described_names(int groups) {
+    std::vector<std::string> names;
+    for (int i = 0; i < groups; ++i) names.push_back("g" + std::to_string(i));
+    for (int i = 0; i < 80; ++i) names.push_back("nobody" + std::to_string(i));
+    return names;
+}
+
+}  // namespace
+
+// Found by reading: fifty requests of a hundred names each were gigabytes between two turns.
+TEST_CASE("answer crowd: descriptions of groups that are gathered are counted for all together") {
+    constexpr int groups = 16;
+    constexpr std::size_t each = 100'000;
+    ApiBench bench;
+    const std::vector<std::string> names = described_names(groups);
+    const std::vector<wire::StringView> asked(names.begin(), names.end());
+    SUBCASE("classic") {
+        // A leader's assignment is told in every state but the first.
+        const Bytes assignment(each, 'a');
+        for (int i = 0; i < groups; ++i) {
+            wire::JoinGroupRequest::JoinGroupRequestProtocol protocol;
+            protocol.name = "range";
+            wire::JoinGroupRequest join;
+            join.group_id = names[static_cast<std::size_t>(i)];
+            join.session_timeout_ms = join.rebalance_timeout_ms = 30'000;
+            join.member_id = "";
+            join.protocol_type = "consumer";
+            join.protocols = std::span(&protocol, 1);
+            const auto joined = bench.call<wire::JoinGroupResponse>(join, 3);
+            const std::string member(joined.member_id.view());
+            wire::SyncGroupRequest::SyncGroupRequestAssignment part;
+            part.member_id = member;
+            part.assignment = ByteView(assignment);
+            wire::SyncGroupRequest sync;
+            sync.group_id = names[static_cast<std::size_t>(i)];
+            sync.generation_id = joined.generation_id;
+            sync.member_id = member;
+            sync.assignments = std::span(&part, 1);
+            REQUIRE(bench.call<wire::SyncGroupResponse>(sync, 3).error_code ==
+                    wire::ErrorCode::none);
+        }
+        wire::DescribeGroupsRequest request;
+        request.groups = asked;
+        check_gathering(bench, request_frame(request, 5), groups * each);
+    }
+    SUBCASE("of the consumer protocol") {
+        std::vector<std::string> topics;
+        for (std::size_t i = 0; i < each / 200; ++i)
+            topics.push_back(std::string(200, 'x') + std::to_string(i));
+        const std::vector<wire::StringView> subscribed(topics.begin(), topics.end());
+        for (int i = 0; i < groups; ++i) {
+            wire::ConsumerGroupHeartbeatRequest beat;
+            beat.group_id = names[static_cast<std::size_t>(i)];
+            beat.member_id = "m";
+            beat.rebalance_timeout_ms = 6'000;
+            beat.subscribed_topic_names = subscribed;
+            beat.topic_partitions =
+                std::span<const wire::ConsumerGroupHeartbeatRequest::TopicPartitions>();
+            REQUIRE(bench.call<wire::ConsumerGroupHeartbeatResponse>(beat, 1).error_code ==
+                    wire::ErrorCode::none);
+        }
+        wire::ConsumerGroupDescribeRequest request;
+        request.group_ids = asked;
+        check_gathering(bench, request_frame(request, 1), groups * each);
     }
 }
