@@ -112,7 +112,8 @@ Runner::Tended Runner::tend_name(Instant now, Lane& lane, bool& moved) {
         // Records at once and perhaps twice are better than none, and make room for the fact.
         const bool in_vain = now - lane.wait_for_name(now) >= commit_within;
         if (kept == Kept::soon && !in_vain && flushed != commit_missed_) {
-            commit_seen_ = flushed;
+            // Who joins others may have seen the commit that those are still to be told of.
+            if (unkept_.empty()) commit_seen_ = flushed;
             name_with_it(now, as);
             return Tended::waits;
         }
@@ -147,7 +148,10 @@ void Runner::name_with_it(Instant now, const client::ProducerState& as) {
         return;
     for (const auto& [key, lane] : lanes_) {
         const Tap* tap = lane->tap();
-        if (tap == nullptr || lane->is_in_doubt() || lane->queue().sending_as().next_sequence != 0)
+        const client::ProducerState& sends = lane->queue().sending_as();
+        if (tap == nullptr || lane->is_in_doubt() || sends.next_sequence != 0) continue;
+        // In an epoch of its own already: the fact about that may be durable, and not used yet.
+        if (sends.producer_id == own.producer_id && sends.producer_epoch != own.producer_epoch)
             continue;
         const log::StreamState* state = shared_.log.stream(tap->stream());
         if (state != nullptr && tap->cursor() < state->flushed)
@@ -156,7 +160,10 @@ void Runner::name_with_it(Instant now, const client::ProducerState& as) {
 }
 
 Instant Runner::names_due() const {
-    return unkept_.empty() ? never : unkept_.front()->name_waits_since() + commit_within;
+    if (unkept_.empty()) return never;
+    // never: it failed meanwhile (another cluster) and flows again. What it waited for is nothing.
+    const Instant since = unkept_.front()->name_waits_since();
+    return since == never ? now_ : since + commit_within;
 }
 
 void Runner::look_at_names_again() {

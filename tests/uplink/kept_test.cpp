@@ -35,12 +35,49 @@ std::int16_t newest_epoch(Rig& rig) {
 }
 
 /// The upstream is another cluster from now on, that gave us the same producer id.
-void swap_cluster(Rig& rig) {
+void become_another(Rig& rig) {
     rig.upstream.cluster_id = "another-cluster";
     rig.upstream.next_producer_id = 7'000;
     rig.upstream.topics["t"][0] = {};
+}
+
+void swap_cluster(Rig& rig) {
+    become_another(rig);
     rig.cut_all(1);
     rig.pass(5'000);
+}
+
+/// Without the rig, which looks at no deadline between an answer and on_deadline.
+void answer_all(Rig& rig, LinkId link) {
+    Bytes sent;
+    for (const ByteView piece : rig.uplink->link_poll_write(link))
+        sent.insert(sent.end(), piece.begin(), piece.end());
+    rig.uplink->link_sent(rig.now, link, sent.size());
+    for (std::size_t at = 0; at < sent.size();) {
+        const auto size = static_cast<std::size_t>(load_big<std::int32_t>(sent.data() + at));
+        const Bytes answer = rig.upstream.answer(1, ByteView(sent).subspan(at + 4, size));
+        at += 4 + size;
+        rig.uplink->link_received(rig.now, link, answer);
+    }
+}
+
+void meet_another(Rig& rig) {
+    rig.refusing = {1};
+    rig.cut_all(1);
+    rig.run();
+    become_another(rig);
+    for (int turn = 0; turn < 100; ++turn) {
+        while (const auto action = rig.uplink->poll_link_action())
+            if (action->kind == LinkAction::Kind::connect)
+                rig.uplink->link_opened(rig.now, action->link);
+        while (const auto link = rig.uplink->link_ready()) {
+            answer_all(rig, *link);
+            if (rig.status().cluster_id == rig.upstream.cluster_id) return;
+        }
+        rig.now = std::max(rig.now, rig.uplink->deadline());
+        rig.uplink->on_deadline(rig.now);
+    }
+    FAIL("the uplink does not see it");
 }
 
 }  // namespace
@@ -191,6 +228,89 @@ TEST_CASE("kept: a name whose commit was given up is written again") {
     CHECK(rig.values("t") == numbers(0, 5));
     power_cut(rig);
     CHECK(rig.values("t") == numbers(0, 5));
+}
+
+TEST_CASE("kept: who waits for a commit while the cluster changes waits from then on") {
+    Rig rig;
+    one_topic_forgotten(rig);
+    append_durably(rig, 0, 5);
+    rig.log.auto_flush = false;
+    rig.start();
+    rig.pass(10'000);
+    swap_cluster(rig);  // takes 5 s
+    rig.pass(9'000);
+    CHECK(rig.values("t").empty());
+    CHECK_FALSE(rig.was_told("does not keep"));
+    rig.pass(2'000);
+    CHECK(rig.values("t") == numbers(0, 5));
+}
+
+TEST_CASE("kept: who waits for a commit is looked at again at once when the cluster changes") {
+    Rig rig;
+    one_topic_forgotten(rig);
+    append_durably(rig, 0, 5);
+    rig.log.auto_flush = false;
+    rig.start();
+    rig.pass(1'000);
+    meet_another(rig);
+    CHECK(rig.uplink->deadline() == rig.now);
+}
+
+TEST_CASE("kept: who begins to wait right after a commit does not hide it from the others") {
+    Rig rig;
+    one_topic_forgotten(rig);
+    rig.make_topic("u", 1);
+    rig.upstream.make_topic("u", 1);
+    append_durably(rig, 0, 5);
+    rig.log.auto_flush = false;
+    rig.start();
+    append_durably(rig, 0, 5, "u");
+    rig.log.on_storage(rig.now);
+    rig.uplink->readable(rig.now, rig.stream("u"));
+    while (const auto done = rig.log.poll_read()) REQUIRE(rig.uplink->on_read(rig.now, *done));
+    CHECK(rig.log.hurried_facts == 2);
+    rig.run();
+    CHECK(rig.values("t") == numbers(0, 5));  // and no time passed
+    CHECK(rig.values("u").empty());
+    commit(rig);
+    CHECK(rig.values("u") == numbers(0, 5));
+}
+
+// t's leader is away when its name is durable, so nothing is sent under it yet.
+TEST_CASE("kept: who comes later does not put an older name over one that is durable") {
+    Rig rig;
+    rig.upstream.broker_count = 2;
+    one_topic_forgotten(rig);
+    rig.make_topic("u", 1);
+    rig.upstream.make_topic("u", 1);
+    rig.upstream.topics["u"][0].leader = 2;
+    append_durably(rig, 0, 5);
+    rig.upstream.refuse = [](const std::string&, std::int32_t, const wire::BatchHeader&) {
+        return ErrorCode::topic_authorization_failed;
+    };
+    rig.log.facts_full = true;  // so nobody is named ahead of its turn
+    rig.start();
+    rig.log.facts_full = rig.log.auto_flush = false;
+    rig.upstream.refuse = nullptr;
+    rig.pass(1'000);
+    REQUIRE(rig.log.hurried_facts == 1);  // the next epoch's
+    rig.refusing = {1};
+    rig.cut_all(1);
+    commit(rig);
+    append_durably(rig, 0, 5, "u");
+    rig.run();
+    CHECK(rig.log.hurried_facts == 2);
+    commit(rig);
+    CHECK(rig.values("u") == numbers(0, 5));
+    CHECK(rig.values("t").empty());
+    rig.refusing.clear();
+    rig.pass(5'000);
+    CHECK(rig.values("t") == numbers(0, 5));
+    CHECK(newest_epoch(rig) == 1);
+    power_cut(rig);
+    rig.pass(5'000);
+    CHECK(rig.values("t") == numbers(0, 5));
+    CHECK(rig.status().doubts_lost == 0);
 }
 
 TEST_CASE("kept: a full group takes the other names after its commit") {
