@@ -14,7 +14,6 @@ using wire::ErrorCode;
 
 struct Asked {
     std::vector<std::pair<std::string, std::optional<ErrorCode>>> named;  // null: not yet
-    log::CommitId commit = 0;
 
     std::optional<groups::Groups::Written> run(Context& context, ByteView);
     void send(Context& context, Address& address, bool durable) const;
@@ -25,14 +24,11 @@ std::optional<groups::Groups::Written> Asked::run(Context& context, ByteView) {
     for (auto& [name, error] : named) {
         if (error) continue;  // done before the log wanted a pause
         const auto one = context.groups.delete_group(context.now, name);
-        if (one.again) {
-            all.again = true;
-            return all;
-        }
+        all.commit = std::max(all.commit, one.commit);
+        all.again = one.again;
+        if (all.again) break;
         error = one.error;
-        commit = std::max(commit, one.commit);
     }
-    all.commit = commit;
     return all;
 }
 

@@ -124,8 +124,16 @@ struct GroupWrite {
     Address address;
     session::Buffer frame;  ///< so that the body's views outlive the call
     ByteView body;
-    log::CommitId commit = 0;  ///< of what was written so far
+    log::CommitId commit = 0;  ///< of what was written so far; 0: there is nothing to wait for
     bool lost = false;         ///< some of that was given up
+
+    /// The log is done with `upto`. What it gave up, it gave up with all that came after it, and
+    /// none of that ever becomes durable.
+    void ended(log::CommitId upto, Commits::End end) {
+        if (end != Commits::End::given_up || commit < upto) return;
+        lost = true;
+        commit = 0;
+    }
 };
 
 /// Shared with the copyable functions that wait; in the end they are the only owners.
@@ -139,25 +147,28 @@ void write_groups(Context& context, std::shared_ptr<GroupWrite<What>> write) {
         write_groups(context, write);
     };
     const log::CommitId flushed = context.log.flushed_commit();
+    write->commit = std::max(write->commit, ran->written.commit);
+    if (ran->written.again || ran->more) {
+        write->address.reply.hold_session();
+        if (ran->written.commit > flushed)
+            context.commits.when(ran->written.commit, [write, upto = ran->written.commit](
+                                                          Instant, WallTime, Commits::End end) {
+                write->ended(upto, end);
+            });
+    }
     if (ran->written.again) {
         context.log.flush_soon(context.now);
         // The next one to become durable makes room. Not open_commit(): in the log that is the id
         // of an append that nobody may ever make, and this one would wait for it for ever.
+        const log::CommitId next = flushed + 1;
         return context.commits.when(
-            flushed + 1, [go_on](Instant now, WallTime wall, Commits::End) { go_on(now, wall); });
+            next, [write, go_on, next](Instant now, WallTime wall, Commits::End end) {
+                write->ended(next, end);  // it comes before that of a later commit
+                go_on(now, wall);
+            });
     }
-    if (ran->more) {
-        write->address.reply.hold_session();
-        if (ran->written.commit > flushed)
-            context.commits.when(ran->written.commit,
-                                 [write](Instant, WallTime, Commits::End end) {
-                                     write->lost = write->lost || end == Commits::End::given_up;
-                                 });
-        write->commit = std::max(write->commit, ran->written.commit);
-        return context.turns.next(go_on);
-    }
+    if (ran->more) return context.turns.next(go_on);
     write->address.reply.release_session();
-    write->commit = std::max(write->commit, ran->written.commit);
     if (write->commit <= flushed)
         return write->what.send(context, write->address, !write->lost);
     context.commits.when(

@@ -42,6 +42,12 @@ void run_slices(Context& context, std::shared_ptr<Sliced> sliced) {
         if (sliced->parts_ >= parts_per_slice) break;
         if (parts >= sliced->per_turn) {
             sliced->address.reply.hold_session();
+            // What is given up before its next turn nobody else tells it.
+            if (sliced->commit_ > flushed)
+                context.commits.when(sliced->commit_,
+                                     [sliced](Instant, WallTime, Commits::End end) {
+                                         if (end == Commits::End::given_up) sliced->lose();
+                                     });
             return context.turns.next([&context, sliced](Instant now, WallTime wall) {
                 context.now = now;
                 context.wall = wall;
@@ -69,10 +75,7 @@ void run_slices(Context& context, std::shared_ptr<Sliced> sliced) {
     context.commits.when(wait, [&context, sliced](Instant now, WallTime wall, Commits::End end) {
         context.now = now;
         context.wall = wall;
-        if (end == Commits::End::given_up) {
-            sliced->durable_ = false;
-            sliced->commit_ = 0;  // what was given up never becomes durable: nothing to wait for
-        }
+        if (end == Commits::End::given_up) sliced->lose();
         run_slices(context, sliced);
     });
 }

@@ -47,6 +47,11 @@ protected:
 
 private:
     friend void run_slices(Context& context, std::shared_ptr<Sliced> sliced);
+    /// What was given up never becomes durable: nothing to wait for.
+    void lose() {
+        durable_ = false;
+        commit_ = 0;
+    }
     session::Buffer frame_;
     std::size_t held_bytes_ = 0;  ///< of it
     Instant give_up_{};           ///< where records fill the log

@@ -20,6 +20,7 @@ public:
     std::size_t group_batches_max = 1'000'000;  ///< more in an open group: would_block
     bool is_full = false;
     std::size_t group_facts_max = 1'000'000;  ///< more in an open group: would_block
+    std::size_t group_erases_max = 1'000'000;  ///< the same of facts that are erased
     bool facts_full = false;  ///< records fill it so that no fact has room, either
     std::uint64_t budget_bytes = std::uint64_t{1} << 30;
     std::uint32_t segment_bytes = 0;
@@ -46,7 +47,7 @@ public:
     void give_up() {
         const log::CommitId lost = open_++;
         rolled_back_.push_back({lost - 1, lost});
-        open_batches_ = open_facts_ = 0;
+        open_batches_ = open_facts_ = open_erases_ = 0;
         touched_ = false;
         for (; !undo_.empty(); undo_.pop_back()) {
             auto& [key, before] = undo_.back();
@@ -229,7 +230,9 @@ public:
     void lose_lazy() { lazy_.clear(); }
     Result<log::CommitId> erase_fact(Instant, log::FactKind kind, ByteView key) override {
         if (is_read_only) return fail(Error::storage);
+        if (open_erases_ >= group_erases_max) return fail(Error::would_block);
         ride();
+        ++open_erases_;
         remember(kind, key);
         facts_.erase({kind, {key.begin(), key.end()}});
         touched_ = true;
@@ -380,7 +383,7 @@ private:
     void publish() {
         if (flushed_to_ <= published_) return;
         published_ = flushed_to_;
-        open_batches_ = open_facts_ = 0;
+        open_batches_ = open_facts_ = open_erases_ = 0;
         touched_ = false;
         for (auto& [id, stream] : streams_)
             for (const Batch& batch : stream.batches)
@@ -400,7 +403,7 @@ private:
     std::deque<RolledBack> rolled_back_;
     log::CommitId open_ = 1, flushed_to_ = 0, published_ = 0;
     log::ReadTicket ticket_ = 0;
-    std::size_t open_batches_ = 0, open_facts_ = 0;
+    std::size_t open_batches_ = 0, open_facts_ = 0, open_erases_ = 0;
     bool touched_ = false, closed_ = false;
     std::string text_;
     log::LogCounters counters_;
