@@ -3,11 +3,9 @@
 
 #include <set>
 
-#include "broker/api/gathered.hpp"
+#include "broker/api/each_described.hpp"
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
-#include "broker/api/long_answer.hpp"
-#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
@@ -15,32 +13,19 @@ namespace {
 using Request = wire::DescribeGroupsRequest;
 using Response = wire::DescribeGroupsResponse;
 
-class Describing final : public SlicedRequest<Request> {
+class Describing final
+    : public EachDescribed<Request, wire::StringView, Response, Response::DescribedGroup> {
 public:
-    Describing() { per_turn = 64; }
-    void begin() { at_ = request.groups.begin(); }
-    Step step(Context& context, log::CommitId&) override {
-        if (at_ == request.groups.end()) return Step::end;
-        // A large group a thousand times is nobody's wish.
-        if (once_.insert((*at_).view()).second) add(context, *at_);
-        ++at_;
-        return gathered_.may_grow(context, address.reply, answer_.bytes()) ? Step::done : Step::end;
-    }
-    void finish(Context& context, bool) override {
-        gathered_.release();
-        if (address.reply.alive()) answer_.send(context, address);
-    }
+    Describing() : EachDescribed(&Request::groups, &Response::groups, 64) {}
 
 private:
-    void add(Context& context, const wire::StringView& name);
+    void add(Context& context, const wire::StringView& name) override;
 
-    wire::Array<wire::StringView>::Iterator at_;
-    std::set<std::string_view> once_;
-    Gathered gathered_;
-    LongAnswer<Response, Response::DescribedGroup> answer_{&Response::groups};
+    std::set<std::string_view> once_;  // a large group a thousand times is nobody's wish
 };
 
 void Describing::add(Context& context, const wire::StringView& name) {
+    if (!once_.insert(name.view()).second) return;
     const groups::Description from = context.groups.describe(name.view());
     std::vector<Response::DescribedGroupMember> members;
     for (const groups::DescribedMember& one : from.members) {
@@ -74,10 +59,7 @@ void Describing::add(Context& context, const wire::StringView& name) {
 }  // namespace
 
 void describe_groups(Context& context, Call call) {
-    auto described = std::make_shared<Describing>();
-    if (!described->keep(context, call)) return;
-    described->begin();
-    run_slices(context, std::move(described));
+    describe_each<Describing>(context, std::move(call));
 }
 
 }  // namespace leat::api

@@ -3,9 +3,8 @@
 #include "sdk/wire/api/23_offset_for_leader_epoch.hpp"
 
 #include "broker/api/answer.hpp"
+#include "broker/api/each_described.hpp"
 #include "broker/api/handlers.hpp"
-#include "broker/api/long_answer.hpp"
-#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
@@ -14,28 +13,17 @@ using wire::ErrorCode;
 using Request = wire::OffsetForLeaderEpochRequest;
 using Response = wire::OffsetForLeaderEpochResponse;
 
-class Looking final : public SlicedRequest<Request> {
+class Looking final : public EachDescribed<Request, Request::OffsetForLeaderTopic, Response,
+                                           Response::OffsetForLeaderTopicResult> {
 public:
-    Looking() { per_turn = 128; }
-    void begin() { at_ = request.topics.begin(); }
-    Step step(Context& context, log::CommitId&) override {
-        if (at_ == request.topics.end() || !address.reply.alive()) return Step::end;
-        add(context.topics.registry, *at_);
-        ++at_;
-        return Step::done;
-    }
-    void finish(Context& context, bool) override {
-        if (address.reply.alive()) answer_.send(context, address);
-    }
+    Looking() : EachDescribed(&Request::topics, &Response::topics, 128) {}
 
 private:
-    void add(const topics::Registry& registry, const Request::OffsetForLeaderTopic& asked);
-
-    wire::Array<Request::OffsetForLeaderTopic>::Iterator at_;
-    LongAnswer<Response, Response::OffsetForLeaderTopicResult> answer_{&Response::topics};
+    void add(Context& context, const Request::OffsetForLeaderTopic& asked) override;
 };
 
-void Looking::add(const topics::Registry& registry, const Request::OffsetForLeaderTopic& asked) {
+void Looking::add(Context& context, const Request::OffsetForLeaderTopic& asked) {
+    const topics::Registry& registry = context.topics.registry;
     const topics::Topic* topic = registry.find(asked.topic.view());
     std::vector<Response::EpochEndOffset> list;
     for (const auto& partition : asked.partitions) {
@@ -62,10 +50,7 @@ void Looking::add(const topics::Registry& registry, const Request::OffsetForLead
 }  // namespace
 
 void offset_for_leader_epoch(Context& context, Call call) {
-    auto looking = std::make_shared<Looking>();
-    if (!looking->keep(context, call)) return;
-    looking->begin();
-    run_slices(context, std::move(looking));
+    describe_each<Looking>(context, std::move(call));
 }
 
 }  // namespace leat::api

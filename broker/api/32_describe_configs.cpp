@@ -5,16 +5,15 @@
 
 #include "broker/api/answer.hpp"
 #include "broker/api/config_entries.hpp"
-#include "broker/api/gathered.hpp"
+#include "broker/api/each_described.hpp"
 #include "broker/api/handlers.hpp"
-#include "broker/api/long_answer.hpp"
-#include "broker/api/slices.hpp"
 #include "broker/topics/topic_name.hpp"
 
 namespace leat::api {
 namespace {
 
 using wire::ErrorCode;
+using Request = wire::DescribeConfigsRequest;
 using Response = wire::DescribeConfigsResponse;
 constexpr std::int8_t resource_topic = 2, resource_broker = 4, resource_group = 32;
 
@@ -54,36 +53,21 @@ Described describe(Context& context, std::int8_t type, std::string_view name) {
             {}};
 }
 
-class Describing final : public SlicedRequest<wire::DescribeConfigsRequest> {
+using Resource = Request::DescribeConfigsResource;
+
+class Describing final
+    : public EachDescribed<Request, Resource, Response, Response::DescribeConfigsResult> {
 public:
-    Describing() { per_turn = 8; }  // of some 45 us
-    void begin() { at_ = request.resources.begin(); }
-    Step step(Context& context, log::CommitId&) override {
-        if (at_ == request.resources.end()) return Step::end;
-        add(context, *at_);
-        ++at_;
-        // 10,000 topics are 22 MB with synonyms.
-        return gathered_.may_grow(context, address.reply, answer_.bytes(), bytes_max(context))
-                   ? Step::done
-                   : Step::end;
-    }
-    void finish(Context& context, bool) override {
-        gathered_.release();
-        if (address.reply.alive()) answer_.send(context, address);
-    }
+    Describing()  // each takes some 45 us
+        : EachDescribed(&Request::resources, &Response::results, 8) {}
 
 private:
-    using Resource = wire::DescribeConfigsRequest::DescribeConfigsResource;
-    void add(Context& context, const Resource& resource);
-    /// All topics once, and something else. What is asked for again and again, seven bytes for some
-    /// kilobytes, has no bound of its own.
-    static std::size_t bytes_max(const Context& context) {
+    void add(Context& context, const Resource& resource) override;
+    /// All topics once (10,000 are 22 MB with synonyms), and something else. What is asked for
+    /// again and again, seven bytes for some kilobytes, has no bound of its own.
+    std::size_t bytes_max(const Context& context) const override {
         return context.pool.counters().size + context.topics.registry.all().size() * 8 * KiB;
     }
-
-    wire::Array<Resource>::Iterator at_;
-    Gathered gathered_;
-    LongAnswer<Response, Response::DescribeConfigsResult> answer_{&Response::results};
 };
 
 void Describing::add(Context& context, const Resource& resource) {
@@ -132,10 +116,7 @@ void Describing::add(Context& context, const Resource& resource) {
 }  // namespace
 
 void describe_configs(Context& context, Call call) {
-    auto described = std::make_shared<Describing>();
-    if (!described->keep(context, call)) return;
-    described->begin();
-    run_slices(context, std::move(described));
+    describe_each<Describing>(context, std::move(call));
 }
 
 }  // namespace leat::api

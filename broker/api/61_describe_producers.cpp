@@ -5,9 +5,8 @@
 #include <set>
 
 #include "broker/api/answer.hpp"
+#include "broker/api/each_described.hpp"
 #include "broker/api/handlers.hpp"
-#include "broker/api/long_answer.hpp"
-#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
@@ -17,27 +16,16 @@ using Request = wire::DescribeProducersRequest;
 using Response = wire::DescribeProducersResponse;
 using Partition = Response::TopicResponse::PartitionResponse;
 
-class Describing final : public SlicedRequest<Request> {
+class Describing final
+    : public EachDescribed<Request, Request::TopicRequest, Response, Response::TopicResponse> {
 public:
-    Describing() { per_turn = 64; }
-    void begin() { at_ = request.topics.begin(); }
-    Step step(Context& context, log::CommitId&) override {
-        if (at_ == request.topics.end() || !address.reply.alive()) return Step::end;
-        add(context, *at_);
-        ++at_;
-        return Step::done;
-    }
-    void finish(Context& context, bool) override {
-        if (address.reply.alive()) answer_.send(context, address);
-    }
+    Describing() : EachDescribed(&Request::topics, &Response::topics, 64) {}
 
 private:
-    void add(Context& context, const Request::TopicRequest& asked);
+    void add(Context& context, const Request::TopicRequest& asked) override;
 
-    wire::Array<Request::TopicRequest>::Iterator at_;
     /// Who is named twice is told once.
     std::set<std::pair<std::string_view, std::int32_t>> once_;
-    LongAnswer<Response, Response::TopicResponse> answer_{&Response::topics};
 };
 
 void Describing::add(Context& context, const Request::TopicRequest& asked) {
@@ -77,10 +65,7 @@ void Describing::add(Context& context, const Request::TopicRequest& asked) {
 }  // namespace
 
 void describe_producers(Context& context, Call call) {
-    auto described = std::make_shared<Describing>();
-    if (!described->keep(context, call)) return;
-    described->begin();
-    run_slices(context, std::move(described));
+    describe_each<Describing>(context, std::move(call));
 }
 
 }  // namespace leat::api

@@ -4,15 +4,14 @@
 #include <deque>
 #include <set>
 
-#include "broker/api/gathered.hpp"
+#include "broker/api/each_described.hpp"
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
-#include "broker/api/long_answer.hpp"
-#include "broker/api/slices.hpp"
 
 namespace leat::api {
 namespace {
 
+using Request = wire::ConsumerGroupDescribeRequest;
 using Response = wire::ConsumerGroupDescribeResponse;
 constexpr std::int8_t classic_member = 0, consumer_member = 1;
 
@@ -71,31 +70,19 @@ void tell(const groups::ConsumerGroup& from, const topics::Registry& registry, K
     to.members = members;
 }
 
-class Describing final : public SlicedRequest<wire::ConsumerGroupDescribeRequest> {
+class Describing final
+    : public EachDescribed<Request, wire::StringView, Response, Response::DescribedGroup> {
 public:
-    Describing() { per_turn = 64; }
-    void begin() { at_ = request.group_ids.begin(); }
-    Step step(Context& context, log::CommitId&) override {
-        if (at_ == request.group_ids.end()) return Step::end;
-        if (once_.insert((*at_).view()).second) add(context, *at_);  // as in DescribeGroups
-        ++at_;
-        return gathered_.may_grow(context, address.reply, answer_.bytes()) ? Step::done : Step::end;
-    }
-    void finish(Context& context, bool) override {
-        gathered_.release();
-        if (address.reply.alive()) answer_.send(context, address);
-    }
+    Describing() : EachDescribed(&Request::group_ids, &Response::groups, 64) {}
 
 private:
-    void add(Context& context, const wire::StringView& name);
+    void add(Context& context, const wire::StringView& name) override;
 
-    wire::Array<wire::StringView>::Iterator at_;
-    std::set<std::string_view> once_;
-    Gathered gathered_;
-    LongAnswer<Response, Response::DescribedGroup> answer_{&Response::groups};
+    std::set<std::string_view> once_;  // as in DescribeGroups
 };
 
 void Describing::add(Context& context, const wire::StringView& name) {
+    if (!once_.insert(name.view()).second) return;
     const groups::Group* from = context.groups.find_group(name.view());
     Kept kept;
     std::string text;
@@ -118,10 +105,7 @@ void Describing::add(Context& context, const wire::StringView& name) {
 }  // namespace
 
 void consumer_group_describe(Context& context, Call call) {
-    auto described = std::make_shared<Describing>();
-    if (!described->keep(context, call)) return;
-    described->begin();
-    run_slices(context, std::move(described));
+    describe_each<Describing>(context, std::move(call));
 }
 
 }  // namespace leat::api
