@@ -136,7 +136,8 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
         last_commit_ = footer->commit;
     }
     std::uint32_t data_end = index.data_end;
-    std::uint64_t next_sequence = index.last_sequence + 2;
+    // By the footer's own: the last sequence of an empty segment is 0.
+    std::uint64_t next_sequence = whole ? footer->commit.sequence + 1 : 0;
     if (!whole) {
         // Pieces that grow: a tail that was just begun costs little, a long one is read in few
         // calls.
