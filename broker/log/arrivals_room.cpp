@@ -24,7 +24,10 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
         urgency == Urgency::data ? 0 : std::min(squeeze_bytes, core_.segment_bytes / 8);
     const bool crowded =
         !open_->empty() && open_->used() + frame > core_.group_bytes_max() + squeeze;
-    if (crowded && !goes_out_now()) return fail(Error::would_block);
+    if (crowded && !goes_out_now()) {
+        due_now_ = true;  // who is refused comes again when it is durable
+        return fail(Error::would_block);
+    }
     // Everything that waits or is under way, and this: does it fit here, or is there a segment to
     // go on in?
     const bool opens = !fits_here(open_->used() + frame, footer_growth(type, body));

@@ -104,6 +104,32 @@ TEST_CASE(
     }
 }
 
+// It was refused because the group is full: that leaves as soon as it can, not in its own time.
+TEST_CASE("full: a batch that zeros keep out waits for them, and for no commit interval") {
+    LogConfig config = small_config();
+    config.commit_interval = milliseconds(5'000);
+    SimStorage device({.seed = 1, .size = wide_device});
+    Rig rig(device, config);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    std::uint64_t refused = 0;
+    CommitId last = 0;
+    for (std::uint64_t taken = 0; taken < 200; ++taken) {
+        auto appended = rig.append(1, {.size = 9'000, .salt = taken});
+        if (!appended) {
+            REQUIRE(appended.error() == Error::would_block);
+            ++refused;
+            rig.settle();  // who was refused comes again when a commit is durable
+            CHECK(rig.log->flushed_commit() >= last);
+            appended = rig.append(1, {.size = 9'000, .salt = taken});
+            REQUIRE(appended);
+        }
+        last = appended->commit;
+        rig.log->on_storage(rig.at());  // one thing after the other: zeros are under way
+    }
+    CHECK(refused > 0);
+}
+
 TEST_CASE("full: where nothing may be dropped nobody searches without a pause") {
     SimStorage device({.seed = 1, .size = wide_device});
     Rig rig(device);
