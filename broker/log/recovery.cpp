@@ -139,29 +139,8 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
     // By the footer's own: the last sequence of an empty segment is 0.
     std::uint64_t next_sequence = whole ? footer->commit.sequence + 1 : 0;
     if (!whole) {
-        // Pieces that grow: a tail that was just begun costs little, a long one is read in few
-        // calls.
-        std::vector<std::uint8_t> have;
-        const SegmentBytes bytes_at = [&](std::uint32_t position, std::uint32_t count) -> ByteView {
-            const std::uint64_t want =
-                std::min<std::uint64_t>(std::uint64_t{position} + count, core_.segment_bytes);
-            if (position >= core_.segment_bytes) return {};
-            if (want > have.size()) {
-                const std::size_t from = have.size();
-                const std::size_t to = std::min<std::size_t>(
-                    core_.segment_bytes,
-                    std::max<std::size_t>(
-                        round_up(want, core_.page),
-                        from + std::clamp<std::size_t>(from, 64 * KiB, 1024 * KiB)));
-                have.resize(to);
-                // 256 KiB at a time, so that one bad sector hides no more than that.
-                for (std::size_t at = from; at < to; at += 256 * KiB) {
-                    const std::size_t size = std::min<std::size_t>(256 * KiB, to - at);
-                    const auto piece = io_.read(core_.address(header.segment, at), size);
-                    if (piece) copy_bytes(*piece, MutableBytes(have).subspan(at));
-                }
-            }
-            return ByteView(have).subspan(position, want - position);
+        const SegmentBytes bytes_at = [&](std::uint32_t position, std::uint32_t count) {
+            return front_of(header.segment, position, count);
         };
         const std::uint32_t limit =
             core_.faults.predecessor_end_ignored ? core_.segment_bytes : valid_end;
@@ -178,6 +157,13 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
         // Its trailer is torn, or lost: it ends the segment, but nobody finds it by that. None is
         // known to those that read, so a power cut is no damage to them.
         whole = scan.footer_position != 0;
+        // The last segment goes on as if all of its footer were torn: no successor is known, and
+        // those that the header names may be taken.
+        if (last && scan.footer_is_next) {
+            whole = false;
+            next_sequence = scan.last->sequence;
+        }
+        pieces_ = {};
     }
     // Read by its commits in front of the tail: the next start had better not have to.
     out_.checkpoint_wanted = out_.checkpoint_wanted || !(whole || last);

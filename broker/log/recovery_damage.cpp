@@ -55,6 +55,55 @@ bool Recovery::header_lost(std::uint32_t segment) {
     return !bytes || !all_zero(*bytes);
 }
 
+/// A segment from its front on, in pieces that grow: a tail that was just begun costs little, a long
+/// one is read in few calls, and once for all that look at it.
+ByteView Recovery::front_of(std::uint32_t segment, std::uint32_t position, std::uint32_t count) {
+    if (pieces_.segment != segment) pieces_ = {segment, {}};
+    std::vector<std::uint8_t>& have = pieces_.have;
+    const std::uint64_t want =
+        std::min<std::uint64_t>(std::uint64_t{position} + count, core_.segment_bytes);
+    if (position >= core_.segment_bytes) return {};
+    if (want > have.size()) {
+        const std::size_t from = have.size();
+        const std::size_t to = std::min<std::size_t>(
+            core_.segment_bytes,
+            std::max<std::size_t>(round_up(want, core_.page),
+                                  from + std::clamp<std::size_t>(from, 64 * KiB, 1024 * KiB)));
+        have.resize(to);
+        // 256 KiB at a time, so that one bad sector hides no more than that.
+        for (std::size_t at = from; at < to; at += 256 * KiB) {
+            const std::size_t size = std::min<std::size_t>(256 * KiB, to - at);
+            const auto piece = io_.read(core_.address(segment, at), size);
+            if (piece) copy_bytes(*piece, MutableBytes(have).subspan(at));
+        }
+    }
+    return ByteView(have).subspan(position, want - position);
+}
+
+/// Something of a footer stands in `last`: it was whole, or a power cut tore it. Told by its trailer
+/// or by its commit header, either of which may be what is lost. One that is void was torn when this
+/// segment was found as the tail before.
+bool Recovery::footer_lost(const SegmentHeader& last) {
+    const auto end =
+        io_.read(core_.address(last.segment, core_.segment_bytes - footer_trailer_bytes),
+                 footer_trailer_bytes);
+    if (!end) return true;
+    const auto trailer = decode_trailer(*end, last.generation, last.salt, core_.segment_bytes);
+    bool found_void = false;
+    for (std::uint32_t at = core_.page; at < core_.segment_bytes; at += core_.page) {
+        const ByteView front = front_of(last.segment, at, commit_header_bytes);
+        const Result<CommitHeader> commit = decode_commit_header(front, last.salt);
+        if (!commit || commit->generation != last.generation || commit->position != at) continue;
+        if (commit->kind == CommitKind::seal && commit->run == core_.super.start_count)
+            return false;  // the stop that was the last thing to happen
+        if (commit->kind != CommitKind::footer || commit->bytes != core_.segment_bytes - at)
+            continue;
+        if (!core_.is_void(*commit)) return true;
+        found_void = true;
+    }
+    return trailer && !found_void;
+}
+
 /// No candidate leads on from `last`. Mostly the ring ends there; but where a candidate's header is
 /// lost, or the footer that may name others, all headers are asked for what comes behind. So they
 /// are when this start knows only an older checkpoint: the successor may have been recycled since.
@@ -63,12 +112,7 @@ std::optional<SegmentHeader> Recovery::behind_damage(const SegmentHeader& last,
                                                      bool has_footer) {
     bool damaged = misled_ || candidates.empty();
     for (const std::uint32_t candidate : candidates) damaged = damaged || header_lost(candidate);
-    if (!damaged && !has_footer) {
-        const auto end =
-            io_.read(core_.address(last.segment, core_.segment_bytes - footer_trailer_bytes),
-                     footer_trailer_bytes);
-        damaged = !end || decode_trailer(*end, last.generation, last.salt, core_.segment_bytes);
-    }
+    if (!damaged && !has_footer) damaged = footer_lost(last);
     if (!damaged) return std::nullopt;
     for (SegmentHeader& header : all_headers()) {
         if (header.place <= last.place || header.generation <= last.generation) continue;

@@ -50,6 +50,8 @@ private:
     std::optional<SegmentHeader> behind_damage(const SegmentHeader& last,
                                                const std::vector<std::uint32_t>& candidates,
                                                bool has_footer);
+    bool footer_lost(const SegmentHeader& last);
+    ByteView front_of(std::uint32_t segment, std::uint32_t position, std::uint32_t count);
     void free_lost();
     struct FoundFooter {
         SegmentIndex index;
@@ -73,6 +75,11 @@ private:
     WallTime wall_;
     std::string& error_text_;
     Recovered out_;
+    /// The front of a segment, as far as it was asked for.
+    struct Pieces {
+        std::uint32_t segment = no_segment;
+        std::vector<std::uint8_t> have;
+    } pieces_;
     std::vector<std::uint8_t> mended_;  ///< a commit of a checkpoint that lost a bit
     std::optional<Superblock> other_super_;
     CheckpointBegin begin_;

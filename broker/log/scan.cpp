@@ -173,6 +173,7 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
                 at = later;
             else {
                 scan.footer_position = later;
+                scan.footer_is_next = !gap;
                 scan.last = header;
                 scan.next_sequence = header->sequence + 1;
                 break;
@@ -180,6 +181,7 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
         }
         if (header->kind == CommitKind::footer) {
             scan.footer_position = at;
+            scan.footer_is_next = true;
             scan.last = header;
             scan.next_sequence = header->sequence + 1;
             break;

@@ -19,6 +19,7 @@ struct SegmentScan {
     std::uint64_t next_sequence = 0;
     std::optional<CommitHeader> last;   ///< newest commit, whatever its kind
     std::uint32_t footer_position = 0;  ///< a whole footer was found (its trailer may be torn)
+    bool footer_is_next = false;        ///< ... and no commit is missing in front of it
     std::uint32_t damaged_commits = 0;
     bool stopped_at_garbage =
         false;  ///< something that is neither erased nor stale stood at the end

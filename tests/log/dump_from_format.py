@@ -412,13 +412,31 @@ class Log:
         return [newest[place] for place in sorted(newest)]
 
     def behind_damage(self, at, candidates):
-        last = self.bytes_of(at.number)[-32:] if at else bytes(32)
-        footer_lost = (last[:4] == b"LEAF" and u32(last, 4) == crc32c(at.salt, last[8:]) and u64(last, 8) == at.generation
-                       and u32(last, 16) + u32(last, 20) == self.segment_bytes and not self.footer(at))
+        footer_lost = at and not self.footer(at) and self.footer_lost(at)
         if candidates and not self.misled and not any(map(self.header_lost, candidates)) and not footer_lost:
             return None
         place, generation = (at.place, at.generation) if at else (0, 0)
         return next((one for one in self.newest_headers() if one.place > place and one.generation > generation), None)
+
+    def footer_lost(self, at):
+        data = self.bytes_of(at.number)
+        last, void = data[-32:], False
+        for place in range(self.page, self.segment_bytes, self.page):
+            try:
+                commit = Commit(data, place, self.segment_bytes, at.salt)
+            except Bad:
+                continue
+            if commit.generation != at.generation:
+                continue
+            if commit.kind == 4 and commit.run == self.starts:
+                return False
+            if commit.kind != 2 or commit.bytes != self.segment_bytes - place:
+                continue
+            if not (at.generation == self.void_generation and place >= self.void_from and commit.run < self.starts):
+                return True
+            void = True
+        return (not void and last[:4] == b"LEAF" and u32(last, 4) == crc32c(at.salt, last[8:])
+                and u64(last, 8) == at.generation and u32(last, 16) + u32(last, 20) == self.segment_bytes)
 
     def successor(self, number, generation, place, candidates):
         found = []

@@ -1,4 +1,5 @@
-// What a start makes of a footer that tells of nothing: no sequence is given again.
+// What a start makes of a footer that is not whole, or tells of nothing: the segment's successor is
+// found, the segment goes on, and no sequence is given again.
 #include <doctest/doctest.h>
 
 #include "broker/log/footer.hpp"
@@ -7,11 +8,18 @@
 namespace leat::log::test {
 namespace {
 
-constexpr std::uint32_t page = 4096;
+constexpr std::uint32_t page = 4096, sector = 512;
 constexpr std::uint64_t pool = 32 * KiB;
+constexpr std::uint64_t many_segments = pool + 512 * small_segment;  // no checkpoint comes soon
 
 std::uint64_t segment_at(std::uint32_t segment) {
     return pool + std::uint64_t{segment} * small_segment;
+}
+
+void copy(const SimImage& from, SimImage& to, std::uint64_t at, std::size_t size) {
+    std::vector<std::uint8_t> bytes(size);
+    from.read(at, bytes);
+    to.write(at, bytes);
 }
 
 std::optional<SegmentHeader> header_of(const SimImage& image, std::uint32_t segment) {
@@ -35,6 +43,42 @@ SegmentHeader newest(const SimImage& image) {
 
 /// Two of these fill a segment.
 BatchSpec large(std::uint64_t i) { return {.count = 2, .size = 20'000, .salt = i}; }
+
+void declare_one(Rig& rig) {
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+}
+
+void check_whole(Rig& rig, Offset end) {
+    CHECK(rig.log->stream(1)->log_end == end);
+    const auto all = rig.read_all(1, 0);
+    CHECK(!all.error);
+    CHECK(all.next == end);
+}
+
+/// A log whose first segment is full but for `room` more batches, and the write that ends it.
+struct UnderWay {
+    SimImage before, after;
+};
+UnderWay under_way(std::size_t size = 20'000, StreamId more = 0) {
+    SimStorage device({.seed = 3, .size = many_segments});
+    SimRandom random(1);
+    Rig rig(device);
+    declare_one(rig);
+    for (StreamId id = 2; id <= 1 + more; ++id) {
+        REQUIRE(rig.log->declare_stream(id, {}));
+        REQUIRE(rig.append(id, {.size = 20, .salt = id}));
+    }
+    rig.settle();
+    for (std::uint64_t i = 0; i < 2; ++i)
+        REQUIRE(rig.append_durably(1, {.count = 2, .size = size, .salt = i}));
+    UnderWay found{.before = device.image(), .after = SimImage()};
+    device.hold(true);
+    REQUIRE(rig.append(1, {.count = 2, .size = 32'000, .salt = 2}));
+    rig.settle();
+    found.after = device.crash_image(Tear::kept, random);
+    return found;
+}
 
 }  // namespace
 
@@ -88,6 +132,87 @@ TEST_CASE("footer: that of an empty segment takes no sequence back") {
     Rig rig(device);
     REQUIRE(rig.open());
     CHECK(fact(rig) == "new");
+}
+
+// To be closed it would need a successor that its header names, and those may be taken.
+TEST_CASE("footer: where only its trailer is torn the segment goes on") {
+    const UnderWay cut = under_way(11'000);
+    SimImage image = cut.before;
+    copy(cut.after, image, segment_at(1) - page, page - sector);
+    SimStorage device({.seed = 4}, image);
+    Offset end = 4;
+    for (int start = 0; start < 6; ++start) {
+        Rig rig(device);
+        declare_one(rig);
+        check_whole(rig, end);
+        if (start % 2 == 1) continue;  // the next one knows as well what is void
+        REQUIRE(rig.append_durably(1, {.size = 50, .salt = 9}));
+        check_whole(rig, ++end);
+        CHECK_FALSE(header_of(device.image(), 1));
+    }
+    for (int start = 0; start < 3; ++start) {
+        Rig rig(device);
+        declare_one(rig);
+        check_whole(rig, end);
+        REQUIRE(rig.append_durably(1, {.count = 2, .size = 32'000, .salt = 9}));
+        check_whole(rig, end += 2);
+        CHECK(header_of(device.image(), 1));
+    }
+}
+
+TEST_CASE("footer: a trailer that is lost does not end the ring, whoever names what follows") {
+    SimImage made(many_segments);
+    {
+        SimStorage device({.seed = 3, .size = many_segments});
+        Rig rig(device);
+        declare_one(rig);
+        for (std::uint64_t i = 0; i < 8; ++i) REQUIRE(rig.append_durably(1, large(i)));
+        made = device.image();
+    }
+    // As where a footer goes alone: only that names the successor.
+    auto header = header_of(made, 0);
+    REQUIRE(header);
+    header->candidates = {400};
+    std::uint8_t bytes[segment_header_bytes] = {};
+    encode_segment_header(*header, bytes);
+    made.write(segment_at(0), bytes);
+    for (const std::size_t lost : {std::size_t{0}, std::size_t{1}, std::size_t{32}}) {
+        INFO(lost, " bytes");
+        SimImage image = made;
+        std::vector<std::uint8_t> trailer(lost);
+        image.read(segment_at(1) - 20, trailer);
+        for (std::uint8_t& byte : trailer) byte ^= 4;
+        if (lost == 32) image.read(pool + page + 200, trailer);
+        image.write(segment_at(1) - (lost == 32 ? 32 : 20), trailer);
+        SimStorage device({.seed = 4}, image);
+        for (int start = 0; start < 2; ++start) {
+            Rig rig(device);
+            declare_one(rig);
+            check_whole(rig, 16 + start);
+            REQUIRE(rig.append_durably(1, {.size = 50, .salt = 9}));
+        }
+    }
+}
+
+TEST_CASE("footer: a torn one makes one start read every segment header, and no later one") {
+    const UnderWay cut = under_way(11'000, 20);
+    for (const bool trailer : {false, true}) {
+        INFO("trailer ", trailer);
+        SimImage image = cut.before;
+        copy(cut.after, image, segment_at(1) - page, sector);
+        if (trailer) copy(cut.after, image, segment_at(1) - sector, sector);
+        SimStorage device({.seed = 4}, image);
+        std::uint64_t read[3];
+        for (std::uint64_t& bytes : read) {
+            Rig rig(device);
+            declare_one(rig);
+            REQUIRE(rig.append_durably(1, {.size = 50, .salt = 9}));
+            bytes = rig.log->counters().read_at_open;
+        }
+        CHECK(read[0] >= 512 * page);
+        CHECK(read[1] < 128 * page);
+        CHECK(read[2] < 128 * page);
+    }
 }
 
 }  // namespace leat::log::test
