@@ -7,7 +7,6 @@ namespace leat::log {
 namespace {
 // A pass looks at a bounded number of footers that free nothing and goes on there next time, so
 // that a large log costs an idle gateway next to nothing and a full one a little.
-constexpr milliseconds pass_every{1000}, pass_every_short{200};
 constexpr std::uint32_t alive_max = 16, alive_max_short = 64;
 // A segment has a footer entry for each of ten thousand topics that were made in it: then it is
 // looked at alone, and whoever else wants the thread has it in between.

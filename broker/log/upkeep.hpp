@@ -53,10 +53,14 @@ public:
     }
     Instant deadline() const {
         if (core_.read_only) return never;
-        return !scanning_ ? wake_at_ : paused_ ? began_at_ : never;
+        if (scanning_) return paused_ ? began_at_ : never;
+        // One that is not durable yet: the pump that sees it durable asks again.
+        const bool raised = was_long_ && raised_id_ != 0 && raised_id_ <= core_.flushed_id;
+        return raised ? earlier(wake_at_, began_at_ + pass_every_short) : wake_at_;
     }
 
 private:
+    static constexpr milliseconds pass_every{1000}, pass_every_short{200};
     static constexpr milliseconds forgive_wait{1'000}, forgive_wait_max{3'600'000};
     enum class Seen : std::uint8_t { dead, alive, pending };
     enum class Drops : std::uint8_t {

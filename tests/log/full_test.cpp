@@ -130,6 +130,37 @@ TEST_CASE("full: a batch that zeros keep out waits for them, and for no commit i
     CHECK(refused > 0);
 }
 
+// A pass over thousands of streams is followed by the next after 200 ms, and not after a second.
+TEST_CASE("full: what a long pass let go is free as soon as the next pass may begin") {
+    LogConfig config = small_config();
+    config.segment_bytes = 1 * MiB;
+    SimStorage device({.seed = 1, .size = 32 * KiB + 64 * MiB});
+    Rig rig(device, config);
+    REQUIRE(rig.open());
+    constexpr StreamId streams = 3'000;
+    REQUIRE(rig.log->declare_stream(1, {.retention_bytes = 1}));
+    rig.log->set_release(1, 0);
+    for (StreamId id = 2; id <= streams; ++id) {
+        REQUIRE(rig.log->declare_stream(id, {}));
+        REQUIRE(rig.append(id, {.size = 20, .salt = id}));
+        if (id % 50 == 0) rig.settle();
+    }
+    for (std::uint64_t i = 0; i < 100; ++i)
+        REQUIRE(rig.append_durably(1, {.size = 100'000, .salt = i}));
+    for (int i = 0; i < 20; ++i) rig.pass(1'000);
+    REQUIRE(rig.log->counters().segments_recycled == 0);
+    rig.log->set_release(1, 100);
+    const std::int64_t began = rig.now;
+    std::int64_t raised = 0;
+    while (rig.log->counters().segments_recycled == 0 && rig.now < began + 10'000) {
+        rig.pass(std::max<std::int64_t>((rig.log->deadline() - rig.at()).count(), 0));
+        if (raised == 0 && rig.log->stream(1)->log_start > 0) raised = rig.now;
+    }
+    CHECK(raised > 0);
+    CHECK(rig.log->counters().segments_recycled > 0);
+    CHECK(rig.now - raised <= 200);
+}
+
 TEST_CASE("full: where nothing may be dropped nobody searches without a pause") {
     SimStorage device({.seed = 1, .size = wide_device});
     Rig rig(device);
