@@ -84,6 +84,11 @@ void Arrivals::pump(Instant now) {
         }
         if (seal_ != Seal::wanted || !open_->empty()) return;
         if (segment_ != no_segment && room() < core_.page) {
+            // Closed with a successor that a checkpoint may take, it would be closed for good.
+            if (!may_open()) {
+                seal_ = Seal::done;
+                return;
+            }
             if (!zeros_in_the_way(core_.segment_bytes) && make_footer(now)) write_footer(now);
             return;
         }

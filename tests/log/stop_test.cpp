@@ -59,6 +59,10 @@ public:
         device_.power_cycle();
         start();
         if (fails_) return;  // a device that fails may fail the seal
+        go_on(200);          // the checkpoint that a start may write takes a segment
+        (void)rig_->log->put_fact(rig_->at(), FactKind::config, bytes_of("a"), bytes_of("b"));
+        go_on(200);
+        CHECK_MESSAGE(!rig_->log->status().read_only, "free segments ", free());
         CHECK_MESSAGE(rig_->log->status().was_sealed, "free segments ", free());
         CHECK(rig_->log->status().cut_text == "");
     }
