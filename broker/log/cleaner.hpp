@@ -110,6 +110,8 @@ private:
         bool headless = false;  ///< frames are looked for: their commit's header does not hold
         bool resync = false;    ///< behind damage: only a frame that proves itself counts
         std::uint32_t damages = 0;
+        std::uint32_t tie = 0, commit_tie = 0;  ///< of the frames so far; what the header says
+        std::uint32_t damages_before = 0;       ///< this commit
         std::uint32_t block_bytes = 0;  ///< how much is read at a time
         StreamId stream = 0;
         BatchFields fields;
@@ -157,6 +159,7 @@ private:
     Walked damaged();
     Walked frame_damaged();
     Walked without_header();
+    Walked end_of_commit();
     void behind_lost_header();
     void unreadable();
     Walked between_frames();

@@ -52,11 +52,9 @@ Cleaner::Walked Cleaner::walk() {
             if (damaged() == Walked::doubt) return Walked::doubt;
             continue;
         }
-        if (walk_.commit_end != 0 && walk_.position >= walk_.frames_end) {
-            walk_.position = walk_.commit_end;
-            walk_.commit_end = 0;
-            walk_.headless = walk_.resync = false;
-        }
+        if (walk_.commit_end != 0 && walk_.position >= walk_.frames_end &&
+            end_of_commit() == Walked::doubt)
+            return Walked::doubt;
         Walked at = Walked::batch;
         if (walk_.commit_end == 0) {
             if (walk_.position >= data_end) return Walked::end;
@@ -91,6 +89,9 @@ bool Cleaner::at_commit() {
     walk_.commit_end = walk_.position + commit->bytes;
     walk_.frames_end = walk_.position + commit->used;
     walk_.position += commit_header_bytes;
+    walk_.commit_tie = commit->tie;
+    walk_.tie = 0;
+    walk_.damages_before = walk_.damages;
     walk_.first = true;
     walk_.headless = walk_.resync = false;
     return true;
@@ -125,6 +126,7 @@ Cleaner::Walked Cleaner::at_frame() {
         frame.stream == walk_.stream && frame.before_bytes == walk_.have &&
         frame.body_bytes <= walk_.fields.total_bytes - walk_.have) {
         walk_.first = false;
+        walk_.tie = tied(walk_.tie, frame.crc);
         walk_.continues = frame.continues();
         walk_.frame_end = end;
         walk_.left = frame.body_bytes;
@@ -134,6 +136,7 @@ Cleaner::Walked Cleaner::at_frame() {
     if (!frame.holds_batch()) {
         // A part that does not go on was never acknowledged.
         walk_.first = walk_.open = false;
+        walk_.tie = tied(walk_.tie, frame.crc);
         walk_.position = end;
         return Walked::batch;
     }
@@ -156,6 +159,7 @@ Cleaner::Walked Cleaner::at_frame() {
         walk_.age_ms = load_little<std::uint64_t>(at + 32);
     }
     walk_.first = walk_.open = false;
+    walk_.tie = tied(walk_.tie, frame.crc);
     walk_.fields = *fields;
     walk_.stream = frame.stream;
     walk_.have = 0;

@@ -36,6 +36,21 @@ Cleaner::Walked Cleaner::without_header() {
     return at;
 }
 
+/// Its frames are through. Where each holds, but they are not those that its header was made with,
+/// they count all the same: what stands between good commits was durable once.
+Cleaner::Walked Cleaner::end_of_commit() {
+    const bool other = !walk_.headless && walk_.tie != walk_.commit_tie &&
+                       walk_.damages == walk_.damages_before;
+    walk_.position = walk_.commit_end;
+    walk_.commit_end = 0;
+    walk_.headless = walk_.resync = false;
+    if (!other) return Walked::batch;
+    const bool open = walk_.open;
+    const Walked at = damaged();
+    walk_.open = open;
+    return at;
+}
+
 /// When the frames were written that come now is not known: like the newest of the segment, so that
 /// nothing expires early.
 void Cleaner::behind_lost_header() {

@@ -62,13 +62,13 @@ void Cleaner::begin_large(Instant now) {
     if (page > 0)
         encode_segment_header(output.header,
                               MutableBytes(large_front_).first(segment_header_bytes));
-    encode_commit_header(header, output.header.salt, large_front_.data() + page);
     const MutableBytes at = MutableBytes(large_front_).subspan(page + commit_header_bytes);
     encode_frame_header(frame, at.data());
     store_little<std::uint64_t>(at.data() + 24, walk_.sequence);
     store_little<std::uint64_t>(at.data() + 32, walk_.age_ms);
     copy_bytes(ByteView(batch_).first(outside_kafka_crc), at.subspan(moved_header_bytes));
-    seal_frame(output.header.salt, at);
+    header.tie = tied(0, seal_frame(output.header.salt, at));
+    encode_commit_header(header, output.header.salt, large_front_.data() + page);
     large_front_.resize(large_front_.size() - outside_kafka_crc);
     large_at_ = 0;
     large_bytes_ = page + header.bytes;

@@ -22,6 +22,7 @@ void encode_commit_header(const CommitHeader& header, std::uint32_t salt, std::u
     at[64] = static_cast<std::uint8_t>(header.kind);
     at[65] = header.flags;
     store_little<std::uint32_t>(at + 68, header.position);
+    store_little<std::uint32_t>(at + 72, header.tie);
     store_little<std::uint32_t>(at + 4, crc32c(salt, ByteView(at + 8, commit_header_bytes - 8)));
 }
 
@@ -46,6 +47,7 @@ Result<CommitHeader> decode_commit_header(ByteView bytes, std::uint32_t salt) {
     header.kind = static_cast<CommitKind>(at[64]);
     header.flags = at[65];
     header.position = load_little<std::uint32_t>(at + 68);
+    header.tie = load_little<std::uint32_t>(at + 72);
     if (header.used < commit_header_bytes || header.used > header.bytes)
         return fail(Error::corrupt);
     return header;
@@ -210,7 +212,9 @@ bool Group::continues() const {
 
 ByteView Group::finish(CommitHeader header, std::uint32_t salt) {
     need(used_);
-    for (const Entry& entry : entries_) seal_frame(salt, {commit() + entry.at, used_ - entry.at});
+    header.tie = 0;
+    for (const Entry& entry : entries_)
+        header.tie = tied(header.tie, seal_frame(salt, {commit() + entry.at, used_ - entry.at}));
     header.used = used_;
     header.bytes = padded();
     header.frames = static_cast<std::uint32_t>(entries_.size());

@@ -36,6 +36,7 @@ struct CommitHeader {
     CommitKind kind = CommitKind::data;
     std::uint8_t flags = 0;
     std::uint32_t position = 0;
+    std::uint32_t tie = 0;  ///< to its frames, see tied()
     std::uint64_t age_ms() const { return log_time_ms + off_time_ms; }
 };
 void encode_commit_header(const CommitHeader& header, std::uint32_t salt,

@@ -72,6 +72,7 @@ template <class Visit>
 Status walk(ByteView bytes, const CommitHeader& commit, std::uint32_t salt, bool check,
             Visit visit) {
     std::size_t at = commit_header_bytes;
+    std::uint32_t tie = 0;
     for (std::uint32_t i = 0; i < commit.frames; ++i) {
         if (at + frame_header_bytes > commit.used) return fail(Error::corrupt);
         const FrameHeader header = decode_frame_header(bytes.data() + at);
@@ -81,7 +82,9 @@ Status walk(ByteView bytes, const CommitHeader& commit, std::uint32_t salt, bool
             return fail(Error::corrupt);
         if (!visit(header, bytes.subspan(at + header.header_bytes, header.body_bytes))) return ok();
         at += header.padded_bytes();
+        tie = tied(tie, header.crc);
     }
+    if (check && tie != commit.tie) return fail(Error::corrupt);
     return ok();
 }
 
@@ -254,8 +257,9 @@ std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader 
         static_cast<std::uint32_t>(round_up(out.size() + footer_trailer_bytes, page_bytes));
     if (header.bytes > segment_bytes - page_bytes) return {};
     header.position = segment_bytes - header.bytes;
+    header.tie = 0;
     for (std::size_t at = commit_header_bytes; at < header.used;) {
-        seal_frame(salt, MutableBytes(out).subspan(at));
+        header.tie = tied(header.tie, seal_frame(salt, MutableBytes(out).subspan(at)));
         at += decode_frame_header(out.data() + at).padded_bytes();
     }
     out.resize(header.bytes);
@@ -265,6 +269,7 @@ std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader 
     store_little<std::uint64_t>(trailer + 8, header.generation);
     store_little<std::uint32_t>(trailer + 16, header.position);
     store_little<std::uint32_t>(trailer + 20, header.bytes);
+    store_little<std::uint32_t>(trailer + 24, header.tie);
     store_little<std::uint32_t>(trailer + 4,
                                 crc32c(salt, ByteView(trailer + 8, footer_trailer_bytes - 8)));
     return out;
@@ -279,7 +284,8 @@ std::optional<FooterTrailer> decode_trailer(ByteView last, std::uint64_t generat
         load_little<std::uint64_t>(at + 8) != generation)
         return std::nullopt;
     const FooterTrailer trailer{load_little<std::uint32_t>(at + 16),
-                                load_little<std::uint32_t>(at + 20)};
+                                load_little<std::uint32_t>(at + 20),
+                                load_little<std::uint32_t>(at + 24)};
     if (trailer.position >= segment_bytes || trailer.bytes != segment_bytes - trailer.position)
         return std::nullopt;
     return trailer;

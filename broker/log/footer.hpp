@@ -118,6 +118,7 @@ std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader 
                                         std::uint32_t segment_bytes);
 struct FooterTrailer {
     std::uint32_t position = 0, bytes = 0;
+    std::uint32_t tie = 0;  ///< as in the header of the footer that it belongs to
 };
 /// `last`: the last 32 bytes of the segment.
 std::optional<FooterTrailer> decode_trailer(ByteView last, std::uint64_t generation,

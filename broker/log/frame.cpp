@@ -35,9 +35,11 @@ std::uint32_t frame_crc(std::uint32_t salt, ByteView frame, const FrameHeader& h
     return crc32c(crc, frame.subspan(8, header.header_bytes - 8u + header.covered_bytes()));
 }
 
-void seal_frame(std::uint32_t salt, MutableBytes frame) {
+std::uint32_t seal_frame(std::uint32_t salt, MutableBytes frame) {
     const FrameHeader header = decode_frame_header(frame.data());
-    store_little<std::uint32_t>(frame.data() + 4, frame_crc(salt, frame, header));
+    const std::uint32_t crc = frame_crc(salt, frame, header);
+    store_little<std::uint32_t>(frame.data() + 4, crc);
+    return crc;
 }
 
 void put_frame(std::vector<std::uint8_t>& out, FrameType type, std::uint32_t stream,

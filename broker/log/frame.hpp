@@ -79,8 +79,15 @@ FrameHeader decode_frame_header(const std::uint8_t* at);
 
 /// The CRC of the frame at `frame` (header and at least covered_bytes() of the body are there).
 std::uint32_t frame_crc(std::uint32_t salt, ByteView frame, const FrameHeader& header);
-/// Puts it into the encoded header.
-void seal_frame(std::uint32_t salt, MutableBytes frame);
+/// Puts it into the encoded header, and returns it.
+std::uint32_t seal_frame(std::uint32_t salt, MutableBytes frame);
+
+/// What ties a commit's header to its frames: from 0 on, one of their CRCs after the other. No CRC
+/// of the CRCs: that is linear, so the same change in two frames would not show where one of them
+/// has some bytes more behind it, as two streams in a footer may that both grew by a record.
+constexpr std::uint32_t tied(std::uint32_t tie, std::uint32_t frame_crc) {
+    return (tie + frame_crc) * 0x9E3779B1u;
+}
 
 /// Appends one whole frame, padded, without CRC (the salt is known when the commit is written).
 void put_frame(std::vector<std::uint8_t>& out, FrameType type, std::uint32_t stream, ByteView body);

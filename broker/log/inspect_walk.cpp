@@ -168,7 +168,10 @@ void InspectWalk::range(std::uint32_t from, std::uint32_t to) {
             last_sequence_ = commit->sequence;
             last_run_ = commit->run;
             if (visitor_ != nullptr) visitor_->on_commit(segment_, *commit);
+            const std::size_t damages = seen_.damages.size();
             const std::uint32_t end = frames(at + commit_header_bytes, at + commit->used, &*commit);
+            if (tie_ != commit->tie && damages == seen_.damages.size())
+                damage(Damage::Kind::commit, at, commit_header_bytes);
             const ByteView padding = ByteView(bytes_).subspan(end, at + commit->bytes - end);
             const bool zeros = std::all_of(padding.begin(), padding.end(),
                                            [](std::uint8_t byte) { return byte == 0; });
@@ -192,10 +195,12 @@ void InspectWalk::range(std::uint32_t from, std::uint32_t to) {
 std::uint32_t InspectWalk::frames(std::uint32_t at, std::uint32_t limit,
                                   const CommitHeader* commit) {
     bool first = true;
+    tie_ = 0;
     while (at < limit) {
         if (commit == nullptr && at % core_.page == 0 && commit_at(at, limit)) return at;
         if (const auto header = frame_at(at, limit)) {
             ++out_.frames;
+            tie_ = tied(tie_, header->crc);
             const ByteView body =
                 ByteView(bytes_).subspan(at + header->header_bytes, header->body_bytes);
             const std::uint64_t padded = header->padded_bytes();
@@ -314,7 +319,7 @@ void InspectWalk::footer(bool was_whole) {
     const auto commit = commit_at(at, core_.segment_bytes);
     const auto trailer = decode_trailer(ByteView(bytes_).last(footer_trailer_bytes),
                                         entry_.generation, entry_.salt, core_.segment_bytes);
-    if (!commit || !trailer || trailer->position != at ||
+    if (!commit || !trailer || trailer->position != at || trailer->tie != commit->tie ||
         !commit_holds(bytes, *commit, entry_.salt, false) ||
         !decode_footer(bytes, entry_.generation, entry_.salt)) {
         if (was_whole) damage(Damage::Kind::footer, at, core_.segment_bytes - at);

@@ -73,6 +73,7 @@ private:
     SegmentEntry entry_;
     std::vector<std::uint8_t> bytes_;
     std::optional<Part> part_;
+    std::uint32_t tie_ = 0;  ///< of the frames that were walked last
     // Of the commits that hold.
     std::uint64_t last_sequence_ = 0;
     std::uint32_t last_run_ = 0;

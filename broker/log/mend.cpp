@@ -96,6 +96,7 @@ bool mend_commit(MutableBytes bytes, std::uint32_t salt, Mend what) {
     const Result<CommitHeader> commit = mend_commit_header(bytes, salt);
     if (!commit || commit->bytes > bytes.size()) return false;
     std::size_t at = commit_header_bytes;
+    std::uint32_t tie = 0;
     for (std::uint32_t i = 0; i < commit->frames; ++i) {
         const MutableBytes here = bytes.subspan(at, commit->used - at);
         if (here.size() < frame_header_bytes) return false;
@@ -110,7 +111,9 @@ bool mend_commit(MutableBytes bytes, std::uint32_t salt, Mend what) {
             mended = true;
         }
         at += frame.padded_bytes();
+        tie = tied(tie, frame.crc);
     }
+    if (tie != commit->tie) return false;
     if (commit->kind == CommitKind::footer) return true;
     std::size_t bits = 0;
     for (std::uint8_t& byte : bytes.subspan(commit->used, commit->bytes - commit->used))

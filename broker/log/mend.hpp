@@ -35,7 +35,7 @@ enum class Mend : std::uint8_t {
 std::optional<FrameHeader> mend_frame(MutableBytes bytes, std::uint32_t salt, Mend what);
 
 /// The whole commit at the front of `bytes`, but for the payload of batches. true: its header holds
-/// now, so does every frame, and its padding is zero; one bit was flipped at most.
+/// now, so does every frame, they are its own, and its padding is zero; one bit was flipped at most.
 bool mend_commit(MutableBytes bytes, std::uint32_t salt, Mend what);
 
 }  // namespace leat::log

@@ -109,8 +109,9 @@ std::optional<Recovery::FoundFooter> Recovery::footer_of(const SegmentHeader& he
     if (!bytes) return std::nullopt;
     auto index = decode_footer(*bytes, header.generation, header.salt);
     if (!index) return std::nullopt;
-    return FoundFooter{std::move(*index), trailer->position,
-                       *decode_commit_header(*bytes, header.salt)};
+    const CommitHeader commit = *decode_commit_header(*bytes, header.salt);
+    if (commit.tie != trailer->tie) return std::nullopt;
+    return FoundFooter{std::move(*index), trailer->position, commit};
 }
 
 /// Learns everything that one segment tells.

@@ -19,6 +19,7 @@ struct OpenPart {
 bool frames_hold(ByteView bytes, const CommitHeader& commit, std::uint32_t salt,
                  std::optional<OpenPart>& part) {
     std::size_t at = commit_header_bytes;
+    std::uint32_t tie = 0;
     for (std::uint32_t i = 0; i < commit.frames; ++i) {
         if (at + frame_header_bytes > commit.used) return false;
         const ByteView frame = bytes.subspan(at, commit.used - at);
@@ -49,7 +50,9 @@ bool frames_hold(ByteView bytes, const CommitHeader& commit, std::uint32_t salt,
             }
         }
         at += header.padded_bytes();
+        tie = tied(tie, header.crc);
     }
+    if (tie != commit.tie) return false;  // frames of another commit at this place
     if (part && !(commit.flags & commit_continues)) part.reset();
     // Readers that come from the middle of a commit take a zero for padding, so torn padding is no
     // padding.

@@ -9,7 +9,8 @@
 
 namespace leat::log {
 
-/// Whether the commit at the front of `bytes` holds: header, every frame, every batch.
+/// Whether the commit at the front of `bytes` holds: header, every frame, every batch; and the
+/// frames are those that the header is tied to.
 /// In `parts`, batches that span commits are left to the caller: their payload is not summed here.
 bool commit_holds(ByteView bytes, const CommitHeader& header, std::uint32_t salt,
                   bool ignore_checksums);

@@ -40,6 +40,7 @@ private:
     std::uint32_t at_, read_;  ///< of the structure that is read; of the next byte
     std::uint32_t commit_end_ = 0, frames_end_ = 0, zeros_end_ = 0;
     std::uint64_t sequence_ = 0;
+    std::uint32_t commit_at_ = 0, commit_tie_ = 0, tie_ = 0;  ///< tie_: of the frames so far
     std::uint8_t head_[256] = {};  ///< a header, as far as it came
     std::uint32_t have_ = 0, want_ = commit_header_bytes;
     FrameHeader frame_;

@@ -32,6 +32,10 @@ bool SegmentCheck::feed(ByteView bytes) {
             !(state_ == State::commit ? take_commit() : take_frame()))
             return false;
         if (state_ == State::zeros && read_ == zeros_end_) {
+            if (read_ >= frames_end_ && tie_ != commit_tie_) {  // frames of another commit
+                at_ = commit_at_;
+                return false;
+            }
             at_ = read_;
             have_ = 0;
             if (read_ == commit_end_) {
@@ -57,6 +61,9 @@ bool SegmentCheck::take_commit() {
         commit->used < commit_header_bytes || (sequence_ != 0 && commit->sequence != sequence_ + 1))
         return false;
     sequence_ = commit->sequence;
+    commit_at_ = at_;
+    commit_tie_ = commit->tie;
+    tie_ = 0;
     commit_end_ = at_ + commit->bytes;
     frames_end_ = at_ + commit->used;
     zeros_end_ = read_;  // no zeros: on to what comes next
@@ -110,6 +117,7 @@ bool SegmentCheck::take_body(ByteView piece) {
 
 bool SegmentCheck::end_body() {
     if (frame_crc_ != frame_.crc) return false;
+    tie_ = tied(tie_, frame_crc_);
     if (batch_total_ != 0 && batch_have_ == batch_total_) {
         if (batch_crc_ != load_big<std::uint32_t>(batch_head_ + 17)) return false;
         batch_total_ = 0;

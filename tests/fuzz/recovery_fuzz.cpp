@@ -59,8 +59,7 @@ void seal_commit(SimImage& image, std::uint64_t at, std::uint32_t room, std::uin
     image.read(at, bytes);
     if (load_little<std::uint32_t>(bytes.data()) != commit_magic) return;
     const std::uint32_t used = std::min(load_little<std::uint32_t>(bytes.data() + 28), room);
-    store_little<std::uint32_t>(bytes.data() + 4,
-                                crc32c(salt, ByteView(bytes).subspan(8, commit_header_bytes - 8)));
+    std::uint32_t tie = 0;
     for (std::size_t frame = commit_header_bytes; frame + frame_header_bytes <= used;) {
         const FrameHeader header = decode_frame_header(bytes.data() + frame);
         if (header.header_bytes < frame_header_bytes || header.padded_bytes() > used - frame) break;
@@ -70,9 +69,12 @@ void seal_commit(SimImage& image, std::uint64_t at, std::uint32_t room, std::uin
                 bytes.data() + frame + header.header_bytes + 17,
                 crc32c(0, ByteView(bytes).subspan(frame + header.header_bytes + outside_kafka_crc,
                                                   header.body_bytes - outside_kafka_crc)));
-        seal_frame(salt, MutableBytes(bytes).subspan(frame));
+        tie = tied(tie, seal_frame(salt, MutableBytes(bytes).subspan(frame)));
         frame += header.padded_bytes();
     }
+    store_little<std::uint32_t>(bytes.data() + 72, tie);
+    store_little<std::uint32_t>(bytes.data() + 4,
+                                crc32c(salt, ByteView(bytes).subspan(8, commit_header_bytes - 8)));
     image.write(at, bytes);
 }
 

@@ -42,6 +42,14 @@ def u64(data, at):
     return struct.unpack_from("<Q", data, at)[0]
 
 
+def tied(crcs):
+    """Section 4: what ties a commit's header to its frames."""
+    tie = 0
+    for crc in crcs:
+        tie = (tie + crc) * 0x9E3779B1 & NONE
+    return tie
+
+
 # ---- section 11: one lost bit
 
 POLYNOMIAL = 0x82F63B78
@@ -119,7 +127,7 @@ def mended_commit(data, at, salt, bodies):
     whole = data[:at] + mended_commit_header(data[at:at + 80], salt) + data[at + 80:]
     done = whole[at:at + 80] != data[at:at + 80]
     commit = Commit(whole, at, len(whole), salt)
-    place = at + 80
+    place, crcs = at + 80, []
     for _ in range(commit.frames):
         try:
             frame = Frame(whole, place, at + commit.used, salt)
@@ -129,6 +137,9 @@ def mended_commit(data, at, salt, bodies):
             whole, frame = mended_frame(whole, place, at + commit.used, salt, bodies)
             done = True
         place += frame.padded
+        crcs.append(frame.crc)
+    if tied(crcs) != commit.tie:
+        raise Bad
     padding = whole[at + commit.used:at + commit.bytes]
     bits = sum(bin(byte).count("1") for byte in padding) if commit.kind != 2 else 0
     if bits > (0 if done else 1):
@@ -149,7 +160,7 @@ class Commit:
         if limit - at < 80 or data[at:at + 4] != b"\xC7CMT" or u32(data, at + 4) != crc32c(salt, data[at + 8:at + 80]):
             raise Bad
         (self.generation, self.sequence, self.bytes, self.used, self.frames, self.run, self.log_time, self.off_time,
-         self.wall, self.kind, self.flags, _, self.position) = struct.unpack_from("<QQIIIIQQqBBHI", data, at + 8)
+         self.wall, self.kind, self.flags, _, self.position, self.tie) = struct.unpack_from("<QQIIIIQQqBBHII", data, at + 8)
         if not 80 <= self.used <= self.bytes <= limit - at or self.position != at:
             raise Bad
 
@@ -332,6 +343,8 @@ class Log:
         """Bad, or what goes on in the next commit: (stream, bytes so far, bytes in all, crc so far, wanted crc)."""
         try:
             frames = list(self.frames_of(data, commit, salt))
+            if tied(frame.crc for frame in frames) != commit.tie:
+                return Bad
             for i, frame in enumerate(frames):
                 if frame.holds_batch:
                     batch = Batch(frame.body)
@@ -465,7 +478,8 @@ class Log:
             commit = Commit(data, position, len(data), one.salt)
             if commit.kind != 2 or commit.generation != one.generation or commit.bytes != size:
                 return None
-            return commit, list(self.frames_of(data, commit, one.salt))
+            frames = list(self.frames_of(data, commit, one.salt))
+            return (commit, frames) if tied(frame.crc for frame in frames) == commit.tie == u32(last, 24) else None
         except Bad:
             return None
 
