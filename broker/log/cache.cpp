@@ -179,7 +179,10 @@ void FooterCache::trim() {
 void FooterCache::start(Entry& entry, Step step) {
     const SegmentEntry& segment = core_.segments[entry.segment];
     std::uint32_t from = 0, to = core_.page;
-    if (step == Step::footer) {
+    if (step == Step::pages) {
+        from = (entry.headless ? core_.page : 0) + static_cast<std::uint32_t>(entry.have);
+        to = from + core_.page;
+    } else if (step == Step::footer) {
         from = segment.footer_position;
         to = core_.segment_bytes;
     } else if (step == Step::whole) {
@@ -188,12 +191,16 @@ void FooterCache::start(Entry& entry, Step step) {
             round_up(std::max(segment.data_end, core_.page), core_.page));
     }
     entry.step = step;
-    entry.reading = to - from;
-    entry.memory.reserve(entry.reading, 0);
+    if (step != Step::pages) {
+        entry.have = 0;
+        entry.reading = to - from;
+        entry.memory.reserve(entry.reading, 0);
+    }
     entry.ticket = core_.ticket(Owner::reads);
-    core_.counters.read += entry.reading;
-    if (const Status started = core_.storage.start_read(
-            entry.ticket, core_.address(entry.segment, from), {entry.memory.data(), entry.reading});
+    core_.counters.read += to - from;
+    if (const Status started =
+            core_.storage.start_read(entry.ticket, core_.address(entry.segment, from),
+                                     {entry.memory.data() + entry.have, to - from});
         !started) {
         entry.ticket = 0;
         entry.failed = started.error() != Error::full;  // else it is asked for again
@@ -259,10 +266,17 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
             start(entry, Step::whole);
             return true;
         }
-    } else if (good) {
-        scan(entry, bytes);
     } else {
-        entry.failed = true;
+        // One bad page hides no more than itself.
+        if (entry.step == Step::pages) {
+            if (!good) std::fill_n(entry.memory.data() + entry.have, core_.page, std::uint8_t{0});
+            entry.have += core_.page;
+        }
+        if (entry.step == Step::pages ? entry.have < entry.reading : !good) {
+            start(entry, Step::pages);
+            return true;
+        }
+        scan(entry, bytes);
     }
     entry.memory.free();
     bytes_ += entry.bytes.size();

@@ -67,7 +67,7 @@ public:
     bool on_read_done(std::uint64_t ticket, bool good);
 
 private:
-    enum class Step : std::uint8_t { idle, footer, header, whole };
+    enum class Step : std::uint8_t { idle, footer, header, whole, pages };
     struct Entry {
         std::uint32_t segment = no_segment;
         std::uint64_t generation = 0;
@@ -78,6 +78,7 @@ private:
         std::vector<std::uint8_t> bytes;
         AlignedBytes memory;
         std::size_t reading = 0;
+        std::size_t have = 0;  ///< of `reading`, where that goes page by page
     };
     void start(Entry& entry, Step step);
     void scan(Entry& entry, ByteView bytes);

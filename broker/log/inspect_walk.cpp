@@ -31,14 +31,14 @@ bool InspectWalk::load(std::uint32_t segment) {
     entry_ = core_.segments[segment];
     part_.reset();
     bytes_.assign(core_.segment_bytes, 0);
-    constexpr std::uint32_t piece = 256 * KiB;
-    for (std::uint32_t at = 0; at < core_.segment_bytes; at += piece) {
-        const std::uint32_t size = std::min(piece, core_.segment_bytes - at);
-        const auto bytes = io_.read(core_.address(segment, at), size);
-        if (bytes)
-            copy_bytes(*bytes, MutableBytes(bytes_).subspan(at));
-        else
-            damage(Damage::Kind::unreadable, at, size);
+    const std::vector<std::size_t> lost =
+        io_.read_what_holds(core_.address(segment, 0), bytes_);
+    for (std::size_t i = 0, from = 0; i < lost.size(); ++i) {
+        if (i + 1 < lost.size() && lost[i + 1] == lost[i] + 4 * KiB) continue;
+        const std::size_t at = lost[from], size = lost[i] + 4 * KiB - at;
+        from = i + 1;
+        damage(Damage::Kind::unreadable, static_cast<std::uint32_t>(at),
+               static_cast<std::uint32_t>(size));
     }
     const Result<SegmentHeader> header = decode_segment_header(ByteView(bytes_).first(512));
     if (header && core_.super.owns(header->log_id) && header->generation > entry_.generation)

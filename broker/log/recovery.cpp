@@ -25,6 +25,29 @@ Result<ByteView> WaitingStorage::read(std::uint64_t at, std::size_t size) {
     return fail(Error::storage);
 }
 
+std::vector<std::size_t> WaitingStorage::read_what_holds(std::uint64_t at, MutableBytes into) {
+    constexpr std::size_t piece = 256 * KiB, page = 4 * KiB;
+    std::vector<std::size_t> lost;
+    std::size_t size = piece, step = piece;
+    for (std::size_t done = 0; done < into.size(); done += size) {
+        if (done % piece == 0) step = piece;
+        size = std::min(step, into.size() - done);
+        auto bytes = read(at + done, size);
+        if (!bytes && step == piece) {
+            step = page;
+            size = std::min(step, into.size() - done);
+            bytes = read(at + done, size);
+        }
+        if (bytes) {
+            copy_bytes(*bytes, into.subspan(done));
+        } else {
+            std::fill_n(into.begin() + static_cast<std::ptrdiff_t>(done), size, std::uint8_t{0});
+            lost.push_back(done);
+        }
+    }
+    return lost;
+}
+
 Status WaitingStorage::write(std::uint64_t at, ByteView bytes) {
     const std::uint64_t ticket = core_.ticket(Owner::superblock);
     memory_.reserve(bytes.size(), 0);

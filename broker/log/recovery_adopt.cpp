@@ -70,11 +70,7 @@ std::optional<SegmentIndex> Recovery::index_of(const SegmentHeader& header) {
     if (auto footer = footer_of(header); footer && footer->index.data_end == end)
         return std::move(footer->index);
     std::vector<std::uint8_t> bytes(std::min(end, core_.segment_bytes));
-    for (std::size_t at = 0; at < bytes.size(); at += 256 * KiB) {
-        const auto piece = io_.read(core_.address(header.segment, at),
-                                    std::min<std::size_t>(256 * KiB, bytes.size() - at));
-        if (piece) copy_bytes(*piece, MutableBytes(bytes).subspan(at));
-    }
+    (void)io_.read_what_holds(core_.address(header.segment, 0), bytes);
     SegmentIndex index;
     const SegmentBytes view = [&bytes](std::uint32_t position, std::uint32_t) {
         return position < bytes.size() ? ByteView(bytes).subspan(position) : ByteView{};

@@ -70,12 +70,7 @@ ByteView Recovery::front_of(std::uint32_t segment, std::uint32_t position, std::
             std::max<std::size_t>(round_up(want, core_.page),
                                   from + std::clamp<std::size_t>(from, 64 * KiB, 1024 * KiB)));
         have.resize(to);
-        // 256 KiB at a time, so that one bad sector hides no more than that.
-        for (std::size_t at = from; at < to; at += 256 * KiB) {
-            const std::size_t size = std::min<std::size_t>(256 * KiB, to - at);
-            const auto piece = io_.read(core_.address(segment, at), size);
-            if (piece) copy_bytes(*piece, MutableBytes(have).subspan(at));
-        }
+        (void)io_.read_what_holds(core_.address(segment, from), MutableBytes(have).subspan(from));
     }
     return ByteView(have).subspan(position, want - position);
 }

@@ -1,0 +1,89 @@
+// Pages that the device does not give: each hides itself, and nothing beside it.
+#include "tests/log/planted.hpp"
+#include "tests/log/poor_device.hpp"
+
+namespace leat::log::test {
+namespace {
+
+constexpr std::uint32_t page = 4096;
+constexpr std::uint64_t pool = 32 * KiB;
+constexpr std::uint64_t many_segments = pool + 512 * small_segment;  // no checkpoint comes soon
+
+/// Two of these fill a segment of 64 KiB.
+BatchSpec large(std::uint64_t i) { return {.count = 2, .size = 20'000, .salt = i}; }
+
+/// A log on a device that does not give one sector.
+struct PoorRig : Rig {
+    Poor poor;
+    PoorRig(SimStorage& below, std::uint64_t bad, LogConfig config) : Rig(below), poor(below) {
+        poor.bad_sector = bad;
+        log = make_log(poor, entropy, std::move(config));
+        REQUIRE(open());
+        REQUIRE(log->declare_stream(1, {}));
+    }
+    ~PoorRig() { log.reset(); }
+};
+
+}  // namespace
+
+TEST_CASE("unreadable: a sector behind the end of the open tail takes no commit with it") {
+    SimStorage made({.seed = 3, .size = many_segments});
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (std::uint64_t i = 0; i < 5; ++i)
+            REQUIRE(rig.append_durably(1, {.count = 1, .size = 3'000, .salt = i}));
+    }
+    std::uint64_t end = pool + small_segment;  // what was never written is zeros
+    std::uint8_t byte = 0;
+    while (byte == 0) made.image().read(--end, {&byte, 1});
+    end = round_up(end, page);
+    for (const std::uint64_t bad : {end, pool + small_segment - 512}) {
+        INFO("at ", bad - pool);
+        SimStorage device({.seed = 4}, made.image());
+        {
+            PoorRig rig(device, bad, small_config());
+            CHECK(rig.log->stream(1)->log_end == 5);
+            CHECK(rig.read_all(1, 0).next == 5);
+        }
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        CHECK(rig.read_all(1, 0).next == 5);
+    }
+}
+
+TEST_CASE("unreadable: a torn footer in front of a header that holds takes no commit with it") {
+    SimStorage made({.seed = 3, .size = many_segments});
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (std::uint64_t i = 0; i < 4; ++i) REQUIRE(rig.append_durably(1, large(i)));
+    }
+    SimStorage device({.seed = 4}, made.image());
+    PoorRig rig(device, pool + small_segment - 512, small_config());
+    CHECK(base_offsets(rig.read_all(1, 0).bytes).size() == 4);
+}
+
+TEST_CASE("unreadable: without a footer one page of a segment costs what is read with it only") {
+    LogConfig config = small_config();
+    config.segment_bytes = 256 * KiB;
+    SimStorage device({.seed = 3, .size = pool + 128 * 256 * KiB});
+    {
+        Rig rig(device, config);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (std::uint64_t i = 0; i < 50; ++i)
+            REQUIRE(rig.append_durably(1, {.count = 1, .size = 7'000, .salt = i}));
+    }
+    const std::vector<std::uint8_t> nothing(page);
+    device.image().write(pool + 256 * KiB - page, nothing);
+    PoorRig rig(device, pool + 100 * KiB, config);
+    std::size_t errors = 0;
+    CHECK(rig.log->stream(1)->log_end == 50);
+    CHECK(read_over(rig, 1, errors).size() >= 50 - 10);
+}
+
+}  // namespace leat::log::test
