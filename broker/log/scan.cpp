@@ -213,6 +213,15 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
         }
         take(*header, at);
     }
+    // In front of a valid end nothing was torn: the last commit is damage as any other.
+    if (limit < core.segment_bytes && at < limit && scan.footer_position == 0) {
+        ++scan.damaged_commits;
+        const ByteView stretch = bytes_at(at, limit - at);
+        if (!lax && !core.faults.checksums_ignored && stretch.size() >= limit - at)
+            salvage(core, segment, at, stretch.first(limit - at), scan.next_sequence,
+                    index.last_age_ms, index, replay);
+        at = limit;
+    }
     scan.data_end = at;
     index.data_end = at;
     return scan;

@@ -630,7 +630,7 @@ class Log:
             part = self.holds(data, commit, one.salt, part)
             return (None, None) if part is Bad else (commit, part)
 
-        at, part = self.page, None
+        at, part, commit = self.page, None, None
         while limit - at >= self.page:
             commit, after = commit_at(at, True, part)
             if commit is None:
@@ -646,6 +646,7 @@ class Log:
                     except Bad:
                         pass
                     if commit is None or commit.kind == 2:
+                        commit = None
                         break
                     self.salvage(data, one, at, at + commit.bytes, state["sequence"])
                     state.update(run=commit.run, sequence=commit.sequence + 1, last=commit)
@@ -664,6 +665,9 @@ class Log:
                 self.learn(frame, commit.sequence)
             state.update(run=commit.run, sequence=commit.sequence + 1, last=commit)
             at += commit.bytes
+        if at < limit < self.segment_bytes and not (commit and commit.kind == 2):
+            self.salvage(data, one, at, limit, state["sequence"])
+            at = limit
         one.data_end = at
 
     def salvage(self, data, one, at, to, sequence):
