@@ -11,7 +11,7 @@
 
 namespace leat::log {
 
-constexpr std::uint32_t format_version = 0;
+constexpr std::uint32_t format_version = 1;
 constexpr std::uint32_t no_segment = 0xFFFFFFFF;
 constexpr std::uint32_t superblock_bytes = 512;
 constexpr std::size_t identity_bytes_max = 64;

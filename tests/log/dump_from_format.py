@@ -255,7 +255,7 @@ class Log:
         slots.sort(key=lambda block: -u64(block, 16))
         self.misled = self.misled or bool(u32(slots[0], 92) & 1)
         block = slots[0]
-        if u32(block, 8) != 0:
+        if u32(block, 8) != 1:
             raise Bad("another format version")
         self.ids = {block[24:40], block[40:56]} - {bytes(16)}  # its own, and that of the log it was forked from
         self.page, self.segment_bytes, self.segments, _ = struct.unpack_from("<4I", block, 56)
@@ -380,7 +380,7 @@ class Log:
         if number >= self.segments:
             return None
         block = mended_block(self.bytes_of(number)[:512], b"LEATSEGM")
-        if not block:
+        if not block or u32(block, 8) != 1:
             return None
         if block[16:32] not in self.ids or u32(block, 32) != number or u32(block, 68) != self.page:
             return None
