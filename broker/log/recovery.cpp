@@ -104,8 +104,9 @@ std::optional<SegmentHeader> Recovery::successor(const SegmentHeader& header,
     return best;
 }
 
-std::vector<SegmentHeader> Recovery::all_headers() {
-    std::vector<SegmentHeader> headers;
+const std::vector<SegmentHeader>& Recovery::all_headers() {
+    std::vector<SegmentHeader>& headers = headers_;
+    if (!headers.empty()) return headers;
     for (std::uint32_t i = 0; i < core_.segments.size(); ++i)
         if (auto header = header_of(i);
             header && header->area == Area::arrivals && header->place > 0)
@@ -245,9 +246,8 @@ Status Recovery::follow_ring() {
         // The chain cannot be entered where it should begin, or that may be long recycled, and what
         // it leads to as well: put all headers in order instead.
         cut("the ring was found again by reading every segment header");
-        for (SegmentHeader& header : all_headers())
-            if (!have_checkpoint_ || header.place >= begin_.redo_place)
-                chain.push_back(std::move(header));
+        for (const SegmentHeader& header : all_headers())
+            if (!have_checkpoint_ || header.place >= begin_.redo_place) chain.push_back(header);
         for (std::size_t i = 0; i < chain.size(); ++i) {
             const bool last = i + 1 == chain.size();
             const bool named = !last && chain[i + 1].place == chain[i].place + 1 &&
@@ -347,6 +347,7 @@ Result<Recovered> Recovery::run() {
         std::vector<Listed> listed;
         if (misled_ && have_checkpoint_) listed = listed_now();
         if (const Status ring = follow_ring(); !ring) return fail(ring.error());
+        headers_ = {};
         free_lost();
         core_.producers.restored();
         if (misled_) adopt_survivors(have_checkpoint_ ? listed : listed_now());

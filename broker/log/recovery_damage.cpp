@@ -109,11 +109,11 @@ std::optional<SegmentHeader> Recovery::behind_damage(const SegmentHeader& last,
     for (const std::uint32_t candidate : candidates) damaged = damaged || header_lost(candidate);
     if (!damaged && !has_footer) damaged = footer_lost(last);
     if (!damaged) return std::nullopt;
-    for (SegmentHeader& header : all_headers()) {
+    for (const SegmentHeader& header : all_headers()) {
         if (header.place <= last.place || header.generation <= last.generation) continue;
         if (header.place > last.place + 1)
             cut("a segment of the ring is lost with its header: what it held is damaged");
-        return std::move(header);
+        return header;
     }
     return std::nullopt;
 }

@@ -61,7 +61,8 @@ private:
     std::optional<FoundFooter> footer_of(const SegmentHeader& header);
     void take_segment(const SegmentHeader& header, std::optional<FoundFooter> footer,
                       std::uint32_t valid_end, bool last);
-    std::vector<SegmentHeader> all_headers();
+    /// Of arrivals, in order; read once.
+    const std::vector<SegmentHeader>& all_headers();
     Status draw_log_id(LogId& id);
     Status take_over();
     Status start_run();
@@ -80,6 +81,7 @@ private:
         std::uint32_t segment = no_segment;
         std::vector<std::uint8_t> have;
     } pieces_;
+    std::vector<SegmentHeader> headers_;
     std::vector<std::uint8_t> mended_;  ///< a commit of a checkpoint that lost a bit
     std::optional<Superblock> other_super_;
     CheckpointBegin begin_;

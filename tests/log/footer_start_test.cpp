@@ -194,6 +194,30 @@ TEST_CASE("footer: a trailer that is lost does not end the ring, whoever names w
     }
 }
 
+TEST_CASE("footer: many that are lost make a start read every segment header once") {
+    SimStorage device({.seed = 3, .size = many_segments});
+    {
+        Rig rig(device);
+        declare_one(rig);
+        for (std::uint64_t i = 0; i < 40; ++i) REQUIRE(rig.append_durably(1, large(i)));
+    }
+    // Nobody names the next one, and only the trailer says that there is one.
+    const std::vector<std::uint8_t> nothing(page - sector);
+    for (std::uint32_t i = 0; i < newest(device.image()).segment; ++i) {
+        auto header = header_of(device.image(), i);
+        REQUIRE(header);
+        header->candidates = {400};
+        std::uint8_t bytes[segment_header_bytes] = {};
+        encode_segment_header(*header, bytes);
+        device.image().write(segment_at(i), bytes);
+        device.image().write(segment_at(i + 1) - page, nothing);
+    }
+    Rig rig(device);
+    declare_one(rig);
+    check_whole(rig, 80);
+    CHECK(rig.log->counters().read_at_open < (2 * 512 + 20 * 2 * 16) * page);
+}
+
 TEST_CASE("footer: a torn one makes one start read every segment header, and no later one") {
     const UnderWay cut = under_way(11'000, 20);
     for (const bool trailer : {false, true}) {
