@@ -270,6 +270,7 @@ std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader 
     store_little<std::uint32_t>(trailer + 16, header.position);
     store_little<std::uint32_t>(trailer + 20, header.bytes);
     store_little<std::uint32_t>(trailer + 24, header.tie);
+    store_little<std::uint32_t>(trailer + 28, header.run);
     store_little<std::uint32_t>(trailer + 4,
                                 crc32c(salt, ByteView(trailer + 8, footer_trailer_bytes - 8)));
     return out;

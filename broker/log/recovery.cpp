@@ -104,24 +104,6 @@ std::optional<SegmentHeader> Recovery::successor(const SegmentHeader& header,
     return best;
 }
 
-const std::vector<SegmentHeader>& Recovery::all_headers() {
-    std::vector<SegmentHeader>& headers = headers_;
-    if (!headers.empty()) return headers;
-    for (std::uint32_t i = 0; i < core_.segments.size(); ++i)
-        if (auto header = header_of(i);
-            header && header->area == Area::arrivals && header->place > 0)
-            headers.push_back(std::move(*header));
-    std::sort(headers.begin(), headers.end(), [](const SegmentHeader& a, const SegmentHeader& b) {
-        return a.place != b.place ? a.place < b.place : a.generation > b.generation;
-    });
-    headers.erase(std::unique(headers.begin(), headers.end(),
-                              [](const SegmentHeader& a, const SegmentHeader& b) {
-                                  return a.place == b.place;
-                              }),
-                  headers.end());
-    return headers;
-}
-
 std::optional<Recovery::FoundFooter> Recovery::footer_of(const SegmentHeader& header) {
     const auto last =
         io_.read(core_.address(header.segment, core_.segment_bytes - footer_trailer_bytes),
@@ -262,6 +244,7 @@ Status Recovery::follow_ring() {
         // Its header names candidates; a footer may name more. Footers are small, so look at both.
         std::vector<std::uint32_t> candidates = at->candidates;
         std::optional<FoundFooter> footer = footer_of(*at);
+        if (footer && core_.is_void(footer->commit)) footer.reset();
         if (footer)
             candidates.insert(candidates.end(), footer->index.candidates.begin(),
                               footer->index.candidates.end());

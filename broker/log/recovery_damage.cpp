@@ -2,6 +2,7 @@
 // segment is lost at most, and the ring goes on behind it.
 #include <algorithm>
 
+#include "broker/log/footer_torn.hpp"
 #include "broker/log/mend.hpp"
 #include "broker/log/recovery_run.hpp"
 
@@ -75,28 +76,48 @@ ByteView Recovery::front_of(std::uint32_t segment, std::uint32_t position, std::
     return ByteView(have).subspan(position, want - position);
 }
 
+const std::vector<SegmentHeader>& Recovery::all_headers() {
+    std::vector<SegmentHeader>& headers = headers_;
+    if (!headers.empty()) return headers;
+    for (std::uint32_t i = 0; i < core_.segments.size(); ++i)
+        if (auto header = header_of(i);
+            header && header->area == Area::arrivals && header->place > 0)
+            headers.push_back(std::move(*header));
+    std::sort(headers.begin(), headers.end(), [](const SegmentHeader& a, const SegmentHeader& b) {
+        return a.place != b.place ? a.place < b.place : a.generation > b.generation;
+    });
+    headers.erase(std::unique(headers.begin(), headers.end(),
+                              [](const SegmentHeader& a, const SegmentHeader& b) {
+                                  return a.place == b.place;
+                              }),
+                  headers.end());
+    return headers;
+}
+
 /// Something of a footer stands in `last`: it was whole, or a power cut tore it. Told by its trailer
 /// or by its commit header, either of which may be what is lost. One that is void was torn when this
-/// segment was found as the tail before.
-bool Recovery::footer_lost(const SegmentHeader& last) {
+/// segment was found as the tail before. `named`: whom its first sector names, if that holds; then
+/// it is not lost to those that look for the next segment.
+bool Recovery::footer_lost(const SegmentHeader& last, std::vector<std::uint32_t>& named) {
     const auto end =
         io_.read(core_.address(last.segment, core_.segment_bytes - footer_trailer_bytes),
                  footer_trailer_bytes);
-    if (!end) return true;
-    const auto trailer = decode_trailer(*end, last.generation, last.salt, core_.segment_bytes);
-    bool found_void = false;
+    std::optional<CommitHeader> told;
+    if (end) told = header_by_trailer(*end, last.generation, last.salt, core_.segment_bytes);
     for (std::uint32_t at = core_.page; at < core_.segment_bytes; at += core_.page) {
-        const ByteView front = front_of(last.segment, at, commit_header_bytes);
+        const ByteView front = front_of(last.segment, at, 512);
         const Result<CommitHeader> commit = decode_commit_header(front, last.salt);
         if (!commit || commit->generation != last.generation || commit->position != at) continue;
         if (commit->kind == CommitKind::seal && commit->run == core_.super.start_count)
             return false;  // the stop that was the last thing to happen
-        if (commit->kind != CommitKind::footer || commit->bytes != core_.segment_bytes - at)
+        if (commit->kind != CommitKind::footer || commit->bytes != core_.segment_bytes - at ||
+            core_.is_void(*commit))
             continue;
-        if (!core_.is_void(*commit)) return true;
-        found_void = true;
+        const auto candidates = summary_candidates(front, last.salt);
+        if (candidates) named = *candidates;
+        return !candidates;
     }
-    return trailer && !found_void;
+    return !end || (told && !core_.is_void(*told));
 }
 
 /// No candidate leads on from `last`. Mostly the ring ends there; but where a candidate's header is
@@ -107,7 +128,12 @@ std::optional<SegmentHeader> Recovery::behind_damage(const SegmentHeader& last,
                                                      bool has_footer) {
     bool damaged = misled_ || candidates.empty();
     for (const std::uint32_t candidate : candidates) damaged = damaged || header_lost(candidate);
-    if (!damaged && !has_footer) damaged = footer_lost(last);
+    if (!damaged && !has_footer) {
+        std::vector<std::uint32_t> named;
+        damaged = footer_lost(last, named);
+        if (auto next = successor(last, named)) return next;
+        for (const std::uint32_t candidate : named) damaged = damaged || header_lost(candidate);
+    }
     if (!damaged) return std::nullopt;
     for (const SegmentHeader& header : all_headers()) {
         if (header.place <= last.place || header.generation <= last.generation) continue;

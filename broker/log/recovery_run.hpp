@@ -50,7 +50,7 @@ private:
     std::optional<SegmentHeader> behind_damage(const SegmentHeader& last,
                                                const std::vector<std::uint32_t>& candidates,
                                                bool has_footer);
-    bool footer_lost(const SegmentHeader& last);
+    bool footer_lost(const SegmentHeader& last, std::vector<std::uint32_t>& named);
     ByteView front_of(std::uint32_t segment, std::uint32_t position, std::uint32_t count);
     void free_lost();
     struct FoundFooter {

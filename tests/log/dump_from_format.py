@@ -425,15 +425,21 @@ class Log:
         return [newest[place] for place in sorted(newest)]
 
     def behind_damage(self, at, candidates):
-        footer_lost = at and not self.footer(at) and self.footer_lost(at)
-        if candidates and not self.misled and not any(map(self.header_lost, candidates)) and not footer_lost:
+        lost = not candidates or self.misled or any(map(self.header_lost, candidates))
+        if not lost and at and not self.footer_counts(at):
+            lost, named = self.footer_lost(at)
+            after = self.successor(at.number, at.generation, at.place, named)
+            if after:
+                return after
+            lost = lost or any(map(self.header_lost, named))
+        if not lost:
             return None
         place, generation = (at.place, at.generation) if at else (0, 0)
         return next((one for one in self.newest_headers() if one.place > place and one.generation > generation), None)
 
     def footer_lost(self, at):
+        """Whether who it names is lost with it, and who is known to be named."""
         data = self.bytes_of(at.number)
-        last, void = data[-32:], False
         for place in range(self.page, self.segment_bytes, self.page):
             try:
                 commit = Commit(data, place, self.segment_bytes, at.salt)
@@ -442,14 +448,20 @@ class Log:
             if commit.generation != at.generation:
                 continue
             if commit.kind == 4 and commit.run == self.starts:
-                return False
-            if commit.kind != 2 or commit.bytes != self.segment_bytes - place:
+                return False, []
+            if commit.kind != 2 or commit.bytes != self.segment_bytes - place or self.void(at, place, commit.run):
                 continue
-            if not (at.generation == self.void_generation and place >= self.void_from and commit.run < self.starts):
-                return True
-            void = True
-        return (not void and last[:4] == b"LEAF" and u32(last, 4) == crc32c(at.salt, last[8:])
-                and u64(last, 8) == at.generation and u32(last, 16) + u32(last, 20) == self.segment_bytes)
+            try:
+                frame = Frame(data, place + 80, place + 168, at.salt)
+                if frame.type == 16 and frame.header_bytes == 24 and frame.body_bytes == 64:
+                    return False, [u32(frame.body, 32 + 4 * i) for i in range(min(u32(frame.body, 4), 8))]
+            except Bad:
+                pass
+            return True, []
+        last = data[-32:]
+        holds = (last[:4] == b"LEAF" and u32(last, 4) == crc32c(at.salt, last[8:]) and u64(last, 8) == at.generation
+                 and u32(last, 16) + u32(last, 20) == self.segment_bytes)
+        return holds and not self.void(at, u32(last, 16), u32(last, 28)), []
 
     def successor(self, number, generation, place, candidates):
         found = []
@@ -511,8 +523,15 @@ class Log:
                 self.set_free(at)
             at = after
 
-    def promised(self, one):
+    def void(self, one, position, run):
+        return one.generation == self.void_generation and position >= self.void_from and run < self.starts
+
+    def footer_counts(self, one):
         footer = self.footer(one)
+        return footer if footer and not self.void(one, footer[0].position, footer[0].run) else None
+
+    def promised(self, one):
+        footer = self.footer_counts(one)
         bodies = [frame.body for frame in footer[1] if frame.type == 16] if footer else []
         return [u32(body, 32 + 4 * i) for body in bodies for i in range(min(u32(body, 4), 8))]
 
@@ -589,12 +608,10 @@ class Log:
         """What a segment tells: by its footer, else by its commits (section 9)."""
         self.table[one.number] = one
         self.generation[one.number] = one.generation
-        footer = self.footer(one)
-        void = (footer and one.generation == self.void_generation and footer[0].position >= self.void_from
-                and footer[0].run < self.starts)
+        footer = self.footer_counts(one)
         if footer:
             for frame in footer[1]:
-                if frame.type == 16 and not void and valid_end in (u32(frame.body, 0), self.segment_bytes):
+                if frame.type == 16 and valid_end in (u32(frame.body, 0), self.segment_bytes):
                     one.data_end, one.footer = u32(frame.body, 0), footer[0].position
         if one.footer:
             for frame in footer[1]:
