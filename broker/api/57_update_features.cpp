@@ -1,5 +1,5 @@
-// UpdateFeatures (key 57): there are no features to move here, and every one asked for is refused
-// by name. Up to v1 each has its own error, from v2 there is one for all.
+// UpdateFeatures (key 57): there are no features to move here, and who asks for one is refused. In
+// every version by the one error for all: Kafka gives no feature its own, and sarama looks at none.
 #include "sdk/wire/api/57_update_features.hpp"
 
 #include "broker/api/answer.hpp"
@@ -9,30 +9,19 @@ namespace leat::api {
 
 void update_features(Context& context, Call call) {
     using wire::ErrorCode;
-    using Response = wire::UpdateFeaturesResponse;
     const auto request = read<wire::UpdateFeaturesRequest>(context, call);
     if (!request) return;
-    Response response;
-    std::vector<Response::UpdatableFeatureResult> results;
-    std::string texts;
+    wire::UpdateFeaturesResponse response;
+    std::string text = "The update failed for all features since the following feature had an error: "
+                       "the features of this broker are those of its version; asked for: ";
     if (request->feature_updates.empty()) {
         response.error_code = ErrorCode::invalid_request;
         response.error_message = "Can not provide empty FeatureUpdates";
-    }
-    for (const auto& update : request->feature_updates) {
-        auto& one = results.emplace_back();
-        one.feature = update.feature;
-        one.error_code = ErrorCode::invalid_update_version;
-        one.error_message = "the features of this broker are those of its version";
-        texts += (texts.empty() ? "" : ", ") + std::string(update.feature.view());
-    }
-    if (!results.empty() && call.version >= 2) {
+    } else {
+        text += (*request->feature_updates.begin()).feature.view();
         response.error_code = ErrorCode::invalid_update_version;
-        texts = "the features of this broker are those of its version; asked for: " + texts;
-        response.error_message = texts;
-        results.clear();
+        response.error_message = text;
     }
-    response.results = results;
     answer(context, call, response);
 }
 
