@@ -127,7 +127,8 @@ void Consumer::Impl::work_for_group(std::unique_lock<std::mutex>& lock, Instant 
 void Consumer::Impl::on_group_event(std::unique_lock<std::mutex>& lock,
                                     const cluster::GroupEvent& event) {
     using Kind = cluster::GroupEvent::Kind;
-    const auto call = [&](const RebalanceCallbacks::Call& callback) {
+    // A copy: `subscribe` may put others in its place while it runs, from here or another thread.
+    const auto call = [&](RebalanceCallbacks::Call callback) {
         if (!callback) return;
         lock.unlock();
         callback(event.partitions);
@@ -344,7 +345,7 @@ Status Consumer::Impl::leave(milliseconds timeout) {
     for (const auto& [key, assigned] : assigned_)
         if (assigned->of_group) given_up.push_back({key.first, key.second});
     const bool is_lost = group_->generation() < 0;
-    const RebalanceCallbacks::Call& call =
+    const RebalanceCallbacks::Call call =  // a copy, as above
         is_lost && callbacks_.lost ? callbacks_.lost : callbacks_.revoked;
     if (!given_up.empty() && call) {
         lock.unlock();

@@ -336,3 +336,34 @@ TEST_CASE("group: offsets that a program names are committed without waiting, in
     }));
     REQUIRE(a->consumer.close(patience));
 }
+
+TEST_CASE("group: a callback may subscribe anew, and lives until it returns") {
+    LeatdProcess leatd(LEATD_PROGRAM);
+    Loop loop;
+    make_topic(loop, leatd);
+    auto consumer = Consumer::open(loop, member_config(leatd));
+    REQUIRE(consumer);
+    int assigned = 0, revoked = 0, gone = 0;
+    const auto subscribing = [&](int& calls) {
+        const auto token = std::make_shared<int>();
+        return [token, is_gone = std::weak_ptr<int>(token), again = &*consumer, calls = &calls,
+                told = &gone](const std::vector<TopicPartition>&) {
+            // What it holds is copied first: it may go while this runs.
+            const auto mine = is_gone;
+            int* const lost = told;
+            ++*calls;
+            (void)again->subscribe({"t"}, {});
+            if (mine.expired()) ++*lost;
+        };
+    };
+    REQUIRE(consumer->subscribe({"t"}, {.assigned = subscribing(assigned)}));
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (consumer->assignment().size() < 4 && std::chrono::steady_clock::now() < end)
+        (void)consumer->poll(milliseconds(20));
+    CHECK(consumer->assignment().size() == 4);
+    CHECK(assigned == 1);
+    REQUIRE(consumer->subscribe({"t"}, {.revoked = subscribing(revoked)}));
+    CHECK(consumer->close(patience));
+    CHECK(revoked == 1);
+    CHECK(gone == 0);
+}

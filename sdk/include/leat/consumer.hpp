@@ -75,7 +75,7 @@ struct ConsumerConfig {
 };
 
 /// Run on the thread that polls, from within poll (the last one from within close). They may
-/// commit, and of what was just assigned they may seek and pause; not poll.
+/// commit, subscribe, and of what was just assigned they may seek and pause; not poll.
 struct RebalanceCallbacks {
     using Call = std::function<void(const std::vector<TopicPartition>&)>;
     Call assigned{};  ///< these are read from now on, from their committed offsets
