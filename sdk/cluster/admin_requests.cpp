@@ -13,28 +13,35 @@ namespace {
 
 using Verdict = Admin::Operation::Verdict;
 
-Verdict judge_topics(AdminAnswer& answer) {
-    const bool again =
-        std::any_of(answer.topics.begin(), answer.topics.end(),
-                    [](const TopicOutcome& topic) { return is_worth_a_retry(topic.error); });
-    if (!again) return Verdict::done;
-    answer.error = answer.topics.front().error;
-    return Verdict::again;
-}
+const std::string& name_of(const std::string& asked) { return asked; }
+const std::string& name_of(const NewTopic& asked) { return asked.name; }
 
-/// Only topics that were asked for, and each of them: a server that leaves one out has not said
-/// that it is done.
-void keep_asked(std::vector<TopicOutcome>& outcomes, const std::vector<std::string>& asked) {
-    const auto is_of = [](const std::string& name) {
-        return [&name](const TopicOutcome& outcome) { return outcome.name == name; };
-    };
-    std::erase_if(outcomes, [&](const TopicOutcome& outcome) {
-        return std::find(asked.begin(), asked.end(), outcome.name) == asked.end();
-    });
-    for (const std::string& name : asked)
-        if (std::none_of(outcomes.begin(), outcomes.end(), is_of(name)))
-            outcomes.push_back({name, wire::ErrorCode::unknown_server_error,
-                                "the server's answer does not speak of it", -1, -1});
+/// Of the topics that are asked for, `told` says what became of each; a server that leaves one out
+/// has not said that it is done. What is settled stands and leaves `asked`: carried out once more,
+/// it would tell that the topic is there already, or no more.
+template <class Asked>
+Verdict judge_topics(AdminAnswer& answer, std::vector<TopicOutcome>& told,
+                     std::vector<Asked>& asked) {
+    std::vector<Asked> again;
+    answer.error = wire::ErrorCode::none;
+    for (Asked& one : asked) {
+        const auto is_it = [&](const TopicOutcome& outcome) { return outcome.name == name_of(one); };
+        std::erase_if(answer.topics, is_it);  // of the try before
+        const auto found = std::find_if(told.begin(), told.end(), is_it);
+        TopicOutcome& outcome = answer.topics.emplace_back();
+        if (found != told.end())
+            outcome = *found;
+        else
+            outcome = {name_of(one), wire::ErrorCode::unknown_server_error,
+                       "the server's answer does not speak of it", -1, -1};
+        if (!is_worth_a_retry(outcome.error) &&
+            outcome.error != wire::ErrorCode::throttling_quota_exceeded)
+            continue;
+        answer.error = outcome.error;
+        again.push_back(std::move(one));
+    }
+    asked = std::move(again);
+    return asked.empty() ? Verdict::done : Verdict::again;
 }
 
 struct Create final : Admin::Operation {
@@ -66,15 +73,11 @@ struct Create final : Admin::Operation {
     Verdict read(const client::Event& event) override {
         const auto response = decoded<wire::CreateTopicsResponse>(*this, event);
         if (!response) return Verdict::done;
-        answer.topics.clear();
+        std::vector<TopicOutcome> told;
         for (const auto& topic : response->topics)
-            answer.topics.push_back({owned(topic.name), topic.error_code,
-                                     owned(topic.error_message), topic.num_partitions,
-                                     topic.replication_factor});
-        std::vector<std::string> names;
-        for (const NewTopic& topic : topics) names.push_back(topic.name);
-        keep_asked(answer.topics, names);
-        return judge_topics(answer);
+            told.push_back({owned(topic.name), topic.error_code, owned(topic.error_message),
+                            topic.num_partitions, topic.replication_factor});
+        return judge_topics(answer, told, topics);
     }
 };
 
@@ -98,12 +101,11 @@ struct Delete final : Admin::Operation {
     Verdict read(const client::Event& event) override {
         const auto response = decoded<wire::DeleteTopicsResponse>(*this, event);
         if (!response) return Verdict::done;
-        answer.topics.clear();
+        std::vector<TopicOutcome> told;
         for (const auto& topic : response->responses)
-            answer.topics.push_back(
+            told.push_back(
                 {owned(topic.name), topic.error_code, owned(topic.error_message), -1, -1});
-        keep_asked(answer.topics, names);
-        return judge_topics(answer);
+        return judge_topics(answer, told, names);
     }
 };
 

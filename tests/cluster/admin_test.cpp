@@ -136,3 +136,68 @@ TEST_CASE("admin: a break at any step delays the answer and changes nothing else
     }
     CHECK(swept >= 12);
 }
+
+TEST_CASE("admin: of many topics only those that may yet come right are asked for again") {
+    using E = wire::ErrorCode;
+    for (const E first : {E::request_timed_out, E::throttling_quota_exceeded})
+        for (const bool creates : {true, false}) {
+            CAPTURE(static_cast<int>(first));
+            CAPTURE(creates);
+            AdminRig at;
+            std::vector<std::vector<std::string>> asked;
+            at.cluster.on_any = [&](std::int32_t, const wire::Request& request) {
+                const std::int16_t version = request.header.api_version;
+                const auto judged = [&](const std::string& name) {
+                    return name == "slow" && asked.size() == 1 ? first : E::none;
+                };
+                std::optional<Bytes> none;
+                if (request.header.api_key == wire::ApiKey::create_topics) {
+                    const auto body = wire::decode<wire::CreateTopicsRequest>(request.body, version);
+                    asked.emplace_back();
+                    for (const auto& topic : body->topics)
+                        asked.back().emplace_back(topic.name.view());
+                    std::vector<wire::CreateTopicsResponse::CreatableTopicResult> list(
+                        asked.back().size());
+                    for (std::size_t i = 0; i < list.size(); ++i) {
+                        list[i].name = asked.back()[i];
+                        list[i].error_code = judged(asked.back()[i]);
+                    }
+                    wire::CreateTopicsResponse response;
+                    response.topics = list;
+                    return std::optional(ModelBroker::answer(request.header, response, version));
+                }
+                if (request.header.api_key == wire::ApiKey::delete_topics) {
+                    const auto body = wire::decode<wire::DeleteTopicsRequest>(request.body, version);
+                    asked.emplace_back();
+                    for (const auto& topic : body->topics)
+                        asked.back().emplace_back(topic.name.view());
+                    for (const auto& name : body->topic_names)
+                        asked.back().emplace_back(name.view());
+                    std::vector<wire::DeleteTopicsResponse::DeletableTopicResult> list(
+                        asked.back().size());
+                    for (std::size_t i = 0; i < list.size(); ++i) {
+                        list[i].name = asked.back()[i];
+                        list[i].error_code = judged(asked.back()[i]);
+                    }
+                    wire::DeleteTopicsResponse response;
+                    response.responses = list;
+                    return std::optional(ModelBroker::answer(request.header, response, version));
+                }
+                return none;
+            };
+            if (creates)
+                at.admin.create_topics(at.rig.now,
+                                       {{.name = "a", .configs = {}}, {.name = "slow", .configs = {}}},
+                                       {});
+            else
+                at.admin.delete_topics(at.rig.now, {"a", "slow"}, {});
+            const cluster::AdminAnswer answer = at.answer();
+            REQUIRE(answer.status);
+            CHECK(answer.error == E::none);
+            REQUIRE(answer.topics.size() == 2);
+            CHECK(answer.topics[0].name == "a");
+            for (const auto& topic : answer.topics) CHECK(topic.error == E::none);
+            REQUIRE(asked.size() == 2);
+            CHECK(asked[1] == std::vector<std::string>{"slow"});
+        }
+}
