@@ -22,6 +22,16 @@ bool blank(std::string_view text) {
                        [](char c) { return static_cast<unsigned char>(c) <= ' '; });
 }
 
+/// What a member that is in asks for needs room of its own. bytes: of the topics that it names.
+bool says_more(const ConsumerMember* member, const ConsumerHeartbeat& request, std::size_t bytes) {
+    if (member == nullptr || member->subscription == nullptr) return true;
+    const Subscription& now = *member->subscription;
+    // Each name of its own stands in the key, too, with one byte more.
+    const std::size_t names = member->subscription_key.size() - now.pattern.size();
+    return bytes > 97 * now.topics.size() + 3 * names ||
+           (request.pattern && !request.pattern->empty() && *request.pattern != now.pattern);
+}
+
 ConsumerAnswer refusal(ErrorCode error, std::string message) {
     ConsumerAnswer answer;
     answer.error = error;
@@ -91,10 +101,12 @@ ConsumerMember* Consumers::admit(Instant now, Ticket ticket, Group& group,
                    std::to_string(shared_.config.consumer_group_size_max) + " members.");
         return nullptr;
     }
-    std::size_t bytes = 4'096 + request.member.size();
+    std::size_t bytes = 0;
     if (request.topics)
         for (const std::string& topic : *request.topics) bytes += 100 + 3 * topic.size();
-    if (member == nullptr && shared_.bytes + bytes > shared_.config.member_bytes_max) {
+    if (says_more(member, request, bytes) &&
+        shared_.bytes + bytes + (member == nullptr ? 4'096 + request.member.size() : 0) >
+            shared_.config.member_bytes_max) {
         refuse(ticket, ErrorCode::coordinator_not_available, "There is no room for more members.");
         return nullptr;
     }

@@ -669,4 +669,30 @@ TEST_CASE("consumers: 1,000 members are even, bounded, and settle in a few heart
     CHECK(small.groups.member_bytes() <= 100'000);
 }
 
+TEST_CASE("consumers: a member that is in grows within the room's bound, too") {
+    Consumers rig({.member_bytes_max = 300'000});
+    std::vector<Member> members;
+    for (int i = 0; i < 10; ++i) {
+        members.push_back({.id = "m" + std::to_string(i)});
+        REQUIRE(rig.join(members.back()).error == ErrorCode::none);
+    }
+    std::vector<std::string> names;
+    for (int i = 0; i < 300; ++i) names.push_back("made-up-" + std::to_string(i));
+    int refused = 0;
+    for (Member& one : members) {
+        one.topics = names;
+        names.push_back("another-" + one.id);
+        refused += rig.beat(one, rig.full(one)).error == ErrorCode::coordinator_not_available;
+        CHECK(rig.groups.member_bytes() <= 300'000);
+    }
+    CHECK(refused > 0);
+    CHECK(refused < 10);
+    // Whoever says no more than before is heard, in however many words.
+    for (Member& one : members) CHECK(rig.keep(one).error == ErrorCode::none);
+    CHECK(rig.beat(members[0], rig.full(members[0])).error == ErrorCode::none);
+    Member& last = members.back();
+    last.topics = {"t"};
+    CHECK(rig.beat(last, rig.full(last)).error == ErrorCode::none);
+}
+
 }  // namespace leat::test
