@@ -25,7 +25,9 @@ Verdict judge_topics(AdminAnswer& answer, std::vector<TopicOutcome>& told,
     std::vector<Asked> again;
     answer.error = wire::ErrorCode::none;
     for (Asked& one : asked) {
-        const auto is_it = [&](const TopicOutcome& outcome) { return outcome.name == name_of(one); };
+        const auto is_it = [&](const TopicOutcome& told_of) {
+            return told_of.name == name_of(one);
+        };
         std::erase_if(answer.topics, is_it);  // of the try before
         const auto found = std::find_if(told.begin(), told.end(), is_it);
         TopicOutcome& outcome = answer.topics.emplace_back();

@@ -152,7 +152,8 @@ TEST_CASE("admin: of many topics only those that may yet come right are asked fo
                 };
                 std::optional<Bytes> none;
                 if (request.header.api_key == wire::ApiKey::create_topics) {
-                    const auto body = wire::decode<wire::CreateTopicsRequest>(request.body, version);
+                    const auto body =
+                        wire::decode<wire::CreateTopicsRequest>(request.body, version);
                     asked.emplace_back();
                     for (const auto& topic : body->topics)
                         asked.back().emplace_back(topic.name.view());
@@ -167,7 +168,8 @@ TEST_CASE("admin: of many topics only those that may yet come right are asked fo
                     return std::optional(ModelBroker::answer(request.header, response, version));
                 }
                 if (request.header.api_key == wire::ApiKey::delete_topics) {
-                    const auto body = wire::decode<wire::DeleteTopicsRequest>(request.body, version);
+                    const auto body =
+                        wire::decode<wire::DeleteTopicsRequest>(request.body, version);
                     asked.emplace_back();
                     for (const auto& topic : body->topics)
                         asked.back().emplace_back(topic.name.view());
@@ -186,9 +188,9 @@ TEST_CASE("admin: of many topics only those that may yet come right are asked fo
                 return none;
             };
             if (creates)
-                at.admin.create_topics(at.rig.now,
-                                       {{.name = "a", .configs = {}}, {.name = "slow", .configs = {}}},
-                                       {});
+                at.admin.create_topics(
+                    at.rig.now,
+                    {{.name = "a", .configs = {}}, {.name = "slow", .configs = {}}}, {});
             else
                 at.admin.delete_topics(at.rig.now, {"a", "slow"}, {});
             const cluster::AdminAnswer answer = at.answer();
