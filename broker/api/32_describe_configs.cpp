@@ -7,6 +7,7 @@
 #include "broker/api/config_entries.hpp"
 #include "broker/api/each_described.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/kept_settings.hpp"
 #include "broker/topics/topic_name.hpp"
 
 namespace leat::api {
@@ -39,9 +40,13 @@ Described describe(Context& context, std::int8_t type, std::string_view name) {
                     "Unexpected broker id, expected " + std::to_string(context.settings.node_id) +
                         " or empty",
                     {}};
-        // Of no broker in particular: what was set for all of them at run time, which is nothing.
-        if (name.empty()) return {};
-        return {ErrorCode::none, {}, broker_config_entries(context)};
+        // Of no broker in particular: what was set for all of them while they ran.
+        Described told;
+        if (name.empty())
+            KeptSettings(context.log, name).tell(told.entries, nullptr);
+        else
+            told.entries = broker_config_entries(context);
+        return told;
     }
     if (type == resource_group) {
         if (name.empty()) return {ErrorCode::invalid_request, "Group name must not be empty", {}};

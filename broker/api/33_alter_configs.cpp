@@ -16,9 +16,13 @@ void fresh(Context& context, topics::TopicConfig& config) {
     config = context.topics.registry.new_config();
 }
 void fresh(Context&, GroupValues& values) { values.clear(); }
+void fresh(Context&, KeptSettings& settings) { settings.clear(); }
 
 std::string set(topics::TopicConfig& config, std::string_view name, std::string_view value) {
     return config.set(name, value);
+}
+std::string set(KeptSettings& settings, std::string_view name, std::string_view value) {
+    return settings.set(name, value);
 }
 std::string set(GroupValues& values, std::string_view name, std::string_view value) {
     return groups::GroupSettings::set(values, name, value);

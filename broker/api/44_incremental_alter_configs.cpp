@@ -33,15 +33,26 @@ std::string apply(topics::TopicConfig& config, const Request::AlterableConfig& c
     return "operation " + std::to_string(change.config_operation) + " is not known";
 }
 
-std::string apply(groups::GroupSettings::Values& values, const Request::AlterableConfig& change) {
-    const std::string_view name = change.name.view();
-    if (change.config_operation == operation_set)
-        return groups::GroupSettings::set(values, name, change.value.view());
-    if (change.config_operation == operation_delete)
-        return groups::GroupSettings::set(values, name, std::nullopt);
+// Of groups and brokers, which have no lists.
+std::string no_list(const Request::AlterableConfig& change) {
     return std::string("Can't ") +
            (change.config_operation == operation_append ? "append" : "subtract") + " to key " +
-           std::string(name) + " because its type is not LIST.";
+           std::string(change.name.view()) + " because its type is not LIST.";
+}
+
+std::optional<std::string_view> value_of(const Request::AlterableConfig& change) {
+    if (change.config_operation == operation_delete) return std::nullopt;
+    return change.value.view();
+}
+
+std::string apply(groups::GroupSettings::Values& values, const Request::AlterableConfig& change) {
+    if (change.config_operation > operation_delete) return no_list(change);
+    return groups::GroupSettings::set(values, change.name.view(), value_of(change));
+}
+
+std::string apply(KeptSettings& settings, const Request::AlterableConfig& change) {
+    if (change.config_operation > operation_delete) return no_list(change);
+    return settings.set(change.name.view(), value_of(change));
 }
 
 // What is wrong with the request for this resource, whatever its settings are.

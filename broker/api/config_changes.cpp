@@ -17,23 +17,10 @@ log::CommitId ConfigChanges::refuse(std::int8_t type, std::string_view name, Err
 }
 
 Result<log::CommitId> ConfigChanges::change(std::int8_t type, std::string_view name,
-                                            std::size_t settings, const Edit& edit) {
+                                            const Edit& edit) {
     const auto is = [type](ConfigResource resource) {
         return type == static_cast<std::int8_t>(resource);
     };
-    if (is(ConfigResource::broker)) {
-        if (!name.empty() && name != std::to_string(context_.settings.node_id))
-            return refuse(type, name, ErrorCode::invalid_request,
-                          "Unexpected broker id, expected " +
-                              std::to_string(context_.settings.node_id) + " or empty");
-        // None was ever set, so there is none to remove: kafka-reassign-partitions removes throttles
-        // that nobody has set.
-        if (settings > 0)
-            return refuse(type, name, ErrorCode::invalid_request,
-                          "Cannot update the broker's settings dynamically: they come from its "
-                          "configuration file");
-        return refuse(type, name, ErrorCode::none, {});
-    }
     if (!is(ConfigResource::topic))
         return refuse(type, name, ErrorCode::invalid_request,
                       "Unsupported resource type: only topics (2) and groups (32) have settings "
@@ -72,6 +59,19 @@ Result<log::CommitId> ConfigChanges::note(const Result<log::CommitId>& commit) {
                                                          : ErrorCode::kafka_storage_error;
     outcome.message = log_says(commit.error());
     return 0;
+}
+
+Result<log::CommitId> ConfigChanges::change_broker(std::string_view name,
+                                                   const KeptSettings& settings,
+                                                   std::string problem) {
+    constexpr auto type = static_cast<std::int8_t>(ConfigResource::broker);
+    const std::string node = std::to_string(context_.settings.node_id);
+    if (!name.empty() && name != node)
+        problem = "Unexpected broker id, expected " + node + " or empty";
+    const auto error = problem.empty() ? ErrorCode::none : ErrorCode::invalid_request;
+    refuse(type, name, error, std::move(problem));
+    if (validate_only_ || error != ErrorCode::none) return 0;
+    return note(settings.put(context_.now, context_.log));
 }
 
 Result<log::CommitId> ConfigChanges::change_group(std::string_view name, const GroupEdit& edit) {

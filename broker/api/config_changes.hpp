@@ -12,6 +12,7 @@
 
 #include "broker/api/answer.hpp"
 #include "broker/api/config_entries.hpp"
+#include "broker/api/kept_settings.hpp"
 #include "broker/api/slices.hpp"
 #include "broker/topics/topic_config.hpp"
 #include "sdk/wire/error_code.hpp"
@@ -30,17 +31,19 @@ public:
     ConfigChanges(Context& context, bool validate_only)
         : context_(context), validate_only_(validate_only) {}
 
-    /// One resource of the request, which sets so many `settings`. `edit` is called for a topic that
-    /// is there, with its settings so far, and says why not, or nothing.
+    /// A topic of the request. `edit` is called for one that is there, with its settings so far:
+    /// says why not, or nothing.
     /// returns the commit with which it is durable; 0: there is nothing to wait for
     /// fails: would_block, or busy, if it may wait: nothing was done, it is tried again. What is
     /// refused is no failure.
     using Edit = std::function<std::string(topics::TopicConfig&)>;
-    Result<log::CommitId> change(std::int8_t type, std::string_view name, std::size_t settings,
-                                 const Edit& edit);
+    Result<log::CommitId> change(std::int8_t type, std::string_view name, const Edit& edit);
     /// A group of the request, which need not be there.
     using GroupEdit = std::function<std::string(groups::GroupSettings::Values&)>;
     Result<log::CommitId> change_group(std::string_view name, const GroupEdit& edit);
+    /// This broker or all of them, to what was edited. problem: why that failed, or nothing
+    Result<log::CommitId> change_broker(std::string_view name, const KeptSettings& settings,
+                                        std::string problem);
     /// Refused before its settings were looked at.
     log::CommitId refuse(std::int8_t type, std::string_view name, wire::ErrorCode error,
                          std::string message);
@@ -60,7 +63,8 @@ private:
 /// A whole request, in turns: each resource once, and the answer when the changes are durable.
 ///
 /// malformed: (resource) -> why it is refused whatever its settings are, or null;
-/// edit: (resource, TopicConfig&) and (resource, GroupSettings::Values&) -> why not, or nothing.
+/// edit: (resource, TopicConfig&), (resource, GroupSettings::Values&) and (resource, KeptSettings&)
+///       -> why not, or nothing.
 template <class Request, class Response, class Malformed, class Edit>
 class Alteration final : public SlicedRequest<Request> {
 public:
@@ -81,7 +85,7 @@ public:
         const std::string mine = key(*at_);
         if (const int times = times_.of(mine); times != 0) {
             changes_->may_wait = this->may_wait(context);
-            const auto changed = change(*at_, times);
+            const auto changed = change(context, *at_, times);
             if (!changed) return Sliced::again(changed.error());
             commit = std::max(commit, *changed);
             times_.told(mine);
@@ -109,7 +113,7 @@ private:
         return static_cast<char>(resource.resource_type) +
                std::string(resource.resource_name.view());
     }
-    Result<log::CommitId> change(const Resource& resource, int times) {
+    Result<log::CommitId> change(Context& context, const Resource& resource, int times) {
         const std::string_view name = resource.resource_name.view();
         const char* problem =
             times > 1 ? "Each resource must appear at most once." : malformed_(resource);
@@ -120,21 +124,14 @@ private:
             return changes_->change_group(name, [&](groups::GroupSettings::Values& values) {
                 return edit_(resource, values);
             });
-        return changes_->change(
-            resource.resource_type, name, sets(resource),
-            [&](topics::TopicConfig& config) { return edit_(resource, config); });
-    }
-    /// How many settings it sets or adds to. What it removes need not be there.
-    static std::size_t sets(const Resource& resource) {
-        constexpr std::int8_t operation_delete = 1;
-        std::size_t count = 0;
-        for (const auto& config : resource.configs) {
-            if constexpr (requires { config.config_operation; })
-                count += config.config_operation != operation_delete;
-            else
-                ++count;
+        if (resource.resource_type == static_cast<std::int8_t>(ConfigResource::broker)) {
+            KeptSettings settings(context.log, name);
+            std::string wrong = edit_(resource, settings);
+            return changes_->change_broker(name, settings, std::move(wrong));
         }
-        return count;
+        return changes_->change(resource.resource_type, name, [&](topics::TopicConfig& config) {
+            return edit_(resource, config);
+        });
     }
 
     Malformed malformed_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/api/kept_settings.hpp"
 #include "broker/api/operations.hpp"
 
 namespace leat::api {
@@ -184,6 +185,8 @@ std::vector<ConfigEntry> broker_config_entries(Context& context) {
             config.default_is_configured(setting) ? ConfigSource::static_broker
                                                   : ConfigSource::fallback);
     }
+    const KeptSettings of_all(context.log, {});
+    KeptSettings(context.log, std::to_string(context.settings.node_id)).tell(entries, &of_all);
     std::sort(entries.begin(), entries.end(),
               [](const ConfigEntry& a, const ConfigEntry& b) { return a.name < b.name; });
     return entries;

@@ -17,7 +17,14 @@ enum class ConfigResource : std::int8_t {
 };
 
 /// Where a value comes from, as DescribeConfigs numbers it.
-enum class ConfigSource : std::int8_t { topic = 1, static_broker = 4, fallback = 5, group = 8 };
+enum class ConfigSource : std::int8_t {
+    topic = 1,
+    broker = 2,   ///< set for one while it runs
+    brokers = 3,  ///< for all
+    static_broker = 4,
+    fallback = 5,
+    group = 8
+};
 
 struct ConfigEntry {
     std::string name, value;
@@ -37,8 +44,8 @@ struct ConfigEntry {
 /// bytes_max  what max.message.bytes says: the setting, or what the log can take if that is less
 std::vector<ConfigEntry> topic_config_entries(const topics::TopicConfig& config,
                                               std::uint32_t bytes_max);
-/// The broker's settings that Kafka has, too, sorted by name; all read only, they come from the
-/// configuration file.
+/// The broker's settings that Kafka has, too, sorted by name; those that come from the
+/// configuration file are read only.
 std::vector<ConfigEntry> broker_config_entries(Context& context);
 
 /// The settings of one group, which need not be there.

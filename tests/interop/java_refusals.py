@@ -69,7 +69,7 @@ def refusals(lane, tools, node):
     with lane.step("kafka-configs", "admin"):
         tools.tells(CONFIGS, "--entity-type", "client-metrics", "--describe")
         for entity, name, given, why in (
-                ("brokers", node, "log.cleaner.threads=2", "they come from its configuration file"),
+                ("brokers", node, "log.retention.ms=1000", "they come from the broker's configuration file"),
                 ("broker-loggers", node, "root=DEBUG", "Unsupported resource type"),
                 ("client-metrics", "m", "interval.ms=1000", "Unsupported resource type"),
                 ("users", "u", "SCRAM-SHA-256=[password=x]", "does not support ALTER_USER_SCRAM_CREDENTIALS")):
