@@ -137,6 +137,23 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
     // header says another end.
     bool whole = footer && !core_.is_void(footer->commit) &&
                  (valid_end == core_.segment_bytes || footer->index.data_end == valid_end);
+    // A promise may be broken: what was opened in survivors after it was given stays theirs.
+    const auto taken = [&](std::uint32_t candidate) {
+        if (candidate >= core_.segments.size()) return true;
+        const SegmentEntry& named = core_.segments[candidate];
+        return named.area == Area::survivors &&
+               (!named.records || named.generation > header.generation);
+    };
+    // A tail that is closed opens only whom it names. Where none is left, or one that a checkpoint
+    // may take first, it goes on instead, as if its footer were torn: that is void from now on.
+    if (whole && last) {
+        std::vector<std::uint32_t> named = header.candidates;
+        named.insert(named.end(), footer->index.candidates.begin(), footer->index.candidates.end());
+        std::sort(named.begin(), named.end());
+        named.erase(std::unique(named.begin(), named.end()), named.end());
+        whole = named.size() > 1 + static_cast<std::size_t>(
+                                       std::count_if(named.begin(), named.end(), taken));
+    }
     if (whole) {
         index = std::move(footer->index);
         entry.footer_position = footer->position;
@@ -188,12 +205,8 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
     // Who is named here was free then, and nobody has taken it since; a checkpoint's table may be
     // older.
     for (std::uint32_t candidate : promised_) {
-        if (candidate >= core_.segments.size() || candidate == header.segment) continue;
+        if (taken(candidate) || candidate == header.segment) continue;
         SegmentEntry& named = core_.segments[candidate];
-        // A promise may be broken: what was opened in survivors after it was given stays theirs.
-        if (named.area == Area::survivors &&
-            (!named.records || named.generation > header.generation))
-            continue;
         const std::uint64_t generation = named.generation;
         named = {};
         named.generation = generation;

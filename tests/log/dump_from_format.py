@@ -510,7 +510,7 @@ class Log:
             for i, one in enumerate(chain):
                 after = chain[i + 1] if i + 1 < len(chain) else None
                 named = after and after.place == one.place + 1 and after.before_generation == one.generation
-                self.take(one, after.before_end if named else self.segment_bytes)
+                self.take(one, after.before_end if named else self.segment_bytes, not after)
             if chain:
                 self.set_free(chain[-1])
             return
@@ -518,7 +518,7 @@ class Log:
             candidates = at.candidates + self.promised(at)
             after = self.successor(at.number, at.generation, at.place, candidates) or self.behind_damage(at, candidates)
             named = after and after.before_generation == at.generation
-            self.take(at, after.before_end if named else self.segment_bytes)
+            self.take(at, after.before_end if named else self.segment_bytes, not after)
             if not after:
                 self.set_free(at)
             at = after
@@ -604,11 +604,18 @@ class Log:
             at += commit.bytes if commit else self.page
         return ranges
 
-    def take(self, one, valid_end):
+    def is_free(self, number, last):
+        entry = self.table.get(number)
+        return number < self.segments and number not in [extent[0] for extent in self.extents] and not (
+            entry and entry.area == 2 and entry.generation > last.generation)
+
+    def take(self, one, valid_end, last):
         """What a segment tells: by its footer, else by its commits (section 9)."""
+        footer = self.footer_counts(one)
+        if footer and last and sum(self.is_free(number, one) for number in {*one.candidates, *self.promised(one)}) < 2:
+            footer = None
         self.table[one.number] = one
         self.generation[one.number] = one.generation
-        footer = self.footer_counts(one)
         if footer:
             for frame in footer[1]:
                 if frame.type == 16 and valid_end in (u32(frame.body, 0), self.segment_bytes):

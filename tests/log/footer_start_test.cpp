@@ -259,4 +259,66 @@ TEST_CASE("footer: who only the first sector of a torn one names is found by tha
     CHECK(rig.log->counters().read_at_open < 128 * page);
 }
 
+TEST_CASE("footer: a closed tail whose named successors are taken goes on") {
+    // On until a checkpoint is there, and then to the write that ends a segment.
+    const auto before_end = [](SimStorage& device, Rig& rig, std::uint64_t appends) {
+        REQUIRE(rig.open());
+        declare_both(rig);
+        (void)fill(rig);
+        for (std::uint64_t i = 0; i < appends; ++i) REQUIRE(rig.append_durably(1, large(i)));
+        return newest(device.image()).segment;
+    };
+    std::uint64_t appends = 20;
+    {
+        SimStorage device({.seed = 3, .size = twice_small});
+        Rig rig(device);
+        const std::uint32_t segment = before_end(device, rig, appends);
+        while (newest(device.image()).segment == segment)
+            REQUIRE(rig.append_durably(1, large(appends++)));
+        --appends;
+    }
+    SimStorage made({.seed = 3, .size = twice_small});
+    SimRandom random(1);
+    Rig first(made);
+    const std::uint32_t tail = before_end(made, first, appends);
+    SimImage image = made.image();
+    made.hold(true);
+    REQUIRE(first.append(1, large(appends)));
+    first.settle();
+    const SimImage after = made.crash_image(Tear::kept, random);
+    // Its footer is whole, and both name nothing but what holds the checkpoint.
+    SegmentHeader header = newest(image);
+    REQUIRE(header.segment == tail);
+    std::uint8_t last[footer_trailer_bytes];
+    after.read(segment_at(tail + 1) - sizeof last, last);
+    const auto trailer = decode_trailer(last, header.generation, header.salt, small_segment);
+    REQUIRE(trailer);
+    std::vector<std::uint8_t> bytes(trailer->bytes);
+    after.read(segment_at(tail) + trailer->position, bytes);
+    auto index = decode_footer(bytes, header.generation, header.salt);
+    REQUIRE(index);
+    header.candidates = index->candidates = {newest_superblock(image).checkpoint.segment};
+    bytes = encode_footer(*index, *decode_commit_header(bytes, header.salt), header.salt, page,
+                          small_segment);
+    image.write(segment_at(tail + 1) - bytes.size(), bytes);
+    bytes.assign(segment_header_bytes, 0);
+    encode_segment_header(header, bytes);
+    image.write(segment_at(tail), bytes);
+
+    SimStorage device({.seed = 4}, image);
+    Offset end = -1;
+    for (std::uint64_t start = 0; start < 3; ++start) {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        CHECK_FALSE(rig.log->status().read_only);
+        if (end >= 0) CHECK(rig.log->stream(1)->log_end == end);
+        for (std::uint64_t i = 0; i < start; ++i)
+            REQUIRE(rig.append_durably(1, large(900 + start * 10 + i)));
+        CHECK(rig.append_durably(1, {.size = 50, .salt = start}));
+        end = rig.log->stream(1)->log_end;
+        CHECK(rig.read_all(1, rig.log->stream(1)->log_start).next == end);
+    }
+}
+
 }  // namespace leat::log::test
