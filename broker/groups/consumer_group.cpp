@@ -44,16 +44,23 @@ void uncount_reader(ConsumerGroup& group, const std::string& topic) {
 
 std::size_t bytes_of(const Subscription& one) {
     return 400 + one.pattern.size() + 2 * bytes_of_names(one.topics) + bytes_of_names(one.matched) +
-           one.compiled.bytes();
+           bytes_of_names(one.found) + one.compiled.bytes();
 }
 
-std::uint64_t match(Subscription& subscription, const topics::Registry& registry) {
-    std::uint64_t steps = 0;
-    subscription.matched.clear();
-    if (subscription.pattern.empty()) return steps;
-    for (const auto& [name, topic] : registry.all())
-        if (subscription.compiled.matches(name, steps)) subscription.matched.push_back(name);
-    return steps;
+// Goes on where it stood until `steps` are at `steps_max`. true: all topics were looked at, and
+// `matched` is new; until then it is what the last walk found.
+bool walk(Subscription& one, const topics::Registry& registry, std::uint64_t& steps,
+          std::uint64_t steps_max) {
+    const auto& all = registry.all();
+    for (auto at = all.upper_bound(one.walked_to); at != all.end(); ++at) {
+        if (steps >= steps_max) return false;
+        if (one.compiled.matches(at->first, steps)) one.found.push_back(at->first);
+        one.walked_to = at->first;
+    }
+    one.matched = std::exchange(one.found, {});
+    one.walked_to.clear();
+    one.walks = false;
+    return true;
 }
 
 }  // namespace
@@ -109,7 +116,8 @@ const char* ConsumerGroup::state() const {
 }
 
 void ConsumerGroup::subscribe(ConsumerMember& member, std::vector<std::string> topics,
-                              const std::string& pattern, const topics::Registry& registry) {
+                              const std::string& pattern, const topics::Registry& registry,
+                              std::uint64_t steps_max) {
     std::sort(topics.begin(), topics.end());
     topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
     std::string key = pattern;
@@ -123,8 +131,12 @@ void ConsumerGroup::subscribe(ConsumerMember& member, std::vector<std::string> t
     if (++now.members == 1) {
         now.topics = std::move(topics);
         now.pattern = pattern;
-        if (!pattern.empty()) (void)now.compiled.compile(pattern);
-        (void)match(now, registry);
+        if (!pattern.empty()) {
+            (void)now.compiled.compile(pattern);
+            std::uint64_t steps = 0;
+            now.walks = true;
+            walks |= !walk(now, registry, steps, steps_max);
+        }
         now.counted = bytes_of(now);
         each_topic(now, [this](const std::string& name) { count_reader(*this, name); });
     }
@@ -141,12 +153,16 @@ void ConsumerGroup::unsubscribe(ConsumerMember& member) {
     subscriptions.erase(subscriptions.find(member.subscription_key));
 }
 
-std::uint64_t ConsumerGroup::match_again(const topics::Registry& registry) {
+std::uint64_t ConsumerGroup::match_some(const topics::Registry& registry) {
+    // What came meanwhile is looked at in the next walk, so that this one has an end.
+    if (!walks)
+        for (auto& [key, one] : subscriptions) one.walks = !one.pattern.empty();
     std::uint64_t steps = 0;
+    walks = false;
     for (auto& [key, one] : subscriptions) {
-        if (one.pattern.empty()) continue;
+        if (!one.walks) continue;
         each_topic(one, [this](const std::string& name) { uncount_reader(*this, name); });
-        steps += match(one, registry);
+        walks |= !walk(one, registry, steps, match_steps_max);
         one.counted = bytes_of(one);
         each_topic(one, [this](const std::string& name) { count_reader(*this, name); });
     }

@@ -39,12 +39,20 @@ enum class Step : std::uint8_t {
     unreleased,  ///< waits for partitions that others still own
 };
 
+/// A pattern takes so many steps over topics at a time, milliseconds; the rest comes with later
+/// heartbeats, and until then the group reads what it read before.
+constexpr std::uint64_t match_steps_max = 2'000'000;
+
 /// What members read. Members that say the same share one.
 struct Subscription {
     std::vector<std::string> topics;  ///< rising
     std::string pattern;              ///< empty: none
     Pattern compiled;
     std::vector<std::string> matched;  ///< names of existing topics, rising
+    // The walk over all topics that is under way, a part at a time.
+    bool walks = false;
+    std::vector<std::string> found;
+    std::string walked_to;
     std::size_t members = 0;
     std::size_t counted = 0;  ///< bytes
 
@@ -110,6 +118,7 @@ struct ConsumerGroup {
 
     std::uint64_t registry_seen = 0;  ///< topics::Registry::changes()
     Instant refresh_due{};            ///< patterns are not matched anew before
+    bool walks = false;               ///< a pattern has not seen all topics yet
     bool rehash = false;              ///< readers changed
     bool saved = false;               ///< its fact is on flash or on the way
     std::uint64_t last_write = 0;     ///< an answer waits until all up to this is durable
@@ -121,10 +130,12 @@ struct ConsumerGroup {
 
     /// `text` compiles. The member leaves the subscription that it had.
     void subscribe(ConsumerMember& member, std::vector<std::string> topics,
-                   const std::string& pattern, const topics::Registry& registry);
+                   const std::string& pattern, const topics::Registry& registry,
+                   std::uint64_t steps_max = match_steps_max);
     void unsubscribe(ConsumerMember& member);
-    /// Topics came or went: patterns are matched anew. Returns what it cost, in steps.
-    std::uint64_t match_again(const topics::Registry& registry);
+    /// Topics came or went, or some were not looked at yet (`walks`): patterns are matched, some at
+    /// a time. Returns what it cost, in steps.
+    std::uint64_t match_some(const topics::Registry& registry);
     std::uint64_t topics_hash(const topics::Registry& registry) const;
 
     const ConsumerMember* owner(const topics::TopicId& topic, std::int32_t partition) const;

@@ -1,6 +1,7 @@
 // Groups of the consumer protocol on flash and back. consumer_fact.hpp says what holds at every
 // moment; the order of the writes here is what makes it so.
 #include <algorithm>
+#include <limits>
 
 #include "broker/groups/consumers.hpp"
 #include "broker/groups/group_fact.hpp"
@@ -208,7 +209,9 @@ bool Consumers::load_member(Instant now, Group& group, const std::string& id,
     all.members[id] = std::move(owner);
     ++shared_.members;
     if (member.instance) all.statics[*member.instance] = &member;
-    all.subscribe(member, std::move(reads.topics), reads.pattern, shared_.registry);
+    // All topics at once: what it had shall not be taken from it until they are known.
+    all.subscribe(member, std::move(reads.topics), reads.pattern, shared_.registry,
+                  std::numeric_limits<std::uint64_t>::max());
     if (member.subscription->members == 1) shared_.bytes += member.subscription->counted;
     all.claim(member);
     recount(member);

@@ -119,14 +119,14 @@ bool Consumers::update(Group& group, ConsumerMember& member, ConsumerHeartbeat& 
 bool Consumers::refresh(Instant now, Group& group) {
     ConsumerGroup& all = *group.consumer;
     const std::uint64_t changes = shared_.registry.changes();
-    if (all.registry_seen != changes && all.refresh_due <= now) {
+    if ((all.registry_seen != changes || all.walks) && all.refresh_due <= now) {
+        if (!all.walks) all.registry_seen = changes;
         for (const auto& [key, one] : all.subscriptions) shared_.bytes -= one.counted;
-        const std::uint64_t steps = all.match_again(shared_.registry);
+        const std::uint64_t steps = all.match_some(shared_.registry);
         for (const auto& [key, one] : all.subscriptions) shared_.bytes += one.counted;
         all.refresh_due =
             now + std::max(refresh_pause_min,
                            milliseconds(static_cast<std::int64_t>(steps / steps_per_pause_ms)));
-        all.registry_seen = changes;
         all.rehash = true;
     }
     if (!std::exchange(all.rehash, false)) return false;

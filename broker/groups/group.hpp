@@ -105,7 +105,9 @@ struct Group {
     /// Candidates are what all members support; each votes for its first one among them.
     std::string vote() const;
     void learn_subscriptions();
-    bool reads_known() const { return consumer != nullptr || subscriptions_known; }
+    bool reads_known() const {
+        return consumer != nullptr ? !consumer->walks : subscriptions_known;
+    }
     bool reads(std::string_view topic) const;  ///< if that is known
     /// The member's or instance's own error: unknown_member_id, fenced_instance_id, none.
     ErrorCode check(std::string_view member, const std::optional<std::string_view>& instance);

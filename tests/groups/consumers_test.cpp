@@ -695,4 +695,41 @@ TEST_CASE("consumers: a member that is in grows within the room's bound, too") {
     CHECK(rig.beat(last, rig.full(last)).error == ErrorCode::none);
 }
 
+TEST_CASE("consumers: a pattern that costs much is matched in turns, and is all there in the end") {
+    Consumers rig;
+    constexpr int count = 100;
+    for (int i = 0; i < count; ++i)
+        REQUIRE(rig.topics.create(rig.now, std::string(200, 'x') + std::to_string(i), 1,
+                                  rig.topics.new_config()));
+    Member a{.id = "a", .topics = {}, .pattern = "(.?){650}"}, b{.id = "b"};
+    const auto matched = [&] { return rig.group().find("a")->subscription->matched.size(); };
+    CHECK(rig.join(a).error == ErrorCode::none);
+    CHECK(matched() == 0);  // none before all of them are known, as Kafka tells it later
+    CHECK(rig.join(b).error == ErrorCode::none);
+    int turns = 0;
+    for (; turns < 200 && matched() == 0; ++turns) {
+        rig.tick(1'001);
+        CHECK(rig.keep(turns % 2 == 0 ? a : b).error == ErrorCode::none);
+    }
+    CHECK(turns > 3);
+    CHECK(matched() == count + 1);
+    CHECK(rig.state() != "Stable");  // there is something new to share
+    // Started again, it has what it had: no member is told that there is nothing to read.
+    const std::int32_t epoch = rig.group().epoch;
+    rig.flush();
+    Consumers after({}, rig.log.crash(0), rig.now);
+    CHECK(after.group().find("a")->subscription->matched.size() == count + 1);
+    Member again = b;
+    CHECK(after.keep(again).error == ErrorCode::none);
+    CHECK(after.group().epoch >= epoch);
+    // A topic more, and again in turns; what was matched stays until then.
+    REQUIRE(rig.topics.create(rig.now, "y", 1, rig.topics.new_config()));
+    for (turns = 0; turns < 200 && matched() == count + 1; ++turns) {
+        rig.tick(1'001);
+        CHECK(rig.keep(turns % 2 == 0 ? a : b).error == ErrorCode::none);
+    }
+    CHECK(turns > 3);
+    CHECK(matched() == count + 2);
+}
+
 }  // namespace leat::test
