@@ -93,6 +93,7 @@ struct Group {
 
     std::map<std::string, TopicOffsets, std::less<>> offsets;
     log::CommitId deleted_in = 0;  ///< dead: gone when this is durable
+    bool half_deleted = false;     ///< dead: the log has not taken all of it yet
 
     Member* find(std::string_view member);
     bool consumers() const { return protocol_type == "consumer"; }

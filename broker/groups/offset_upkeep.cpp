@@ -203,12 +203,17 @@ Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
 Groups::Written Groups::delete_group(Instant now, std::string_view group_id) {
     Written written;
     Group* group = find(group_id);
-    written.error = not_there(group);
-    if (written.error == ErrorCode::none && group->state != State::empty)
+    if (group == nullptr || !group->half_deleted) written.error = not_there(group);
+    if (written.error == ErrorCode::none && group->state != State::empty &&
+        group->state != State::dead)
         written.error = ErrorCode::non_empty_group;
     if (written.error != ErrorCode::none) return written;
+    // From the first of it on nobody comes in: of a group with members nothing may be missing.
+    group->state = State::dead;
+    group->half_deleted = false;
     const auto failed = [&](Error error) {
-        written.again = error == Error::would_block;
+        written.again = group->half_deleted = error == Error::would_block;
+        if (!written.again) group->state = State::empty;
         written.error = code_of(error);
         return written;
     };
@@ -236,7 +241,6 @@ Groups::Written Groups::delete_group(Instant now, std::string_view group_id) {
     }
     group->save_wanted = false;
     group->pending.clear();
-    group->state = State::dead;
     // Also behind what was written for it before and is not durable yet.
     for (const PendingSave& one : saves_)
         if (one.group == group->id) written.commit = std::max(written.commit, one.commit);
@@ -289,6 +293,7 @@ void Groups::check_retention(Instant now) {
     retention_due_ = now + config_.retention_check;
     std::vector<std::string> nothing_left;
     for (auto& [id, group] : groups_) {
+        if (group->half_deleted) nothing_left.push_back(id);
         if (group->state == State::dead) continue;
         bool left = false;
         if (!expire_offsets(now, *group, left)) {
@@ -298,7 +303,8 @@ void Groups::check_retention(Instant now) {
         if (!left && group->state == State::empty && group->pending.empty())
             nothing_left.push_back(id);
     }
-    for (const std::string& id : nothing_left) (void)delete_group(now, id);
+    for (const std::string& id : nothing_left)
+        if (delete_group(now, id).again) retention_due_ = now + milliseconds(1'000);
 }
 
 }  // namespace leat::groups

@@ -332,6 +332,36 @@ TEST_CASE("commit: 1,000 positions in a log that takes two facts at a time are a
     for (int i = 0; i < 1'000; ++i) CHECK(again.at(i).offset == 5 + i * 1'000);
 }
 
+TEST_CASE("delete: a group that is being deleted takes nobody in, however long the log takes") {
+    OffsetRig rig;
+    (void)rig.commit(of_all(200, 5));
+    rig.flush();
+    rig.log.ops_max = 2;
+    auto deleted = rig.groups.delete_group(rig.now, "g");
+    REQUIRE(deleted.again);
+    int turns = 0;
+    for (; deleted.again; ++turns) {
+        groups::JoinRequest request;
+        request.group = "g";
+        request.session_timeout = request.rebalance_timeout = milliseconds(10'000);
+        request.protocol_type = "consumer";
+        request.protocols = {{"range", "m"}};
+        rig.groups.join(rig.now, ++rig.last, std::move(request));
+        rig.settle();
+        REQUIRE(rig.joined.contains(rig.last));
+        CHECK(rig.joined.at(rig.last).error == groups::ErrorCode::coordinator_not_available);
+        CHECK(rig.commit(0, {5, {}}).error != groups::ErrorCode::none);
+        rig.flush();
+        deleted = rig.groups.delete_group(rig.now, "g");
+        CHECK(deleted.error != groups::ErrorCode::non_empty_group);
+    }
+    CHECK(turns > 2);
+    CHECK(deleted.error == groups::ErrorCode::none);
+    rig.flush();
+    CHECK(rig.groups.size() == 0);
+    CHECK(rig.facts('b') == 0);
+}
+
 TEST_CASE("offset facts: what is broken is refused") {
     OffsetRig rig;
     (void)rig.commit(3, {7, "note"});
