@@ -66,6 +66,7 @@ void Groups::drop_members(Group& group, ErrorCode error) {
     group.members.clear();
     group.static_members.clear();
     group.pending.clear();
+    group.common.clear();
     group.join_timer.disarm();
     group.sync_timer.disarm();
     group.save_wanted = group.initial = false;
@@ -92,6 +93,7 @@ void Groups::downgrade(Instant now, Group& group) {
         member_bytes_ += member->bytes();
         touch(now, *member);
     }
+    group.common.clear();  // what others had in common before
     prepare_rebalance(now, group);
 }
 

@@ -378,4 +378,37 @@ TEST_CASE("upgrade: a log that fails in the middle leaves the group what the log
     CHECK(UpgradeRig::sum({&a, &b, &c}) == 8);
 }
 
+TEST_CASE("downgrade: who has no protocol in common with those that are left is refused alone") {
+    UpgradeRig rig({.initial_rebalance_delay = milliseconds(0)});
+    Client a, b, c{.id = "c", .classic = false};
+    rig.two(a, b);  // "cooperative" and "other", each of them
+    UpgradeRig::take(c, rig.beat(c, 0));
+    const auto join = [&](std::vector<groups::Protocol> protocols, std::string id) {
+        groups::JoinRequest request;
+        request.group = "g";
+        request.member = std::move(id);
+        request.client_id = "c";
+        request.session_timeout = milliseconds(30'000);
+        request.rebalance_timeout = milliseconds(60'000);
+        request.protocol_type = "consumer";
+        request.protocols = std::move(protocols);
+        rig.groups.join(rig.now, ++rig.last, std::move(request));
+        rig.flush();
+        return rig.joined.contains(rig.last) ? rig.joined.at(rig.last) : groups::JoinAnswer{};
+    };
+    const auto d = join({{"other", subscription({})}}, {});
+    REQUIRE(d.error == ErrorCode::none);
+    groups::ErrorCode error{};
+    for (const std::string& gone : {a.id, b.id, c.id})
+        CHECK(rig.groups.leave(rig.now, "g", {{.member = gone, .instance = {}}}, error)[0] ==
+              ErrorCode::none);
+    rig.flush();
+    REQUIRE(rig.groups.find_group("g")->consumer == nullptr);
+    CHECK(join({{"cooperative", subscription({})}}, {}).error ==
+          ErrorCode::inconsistent_group_protocol);
+    const auto again = join({{"other", subscription({})}}, d.member);
+    CHECK(again.error == ErrorCode::none);
+    CHECK(again.protocol == "other");
+}
+
 }  // namespace leat::test
