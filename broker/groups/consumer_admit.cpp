@@ -7,6 +7,8 @@
 namespace leat::groups {
 namespace {
 
+constexpr const char* id_of_another = "The member id belongs to another member.";
+
 bool owns_no_more_than(const std::optional<std::vector<TopicPartitions>>& owned,
                        const Share& assigned) {
     if (!owned) return false;
@@ -91,15 +93,25 @@ ConsumerAnswer Consumers::check(const ConsumerHeartbeat& request, const GroupsCo
     return {};
 }
 
-ConsumerMember* Consumers::admit(Instant now, Ticket ticket, Group& group,
-                                 const ConsumerHeartbeat& request, bool& bumps) {
-    ConsumerGroup& all = *group.consumer;
-    ConsumerMember* member = all.find(request.member);
-    if (member == nullptr && all.members.size() >= shared_.config.consumer_group_size_max) {
+bool Consumers::takes(Ticket ticket, const Group& group, const ConsumerHeartbeat& request) {
+    const bool is_in = group.members.contains(request.member);
+    if (is_in && request.instance)
+        if (const auto at = group.static_members.find(*request.instance);
+            at != group.static_members.end() && at->second != request.member) {
+            refuse(ticket, ErrorCode::invalid_request, id_of_another);
+            return false;
+        }
+    return has_place(ticket, request, nullptr, is_in ? 0 : group.members.size());
+}
+
+// others: how many there are beside it, if it is new.
+bool Consumers::has_place(Ticket ticket, const ConsumerHeartbeat& request,
+                          const ConsumerMember* member, std::size_t others) {
+    if (others >= shared_.config.consumer_group_size_max) {
         refuse(ticket, ErrorCode::group_max_size_reached,
                "The consumer group has reached its maximum capacity of " +
                    std::to_string(shared_.config.consumer_group_size_max) + " members.");
-        return nullptr;
+        return false;
     }
     std::size_t bytes = 0;
     if (request.topics)
@@ -108,8 +120,17 @@ ConsumerMember* Consumers::admit(Instant now, Ticket ticket, Group& group,
         shared_.bytes + bytes + (member == nullptr ? 4'096 + request.member.size() : 0) >
             shared_.config.member_bytes_max) {
         refuse(ticket, ErrorCode::coordinator_not_available, "There is no room for more members.");
-        return nullptr;
+        return false;
     }
+    return true;
+}
+
+ConsumerMember* Consumers::admit(Instant now, Ticket ticket, Group& group,
+                                 const ConsumerHeartbeat& request, bool& bumps) {
+    ConsumerGroup& all = *group.consumer;
+    ConsumerMember* member = all.find(request.member);
+    if (!has_place(ticket, request, member, member != nullptr ? 0 : all.members.size()))
+        return nullptr;
     if (request.instance) return admit_static(now, ticket, group, request, bumps);
     if (member == nullptr && request.epoch != epoch_joins) {
         refuse(ticket, ErrorCode::unknown_member_id,
@@ -149,7 +170,7 @@ ConsumerMember* Consumers::admit_static(Instant now, Ticket ticket, Group& group
         // Another member that took this id for itself would be two members under one name.
         ConsumerMember* other = all.find(request.member);
         if (other != nullptr && other != known) {
-            refuse(ticket, ErrorCode::invalid_request, "The member id belongs to another member.");
+            refuse(ticket, ErrorCode::invalid_request, id_of_another);
             return nullptr;
         }
         replace(now, group, *known, request.member);

@@ -47,6 +47,8 @@ bool Groups::may_become_consumer(Instant now, Ticket ticket, Group* group,
         consumers_.refuse(ticket, ErrorCode::group_id_not_found, std::move(why));
         return false;
     }
+    // Whoever is refused leaves the group what it was.
+    if (group != nullptr && !consumers_.takes(ticket, *group, request)) return false;
     if (group != nullptr && group->state != State::empty) upgrade(now, *group);
     if (group != nullptr || groups_.size() < config_.groups_max) return true;
     consumers_.refuse(ticket, ErrorCode::coordinator_not_available,

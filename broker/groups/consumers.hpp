@@ -50,6 +50,10 @@ public:
                            const std::vector<Commit>& commits) const;
     ErrorCode check_fetch(const Group& group, std::string_view member, std::int32_t epoch) const;
 
+    /// Before a classic group becomes one of this kind: whether `request` has a place in it then.
+    /// false: it was refused.
+    bool takes(Ticket ticket, const Group& group, const ConsumerHeartbeat& request);
+
     // -- members of the classic protocol: mixed.cpp
     /// Why a classic group with members cannot become one of this kind; empty: it can.
     std::string upgrade_problem(const Group& group) const;
@@ -108,7 +112,9 @@ private:
         JoinAnswer answer;
     };
 
-    // consumers.cpp
+    // consumer_admit.cpp
+    bool has_place(Ticket ticket, const ConsumerHeartbeat& request, const ConsumerMember* member,
+                   std::size_t others);
     ConsumerMember* admit(Instant now, Ticket ticket, Group& group,
                           const ConsumerHeartbeat& request, bool& changed);
     ConsumerMember* admit_static(Instant now, Ticket ticket, Group& group,

@@ -411,4 +411,35 @@ TEST_CASE("downgrade: who has no protocol in common with those that are left is 
     CHECK(again.protocol == "other");
 }
 
+TEST_CASE("upgrade: a member that is refused leaves the group as it was") {
+    UpgradeRig rig({.initial_rebalance_delay = milliseconds(0), .consumer_group_size_max = 2});
+    Client a, b, c{.id = "c", .classic = false};
+    rig.two(a, b);
+    CHECK(rig.beat(c, 0).error == ErrorCode::group_max_size_reached);
+    const groups::Group* group = rig.groups.find_group("g");
+    REQUIRE(group != nullptr);
+    CHECK(group->consumer == nullptr);
+    CHECK(group->members.size() == 2);
+    CHECK(rig.groups.heartbeat(rig.now, rig.who(a)) == ErrorCode::none);
+    CHECK(rig.groups.heartbeat(rig.now, rig.who(b)) == ErrorCode::none);
+    CHECK(rig.groups.describe("g").state == std::string("Stable"));
+}
+
+TEST_CASE("upgrade: one that names itself as another one of the group does leaves it as it was") {
+    UpgradeRig rig({.initial_rebalance_delay = milliseconds(0)});
+    Client a{.instance = "one"}, b{.instance = "two"};
+    (void)rig.join(a);
+    a.id = rig.joined.at(rig.last).member;
+    (void)rig.join(b);
+    (void)rig.join(a);
+    REQUIRE(rig.groups.find_group("g")->members.size() == 2);
+    for (const auto& [ticket, told] : rig.joined)
+        if (told.error == ErrorCode::none && told.member != a.id) b.id = told.member;
+    REQUIRE(!b.id.empty());
+    Client thief{.id = b.id, .classic = false, .instance = "one"};
+    CHECK(rig.beat(thief, 0).error == ErrorCode::invalid_request);
+    CHECK(rig.groups.find_group("g")->consumer == nullptr);
+    CHECK(rig.groups.find_group("g")->members.size() == 2);
+}
+
 }  // namespace leat::test
