@@ -213,6 +213,7 @@ private:
     bool try_save(Instant now, Group& group);
     void saved(Instant now, const PendingSave& done);
     void save_failed(Instant now, Group& group);
+    void refuse_held(Group& group);
     struct LoadingGroup;
     using LoadingGroups = std::map<std::string, LoadingGroup, std::less<>>;
     bool read_group_fact(LoadingGroups& loading, ByteView key, ByteView value);

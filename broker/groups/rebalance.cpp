@@ -34,7 +34,7 @@ void Groups::prepare_rebalance(Instant now, Group& group) {
             member->assignment.clear();
         }
     }
-    if (std::exchange(group.save_wanted, false)) save_failed(now, group);
+    if (std::exchange(group.save_wanted, false)) refuse_held(group);
     group.sync_timer.disarm();
     group.previous = group.state;
     group.state = State::preparing_rebalance;

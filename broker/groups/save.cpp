@@ -53,11 +53,15 @@ void Groups::saved(Instant now, const PendingSave& done) {
         became_stable(now, *group);
 }
 
-// What waited for it is told to come again; an assignment that could not be kept does not count.
-void Groups::save_failed(Instant now, Group& group) {
+void Groups::refuse_held(Group& group) {
     for (auto& [save, told] : group.held)
         refuse_join(told.ticket, ErrorCode::coordinator_not_available, told.member);
     group.held.clear();
+}
+
+// What waited for it is told to come again; an assignment that could not be kept does not count.
+void Groups::save_failed(Instant now, Group& group) {
+    refuse_held(group);
     if (group.state != State::completing_rebalance) return;
     drop_syncs(group, ErrorCode::coordinator_not_available);
     prepare_rebalance(now, group);

@@ -118,6 +118,23 @@ TEST_CASE("a second member: the first hears of it by its heartbeat, both join, g
     CHECK(bench.commit(a, 1, 6).error == ErrorCode::illegal_generation);
 }
 
+TEST_CASE("join: while an assignment waits for the log, a new rebalance is one, not two") {
+    Bench bench;
+    const auto first = bench.joined.at(bench.join(request()));
+    bench.log.ops_max = 0;
+    const auto sync = bench.sync(first.member, first.generation, {{first.member, "all"}});
+    auto other = request(first.member);
+    other.protocols = {{"range", "other"}};
+    const auto again = bench.joined.at(bench.join(std::move(other)));
+    CHECK(bench.synced.at(sync).error == ErrorCode::rebalance_in_progress);
+    CHECK(again.generation == first.generation + 1);
+    bench.log.ops_max = 1'000'000;
+    const auto next = bench.sync(again.member, again.generation, {{again.member, "all"}});
+    bench.flush();
+    CHECK(bench.synced.at(next).error == ErrorCode::none);
+    CHECK(bench.synced.at(next).assignment == "all");
+}
+
 TEST_CASE("describe: a member is shown with what it works under until something else is told") {
     Bench bench;
     const std::string a = bench.stable_one();
