@@ -25,6 +25,8 @@ void note(OffsetBlock& block, const OffsetFact& fact, bool counts) {
     }
 }
 
+constexpr std::size_t expired_at_once = 32;  // groups
+
 // What speaks against taking anything of a group away, but for its state.
 ErrorCode not_there(const Group* group) {
     return group == nullptr || group->state == State::dead ? ErrorCode::group_id_not_found
@@ -302,6 +304,10 @@ void Groups::check_retention(Instant now) {
         }
         if (!left && group->state == State::empty && group->pending.empty())
             nothing_left.push_back(id);
+        // The others wait for a moment, so that nobody waits for all of them.
+        if (nothing_left.size() < expired_at_once) continue;
+        retention_due_ = now + milliseconds(1);
+        break;
     }
     for (const std::string& id : nothing_left)
         if (delete_group(now, id).again) retention_due_ = now + milliseconds(1'000);

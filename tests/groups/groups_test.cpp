@@ -275,6 +275,29 @@ TEST_CASE("retention: offsets go when the group has been empty for so long, neve
     CHECK(bench.groups.size() == 0);
 }
 
+TEST_CASE("retention: a hundred groups that expire together go some at a time") {
+    Bench bench;
+    for (int i = 0; i < 100; ++i) {
+        const std::string name = "g" + std::to_string(i);
+        CHECK(bench.groups
+                  .commit(bench.now, {.group = name, .member = {}, .instance = {}},
+                          {{.topic = "t", .offset = 5, .metadata = {}}})
+                  .error == ErrorCode::none);
+    }
+    bench.flush();
+    bench.now += milliseconds(std::int64_t{8} * 86'400'000);
+    for (std::size_t left = 100; left > 0;) {
+        CHECK(bench.groups.deadline() <= bench.now + milliseconds(1));
+        bench.now += milliseconds(1);
+        bench.groups.on_deadline(bench.now);
+        bench.flush();
+        CHECK(bench.groups.size() + 32 >= left);
+        if (bench.groups.size() >= left) break;
+        left = bench.groups.size();
+    }
+    CHECK(bench.groups.size() == 0);
+}
+
 TEST_CASE("a group of 1,000 members is saved in parts and survives a restart") {
     Bench bench;
     std::vector<std::string> ids;
