@@ -17,17 +17,18 @@ using Places = std::uint32_t;  ///< one bit for each partition of a block, the f
 constexpr Places place_bit(int place) { return Places{1} << place; }
 
 struct Committed {
-    std::int64_t offset = -1;  ///< -1: none
+    std::int64_t offset = no_offset;
     std::int32_t leader_epoch = -1;
     std::string metadata;
     std::int64_t stamp_ms = 0;    ///< log time of the commit
     std::int64_t expire_ms = -1;  ///< log time, asked for by an old client; -1: the broker's rule
+    bool none() const { return offset == no_offset; }
 };
 
 /// What a partition's position is, and what it becomes when the commits under way are durable.
 struct OffsetEntry {
-    Committed durable;                  ///< offset -1: none
-    const Committed* latest = nullptr;  ///< of the last of these; offset -1: being erased
+    Committed durable;                  ///< or none
+    const Committed* latest = nullptr;  ///< of the last of these; none: being erased
     std::uint32_t pending = 0;          ///< writes that are not durable yet, which own it
     std::uint8_t place = 0;             ///< in its block
     log::CommitId commit = 0;           ///< of the last of them
@@ -35,7 +36,7 @@ struct OffsetEntry {
     const Committed& newest() const { return latest != nullptr ? *latest : durable; }
 };
 
-/// A position that becomes another one; offset -1: it goes.
+/// A position that becomes another one, or none: it goes.
 struct Change {
     std::uint8_t place = 0;
     Committed value;

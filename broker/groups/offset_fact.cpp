@@ -51,16 +51,16 @@ Status decode_single(FactReader& in, int place, OffsetFact& fact) {
     one.value.stamp_ms = in.number<std::int64_t>();
     one.value.expire_ms = in.number<std::int64_t>();
     one.value.metadata = in.blob();
-    return in.ok && one.value.offset >= 0 ? ok() : fail(Error::malformed);
+    return in.ok && !one.value.none() ? ok() : fail(Error::malformed);
 }
 
 }  // namespace
 
 bool fits(const Committed& committed) {
     return committed.metadata.size() <= block_metadata_bytes_max && committed.expire_ms < 0 &&
-           committed.offset < numbers_of(offset_bytes) && committed.leader_epoch >= -1 &&
-           committed.leader_epoch < numbers_of(epoch_bytes) - 1 && committed.stamp_ms >= 0 &&
-           committed.stamp_ms < numbers_of(stamp_bytes);
+           committed.offset >= no_offset && committed.offset < numbers_of(offset_bytes) &&
+           committed.leader_epoch >= -1 && committed.leader_epoch < numbers_of(epoch_bytes) - 1 &&
+           committed.stamp_ms >= 0 && committed.stamp_ms < numbers_of(stamp_bytes);
 }
 
 std::vector<std::uint8_t> offset_key(OffsetLayout layout, std::string_view group,

@@ -56,7 +56,7 @@ Status Groups::erase_positions(Instant now, const BlockAt& at, Places places,
     for (const OffsetEntry& entry : at.block.entries) {
         if (!(places & place_bit(entry.place))) continue;
         Change gone{entry.place, {}};
-        if (entry.newest().offset < 0)  // is being erased
+        if (entry.newest().none())  // is being erased
             commit = std::max(commit, entry.commit);
         else
             (is_single(at.block, gone) ? singles : together).push_back(std::move(gone));
@@ -82,7 +82,7 @@ Status Groups::sweep(Instant now, const BlockAt& at, log::CommitId& commit) {
     const auto steps = [&] {
         Places there = 0;
         for (const OffsetEntry& entry : block.entries)
-            if (entry.newest().offset >= 0) there |= place_bit(entry.place);
+            if (!entry.newest().none()) there |= place_bit(entry.place);
         // Of a topic that is gone, all three of them.
         if (const Status done = all(OffsetLayout::alone, block.stale); !done) return done;
         if (block.in_fact & ~there)
@@ -132,7 +132,7 @@ void Groups::take_back(PendingWrite& write) {
         entry->latest = nullptr;
         entry->pending = 0;
         entry->commit = 0;
-        if (entry->durable.offset < 0) block.erase(one.place);
+        if (entry->durable.none()) block.erase(one.place);
     }
     relearn({group, topic->first, topic->second, write.block, block});
     drop_if_nothing(group, write.topic, write.block);

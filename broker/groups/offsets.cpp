@@ -109,7 +109,7 @@ void Groups::commit_run(Instant now, Group& group, std::span<const Commit> run,
         if (waiting & place_bit(place)) write();  // named twice: the later one holds
         if (written.again) break;
         Change change{.place = static_cast<std::uint8_t>(place), .value = {}};
-        if (one.offset >= 0) {  // a position below zero is none: what stood there goes
+        if (one.offset != no_offset) {  // else what stood there goes
             change.value.offset = one.offset;
             change.value.leader_epoch = one.leader_epoch;
             change.value.metadata = one.metadata;
@@ -149,7 +149,7 @@ void Groups::write_part(Instant now, const BlockAt& at, Part& part, std::span<Er
     for (std::size_t i = 0; i < part.changes.size(); ++i) {
         const Change& one = part.changes[i];
         const OffsetEntry* entry = at.block.find(one.place);
-        const bool grows = !at.block.written || entry == nullptr || entry->newest().offset < 0 ||
+        const bool grows = !at.block.written || entry == nullptr || entry->newest().none() ||
                            entry->newest().metadata.size() < one.value.metadata.size();
         Part& to = grows ? others.emplace_back() : moves;
         to.changes.push_back(one);
@@ -161,15 +161,15 @@ void Groups::write_part(Instant now, const BlockAt& at, Part& part, std::span<Er
 
 // Whether the log says so already, or will when a commit under way is durable.
 bool Groups::stands(OffsetEntry* entry, const Committed& value, Written& written) {
-    if (entry == nullptr) return value.offset < 0;
+    if (entry == nullptr) return value.none();
     const Committed& newest = entry->newest();
-    if (value.offset < 0) {
-        if (newest.offset >= 0) return false;
+    if (value.none()) {
+        if (!newest.none()) return false;
     } else {
         entry->touched_ms = value.stamp_ms;
         const bool fresh = value.stamp_ms - newest.stamp_ms <=
                            config_.offsets_retention.count() / stamp_refresh_part;
-        if (newest.offset < 0 || !same_position(newest, value) || !fresh || newest.expire_ms >= 0 ||
+        if (newest.none() || !same_position(newest, value) || !fresh || newest.expire_ms >= 0 ||
             value.expire_ms >= 0)
             return false;
         ++counters_.commits_unchanged;
@@ -181,7 +181,7 @@ bool Groups::stands(OffsetEntry* entry, const Committed& value, Written& written
 // Whether it is written with a fact of its own, and so apart from others.
 bool Groups::is_single(const OffsetBlock& block, const Change& change) {
     const Places bit = place_bit(change.place);
-    const bool erases_first = change.value.offset < 0 && !block.written && (block.first & bit);
+    const bool erases_first = change.value.none() && !block.written && (block.first & bit);
     return (block.alone & bit) || erases_first || !fits(change.value);
 }
 
@@ -211,7 +211,7 @@ Status Groups::write_positions(Instant now, const BlockAt& at, std::vector<Chang
     if (!put) {
         for (const Change& one : changes) at.block.at(one.place).latest = before[one.place];
         std::erase_if(at.block.entries, [](const OffsetEntry& entry) {
-            return entry.pending == 0 && entry.durable.offset < 0;
+            return entry.pending == 0 && entry.durable.none();
         });
         if (last == 0) return put;
     }
@@ -222,7 +222,7 @@ Status Groups::write_positions(Instant now, const BlockAt& at, std::vector<Chang
         OffsetEntry& entry = at.block.at(one.place);
         ++entry.pending;
         entry.commit = std::max(entry.commit, last);
-        if (one.value.offset < 0) continue;
+        if (one.value.none()) continue;
         entry.touched_ms = one.value.stamp_ms;
         ++counters_.commits;
     }
@@ -235,7 +235,7 @@ Status Groups::write_positions(Instant now, const BlockAt& at, std::vector<Chang
 Status Groups::put_positions(Instant now, const BlockAt& at, const std::vector<Change>& changes,
                              log::CommitId& commit) {
     const Status put = put_newest(now, at, changes, commit);
-    if (put || put.error() != Error::full || changes.size() > 1 || changes.front().value.offset < 0)
+    if (put || put.error() != Error::full || changes.size() > 1 || changes.front().value.none())
         return put;
     // A log that is full takes nothing that is new or longer, though it would make room for itself:
     // until there is room a position stays where it is.
@@ -256,7 +256,7 @@ Status Groups::put_newest(Instant now, const BlockAt& at, const std::vector<Chan
     bool sets = false;
     for (const Change& one : changes) {
         places |= place_bit(one.place);
-        sets = sets || one.value.offset >= 0;
+        sets = sets || !one.value.none();
     }
     const Places back = at.block.alone & places;
     Status put = ok();
@@ -274,7 +274,7 @@ Status Groups::put_block(Instant now, const BlockAt& at, Places back, log::Commi
     Places places = 0;
     for (const OffsetEntry& entry : block.entries) {
         const Places bit = place_bit(entry.place);
-        if (entry.newest().offset < 0 || (block.alone & ~back & bit)) continue;
+        if (entry.newest().none() || (block.alone & ~back & bit)) continue;
         if (fits(entry.newest())) {
             places |= bit;
         } else {  // of the first layout, which does not count once the block is there
@@ -351,7 +351,7 @@ void Groups::apply(PendingWrite& write) {
         entry->durable = std::move(one.value);
         if (--entry->pending > 0) continue;
         entry->latest = nullptr;
-        if (entry->durable.offset < 0) block->second.erase(one.place);
+        if (entry->durable.none()) block->second.erase(one.place);
     }
     drop_if_nothing(*group, write.topic, write.block);
     erase_if_nothing(*group);
@@ -374,7 +374,7 @@ Fetched Groups::fetch(std::string_view group_id, std::string_view topic_name,
     const auto offsets = group->offsets.find(topic_name);
     if (offsets == group->offsets.end() || offsets->second.id != topic->id) return {};
     const OffsetEntry* entry = offsets->second.find(partition);
-    if (entry == nullptr || entry->durable.offset < 0) return {};
+    if (entry == nullptr || entry->durable.none()) return {};
     return {entry->durable.offset, entry->durable.leader_epoch, entry->durable.metadata};
 }
 
@@ -386,7 +386,7 @@ void Groups::fetch_all(std::string_view group_id, const OffsetVisitor& visit) co
         if (topic == nullptr || topic->id != offsets.id) continue;
         for (const auto& [number, block] : offsets.blocks)
             for (const OffsetEntry& entry : block.entries)
-                if (const Committed& one = entry.durable; one.offset >= 0)
+                if (const Committed& one = entry.durable; !one.none())
                     visit(name, number * block_partitions + entry.place,
                           {one.offset, one.leader_epoch, one.metadata});
     }

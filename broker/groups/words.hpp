@@ -92,6 +92,10 @@ struct Leaving {
 };
 
 /// One partition's position to be stored.
+/// A committed offset of -1. Any other below zero is kept as it is: KafkaJS resets a group with -2,
+/// and asks where the partition begins when it reads that back.
+constexpr std::int64_t no_offset = -1;
+
 struct Commit {
     std::string_view topic;
     std::int32_t partition = 0;
@@ -101,7 +105,7 @@ struct Commit {
     milliseconds retention{-1};  ///< v2 to v4; -1: the broker's
 };
 struct Fetched {
-    std::int64_t offset = -1;  ///< -1: none
+    std::int64_t offset = no_offset;
     std::int32_t leader_epoch = -1;
     std::string_view metadata;  ///< borrowed until the next call that is not const
 };

@@ -89,6 +89,7 @@ TEST_CASE("commit: numbers and texts at their bounds come back as they were") {
     const Case cases[] = {
         {0, -1, "", false},          {wide - 1, 65'534, note, false},
         {wide, 0, "", true},         {INT64_MAX, -1, "", true},
+        {-2, -1, "", true},          {INT64_MIN, 3, note, true},
         {5, 65'535, "", true},       {5, -2, "", true},
         {5, INT32_MAX, novel, true}, {5, 0, essay, true},
     };
