@@ -1,8 +1,6 @@
 // A response message to a frame in the session's queue, with the throttle time it must tell.
 #pragma once
 
-#include <span>
-
 #include "broker/api/context.hpp"
 #include "broker/api/throttle.hpp"
 #include "sdk/wire/codec.hpp"
@@ -29,9 +27,14 @@ struct AnyResponse {
 void send_answer(Context& context, const AnyResponse& response, std::int32_t correlation_id,
                  session::Reply& reply);
 
-/// The same of a body that is there already, in pieces; of `response` only key and version count.
-void send_pieces(Context& context, const AnyResponse& response, std::span<const ByteView> pieces,
-                 std::int32_t correlation_id, session::Reply& reply);
+// The same of a body that is there already; of `response` only key and version count.
+
+/// Bytes in front of a body.
+std::size_t head_bytes(const AnyResponse& response);
+void put_head(MutableBytes into, const AnyResponse& response, std::int32_t correlation_id,
+              std::size_t body);
+/// false: its connection is closed, as it is too large or there is no memory for it.
+bool may_send(Context& context, std::size_t bytes, session::Grant& grant, session::Reply& reply);
 
 template <class Response>
 AnyResponse any_response(const Response& response, std::int16_t version) {

@@ -7,37 +7,59 @@
 namespace leat::api {
 namespace {
 
-/// Behind what is there.
-void put(const AnyResponse& response, std::vector<std::uint8_t>& out) {
-    const std::size_t at = out.size();
-    out.resize(at + response.size(response.message, response.version));
-    const MutableBytes into = MutableBytes(out).subspan(at);
+// Doubled from the one to the other.
+constexpr std::size_t piece_bytes_min = 1 * KiB, piece_bytes_max = 1 * MiB;
+
+void put(const AnyResponse& response, MutableBytes into) {
     const auto written = response.encode(response.message, response.version, into);
     LEAT_CHECK(written && *written == into.size());
 }
 
+std::vector<std::uint8_t> encoded(const AnyResponse& response) {
+    std::vector<std::uint8_t> out(response.size(response.message, response.version));
+    put(response, out);
+    return out;
+}
+
 }  // namespace
 
+void LongBody::begin_piece(const AnyResponse& none, std::size_t size) {
+    if (pieces_.empty())
+        gap_ = head_bytes(none) + none.size(none.message, none.version) + 4;
+    else
+        pieces_.back().narrow(pieces_.size() == 1 ? gap_ : 0, filled_);
+    filled_ = pieces_.empty() ? gap_ : 0;
+    const std::size_t usual = std::clamp(bytes_, piece_bytes_min, piece_bytes_max);
+    pieces_.emplace_back(filled_ + std::max(size, usual));
+}
+
 void LongBody::add(const AnyResponse& none, const AnyResponse& one) {
-    if (elements_.size() > answer_bytes_max) return;  // will not be sent
-    const auto at = static_cast<std::ptrdiff_t>(elements_.size());
-    put(one, elements_);
+    if (bytes_ > answer_bytes_max) return;  // will not be sent
+    const std::size_t size = one.size(one.message, one.version);
+    if (size > answer_bytes_max) {
+        ++count_;
+        bytes_ += size;
+        return;
+    }
+    if (pieces_.empty() || pieces_.back().all().size() - filled_ < size) begin_piece(none, size);
+    const MutableBytes into = pieces_.back().all().subspan(filled_, size);
+    put(one, into);
     if (count_++ == 0) {
-        std::vector<std::uint8_t> empty;
-        put(none, empty);
-        const auto length = std::mismatch(empty.begin(), empty.end(), elements_.begin()).first;
+        const std::vector<std::uint8_t> empty = encoded(none);
+        const auto length = std::mismatch(empty.begin(), empty.end(), into.begin()).first;
         front_ = static_cast<std::size_t>(length - empty.begin()) + 1;
         back_ = empty.size() - front_;
     }
-    elements_.resize(elements_.size() - back_);
-    elements_.erase(elements_.begin() + at,
-                    elements_.begin() + at + static_cast<std::ptrdiff_t>(front_));
+    const std::size_t element = size - front_ - back_;
+    std::copy_n(into.data() + front_, element, into.data());
+    filled_ += element;
+    bytes_ += element;
 }
 
 void LongBody::send(Context& context, const AnyResponse& none, wire::Versions versions,
                     std::int32_t correlation_id, session::Reply& reply) {
-    std::vector<std::uint8_t> empty;
-    put(none, empty);
+    const std::vector<std::uint8_t> empty = encoded(none);
+    const ByteView all(empty);
     std::uint8_t length[5];
     std::size_t length_bytes = 0, replaced = 4;
     if (none.version >= versions.flexible) {
@@ -50,10 +72,24 @@ void LongBody::send(Context& context, const AnyResponse& none, wire::Versions ve
         store_big(length, count_);
         length_bytes = 4;
     }
-    const ByteView all(empty);
-    const ByteView pieces[] = {all.first(front_ - replaced), ByteView(length, length_bytes),
-                               elements_, all.subspan(front_)};
-    send_pieces(context, none, pieces, correlation_id, reply);
+    const std::size_t head = head_bytes(none), front = front_ - replaced + length_bytes;
+    session::Grant grant;
+    if (!may_send(context, head + front + bytes_ + back_, grant, reply)) return;
+    // Where an element was, there is room for what stood around it.
+    session::Buffer& last = pieces_.back();
+    copy_bytes(all.subspan(front_), last.all().subspan(filled_, back_));
+    filled_ += back_;
+    last.narrow(pieces_.size() == 1 ? gap_ : 0, filled_);
+    last.grant() = std::move(grant);
+    session::Buffer first = std::move(pieces_.front());
+    const std::size_t begin = gap_ - front - head;
+    const MutableBytes before = first.all().subspan(begin, head + front);
+    put_head(before.first(head), none, correlation_id, front + bytes_ + back_);
+    copy_bytes(all.first(front_ - replaced), before.subspan(head));
+    copy_bytes(ByteView(length, length_bytes), before.last(length_bytes));
+    first.narrow(begin, gap_ + first.size());
+    pieces_.erase(pieces_.begin());
+    reply.send(std::move(first), std::move(pieces_));
 }
 
 }  // namespace leat::api

@@ -25,12 +25,14 @@ bool Sessions::slot_open(SessionId id, std::uint64_t slot) const {
     return index < session->slots.size() && session->slots[index].state == Slot::State::open;
 }
 
-void Sessions::complete(SessionId id, std::uint64_t slot, Buffer frame) {
+void Sessions::complete(SessionId id, std::uint64_t slot, Buffer frame,
+                        std::vector<Buffer> more) {
     if (!slot_open(id, slot)) return;
     Session& session = *find(id);
     Slot& mine = session.slots[slot - session.first_slot];
     mine.state = Slot::State::done;
     mine.frame = std::move(frame);
+    mine.more = std::move(more);
     if (slot == session.first_slot) flush_slots(session);
 }
 
@@ -76,6 +78,12 @@ Asker Sessions::asker(SessionId id) const {
 // ------------------------------------------------------------------------------------------
 
 void Sessions::flush_slots(Session& session) {
+    const auto put = [this, &session](Buffer& piece) {
+        if (piece.size() > merge_bytes_max) session.took = false;
+        session.out_bytes += piece.size();
+        unsent_bytes_ += piece.size();
+        session.out.push_back(std::move(piece));
+    };
     std::size_t done = 0;
     for (Slot& slot : session.slots) {
         if (slot.state == Slot::State::open) break;
@@ -95,10 +103,8 @@ void Sessions::flush_slots(Session& session) {
             begins(session);
             wake_at(session, session.write_due);
         }
-        if (slot.frame.size() > merge_bytes_max) session.took = false;
-        session.out_bytes += slot.frame.size();
-        unsent_bytes_ += slot.frame.size();
-        session.out.push_back(std::move(slot.frame));
+        put(slot.frame);
+        for (Buffer& piece : slot.more) put(piece);
     }
     session.slots.erase(session.slots.begin(),
                         session.slots.begin() + static_cast<std::ptrdiff_t>(done));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "broker/session/buffer.hpp"
 #include "leat/time.hpp"
@@ -48,6 +49,7 @@ public:
     std::string_view peer() const;  ///< as the driver named it; empty once the session is gone
 
     void send(Buffer frame);         ///< a whole frame, length included
+    void send(Buffer frame, std::vector<Buffer> more);  ///< the same in pieces, in their order
     void none();                     ///< acks=0: nothing is sent
     void close(CloseReason reason);  ///< after the earlier answers, the connection ends
     /// While any of its replies holds a connection, no further request of it is dispatched: the

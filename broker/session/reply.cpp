@@ -22,10 +22,13 @@ std::string_view Reply::peer() const {
     return sessions_ != nullptr ? sessions_->peer_of(session_) : std::string_view();
 }
 
-void Reply::send(Buffer frame) {
+void Reply::send(Buffer frame) { send(std::move(frame), {}); }
+
+void Reply::send(Buffer frame, std::vector<Buffer> more) {
     if (sessions_ == nullptr) return;
     release_session();
-    std::exchange(sessions_, nullptr)->complete(session_, slot_, std::move(frame));
+    std::exchange(sessions_, nullptr)
+        ->complete(session_, slot_, std::move(frame), std::move(more));
 }
 
 void Reply::none() { send(Buffer()); }

@@ -12,6 +12,7 @@ struct Sessions::Slot {
     enum class State : std::uint8_t { open, done, close } state = State::open;
     CloseReason reason = CloseReason::unanswered;
     Buffer frame;  // empty when done: acks=0
+    std::vector<Buffer> more;  // of a long answer, behind it
 };
 
 struct Sessions::Session {

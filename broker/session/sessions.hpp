@@ -119,7 +119,7 @@ private:
 
     // for Reply
     bool slot_open(SessionId session, std::uint64_t slot) const;
-    void complete(SessionId session, std::uint64_t slot, Buffer frame);
+    void complete(SessionId session, std::uint64_t slot, Buffer frame, std::vector<Buffer> more);
     void complete_close(SessionId session, std::uint64_t slot, CloseReason reason);
     void hold(SessionId session, bool held);
     void mute(SessionId session, Instant until);

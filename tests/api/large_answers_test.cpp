@@ -114,3 +114,40 @@ TEST_CASE("large answers: nor is one made at one go that is too large") {
     CHECK(bench.closed(id));
     CHECK(bench.pool.counters().peak < 4 * MiB);
 }
+
+TEST_CASE("large answers: one of megabytes is sent in the pieces that it was gathered in") {
+    ApiBench bench;
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < 6'000; ++i) names.push_back("g" + std::to_string(i));
+    std::vector<wire::DescribeConfigsRequest::DescribeConfigsResource> resources(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        resources[i].resource_type = 32;
+        resources[i].resource_name = names[i];
+        resources[i].configuration_keys = nullptr;
+    }
+    wire::DescribeConfigsRequest configs;
+    configs.include_synonyms = configs.include_documentation = true;
+    for (const std::int16_t version : {3, 4})  // one more group changes how long its number is
+        for (const std::size_t count : {1, 126, 127, 6'000}) {
+            INFO("version=", version, " count=", count);
+            configs.resources = std::span(resources).first(count);
+            const auto id = bench.open();
+            bench.send(id, request_frame(configs, version));
+            Bytes frame;
+            for (ByteView piece = bench.sessions.poll_write(id); !piece.empty();
+                 piece = bench.sessions.poll_write(id)) {
+                CHECK(piece.size() <= 1 * MiB);
+                frame.insert(frame.end(), piece.begin(), piece.end());
+                bench.sessions.sent(bench.now, id, piece.size());
+            }
+            if (count == 6'000) CHECK(frame.size() > 2 * MiB);
+            const auto told =
+                ApiBench::decode_answer<wire::DescribeConfigsResponse>(frame, version);
+            REQUIRE(told.results.size() == count);
+            std::size_t at = 0, right = 0;
+            for (const auto& result : told.results)
+                right += result.resource_name.view() == names[at++] && result.configs.size() > 1;
+            CHECK(right == count);
+            CHECK(bench.pool.counters().response_bytes == 0);
+        }
+}
