@@ -87,8 +87,10 @@ public:
     /// The durable position. Unknown group, topic or partition: offset -1.
     Fetched fetch(std::string_view group, std::string_view topic, std::int32_t partition) const;
     using OffsetVisitor =
-        std::function<void(std::string_view topic, std::int32_t partition, const Fetched&)>;
-    void fetch_all(std::string_view group, const OffsetVisitor& visit) const;
+        std::function<void(std::int32_t partition, const Fetched&)>;
+    /// The durable positions, if any, of the first topic behind `after`; its name, or empty: none.
+    std::string_view fetch_next(std::string_view group, std::string_view after,
+                                const OffsetVisitor& visit) const;
     /// The newest commit of positions that is not durable yet; 0: all of them are. groups.cpp
     log::CommitId last_commit(std::string_view group) const;
     struct PartitionName {

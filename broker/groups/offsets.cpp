@@ -378,18 +378,22 @@ Fetched Groups::fetch(std::string_view group_id, std::string_view topic_name,
     return {entry->durable.offset, entry->durable.leader_epoch, entry->durable.metadata};
 }
 
-void Groups::fetch_all(std::string_view group_id, const OffsetVisitor& visit) const {
+std::string_view Groups::fetch_next(std::string_view group_id, std::string_view after,
+                                    const OffsetVisitor& visit) const {
     const Group* group = find(group_id);
-    if (group == nullptr) return;
-    for (const auto& [name, offsets] : group->offsets) {
+    if (group == nullptr) return {};
+    for (auto at = group->offsets.upper_bound(after); at != group->offsets.end(); ++at) {
+        const auto& [name, offsets] = *at;
         const topics::Topic* topic = registry_.find(name);
         if (topic == nullptr || topic->id != offsets.id) continue;
         for (const auto& [number, block] : offsets.blocks)
             for (const OffsetEntry& entry : block.entries)
                 if (const Committed& one = entry.durable; !one.none())
-                    visit(name, number * block_partitions + entry.place,
+                    visit(number * block_partitions + entry.place,
                           {one.offset, one.leader_epoch, one.metadata});
+        return name;
     }
+    return {};
 }
 
 }  // namespace leat::groups

@@ -7,7 +7,7 @@
 #include "sdk/wire/api/32_describe_configs.hpp"
 #include "sdk/wire/api/61_describe_producers.hpp"
 #include "sdk/wire/api/69_consumer_group_describe.hpp"
-#include "tests/api/bench.hpp"
+#include "tests/api/turns.hpp"
 
 using namespace leat;
 using namespace leat::test;
@@ -149,5 +149,60 @@ TEST_CASE("large answers: one of megabytes is sent in the pieces that it was gat
                 right += result.resource_name.view() == names[at++] && result.configs.size() > 1;
             CHECK(right == count);
             CHECK(bench.pool.counters().response_bytes == 0);
+        }
+}
+
+TEST_CASE("large answers: the positions of a group are told in turns, all of them or those named") {
+    constexpr std::size_t count = 2'000;
+    ApiBench bench;
+    bench.log.streams_max = 2 * count;
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < count; ++i) names.push_back("t" + std::to_string(10'000 + i));
+    for (const std::string& name : names) bench.topic(name);
+    wire::OffsetCommitRequest::OffsetCommitRequestPartition position;
+    position.committed_offset = 5;
+    std::vector<wire::OffsetCommitRequest::OffsetCommitRequestTopic> topics(count);
+    std::vector<wire::OffsetFetchRequest::OffsetFetchRequestTopic> asked(count);
+    std::vector<wire::OffsetFetchRequest::OffsetFetchRequestTopics> asked_of_group(count);
+    const std::int32_t first = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        topics[i].name = asked[i].name = asked_of_group[i].name = names[i];
+        topics[i].partitions = std::span(&position, 1);
+        asked[i].partition_indexes = asked_of_group[i].partition_indexes = std::span(&first, 1);
+    }
+    wire::OffsetCommitRequest commit;
+    commit.group_id = "g";
+    commit.topics = topics;
+    bench.hold_turns = true;
+    const auto id = bench.open();
+    bench.send(id, request_frame(commit, 8));
+    (void)turns_until_answered(bench, id, [] {});
+    (void)bench.take(id);
+
+    const auto all_right = [&](const auto& told) {
+        std::size_t at = 0;
+        for (const auto& topic : told)
+            if (topic.name.view() != names[at++] || topic.partitions.size() != 1 ||
+                topic.partitions.front().committed_offset != 5)
+                return false;
+        return at == count;
+    };
+    wire::OffsetFetchRequest::OffsetFetchRequestGroup group;
+    group.group_id = "g";
+    wire::OffsetFetchRequest fetch;
+    fetch.group_id = "g";
+    fetch.groups = std::span(&group, 1);
+    for (const std::int16_t version : {5, 7, 8, 9})
+        for (const bool named : {true, false}) {
+            INFO("version=", version, " named=", named);
+            fetch.topics = nullptr;
+            group.topics = nullptr;
+            if (named) fetch.topics = asked;
+            if (named) group.topics = asked_of_group;
+            bench.send(id, request_frame(fetch, version));
+            CHECK(turns_until_answered(bench, id, [] {}) >= int(count) / 64);
+            const auto told = bench.answer<wire::OffsetFetchResponse>(id, version);
+            CHECK((version < 8 ? all_right(told.topics)
+                               : told.groups.size() == 1 && all_right(told.groups.front().topics)));
         }
 }
