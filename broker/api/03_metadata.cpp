@@ -55,7 +55,8 @@ public:
             add(context, *at->second);
         } else {
             if (next_ == question.topics.size()) return Step::end;
-            add(context, question.topics[next_]);
+            const Asked& asked = question.topics[next_];
+            if (once_.emplace(asked.name, asked.id).second) add(context, asked);
         }
         ++next_;
         return Step::done;
@@ -106,6 +107,7 @@ private:
 
     using Topic = Response::MetadataResponseTopic;
     std::size_t next_ = 0;
+    std::set<std::pair<std::string_view, topics::TopicId>> once_;  // as Kafka: twice is once
     std::string last_;
     Response::MetadataResponseBroker broker_;
     std::vector<Response::MetadataResponsePartition> partitions_;  // of one topic
@@ -199,9 +201,7 @@ void metadata(Context& context, Call call) {
     question.all = request->topics.is_null() || (call.version == 0 && request->topics.empty());
     question.topic_operations = request->include_topic_authorized_operations;
     question.cluster_operations = request->include_cluster_authorized_operations;
-    std::set<std::pair<std::string_view, topics::TopicId>> once;  // as Kafka: twice is once
     for (const auto& topic : request->topics) {
-        if (!once.emplace(topic.name.view(), topic.topic_id.bytes).second) continue;
         Asked& asked = question.topics.emplace_back();
         // As Kafka: a name beside an id is not looked at.
         asked.by_id = topic.name.is_null() || !topic.topic_id.is_zero();

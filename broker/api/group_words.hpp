@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,8 +46,7 @@ public:
             list.insert(list.end(), at->partitions.begin(), at->partitions.end());
             ++at;
         }
-        topics_.insert(topics_.end(), std::make_move_iterator(at),
-                       std::make_move_iterator(more.topics_.end()));
+        topics_.splice(topics_.end(), more.topics_, at, more.topics_.end());
     }
     /// Of the topic named last. One that has an error keeps it.
     void partition(std::int32_t index, wire::ErrorCode error = wire::ErrorCode::none) {
@@ -62,20 +62,24 @@ public:
     template <class Topic, class Partition, class Send>
     void with_topics(bool durable, Send send) const {
         std::vector<Topic> topics;
-        std::vector<std::vector<Partition>> partitions(topics_.size());
-        for (std::size_t i = 0; i < topics_.size(); ++i) {
-            partitions[i].reserve(topics_[i].partitions.size());
-            for (const auto& [index, error] : topics_[i].partitions) {
-                auto& one = partitions[i].emplace_back();
+        std::vector<Partition> partitions;  // of all topics
+        std::size_t count = 0;
+        for (const auto& from : topics_) count += from.partitions.size();
+        topics.reserve(topics_.size());
+        partitions.reserve(count);
+        for (const auto& from : topics_) {
+            const std::size_t begin = partitions.size();
+            for (const auto& [index, error] : from.partitions) {
+                auto& one = partitions.emplace_back();
                 one.partition_index = index;
                 one.error_code = error == wire::ErrorCode::none && !durable
                                      ? wire::ErrorCode::coordinator_not_available
                                      : error;
             }
             auto& topic = topics.emplace_back();
-            topic.name = topics_[i].name;
-            if constexpr (requires { topic.topic_id; }) topic.topic_id = topics_[i].id;
-            topic.partitions = partitions[i];
+            topic.name = from.name;
+            if constexpr (requires { topic.topic_id; }) topic.topic_id = from.id;
+            topic.partitions = std::span<const Partition>(partitions).subspan(begin);
         }
         send(topics);
     }
@@ -86,7 +90,7 @@ private:
         wire::Uuid id;
         std::vector<std::pair<std::int32_t, wire::ErrorCode>> partitions;
     };
-    std::vector<Topic> topics_;
+    std::list<Topic> topics_;
 };
 
 inline void PartitionErrors::settle(const std::vector<wire::ErrorCode>& each) {

@@ -140,23 +140,26 @@ void ParkedLookups::finish_if_done(Context& context, std::uint64_t id) {
     std::unique_ptr<Lookup> lookup = std::move(at->second);
     all_.erase(at);
     using Response = wire::ListOffsetsResponse;
+    using Partition = Response::ListOffsetsPartitionResponse;
     std::vector<Response::ListOffsetsTopicResponse> topics;
-    std::vector<std::vector<Response::ListOffsetsPartitionResponse>> partitions(
-        lookup->topics.size());
-    for (std::size_t t = 0; t < lookup->topics.size(); ++t) {
-        for (const LookedUp& from : lookup->topics[t].partitions) {
-            Response::ListOffsetsPartitionResponse to;
+    std::vector<Partition> partitions;  // of all topics
+    std::size_t count = 0;
+    for (const LookupTopic& from : lookup->topics) count += from.partitions.size();
+    topics.reserve(lookup->topics.size());
+    partitions.reserve(count);
+    for (const LookupTopic& asked : lookup->topics) {
+        const std::size_t begin = partitions.size();
+        for (const LookedUp& from : asked.partitions) {
+            Partition& to = partitions.emplace_back();
             to.partition_index = from.partition;
             to.error_code = from.error;
             to.timestamp = from.timestamp;
             to.offset = from.offset;
             to.leader_epoch = from.leader_epoch;
-            partitions[t].push_back(to);
         }
-        Response::ListOffsetsTopicResponse topic;
-        topic.name = lookup->topics[t].name;
-        topic.partitions = partitions[t];
-        topics.push_back(topic);
+        Response::ListOffsetsTopicResponse& topic = topics.emplace_back();
+        topic.name = asked.name;
+        topic.partitions = std::span<const Partition>(partitions).subspan(begin);
     }
     Response response;
     response.topics = topics;
