@@ -4,12 +4,13 @@ STORMS names them; the test and the bench run the same ones.
 """
 import os
 import random
-import selectors
 import socket
 import struct
 import threading
 import time
 
+from consumers import consumers_join_and_leave, make_topic, thousand_consumers
+from crowd import Crowd
 from harness import answer, connect, kcat_produce, request, text
 from honest import fetch, heartbeat, join, joined, leave, sync
 
@@ -125,51 +126,6 @@ def join_and_leave(port, done):
     for number in range(49):
         threading.Thread(target=member, args=(number,), daemon=True).start()
     member(49)
-
-
-class Crowd:
-    """Many connections on one thread; `on_answer(number, data)` is called for each answer, `on_gone(number)` for each that the
-    broker closed."""
-
-    def __init__(self, port):
-        self.port, self.selector, self.clients, self.have = port, selectors.DefaultSelector(), {}, {}
-
-    def open(self, number):
-        client = connect(self.port)
-        self.clients[number], self.have[number] = client, b""
-        self.selector.register(client, selectors.EVENT_READ, number)
-
-    def close(self, number):
-        client = self.clients.pop(number)
-        self.selector.unregister(client)
-        client.close()
-
-    def send(self, number, frame):
-        try:
-            self.clients[number].sendall(frame)
-        except OSError:
-            pass  # its end is read next
-
-    def turn(self, wait, on_answer, on_gone):
-        for key, _ in self.selector.select(wait):
-            number = key.data
-            try:
-                piece = key.fileobj.recv(1 << 17)
-            except OSError:
-                piece = b""
-            if not piece:
-                self.close(number)
-                on_gone(number)
-                continue
-            data = self.have[number] + piece
-            while len(data) >= 4 and len(data) >= 4 + struct.unpack(">i", data[:4])[0]:
-                size = 4 + struct.unpack(">i", data[:4])[0]
-                frame, data = data[4:size], data[size:]
-                on_answer(number, frame)
-                if number not in self.clients:
-                    break
-            if number in self.clients:
-                self.have[number] = data
 
 
 def thousand_members(port, done):
@@ -342,12 +298,14 @@ def ask_everything(port, done):
 # name: (what to do before, the processes)
 STORMS = {
     "50 members join and leave every second": (None, [join_and_leave]),
+    "50 consumers (KIP-848) join and leave": (make_topic("consumers", 50), [consumers_join_and_leave]),
     "10,000 connections a second": (None, [opens_and_closes, opens_and_closes]),
     "everything fetched, read at 1 byte/s": (fill_big, [read_slowly]),
     "10,000 topics in one request": (None, [ten_thousand_topics]),
     "10,000 topics asked about": (make_topics, [ask_everything]),
     "10,000 groups": (None, [ten_thousand_groups]),
     "a group of 1,000 members": (None, [thousand_members]),
+    "a group of 1,000 consumers (KIP-848)": (make_topic("thousand-consumers", 1000), [thousand_consumers]),
     "members join and never sync": (None, [join_and_never_sync]),
     "commits with 1 MB of metadata": (None, [huge_metadata]),
     "half-open connections": (None, [half_open]),

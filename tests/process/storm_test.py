@@ -107,6 +107,9 @@ class Storm(Case):
     def test_fifty_members_join_and_leave_every_second(self):
         self.storm("50 members join and leave every second")
 
+    def test_fifty_members_of_the_consumer_protocol_join_and_leave_every_second(self):
+        self.storm("50 consumers (KIP-848) join and leave")
+
     def test_ten_thousand_topics_are_named_in_one_request(self):
         self.storm("10,000 topics in one request")
 
@@ -116,6 +119,9 @@ class Storm(Case):
 
     def test_ten_thousand_groups_commit(self):
         self.storm("10,000 groups")
+
+    def test_a_group_of_a_thousand_members_of_the_consumer_protocol_changes_every_second(self):
+        self.storm("a group of 1,000 consumers (KIP-848)")
 
     def test_a_group_of_a_thousand_members_changes_every_second(self):
         self.storm("a group of 1,000 members")
