@@ -35,7 +35,9 @@ void describe_configs(Context& context, Call call);  // 32_describe_configs.cpp
 void alter_configs(Context& context, Call call);  // 33_alter_configs.cpp
 void describe_log_dirs(Context& context, Call call);  // 35_describe_log_dirs.cpp
 void create_partitions(Context& context, Call call);  // 37_create_partitions.cpp
+void elect_leaders(Context& context, Call call);  // 43_elect_leaders.cpp
 void incremental_alter_configs(Context& context, Call call);  // 44_incremental_alter_configs.cpp
+void alter_partition_reassignments(Context& context, Call call);  // 45_alter_partition_reassignments.cpp
 void list_partition_reassignments(Context& context, Call call);  // 46_list_partition_reassignments.cpp
 void describe_client_quotas(Context& context, Call call);  // 48_describe_client_quotas.cpp
 void alter_client_quotas(Context& context, Call call);     // 49_alter_client_quotas.cpp

@@ -36,7 +36,9 @@ enum class ApiKey : std::int16_t {
     sasl_authenticate = 36,
     create_partitions = 37,
     delete_groups = 42,
+    elect_leaders = 43,
     incremental_alter_configs = 44,
+    alter_partition_reassignments = 45,
     list_partition_reassignments = 46,
     offset_delete = 47,
     describe_client_quotas = 48,
@@ -67,6 +69,7 @@ struct Versions {
 /// constant and firmware does not carry the table below.
 constexpr std::int16_t flexible_since(ApiKey key) {
     switch (key) {
+        case ApiKey::alter_partition_reassignments:
         case ApiKey::list_partition_reassignments:
         case ApiKey::describe_user_scram_credentials:
         case ApiKey::describe_quorum:
@@ -89,7 +92,8 @@ constexpr std::int16_t flexible_since(ApiKey key) {
         case ApiKey::init_producer_id:
         case ApiKey::sasl_authenticate:
         case ApiKey::create_partitions:
-        case ApiKey::delete_groups: return 2;
+        case ApiKey::delete_groups:
+        case ApiKey::elect_leaders: return 2;
         case ApiKey::find_coordinator:
         case ApiKey::list_groups:
         case ApiKey::api_versions: return 3;

@@ -5,6 +5,8 @@
 #include "sdk/wire/api/31_delete_acls.hpp"
 #include "sdk/wire/api/32_describe_configs.hpp"
 #include "sdk/wire/api/35_describe_log_dirs.hpp"
+#include "sdk/wire/api/43_elect_leaders.hpp"
+#include "sdk/wire/api/45_alter_partition_reassignments.hpp"
 #include "sdk/wire/api/46_list_partition_reassignments.hpp"
 #include "sdk/wire/api/50_describe_user_scram_credentials.hpp"
 #include "sdk/wire/api/55_describe_quorum.hpp"
@@ -226,6 +228,66 @@ TEST_CASE("describe topic partitions: a cursor that leads nowhere is INVALID_REQ
     request.topics = {};
     request.cursor = {"a", 0};  // of all topics: one that is gone meanwhile
     CHECK(bench.call<wire::DescribeTopicPartitionsResponse>(request, 0).topics.size() == 1);
+}
+
+TEST_CASE("leaders: none is ever elected, and who asks is told so as by a Kafka of one node") {
+    ApiBench bench;
+    bench.topic("t");
+    using Request = wire::ElectLeadersRequest;
+    const std::int32_t partitions[] = {0, 9};
+    const Request::TopicPartitions asked[] = {{"t", partitions},
+                                              {"nothere", std::span(partitions, 1)}};
+    for (std::int16_t version = 0; version <= 2; ++version) {
+        Request request;
+        request.topic_partitions = asked;
+        const auto codes = [&] {
+            const auto response = bench.call<wire::ElectLeadersResponse>(request, version);
+            std::vector<ErrorCode> all{response.error_code};
+            for (const auto& topic : response.replica_election_results)
+                for (const auto& one : topic.partition_result) all.push_back(one.error_code);
+            return all;
+        };
+        using enum ErrorCode;
+        CHECK(codes() == std::vector{none, election_not_needed, unknown_topic_or_partition,
+                                     unknown_topic_or_partition});
+        if (version > 0) {
+            request.election_type = 2;
+            CHECK(codes() == std::vector(4, invalid_request));
+        }
+        request = {};
+        request.topic_partitions = nullptr;  // of all: only what was elected is told
+        CHECK(codes() == std::vector{none});
+    }
+}
+
+TEST_CASE("reassignments: a plan with all on this node is carried out, no other is") {
+    ApiBench bench;
+    bench.topic("t");
+    using Request = wire::AlterPartitionReassignmentsRequest;
+    using Partition = Request::ReassignableTopic::ReassignablePartition;
+    const std::int32_t node = ApiBench::default_settings().node_id, here[] = {node, node};
+    const std::int32_t there[] = {77};
+    const auto only = std::span(here, 1);
+    const Partition partitions[] = {{0, only}, {0, nullptr}, {0, std::span(here, 0)},
+                                    {0, here}, {0, there}, {9, only}};
+    const Request::ReassignableTopic asked[] = {{"t", partitions},
+                                                {"nothere", std::span(partitions, 1)}};
+    Request request;
+    request.topics = asked;
+    request.allow_replication_factor_change = false;
+    for (std::int16_t version = 0; version <= 1; ++version) {
+        const auto response =
+            bench.call<wire::AlterPartitionReassignmentsResponse>(request, version);
+        CHECK(response.error_code == ErrorCode::none);
+        CHECK(response.allow_replication_factor_change == (version == 0));
+        std::vector<ErrorCode> codes;
+        for (const auto& topic : response.responses)
+            for (const auto& one : topic.partition_result) codes.push_back(one.error_code);
+        using enum ErrorCode;
+        CHECK(codes == std::vector{none, no_reassignment_in_progress, invalid_replica_assignment,
+                                   invalid_replica_assignment, invalid_replica_assignment,
+                                   unknown_topic_or_partition, unknown_topic_or_partition});
+    }
 }
 
 TEST_CASE("what one node has none of is answered empty, or by the error tools expect") {

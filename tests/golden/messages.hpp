@@ -33,7 +33,9 @@
 #include "sdk/wire/api/36_sasl_authenticate.hpp"
 #include "sdk/wire/api/37_create_partitions.hpp"
 #include "sdk/wire/api/42_delete_groups.hpp"
+#include "sdk/wire/api/43_elect_leaders.hpp"
 #include "sdk/wire/api/44_incremental_alter_configs.hpp"
+#include "sdk/wire/api/45_alter_partition_reassignments.hpp"
 #include "sdk/wire/api/46_list_partition_reassignments.hpp"
 #include "sdk/wire/api/47_offset_delete.hpp"
 #include "sdk/wire/api/48_describe_client_quotas.hpp"
@@ -133,7 +135,9 @@ inline constexpr std::array<Kind, 2> kind_pairs[] = {
     LEAT_BOTH(SaslAuthenticate),
     LEAT_BOTH(CreatePartitions),
     LEAT_BOTH(DeleteGroups),
+    LEAT_BOTH(ElectLeaders),
     LEAT_BOTH(IncrementalAlterConfigs),
+    LEAT_BOTH(AlterPartitionReassignments),
     LEAT_BOTH(ListPartitionReassignments),
     LEAT_BOTH(OffsetDelete),
     LEAT_BOTH(DescribeClientQuotas),

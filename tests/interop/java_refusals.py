@@ -15,9 +15,6 @@ def refusals(lane, tools, node):
             for command in commands:
                 tools.refuses(*command, why=why)
 
-    refused("kafka-leader-election", "does not support ELECT_LEADERS",
-            ["LeaderElectionCommand", "--election-type", "preferred", "--all-topic-partitions"],
-            ["LeaderElectionCommand", "--election-type", "unclean", *topic])
     with lane.step("kafka-delegation-tokens", "admin"):
         for verb, *words in (["describe"], ["create", "--max-life-time-period", "-1"],
                              ["renew", "--renew-time-period", "-1", "--hmac", "aGk="],
@@ -75,10 +72,6 @@ def refusals(lane, tools, node):
                 ("users", "u", "SCRAM-SHA-256=[password=x]", "does not support ALTER_USER_SCRAM_CREDENTIALS")):
             tools.refuses(CONFIGS, "--entity-type", entity, "--entity-name", name, "--alter", "--add-config", given, why=why)
         tools.refuses(CONFIGS, "--entity-type", "broker-loggers", "--entity-name", node, "--describe", why="Unsupported resource type")
-    with lane.step("kafka-reassign-partitions", "admin"):
-        plan = os.path.join(lane.work, "plan.json")
-        tools.refuses("reassign.ReassignPartitionsCommand", "--execute", "--reassignment-json-file", plan,
-                      why="does not support ALTER_PARTITION_REASSIGNMENTS")
     with lane.step("kafka-cluster", "admin"):
         tools.tells("ClusterTool", "unregister", "--id", "7", wants=["does not support the broker unregistration API"])
     with lane.step("kafka-metadata-quorum", "admin"):

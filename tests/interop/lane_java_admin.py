@@ -254,10 +254,20 @@ def cluster(lane, tools, node):
                     wants=["Proposed partition reassignment"])
         plan = file_of(lane, "plan.json", {"version": 1, "partitions": [
             {"topic": "a-four", "partition": 0, "replicas": [int(node)], "log_dirs": ["any"]}]})
+        tools.tells("reassign.ReassignPartitionsCommand", "--execute", "--reassignment-json-file", plan,
+                    wants=["Successfully started partition reassignment for a-four-0"])
         tools.tells("reassign.ReassignPartitionsCommand", "--verify", "--reassignment-json-file", plan,
                     wants=["Reassignment of partition a-four-0 is completed"])
         tools.tells("reassign.ReassignPartitionsCommand", "--cancel", "--reassignment-json-file", plan,
                     wants=["None of the specified partition reassignments are active"])
+        away = file_of(lane, "away.json", {"version": 1, "partitions": [
+            {"topic": "a-four", "partition": 0, "replicas": [int(node) + 76]}]})
+        tools.refuses("reassign.ReassignPartitionsCommand", "--execute", "--reassignment-json-file", away,
+                      why="Unknown broker id")
+    with lane.step("kafka-leader-election", "admin"):
+        tools.tells("LeaderElectionCommand", "--election-type", "preferred", "--all-topic-partitions")
+        tools.tells("LeaderElectionCommand", "--election-type", "unclean", "--topic", "a-four", "--partition", "0",
+                    wants=["Valid replica already elected for partitions a-four-0"])
     with lane.step("kafka-acls", "admin"):
         rule = ["--allow-principal", "User:a", "--operation", "Read", "--topic", "a-four"]
         for words in (["--list"], ["--add", *rule], ["--remove", "--force", *rule]):  # no authorizer, as in stock Kafka

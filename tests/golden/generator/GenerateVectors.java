@@ -25,7 +25,7 @@ import org.apache.kafka.common.protocol.types.*;
 public class GenerateVectors {
     static final int PER_PAIR = 200;
     static final int[] KEYS = {0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 29,
-            30, 31, 32, 33, 35, 36, 37, 42, 44, 46, 47, 48, 49, 50, 55, 57, 60, 61, 68, 69, 74, 75};
+            30, 31, 32, 33, 35, 36, 37, 42, 43, 44, 45, 46, 47, 48, 49, 50, 55, 57, 60, 61, 68, 69, 74, 75};
     static final JsonNodeFactory JSON = JsonNodeFactory.instance;
 
     public static void main(String[] arguments) throws Exception {

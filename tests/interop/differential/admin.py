@@ -311,6 +311,19 @@ def descriptions(s):
         dirs("unknown topic", [{"topic": "nothere", "partitions": [0]}])
         dirs("no partitions", [{"topic": t, "partitions": []}])
         dirs("none", [])
+    both = [{"topic": t, "partitions": [0, 99, -1]}, {"topic": "nothere", "partitions": [0]}]
+    for version in range(3):
+        kinds = (("preferred", {"electionType": 0}), ("unclean", {"electionType": 1}), ("of no kind", {"electionType": 2}))
+        for what, kind in kinds if version else (("any", {}),):
+            s.call("leaders, %s v%d" % (what, version), 43, version, topicPartitions=both, timeoutMs=1000, without=("errorMessage",), **kind)
+    for version in range(2):
+        for what, replicas in {"here": [1], "nowhere": [], "twice": [1, 1], "away": [77], "called off": None}.items():
+            s.call("a move, %s v%d" % (what, version), 45, version, timeoutMs=1000, without=("errorMessage",),
+                   topics=[{"name": name, "partitions": [{"partitionIndex": index, "replicas": replicas} for index in (0, 99)]} for name in (t, "nothere")])
+    for version in range(3):
+        more = {"upgradeType": 1} if version else {}
+        s.call("a feature v%d" % version, 57, version, timeoutMs=1000, without=("errorMessage",),
+               featureUpdates=[{"feature": "nothere", "maxVersionLevel": 1, **more}])
     s.call("reassignments", 46, 0, topics=None, timeoutMs=1000)
     s.call("reassignments of one", 46, 0, topics=[{"name": t, "partitionIndexes": [0]}], timeoutMs=1000)
     s.call("reassignments of none", 46, 0, topics=[{"name": "nothere", "partitionIndexes": [0]}], timeoutMs=1000)
