@@ -245,6 +245,32 @@ TEST_CASE("delete groups: one that is named twice is answered once") {
     CHECK(response.results.front().error_code == ErrorCode::none);
 }
 
+TEST_CASE("delete groups: hundreds that are named go some at a time") {
+    ApiBench bench;
+    bench.topic("t");
+    constexpr int count = 300;
+    std::vector<std::string> names;
+    for (int i = 0; i < count; ++i) {
+        names.push_back("g" + std::to_string(i));
+        const auto id = bench.open();
+        bench.send(id, commit_frame(5, names.back().c_str()));
+        bench.flush();
+        (void)bench.take(id);
+    }
+    REQUIRE(bench.groups.size() == count);
+    const std::vector<wire::StringView> views(names.begin(), names.end());
+    wire::DeleteGroupsRequest request;
+    request.groups_names = views;
+    bench.hold_turns = true;
+    const auto id = bench.open();
+    bench.send(id, request_frame(request, 2));
+    CHECK(turns_until_answered(bench, id, [] {}) >= count / 32 - 1);
+    const auto told = bench.answer<wire::DeleteGroupsResponse>(id, 2);
+    REQUIRE(told.results.size() == count);
+    for (const auto& one : told.results) CHECK(one.error_code == ErrorCode::none);
+    CHECK(bench.groups.size() == 0);
+}
+
 TEST_CASE("a group without a name holds positions, is described and deleted, but has no members") {
     ApiBench bench;
     bench.topic("t");
