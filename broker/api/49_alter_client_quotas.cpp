@@ -55,11 +55,13 @@ Outcome read_entity(std::size_t name_bytes_max, const Request::EntryData& entry,
 Outcome apply(const Request::EntryData::OpData& change, bool of_ip, quotas::Values& values,
               std::uint32_t& named) {
     const auto kind = quotas::kind_of(change.key.view());
-    if (!kind || (kind == quotas::Kind::connect) != of_ip)
+    if (!kind || (kind == quotas::Kind::connect) != of_ip) {
+        if (change.remove) return {};  // it is not there; so says Kafka
         return invalid(
             "there is no such quota here: producer_byte_rate, consumer_byte_rate, "
             "request_percentage and controller_mutation_rate are, and connection_creation_rate of "
             "an ip");
+    }
     const std::uint32_t bit = 1U << static_cast<unsigned>(*kind);
     if ((named & bit) != 0) return invalid("a quota appears more than once");
     named |= bit;

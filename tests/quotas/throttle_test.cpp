@@ -158,6 +158,17 @@ TEST_CASE("AlterClientQuotas: what is not kept is refused, and why is said") {
           std::string::npos);
 }
 
+TEST_CASE("AlterClientQuotas: what an entity cannot have may be removed all the same") {
+    ApiBench bench;
+    REQUIRE(alter(bench, {"user", "u", "producer_byte_rate", 5}) == ErrorCode::none);
+    // As Kafka: tools clear an entity of all keys that they know, in one request.
+    CHECK(alter(bench, {"user", "u", "no_such_rate", 0}) == ErrorCode::none);
+    CHECK(alter(bench, {"user", "u", "connection_creation_rate", 0}) == ErrorCode::none);
+    CHECK(alter(bench, {"ip", "1.2.3.4", "producer_byte_rate", 0}) == ErrorCode::none);
+    CHECK(alter(bench, {"topic", "t", "producer_byte_rate", 0}) == ErrorCode::invalid_request);
+    CHECK(bench.quotas.all().size() == 1);
+}
+
 TEST_CASE("AlterClientQuotas: a rate that is named twice is refused, whatever the two say") {
     ApiBench bench;
     Alter::EntryData::EntityData entity;
