@@ -218,6 +218,7 @@ void ParkedFetches::begin(Context& context, Fetching& fetching, session::Grant g
     fetching.memory = session::Buffer(bytes, std::move(grant));
     fetching.state = Fetching::State::reading;
     fetching.next = fetching.write_at = fetching.total = 0;
+    fetching.cut = false;
     for (FetchedPartition& partition : fetching.partitions) partition.at = partition.size = 0;
     read_next(context, fetching);
 }
@@ -235,11 +236,17 @@ void ParkedFetches::read_next(Context& context, Fetching& fetching) {
         std::size_t room =
             std::min({free, std::size_t{partition.bytes_max},
                       fetching.bytes_max - std::min(fetching.bytes_max, fetching.total)});
+        fetching.cramped =
+            free < std::min(std::size_t{partition.bytes_max},
+                            fetching.bytes_max - std::min(fetching.bytes_max, fetching.total));
         // The first records come whole even if larger than asked for: the log tells their size if
         // this is too little.
         if (fetching.total == 0)
             room = std::max({room, fetching.grown, std::min<std::size_t>(free, 1024)});
-        if (room < 61) continue;
+        if (room < 61) {
+            fetching.cut |= fetching.cramped;
+            continue;
+        }
         const auto ticket =
             context.log.start_read(context.now,
                                    {.stream = partition.stream,
@@ -280,6 +287,7 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
         }
         fetching.write_at += partition.size;
         fetching.total += partition.size;
+        fetching.cut |= fetching.cramped && done.next < partition.high_watermark;
         ++fetching.next;
     } else if (done.bytes.error() == Error::too_large && fetching.total == 0 && done.needed > 0) {
         // One batch at least. It is larger than planned: from the start, with more memory.
@@ -290,6 +298,7 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
             begin(context, fetching, std::move(*grant));
         return true;
     } else if (done.bytes.error() == Error::too_large) {
+        fetching.cut |= fetching.cramped;
         ++fetching.next;  // does not fit behind what is there: the next request starts with it
     } else if (done.bytes.error() == Error::corrupt && done.next > partition.offset) {
         // Damage is counted by the log and skipped here: the reader sees a gap, not an endless
@@ -319,6 +328,17 @@ void ParkedFetches::all_read(Context& context, Fetching& fetching) {
         fetching.counted = true;
         fetching.known = fetching.total;
         return park(fetching);
+    }
+    // The guess was too small: batches of which only the end is asked for come whole, and the
+    // newest may be larger than the mean. Once more, where memory is at hand.
+    if (fetching.cut && fetching.total > 0 && !fetching.again) {
+        fetching.again = true;
+        using session::PoolClass;
+        if (auto grant = context.pool.ask(PoolClass::response,
+                                          fetching.frame_bound + fetching.bytes_max, fetching.id,
+                                          fetching.address.reply.asker()))
+            return begin(context, fetching, std::move(*grant));
+        context.pool.forget(PoolClass::response, fetching.id);
     }
     respond(context, fetching);
 }

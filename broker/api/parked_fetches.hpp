@@ -102,6 +102,9 @@ struct Fetching {
     std::size_t write_at = 0, total = 0;
     log::ReadTicket ticket = 0;  ///< 0: its turn to read comes
     int reads = 0;
+    bool cramped = false;  ///< the read under way has less room than the client allows
+    bool cut = false;      ///< so something that is there was left out
+    bool again = false;    ///< it was read once more for that
 };
 
 class ParkedFetches {

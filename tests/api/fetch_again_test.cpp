@@ -93,3 +93,40 @@ TEST_CASE("fetch again: what a batch needed is forgotten when that is not what i
     CHECK(got[1].offsets == Offsets{0});
     CHECK(bench.log.read_room < 3000);  // within the memory that there is
 }
+
+// A committed position may lie anywhere in a batch, and DeleteRecords begins the log there: what
+// the log says of its bytes then says nothing of the first batch.
+TEST_CASE("fetch again: batches of which only the end is asked for come with one answer") {
+    FetchBench bench;
+    const BatchSpec spec{.records = 100, .value_bytes = 60};
+    for (const std::int32_t partition : {0, 1, 2}) bench.append(partition, spec);
+    bench.append(2, spec);
+    bench.flush();
+    const auto all = [&](const std::vector<Got>& got) {
+        CHECK(got[0].offsets == Offsets{0});
+        CHECK(got[1].offsets == Offsets{0});
+        CHECK(got[2].offsets == Offsets{0, 100});
+    };
+    all(bench.fetch({.partitions = {{0, 98}, {1, 99}, {2, 40}}}));
+    const auto streams = bench.topics.registry.find("t")->partitions;
+    REQUIRE(bench.log.set_log_start(bench.now, streams[0], 50));
+    REQUIRE(bench.log.set_log_start(bench.now, streams[1], 90));
+    REQUIRE(bench.log.set_log_start(bench.now, streams[2], 40));
+    bench.flush();
+    all(bench.fetch({.partitions = {{0, 50}, {1, 90}, {2, 40}}}));
+}
+
+TEST_CASE("fetch again: a few large batches behind many small ones come with one answer") {
+    FetchBench bench;
+    for (int i = 0; i < 200; ++i) bench.append(0);
+    for (int i = 0; i < 6; ++i) bench.append(0, {.value_bytes = 20'000});
+    bench.flush();
+    const FetchSpec spec{.partitions = {{0, 200}}};
+    CHECK(bench.fetch(spec)[0].offsets == Offsets{200, 201, 202, 203, 204, 205});
+    CHECK(bench.pool.counters().response_bytes == 0);
+    // Not where others hold the memory: what was read is the answer.
+    const session::Grant others =
+        *bench.pool.ask(session::PoolClass::response, 2'200'000, 99, session::Asker::known);
+    CHECK(bench.fetch(spec)[0].offsets == Offsets{200});
+    CHECK(bench.pool.counters().waiting == 0);
+}

@@ -118,6 +118,8 @@ public:
     Result<log::CommitId> set_log_start(Instant, log::StreamId id, log::Offset offset) override {
         Stream& stream = streams_.at(id);
         if (offset <= stream.state.log_start) return published_;
+        const log::Offset all = stream.state.log_end - stream.state.log_start;
+        stream.state.bytes -= stream.state.bytes * (offset - stream.state.log_start) / all;
         stream.state.log_start = offset;
         touched_ = true;
         return open_;
