@@ -179,6 +179,9 @@ async function main () {
     await admin.setOffsets({ groupId: 'pair-kj', topic: 'kj-group', partitions: [{ partition: 1, offset: '7' }] })
     const [moved] = await admin.fetchOffsets({ groupId: 'pair-kj', topics: ['kj-group'] })
     assert.strictEqual(moved.partitions.find(p => p.partition === 1).offset, '7')
+    await admin.resetOffsets({ groupId: 'pair-kj', topic: 'kj-group', earliest: true })  // as a commit of -2
+    const [reset] = await admin.fetchOffsets({ groupId: 'pair-kj', topics: ['kj-group'], resolveOffsets: true })
+    assert.strictEqual(reset.partitions.find(p => p.partition === 3).offset, '10')
     await admin.deleteGroups(['pair-kj'])
     assert(!(await admin.listGroups()).groups.some(g => g.groupId === 'pair-kj'))
     await admin.deleteTopics({ topics: ['kj-admin'] })
