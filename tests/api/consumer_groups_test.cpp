@@ -159,10 +159,10 @@ TEST_CASE("consumer groups: what a member is to give up is shown as its own unti
     beat.topic_partitions = std::span(&owned, 1);
     const auto wanted = bench.call<Beaten>(beat, 1);
     REQUIRE(wanted.assignment.topic_partitions.front().partitions.size() == 2);
-    CHECK(shown() == 4);
     std::vector<std::int32_t> kept;
     for (const std::int32_t one : wanted.assignment.topic_partitions.front().partitions)
         kept.push_back(one);
+    CHECK(shown() == 4);  // which takes the memory of the answer before
     owned.partitions = kept;
     CHECK(bench.call<Beaten>(beat, 1).member_epoch == 2);
     CHECK(shown() == 2);
