@@ -73,18 +73,20 @@ void LongBody::send(Context& context, const AnyResponse& none, wire::Versions ve
         length_bytes = 4;
     }
     const std::size_t head = head_bytes(none), front = front_ - replaced + length_bytes;
+    const ByteView behind = all.subspan(front_);
     session::Grant grant;
-    if (!may_send(context, head + front + bytes_ + back_, grant, reply)) return;
-    // Where an element was, there is room for what stood around it.
+    if (!may_send(context, head + front + bytes_ + behind.size(), grant, reply)) return;
+    // Where an element was, there is room for what stood around it then.
+    if (pieces_.back().all().size() - filled_ < behind.size()) begin_piece(none, behind.size());
     session::Buffer& last = pieces_.back();
-    copy_bytes(all.subspan(front_), last.all().subspan(filled_, back_));
-    filled_ += back_;
+    copy_bytes(behind, last.all().subspan(filled_));
+    filled_ += behind.size();
     last.narrow(pieces_.size() == 1 ? gap_ : 0, filled_);
     last.grant() = std::move(grant);
     session::Buffer first = std::move(pieces_.front());
     const std::size_t begin = gap_ - front - head;
     const MutableBytes before = first.all().subspan(begin, head + front);
-    put_head(before.first(head), none, correlation_id, front + bytes_ + back_);
+    put_head(before.first(head), none, correlation_id, front + bytes_ + behind.size());
     copy_bytes(all.first(front_ - replaced), before.subspan(head));
     copy_bytes(ByteView(length, length_bytes), before.last(length_bytes));
     first.narrow(begin, gap_ + first.size());

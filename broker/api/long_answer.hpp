@@ -21,7 +21,7 @@ class LongBody {
 public:
     /// `none` and `one`: the message without elements and with the one that is to be added.
     void add(const AnyResponse& none, const AnyResponse& one);
-    /// `none` may say something else than before, of the same length.
+    /// `none` may say something else than before: in front of the elements of the same length.
     void send(Context& context, const AnyResponse& none, wire::Versions versions,
               std::int32_t correlation_id, session::Reply& reply);
     std::int32_t count() const { return count_; }

@@ -146,6 +146,34 @@ TEST_CASE("ids: a leader's endpoint fits behind records, however long its host i
     }
 }
 
+TEST_CASE("ids: nor does it miss behind thousands of partitions that are told in turns") {
+    IdBench bench(std::string(250, 'h'));
+    bench.log.leader_epoch = 4;
+    wire::FetchRequest::FetchPartition fenced;
+    fenced.current_leader_epoch = 3;
+    for (const std::size_t count : {1'025, 1'100, 3'000}) {  // of one topic: one piece, just filled
+        const std::vector<wire::FetchRequest::FetchPartition> asked(count, fenced);
+        wire::FetchRequest::FetchTopic topic;
+        topic.topic_id = bench.id;
+        topic.partitions = asked;
+        wire::FetchRequest request;
+        request.topics = std::span(&topic, 1);
+        for (std::int16_t version = 15; version <= 18; ++version) {
+            INFO("count=", count, " version=", version);
+            const auto response = bench.call<wire::FetchResponse>(request, version);
+            REQUIRE(response.responses.size() == 1);
+            CHECK(response.responses.front().partitions.size() == count);
+            REQUIRE(response.node_endpoints.size() == (version >= 16 ? 1 : 0));
+            if (version >= 16) CHECK(response.node_endpoints.front().host.view().size() == 250);
+        }
+    }
+    for (const std::size_t others : {1'024, 3'000}) {
+        const auto got = bench.fetch_by_id(bench.id, 17, 3, 0, others);
+        CHECK(got.error == ErrorCode::fenced_leader_epoch);
+        CHECK(got.endpoints.size() == 1);
+    }
+}
+
 TEST_CASE("ids: a topic that was made again is another one") {
     IdBench bench;
     CHECK(bench.produce(bench.id) == ErrorCode::none);
