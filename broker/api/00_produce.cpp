@@ -9,6 +9,7 @@
 #include "broker/api/handlers.hpp"
 #include "broker/api/judging.hpp"
 #include "broker/api/parked_produces.hpp"
+#include "broker/api/told.hpp"
 
 namespace leat::api {
 namespace {
@@ -122,13 +123,13 @@ void answer_produce(Context& context, Produced& produced) {
             one.base_offset = append.error == ErrorCode::none ? append.base_offset : -1;
             one.log_append_time_ms = append.error == ErrorCode::none ? append.log_append_time : -1;
             one.log_start_offset = append.log_start;
-            if (!append.message.empty()) one.error_message = append.message;
+            one.error_message = told(append.message);
             if (!append.record_problems.empty()) {
                 auto& list = problems.emplace_back();
                 for (const topics::RecordProblem& problem : append.record_problems) {
                     Response::BatchIndexAndErrorMessage entry;
                     entry.batch_index = problem.index;
-                    if (!problem.message.empty()) entry.batch_index_error_message = problem.message;
+                    entry.batch_index_error_message = told(problem.message);
                     list.push_back(entry);
                 }
                 one.record_errors = list;

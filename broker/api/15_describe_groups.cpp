@@ -6,6 +6,7 @@
 #include "broker/api/each_described.hpp"
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/told.hpp"
 
 namespace leat::api {
 namespace {
@@ -49,7 +50,7 @@ void Describing::add(Context& context, const wire::StringView& name) {
         const bool other_kind = context.groups.find_group(name.view()) != nullptr;
         text = "Group " + std::string(name.view()) +
                (other_kind ? " is not a classic group." : " not found.");
-        to.error_message = text;
+        to.error_message = told(text);
     }
     if (request.include_authorized_operations && to.error_code == wire::ErrorCode::none)
         to.authorized_operations = all_group_operations;

@@ -12,6 +12,7 @@
 #include "broker/api/handlers.hpp"
 #include "broker/api/long_answer.hpp"
 #include "broker/api/slices.hpp"
+#include "broker/api/told.hpp"
 #include "broker/topics/topic_name.hpp"
 
 namespace leat::api {
@@ -255,8 +256,7 @@ Sliced::Step Telling::step(Context& context, log::CommitId&) {
     Response::CreatableTopicResult one;
     one.name = outcome.name;
     one.error_code = outcome.error;
-    one.error_message = nullptr;
-    if (!outcome.message.empty()) one.error_message = outcome.message;
+    one.error_message = told(outcome.message);
     if (outcome.error == ErrorCode::none) {
         one.topic_id = {outcome.id};
         one.num_partitions = outcome.partitions;

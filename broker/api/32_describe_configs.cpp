@@ -8,6 +8,7 @@
 #include "broker/api/each_described.hpp"
 #include "broker/api/handlers.hpp"
 #include "broker/api/kept_settings.hpp"
+#include "broker/api/told.hpp"
 #include "broker/topics/topic_name.hpp"
 
 namespace leat::api {
@@ -110,8 +111,7 @@ void Describing::add(Context& context, const Resource& resource) {
     }
     Response::DescribeConfigsResult result;
     result.error_code = from.error;
-    result.error_message = nullptr;
-    if (!from.message.empty()) result.error_message = from.message;
+    result.error_message = told(from.message);
     result.resource_type = resource.resource_type;
     result.resource_name = resource.resource_name;
     result.configs = list;

@@ -8,6 +8,7 @@
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
 #include "broker/api/slices.hpp"
+#include "broker/api/told.hpp"
 
 namespace leat::api {
 namespace {
@@ -145,7 +146,7 @@ void Raising::finish(Context& context, bool durable) {
         auto& one = results.emplace_back();
         one.name = outcome.name;
         one.error_code = outcome.error;
-        if (!outcome.message.empty()) one.error_message = outcome.message;
+        one.error_message = told(outcome.message);
     }
     wire::CreatePartitionsResponse response;
     response.results = results;

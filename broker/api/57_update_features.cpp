@@ -4,6 +4,7 @@
 
 #include "broker/api/answer.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/told.hpp"
 
 namespace leat::api {
 
@@ -20,7 +21,7 @@ void update_features(Context& context, Call call) {
     } else {
         text += (*request->feature_updates.begin()).feature.view();
         response.error_code = ErrorCode::invalid_update_version;
-        response.error_message = text;
+        response.error_message = told(text);
     }
     answer(context, call, response);
 }

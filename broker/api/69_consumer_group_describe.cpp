@@ -7,6 +7,7 @@
 #include "broker/api/each_described.hpp"
 #include "broker/api/group_words.hpp"
 #include "broker/api/handlers.hpp"
+#include "broker/api/told.hpp"
 
 namespace leat::api {
 namespace {
@@ -23,8 +24,8 @@ struct Kept {
     std::deque<std::vector<std::int32_t>> partitions;
 };
 
-Response::Assignment told(const groups::Share& share, const topics::Registry& registry,
-                          Kept& kept) {
+Response::Assignment told_share(const groups::Share& share, const topics::Registry& registry,
+                                Kept& kept) {
     auto& list = kept.topics.emplace_back();
     for (const auto& [id, partitions] : share) {
         const topics::Topic* topic = registry.find(id);
@@ -63,8 +64,8 @@ void tell(const groups::ConsumerGroup& from, const topics::Registry& registry, K
         one.client_host = member->client_host;
         one.subscribed_topic_names = names;
         one.subscribed_topic_regex = member->subscription->pattern;  // empty where there is none
-        one.assignment = told(owned(*member), registry, kept);
-        one.target_assignment = told(member->target, registry, kept);
+        one.assignment = told_share(owned(*member), registry, kept);
+        one.target_assignment = told_share(member->target, registry, kept);
         one.member_type = member->classic ? classic_member : consumer_member;
     }
     to.members = members;
@@ -94,7 +95,7 @@ void Describing::add(Context& context, const wire::StringView& name) {
         to.error_code = wire::ErrorCode::group_id_not_found;
         text = "Group " + std::string(name.view()) +
                (from == nullptr ? " not found." : " is not a consumer group.");
-        to.error_message = text;
+        to.error_message = told(text);
     } else {
         tell(*from->consumer, context.topics.registry, kept, to);
         if (request.include_authorized_operations) to.authorized_operations = all_group_operations;

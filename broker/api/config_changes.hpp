@@ -14,6 +14,7 @@
 #include "broker/api/config_entries.hpp"
 #include "broker/api/kept_settings.hpp"
 #include "broker/api/slices.hpp"
+#include "broker/api/told.hpp"
 #include "broker/topics/topic_config.hpp"
 #include "sdk/wire/error_code.hpp"
 
@@ -98,7 +99,7 @@ public:
         for (const ConfigOutcome& outcome : changes_->outcomes(durable)) {
             auto& one = results.emplace_back();
             one.error_code = outcome.error;
-            if (!outcome.message.empty()) one.error_message = outcome.message;
+            one.error_message = told(outcome.message);
             one.resource_type = outcome.type;
             one.resource_name = outcome.name;
         }

@@ -1,6 +1,7 @@
 #include "broker/api/parked_groups.hpp"
 
 #include "broker/api/answer.hpp"
+#include "broker/api/told.hpp"
 #include "sdk/wire/api/11_join_group.hpp"
 #include "sdk/wire/api/14_sync_group.hpp"
 #include "sdk/wire/api/68_consumer_group_heartbeat.hpp"
@@ -53,7 +54,7 @@ void send_beaten(Context& context, Address& address, const groups::ConsumerAnswe
     Response response;
     std::vector<Response::TopicPartitions> topics;
     response.error_code = from.error;
-    if (!from.message.empty()) response.error_message = from.message;
+    response.error_message = told(from.message);
     response.member_id = nullable<wire::StringView>(from.member);
     response.member_epoch = from.epoch;
     response.heartbeat_interval_ms = static_cast<std::int32_t>(from.interval.count());

@@ -98,9 +98,15 @@ void NodeImpl::collect_events() {
         const bool sized = event->reason == CloseReason::negative_length ||
                            event->reason == CloseReason::frame_too_large ||
                            event->reason == CloseReason::frame_too_short;
+        const bool asked = event->reason == CloseReason::unknown_api ||
+                           event->reason == CloseReason::malformed_request ||
+                           event->reason == CloseReason::answer_too_large;
         say(usual ? Event::Level::debug : Event::Level::warn, "session",
             event->peer + " closed: " + session::close_text(event->reason) +
-                (sized ? " (" + std::to_string(event->detail) + ")" : ""));
+                (sized   ? " (" + std::to_string(event->detail) + ")"
+                 : asked ? " (key " + std::to_string(event->detail >> 16) + ", version " +
+                               std::to_string(static_cast<std::int16_t>(event->detail)) + ")"
+                         : ""));
     }
     while (uplink_) {
         auto event = uplink_->poll_event();

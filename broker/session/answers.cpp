@@ -90,7 +90,8 @@ void Sessions::flush_slots(Session& session) {
         ++done;
         if (slot.state == Slot::State::close) {
             if (session.out.empty())
-                close_now(session, slot.reason, 0);
+                close_now(session, slot.reason,
+                          slot.key * 0x10000 | static_cast<std::uint16_t>(slot.version));
             else
                 session.reading = Session::Reading::off;
             --done;  // stays at the front: sent() looks again

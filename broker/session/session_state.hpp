@@ -11,6 +11,7 @@ constexpr std::size_t head_bytes =
 struct Sessions::Slot {
     enum class State : std::uint8_t { open, done, close } state = State::open;
     CloseReason reason = CloseReason::unanswered;
+    std::int16_t key = 0, version = 0;  // of its request
     Buffer frame;  // empty when done: acks=0
     std::vector<Buffer> more;  // of a long answer, behind it
 };

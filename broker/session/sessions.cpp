@@ -185,9 +185,12 @@ void Sessions::grant_arrived(Instant now, Session& session, Grant grant) {
 void Sessions::dispatch(Instant now, WallTime wall, Session& session, ByteView frame,
                         Buffer* owner) {
     const std::uint64_t slot = session.first_slot + session.slots.size();
-    session.slots.emplace_back();
+    const Request request(session.id, frame, owner);
+    Slot& mine = session.slots.emplace_back();
+    mine.key = request.api_key();
+    mine.version = request.api_version();
     ++counters_.requests;
-    handler_.handle(now, wall, Request(session.id, frame, owner), Reply(this, session.id, slot));
+    handler_.handle(now, wall, request, Reply(this, session.id, slot));
 }
 
 void Sessions::close_now(Session& session, CloseReason reason, std::int64_t detail) {

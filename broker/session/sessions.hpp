@@ -46,7 +46,7 @@ struct Event {
     CloseReason reason = CloseReason::idle;
     SessionId session = 0;
     std::string peer;
-    std::int64_t detail = 0;  ///< the length, or key * 1000 + version, where that says more
+    std::int64_t detail = 0;  ///< the length, or key << 16 | version, where that says more
 };
 
 struct Counters {

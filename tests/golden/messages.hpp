@@ -50,6 +50,7 @@
 #include "sdk/wire/api/74_list_config_resources.hpp"
 #include "sdk/wire/api/75_describe_topic_partitions.hpp"
 #include "sdk/wire/api/consumer_protocol.hpp"
+#include "tests/golden/filler.hpp"
 
 namespace leat::wire::golden {
 
@@ -66,6 +67,7 @@ struct Kind {
     /// Decodes and encodes again; the bytes are in `out`.
     Status (*recode)(ByteView body, std::int16_t version, std::vector<std::uint8_t>& out);
     Result<std::size_t> (*print)(ByteView body, std::int16_t version, std::span<char> out);
+    std::vector<std::uint8_t> (*filled)(Filling& with, std::int16_t version);  ///< of requests
 };
 
 template <class M>
@@ -96,9 +98,9 @@ Result<std::size_t> print_decoded(ByteView body, std::int16_t version, std::span
 template <class Request, class Response>
 constexpr std::array<Kind, 2> both(std::int16_t key, const char* request, const char* response) {
     return {Kind{key, Direction::request, request, Request::versions, recode<Request>,
-                 print_decoded<Request>},
+                 print_decoded<Request>, filled<Request>},
             Kind{key, Direction::response, response, Response::versions, recode<Response>,
-                 print_decoded<Response>}};
+                 print_decoded<Response>, nullptr}};
 }
 
 #define LEAT_BOTH(name)                                                                    \

@@ -411,6 +411,12 @@ TEST_CASE("node: what peers do wrong is told once per connection, with the peer'
     CHECK(bench.events() ==
           "session: peer closed: a frame larger than request_bytes_max (2147483647)\n");
     bench.node->session_closed(bench.now, bad);
+    const auto strange = bench.open();
+    bench.send(strange, from_hex("00000008 ffff 0003 00000007"));
+    CHECK(bench.events() ==
+          "session: peer closed: an API key or version that this broker does not have (key -1, "
+          "version 3)\n");
+    bench.node->session_closed(bench.now, strange);
     (void)bench.open();
     (void)bench.open();
     for (int i = 0; i < 10; ++i) CHECK_FALSE(bench.node->open_session(bench.now, "x"));
