@@ -161,6 +161,10 @@ std::string problem_of(const Setting& setting, std::string_view value) {
     return named + "not understood";
 }
 
+// What no string of the protocol holds could not be told to anybody, and from twice that on not be
+// read back from the log. A list becomes so long word by word.
+constexpr std::size_t value_bytes_max = 32'767;
+
 milliseconds bound(std::string_view text) {
     const std::int64_t value = *number(text);
     return milliseconds(value == long_max ? -1 : value);
@@ -189,6 +193,8 @@ std::string TopicConfig::set(std::string_view name, std::optional<std::string_vi
         if (setting->type == Type::boolean)  // as Kafka: Python says True
             for (char& c : text)
                 if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        if (text.size() > value_bytes_max)
+            return "The value of " + std::string(name) + " is too long";
         if (std::string problem = problem_of(*setting, text); !problem.empty()) return problem;
         overrides_.insert_or_assign(std::string(name), std::move(text));
     }

@@ -130,6 +130,18 @@ TEST_CASE("long texts: people are told the beginning, in whole characters") {
     CHECK(api::told(std::string(api::told_bytes_max + 1, '\x80')).empty());
 }
 
+TEST_CASE("long texts: a list of words that no answer would hold is not kept") {
+    ApiBench bench;
+    const topics::Topic* topic = bench.topic("t");
+    const char* const name = "leader.replication.throttled.replicas";
+    const std::string first(string_bytes_max - 2, 'a');
+    CHECK(change(bench, {{name, 0, first}}).error == wire::ErrorCode::none);
+    CHECK(change(bench, {{name, 2, "bb"}}).error == wire::ErrorCode::invalid_config);
+    CHECK(topic->config.value(*topics::find_setting(name)).size() == first.size());
+    CHECK(change(bench, {{name, 2, "b"}}).error == wire::ErrorCode::none);
+    CHECK(topic->config.value(*topics::find_setting(name)).size() == string_bytes_max);
+}
+
 TEST_CASE("long texts: where one cannot be told the connection is closed, and told which it was") {
     api::Settings settings = ApiBench::default_settings();
     settings.host = settings.log_dir = std::string(string_bytes_max + 1, 'h');
