@@ -49,8 +49,9 @@ std::size_t find_line(std::string_view lines, std::string_view name) {
     return std::string_view::npos;
 }
 
-// What Kafka says of such a value, or null.
-const char* problem(SettingType type, std::string_view value) {
+// What Kafka says of such a value, or null. kept: its shortest form, for it is remembered and told.
+const char* problem(SettingType type, std::string_view value, std::string& kept) {
+    kept = value;
     if (type == SettingType::boolean)
         return value == "true" || value == "false" ? nullptr
                                                    : "Expected value to be either true or false";
@@ -61,6 +62,7 @@ const char* problem(SettingType type, std::string_view value) {
     if (error != std::errc() || end != last ||
         (is_int && number != static_cast<std::int32_t>(number)))
         return is_int ? "Not a number of type INT" : "Not a number of type LONG";
+    kept = std::to_string(number);
     return number < 1 ? "Value must be at least 1" : nullptr;
 }
 
@@ -80,9 +82,10 @@ KeptSettings::KeptSettings(const log::Log& log, std::string_view resource)
 
 std::string KeptSettings::set(std::string_view name, std::optional<std::string_view> value) {
     const char* wrong = "";  // the name
+    std::string kept;
     for (std::string_view left = table; value && !left.empty();)
         if (const Line line = take_line(left); line.name.substr(1) == name)
-            wrong = problem(static_cast<SettingType>(line.name[0] - '0'), *value);
+            wrong = problem(static_cast<SettingType>(line.name[0] - '0'), *value, kept);
     if (value && wrong != nullptr)
         return *wrong == 0
                    ? joined({"Cannot update these configs dynamically: [", name,
@@ -90,7 +93,7 @@ std::string KeptSettings::set(std::string_view name, std::optional<std::string_v
                    : joined({"Invalid value ", *value, " for configuration ", name, ": ", wrong});
     if (const std::size_t at = find_line(lines_, name); at != std::string::npos)
         lines_.erase(at, lines_.find('\n', at) + 1 - at);
-    if (value) lines_ += joined({name, "=", *value, "\n"});
+    if (value) lines_ += joined({name, "=", kept, "\n"});
     return {};
 }
 

@@ -90,6 +90,18 @@ TEST_CASE("broker settings: a throttle is told while set; AlterConfigs leaves wh
     CHECK(described(bench, "0", threads) == "9 2/2");
 }
 
+TEST_CASE("broker settings: a number is kept as one, however long it was written") {
+    ApiBench bench;
+    const std::string long_seven = std::string(32'766, '0') + "7";
+    for (const char* name : {threads, "log.cleaner.backoff.ms"}) {
+        CHECK(set(bench, "0", name, 0, long_seven).error == ErrorCode::none);
+        CHECK(described(bench, "0", name) == "7 2/2");
+    }
+    CHECK(set(bench, "0", "log.preallocate", 0, "true").error == ErrorCode::none);
+    CHECK(described(bench, "0", "log.preallocate") == "true 2/2");
+    CHECK(bench.log.find_fact(log::FactKind::config, bytes_of("b0"))->size() < 100);
+}
+
 TEST_CASE("broker settings: what the configuration file rules, and bad values, are refused") {
     ApiBench bench;
     const auto refused = [&](const char* name, std::int8_t operation, const char* value) {
