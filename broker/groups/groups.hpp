@@ -266,7 +266,7 @@ private:
     void relearn(const BlockAt& at) const;
     bool expired(const Group& group, const std::string& topic, const OffsetEntry& entry,
                  std::int64_t log_now) const;
-    bool expire_offsets(Instant now, Group& group, bool& left);
+    Status expire_offsets(Instant now, Group& group, std::size_t& looked_at, bool& left);
     void check_retention(Instant now);
 
     log::Log& log_;
@@ -286,6 +286,7 @@ private:
     std::deque<std::pair<std::string, std::string>> pending_;
     std::size_t member_bytes_ = 0, member_count_ = 0;
     Instant retention_due_ = never;
+    std::string retention_at_;  ///< the group that the check goes on with
     std::size_t unreadable_ = 0;
     GroupsCounters counters_;
     Consumers consumers_{{log_, registry_, timers_, config_, settings_, member_count_,

@@ -25,7 +25,10 @@ void note(OffsetBlock& block, const OffsetFact& fact, bool counts) {
     }
 }
 
-constexpr std::size_t expired_at_once = 32;  // groups
+// What a check for age does at one go; it goes on a moment later, so that nobody waits for all.
+constexpr std::size_t expired_at_once = 32;    // groups that go
+constexpr std::size_t looked_at_at_once = 500;  // groups and blocks
+constexpr milliseconds check_pause{1}, check_retry{1'000};
 
 // What speaks against taking anything of a group away, but for its state.
 ErrorCode not_there(const Group* group) {
@@ -267,13 +270,14 @@ bool Groups::expired(const Group& group, const std::string& topic, const OffsetE
     return log_now - from >= config_.offsets_retention.count();
 }
 
-/// false: the log has no room just now. `left`: whether there are positions that stay.
-bool Groups::expire_offsets(Instant now, Group& group, bool& left) {
+/// `looked_at` grows by its blocks. `left`: whether there are positions that stay.
+Status Groups::expire_offsets(Instant now, Group& group, std::size_t& looked_at, bool& left) {
     const std::int64_t log_time = log_now(now);
     for (auto& [name, offsets] : group.offsets) {
         const topics::Topic* topic = registry_.find(name);
         const bool gone = topic == nullptr || topic->id != offsets.id;
         for (auto& [number, block] : offsets.blocks) {
+            ++looked_at;
             Places over = 0;
             for (const OffsetEntry& entry : block.entries) {
                 if (gone || expired(group, name, entry, log_time))
@@ -283,34 +287,48 @@ bool Groups::expire_offsets(Instant now, Group& group, bool& left) {
             }
             const BlockAt at{group, name, offsets, number, block};
             log::CommitId commit = 0;
-            const Status done = erase_positions(now, at, over, commit);
-            if (!done || !sweep(now, at, commit)) return false;
+            Status done = erase_positions(now, at, over, commit);
+            if (done) done = sweep(now, at, commit);
+            if (!done) return done;
             counters_.offsets_expired += static_cast<std::uint64_t>(std::popcount(over));
         }
     }
-    return true;
+    return ok();
 }
 
+// Some at a time, in the order of their names. When the log wants a pause it goes on with the same
+// group after that; past one that the log refuses for good.
 void Groups::check_retention(Instant now) {
-    retention_due_ = now + config_.retention_check;
     std::vector<std::string> nothing_left;
-    for (auto& [id, group] : groups_) {
+    bool refused = false;
+    const auto pauses_at = [&](const std::string& id) {
+        retention_due_ = now + check_retry;
+        retention_at_ = id;
+    };
+    auto at = groups_.lower_bound(retention_at_);
+    for (std::size_t looked_at = 0; at != groups_.end() && looked_at < looked_at_at_once &&
+                                    nothing_left.size() < expired_at_once;
+         ++at) {
+        const auto& [id, group] = *at;
+        ++looked_at;
         if (group->half_deleted) nothing_left.push_back(id);
         if (group->state == State::dead) continue;
         bool left = false;
-        if (!expire_offsets(now, *group, left)) {
-            retention_due_ = now + milliseconds(1'000);
-            return;
-        }
-        if (!left && group->state == State::empty && group->pending.empty())
+        if (const Status done = expire_offsets(now, *group, looked_at, left); !done) {
+            if (done.error() == Error::would_block) return pauses_at(id);
+            refused = true;
+        } else if (!left && group->state == State::empty && group->pending.empty()) {
             nothing_left.push_back(id);
-        // The others wait for a moment, so that nobody waits for all of them.
-        if (nothing_left.size() < expired_at_once) continue;
-        retention_due_ = now + milliseconds(1);
-        break;
+        }
     }
-    for (const std::string& id : nothing_left)
-        if (delete_group(now, id).again) retention_due_ = now + milliseconds(1'000);
+    const bool all = at == groups_.end();
+    retention_at_ = all ? std::string() : at->first;
+    retention_due_ = now + (refused ? check_retry : all ? config_.retention_check : check_pause);
+    for (const std::string& id : nothing_left) {
+        const Written deleted = delete_group(now, id);
+        if (deleted.again) return pauses_at(id);
+        if (deleted.error != ErrorCode::none) retention_due_ = now + check_retry;
+    }
 }
 
 }  // namespace leat::groups

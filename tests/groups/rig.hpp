@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -24,6 +25,7 @@ public:
     std::size_t ops_max = 1'000'000;  ///< more in one group: would_block
     bool is_full = false;             ///< takes no new facts, renews the old
     bool is_tight = false;            ///< ... and only with what is no longer, as the log does
+    std::function<bool(std::string_view key)> refuses_to_erase;  ///< for good
 
     void flush() {
         for (const Op& op : open_ops) apply(durable, op);
@@ -57,6 +59,7 @@ public:
         return write(now, {{kind, std::string(text_of(key))}, std::string(text_of(value))});
     }
     Result<log::CommitId> erase_fact(Instant now, log::FactKind kind, ByteView key) override {
+        if (refuses_to_erase && refuses_to_erase(text_of(key))) return fail(Error::storage);
         return write(now, {{kind, std::string(text_of(key))}, std::nullopt});
     }
     std::optional<ByteView> find_fact(log::FactKind kind, ByteView key) const override {

@@ -1,0 +1,117 @@
+// Groups that go, for age or because somebody says so: a part at a time, whatever the log does.
+#include "tests/groups/offset_rig.hpp"
+
+namespace leat::test {
+namespace {
+
+using groups::ErrorCode;
+
+constexpr milliseconds hour{3'600'000};
+
+struct UpkeepRig : OffsetRig {
+    using OffsetRig::OffsetRig;
+    void commit_in(std::string_view group, std::vector<groups::Commit> commits) {
+        const auto done = groups.commit(
+            now, {.group = group, .member = {}, .instance = {}, .generation = -1}, commits);
+        REQUIRE(done.error == ErrorCode::none);
+        for (const ErrorCode one : done.each) REQUIRE(one == ErrorCode::none);
+    }
+    /// A member that leaves again: nothing is left of the group but its own facts.
+    void leave_nothing_but(std::string_view group) {
+        groups::JoinRequest request;
+        request.group = group;
+        request.session_timeout = request.rebalance_timeout = milliseconds(10'000);
+        request.protocol_type = "consumer";
+        request.protocols = {{"range", "m"}};
+        groups.join(now, ++last, std::move(request));
+        advance(3'000);
+        ErrorCode error;
+        const std::string member = joined.at(last).member;
+        REQUIRE(groups.leave(now, group, {{member, std::nullopt}}, error)[0] == ErrorCode::none);
+        flush();
+    }
+    /// Checks for age once, when it is time for it.
+    void check() {
+        now = std::max(now, groups.deadline());
+        groups.on_deadline(now);
+    }
+};
+
+std::string name(char letter, int number) { return letter + std::to_string(10'000 + number); }
+
+}  // namespace
+
+TEST_CASE("retention: what a log refuses for good is tried seldom, and others go meanwhile") {
+    UpkeepRig rig;
+    for (int i = 0; i < 40; ++i) rig.leave_nothing_but(name('a', i));
+    for (int i = 0; i < 40; ++i)
+        rig.commit_in(name('b', i), {{.topic = "t", .offset = 5, .metadata = {}}});
+    for (int i = 0; i < 40; ++i)
+        rig.commit_in(name('c', i), {{.topic = "t", .offset = 5, .metadata = {}}});
+    rig.flush();
+    REQUIRE(rig.groups.size() == 120);
+    int refused = 0;
+    rig.log.refuses_to_erase = [&refused](std::string_view key) {
+        const bool no = key.find("a100") != key.npos || key.find("b100") != key.npos;
+        refused += no;
+        return no;
+    };
+    rig.now += 8 * 24 * hour;
+    int checks = 0;
+    for (const Instant until = rig.now + milliseconds(60'000); rig.groups.deadline() <= until;) {
+        rig.check();
+        rig.flush();
+        if (++checks > 100) break;
+    }
+    CHECK(checks < 20);
+    CHECK(refused == 80);
+    CHECK(rig.groups.size() == 80);
+    CHECK(rig.groups.find_group(name('c', 0)) == nullptr);
+    // The log takes it again: the next check finds them.
+    rig.log.refuses_to_erase = {};
+    rig.advance(1'200'000);
+    CHECK(rig.groups.size() == 0);
+}
+
+TEST_CASE("retention: a log that wants a pause is waited for, and the check goes on there") {
+    UpkeepRig rig;
+    for (int i = 0; i < 100; ++i)
+        rig.commit_in(name('a', i), {{.topic = "t", .offset = 5, .metadata = {}}});
+    rig.flush();
+    rig.now += 8 * 24 * hour;
+    rig.log.ops_max = 7;
+    for (std::size_t left = 100; left > 0;) {
+        rig.check();
+        rig.flush();
+        REQUIRE(rig.groups.size() < left);
+        left = rig.groups.size();
+        if (left > 0) CHECK(rig.groups.deadline() == rig.now + milliseconds(1'000));
+    }
+}
+
+TEST_CASE("retention: a check looks at some groups at a time, and at each of them once") {
+    UpkeepRig rig;
+    constexpr int count = 2'000;
+    for (int i = 0; i < count; ++i)
+        rig.commit_in(name('a', i),
+                      {{.topic = "t", .offset = 5, .metadata = {}, .retention = hour},
+                       {.topic = "t", .partition = 1, .offset = 5, .metadata = {}}});
+    rig.flush();
+    rig.now += 2 * hour;
+    int checks = 0;
+    for (std::uint64_t gone = 0; gone < count; ++checks) {
+        rig.check();
+        rig.flush();
+        const std::uint64_t now_gone = rig.groups.counters().offsets_expired;
+        REQUIRE(now_gone > gone);
+        CHECK(now_gone - gone <= 600);
+        gone = now_gone;
+        if (gone < count) CHECK(rig.groups.deadline() == rig.now + milliseconds(1));
+    }
+    CHECK(checks < 20);
+    if (rig.groups.deadline() == rig.now + milliseconds(1)) rig.check();
+    CHECK(rig.groups.deadline() > rig.now + milliseconds(100'000));
+    CHECK(rig.groups.size() == count);
+}
+
+}  // namespace leat::test
