@@ -1,6 +1,7 @@
 #include "broker/groups/consumer_group.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "broker/groups/assignors.hpp"
 
@@ -48,7 +49,7 @@ std::size_t bytes_of(const Subscription& one) {
 }
 
 // Goes on where it stood until `steps` are at `steps_max`. true: all topics were looked at, and
-// `matched` is new; until then it is what the last walk found.
+// `found` is to be taken; until then `matched` is what the last walk found.
 bool walk(Subscription& one, const topics::Registry& registry, std::uint64_t& steps,
           std::uint64_t steps_max) {
     const auto& all = registry.all();
@@ -57,7 +58,6 @@ bool walk(Subscription& one, const topics::Registry& registry, std::uint64_t& st
         if (one.compiled.matches(at->first, steps)) one.found.push_back(at->first);
         one.walked_to = at->first;
     }
-    one.matched = std::exchange(one.found, {});
     one.walked_to.clear();
     one.walks = false;
     return true;
@@ -135,7 +135,10 @@ void ConsumerGroup::subscribe(ConsumerMember& member, std::vector<std::string> t
             (void)now.compiled.compile(pattern);
             std::uint64_t steps = 0;
             now.walks = true;
-            walks |= !walk(now, registry, steps, steps_max);
+            if (walk(now, registry, steps, steps_max))
+                now.matched = std::exchange(now.found, {});
+            else
+                walks = true;
         }
         now.counted = bytes_of(now);
         each_topic(now, [this](const std::string& name) { count_reader(*this, name); });
@@ -161,12 +164,27 @@ std::uint64_t ConsumerGroup::match_some(const topics::Registry& registry) {
     walks = false;
     for (auto& [key, one] : subscriptions) {
         if (!one.walks) continue;
-        each_topic(one, [this](const std::string& name) { uncount_reader(*this, name); });
-        walks |= !walk(one, registry, steps, match_steps_max);
+        walks = steps >= match_steps_max;  // the others cost nothing in this turn
+        if (walks) break;
+        walks = !walk(one, registry, steps, match_steps_max);
+        if (!walks) take_found(one);
         one.counted = bytes_of(one);
-        each_topic(one, [this](const std::string& name) { count_reader(*this, name); });
     }
     return steps;
+}
+
+// Only what differs: most of what a walk finds it has found before.
+void ConsumerGroup::take_found(Subscription& one) {
+    const auto before = std::exchange(one.matched, std::exchange(one.found, {}));
+    const auto each_new = [&one](const auto& names, const auto& others, const auto& visit) {
+        std::vector<std::string> fresh;
+        std::set_difference(names.begin(), names.end(), others.begin(), others.end(),
+                            std::back_inserter(fresh));
+        for (const std::string& name : fresh)
+            if (!has_name(one.topics, name)) visit(name);
+    };
+    each_new(before, one.matched, [this](const std::string& name) { uncount_reader(*this, name); });
+    each_new(one.matched, before, [this](const std::string& name) { count_reader(*this, name); });
 }
 
 // FNV-1a over what an assignment depends on. Never 0, which stands for "never computed".

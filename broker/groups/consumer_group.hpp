@@ -136,6 +136,7 @@ struct ConsumerGroup {
     /// Topics came or went, or some were not looked at yet (`walks`): patterns are matched, some at
     /// a time. Returns what it cost, in steps.
     std::uint64_t match_some(const topics::Registry& registry);
+    void take_found(Subscription& one);
     std::uint64_t topics_hash(const topics::Registry& registry) const;
 
     const ConsumerMember* owner(const topics::TopicId& topic, std::int32_t partition) const;

@@ -1,12 +1,15 @@
 // Regular expressions over topic names, against what RE2 says of the same words.
 #include "broker/groups/pattern.hpp"
 
-#include <doctest/doctest.h>
+#include <list>
+
+#include "tests/groups/rig.hpp"
 
 namespace leat::test {
 namespace {
 
 using groups::Pattern;
+using namespace std::string_literals;
 
 bool matches(std::string_view text, std::string_view name) {
     Pattern pattern;
@@ -101,6 +104,49 @@ TEST_CASE("pattern: what makes backtracking run for ever costs a bounded number 
     CHECK(!pattern.matches(name, steps));
     CHECK(steps <= 250 * groups::pattern_ops_max);
     CHECK(pattern.matches(name + "b", steps));
+}
+
+TEST_CASE("pattern: a turn of a walk counts no reader anew but of what came or went") {
+    GroupsRig rig;
+    const auto topic = [](char letter, int number) {
+        return letter + std::string(150, 'x') + std::to_string(number);
+    };
+    const auto create = [&rig](const std::string& name) {
+        REQUIRE(rig.topics.create(rig.now, name, 1, rig.topics.new_config()));
+    };
+    constexpr std::size_t count = 40;
+    groups::Group owner;
+    groups::ConsumerGroup group;
+    std::list<groups::ConsumerMember> members;
+    for (const char letter : {'a', 'b', 'c'})
+        for (int i = 0; i < static_cast<int>(count); ++i) create(topic(letter, i));
+    for (const char letter : {'a', 'b', 'c'})
+        group.subscribe(members.emplace_back(&owner), {topic(letter, 7)}, letter + "(.?){400}"s,
+                        rig.topics);
+    const auto walk = [&](bool changes) {
+        int turns = 0;
+        do {
+            (void)group.match_some(rig.topics);
+            if (!changes) CHECK(!group.rehash);
+        } while (++turns < 100 && group.walks);
+        CHECK(turns > 2);
+        return std::exchange(group.rehash, false);
+    };
+    CHECK(walk(true));
+    CHECK(group.readers.size() == 3 * count);
+    create("y");
+    CHECK(!walk(false));
+    create(topic('b', 99));
+    REQUIRE(rig.topics.remove(rig.now, *rig.topics.find(topic('c', 7))));
+    REQUIRE(rig.topics.remove(rig.now, *rig.topics.find(topic('c', 8))));
+    CHECK(walk(true));
+    for (const auto& [name, readers] : group.readers) CHECK(readers == 1);
+    CHECK(group.readers.size() == 3 * count);  // one came, one went, one is named
+    CHECK(group.readers.contains(topic('b', 99)));
+    CHECK(group.readers.contains(topic('c', 7)));
+    CHECK(!group.readers.contains(topic('c', 8)));
+    for (auto& member : members) group.unsubscribe(member);
+    CHECK(group.readers.empty());
 }
 
 }  // namespace leat::test
