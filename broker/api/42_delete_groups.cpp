@@ -14,6 +14,7 @@ using wire::ErrorCode;
 
 struct Asked {
     std::vector<std::pair<std::string, std::optional<ErrorCode>>> named;  // null: not yet
+    bool begun = false;  // with the first that is not done
 
     std::optional<Ran> run(Context& context, ByteView);
     void send(Context& context, Address& address, bool durable) const;
@@ -28,9 +29,10 @@ std::optional<Ran> Asked::run(Context& context, ByteView) {
     for (auto& [name, error] : named) {
         if (error) continue;  // done in an earlier turn, or before the log wanted a pause
         if (left-- == 0) return Ran{std::move(all), true};
-        const auto one = context.groups.delete_group(context.now, name);
+        const auto one = begun ? context.groups.go_on_deleting(context.now, name)
+                               : context.groups.delete_group(context.now, name);
         all.commit = std::max(all.commit, one.commit);
-        all.again = one.again;
+        all.again = begun = one.again;
         if (all.again) break;
         error = one.error;
     }

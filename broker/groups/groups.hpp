@@ -102,6 +102,8 @@ public:
 
     // -- tools ------------------------------------------------------------------------------------
     Written delete_group(Instant now, std::string_view group);
+    /// For whoever was told `again`, and for nobody else: it learns how its deletion ends.
+    Written go_on_deleting(Instant now, std::string_view group);
     Description describe(std::string_view group) const;
     /// By name: the first group, or the one behind `after`; null: there is none. Not those that are
     /// being deleted.
@@ -286,7 +288,8 @@ private:
     std::deque<std::pair<std::string, std::string>> pending_;
     std::size_t member_bytes_ = 0, member_count_ = 0;
     Instant retention_due_ = never;
-    std::string retention_at_;  ///< the group that the check goes on with
+    std::string retention_at_;      ///< the group that the check goes on with
+    bool retention_begun_ = false;  ///< ... and has begun to delete
     std::size_t unreadable_ = 0;
     GroupsCounters counters_;
     Consumers consumers_{{log_, registry_, timers_, config_, settings_, member_count_,

@@ -208,21 +208,29 @@ Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
 Groups::Written Groups::delete_group(Instant now, std::string_view group_id) {
     Written written;
     Group* group = find(group_id);
-    if (group == nullptr || !group->half_deleted) written.error = not_there(group);
-    if (written.error == ErrorCode::none && group->state != State::empty &&
-        group->state != State::dead)
+    written.error = not_there(group);
+    if (written.error == ErrorCode::none && group->state != State::empty)
         written.error = ErrorCode::non_empty_group;
     if (written.error != ErrorCode::none) return written;
     // From the first of it on nobody comes in: of a group with members nothing may be missing.
     group->state = State::dead;
-    group->half_deleted = false;
+    group->half_deleted = true;
+    return go_on_deleting(now, group_id);
+}
+
+Groups::Written Groups::go_on_deleting(Instant now, std::string_view group_id) {
+    Written written;
+    Group* group = find(group_id);
+    if (group == nullptr || !group->half_deleted) {
+        written.error = ErrorCode::group_id_not_found;
+        return written;
+    }
     const auto failed = [&](Error error) {
         written.again = group->half_deleted = error == Error::would_block;
         if (!written.again) group->state = State::empty;
         written.error = code_of(error);
         return written;
     };
-    written.commit = 0;
     for (auto& [topic, offsets] : group->offsets)
         for (auto& [number, block] : offsets.blocks) {
             const BlockAt at{*group, topic, offsets, number, block};
@@ -249,6 +257,7 @@ Groups::Written Groups::delete_group(Instant now, std::string_view group_id) {
     // Also behind what was written for it before and is not durable yet.
     for (const PendingSave& one : saves_)
         if (one.group == group->id) written.commit = std::max(written.commit, one.commit);
+    group->half_deleted = false;
     group->deleted_in = written.commit;
     deleting_.emplace_back(group_id);
     return written;
@@ -305,13 +314,22 @@ void Groups::check_retention(Instant now) {
         retention_due_ = now + check_retry;
         retention_at_ = id;
     };
+    const auto goes = [&](const std::string& id) {
+        const Written deleted = retention_begun_ ? go_on_deleting(now, id) : delete_group(now, id);
+        retention_begun_ = deleted.again;
+        if (deleted.again)
+            pauses_at(id);
+        else if (deleted.error != ErrorCode::none)
+            refused = true;
+        return !deleted.again;
+    };
+    if (retention_begun_ && !goes(retention_at_)) return;
     auto at = groups_.lower_bound(retention_at_);
     for (std::size_t looked_at = 0; at != groups_.end() && looked_at < looked_at_at_once &&
                                     nothing_left.size() < expired_at_once;
          ++at) {
         const auto& [id, group] = *at;
         ++looked_at;
-        if (group->half_deleted) nothing_left.push_back(id);
         if (group->state == State::dead) continue;
         bool left = false;
         if (const Status done = expire_offsets(now, *group, looked_at, left); !done) {
@@ -323,12 +341,9 @@ void Groups::check_retention(Instant now) {
     }
     const bool all = at == groups_.end();
     retention_at_ = all ? std::string() : at->first;
+    for (const std::string& id : nothing_left)
+        if (!goes(id)) return;
     retention_due_ = now + (refused ? check_retry : all ? config_.retention_check : check_pause);
-    for (const std::string& id : nothing_left) {
-        const Written deleted = delete_group(now, id);
-        if (deleted.again) return pauses_at(id);
-        if (deleted.error != ErrorCode::none) retention_due_ = now + check_retry;
-    }
 }
 
 }  // namespace leat::groups

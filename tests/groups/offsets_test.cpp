@@ -353,7 +353,7 @@ TEST_CASE("delete: a group that is being deleted takes nobody in, however long t
         CHECK(rig.joined.at(rig.last).error == groups::ErrorCode::coordinator_not_available);
         CHECK(rig.commit(0, {5, {}}).error != groups::ErrorCode::none);
         rig.flush();
-        deleted = rig.groups.delete_group(rig.now, "g");
+        deleted = rig.groups.go_on_deleting(rig.now, "g");
         CHECK(deleted.error != groups::ErrorCode::non_empty_group);
     }
     CHECK(turns > 2);

@@ -114,4 +114,50 @@ TEST_CASE("retention: a check looks at some groups at a time, and at each of the
     CHECK(rig.groups.size() == count);
 }
 
+TEST_CASE("delete: whoever began to delete a group ends it, and nobody else") {
+    UpkeepRig rig;
+    const auto fill = [&rig](std::string_view group) {
+        std::vector<groups::Commit> commits;
+        for (int i = 0; i < 500; ++i)
+            commits.push_back({.topic = "w", .partition = i, .offset = 5, .metadata = {}});
+        rig.commit_in(group, commits);
+        rig.flush();
+    };
+    fill("a");
+    rig.log.ops_max = 2;
+    auto deleted = rig.groups.delete_group(rig.now, "a");
+    REQUIRE(deleted.again);
+    rig.flush();
+    // Another one asks for the same, and it is time to look for what has expired.
+    const auto other = rig.groups.delete_group(rig.now, "a");
+    CHECK(other.error == ErrorCode::group_id_not_found);
+    CHECK(!other.again);
+    rig.now += 8 * 24 * hour;
+    for (int i = 0; i < 20; ++i) {
+        rig.check();
+        rig.flush();
+    }
+    for (int turns = 0; deleted.again && turns < 100; ++turns) {
+        deleted = rig.groups.go_on_deleting(rig.now, "a");
+        rig.flush();
+    }
+    CHECK(deleted.error == ErrorCode::none);
+    CHECK(rig.groups.size() == 0);
+    CHECK(rig.facts('b') == 0);
+    // The check for age ends what it began, too, and a request does not.
+    rig.log.ops_max = 1'000;
+    fill("b");
+    fill("c");
+    rig.log.ops_max = 2;
+    rig.now += 8 * 24 * hour;
+    for (int i = 0; i < 100 && rig.groups.size() > 0; ++i) {
+        rig.check();
+        rig.flush();
+        CHECK(!rig.groups.delete_group(rig.now, "d").again);
+        CHECK(!rig.groups.go_on_deleting(rig.now, "d").again);
+    }
+    CHECK(rig.groups.size() == 0);
+    CHECK(rig.facts('b') == 0);
+}
+
 }  // namespace leat::test
