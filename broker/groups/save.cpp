@@ -100,6 +100,11 @@ void Groups::rolled_back(Instant now, log::CommitId first, log::CommitId last) {
     };
     settings_.load();
     consumers_.facts().rolled_back();  // before anything that waits is written behind what is lost
+    // Parts that were erased may be there again, also of a group that is half deleted.
+    for (const auto& [id, group] : groups_)
+        while (group->consumer == nullptr &&
+               log_.find_fact(log::FactKind::group, group_key(id, group->chunks_saved)))
+            ++group->chunks_saved;
     settle(now);
     std::vector<PendingWrite> gone;
     for (PendingWrite& write : writes_)

@@ -160,4 +160,39 @@ TEST_CASE("delete: whoever began to delete a group ends it, and nobody else") {
     CHECK(rig.facts('b') == 0);
 }
 
+TEST_CASE("delete: what the log gives up of it is erased once more, the group's own facts, too") {
+    UpkeepRig rig;
+    groups::JoinRequest request;
+    request.group = "g";
+    request.session_timeout = request.rebalance_timeout = milliseconds(10'000);
+    request.protocol_type = "consumer";
+    request.protocols = {{"range", std::string(40'000, 'm')}};
+    rig.groups.join(rig.now, ++rig.last, std::move(request));
+    rig.advance(3'000);
+    const auto joined = rig.joined.at(rig.last);
+    groups::SyncRequest shared;
+    shared.who = {.group = "g",
+                  .member = joined.member,
+                  .instance = {},
+                  .generation = joined.generation};
+    shared.assignments = {{joined.member, "all"}};
+    rig.groups.sync(rig.now, ++rig.last, shared);
+    rig.flush();
+    REQUIRE(rig.facts('g') > 5);
+    rig.log.ops_max = 1;  // the save of the group that is empty now is not through
+    ErrorCode error;
+    REQUIRE(rig.groups.leave(rig.now, "g", {{joined.member, std::nullopt}}, error)[0] ==
+            ErrorCode::none);
+    REQUIRE(rig.groups.delete_group(rig.now, "g").again);
+    rig.log.ops_max = 4;
+    REQUIRE(rig.groups.go_on_deleting(rig.now, "g").again);
+    rig.lose_open();
+    rig.log.ops_max = 1'000;
+    CHECK(rig.groups.go_on_deleting(rig.now, "g").error == ErrorCode::none);
+    rig.flush();
+    CHECK(rig.groups.size() == 0);
+    CHECK(rig.facts('g') == 0);
+    CHECK(UpkeepRig(rig.log.durable, rig.now, 9).groups.size() == 0);
+}
+
 }  // namespace leat::test
