@@ -83,7 +83,8 @@ void Groups::settle(Instant now) {
     }
     std::erase_if(deleting_, [&](const std::string& id) {
         const auto at = groups_.find(id);
-        if (at == groups_.end() || at->second->state != State::dead) return true;
+        if (at == groups_.end() || at->second->state != State::dead || at->second->half_deleted)
+            return true;  // it is there again
         if (at->second->deleted_in > flushed) return false;
         groups_.erase(at);
         return true;

@@ -195,4 +195,26 @@ TEST_CASE("delete: what the log gives up of it is erased once more, the group's 
     CHECK(UpkeepRig(rig.log.durable, rig.now, 9).groups.size() == 0);
 }
 
+TEST_CASE("delete: a group that was given back and is deleted again stays until all of it is gone") {
+    UpkeepRig rig;
+    for (int i = 0; i < 500; ++i)
+        rig.commit_in("g", {{.topic = "w", .partition = i, .offset = 5, .metadata = {}}});
+    rig.flush();
+    REQUIRE(rig.groups.delete_group(rig.now, "g").error == ErrorCode::none);
+    REQUIRE(rig.log.lose_open());
+    while (const auto lost = rig.log.poll_rolled_back())
+        rig.groups.rolled_back(rig.now, lost->first, lost->last);
+    rig.log.ops_max = rig.log.open_ops.size() + 2;
+    auto deleted = rig.groups.delete_group(rig.now, "g");
+    REQUIRE(deleted.again);
+    for (int turns = 0; deleted.again && turns < 100; ++turns) {
+        rig.flush();
+        deleted = rig.groups.go_on_deleting(rig.now, "g");
+    }
+    CHECK(deleted.error == ErrorCode::none);
+    rig.flush();
+    CHECK(rig.groups.size() == 0);
+    CHECK(rig.facts('b') + rig.facts('g') == 0);
+}
+
 }  // namespace leat::test
