@@ -1,6 +1,7 @@
 #include "broker/log/cache.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "broker/log/mend.hpp"
 #include "broker/log/scan.hpp"
@@ -154,7 +155,7 @@ FooterCache::Found FooterCache::get(std::uint32_t segment) {
         entries_.pop_front();
         return {Fetched::failed, {}, recycled};
     }
-    return {Fetched::ready, found->bytes, false};
+    return {Fetched::ready, found->bytes, false, found->partial};
 }
 
 void FooterCache::put(std::uint32_t segment, ByteView footer) {
@@ -164,6 +165,16 @@ void FooterCache::put(std::uint32_t segment, ByteView footer) {
     entry.bytes.assign(footer.begin(), footer.end());
     bytes_ += entry.bytes.size();
     trim();
+}
+
+void FooterCache::ask_again(std::uint32_t segment) {
+    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+        return entry.segment == segment && entry.partial && entry.ticket == 0 &&
+               entry.commits != core_.counters.commits;
+    });
+    if (found == entries_.end()) return;
+    bytes_ -= found->bytes.size();
+    entries_.erase(found);
 }
 
 void FooterCache::trim() {
@@ -269,7 +280,16 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
     } else {
         // One bad page hides no more than itself.
         if (entry.step == Step::pages) {
-            if (!good) std::fill_n(entry.memory.data() + entry.have, core_.page, std::uint8_t{0});
+            if (!good && !std::exchange(entry.again, true)) {
+                start(entry, Step::pages);
+                return true;
+            }
+            entry.again = false;
+            if (!good) {
+                std::fill_n(entry.memory.data() + entry.have, core_.page, std::uint8_t{0});
+                entry.partial = true;
+                entry.commits = core_.counters.commits;
+            }
             entry.have += core_.page;
         }
         if (entry.step == Step::pages ? entry.have < entry.reading : !good) {

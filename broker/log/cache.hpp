@@ -61,9 +61,14 @@ public:
         Fetched state = Fetched::pending;
         ByteView bytes;
         bool recycled = false;  ///< failed: the segment's header says a newer generation
+        /// ready: pages of the segment could not be read, and what lies in them is not listed. No
+        /// reason to take the rest for all there is.
+        bool partial = false;
     };
     Found get(std::uint32_t segment);
     void put(std::uint32_t segment, ByteView footer);
+    /// A partial one is read anew when it is asked for next, if the device took a commit since.
+    void ask_again(std::uint32_t segment);
     bool on_read_done(std::uint64_t ticket, bool good);
 
 private:
@@ -75,6 +80,9 @@ private:
         std::uint64_t ticket = 0;
         bool failed = false, recycled = false;
         bool headless = false;  ///< its header does not hold: the table knows enough
+        bool again = false;     ///< the page that is read now was refused once
+        bool partial = false;
+        std::uint64_t commits = 0;  ///< so many were made when it was found to be partial
         std::vector<std::uint8_t> bytes;
         AlignedBytes memory;
         std::size_t reading = 0;

@@ -171,8 +171,9 @@ Cleaner::Step Cleaner::look() {
     }
     SegmentEntry& entry = core_.segments[source.segment];
     const Result<SegmentIndex> index =
-        footer.state == Fetched::ready ? decode_footer(footer.bytes, entry.generation, entry.salt)
-                                       : Result<SegmentIndex>(fail(Error::corrupt));
+        footer.state == Fetched::ready && !footer.partial
+            ? decode_footer(footer.bytes, entry.generation, entry.salt)
+            : Result<SegmentIndex>(fail(Error::corrupt));
     if (!index) entry.unmovable = true;
     // Into the last segment there is, only what surely fits: a source is copied whole or not at
     // all.

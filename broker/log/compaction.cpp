@@ -223,7 +223,7 @@ Compactor::Step Compactor::count(Instant now) {
         }
         for (Part& part : parts_) {
             const Stream* stream = core_.streams.find(part.id);
-            if (footer.state == Fetched::failed) {
+            if (footer.state == Fetched::failed || footer.partial) {
                 part.unjudged = std::min(part.unjudged, part.counted);
                 continue;
             }

@@ -30,7 +30,10 @@ const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetche
     job.recycled = footer.recycled;
     if (footer.state != Fetched::ready) return nullptr;
     Result<StreamInSegment> found = find_in_footer(footer.bytes, job.request.stream);
-    if (!found || !found->holds_batches()) return nullptr;
+    if (!found || !found->holds_batches()) {
+        footers_.ask_again(segment);  // the next one that comes may find it there
+        return nullptr;
+    }
     memory = std::move(*found);
     return &memory;
 }

@@ -191,7 +191,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     SegmentEntry& entry = core_.segments[segment];
     const Result<SegmentIndex> index = decode_footer_batches(footer.bytes);
     if (!index) return unreadable(now, segment);
-    lost_.readable(segment);
+    if (!footer.partial) lost_.readable(segment);
     streams_ += index->streams.size();
     bool dead = true;
     std::uint64_t live = 0, batches = 0;
@@ -232,6 +232,10 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
         if (here.end_offset > stream->state.log_start || !durable) dead = false;
     }
     entry.set_live(live, batches, core_.segment_bytes);
+    if (dead && footer.partial) {  // of what is listed: who lies in the other pages is not known
+        footers_.ask_again(segment);
+        return unreadable(now, segment);
+    }
     if (dropped) {
         --drops_left_;
         cleaner_.wake(now);

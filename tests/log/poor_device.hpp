@@ -8,12 +8,15 @@
 
 namespace leat::log::test {
 
-/// A device that takes so many reads at a time and no more, or that does not give one sector.
+/// A device that takes so many reads at a time and no more, or that does not give one sector, or
+/// that is away for so many reads of one stretch.
 class Poor final : public leat::test::StorageOver {
 public:
     explicit Poor(SimStorage& device) : StorageOver(device) {}
     std::size_t reads_max = SIZE_MAX, refused = 0;
     std::uint64_t bad_sector = UINT64_MAX;
+    std::uint64_t away_from = 0, away_to = 0;
+    std::size_t away_reads = 0;
 
     Status start_read(std::uint64_t ticket, std::uint64_t at,
                       std::span<std::uint8_t> into) override {
@@ -21,7 +24,9 @@ public:
             ++refused;
             return fail(Error::full);
         }
-        reads_[ticket] = at <= bad_sector && bad_sector < at + into.size();
+        const bool away = away_reads > 0 && at < away_to && away_from < at + into.size();
+        if (away) --away_reads;
+        reads_[ticket] = away || (at <= bad_sector && bad_sector < at + into.size());
         return below_.start_read(ticket, at, into);
     }
     std::optional<port::StorageDone> poll_done() override {

@@ -86,4 +86,59 @@ TEST_CASE("unreadable: without a footer one page of a segment costs what is read
     CHECK(read_over(rig, 1, errors).size() >= 50 - 10);
 }
 
+// The rest of the segment is what retention frees, and the log start may go on over it.
+TEST_CASE("unreadable: who lies in the pages that are not given keeps the segment from being freed") {
+    SimStorage made({.seed = 3, .size = twice_small});
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        REQUIRE(rig.append_durably(1, {.count = 1, .size = 100, .salt = 1}));
+        for (std::uint64_t i = 0; i < 12; ++i) REQUIRE(rig.append_durably(2, large(i)));
+        rig.close();
+    }
+    StreamPolicy small;
+    small.retention_bytes = 1'000;
+    const auto pass = [](Rig& rig) {
+        REQUIRE(rig.log->declare_stream(3, {}));
+        for (std::uint64_t i = 0; i < 12; ++i) {
+            REQUIRE(rig.append_durably(3, {.count = 1, .size = 100, .salt = 700'000 + i}));
+            for (int second = 0; second < 10; ++second) rig.pass(1'000);
+        }
+        CHECK(rig.log->stream(2)->log_start > 4);
+    };
+    SUBCASE("for a moment") {
+        SimStorage device({.seed = 4}, made.image());
+        PoorRig rig(device, UINT64_MAX, small_config());
+        rig.poor.away_from = pool;
+        rig.poor.away_to = pool + small_segment;
+        rig.poor.away_reads = 5;  // the footer, the header, all, and twice the first page
+        REQUIRE(rig.log->declare_stream(2, small));
+        rig.log->set_release(2, INT64_MAX);
+        pass(rig);
+        CHECK(rig.poor.away_reads == 0);
+        CHECK(rig.log->counters().segments_recycled > 0);
+        CHECK(rig.log->books(1).losses.empty());
+        CHECK(rig.read_all(1, 0).next == 1);
+        CHECK(!rig.read_all(1, 0).bytes.empty());
+    }
+    SUBCASE("for good") {
+        const std::vector<std::uint8_t> nothing(page);
+        made.image().write(pool + small_segment - page, nothing);
+        SimStorage device({.seed = 4}, made.image());
+        PoorRig rig(device, pool + page, small_config());
+        REQUIRE(rig.log->declare_stream(2, small));
+        rig.log->set_release(2, INT64_MAX);
+        for (int second = 0; second < 30; ++second) rig.pass(1'000);
+        CHECK(rig.log->books(1).losses.empty());  // a device may come back
+        pass(rig);
+        const Books books = rig.log->books(1);
+        REQUIRE(books.losses.size() == 1);
+        CHECK(books.losses[0].reason == LossReason::damaged);
+        CHECK(books.losses[0].records == 1);
+        CHECK(books.balanced());
+        CHECK(rig.log->books(2).losses.empty());
+    }
+}
+
 }  // namespace leat::log::test
