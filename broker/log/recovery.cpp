@@ -5,70 +5,6 @@
 
 namespace leat::log {
 
-Result<ByteView> WaitingStorage::read(std::uint64_t at, std::size_t size) {
-    constexpr std::uint64_t unit = 4096;
-    const std::uint64_t from = at / unit * unit;
-    const std::uint64_t to = std::min(round_up(at + size, unit), core_.geometry.size / unit * unit);
-    if (to < at + size) return fail(Error::truncated);
-    memory_.reserve(to - from, 0);
-    // A read that failed is tried once more: what is taken for lost here may have been all that
-    // knew of something (a checkpoint's facts), and a sector that was hard to read may still give
-    // in.
-    for (int tries = 0; tries < 2; ++tries) {
-        const std::uint64_t ticket = core_.ticket(Owner::reads);
-        if (!core_.storage.start_read(ticket, from,
-                                      {memory_.data(), static_cast<std::size_t>(to - from)}))
-            break;
-        core_.counters.read_at_open += to - from;
-        if (wait(ticket)) return ByteView(memory_.data() + (at - from), size);
-    }
-    return fail(Error::storage);
-}
-
-std::vector<std::size_t> WaitingStorage::read_what_holds(std::uint64_t at, MutableBytes into) {
-    constexpr std::size_t piece = 256 * KiB, page = 4 * KiB;
-    std::vector<std::size_t> lost;
-    std::size_t size = piece, step = piece;
-    for (std::size_t done = 0; done < into.size(); done += size) {
-        if (done % piece == 0) step = piece;
-        size = std::min(step, into.size() - done);
-        auto bytes = read(at + done, size);
-        if (!bytes && step == piece) {
-            step = page;
-            size = std::min(step, into.size() - done);
-            bytes = read(at + done, size);
-        }
-        if (bytes) {
-            copy_bytes(*bytes, into.subspan(done));
-        } else {
-            std::fill_n(into.begin() + static_cast<std::ptrdiff_t>(done), size, std::uint8_t{0});
-            lost.push_back(done);
-        }
-    }
-    return lost;
-}
-
-Status WaitingStorage::write(std::uint64_t at, ByteView bytes) {
-    const std::uint64_t ticket = core_.ticket(Owner::superblock);
-    memory_.reserve(bytes.size(), 0);
-    copy_bytes(bytes, {memory_.data(), bytes.size()});
-    if (!core_.storage.start_write(ticket, at, {memory_.data(), bytes.size()}))
-        return fail(Error::storage);
-    return wait(ticket);
-}
-
-Status WaitingStorage::wait(std::uint64_t ticket) {
-    for (;;) {
-        core_.storage.wait_done();
-        bool any = false;
-        while (const auto done = core_.storage.poll_done()) {
-            any = true;
-            if (done->ticket == ticket) return done->status;
-        }
-        if (!any) return fail(Error::storage);  // nothing is under way: the device has forgotten us
-    }
-}
-
 namespace {
 
 constexpr std::uint32_t first_candidates = 8;
@@ -146,13 +82,27 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
     };
     // A tail that is closed opens only whom it names. Where none is left, or one that a checkpoint
     // may take first, it goes on instead, as if its footer were torn: that is void from now on.
+    bool goes_on = false;
     if (whole && last) {
         std::vector<std::uint32_t> named = header.candidates;
         named.insert(named.end(), footer->index.candidates.begin(), footer->index.candidates.end());
         std::sort(named.begin(), named.end());
         named.erase(std::unique(named.begin(), named.end()), named.end());
-        whole = named.size() > 1 + static_cast<std::size_t>(
-                                       std::count_if(named.begin(), named.end(), taken));
+        goes_on = named.size() <= 1 + static_cast<std::size_t>(
+                                          std::count_if(named.begin(), named.end(), taken));
+    }
+    SegmentScan scan;
+    if (!whole || goes_on) {
+        const SegmentBytes bytes_at = [&](std::uint32_t position, std::uint32_t count) {
+            return front_of(header.segment, position, count);
+        };
+        const std::uint32_t limit =
+            core_.faults.predecessor_end_ignored ? core_.segment_bytes : valid_end;
+        scan = scan_segment(core_, header, limit, bytes_at, index);
+        pieces_ = {};
+        // Of what its commits do not give only the footer tells: then it stays closed.
+        whole = whole && !(scan.footer_is_next && scan.damaged_commits == 0 &&
+                           scan.data_end == footer->index.data_end);
     }
     if (whole) {
         index = std::move(footer->index);
@@ -163,12 +113,6 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
     // By the footer's own: the last sequence of an empty segment is 0.
     std::uint64_t next_sequence = whole ? footer->commit.sequence + 1 : 0;
     if (!whole) {
-        const SegmentBytes bytes_at = [&](std::uint32_t position, std::uint32_t count) {
-            return front_of(header.segment, position, count);
-        };
-        const std::uint32_t limit =
-            core_.faults.predecessor_end_ignored ? core_.segment_bytes : valid_end;
-        const SegmentScan scan = scan_segment(core_, header, limit, bytes_at, index);
         if (scan.damaged_commits > 0)
             cut("segment " + std::to_string(header.segment) + ": " +
                 std::to_string(scan.damaged_commits) +
@@ -187,7 +131,6 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
             whole = false;
             next_sequence = scan.last->sequence;
         }
-        pieces_ = {};
     }
     // Read by its commits in front of the tail: the next start had better not have to.
     out_.checkpoint_wanted = out_.checkpoint_wanted || !(whole || last);

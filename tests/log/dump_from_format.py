@@ -613,7 +613,8 @@ class Log:
         """What a segment tells: by its footer, else by its commits (section 9)."""
         footer = self.footer_counts(one)
         if footer and last and sum(self.is_free(number, one) for number in {*one.candidates, *self.promised(one)}) < 2:
-            footer = None
+            ends = [u32(frame.body, 0) for frame in footer[1] if frame.type == 16]
+            footer = None if self.scan(one, self.segment_bytes, learns=False) in ends else footer
         self.table[one.number] = one
         self.generation[one.number] = one.generation
         if footer:
@@ -636,7 +637,8 @@ class Log:
             return
         self.scan(one, valid_end)
 
-    def scan(self, one, limit):
+    def scan(self, one, limit, learns=True):
+        """Without learning: where the commits end in front of the footer, if all of them hold up to there."""
         data = self.bytes_of(one.number)
         state = {"sequence": one.first_sequence, "run": one.run, "last": None}
 
@@ -669,7 +671,7 @@ class Log:
                         commit, after = commit_at(at, True, part, mended_commit(data[:limit], at, one.salt, False))
                     except Bad:
                         pass
-                    if commit is None or commit.kind == 2:
+                    if commit is None or commit.kind == 2 or not learns:
                         commit = None
                         break
                     self.salvage(data, one, at, at + commit.bytes, state["sequence"])
@@ -678,6 +680,8 @@ class Log:
                     at += commit.bytes
                     continue
                 if commit.kind != 2 or commit.sequence != state["sequence"]:
+                    if not learns:
+                        return None
                     self.salvage(data, one, at, later, state["sequence"])
                 if commit.kind == 2:
                     break
@@ -685,10 +689,12 @@ class Log:
             elif commit.kind == 2:
                 break
             part = after
-            for frame in self.frames_of(data, commit, one.salt):
+            for frame in self.frames_of(data, commit, one.salt) if learns else []:
                 self.learn(frame, commit.sequence)
             state.update(run=commit.run, sequence=commit.sequence + 1, last=commit)
             at += commit.bytes
+        if not learns:
+            return at if commit and commit.kind == 2 else None
         if at < limit < self.segment_bytes and not (commit and commit.kind == 2):
             self.salvage(data, one, at, limit, state["sequence"])
             at = limit
