@@ -285,18 +285,23 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
                 return true;
             }
             entry.again = false;
+            std::size_t next = entry.have + core_.page;
+            entry.row = good ? 0 : entry.row + 1;
             if (!good) {
-                std::fill_n(entry.memory.data() + entry.have, core_.page, std::uint8_t{0});
+                if (entry.row >= Patience{}.row)
+                    next = std::min<std::size_t>(round_up(next, 256 * KiB), entry.reading);
+                std::fill_n(entry.memory.data() + entry.have, next - entry.have, std::uint8_t{0});
                 entry.partial = true;
                 entry.commits = core_.counters.commits;
+                entry.failed = ++entry.refused >= Patience{}.all;
             }
-            entry.have += core_.page;
+            entry.have = next;
         }
-        if (entry.step == Step::pages ? entry.have < entry.reading : !good) {
+        if (!entry.failed && (entry.step == Step::pages ? entry.have < entry.reading : !good)) {
             start(entry, Step::pages);
             return true;
         }
-        scan(entry, bytes);
+        if (!entry.failed) scan(entry, bytes);
     }
     entry.memory.free();
     bytes_ += entry.bytes.size();

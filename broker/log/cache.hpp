@@ -87,6 +87,7 @@ private:
         AlignedBytes memory;
         std::size_t reading = 0;
         std::size_t have = 0;  ///< of `reading`, where that goes page by page
+        std::size_t row = 0, refused = 0;  ///< pages, of Patience
     };
     void start(Entry& entry, Step step);
     void scan(Entry& entry, ByteView bytes);

@@ -59,6 +59,12 @@ enum class Owner : std::uint8_t {
     shrink = 8
 };
 
+/// Of pages that the device refuses, asked for one by one: after so many in a row the rest of their
+/// 256 KiB is lost unread, and after so many in all of what is left there. Each may take a second.
+struct Patience {
+    std::size_t row = 8, all = 64;
+};
+
 struct Core {
     Core(port::Storage& device, port::Entropy& random, LogConfig settings)
         : storage(device),

@@ -29,7 +29,7 @@ struct Inspected {
 class InspectWalk {
 public:
     InspectWalk(Core& core, Inspection& out, InspectVisitor* visitor)
-        : core_(core), out_(out), visitor_(visitor), io_(core) {}
+        : core_(core), out_(out), visitor_(visitor), io_(core, {SIZE_MAX, SIZE_MAX}) {}
 
     void superblocks();
     void arrivals();

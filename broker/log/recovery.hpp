@@ -10,17 +10,20 @@ namespace leat::log {
 /// Reads and writes that wait.
 class WaitingStorage {
 public:
-    explicit WaitingStorage(Core& core) : core_(core), memory_(core.geometry.align) {}
+    explicit WaitingStorage(Core& core, Patience patience = {})
+        : core_(core), patience_(patience), memory_(core.geometry.align) {}
     /// Bytes stay until the next call. `at` and `size` are rounded out to pages.
-    Result<ByteView> read(std::uint64_t at, std::size_t size);
-    /// As much as the device gives, 256 KiB at a time; where it does not, page by page: what cannot
-    /// be read then is zeros. Returns where in `into` these 4 KiB are.
+    Result<ByteView> read(std::uint64_t at, std::size_t size, int tries = 2);
+    /// As much as the device gives, 256 KiB at a time; where it does not, page by page, as patience
+    /// goes: what cannot be read then is zeros. Returns where in `into` these 4 KiB are.
     std::vector<std::size_t> read_what_holds(std::uint64_t at, MutableBytes into);
     Status write(std::uint64_t at, ByteView bytes);
 
 private:
     Status wait(std::uint64_t ticket);
     Core& core_;
+    Patience patience_;
+    std::size_t refused_ = 0;  ///< of `all`
     AlignedBytes memory_;
 };
 

@@ -5,7 +5,7 @@
 
 namespace leat::log {
 
-Result<ByteView> WaitingStorage::read(std::uint64_t at, std::size_t size) {
+Result<ByteView> WaitingStorage::read(std::uint64_t at, std::size_t size, int tries) {
     constexpr std::uint64_t unit = 4096;
     const std::uint64_t from = at / unit * unit;
     const std::uint64_t to = std::min(round_up(at + size, unit), core_.geometry.size / unit * unit);
@@ -14,7 +14,7 @@ Result<ByteView> WaitingStorage::read(std::uint64_t at, std::size_t size) {
     // A read that failed is tried once more: what is taken for lost here may have been all that
     // knew of something (a checkpoint's facts), and a sector that was hard to read may still give
     // in.
-    for (int tries = 0; tries < 2; ++tries) {
+    for (; tries > 0; --tries) {
         const std::uint64_t ticket = core_.ticket(Owner::reads);
         if (!core_.storage.start_read(ticket, from,
                                       {memory_.data(), static_cast<std::size_t>(to - from)}))
@@ -28,23 +28,35 @@ Result<ByteView> WaitingStorage::read(std::uint64_t at, std::size_t size) {
 std::vector<std::size_t> WaitingStorage::read_what_holds(std::uint64_t at, MutableBytes into) {
     constexpr std::size_t piece = 256 * KiB, page = 4 * KiB;
     std::vector<std::size_t> lost;
-    std::size_t size = piece, step = piece;
-    for (std::size_t done = 0; done < into.size(); done += size) {
-        if (done % piece == 0) step = piece;
-        size = std::min(step, into.size() - done);
-        auto bytes = read(at + done, size);
-        if (!bytes && step == piece) {
-            step = page;
-            size = std::min(step, into.size() - done);
-            bytes = read(at + done, size);
-        }
-        if (bytes) {
-            copy_bytes(*bytes, into.subspan(done));
-        } else {
+    bool gives = false;  // since something was lost
+    const auto take = [&](std::size_t from, std::size_t size, int tries) {
+        const auto bytes = read(at + from, size, tries);
+        if (bytes) copy_bytes(*bytes, into.subspan(from));
+        gives = gives || (bytes && !lost.empty());
+        return bool{bytes};
+    };
+    std::size_t row = 0;  // so many pages before this one were refused
+    const auto take_page = [&](std::size_t from) {
+        if (row >= patience_.row || refused_ >= patience_.all) return false;
+        const bool taken = take(from, std::min(page, into.size() - from), 1);
+        row = taken ? 0 : row + 1;
+        refused_ += taken ? 0 : 1;
+        return taken;
+    };
+    for (std::size_t from = 0, to = 0; from < into.size(); from = to) {
+        to = std::min(from + piece, into.size());
+        if (take(from, to - from, 2)) continue;
+        row = 0;
+        for (std::size_t done = from; done < to; done += page) {
+            if (take_page(done)) continue;
+            const std::size_t size = std::min(page, to - done);
             std::fill_n(into.begin() + static_cast<std::ptrdiff_t>(done), size, std::uint8_t{0});
             lost.push_back(done);
         }
     }
+    // A device that was away for a moment is asked once more for what it did not give.
+    row = 0;
+    if (gives) std::erase_if(lost, take_page);
     return lost;
 }
 

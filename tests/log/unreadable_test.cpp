@@ -12,16 +12,29 @@ constexpr std::uint64_t many_segments = pool + 512 * small_segment;  // no check
 /// Two of these fill a segment of 64 KiB.
 BatchSpec large(std::uint64_t i) { return {.count = 2, .size = 20'000, .salt = i}; }
 
-/// A log on a device that does not give one sector.
+constexpr std::size_t for_ever = 1'000'000;
+struct Away {
+    std::uint64_t from = 0, to = 0;
+    std::size_t reads = 0;
+};
+
+/// A log on a device that does not give one sector, or all of them.
 struct PoorRig : Rig {
     Poor poor;
-    PoorRig(SimStorage& below, std::uint64_t bad, LogConfig config) : Rig(below), poor(below) {
+    PoorRig(SimStorage& below, std::uint64_t bad, LogConfig config, Away away = {})
+        : Rig(below), poor(below) {
         poor.bad_sector = bad;
+        goes(away);
         log = make_log(poor, entropy, std::move(config));
         REQUIRE(open());
         REQUIRE(log->declare_stream(1, {}));
     }
     ~PoorRig() { log.reset(); }
+    void goes(Away away) {
+        poor.away_from = away.from;
+        poor.away_to = away.to;
+        poor.away_reads = away.reads;
+    }
 };
 
 }  // namespace
@@ -110,9 +123,8 @@ TEST_CASE("unreadable: who lies in the pages that are not given keeps the segmen
     SUBCASE("for a moment") {
         SimStorage device({.seed = 4}, made.image());
         PoorRig rig(device, UINT64_MAX, small_config());
-        rig.poor.away_from = pool;
-        rig.poor.away_to = pool + small_segment;
-        rig.poor.away_reads = 5;  // the footer, the header, all, and twice the first page
+        // The footer, the header, all, and twice the first page.
+        rig.goes({.from = pool, .to = pool + small_segment, .reads = 5});
         REQUIRE(rig.log->declare_stream(2, small));
         rig.log->set_release(2, INT64_MAX);
         pass(rig);
@@ -138,6 +150,45 @@ TEST_CASE("unreadable: who lies in the pages that are not given keeps the segmen
         CHECK(books.losses[0].records == 1);
         CHECK(books.balanced());
         CHECK(rig.log->books(2).losses.empty());
+    }
+}
+
+// With each refused read a second or more a start would take as long as nobody waits.
+TEST_CASE("unreadable: a stretch that is dead is not asked for page after page") {
+    LogConfig config = small_config();
+    config.segment_bytes = 1024 * KiB;
+    SimStorage made({.seed = 3, .size = pool + 32 * 1024 * KiB});
+    {
+        Rig rig(made, config);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        for (std::uint64_t i = 0; i < 150; ++i)
+            REQUIRE(rig.append_durably(1, {.count = 1, .size = 7'000, .salt = i}));
+    }
+    const std::uint64_t second = pool + 1024 * KiB;
+    SUBCASE("at a start") {
+        SimStorage device({.seed = 4}, made.image());
+        PoorRig rig(device, UINT64_MAX, config,
+                    {.from = second + page, .to = second + 1024 * KiB, .reads = for_ever});
+        CHECK(for_ever - rig.poor.away_reads < 100);
+    }
+    SUBCASE("of a device that comes back in it") {
+        for (std::size_t reads = 1; reads < 10; ++reads) {
+            INFO(reads, " reads");
+            SimStorage device({.seed = 4}, made.image());
+            PoorRig rig(device, UINT64_MAX, config,
+                        {.from = second + page, .to = second + 900 * KiB, .reads = reads});
+            CHECK(rig.read_all(1, 0).next == 150);
+            CHECK(base_offsets(rig.read_all(1, 0).bytes).size() == 150);
+        }
+    }
+    SUBCASE("by retention") {
+        SimStorage device({.seed = 4}, made.image());
+        PoorRig rig(device, UINT64_MAX, config);
+        rig.goes({.from = pool, .to = second, .reads = for_ever});
+        rig.pass(1'000);
+        CHECK(rig.poor.away_reads < for_ever);
+        CHECK(for_ever - rig.poor.away_reads < 100);
     }
 }
 
