@@ -19,6 +19,11 @@ std::optional<SegmentHeader> Recovery::header_of(std::uint32_t segment) {
     if (!header || !core_.super.owns(header->log_id) || header->segment != segment ||
         header->page_bytes != core_.page || header->predecessor_end > core_.segment_bytes)
         return std::nullopt;
+    // A start that did not find it went on in the segment in front, and gave up what followed.
+    if (header->area == Area::arrivals && core_.super.void_generation != 0 &&
+        header->predecessor_generation == core_.super.void_generation &&
+        header->run < core_.super.start_count)
+        return std::nullopt;
     return *header;
 }
 

@@ -388,7 +388,8 @@ class Log:
         one.first_sequence, one.run, one.kind = u64(block, 56), u32(block, 112), block[37]
         one.before, one.before_end, one.before_generation = struct.unpack_from("<IIQ", block, 72)
         one.candidates = [u32(block, 120 + 4 * i) for i in range(min(u32(block, 116), 8))]
-        return one
+        void = one.before_generation == self.void_generation != 0 and one.run < self.starts
+        return None if void and one.area == 1 else one
 
     def listed(self, number, place):
         """Section 9, damage on the way: a header that does not hold, from the checkpoint's table."""

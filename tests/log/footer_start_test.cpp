@@ -369,4 +369,28 @@ TEST_CASE("footer: a closed tail that does not read cleanly stays closed") {
     }
 }
 
+// The run that did not find it went on in front of it, and was believed.
+TEST_CASE("footer: a successor that is found again later takes nothing back") {
+    SimStorage device({.seed = 3, .size = many_segments});
+    {
+        Rig rig(device);
+        declare_one(rig);
+        for (std::uint64_t i = 0; i < 3; ++i) REQUIRE(rig.append_durably(1, large(i)));
+    }
+    const std::uint64_t front = segment_at(newest(device.image()).segment);
+    std::vector<std::uint8_t> header(sector);
+    device.image().read(front, header);
+    const std::vector<std::uint8_t> nothing(page);
+    device.image().write(front, ByteView(nothing).first(sector));
+    device.image().write(segment_at(1) - page, nothing);
+    for (int start = 0; start < 3; ++start) {
+        Rig rig(device);
+        declare_one(rig);
+        check_whole(rig, 4 + start);
+        REQUIRE(rig.append_durably(1, {.size = 50, .salt = 9}));
+        check_whole(rig, 5 + start);
+        if (start == 0) device.image().write(front, header);
+    }
+}
+
 }  // namespace leat::log::test
