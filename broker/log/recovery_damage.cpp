@@ -97,13 +97,14 @@ const std::vector<SegmentHeader>& Recovery::all_headers() {
 /// Something of a footer stands in `last`: it was whole, or a power cut tore it. Told by its trailer
 /// or by its commit header, either of which may be what is lost. One that is void was torn when this
 /// segment was found as the tail before. `named`: whom its first sector names, if that holds; then
-/// it is not lost to those that look for the next segment.
+/// it is not lost to those that look for the next segment, but where the trailer is another one's.
 bool Recovery::footer_lost(const SegmentHeader& last, std::vector<std::uint32_t>& named) {
     const auto end =
         io_.read(core_.address(last.segment, core_.segment_bytes - footer_trailer_bytes),
                  footer_trailer_bytes);
     std::optional<CommitHeader> told;
     if (end) told = header_by_trailer(*end, last.generation, last.salt, core_.segment_bytes);
+    if (told && core_.is_void(*told)) told.reset();
     for (std::uint32_t at = core_.page; at < core_.segment_bytes; at += core_.page) {
         const ByteView front = front_of(last.segment, at, 512);
         const Result<CommitHeader> commit = decode_commit_header(front, last.salt);
@@ -115,9 +116,9 @@ bool Recovery::footer_lost(const SegmentHeader& last, std::vector<std::uint32_t>
             continue;
         const auto candidates = summary_candidates(front, last.salt);
         if (candidates) named = *candidates;
-        return !candidates;
+        return !candidates || (told && (told->position != at || told->tie != commit->tie));
     }
-    return !end || (told && !core_.is_void(*told));
+    return !end || told;
 }
 
 /// No candidate leads on from `last`. Mostly the ring ends there; but where a candidate's header is

@@ -441,6 +441,9 @@ class Log:
     def footer_lost(self, at):
         """Whether who it names is lost with it, and who is known to be named."""
         data = self.bytes_of(at.number)
+        last = data[-32:]
+        told = (last[:4] == b"LEAF" and u32(last, 4) == crc32c(at.salt, last[8:]) and u64(last, 8) == at.generation
+                and u32(last, 16) + u32(last, 20) == self.segment_bytes and not self.void(at, u32(last, 16), u32(last, 28)))
         for place in range(self.page, self.segment_bytes, self.page):
             try:
                 commit = Commit(data, place, self.segment_bytes, at.salt)
@@ -455,14 +458,12 @@ class Log:
             try:
                 frame = Frame(data, place + 80, place + 168, at.salt)
                 if frame.type == 16 and frame.header_bytes == 24 and frame.body_bytes == 64:
-                    return False, [u32(frame.body, 32 + 4 * i) for i in range(min(u32(frame.body, 4), 8))]
+                    other = told and (u32(last, 16), u32(last, 24)) != (place, commit.tie)
+                    return other, [u32(frame.body, 32 + 4 * i) for i in range(min(u32(frame.body, 4), 8))]
             except Bad:
                 pass
             return True, []
-        last = data[-32:]
-        holds = (last[:4] == b"LEAF" and u32(last, 4) == crc32c(at.salt, last[8:]) and u64(last, 8) == at.generation
-                 and u32(last, 16) + u32(last, 20) == self.segment_bytes)
-        return holds and not self.void(at, u32(last, 16), u32(last, 28)), []
+        return told, []
 
     def successor(self, number, generation, place, candidates):
         found = []

@@ -1,4 +1,5 @@
 // Damage that a start meets, and devices that do not give what is asked for.
+#include "broker/log/footer.hpp"
 #include "tests/log/planted.hpp"
 #include "tests/log/poor_device.hpp"
 
@@ -147,4 +148,42 @@ TEST_CASE("read: a device that takes no more reads now has no damage") {
     CHECK(narrow.refused > 0);
     CHECK(log->counters().damaged_batches == 0);
     for (const StreamId id : {1u, 2u}) CHECK(log->books(id).losses.empty());
+}
+
+// One that an earlier run left torn, in front of the one that its successor closed the segment with.
+TEST_CASE("start: of two lost footers the one that the trailer tells of is asked for") {
+    constexpr std::uint32_t page = 4096, sector = 512;
+    SimStorage device({.seed = 3, .size = 32 * KiB + 512 * small_segment});
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        for (std::uint64_t i = 0; i < 4; ++i)
+            REQUIRE(rig.append_durably(1, {.count = 2, .size = 20'000, .salt = i}));
+    }
+    SimImage& image = device.image();
+    const std::uint64_t front = 32 * KiB, end = front + small_segment;
+    std::vector<std::uint8_t> bytes(segment_header_bytes), footer(page);
+    image.read(front, bytes);
+    auto header = decode_segment_header(bytes);
+    REQUIRE(header);
+    header->candidates = {400};
+    encode_segment_header(*header, bytes);
+    image.write(front, bytes);
+    image.read(end - page, footer);
+    auto index = decode_footer(footer, header->generation, header->salt);
+    REQUIRE(index);
+    const CommitHeader commit = *decode_commit_header(footer, header->salt);
+    index->candidates = {401};
+    for (StreamId id = 100; id < 140; ++id) index->streams[id] = index->streams[1];
+    const auto earlier = encode_footer(*index, commit, header->salt, page, small_segment);
+    REQUIRE(earlier.size() > page);
+    image.write(end - earlier.size(), ByteView(earlier).first(sector));
+    const std::vector<std::uint8_t> nothing(sector);
+    image.write(end - page, nothing);
+    Rig rig(device);
+    REQUIRE(rig.open());
+    declare_both(rig);
+    CHECK(rig.log->stream(1)->log_end == 8);
+    CHECK(rig.read_all(1, 0).next == 8);
 }
