@@ -85,16 +85,17 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
         return named.area == Area::survivors &&
                (!named.records || named.generation > header.generation);
     };
-    // A tail that is closed opens only whom it names. Where none is left, or one that a checkpoint
-    // may take first, it goes on instead, as if its footer were torn: that is void from now on.
+    // A tail that is closed opens only whom it names. Where none is left, or what a checkpoint may
+    // take first, it goes on instead, as if its footer were torn: that is void from now on.
     bool goes_on = false;
     if (whole && last) {
         std::vector<std::uint32_t> named = header.candidates;
         named.insert(named.end(), footer->index.candidates.begin(), footer->index.candidates.end());
         std::sort(named.begin(), named.end());
         named.erase(std::unique(named.begin(), named.end()), named.end());
-        goes_on = named.size() <= 1 + static_cast<std::size_t>(
-                                          std::count_if(named.begin(), named.end(), taken));
+        const std::size_t extents = std::max<std::size_t>(1, out_.checkpoint.extents.size());
+        goes_on = named.size() <= extents + static_cast<std::size_t>(std::count_if(
+                                                named.begin(), named.end(), taken));
     }
     SegmentScan scan;
     if (!whole || goes_on) {

@@ -614,7 +614,8 @@ class Log:
     def take(self, one, valid_end, last):
         """What a segment tells: by its footer, else by its commits (section 9)."""
         footer = self.footer_counts(one)
-        if footer and last and sum(self.is_free(number, one) for number in {*one.candidates, *self.promised(one)}) < 2:
+        if footer and last and sum(self.is_free(number, one) for number in {*one.candidates, *self.promised(one)}) <= max(
+                1, len(self.extents)):
             ends = [u32(frame.body, 0) for frame in footer[1] if frame.type == 16]
             footer = None if self.scan(one, self.segment_bytes, learns=False) in ends else footer
         self.table[one.number] = one

@@ -2,59 +2,10 @@
 // found, the segment goes on, and no sequence is given again.
 #include <doctest/doctest.h>
 
-#include "broker/log/footer.hpp"
-#include "tests/log/planted.hpp"
+#include "tests/log/footed.hpp"
 
 namespace leat::log::test {
 namespace {
-
-constexpr std::uint32_t page = 4096, sector = 512;
-constexpr std::uint64_t pool = 32 * KiB;
-constexpr std::uint64_t many_segments = pool + 512 * small_segment;  // no checkpoint comes soon
-
-std::uint64_t segment_at(std::uint32_t segment) {
-    return pool + std::uint64_t{segment} * small_segment;
-}
-
-void copy(const SimImage& from, SimImage& to, std::uint64_t at, std::size_t size) {
-    std::vector<std::uint8_t> bytes(size);
-    from.read(at, bytes);
-    to.write(at, bytes);
-}
-
-std::optional<SegmentHeader> header_of(const SimImage& image, std::uint32_t segment) {
-    std::uint8_t bytes[segment_header_bytes];
-    image.read(segment_at(segment), bytes);
-    const auto header = decode_segment_header(bytes);
-    if (!header || header->area != Area::arrivals) return std::nullopt;
-    return *header;
-}
-
-/// The last segment of the ring.
-SegmentHeader newest(const SimImage& image) {
-    std::optional<SegmentHeader> last;
-    for (std::uint32_t i = 0; segment_at(i + 1) <= image.size(); ++i)
-        if (const auto header = header_of(image, i);
-            header && (!last || last->place < header->place))
-            last = header;
-    REQUIRE(last);
-    return *last;
-}
-
-/// Two of these fill a segment.
-BatchSpec large(std::uint64_t i) { return {.count = 2, .size = 20'000, .salt = i}; }
-
-void declare_one(Rig& rig) {
-    REQUIRE(rig.open());
-    REQUIRE(rig.log->declare_stream(1, {}));
-}
-
-void check_whole(Rig& rig, Offset end) {
-    CHECK(rig.log->stream(1)->log_end == end);
-    const auto all = rig.read_all(1, 0);
-    CHECK(!all.error);
-    CHECK(all.next == end);
-}
 
 /// A log whose first segment is full but for `room` more batches, and the write that ends it.
 struct UnderWay {
@@ -78,69 +29,6 @@ UnderWay under_way(std::size_t size = 20'000, StreamId more = 0) {
     rig.settle();
     found.after = device.crash_image(Tear::kept, random);
     return found;
-}
-
-/// Two records and a fact in one commit; four of these fill a segment.
-void step(Rig& rig, std::uint64_t i) {
-    REQUIRE(rig.append(1, {.count = 2, .size = 11'000, .salt = i}));
-    REQUIRE(rig.log->put_fact(rig.at(), FactKind::config, bytes_of("t" + std::to_string(i)),
-                              bytes_of("v")));
-    rig.settle();
-}
-
-/// A log whose newest segment is closed, and names nothing but what holds the checkpoint.
-struct Taken {
-    SimImage image;
-    SegmentHeader tail;
-    std::uint64_t steps = 0;
-    Offset end = 0;  ///< of stream 1
-};
-Taken closed_and_taken() {
-    Taken taken{.image = SimImage(), .tail = {}};
-    // On until a checkpoint is there, and then to the write that ends a segment.
-    const auto before_end = [](SimStorage& device, Rig& rig, std::uint64_t steps) {
-        REQUIRE(rig.open());
-        declare_both(rig);
-        (void)fill(rig);
-        for (std::uint64_t i = 0; i < steps; ++i) step(rig, i);
-        return newest(device.image()).segment;
-    };
-    taken.steps = 40;
-    {
-        SimStorage device({.seed = 3, .size = twice_small});
-        Rig rig(device);
-        const std::uint32_t segment = before_end(device, rig, taken.steps);
-        while (newest(device.image()).segment == segment) step(rig, taken.steps++);
-        --taken.steps;
-    }
-    SimStorage made({.seed = 3, .size = twice_small});
-    SimRandom random(1);
-    Rig first(made);
-    const std::uint32_t tail = before_end(made, first, taken.steps);
-    taken.end = first.log->stream(1)->log_end;
-    taken.image = made.image();
-    made.hold(true);
-    step(first, taken.steps);
-    const SimImage after = made.crash_image(Tear::kept, random);
-    SegmentHeader& header = taken.tail = newest(taken.image);
-    REQUIRE(header.segment == tail);
-    std::uint8_t last[footer_trailer_bytes];
-    after.read(segment_at(tail + 1) - sizeof last, last);
-    const auto trailer = decode_trailer(last, header.generation, header.salt, small_segment);
-    REQUIRE(trailer);
-    std::vector<std::uint8_t> bytes(trailer->bytes);
-    after.read(segment_at(tail) + trailer->position, bytes);
-    auto index = decode_footer(bytes, header.generation, header.salt);
-    REQUIRE(index);
-    header.candidates = index->candidates = {
-        newest_superblock(taken.image).checkpoint.segment};
-    bytes = encode_footer(*index, *decode_commit_header(bytes, header.salt), header.salt, page,
-                          small_segment);
-    taken.image.write(segment_at(tail + 1) - bytes.size(), bytes);
-    bytes.assign(segment_header_bytes, 0);
-    encode_segment_header(header, bytes);
-    taken.image.write(segment_at(tail), bytes);
-    return taken;
 }
 
 }  // namespace
@@ -320,53 +208,6 @@ TEST_CASE("footer: who only the first sector of a torn one names is found by tha
     declare_one(rig);
     check_whole(rig, 8);
     CHECK(rig.log->counters().read_at_open < 128 * page);
-}
-
-TEST_CASE("footer: a closed tail whose named successors are taken goes on") {
-    SimStorage device({.seed = 4}, closed_and_taken().image);
-    Offset end = -1;
-    for (std::uint64_t start = 0; start < 3; ++start) {
-        Rig rig(device);
-        REQUIRE(rig.open());
-        declare_both(rig);
-        CHECK_FALSE(rig.log->status().read_only);
-        if (end >= 0) CHECK(rig.log->stream(1)->log_end == end);
-        for (std::uint64_t i = 0; i < start; ++i)
-            REQUIRE(rig.append_durably(1, large(900 + start * 10 + i)));
-        CHECK(rig.append_durably(1, {.size = 50, .salt = start}));
-        end = rig.log->stream(1)->log_end;
-        CHECK(rig.read_all(1, rig.log->stream(1)->log_start).next == end);
-    }
-}
-
-// Its footer tells of what the commits do not give any more.
-TEST_CASE("footer: a closed tail that does not read cleanly stays closed") {
-    const Taken taken = closed_and_taken();
-    std::vector<std::uint32_t> ends;  // of its commits
-    for (std::uint32_t at = page;;) {
-        std::uint8_t front[commit_header_bytes];
-        taken.image.read(segment_at(taken.tail.segment) + at, front);
-        const auto commit = decode_commit_header(front, taken.tail.salt);
-        if (!commit || commit->kind != CommitKind::data) break;
-        ends.push_back(at += commit->bytes);
-    }
-    REQUIRE(ends.size() > 2);
-    for (const std::uint32_t end : ends) {
-        INFO("the commit in front of ", end);
-        SimStorage device({.seed = 4}, taken.image);
-        const std::vector<std::uint8_t> garbage(page, 0xA5);
-        device.image().write(segment_at(taken.tail.segment) + end - page, garbage);
-        for (int start = 0; start < 2; ++start) {
-            Rig rig(device);
-            REQUIRE(rig.open());
-            declare_both(rig);
-            CHECK(rig.log->stream(1)->log_end == taken.end);
-            for (std::uint64_t i = 0; i < taken.steps; ++i)
-                CHECK(rig.log->find_fact(FactKind::config, bytes_of("t" + std::to_string(i))));
-            std::size_t errors = 0;
-            CHECK(read_over(rig, 1, errors).size() == 180 + taken.steps - 1);
-        }
-    }
 }
 
 // The run that did not find it went on in front of it, and was believed.
