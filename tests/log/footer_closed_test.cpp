@@ -15,7 +15,7 @@ void step(Rig& rig, std::uint64_t i) {
     rig.settle();
 }
 
-/// A log whose newest segment is closed, and names what holds the checkpoint, and so many free ones.
+/// A log whose newest segment is closed, and names what holds the checkpoint and so many free ones.
 struct Taken {
     SimImage image;
     SegmentHeader tail;
@@ -128,7 +128,7 @@ TEST_CASE("footer: a closed tail that does not read cleanly stays closed") {
 }
 
 // Which may take all of them before the first commit that opens one.
-TEST_CASE("footer: a closed tail that names no more free segments than a checkpoint takes goes on") {
+TEST_CASE("footer: a closed tail goes on where a checkpoint may take all that it names") {
     for (const std::size_t free : {1u, 2u, 3u}) {
         INFO(free, " free");
         const Taken taken = closed_and_taken(80, free);

@@ -150,7 +150,7 @@ TEST_CASE("read: a device that takes no more reads now has no damage") {
     for (const StreamId id : {1u, 2u}) CHECK(log->books(id).losses.empty());
 }
 
-// One that an earlier run left torn, in front of the one that its successor closed the segment with.
+// One that an earlier run left torn, in front of the one that closed the segment.
 TEST_CASE("start: of two lost footers the one that the trailer tells of is asked for") {
     constexpr std::uint32_t page = 4096, sector = 512;
     SimStorage device({.seed = 3, .size = 32 * KiB + 512 * small_segment});

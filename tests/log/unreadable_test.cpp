@@ -100,7 +100,7 @@ TEST_CASE("unreadable: without a footer one page of a segment costs what is read
 }
 
 // The rest of the segment is what retention frees, and the log start may go on over it.
-TEST_CASE("unreadable: who lies in the pages that are not given keeps the segment from being freed") {
+TEST_CASE("unreadable: who lies in pages that are not given keeps the segment") {
     SimStorage made({.seed = 3, .size = twice_small});
     {
         Rig rig(made);
