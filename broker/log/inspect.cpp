@@ -92,17 +92,31 @@ void judge(const Core& core, Inspected& seen, Inspection& out) {
         total.log_start = stream.state.log_start;
         total.log_end = stream.state.log_end;
         auto& pieces = seen.pieces[id];
-        for (const auto& [where, damage] : seen.damages)
-            if (damage.kind == Damage::Kind::batch && damage.stream == id)
-                pieces.push_back({damage.from, damage.to, where, where});
+        const auto by_from = [](const Inspected::Piece& a, const Inspected::Piece& b) {
+            return a.from < b.from;
+        };
+        std::sort(pieces.begin(), pieces.end(), by_from);
+        // Of a batch that does not hold only its begin is known. What is freed already is no damage.
+        const std::size_t good = pieces.size();
+        std::erase_if(seen.damages, [&, id = id](auto& one) {
+            Damage& damage = one.second;
+            if (damage.kind != Damage::Kind::batch || damage.stream != id || damage.from < 0)
+                return false;
+            const auto end = pieces.begin() + static_cast<std::ptrdiff_t>(good);
+            const auto next = std::upper_bound(pieces.begin(), end,
+                                               Inspected::Piece{damage.from, 0, {}, {}}, by_from);
+            damage.to = std::min({damage.to, next == end ? total.log_end : next->from, total.log_end});
+            if (damage.to <= std::max(damage.from, total.log_start)) return true;
+            pieces.push_back({damage.from, damage.to, one.first, one.first});
+            return false;
+        });
         const auto book = book_of(core, id);
         const bool has_gaps = book && book->has_superseded();  // compaction made them
         if (book)
             for (const Loss& loss : book->view(total.log_end, 0).losses)
                 if (loss.reason == LossReason::raised)
                     pieces.push_back({loss.from, loss.to, {0, 0}, {0, 0}});
-        std::sort(pieces.begin(), pieces.end(),
-                  [](const Inspected::Piece& a, const Inspected::Piece& b) { return a.from < b.from; });
+        std::sort(pieces.begin(), pieces.end(), by_from);
         pieces.push_back({total.log_end, total.log_end, {UINT64_MAX, 0}, {UINT64_MAX, 0}});
         Offset at = total.log_start;
         Where before{0, 0};

@@ -30,6 +30,7 @@ bool InspectWalk::load(std::uint32_t segment) {
     segment_ = segment;
     entry_ = core_.segments[segment];
     part_.reset();
+    hurt_.clear();
     bytes_.assign(core_.segment_bytes, 0);
     const std::vector<std::size_t> lost =
         io_.read_what_holds(core_.address(segment, 0), bytes_);
@@ -233,7 +234,9 @@ void InspectWalk::frame(std::uint32_t at, const FrameHeader& header, ByteView bo
     bool wanted_here = false;
     if (header.holds_batch()) {
         const Result<BatchFields> fields = read_batch_fields(body);
-        if (!fields || fields->total_bytes != header.total_bytes) {
+        if (!fields && body.size() >= batch_header_bytes && body[16] == 2) {
+            batch_hurt(header.stream, load_big<std::int64_t>(body.data()), at, header.total_bytes);
+        } else if (!fields || fields->total_bytes != header.total_bytes) {
             damage(Damage::Kind::batch, at, header.body_bytes);
         } else {
             inspected.batch = *fields;
@@ -280,12 +283,13 @@ void InspectWalk::frame(std::uint32_t at, const FrameHeader& header, ByteView bo
 
 void InspectWalk::batch_whole(StreamId stream, const BatchFields& fields, std::uint32_t at,
                               bool good) {
-    if (!wanted(stream, fields.end_offset())) return;
-    if (!good) {
-        damage(Damage::Kind::batch, at, fields.total_bytes, stream, fields.base_offset,
-               fields.end_offset());
-        return;
+    if (!good) return batch_hurt(stream, fields.base_offset, at, fields.total_bytes);
+    for (const std::size_t one : hurt_) {
+        Damage& hurt = seen_.damages[one].second;
+        if (hurt.stream == stream && hurt.from < fields.base_offset)
+            hurt.to = std::min(hurt.to, fields.base_offset);
     }
+    if (!wanted(stream, fields.end_offset())) return;
     Inspection::Stream& total = out_.streams[stream];
     ++total.batches;
     total.records += static_cast<std::uint64_t>(fields.last_offset_delta) + 1;
@@ -298,6 +302,14 @@ void InspectWalk::batch_whole(StreamId stream, const BatchFields& fields, std::u
     } else {
         pieces.push_back({fields.base_offset, fields.end_offset(), where, where});
     }
+}
+
+/// Where it begins stands outside Kafka's checksum, in the frame's; where it ends does not: that is
+/// where the next one begins, or what judge() finds.
+void InspectWalk::batch_hurt(StreamId stream, Offset base, std::uint32_t at, std::uint32_t bytes) {
+    if (core_.streams.find(stream) == nullptr || base < 0) return;
+    hurt_.push_back(seen_.damages.size());
+    damage(Damage::Kind::batch, at, bytes, stream, base, INT64_MAX);
 }
 
 /// By its first bytes or by its last; 0: none was ever written whole.

@@ -51,6 +51,7 @@ private:
     std::uint32_t frames(std::uint32_t at, std::uint32_t limit, const CommitHeader* commit);
     void frame(std::uint32_t at, const FrameHeader& header, ByteView body, bool first);
     void batch_whole(StreamId stream, const BatchFields& fields, std::uint32_t at, bool good);
+    void batch_hurt(StreamId stream, Offset base, std::uint32_t at, std::uint32_t bytes);
     void footer(bool was_whole);
     std::uint32_t find_footer(std::uint32_t from) const;
     std::optional<CommitHeader> commit_at(std::uint32_t at, std::uint32_t limit) const;
@@ -74,6 +75,7 @@ private:
     std::vector<std::uint8_t> bytes_;
     std::optional<Part> part_;
     std::uint32_t tie_ = 0;  ///< of the frames that were walked last
+    std::vector<std::size_t> hurt_;  ///< the segment's batches that do not hold, in seen_.damages
     // Of the commits that hold.
     std::uint64_t last_sequence_ = 0;
     std::uint32_t last_run_ = 0;
