@@ -48,8 +48,8 @@ MutableBytes Arrivals::add_at(Instant now, Instant came, FrameType type, StreamI
 
 bool Arrivals::due(Instant now) const {
     if (open_->empty()) return false;
-    if (due_now_ || seal_ == Seal::wanted) return true;
-    return open_->used() >= cut_bytes || core_.governor.due(open_->first_came(), now) <= now;
+    if (due_now_ || seal_ == Seal::wanted || open_->used() >= cut_bytes) return true;
+    return core_.governor.due(open_->first_came(), now, open_->used()) <= now;
 }
 
 Instant Arrivals::deadline(Instant now) const {
@@ -60,7 +60,7 @@ Instant Arrivals::deadline(Instant now) const {
     // To be woken at once, over and over, would keep the thread that writes them from its core.
     if (footer_waits_ && zeros_in_the_way(core_.segment_bytes)) return never;
     if (due_now_ || open_->used() >= cut_bytes) return now;
-    return core_.governor.due(open_->first_came(), now);
+    return core_.governor.due(open_->first_came(), now, open_->used());
 }
 
 void Arrivals::pump(Instant now) {
@@ -210,7 +210,7 @@ void Arrivals::write_group(Instant now) {
     flight_header_.sequence = next_sequence_;
     flight_header_.position = position;
     flight_header_.kind = flight_is_seal_ ? CommitKind::seal : CommitKind::data;
-    if (!flight_is_seal_ && flight_->used() < cut_bytes) core_.governor.spend(now);
+    if (!flight_is_seal_) core_.governor.spend(now, flight_->used());
     ByteView bytes;
     if (opening_) {
         std::uint8_t page[segment_header_bytes];

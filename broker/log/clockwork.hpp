@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "broker/log/commit.hpp"
 #include "leat/time.hpp"
 
 namespace leat::log {
@@ -66,29 +67,32 @@ private:
 
 /// The wear knob (DESIGN.md section 3): a commit that fills no 16 KiB costs a whole flash page, so
 /// small ones go out at once only while a bucket of tokens lasts: 4 per second in the long run,
-/// 60,000 in a burst.
+/// 60,000 in a burst. What a commit leaves empty of the page is what it spends of a token.
 class Governor {
 public:
     explicit Governor(milliseconds interval) : interval_(interval) {}
-    /// When a group whose first frame came at `first` must be written.
-    Instant due(Instant first, Instant now) {
+    /// When a group of `used` bytes whose first frame came at `first` must be written.
+    Instant due(Instant first, Instant now, std::uint32_t used) {
         if (interval_.count() >= 0) return first + interval_;
         refill(now);
-        return tokens_milli_ >= 1000 ? first : first + milliseconds(stretch_ms);
+        return tokens_milli_ >= cost_milli(used) ? first : first + milliseconds(stretch_ms);
     }
     /// When a frame that comes now would have had to come to be due in `within`; -1: now.
     Instant came_for(Instant now, milliseconds within) const {
         const milliseconds most(interval_.count() >= 0 ? interval_.count() : stretch_ms);
         return within.count() < 0 ? now : now - std::max(most - within, milliseconds(0));
     }
-    void spend(Instant now) {
+    void spend(Instant now, std::uint32_t used) {
         if (interval_.count() >= 0) return;
         refill(now);
-        tokens_milli_ -= std::min<std::int64_t>(tokens_milli_, 1000);
+        tokens_milli_ -= std::min(tokens_milli_, cost_milli(used));
     }
     static constexpr std::int64_t burst = 60'000, per_second = 4, stretch_ms = 100;
 
 private:
+    static std::int64_t cost_milli(std::uint32_t used) {
+        return 1000 * std::int64_t{cut_bytes - std::min(used, cut_bytes)} / cut_bytes;
+    }
     void refill(Instant now) {
         if (last_ == Instant{}) last_ = now;
         const std::int64_t passed = std::max<std::int64_t>((now - last_).count(), 0);
