@@ -37,7 +37,9 @@ class Flash(Case):
             leatd.start()
             self.assertEqual(inodes(leatd.data), before)
         self.assertGreater(turns, 3)
-        self.assertTrue(kcat_consume(leatd.port, "t")[-1].startswith("2 2 699 "))
+        # Not the last one, where a batch in front of it found no room at first and was sent once more.
+        newest = [line[:-len(payload) - 1] for line in kcat_consume(leatd.port, "t")[-100:]]
+        self.assertIn("2 2 699", newest)
 
     def test_a_first_start_makes_the_file_and_the_folder_and_its_place_durable(self):
         trace = os.path.join(self.folder, "trace")
