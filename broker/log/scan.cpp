@@ -165,8 +165,18 @@ SegmentScan scan_segment(const Core& core, const SegmentHeader& segment, std::ui
             }
             const bool gap =
                 header->kind != CommitKind::footer || header->sequence != scan.next_sequence;
-            if (gap) {
-                ++scan.damaged_commits;
+            if (gap) ++scan.damaged_commits;
+            // What is missing in front of a footer that footer tells; and what stands behind the
+            // end that it tells of may be what a power cut tore.
+            Result<SegmentIndex> told = fail(Error::not_found);
+            if (gap && header->kind == CommitKind::footer && !lax)
+                told = decode_footer(bytes_at(later, header->bytes).first(header->bytes),
+                                     segment.generation, segment.salt);
+            if (told && told->data_end >= at && told->data_end <= later) {
+                told->lost.swap(index.lost);
+                index = std::move(*told);
+                at = index.data_end;
+            } else if (gap) {
                 const ByteView stretch = bytes_at(at, later - at);
                 if (!lax && !core.faults.checksums_ignored && stretch.size() >= later - at)
                     salvage(core, segment, at, stretch.first(later - at), scan.next_sequence,

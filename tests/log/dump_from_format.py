@@ -625,20 +625,23 @@ class Log:
                 if frame.type == 16 and valid_end in (u32(frame.body, 0), self.segment_bytes):
                     one.data_end, one.footer = u32(frame.body, 0), footer[0].position
         if one.footer:
-            for frame in footer[1]:
-                if frame.type == 17:
-                    log_start, flags = struct.unpack_from("<q", frame.body, 16)[0], u32(frame.body, 76)
-                    if flags & 1:
-                        self.forget(frame.stream)
-                    else:
-                        self.live_streams.add(frame.stream)
-                        self.raise_start(frame.stream, log_start)
-                        self.raise_end(frame.stream, struct.unpack_from("<q", frame.body, 8)[0])
-                        self.raise_end(frame.stream, struct.unpack_from("<q", frame.body, 24)[0])
-                elif frame.type in (4, 5):
-                    self.fact(frame)
+            self.learn_footer(footer[1])
             return
         self.scan(one, valid_end)
+
+    def learn_footer(self, frames):
+        for frame in frames:
+            if frame.type == 17:
+                log_start, flags = struct.unpack_from("<q", frame.body, 16)[0], u32(frame.body, 76)
+                if flags & 1:
+                    self.forget(frame.stream)
+                else:
+                    self.live_streams.add(frame.stream)
+                    self.raise_start(frame.stream, log_start)
+                    self.raise_end(frame.stream, struct.unpack_from("<q", frame.body, 8)[0])
+                    self.raise_end(frame.stream, struct.unpack_from("<q", frame.body, 24)[0])
+            elif frame.type in (4, 5):
+                self.fact(frame)
 
     def scan(self, one, limit, learns=True):
         """Without learning: where the commits end in front of the footer, if all of them hold up to there."""
@@ -685,7 +688,15 @@ class Log:
                 if commit.kind != 2 or commit.sequence != state["sequence"]:
                     if not learns:
                         return None
-                    self.salvage(data, one, at, later, state["sequence"])
+                    if commit.kind == 2:
+                        frames = list(self.frames_of(data, commit, one.salt))
+                        self.learn_footer(frames)
+                        for body in [frame.body for frame in frames if frame.type == 16]:
+                            at = u32(body, 0)
+                            one.candidates = one.candidates + [
+                                u32(body, 32 + 4 * i) for i in range(min(u32(body, 4), 8))]
+                    else:
+                        self.salvage(data, one, at, later, state["sequence"])
                 if commit.kind == 2:
                     break
                 at = later

@@ -145,6 +145,43 @@ TEST_CASE("footer: a trailer that is lost does not end the ring, whoever names w
     }
 }
 
+// What its commits do not give any more, and whom only it names.
+TEST_CASE("footer: without its trailer it tells of what is damaged in front of it") {
+    const UnderWay cut = under_way(11'000);
+    SimImage made = cut.before;
+    copy(cut.after, made, segment_at(1) - page, page - sector);
+    auto header = header_of(made, 0);
+    REQUIRE(header);
+    header->candidates = {600};  // none of the pool
+    std::uint8_t bytes[segment_header_bytes] = {};
+    encode_segment_header(*header, bytes);
+    made.write(segment_at(0), bytes);
+    std::uint32_t last = page;
+    std::uint8_t front[commit_header_bytes];
+    for (std::uint32_t at = page;;) {
+        made.read(segment_at(0) + at, front);
+        const auto commit = decode_commit_header(front, header->salt);
+        if (!commit) break;
+        last = at;
+        at += commit->bytes;
+    }
+    REQUIRE(last > page);
+    const std::vector<std::uint8_t> garbage(page, 0xA5);
+    made.write(segment_at(0) + last, garbage);
+    SimStorage device({.seed = 4}, made);
+    for (int start = 0; start < 3; ++start) {
+        Rig rig(device);
+        declare_one(rig);
+        CHECK(rig.log->stream(1)->log_end == 4 + start);
+        REQUIRE(rig.append_durably(1, {.size = 50, .salt = 9}));
+        CHECK_FALSE(rig.log->status().read_only);
+        std::size_t errors = 0;
+        const auto found = read_over(rig, 1, errors);
+        CHECK(found.size() == static_cast<std::size_t>(2 + start));
+        CHECK(found.front() == 0);
+    }
+}
+
 TEST_CASE("footer: many that are lost make a start read every segment header once") {
     SimStorage device({.seed = 3, .size = many_segments});
     {

@@ -1,4 +1,5 @@
 // The last commit of a segment, in front of the end that the next one's header says.
+#include "broker/log/footer.hpp"
 #include "tests/log/planted.hpp"
 
 namespace leat::log::test {
@@ -67,6 +68,66 @@ TEST_CASE("damage: in the last commit of a segment without a footer it costs its
             rig.close();
         }
     }
+}
+
+// A commit that a power cut tore, over it a shorter one, and then a footer without its trailer.
+TEST_CASE("damage: in front of a footer nothing comes back from behind the end that it tells") {
+    constexpr std::uint32_t page = 4096;
+    SimStorage first({.seed = 3, .size = many_segments});
+    SimRandom random(1);
+    SimImage image = first.image();
+    std::uint64_t end = pool + small_segment;  // what was never written is zeros
+    {
+        LogConfig config = small_config();
+        config.commit_interval = milliseconds(10);
+        Rig rig(first, config);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        REQUIRE(rig.append(1, {.size = 50}));
+        rig.pass(20);
+        image = first.image();
+        for (std::uint8_t byte = 0; byte == 0;) image.read(--end, {&byte, 1});
+        end = round_up(end, page);
+        first.hold(true);
+        for (std::uint64_t i = 0; i < 10; ++i) REQUIRE(rig.append(1, {.size = 1'000, .salt = i}));
+        rig.pass(20);
+        REQUIRE(first.writes_under_way() == 1);
+        std::vector<std::uint8_t> torn(2 * page);
+        first.crash_image(Tear::kept, random).read(end + page, torn);
+        image.write(end + page, torn);
+    }
+    SimStorage device({.seed = 4}, image);
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        CHECK(rig.log->stream(1)->log_end == 1);
+        REQUIRE(rig.append_durably(1, {.size = 50}));
+    }
+    const std::uint32_t salt = header_of(device.image(), 0)->salt;
+    std::vector<std::uint8_t> bytes(page);
+    device.image().read(end, bytes);
+    Result<CommitHeader> commit = decode_commit_header(bytes, salt);
+    REQUIRE(commit);
+    CHECK(commit->bytes == page);
+    SegmentIndex index;
+    for (Offset offset = 0; offset < 2; ++offset) {
+        std::vector<std::uint8_t> batch = make_batch({.size = 50});
+        store_big<std::int64_t>(batch.data(), offset);
+        index.on_batch(1, *read_batch_fields(batch), page, 0);
+    }
+    index.data_end = static_cast<std::uint32_t>(end + page - pool);
+    index.last_sequence = commit->sequence++;
+    bytes = encode_footer(index, *commit, salt, page, small_segment);
+    std::fill(bytes.end() - footer_trailer_bytes, bytes.end(), std::uint8_t{0});
+    device.image().write(pool + small_segment - bytes.size(), bytes);
+    device.image().write(end, std::vector<std::uint8_t>(page, 0xA5));
+    Rig rig(device);
+    REQUIRE(rig.open());
+    declare_both(rig);
+    CHECK(rig.log->stream(1)->log_end == 2);
+    std::size_t errors = 0;
+    CHECK(read_over(rig, 1, errors).size() == 1);
 }
 
 }  // namespace leat::log::test
