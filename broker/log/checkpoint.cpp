@@ -165,7 +165,8 @@ void CheckpointWriter::pump(Instant now) {
     if (phase_ == Phase::idle) {
         const std::uint64_t written = arrivals_.bytes_written();
         const bool due = written >= begun_at_bytes_ + checkpoint_gap(core_);
-        if ((!wanted_ && !due) || now < retry_at_ || arrivals_.place() == 0) return;
+        if ((!wanted_ && !due) || now < retry_at_ || arrivals_.newest_segment() == no_segment)
+            return;
         begin(now);
     }
     if (phase_ < Phase::wait_durable && collect(now)) {

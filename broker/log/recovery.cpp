@@ -294,6 +294,7 @@ Result<Recovered> Recovery::run() {
         if (const Status ring = follow_ring(); !ring) return fail(ring.error());
         headers_ = {};
         free_lost();
+        go_on_behind_lost();
         core_.producers.restored();
         if (misled_) adopt_survivors(have_checkpoint_ ? listed : listed_now());
         if (forbidden_) {
@@ -330,6 +331,9 @@ Result<Recovered> Recovery::run() {
     if (core_.faults.promises_forgotten)
         std::erase_if(promised_, [this](auto one) { return core_.segments.leaving(one); });
     core_.segments.rebuild(promised_);
+    if (out_.arrivals.segment == no_segment)  // all headers will be read, so any is found
+        out_.arrivals.announced.assign(core_.segments.promised().begin(),
+                                       core_.segments.promised().end());
     if (const Status started = start_run(); !started) return fail(started.error());
     core_.time.start(now_, log_time_ms_, off_time_ms_, trusted_wall_ms_, trusted_at_ms_,
                      core_.config.build_date);

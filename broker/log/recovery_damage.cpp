@@ -1,6 +1,7 @@
 // Recovery where a segment header, or the footer that names what comes next, does not hold: the
 // segment is lost at most, and the ring goes on behind it.
 #include <algorithm>
+#include <set>
 
 #include "broker/log/footer_torn.hpp"
 #include "broker/log/mend.hpp"
@@ -156,6 +157,33 @@ void Recovery::free_lost() {
         entry = {};
         entry.generation = generation;
     }
+}
+
+/// Of two values of a fact that with the larger sequence counts, and a checkpoint may know some of
+/// commits that are lost: at the end of the tail, behind it, or with it. Then what comes next goes
+/// into another segment, since only there sequences may begin anew.
+void Recovery::go_on_behind_lost() {
+    Arrivals::Tail& tail = out_.arrivals;
+    if (tail.segment == no_segment && have_checkpoint_) {
+        tail.place = begin_.redo_place;
+        tail.next_sequence = begin_.redo_sequence;
+    }
+    std::uint64_t newest = 0;
+    for (const auto& [key, fact] : core_.facts.all()) newest = std::max(newest, fact.sequence);
+    if (newest < tail.next_sequence) return;
+    if (tail.segment != no_segment && !tail.closed) {
+        std::set<std::uint32_t> named(promised_.begin(), promised_.end());
+        std::erase_if(named, [this](std::uint32_t one) {
+            return one >= core_.segments.size() ||
+                   core_.segments[one].state != SegmentState::free;
+        });
+        // A checkpoint may take as many as it has extents.
+        if (named.size() <= std::max<std::size_t>(1, out_.checkpoint.extents.size())) return;
+        tail.closed = true;  // as behind a write that failed: its successor says where it ends
+        core_.segments[tail.segment].state = SegmentState::sealed;
+        out_.checkpoint_wanted = true;
+    }
+    tail.next_sequence = newest + 2;  // the next one would say that a footer failed
 }
 
 }  // namespace leat::log

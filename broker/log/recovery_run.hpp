@@ -53,6 +53,7 @@ private:
     bool footer_lost(const SegmentHeader& last, std::vector<std::uint32_t>& named);
     ByteView front_of(std::uint32_t segment, std::uint32_t position, std::uint32_t count);
     void free_lost();
+    void go_on_behind_lost();
     struct FoundFooter {
         SegmentIndex index;
         std::uint32_t position;

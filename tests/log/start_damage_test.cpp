@@ -187,3 +187,67 @@ TEST_CASE("start: of two lost footers the one that the trailer tells of is asked
     CHECK(rig.log->stream(1)->log_end == 8);
     CHECK(rig.read_all(1, 0).next == 8);
 }
+
+// A checkpoint knows facts of commits that the ring has lost: what comes next is newer than they are.
+TEST_CASE("start: what is put behind a tail that is lost stays, though a checkpoint knows more") {
+    constexpr std::uint32_t page = 4096;
+    SimStorage made({.seed = 1, .size = twice_small});
+    std::optional<SegmentHeader> tail;
+    std::vector<std::uint32_t> ends;  // of its commits
+    {
+        Rig rig(made);
+        REQUIRE(rig.open());
+        declare_both(rig);
+        (void)fill(rig);
+        // On until a checkpoint has come with some commits of the newest segment behind it.
+        for (std::uint64_t i = 0; ends.size() < 5; ++i) {
+            REQUIRE(i < 1'000);
+            const std::uint64_t before = newest_superblock(made.image()).sequence;
+            REQUIRE(rig.log->put_fact(rig.at(), FactKind::config, bytes_of("k"), bytes_of("old")));
+            REQUIRE(rig.append_durably(1, {.size = 3'000, .salt = i}));
+            if (newest_superblock(made.image()).sequence == before) continue;
+            tail.reset();
+            ends.clear();
+            for (std::uint64_t segment = 0; segment < 32; ++segment) {
+                std::uint8_t front[segment_header_bytes];
+                made.image().read(32 * KiB + segment * small_segment, front);
+                const auto header = decode_segment_header(front);
+                if (header && header->area == Area::arrivals &&
+                    (!tail || tail->place < header->place))
+                    tail = *header;
+            }
+            for (std::uint32_t at = page; at < small_segment;) {
+                std::uint8_t front[commit_header_bytes];
+                made.image().read(32 * KiB + tail->segment * std::uint64_t{small_segment} + at,
+                                  front);
+                const auto commit = decode_commit_header(front, tail->salt);
+                if (!commit || commit->generation != tail->generation) break;
+                ends.push_back(at += commit->bytes);
+            }
+        }
+    }
+    const std::uint64_t front = 32 * KiB + tail->segment * std::uint64_t{small_segment};
+    for (const std::uint32_t from : {0u, page, ends[0], ends[1], ends[3]}) {
+        INFO("from ", from);
+        SimStorage device({.seed = 2}, made.image());
+        const std::vector<std::uint8_t> garbage(small_segment - from, 0xA5);
+        device.image().write(front + from, garbage);
+        Offset end = 0;
+        for (int start = 0; start < 4; ++start) {
+            INFO("start ", start);
+            Rig rig(device);
+            REQUIRE(rig.open());
+            declare_both(rig);
+            const auto value = rig.log->find_fact(FactKind::config, bytes_of("k"));
+            REQUIRE(value);
+            const std::string expected = start == 0 ? "old" : "new" + std::to_string(start - 1);
+            CHECK(std::string(text_of(*value)) == expected);
+            if (start > 0) CHECK(rig.log->stream(1)->log_end == end);
+            const std::string next = "new" + std::to_string(start);
+            REQUIRE(rig.log->put_fact(rig.at(), FactKind::config, bytes_of("k"), bytes_of(next)));
+            REQUIRE(rig.append_durably(1, {.size = 50, .salt = 1}));
+            CHECK_FALSE(rig.log->status().read_only);
+            end = rig.log->stream(1)->log_end;
+        }
+    }
+}
