@@ -7,7 +7,13 @@ namespace leat::log {
 namespace {
 constexpr std::size_t kept_bytes = 1088 * KiB;  ///< a batch of max.message.bytes and its frame
 constexpr std::size_t entries_at_once = 512;    ///< some 0.1 ms
+
+/// The only segment that may be opened is, for a moment, not to be.
+bool next_is_zeroed(const SegmentTable& segments) {
+    return segments.free_count() > segments_kept_for_checkpoint &&
+           segments.next_promised() == no_segment && !segments.promised().empty();
 }
+}  // namespace
 
 Arrivals::Arrivals(Core& core)
     : core_(core),
@@ -83,6 +89,7 @@ void Arrivals::pump(Instant now) {
             return;
         }
         if (seal_ != Seal::wanted || !open_->empty()) return;
+        if (next_is_zeroed(core_.segments)) return;  // when that is done this is called again
         if (segment_ != no_segment && room() < core_.page) {
             // Closed with a successor that a checkpoint may take, it would be closed for good.
             if (!may_open()) {

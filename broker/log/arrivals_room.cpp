@@ -61,6 +61,7 @@ bool Arrivals::fits_here(std::uint32_t used, std::uint32_t more_growth) const {
 }
 
 bool Arrivals::needs_segment() const {
+    if (writing_ == Writing::footer) return true;  // closed, it opens another one at once
     const bool seals = seal_ == Seal::wanted;  // a page, behind everything
     if (open_->empty() && !seals) return false;
     return !fits_here(open_->padded() + (seals ? core_.page : 0), 0);
