@@ -172,8 +172,9 @@ void Scrubber::look_at_block(Instant now) {
         if (position_ < core_.segment_bytes) return;
         const auto trailer = decode_trailer(ByteView(footer_).last(footer_trailer_bytes),
                                             entry.generation, entry.salt, core_.segment_bytes);
-        if (!trailer || trailer->position != entry.footer_position ||
-            !decode_footer(footer_, entry.generation, entry.salt))
+        const auto commit = decode_commit_header(footer_, entry.salt);
+        if (!trailer || trailer->position != entry.footer_position || !commit ||
+            commit->tie != trailer->tie || !check_footer(footer_, entry.generation, entry.salt))
             damaged(now, DamagedPlace::What::footer, entry.footer_position);
     }
 }

@@ -242,6 +242,36 @@ TEST_CASE("scrub: a whole log raises no alarm; reads are spaced; what the device
     }
 }
 
+TEST_CASE("scrub: a trailer that is another footer's is damage, as a start takes it") {
+    SimStorage device({.seed = 1, .size = twice_small});
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {}));
+        fill(rig);
+        rig.close();
+    }
+    Rig rig(device, scrub_config());
+    REQUIRE(rig.open());
+    const auto places = places_of(device.image());
+    const auto place = std::find_if(places.begin(), places.end(), [](const Place& one) {
+        return one.part == Part::trailer;
+    });
+    REQUIRE(place != places.end());
+    std::uint8_t front[segment_header_bytes], trailer[footer_trailer_bytes];
+    device.image().read(place->from + footer_trailer_bytes - small_segment, front);
+    device.image().read(place->from, trailer);
+    const std::uint32_t salt = decode_segment_header(front)->salt;
+    trailer[24] ^= 1;  // its tie
+    store_little<std::uint32_t>(trailer + 4, crc32c(salt, ByteView(trailer).subspan(8)));
+    device.image().write(place->from, trailer);
+    scrub_all(rig);
+    REQUIRE(rig.log->status().damaged.size() == 1);
+    CHECK(rig.log->status().damaged[0].what == DamagedPlace::What::footer);
+    CHECK(rig.log->status().damaged[0].device_position == place->told);
+}
+
 TEST_CASE("scrub: off when it is told so, and never faster than a week asks for") {
     SimStorage device({.seed = 1, .size = twice_small});
     for (const std::int64_t every : {0, 7 * 24 * 3600 * 1000}) {
