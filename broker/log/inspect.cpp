@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <memory>
 #include <tuple>
 
 #include "broker/log/inspect_walk.hpp"
@@ -85,13 +86,71 @@ Result<StreamBook> book_of(const Core& core, StreamId id) {
     return StreamBook::decode(bytes_of(fact->value));
 }
 
-/// Which offsets ought to have been seen and were not, and which damaged place took them.
-void judge(const Core& core, Inspected& seen, Inspection& out) {
-    for (const auto& [id, stream] : core.streams.all()) {
-        Inspection::Stream& total = out.streams[id];
-        total.log_start = stream.state.log_start;
-        total.log_end = stream.state.log_end;
+/// The log as a start would find it.
+struct Found {
+    std::unique_ptr<Core> core;  ///< without what that would write
+    std::vector<CheckpointExtent> checkpoint;
+    std::string start_text;
+    bool sealed = false;
+};
+
+/// The superblocks as they stand there: while they stay so, nothing that they need is written over.
+std::vector<std::uint8_t> superblocks_of(Core& core) {
+    WaitingStorage io(core);
+    std::vector<std::uint8_t> all;
+    const std::uint64_t slot_bytes = std::max<std::uint32_t>(16 * KiB, core.geometry.erase_size);
+    for (const std::uint64_t at : {std::uint64_t{0}, slot_bytes})
+        if (const auto bytes = io.read(at, superblock_bytes))
+            all.insert(all.end(), bytes->begin(), bytes->end());
+    return all;
+}
+
+Result<Found> find(port::Storage& device, port::Entropy& entropy, std::string& why) {
+    constexpr int tries_max = 16;
+    for (int tries = 1;; ++tries) {
+        why.clear();
+        UnchangedDevice unchanged(device);
+        Core core(unchanged, entropy, LogConfig{});
+        core.pool_as_it_is = true;
+        core.geometry = unchanged.geometry();
+        const std::vector<std::uint8_t> before = superblocks_of(core);
+        Result<Recovered> recovered = recover(core, Instant{}, WallTime{}, why);
+        auto plain = std::make_unique<Core>(device, entropy, LogConfig{});
+        plain->geometry = core.geometry;
+        if (before != superblocks_of(*plain) && tries < tries_max) continue;
+        if (!recovered) return fail(recovered.error());
+        if (recovered->fresh) {
+            why = "nothing was ever written here";
+            return fail(Error::not_found);
+        }
+        plain->super = core.super;
+        plain->page = core.page;
+        plain->segment_bytes = core.segment_bytes;
+        plain->segments = core.segments;
+        plain->redo_place = core.redo_place;
+        plain->streams = std::move(core.streams);
+        plain->facts = std::move(core.facts);
+        // A book may stand alone: a log start that was given up with its commit is told by it only.
+        for (auto& [id, stream] : plain->streams.all())
+            if (const auto book = book_of(*plain, id))
+                stream.state.log_start = std::max(
+                    stream.state.log_start, std::min(book->log_start(), stream.state.log_end));
+        return Found{std::move(plain), std::move(recovered->checkpoint.extents), core.cut_text,
+                     recovered->sealed};
+    }
+}
+
+/// What was `read` begins and ends somewhere; which offsets ought to have been seen and were not,
+/// and which damaged place took them. `now`: the log as it was found last, `first` the one that was
+/// read, whose log ends count.
+std::vector<Damage> judge(const Core& first, const Core& now, Inspected seen) {
+    for (const auto& [id, then] : first.streams.all()) {
+        const Stream* stream = now.streams.find(id);
+        const Offset log_start = stream ? stream->state.log_start : INT64_MAX;
+        const Offset log_end =
+            stream ? std::min(stream->state.log_end, then.state.log_end) : INT64_MIN;
         auto& pieces = seen.pieces[id];
+        std::erase_if(pieces, [&](const auto& piece) { return piece.from >= log_end; });
         const auto by_from = [](const Inspected::Piece& a, const Inspected::Piece& b) {
             return a.from < b.from;
         };
@@ -99,33 +158,34 @@ void judge(const Core& core, Inspected& seen, Inspection& out) {
         // Of a batch that does not hold only its begin is known. What is freed already is no damage.
         const std::size_t good = pieces.size();
         std::erase_if(seen.damages, [&, id = id](auto& one) {
-            Damage& damage = one.second;
+            Damage& damage = one.damage;
             if (damage.kind != Damage::Kind::batch || damage.stream != id || damage.from < 0)
                 return false;
             const auto end = pieces.begin() + static_cast<std::ptrdiff_t>(good);
             const auto next = std::upper_bound(pieces.begin(), end,
                                                Inspected::Piece{damage.from, 0, {}, {}}, by_from);
-            damage.to = std::min({damage.to, next == end ? total.log_end : next->from, total.log_end});
-            if (damage.to <= std::max(damage.from, total.log_start)) return true;
-            pieces.push_back({damage.from, damage.to, one.first, one.first});
+            damage.to = std::min({damage.to, next == end ? log_end : next->from, log_end});
+            if (damage.to <= std::max(damage.from, log_start)) return true;
+            pieces.push_back({damage.from, damage.to, one.where, one.where});
             return false;
         });
-        const auto book = book_of(core, id);
+        if (!stream) continue;  // deleted meanwhile
+        const auto book = book_of(now, id);
         const bool has_gaps = book && book->has_superseded();  // compaction made them
         if (book)
-            for (const Loss& loss : book->view(total.log_end, 0).losses)
+            for (const Loss& loss : book->view(log_end, 0).losses)
                 if (loss.reason == LossReason::raised)
                     pieces.push_back({loss.from, loss.to, {0, 0}, {0, 0}});
         std::sort(pieces.begin(), pieces.end(), by_from);
-        pieces.push_back({total.log_end, total.log_end, {UINT64_MAX, 0}, {UINT64_MAX, 0}});
-        Offset at = total.log_start;
+        pieces.push_back({log_end, log_end, {UINT64_MAX, 0}, {UINT64_MAX, 0}});
+        Offset at = log_start;
         Where before{0, 0};
         for (const Inspected::Piece& piece : pieces) {
             if (piece.from > at) {
                 const std::size_t count = seen.damages.size();
                 bool blamed = false;
                 for (std::size_t i = 0; i < count && !blamed; ++i) {
-                    auto& [where, damage] = seen.damages[i];
+                    auto& [where, damage, generation] = seen.damages[i];
                     if (where < before || where > piece.first || where.first == 0 ||
                         damage.kind == Damage::Kind::batch || damage.kind == Damage::Kind::footer ||
                         damage.kind == Damage::Kind::checkpoint ||
@@ -137,7 +197,7 @@ void judge(const Core& core, Inspected& seen, Inspection& out) {
                             std::tuple(id, at, piece.from);
                     } else {
                         auto another = seen.damages[i];
-                        std::tie(another.second.stream, another.second.from, another.second.to) =
+                        std::tie(another.damage.stream, another.damage.from, another.damage.to) =
                             std::tuple(id, at, piece.from);
                         seen.damages.push_back(another);
                     }
@@ -156,8 +216,10 @@ void judge(const Core& core, Inspected& seen, Inspection& out) {
         }
     }
     std::stable_sort(seen.damages.begin(), seen.damages.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (auto& [where, damage] : seen.damages) out.damages.push_back(damage);
+                     [](const auto& a, const auto& b) { return a.where < b.where; });
+    std::vector<Damage> damages;
+    for (const Inspected::Hurt& hurt : seen.damages) damages.push_back(hurt.damage);
+    return damages;
 }
 
 }  // namespace
@@ -187,41 +249,33 @@ const char* damage_text(Damage::Kind kind) {
 }
 
 Result<Inspection> inspect(port::Storage& device, InspectVisitor* visitor, std::string& why) {
-    UnchangedDevice unchanged(device);
+    constexpr int looks_max = 16;
     NoEntropy entropy;
-    Core core(unchanged, entropy, LogConfig{});
-    core.pool_as_it_is = true;
-    core.geometry = unchanged.geometry();
-    const Result<Recovered> recovered = recover(core, Instant{}, WallTime{}, why);
-    if (!recovered) return fail(recovered.error());
-    if (recovered->fresh) {
-        why = "nothing was ever written here";
-        return fail(Error::not_found);
-    }
+    Result<Found> found = find(device, entropy, why);
+    if (!found) return fail(found.error());
+    const std::unique_ptr<Core> first = std::move(found->core);
     Inspection out;
-    out.sealed = recovered->sealed;
-    out.start_text = core.cut_text;
-    // Past the view: what a start would write is not what stands there.
-    Core plain(device, entropy, LogConfig{});
-    plain.geometry = core.geometry;
-    plain.super = core.super;
-    plain.page = core.page;
-    plain.segment_bytes = core.segment_bytes;
-    plain.segments = core.segments;
-    plain.streams = core.streams;
-    // A book may stand alone: a log start that was given up with its commit is told by it only.
-    for (const auto& [id, stream] : core.streams.all())
-        if (const auto book = book_of(core, id)) {
-            StreamState& state = plain.streams.find(id)->state;
-            state.log_start = std::max(state.log_start, std::min(book->log_start(), state.log_end));
-        }
-    plain.facts = core.facts;
-    InspectWalk walk(plain, out, visitor);
+    out.sealed = found->sealed;
+    out.start_text = found->start_text;
+    for (const auto& [id, stream] : first->streams.all()) {
+        out.streams[id].log_start = stream.state.log_start;
+        out.streams[id].log_end = stream.state.log_end;
+    }
+    InspectWalk walk(*first, out, visitor);
     walk.superblocks();
     walk.arrivals();
-    walk.checkpoint(recovered->checkpoint.extents);
-    Inspected seen = walk.take();
-    judge(plain, seen, out);
+    walk.checkpoint(found->checkpoint);
+    out.damages = judge(*first, *first, walk.seen());
+    std::unique_ptr<Core> now;
+    bool all_walked = false;
+    for (int looks = 0; !out.damages.empty() && !all_walked && looks < looks_max; ++looks) {
+        std::string unheard;
+        Result<Found> again = find(device, entropy, unheard);
+        if (!again) break;
+        now = std::move(again->core);
+        all_walked = walk.look_again(*now);
+        out.damages = judge(*first, *now, walk.seen());
+    }
     return out;
 }
 

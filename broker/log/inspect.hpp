@@ -3,7 +3,10 @@
 // to itself; so dump, verify and the broker never disagree about what the log is.
 //
 // Works beside a running broker: what was durable when the walk began stays where it is until its
-// segment is recycled, and a segment that was recycled meanwhile is left out, not called damaged.
+// segment is recycled. Where something does not hold, or is not there, the log is looked at once
+// more as a start would: by then it says of every segment that was being written over while it was
+// read that it is free, or that nothing in it is wanted, and it names those that records were moved
+// to. So what is called damage stood in a segment that was in use after it had been read.
 #pragma once
 
 #include <map>
@@ -53,11 +56,7 @@ protected:
     ~InspectVisitor() = default;
 };
 
-struct Inspection {
-    struct Stream {
-        Offset log_start = 0, log_end = 0;
-        std::uint64_t batches = 0, records = 0, bytes = 0;  ///< wanted and whole
-    };
+struct InspectedCounts {
     /// Bytes by what they are for; together the whole pool.
     struct Purposes {
         std::uint64_t batches = 0, batches_freed = 0, facts = 0, log_starts = 0, frame_headers = 0,
@@ -68,12 +67,20 @@ struct Inspection {
                    segment_headers + padding + footers + checkpoint + damaged + unused + free;
         }
     };
+    Purposes purposes;
+    std::uint32_t segments_live = 0;
+    std::uint64_t commits = 0, frames = 0;
+};
+/// Counts are of the log as the walk found it when it began; what was recycled meanwhile is free.
+struct Inspection : InspectedCounts {
+    struct Stream {
+        Offset log_start = 0, log_end = 0;
+        std::uint64_t batches = 0, records = 0, bytes = 0;  ///< wanted and whole
+    };
     Superblock super;
     bool sealed = false;     ///< stopped cleanly; false also while a broker runs
     std::string start_text;  ///< what a start would say; empty: nothing
-    std::uint32_t segments_live = 0, segments_free = 0, segments_recycled_meanwhile = 0;
-    std::uint64_t commits = 0, frames = 0;
-    Purposes purposes;
+    std::uint32_t segments_free = 0, segments_recycled_meanwhile = 0;
     std::map<StreamId, Stream> streams;
     std::vector<Damage> damages;  ///< in the order of the log
 };

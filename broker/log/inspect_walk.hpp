@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -21,20 +22,29 @@ struct Inspected {
         Offset from, to;
         Where first, last;
     };
+    struct Hurt {
+        Where where;
+        Damage damage;
+        std::uint64_t generation = 0;  ///< of the segment
+    };
     std::map<StreamId, std::vector<Piece>> pieces;
-    std::vector<std::pair<Where, Damage>> damages;
+    std::vector<Hurt> damages;
 };
 
-/// `core` knows the log as a start would; counts go to `out`.
+/// `core` knows the log as a start would, and outlives this; counts go to `out`.
 class InspectWalk {
 public:
     InspectWalk(Core& core, Inspection& out, InspectVisitor* visitor)
-        : core_(core), out_(out), visitor_(visitor), io_(core, {SIZE_MAX, SIZE_MAX}) {}
+        : core_(&core), out_(&out), visitor_(visitor), io_(core, {SIZE_MAX, SIZE_MAX}) {}
 
     void superblocks();
     void arrivals();
     void checkpoint(const std::vector<CheckpointExtent>& extents);
-    Inspected take() { return std::move(seen_); }
+    /// `now` is the log as a start would find it after all that was walked. Forgets damage in what
+    /// was being written over, and walks the segments that records were moved to meanwhile, which
+    /// are not counted. returns  whether there was none of these, so that nothing was missed
+    bool look_again(Core& now);
+    const Inspected& seen() const { return seen_; }
 
 private:
     struct Part {  // a batch that goes on in the next commit
@@ -44,6 +54,9 @@ private:
     };
     bool load(std::uint32_t segment);
     bool recycled(std::uint32_t segment);
+    void one_of_ring();
+    bool is_still_there(const Inspected::Hurt& hurt);
+    bool is_forgotten(const SegmentEntry& entry, std::uint32_t segment);
     /// What the successor tells of the footer in front of it.
     enum class Told : std::uint8_t { nothing, failed, was_whole };
     Told told_by_successor();
@@ -57,17 +70,18 @@ private:
     std::optional<CommitHeader> commit_at(std::uint32_t at, std::uint32_t limit) const;
     std::optional<FrameHeader> frame_at(std::uint32_t at, std::uint32_t limit) const;
     bool wanted(StreamId id, Offset end) const {
-        const Stream* stream = core_.streams.find(id);
+        const Stream* stream = core_->streams.find(id);
         return stream != nullptr && end > stream->state.log_start;
     }
     void damage(Damage::Kind kind, std::uint32_t at, std::uint32_t bytes, StreamId stream = 0,
                 Offset from = -1, Offset to = -1) {
-        seen_.damages.push_back(
-            {{entry_.place, at}, {kind, segment_, at, bytes, stream, from, to}});
+        seen_.damages.push_back({{entry_.place, at},
+                                 {kind, segment_, at, bytes, stream, from, to},
+                                 entry_.generation});
     }
 
-    Core& core_;
-    Inspection& out_;
+    Core* core_;
+    Inspection* out_;
     InspectVisitor* visitor_;
     WaitingStorage io_;
     std::uint32_t segment_ = 0;
@@ -79,6 +93,8 @@ private:
     // Of the commits that hold.
     std::uint64_t last_sequence_ = 0;
     std::uint32_t last_run_ = 0;
+    std::vector<std::uint8_t> slots_[2];  ///< the superblocks, as they stood there
+    std::set<std::pair<std::uint32_t, std::uint64_t>> walked_;  ///< segment and generation
     Inspected seen_;
 };
 

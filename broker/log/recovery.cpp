@@ -106,6 +106,14 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
             core_.faults.predecessor_end_ignored ? core_.segment_bytes : valid_end;
         scan = scan_segment(core_, header, limit, bytes_at, index);
         pieces_ = {};
+        // What goes on while it is read, piece by piece, may have reached a later one only: by now
+        // all in front of what was found stands there.
+        if (core_.pool_as_it_is && scan.damaged_commits > 0) {
+            index = {};
+            const std::uint32_t found = scan.footer_position != 0 ? limit : scan.data_end;
+            scan = scan_segment(core_, header, std::min(limit, found), bytes_at, index);
+            pieces_ = {};
+        }
         // Of what its commits do not give only the footer tells: then it stays closed.
         whole = whole && !(scan.footer_is_next && scan.damaged_commits == 0 &&
                            scan.data_end == footer->index.data_end);

@@ -1,11 +1,14 @@
 """leatd log verify, dump and stats as a person would use them: beside a running broker, after it, on damage."""
 import json
 import os
+import re
+import struct
 import subprocess
+import threading
 import unittest
 
 import harness
-from harness import LEATD, PATIENCE
+from harness import LEATD, PATIENCE, text
 
 
 def log_tool(*arguments):
@@ -15,6 +18,39 @@ def log_tool(*arguments):
 
 def tree(folder):
     return {name: os.stat(os.path.join(folder, name)).st_mtime_ns for name in os.listdir(folder)}
+
+
+def create(port, topic, configs):
+    settings = b"".join(text(name) + text(value) for name, value in configs.items())
+    body = struct.pack(">i", 1) + text(topic) + struct.pack(">ihii", 1, 1, 0, len(configs)) + settings + struct.pack(">i?", 30000, False)
+    with harness.connect(port) as client:
+        client.sendall(harness.request(19, 2, 3, body))
+        told = harness.answer(client)
+    assert struct.unpack(">h", told[14 + len(topic):16 + len(topic)])[0] == 0, told
+
+
+class Load:
+    """Fills a topic that drops its oldest records, and a compacted one, until it is stopped."""
+
+    def __init__(self, port):
+        self.over = threading.Event()
+        lines = ["k%d:%05d " % (i, i) + "x" * 500 for i in range(20000)]
+        keys = ["k%d:" % (i % 50) + "v" * 300 for i in range(1000)]
+        self.threads = [threading.Thread(target=self.run, args=(port, "passes", "100", lines)),
+                        threading.Thread(target=self.run, args=(port, "state", "5", keys))]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, port, topic, records, lines):
+        command = ["kcat", "-b", "127.0.0.1:%d" % port, "-t", topic, "-p", "0", "-P", "-K", ":", "-X", "acks=all",
+                   "-X", "batch.num.messages=" + records, "-X", "log_level=2"]
+        while not self.over.is_set():
+            subprocess.run(command, input="\n".join(lines).encode(), check=True, stderr=subprocess.DEVNULL, timeout=PATIENCE)
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
 
 
 class LogTool(harness.Case):
@@ -67,6 +103,45 @@ class LogTool(harness.Case):
         self.assertNotIn("line 0250", lines)
         self.assertEqual(lines[-1], "more")
         self.assertIn('"damaged"', broker.get("/status"))
+
+    def test_beside_a_broker_that_goes_on(self):
+        """What is recycled, moved and dropped while it is looked at is no damage; what does not hold is."""
+        broker = self.leatd("--http", "127.0.0.1:0", budget="32MiB").start()
+        recycled = lambda: broker.status()["log"]["segments_recycled_total"]
+        create(broker.port, "stays", {"leat.full.policy": "reject", "leat.priority": "10", "retention.ms": "-1"})
+        create(broker.port, "passes", {"retention.bytes": "1000000"})
+        create(broker.port, "state", {"cleanup.policy": "compact"})
+        harness.kcat_produce(broker.port, "stays", ["kept %05d " % i + "x" * 500 for i in range(20000)], "batch.num.messages=10")
+        path = os.path.join(broker.data, "leat.log")
+        load = Load(broker.port)
+        try:
+            harness.wait_for(lambda: recycled() > 10, "a log that recycles")
+            before = recycled()
+            for _ in range(20):
+                code, out, err = log_tool("verify", "--json", broker.data)
+                self.assertEqual((code, err), (0, ""), out)
+                self.assertNotIn("damaged", json.loads(out.splitlines()[-1])["start"])
+            for command in "dump", "stats":
+                self.assertEqual(log_tool(command, broker.data)[0], 0)
+            self.assertGreater(recycled(), before)
+        finally:
+            load.stop()
+        with open(path, "r+b") as log:
+            data = log.read()
+            for found in re.finditer(b"kept 00100", data):
+                log.seek(found.start())
+                log.write(b"lost")
+            os.fsync(log.fileno())
+        load = Load(broker.port)
+        try:
+            for _ in range(10):
+                code, out, err = log_tool("verify", "--json", broker.data)
+                self.assertEqual((code, err), (1, ""), out)
+                damage = [line for line in map(json.loads, out.splitlines()) if line["what"] == "damage"]
+                self.assertTrue(damage and all(one["from"] <= 100 < one["to"] <= one["from"] + 10 for one in damage), out)
+        finally:
+            load.stop()
+        self.assertEqual(broker.stop(), 0)
 
     def test_what_is_no_log(self):
         self.assertEqual(log_tool("verify", self.folder)[0], 3)
