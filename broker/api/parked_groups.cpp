@@ -69,7 +69,22 @@ void send_beaten(Context& context, Address& address, const groups::ConsumerAnswe
 
 }  // namespace
 
+// Large groups share out their partitions in turns of the loop, with all that is left of others'
+// requests.
+void ParkedGroups::assign(Context& context) {
+    if (assigns_ || !context.groups.assigns()) return;
+    assigns_ = true;
+    context.turns.next([this, &context](Instant now, WallTime wall) {
+        context.now = now;
+        context.wall = wall;
+        assigns_ = false;
+        context.groups.assign_some(now);
+        drain(context);
+    });
+}
+
 void ParkedGroups::drain(Context& context) {
+    assign(context);
     if (waits_turn_) return;
     int left = answers_per_turn;
     const auto address_of = [&](groups::Ticket ticket) {

@@ -25,7 +25,9 @@ public:
     std::size_t size() const { return waiting_.size(); }
 
 private:
-    bool waits_turn_ = false;
+    void assign(Context& context);
+
+    bool waits_turn_ = false, assigns_ = false;
     std::unordered_map<groups::Ticket, Address> waiting_;
     groups::Ticket last_ = 0;
 };

@@ -6,222 +6,236 @@ namespace leat::groups {
 namespace {
 
 constexpr std::int32_t nobody = -1;
-constexpr int balance_rounds_max = 8;
-
-// The group in plain numbers. Topics that the same subscriptions name have one audience.
-struct Table {
-    struct Topic {
-        const topics::Topic* is;
-        std::vector<std::uint32_t> subscriptions;
-        std::uint32_t audience = 0;
-        std::vector<std::int32_t> owners;  // member by partition
-    };
-    std::vector<ConsumerMember*> members;
-    std::vector<std::uint32_t> subscription_of;  // by member
-    std::vector<Topic> topics;                   // by name
-    std::vector<std::vector<std::int32_t>> audiences;
-
-    Table(ConsumerGroup& group, const topics::Registry& registry) {
-        for (const auto& [name, count] : group.readers)
-            if (const topics::Topic* topic = registry.find(name))
-                topics.push_back(
-                    {.is = topic,
-                     .subscriptions = {},
-                     .audience = 0,
-                     .owners = std::vector<std::int32_t>(topic->partitions.size(), nobody)});
-        std::map<const Subscription*, std::uint32_t> numbers;
-        for (const auto& [key, one] : group.subscriptions) {
-            const auto number = static_cast<std::uint32_t>(numbers.size());
-            numbers.emplace(&one, number);
-            for (const auto* names : {&one.topics, &one.matched})
-                for (const std::string& name : *names)
-                    if (Topic* topic = find(name))
-                        if (topic->subscriptions.empty() || topic->subscriptions.back() != number)
-                            topic->subscriptions.push_back(number);
-        }
-        for (const auto& [id, member] : group.members) {
-            members.push_back(member.get());
-            subscription_of.push_back(numbers.at(member->subscription));
-        }
-        find_audiences();
-    }
-
-    Topic* find(std::string_view name) {
-        const auto at =
-            std::lower_bound(topics.begin(), topics.end(), name,
-                             [](const Topic& a, std::string_view b) { return a.is->name < b; });
-        return at == topics.end() || at->is->name != name ? nullptr : &*at;
-    }
-
-    void find_audiences() {
-        std::map<std::vector<std::uint32_t>, std::uint32_t> known;
-        for (Topic& topic : topics) {
-            const auto [at, fresh] = known.try_emplace(
-                topic.subscriptions, static_cast<std::uint32_t>(audiences.size()));
-            topic.audience = at->second;
-            if (!fresh) continue;
-            std::vector<std::int32_t>& audience = audiences.emplace_back();
-            for (std::size_t m = 0; m < members.size(); ++m)
-                if (reads(topic, m)) audience.push_back(static_cast<std::int32_t>(m));
-        }
-    }
-
-    bool reads(const Topic& topic, std::size_t member) const {
-        return std::binary_search(topic.subscriptions.begin(), topic.subscriptions.end(),
-                                  subscription_of[member]);
-    }
-
-    void write_targets() const {
-        for (ConsumerMember* member : members) member->target.clear();
-        for (const Topic& topic : topics)
-            for (std::size_t p = 0; p < topic.owners.size(); ++p)
-                if (topic.owners[p] != nobody)
-                    members[static_cast<std::size_t>(topic.owners[p])]
-                        ->target[topic.is->id]
-                        .push_back({static_cast<std::int32_t>(p), 0});
-    }
-};
-
-void range(Table& table) {
-    for (auto& audience : table.audiences)
-        std::sort(audience.begin(), audience.end(), [&](std::int32_t a, std::int32_t b) {
-            const ConsumerMember& x = *table.members[static_cast<std::size_t>(a)];
-            const ConsumerMember& y = *table.members[static_cast<std::size_t>(b)];
-            if (x.instance.has_value() != y.instance.has_value()) return x.instance.has_value();
-            return x.instance ? *x.instance < *y.instance : x.id < y.id;
-        });
-    for (Table::Topic& topic : table.topics) {
-        const auto& audience = table.audiences[topic.audience];
-        if (audience.empty()) continue;
-        const std::size_t each = topic.owners.size() / audience.size();
-        std::size_t more = topic.owners.size() % audience.size(), at = 0;
-        for (const std::int32_t member : audience) {
-            const std::size_t share = each + (more > 0 ? 1 : 0);
-            if (more > 0) --more;
-            for (std::size_t i = 0; i < share; ++i) topic.owners[at++] = member;
-        }
-    }
-}
-
-class Uniform {
-public:
-    explicit Uniform(Table& table) : table_(table), holdings_(table.members.size()) {}
-
-    void run() {
-        keep();
-        hand_out();
-        for (int round = 0; round < balance_rounds_max && balance(); ++round) {
-        }
-    }
-
-private:
-    struct Holding {
-        std::uint32_t topic;
-        std::int32_t partition;
-    };
-    std::size_t load(std::int32_t member) const {
-        return holdings_[static_cast<std::size_t>(member)].size();
-    }
-    void give(std::size_t topic, std::size_t partition, std::int32_t member) {
-        table_.topics[topic].owners[partition] = member;
-        holdings_[static_cast<std::size_t>(member)].push_back(
-            {static_cast<std::uint32_t>(topic), static_cast<std::int32_t>(partition)});
-    }
-    std::int32_t idlest(std::uint32_t audience) const {
-        std::int32_t best = nobody;
-        for (const std::int32_t member : table_.audiences[audience])
-            if (best == nobody || load(member) < load(best)) best = member;
-        return best;
-    }
-
-    void keep() {
-        std::map<topics::TopicId, std::size_t> by_id;
-        for (std::size_t t = 0; t < table_.topics.size(); ++t)
-            by_id.emplace(table_.topics[t].is->id, t);
-        for (std::size_t m = 0; m < table_.members.size(); ++m)
-            for (const auto& [id, partitions] : table_.members[m]->target) {
-                const auto at = by_id.find(id);
-                if (at == by_id.end() || !table_.reads(table_.topics[at->second], m)) continue;
-                const auto& owners = table_.topics[at->second].owners;
-                for (const PartitionEpoch& one : partitions) {
-                    const auto p = static_cast<std::size_t>(one.partition);
-                    if (p < owners.size() && owners[p] == nobody)
-                        give(at->second, p, static_cast<std::int32_t>(m));
-                }
-            }
-    }
-
-    // Topics that few can read come first: what is left can go anywhere.
-    void hand_out() {
-        std::vector<std::size_t> order(table_.topics.size());
-        for (std::size_t t = 0; t < order.size(); ++t) order[t] = t;
-        std::stable_sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) {
-            return table_.audiences[table_.topics[a].audience].size() <
-                   table_.audiences[table_.topics[b].audience].size();
-        });
-        for (const std::size_t t : order)
-            for (std::size_t p = 0; p < table_.topics[t].owners.size(); ++p) {
-                if (table_.topics[t].owners[p] != nobody) continue;
-                const std::int32_t member = idlest(table_.topics[t].audience);
-                if (member != nobody) give(t, p, member);
-            }
-    }
-
-    // From whoever has most to whoever has least and may have it, while that makes it more even.
-    // Each move lowers the sum of squares of the loads, so it ends.
-    bool balance() {
-        std::vector<bool> settled(holdings_.size(), false);
-        bool moved = false;
-        for (;;) {
-            std::int32_t from = nobody;
-            std::size_t least = SIZE_MAX;
-            for (std::size_t m = 0; m < holdings_.size(); ++m) {
-                least = std::min(least, holdings_[m].size());
-                if (!settled[m] && (from == nobody || holdings_[m].size() > load(from)))
-                    from = static_cast<std::int32_t>(m);
-            }
-            if (from == nobody || load(from) <= least + 1) return moved;
-            if (!move_one(from))
-                settled[static_cast<std::size_t>(from)] = true;
-            else
-                moved = true;
-        }
-    }
-
-    bool move_one(std::int32_t from) {
-        std::vector<Holding>& mine = holdings_[static_cast<std::size_t>(from)];
-        std::vector<bool> seen(table_.audiences.size(), false);
-        std::size_t distinct = 0, best = mine.size();
-        std::int32_t to = nobody;
-        for (std::size_t i = mine.size(); i-- > 0 && distinct < seen.size();) {
-            const std::uint32_t audience = table_.topics[mine[i].topic].audience;
-            if (seen[audience]) continue;
-            seen[audience] = true;
-            ++distinct;
-            const std::int32_t idle = idlest(audience);
-            if (idle != nobody && (to == nobody || load(idle) < load(to))) to = idle, best = i;
-        }
-        if (to == nobody || load(to) + 1 >= mine.size()) return false;
-        const Holding one = mine[best];
-        mine.erase(mine.begin() + static_cast<std::ptrdiff_t>(best));
-        give(one.topic, static_cast<std::size_t>(one.partition), to);
-        return true;
-    }
-
-    Table& table_;
-    std::vector<std::vector<Holding>> holdings_;  // by member
-};
+// What is done once for a thing that has to be looked up, against what is done in a list.
+constexpr std::size_t look_up = 8;
 
 }  // namespace
 
-void assign(ConsumerGroup& group, const topics::Registry& registry) {
-    const bool by_range = group.assignor() == assignor_range;
-    Table table(group, registry);
-    if (by_range)
-        range(table);
-    else
-        Uniform(table).run();
-    table.write_targets();
+TargetAssignment::TargetAssignment(ConsumerGroup& group)
+    : group_(group), epoch_(group.epoch), number_(++group.assignments) {
+    audiences_.push_back({.before = 0, .subscription = UINT32_MAX, .readers = 0});
+    readers_.reserve(group.members.size());
+    topics_.reserve(group.readers.size());
+}
+
+bool TargetAssignment::go_on(const topics::Registry& registry, std::uint32_t steps) {
+    left_ = steps;
+    while (left_ > 0 && phase_ != Phase::done)
+        if (phase(registry)) next_phase();
+    return phase_ == Phase::done;
+}
+
+// true: all of it is done; false: no steps are left.
+bool TargetAssignment::phase(const topics::Registry& registry) {
+    switch (phase_) {
+        case Phase::statics:
+            return walk(group_.statics, [this](const auto& entry) { add(*entry.second); });
+        case Phase::members:
+            return walk(group_.members, [this](const auto& entry) {
+                if (!entry.second->instance) add(*entry.second);
+            });
+        case Phase::topics:
+            return walk(group_.readers,
+                        [&](auto& entry) { add(registry.find(entry.first), entry.second); });
+        case Phase::audiences:
+            return find_audiences();
+        case Phase::range:
+            return range();
+        case Phase::keep:
+            return keep(registry);
+        case Phase::hand_out:
+            return hand_out();
+        case Phase::balance:
+            return balance();
+        case Phase::targets:
+            return find_targets();
+        case Phase::done:
+            break;
+    }
+    return true;
+}
+
+void TargetAssignment::next_phase() {
+    at_ = name_ = partition_ = 0;
+    switch (phase_) {
+        case Phase::audiences:
+            phase_ = range_votes_ > uniform_votes_ ? Phase::range : Phase::keep;
+            return;
+        case Phase::range:
+            phase_ = Phase::targets;
+            return;
+        case Phase::keep:
+            order();
+            break;
+        case Phase::hand_out:
+            begin_round();
+            break;
+        default:
+            break;
+    }
+    phase_ = static_cast<Phase>(static_cast<std::uint8_t>(phase_) + 1);
+}
+
+// From where it stood: entries may have come and gone since.
+template <class Map, class Visit>
+bool TargetAssignment::walk(Map& map, const Visit& visit) {
+    auto at = walks_ ? map.upper_bound(after_) : map.begin();
+    walks_ = false;
+    for (; at != map.end(); ++at) {
+        visit(*at);
+        spend(look_up);
+        if (left_ > 0) continue;
+        after_ = at->first;
+        walks_ = true;
+        return false;
+    }
+    return true;
+}
+
+void TargetAssignment::add(ConsumerMember& member) {
+    if (member.assignor) ++(*member.assignor == assignor_range ? range_votes_ : uniform_votes_);
+    Subscription* reads = member.subscription;
+    if (reads == nullptr) return;
+    if (std::exchange(reads->assignment, number_) != number_) {
+        reads->place = static_cast<std::uint32_t>(said_.size());
+        said_.push_back({.is = reads});
+    }
+    auto& same = said_[reads->place].readers;
+    readers_.push_back({.is = &member,
+                        .subscription = reads->place,
+                        .place = static_cast<std::uint32_t>(same.size())});
+    same.push_back(static_cast<std::uint32_t>(readers_.size() - 1));
+}
+
+void TargetAssignment::add(const topics::Topic* topic, TopicReaders& place) {
+    if (topic == nullptr) return;
+    place.assignment = number_;
+    place.place = static_cast<std::uint32_t>(topics_.size());
+    topics_.push_back(
+        {.id = topic->id, .first = owners_.size(), .count = topic->partitions.size()});
+    owners_.resize(owners_.size() + topic->partitions.size(), nobody);
+    before_.resize(owners_.size(), nobody);
+    spend(topic->partitions.size() / 16);
+}
+
+// What a pattern matches may be another list than before: then a name is looked at that is no
+// topic's, or one is left out, and the group is in a newer epoch.
+bool TargetAssignment::find_audiences() {
+    for (; at_ < 2 * said_.size(); ++at_, name_ = 0) {
+        const Subscription& one = *said_[at_ / 2].is;
+        const std::vector<std::string>& names = at_ % 2 == 0 ? one.topics : one.matched;
+        for (; name_ < names.size(); ++name_) {
+            if (left_ <= 0) return false;
+            spend(look_up);
+            const auto topic = group_.readers.find(names[name_]);
+            if (topic == group_.readers.end() || topic->second.assignment != number_) continue;
+            std::uint32_t& audience = topics_[topic->second.place].audience;
+            audience = with(audience, static_cast<std::uint32_t>(at_ / 2));
+        }
+        spend(1);
+    }
+    return true;
+}
+
+std::uint32_t TargetAssignment::with(std::uint32_t audience, std::uint32_t subscription) {
+    const Audience& one = audiences_[audience];
+    if (one.subscription == subscription) return audience;  // it is matched, and named
+    if (one.next_subscription == subscription) return one.next;
+    const auto next = static_cast<std::uint32_t>(audiences_.size());
+    audiences_[audience].next = next;
+    audiences_[audience].next_subscription = subscription;
+    audiences_.push_back(
+        {.before = audience,
+         .subscription = subscription,
+         .readers = audiences_[audience].readers + said_[subscription].readers.size()});
+    return next;
+}
+
+bool TargetAssignment::range() {
+    for (; at_ < topics_.size(); ++at_) {
+        if (left_ <= 0) return false;
+        const Topic& topic = topics_[at_];
+        Audience& audience = audiences_[topic.audience];
+        list(audience);
+        spend(look_up + topic.count);
+        const std::size_t readers = audience.runs.size();
+        if (readers == 0) continue;
+        const std::size_t each = topic.count / readers, more = topic.count % readers;
+        auto partition = static_cast<std::int32_t>(topic.first);
+        for (std::size_t i = 0; i < readers; ++i)
+            for (std::size_t share = each + (i < more ? 1 : 0); share > 0; --share)
+                give(0, partition++, audience.runs[i]);
+    }
+    for (Reader& reader : readers_) reader.moved = true;
+    return true;
+}
+
+void TargetAssignment::list(Audience& audience) {
+    if (!audience.runs.empty()) return;
+    for (const Audience* one = &audience; one->readers > 0; one = &audiences_[one->before]) {
+        const auto& more = said_[one->subscription].readers;
+        audience.runs.insert(audience.runs.end(), more.begin(), more.end());
+    }
+    std::sort(audience.runs.begin(), audience.runs.end());
+    spend(2 * audience.runs.size());
+}
+
+void TargetAssignment::give(std::uint32_t audience, std::int32_t partition, std::uint32_t reader) {
+    std::vector<Held>& held = readers_[reader].held;
+    auto at = std::lower_bound(
+        held.begin(), held.end(), audience,
+        [](const Held& one, std::uint32_t wanted) { return one.audience < wanted; });
+    if (at == held.end() || at->audience != audience) at = held.insert(at, {audience, nobody});
+    before_[static_cast<std::size_t>(partition)] = std::exchange(at->newest, partition);
+    owners_[static_cast<std::size_t>(partition)] = static_cast<std::int32_t>(reader);
+}
+
+bool TargetAssignment::find_targets() {
+    std::vector<std::int32_t> mine;
+    for (; at_ < readers_.size(); ++at_) {
+        if (left_ <= 0) return false;
+        spend(1);
+        const Reader& reader = readers_[at_];
+        if (!reader.moved || reader.is == nullptr) continue;
+        mine.clear();
+        for (const Held& one : reader.held)
+            for (std::int32_t p = one.newest; p != nobody; p = before_[static_cast<std::size_t>(p)])
+                mine.push_back(p);
+        std::sort(mine.begin(), mine.end());
+        Share target;
+        for (std::size_t i = 0; i < mine.size();) {
+            const auto first = static_cast<std::size_t>(mine[i]);
+            const auto topic = std::prev(std::upper_bound(
+                topics_.begin(), topics_.end(), first,
+                [](std::size_t wanted, const Topic& one) { return wanted < one.first; }));
+            auto& partitions = target[topic->id];
+            const auto end = static_cast<std::int32_t>(topic->first + topic->count);
+            for (; i < mine.size() && mine[i] < end; ++i)
+                partitions.push_back({mine[i] - static_cast<std::int32_t>(topic->first), 0});
+            spend(look_up);
+        }
+        spend(2 * mine.size());
+        if (target != reader.is->target)
+            next_.emplace_back(static_cast<std::uint32_t>(at_), std::move(target));
+    }
+    return true;
+}
+
+std::vector<ConsumerMember*> TargetAssignment::take() {
+    std::vector<ConsumerMember*> others;
+    for (auto& [reader, target] : next_) {
+        ConsumerMember* member = readers_[reader].is;
+        if (member == nullptr) continue;
+        std::swap(member->target, target);
+        others.push_back(member);
+    }
+    group_.assignment_epoch = epoch_;
+    return others;
+}
+
+void TargetAssignment::forget(const ConsumerMember& member) {
+    for (Reader& reader : readers_)
+        if (reader.is == &member) reader.is = nullptr;
 }
 
 }  // namespace leat::groups

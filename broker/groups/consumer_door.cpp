@@ -35,6 +35,12 @@ void Groups::consumer_heartbeat(Instant now, Ticket ticket, ConsumerHeartbeat re
     if (Group* after = find(id)) erase_if_nothing(*after);
 }
 
+void Groups::assign_some(Instant now) {
+    const std::string id = consumers_.take_turn();
+    consumers_.turn(now, id, find(id));
+    mend(now);
+}
+
 bool Groups::may_become_consumer(Instant now, Ticket ticket, Group* group,
                                  const ConsumerHeartbeat& request) {
     std::string why;

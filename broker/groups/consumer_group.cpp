@@ -34,11 +34,11 @@ void each_topic(const Subscription& subscription, Visit visit) {
 }
 
 void count_reader(ConsumerGroup& group, const std::string& topic) {
-    if (++group.readers[topic] == 1) group.rehash = true;
+    if (++group.readers[topic].count == 1) group.rehash = true;
 }
 void uncount_reader(ConsumerGroup& group, const std::string& topic) {
     const auto at = group.readers.find(topic);
-    if (at == group.readers.end() || --at->second > 0) return;
+    if (at == group.readers.end() || --at->second.count > 0) return;
     group.readers.erase(at);
     group.rehash = true;
 }
@@ -153,7 +153,8 @@ void ConsumerGroup::unsubscribe(ConsumerMember& member) {
     Subscription& before = *std::exchange(member.subscription, nullptr);
     if (--before.members > 0) return;
     each_topic(before, [this](const std::string& name) { uncount_reader(*this, name); });
-    subscriptions.erase(subscriptions.find(member.subscription_key));
+    auto gone = subscriptions.extract(subscriptions.find(member.subscription_key));
+    if (assigning != nullptr) assigning->keep(std::move(gone));
 }
 
 std::uint64_t ConsumerGroup::match_some(const topics::Registry& registry) {

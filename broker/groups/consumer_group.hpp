@@ -22,6 +22,8 @@
 
 namespace leat::groups {
 
+class TargetAssignment;
+
 struct PartitionEpoch {
     std::int32_t partition = 0;
     std::int32_t epoch = 0;  ///< the member epoch it was assigned in (KIP-1251)
@@ -55,8 +57,16 @@ struct Subscription {
     std::string walked_to;
     std::size_t members = 0;
     std::size_t counted = 0;  ///< bytes
+    std::uint64_t assignment = 0;  ///< the one that `place` belongs to
+    std::uint32_t place = 0;
 
     bool has(std::string_view topic) const;
+};
+
+struct TopicReaders {
+    std::uint32_t count = 0;       ///< of subscriptions
+    std::uint32_t place = 0;       ///< as a Subscription's
+    std::uint64_t assignment = 0;
 };
 
 /// What a member has that speaks the classic protocol in a group of this one (mixed.cpp).
@@ -99,6 +109,8 @@ struct ConsumerMember {
     std::size_t counted = 0;  ///< bytes
 
     bool away() const { return epoch == -2; }  ///< a static member that will be back
+    /// Not of one whose join waits for its assignment: it has no epoch yet.
+    bool is_at(std::int32_t said) const { return said == epoch && epoch != 0; }
     std::size_t bytes() const;
 };
 
@@ -113,7 +125,7 @@ struct ConsumerGroup {
     std::map<std::string, std::unique_ptr<ConsumerMember>, std::less<>> members;
     std::map<std::string, ConsumerMember*, std::less<>> statics;  ///< by instance id
     std::map<std::string, Subscription, std::less<>> subscriptions;
-    std::map<std::string, std::uint32_t, std::less<>> readers;  ///< topic -> subscriptions
+    std::map<std::string, TopicReaders, std::less<>> readers;  ///< by topic
     std::map<topics::TopicId, std::vector<const ConsumerMember*>> owners;  ///< by partition
 
     std::uint64_t registry_seen = 0;  ///< topics::Registry::changes()
@@ -122,6 +134,9 @@ struct ConsumerGroup {
     bool rehash = false;              ///< readers changed
     bool saved = false;               ///< its fact is on flash or on the way
     std::uint64_t last_write = 0;     ///< an answer waits until all up to this is durable
+
+    std::uint64_t assignments = 0;         ///< so many were begun
+    std::unique_ptr<TargetAssignment> assigning;  ///< the one that is made: assignors.hpp
 
     ConsumerMember* find(std::string_view member) const;
     /// The assignor that most members want. `uniform` if nobody cares.

@@ -80,6 +80,8 @@ void Consumers::end(Instant now, Group& group) {
 }
 
 void Consumers::drop(Group& group) {
+    refuse_waiting(group.id, ErrorCode::coordinator_not_available,
+                   ErrorCode::coordinator_not_available);
     std::erase_if(held_, [&](Held& one) {
         if (one.group != group.id) return false;
         refuse(one.answer.ticket, ErrorCode::coordinator_not_available,

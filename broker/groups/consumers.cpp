@@ -13,17 +13,6 @@ namespace {
 constexpr std::uint64_t steps_per_pause_ms = 2'000;
 constexpr milliseconds refresh_pause_min{1'000};
 
-std::vector<TopicPartitions> told(const Share& share) {
-    std::vector<TopicPartitions> list;
-    for (const auto& [topic, partitions] : share) {
-        TopicPartitions& one = list.emplace_back();
-        one.topic = topic;
-        for (const PartitionEpoch& partition : partitions)
-            one.partitions.push_back(partition.partition);
-    }
-    return list;
-}
-
 }  // namespace
 
 void Consumers::refuse(Ticket ticket, ErrorCode error, std::string message) {
@@ -40,39 +29,27 @@ void Consumers::heartbeat(Instant now, Ticket ticket, Group& group, ConsumerHear
     ConsumerMember* admitted = admit(now, ticket, group, request, bumps);
     if (admitted == nullptr) return;
     ConsumerMember& member = *admitted;
-    const Share assigned = member.assigned;
-    const bool was_classic = member.classic.has_value();
+    Asked asked{.ticket = ticket,
+                .member = member.id,
+                .says_all = request.epoch == epoch_joins || request.is_full(),
+                .changed = member.classic.has_value(),
+                .assigned = member.assigned};
     member.classic.reset();
     member.overdue.disarm();
-    move_on(now, group, member, request, bumps, was_classic);
-
-    ConsumerAnswer answer;
-    answer.ticket = ticket;
-    answer.member = member.id;
-    answer.epoch = member.epoch;
-    answer.interval = shared_.settings.heartbeat_interval(group.id);
-    if (request.epoch == epoch_joins || request.is_full() || assigned != member.assigned)
-        answer.assignment = told(member.assigned);
-    answer_when_durable(group, std::move(answer));
+    hear(now, group, member, request, bumps, asked);
+    answer_or_wait(now, group, member, std::move(asked));
 }
 
-void Consumers::move_on(Instant now, Group& group, ConsumerMember& member,
-                        ConsumerHeartbeat& request, bool bumps, bool changed) {
-    ConsumerGroup& all = *group.consumer;
+void Consumers::hear(Instant now, Group& group, ConsumerMember& member, ConsumerHeartbeat& request,
+                     bool bumps, Asked& asked) {
     const Subscription* before = member.subscription;
-    changed |= update(group, member, request);
-    const bool subscription_changed = before != member.subscription;
-    bumps |= subscription_changed;
-    bumps |= refresh(now, group) || all.unsettled;
+    asked.changed |= update(group, member, request);
+    asked.subscription_changed = before != member.subscription;
+    asked.owned = std::move(request.owned);
+    bumps |= asked.subscription_changed;
+    bumps |= refresh(now, group) || group.consumer->unsettled;
     if (bumps) bump(now, group);
-    if (all.epoch > all.assignment_epoch) {
-        assign(all, shared_.registry);
-        all.assignment_epoch = all.epoch;
-        for (auto& [id, one] : all.members) recount(*one);
-    }
-    changed |= reconcile(now, group, member, subscription_changed, request.owned);
     touch(now, group, member);
-    if (changed || member.save_number == 0) save(now, group, member);
     recount(member);
 }
 
@@ -215,6 +192,7 @@ void Consumers::forget(Group& group, ConsumerMember& member) {
         shared_.bytes -= member.subscription->counted;
     all.unsubscribe(member);
     shared_.bytes -= member.counted;
+    if (all.assigning != nullptr) all.assigning->forget(member);
     --shared_.members;
     all.members.erase(all.members.find(member.id));
 }
@@ -246,9 +224,9 @@ ErrorCode Consumers::check_commit(const Group& group, const Identity& who,
     const ConsumerMember* member = group.consumer->find(who.member);
     if (member == nullptr) return ErrorCode::unknown_member_id;
     if (member->classic)
-        return who.generation == member->epoch ? ErrorCode::none : ErrorCode::illegal_generation;
+        return member->is_at(who.generation) ? ErrorCode::none : ErrorCode::illegal_generation;
     if (!who.knows_epochs) return ErrorCode::unsupported_version;
-    if (who.generation == member->epoch) return ErrorCode::none;
+    if (member->is_at(who.generation)) return ErrorCode::none;
     if (who.generation > member->epoch) return ErrorCode::stale_member_epoch;
     // Of an earlier epoch: what it has had since then is its own all the same (KIP-1251).
     for (const Commit& one : commits) {
@@ -265,7 +243,7 @@ ErrorCode Consumers::check_fetch(const Group& group, std::string_view id,
                                  std::int32_t epoch) const {
     const ConsumerMember* member = group.consumer->find(id);
     if (member == nullptr) return ErrorCode::unknown_member_id;
-    return epoch == member->epoch ? ErrorCode::none : ErrorCode::stale_member_epoch;
+    return member->is_at(epoch) ? ErrorCode::none : ErrorCode::stale_member_epoch;
 }
 
 void Consumers::answer_when_durable(Group& group, ConsumerAnswer answer) {

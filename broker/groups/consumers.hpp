@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <list>
 #include <map>
 #include <vector>
@@ -76,6 +77,13 @@ public:
     void begin(Instant now, Group& group);
     void end(Instant now, Group& group);
     FactQueue& facts() { return facts_; }
+    const FactQueue& facts() const { return facts_; }
+
+    /// Assignments of large groups are made in turns, and so are the answers to all who wait for
+    /// one: each turn is meant to take less than half a millisecond. consumer_turns.cpp
+    bool has_turns() const { return !turns_.empty(); }
+    std::string take_turn();  ///< the group whose turn it is
+    void turn(Instant now, const std::string& id, Group* group);
 
     std::optional<ConsumerAnswer> poll_answer();
     /// After the log may have finished something.
@@ -112,6 +120,27 @@ private:
         JoinAnswer answer;
     };
 
+    /// What is left of a request when the group has taken in what it says.
+    struct Asked {
+        Ticket ticket = 0;
+        std::string member;
+        bool joins = false;     ///< JoinGroup, of a member of the classic protocol
+        bool says_all = false;  ///< and is told all
+        bool changed = false;   ///< what is on flash of the member is not what it says now
+        bool subscription_changed = false;
+        std::optional<std::vector<TopicPartitions>> owned = {};
+        Share assigned = {};  ///< when it came
+        std::int32_t group_epoch = 0;
+    };
+
+    // consumer_turns.cpp
+    bool has_target(Group& group);
+    void assign_some(Group& group);
+    void answer_or_wait(Instant now, Group& group, ConsumerMember& member, Asked asked);
+    void go_on(Instant now, Group& group, ConsumerMember& member, const Asked& asked);
+    void refuse(const Asked& asked, ErrorCode error);
+    void refuse_waiting(const std::string& group, ErrorCode error, ErrorCode of_joins);
+
     // consumer_admit.cpp
     bool has_place(Ticket ticket, const ConsumerHeartbeat& request, const ConsumerMember* member,
                    std::size_t others);
@@ -122,9 +151,9 @@ private:
     ConsumerMember& add(Group& group, const ConsumerHeartbeat& request);
     void replace(Instant now, Group& group, ConsumerMember& member, const std::string& id);
     bool epoch_fits(Ticket ticket, const ConsumerMember& member, const ConsumerHeartbeat& request);
-    /// After `member` said something: the group's epoch, its target, and the member's step to it.
-    void move_on(Instant now, Group& group, ConsumerMember& member, ConsumerHeartbeat& request,
-                 bool bumps, bool changed);
+    /// The group takes in what `member` says, and begins another epoch if that makes a difference.
+    void hear(Instant now, Group& group, ConsumerMember& member, ConsumerHeartbeat& request,
+              bool bumps, Asked& asked);
     bool update(Group& group, ConsumerMember& member, ConsumerHeartbeat& request);
     bool refresh(Instant now, Group& group);
     void leave(Instant now, Ticket ticket, Group& group, const ConsumerHeartbeat& request);
@@ -138,6 +167,7 @@ private:
     ErrorCode find_classic(const Group& group, const Identity& who, ConsumerMember*& member) const;
     void await(Instant now, ConsumerMember& member);
     std::string assignment_of(const ConsumerMember& member) const;
+    void tell_joined(Instant now, Group& group, ConsumerMember& member, Ticket ticket);
 
     // reconcile.cpp
     /// Waits for partitions that others still own.
@@ -160,6 +190,8 @@ private:
     Shared shared_;
     FactQueue facts_;
     std::vector<Held> held_;
+    std::map<std::string, std::deque<Asked>, std::less<>> waiting_;  ///< by group, in order
+    std::deque<std::string> turns_;                                  ///< groups, each once
     std::vector<HeldJoin> held_joins_;
     std::vector<std::string> downgrades_;
     std::list<JoinAnswer> joined_;

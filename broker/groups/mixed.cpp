@@ -252,24 +252,33 @@ ErrorCode Consumers::join(Instant now, Ticket ticket, Group& group, const JoinRe
     else if (!has_id)
         replace(now, group, *member, as.member);
     ClassicSide side{request.session_timeout, request.protocols};
-    const bool changed = member->classic != side, was_classic = member->classic.has_value();
+    const bool was_classic = member->classic.has_value();
+    Asked asked{.ticket = ticket,
+                .member = member->id,
+                .joins = true,
+                .changed = member->classic != side};
     member->classic = std::move(side);
     // It took the place of the last one of the other protocol.
     if (!was_classic && only_classic(all)) downgrades_.push_back(group.id);
-    move_on(now, group, *member, as, is_new, changed);
-    member->overdue.arm(shared_.timers, now + std::max(member->rebalance_timeout, milliseconds(1)));
+    hear(now, group, *member, as, is_new, asked);
+    member->overdue.disarm();
+    answer_or_wait(now, group, *member, std::move(asked));
+    return ErrorCode::none;
+}
 
+// It has its rebalance timeout to ask for what it was given.
+void Consumers::tell_joined(Instant now, Group& group, ConsumerMember& member, Ticket ticket) {
+    member.overdue.arm(shared_.timers, now + std::max(member.rebalance_timeout, milliseconds(1)));
     JoinAnswer told;
     told.ticket = ticket;
-    told.generation = member->epoch;
+    told.generation = member.epoch;
     told.protocol_type = type_consumer;
-    told.protocol = member->classic->protocols.front().name;
-    told.member = member->id;
-    if (all.last_write <= facts_.durable())
+    told.protocol = member.classic->protocols.front().name;
+    told.member = member.id;
+    if (group.consumer->last_write <= facts_.durable())
         joined_.push_back(std::move(told));
     else
-        held_joins_.push_back({all.last_write, group.id, std::move(told)});
-    return ErrorCode::none;
+        held_joins_.push_back({group.consumer->last_write, group.id, std::move(told)});
 }
 
 std::optional<JoinAnswer> Consumers::poll_joined() {
@@ -289,7 +298,7 @@ ErrorCode Consumers::find_classic(const Group& group, const Identity& who,
     }
     member = all.find(who.member);
     if (member == nullptr || !member->classic) return ErrorCode::unknown_member_id;
-    return who.generation == member->epoch ? ErrorCode::none : ErrorCode::illegal_generation;
+    return member->is_at(who.generation) ? ErrorCode::none : ErrorCode::illegal_generation;
 }
 
 // From the first time that it is told.

@@ -34,6 +34,8 @@ struct GroupsConfig {
     std::uint32_t group_id_bytes_max = 1024;
     std::uint32_t name_bytes_max = 1024;  ///< of a member or instance id, of a protocol
     std::uint32_t protocols_max = 64;     ///< offered by one member
+    /// Of an assignment (KIP-848) at one go. A step is some ten nanoseconds.
+    std::uint32_t assignment_steps_max = 20'000;
 };
 
 struct Protocol {

@@ -74,8 +74,13 @@ struct ConsumerRun {
     explicit ConsumerRun(std::uint64_t seed) : random(seed), seed_(seed) {
         config.consumer_session_timeout = session;
         config.consumer_heartbeat_interval = milliseconds(1'000);
+        if (random.chance(40)) {  // as if the group were large
+            config.assignment_steps_max = 1 + static_cast<std::uint32_t>(random.below(150));
+            turns = 1 + static_cast<int>(random.below(3));
+        }
         rig = std::make_unique<GroupsRig>(config, instant_ms(1'000),
                                           std::map<CrashLog::Key, std::string>{}, seed + 7);
+        rig->turns = turns;
         const bool alike = random.chance(40);
         const std::size_t same = random.below(subscriptions.size());
         for (std::size_t i = 0; i < clients.size(); ++i) {
@@ -280,6 +285,7 @@ struct ConsumerRun {
         const groups::Ticket last = rig->last;
         rig = std::make_unique<GroupsRig>(config, now, std::move(left), seed);
         rig->last = last;
+        rig->turns = turns;
         CHECK(rig->groups.unreadable() == 0);
         for (Client& client : clients) {
             client.lost_an_answer |= client.ticket != 0;  // connections are lost
@@ -385,6 +391,7 @@ struct ConsumerRun {
     void quiet() {
         rig->log.ops_max = 1'000'000;
         rig->log.is_full = false;
+        rig->turns = -1;
         for (Client& client : clients) client.stalled = false;
         if (!clients[0].up) start(clients[0]);
         bool calm = false;
@@ -443,6 +450,7 @@ struct ConsumerRun {
     CommitModel<Partition> commits;
     std::map<std::pair<std::int32_t, Partition>, std::string> owners;
     std::int64_t next_offset = 0, last_id = 0, commits_taken = 0;
+    int turns = -1;
 };
 
 }  // namespace

@@ -18,6 +18,10 @@ struct MixedClients {
         config.consumer_session_timeout = session;
         config.consumer_heartbeat_interval = milliseconds(1'000);
         config.initial_rebalance_delay = milliseconds(random.below(2) * 500);
+        if (random.chance(40)) {  // as if the group were large
+            config.assignment_steps_max = 1 + static_cast<std::uint32_t>(random.below(150));
+            turns = 1 + static_cast<int>(random.below(3));
+        }
         begin({}, instant_ms(1'000), seed + 7);
         cooperative = random.chance(60);
         peers[2].instance = peers[5].instance = "i";  // one comes in the place of the other
@@ -27,6 +31,7 @@ struct MixedClients {
         const groups::Ticket last = rig ? rig->last : 0;
         rig = std::make_unique<GroupsRig>(config, now, std::move(facts), seed);
         rig->last = last;
+        rig->turns = turns;
         CHECK(rig->groups.unreadable() == 0);
     }
     bool is_classic() const {
@@ -326,6 +331,7 @@ struct MixedClients {
     std::uint64_t seed_;
     groups::GroupsConfig config;
     std::unique_ptr<GroupsRig> rig;
+    int turns = -1;
     std::array<Peer, 6> peers;
     bool cooperative = false, handed_over = false;
     std::vector<Ghost> ghosts;

@@ -116,6 +116,7 @@ struct MixedRun : MixedClients {
     void quiet() {
         rig->log.ops_max = 1'000'000;
         rig->log.is_full = false;
+        rig->turns = -1;
         for (Peer& peer : peers) peer.stalled = false;
         peers[5].up = false;
         if (!peers[0].up || handed_over) start(peers[0]);

@@ -110,6 +110,7 @@ struct GroupsRig {
     }
     void settle() {
         groups.settle(now);
+        for (int left = turns; left != 0 && groups.assigns(); --left) groups.assign_some(now);
         while (auto one = groups.poll_joined()) joined[one->ticket] = *one;
         while (auto one = groups.poll_synced()) synced[one->ticket] = *one;
         while (auto one = groups.poll_consumer_answer()) beaten[one->ticket] = *one;
@@ -142,6 +143,7 @@ struct GroupsRig {
     std::map<groups::Ticket, groups::SyncAnswer> synced;
     std::map<groups::Ticket, groups::ConsumerAnswer> beaten;
     groups::Ticket last = 0;
+    int turns = -1;  ///< of assignments, each time that it settles; -1: all
 };
 
 }  // namespace leat::test

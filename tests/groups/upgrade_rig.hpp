@@ -162,8 +162,8 @@ struct UpgradeRig : GroupsRig {
             client.owned.insert(topic.partitions.begin(), topic.partitions.end());
     }
     /// Everybody's turn after turn; at no time has a partition two owners.
-    void run(std::vector<Client*> all, int turns = 12) {
-        for (int i = 0; i < turns; ++i) {
+    void run(std::vector<Client*> all, int rounds = 12) {
+        for (int i = 0; i < rounds; ++i) {
             for (Client* one : all) {
                 step(*one);
                 std::size_t sum = 0;
