@@ -69,8 +69,8 @@ struct Group {
     std::map<std::string, std::unique_ptr<PendingMember>, std::less<>> pending;
     std::map<std::string, std::string, std::less<>> static_members;  ///< instance -> member id
     std::size_t awaiting_join = 0;
-    /// Protocols that all members are known to support, perhaps not all of those: so that a thousand
-    /// who join do not ask a thousand each.
+    /// Protocols that all members are known to support, perhaps not all of those: so that a
+    /// thousand who join do not ask a thousand each.
     std::vector<std::string> common;
     std::set<std::string, std::less<>> subscribed;  ///< topics of all members (type "consumer")
     bool subscriptions_known = false;
@@ -94,6 +94,7 @@ struct Group {
     std::map<std::string, TopicOffsets, std::less<>> offsets;
     log::CommitId deleted_in = 0;  ///< dead: gone when this is durable
     bool half_deleted = false;     ///< dead: the log has not taken all of it yet
+    bool emptied = false;  ///< by OffsetDelete: as in Kafka it stays until the next check for age
 
     Member* find(std::string_view member);
     bool consumers() const { return protocol_type == "consumer"; }

@@ -17,7 +17,7 @@ Group& Groups::create(std::string_view id) {
 // A name that somebody only asked with leaves nothing behind.
 void Groups::erase_if_nothing(Group& group) {
     if (group.state == State::empty && group.members.empty() && group.pending.empty() &&
-        group.offsets.empty() && group.chunks_saved == 0 && !group.save_wanted &&
+        group.offsets.empty() && group.chunks_saved == 0 && !group.save_wanted && !group.emptied &&
         (group.consumer == nullptr || !group.consumer->saved))
         groups_.erase(groups_.find(group.id));
 }

@@ -170,6 +170,7 @@ Groups::Written Groups::delete_offsets(Instant now, std::string_view group_id,
     if (written.error == ErrorCode::none && group->state != State::empty && !group->consumers())
         written.error = ErrorCode::non_empty_group;
     if (written.error != ErrorCode::none) return written;
+    group->emptied |= group->state == State::empty;
     written.each.assign(partitions.size(), ErrorCode::none);
     for (std::size_t i = 0; i < partitions.size() && !written.again;) {
         const PartitionName& one = partitions[i];

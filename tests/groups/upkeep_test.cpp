@@ -217,4 +217,33 @@ TEST_CASE("delete: a group that was given back and is deleted again stays until 
     CHECK(rig.facts('b') + rig.facts('g') == 0);
 }
 
+TEST_CASE("upkeep: a group without its last position is empty until the next check, as in Kafka") {
+    UpkeepRig rig;
+    rig.commit_in("g", {{.topic = "t", .partition = 0, .offset = 7, .metadata = {}}});
+    rig.flush();
+    const auto take_away = [&] {
+        const auto done = rig.groups.delete_offsets(rig.now, "g", {{"t", 0}});
+        rig.flush();
+        return done.error != ErrorCode::none ? done.error : done.each.at(0);
+    };
+    CHECK(take_away() == ErrorCode::none);
+    CHECK(rig.groups.fetch("g", "t", 0).offset == -1);
+    CHECK(std::string_view(rig.groups.describe("g").state) == "Empty");
+    CHECK(take_away() == ErrorCode::none);
+    // Nothing of it is kept: at the next start it is not there.
+    GroupsRig after({}, rig.now, rig.log.durable);
+    CHECK(after.groups.size() == 0);
+    rig.advance(600'001);
+    rig.flush();
+    CHECK(rig.groups.size() == 0);
+    CHECK(take_away() == ErrorCode::group_id_not_found);
+    // Or until somebody deletes it.
+    rig.commit_in("g", {{.topic = "t", .partition = 0, .offset = 7, .metadata = {}}});
+    rig.flush();
+    CHECK(take_away() == ErrorCode::none);
+    CHECK(rig.groups.delete_group(rig.now, "g").error == ErrorCode::none);
+    rig.flush();
+    CHECK(rig.groups.size() == 0);
+}
+
 }  // namespace leat::test
