@@ -80,6 +80,8 @@ Result<log::CommitId> ConfigChanges::change_group(std::string_view name, const G
         return refuse(type, name, ErrorCode::invalid_request,
                       "Default group resources are not allowed.");
     groups::GroupSettings& settings = context_.groups.settings();
+    if (name.size() > settings.config().group_id_bytes_max)
+        return refuse(type, name, ErrorCode::invalid_request, "The group's name is too long.");
     groups::GroupSettings::Values values = settings.of(name);
     std::string problem = edit(values);
     if (problem.empty()) problem = settings.problem(values);

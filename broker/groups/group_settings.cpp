@@ -127,8 +127,11 @@ std::int64_t GroupSettings::default_of(const GroupSetting& setting) const {
 Result<log::CommitId> GroupSettings::put(Instant now, std::string_view group,
                                          const Values& values) {
     const std::string key = key_of(group);
+    // They are gone, but perhaps not yet durably.
     if (values.empty() && !log_.find_fact(log::FactKind::config, bytes_of(key)))
-        return log_.flushed_commit();
+        return std::max(erased_in_, log_.flushed_commit());
+    if (!values.empty() && !all_.contains(group) && all_.size() >= config_.group_settings_max)
+        return fail(Error::full);
     const auto commit = values.empty()
                             ? log_.erase_fact(now, log::FactKind::config, bytes_of(key))
                             : log_.put_fact(now, log::FactKind::config, bytes_of(key),

@@ -43,7 +43,7 @@ public:
     const Values& of(std::string_view group) const;
     std::int64_t default_of(const GroupSetting& setting) const;
     /// Holds from the next heartbeat of each member on, for good when the commit is durable.
-    /// fails: what put_fact says; then nothing has changed
+    /// fails: full (group_settings_max), what put_fact says; then nothing has changed
     Result<log::CommitId> put(Instant now, std::string_view group, const Values& values);
     const std::map<std::string, Values, std::less<>>& all() const { return all_; }
     const GroupsConfig& config() const { return config_; }

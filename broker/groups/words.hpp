@@ -29,6 +29,7 @@ struct GroupsConfig {
     std::uint32_t offset_metadata_bytes_max = 4096;
     // Bounds of this room; Kafka has none of them.
     std::uint32_t groups_max = 50'000;
+    std::uint32_t group_settings_max = 10'000;  ///< groups that settings of their own are kept of
     std::uint32_t pending_max = 4'000;  ///< ids given and not come back; the oldest makes room
     std::size_t member_bytes_max = 32 * 1024 * 1024;  ///< metadata and assignments of all groups
     std::uint32_t group_id_bytes_max = 1024;

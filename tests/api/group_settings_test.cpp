@@ -153,6 +153,30 @@ TEST_CASE("group settings: what is wrong is refused with a word, and nothing of 
     CHECK(described(bench, "g").find("8/") == std::string::npos);
 }
 
+TEST_CASE("group settings: names and their number are bounded, at their bounds") {
+    ApiBench bench;
+    const groups::GroupsConfig config;
+    const std::string longest(config.group_id_bytes_max, 'g');
+    CHECK(set(bench, longest.c_str(), session_ms, 0, "50000").error == ErrorCode::none);
+    const Told refused = set(bench, (longest + "g").c_str(), session_ms, 0, "50000");
+    CHECK(refused.error == ErrorCode::invalid_request);
+    CHECK(refused.message.find("too long") != std::string::npos);
+
+    test::FakeLog log;
+    groups::GroupsConfig few;
+    few.group_settings_max = 2;
+    groups::GroupSettings settings(log, few);
+    groups::GroupSettings::Values values;
+    REQUIRE(groups::GroupSettings::set(values, session_ms, "50000").empty());
+    CHECK(settings.put(bench.now, "a", values));
+    CHECK(settings.put(bench.now, "b", values));
+    CHECK(settings.put(bench.now, "c", values).error() == Error::full);
+    CHECK(settings.put(bench.now, "b", values));  // which has some already
+    CHECK(settings.put(bench.now, "b", {}));
+    CHECK(settings.put(bench.now, "c", values));
+    CHECK(settings.all().size() == 2);
+}
+
 TEST_CASE("group settings: members are told the interval, and are gone after the session timeout") {
     ApiBench bench;
     bench.topic("t", 2);
