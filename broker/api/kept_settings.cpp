@@ -98,11 +98,10 @@ std::string KeptSettings::set(std::string_view name, std::optional<std::string_v
 }
 
 Result<log::CommitId> KeptSettings::put(Instant now, log::Log& log) const {
-    if (!lines_.empty())
-        return log.put_fact(now, log::FactKind::config, bytes_of(key_), bytes_of(lines_));
-    return log.find_fact(log::FactKind::config, bytes_of(key_))
-               ? log.erase_fact(now, log::FactKind::config, bytes_of(key_))
-               : log.flushed_commit();
+    // What is empty again stays: whoever empties it once more has to wait for the first time.
+    if (lines_.empty() && !log.find_fact(log::FactKind::config, bytes_of(key_)))
+        return log.flushed_commit();
+    return log.put_fact(now, log::FactKind::config, bytes_of(key_), bytes_of(lines_));
 }
 
 void KeptSettings::tell(std::vector<ConfigEntry>& entries, const KeptSettings* of_all) const {

@@ -67,6 +67,7 @@ std::span<const GroupSetting> GroupSettings::known() { return table; }
 void GroupSettings::load() {
     all_.clear();
     unreadable_ = 0;
+    erased_in_ = 0;
     log_.for_each_fact(log::FactKind::config, [this](ByteView key, ByteView value) {
         if (key.empty() || key[0] != key_begin) return;
         if (auto values = decode(value))
@@ -141,6 +142,7 @@ Result<log::CommitId> GroupSettings::put(Instant now, std::string_view group,
         all_.insert_or_assign(std::string(group), values);
     else if (const auto at = all_.find(group); at != all_.end())
         all_.erase(at);
+    if (values.empty()) erased_in_ = *commit;
     return commit;
 }
 

@@ -58,6 +58,7 @@ private:
     const GroupsConfig& config_;
     std::map<std::string, Values, std::less<>> all_;
     std::size_t unreadable_ = 0;
+    log::CommitId erased_in_ = 0;  ///< the newest of them, perhaps not yet durable
 };
 
 }  // namespace leat::groups

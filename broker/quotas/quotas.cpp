@@ -37,6 +37,7 @@ std::optional<Kind> kind_of(std::string_view key) {
 void Quotas::load() {
     all_.clear();
     unreadable_ = 0;
+    erased_in_ = 0;
     log_.for_each_fact(log::FactKind::config, [this](ByteView key, ByteView value) {
         if (!text_of(key).starts_with('q')) return;  // settings of groups lie there, too
         const auto values = quotas::values_of(value);
@@ -64,14 +65,15 @@ Result<log::CommitId> Quotas::set(Instant now, const Entity& entity, const Value
         std::all_of(values.begin(), values.end(), [](double value) { return value <= 0; });
     std::string key = quota_key(entity);
     const bool known = all_.contains(key);
-    if (nothing && !known) return log_.flushed_commit();
+    // It is gone, but perhaps not yet durably.
+    if (nothing && !known) return std::max(erased_in_, log_.flushed_commit());
     if (!known && all_.size() >= config_.entities_max) return fail(Error::full);
     const auto commit = nothing ? log_.erase_fact(now, log::FactKind::config, bytes_of(key))
                                 : log_.put_fact(now, log::FactKind::config, bytes_of(key),
                                                 bytes_of(quota_value(values)));
     if (!commit) return commit;
     if (nothing)
-        all_.erase(key);
+        all_.erase(key), erased_in_ = *commit;
     else
         all_[std::move(key)] = values;
     recount();

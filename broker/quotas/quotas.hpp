@@ -132,6 +132,7 @@ private:
     std::size_t sweep_at_ = 64;
     Instant swept_{};
     std::size_t unreadable_ = 0;
+    log::CommitId erased_in_ = 0;  ///< the newest of them, perhaps not yet durable
     QuotasCounters counters_;
 };
 

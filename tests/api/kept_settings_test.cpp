@@ -65,8 +65,40 @@ TEST_CASE("broker settings: kept in the log, of a node above all, and told until
     CHECK(described(bench, "0", threads) == "11 3/2");
     CHECK(set(bench, "", threads, 1).error == ErrorCode::none);
     CHECK(described(bench, "0", threads) == "10 5/1");
-    CHECK_FALSE(bench.log.find_fact(log::FactKind::config, bytes_of("b0")));
-    CHECK_FALSE(bench.log.find_fact(log::FactKind::config, bytes_of("b")));
+    CHECK(bench.log.find_fact(log::FactKind::config, bytes_of("b0"))->empty());
+    CHECK(bench.log.find_fact(log::FactKind::config, bytes_of("b"))->empty());
+    // Where nothing was ever set nothing is written.
+    ApiBench other;
+    CHECK(set(other, "0", threads, 1).error == ErrorCode::none);
+    CHECK_FALSE(other.log.find_fact(log::FactKind::config, bytes_of("b0")));
+}
+
+TEST_CASE("settings: whoever takes away what is going already waits until it is durably gone") {
+    ApiBench bench;
+    constexpr std::int8_t group_type = 32;
+    const char* const session_ms = "consumer.session.timeout.ms";
+    const auto removals = [&](const char* name, const char* setting, std::int8_t type) {
+        const session::SessionId ids[] = {bench.open(), bench.open()};
+        for (const auto id : ids) bench.send(id, change_frame({{setting, 1}}, false, name, type));
+        for (const auto id : ids) CHECK(bench.sessions.poll_write(id).empty());
+        bench.flush();
+        for (const auto id : ids) CHECK_FALSE(bench.take(id).empty());
+    };
+    CHECK(set(bench, "0", threads, 0, "12").error == ErrorCode::none);
+    removals("0", threads, broker_type);
+    CHECK(change(bench, {{session_ms, 0, "50000"}}, false, "g", group_type).error ==
+          ErrorCode::none);
+    removals("g", session_ms, group_type);
+
+    const quotas::Entity entity{.user = {}, .client = {quotas::Part::Is::named, "c"}, .ip = {}};
+    quotas::Values values{};
+    values[0] = 1'000;
+    REQUIRE(bench.quotas.set(bench.now, entity, values));
+    bench.flush();
+    const auto first = bench.quotas.set(bench.now, entity, {});
+    REQUIRE(first);
+    CHECK(*first > bench.log.flushed_commit());
+    CHECK(bench.quotas.set(bench.now, entity, {}).operator*() >= *first);
 }
 
 TEST_CASE("broker settings: a throttle is told while set; AlterConfigs leaves what it names") {
