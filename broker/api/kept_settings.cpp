@@ -1,5 +1,6 @@
 #include "broker/api/kept_settings.hpp"
 
+#include <cctype>
 #include <charconv>
 #include <initializer_list>
 
@@ -8,26 +9,28 @@ namespace {
 
 using topics::SettingType;
 
-// A line for each: the number of its type, name, Kafka's default (empty: it has none, and is told
-// only where it is set). One text: a table of views would weigh twice as much.
+// A line for each: the number of its type, the least of its values (M: a megabyte, -: any), name,
+// Kafka's default (empty: it has none, and is told only where it is set). One text: a table of views
+// would weigh twice as much.
 constexpr std::string_view table =
-    "3background.threads=10\n"
-    "5follower.replication.throttled.rate=\n"
-    "5leader.replication.throttled.rate=\n"
-    "5log.cleaner.backoff.ms=15000\n"
-    "5log.cleaner.dedupe.buffer.size=134217728\n"
-    "3log.cleaner.io.buffer.size=524288\n"
-    "3log.cleaner.threads=1\n"
-    "3log.index.interval.bytes=4096\n"
-    "3log.index.size.max.bytes=10485760\n"
-    "1log.preallocate=false\n"
-    "3num.io.threads=8\n"
-    "3num.network.threads=3\n"
-    "3num.recovery.threads.per.data.dir=2\n"
-    "3num.replica.fetchers=1\n"
-    "5replica.alter.log.dirs.io.max.bytes.per.second=\n"
-    "5sasl.kerberos.min.time.before.relogin=60000\n"
-    "1unclean.leader.election.enable=false\n";
+    "31background.threads=10\n"
+    "50follower.replication.throttled.rate=\n"
+    "50leader.replication.throttled.rate=\n"
+    "50log.cleaner.backoff.ms=15000\n"
+    "5Mlog.cleaner.dedupe.buffer.size=134217728\n"
+    "30log.cleaner.io.buffer.size=524288\n"
+    "31log.cleaner.threads=1\n"
+    "30log.index.interval.bytes=4096\n"
+    "34log.index.size.max.bytes=10485760\n"
+    "1-log.preallocate=false\n"
+    "31num.io.threads=8\n"
+    "31num.network.threads=3\n"
+    "31num.recovery.threads.per.data.dir=2\n"
+    "31num.replica.fetchers=1\n"
+    "50replica.alter.log.dirs.io.max.bytes.per.second=\n"
+    "5-sasl.kerberos.min.time.before.relogin=60000\n"
+    "1-unclean.leader.election.enable=false\n";
+constexpr std::size_t name_at = 2;
 
 struct Line {
     std::string_view name, value;
@@ -49,12 +52,24 @@ std::size_t find_line(std::string_view lines, std::string_view name) {
     return std::string_view::npos;
 }
 
-// What Kafka says of such a value, or null. kept: its shortest form, for it is remembered and told.
-const char* problem(SettingType type, std::string_view value, std::string& kept) {
+// As Kafka trims.
+std::string_view trimmed(std::string_view text) {
+    const auto blank = [](char c) { return static_cast<unsigned char>(c) <= ' '; };
+    while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+    while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+    return text;
+}
+
+// What Kafka says of such a value, or nothing. kept: its shortest form, for it is remembered and
+// told.
+std::string problem(SettingType type, char least, std::string_view text, std::string& kept) {
+    const std::string_view value = trimmed(text);
     kept = value;
-    if (type == SettingType::boolean)
-        return value == "true" || value == "false" ? nullptr
-                                                   : "Expected value to be either true or false";
+    if (type == SettingType::boolean) {
+        for (char& c : kept) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        return kept == "true" || kept == "false" ? ""
+                                                 : "Expected value to be either true or false";
+    }
     const bool is_int = type == SettingType::int32;
     std::int64_t number = 0;
     const char* const last = value.data() + value.size();
@@ -63,7 +78,9 @@ const char* problem(SettingType type, std::string_view value, std::string& kept)
         (is_int && number != static_cast<std::int32_t>(number)))
         return is_int ? "Not a number of type INT" : "Not a number of type LONG";
     kept = std::to_string(number);
-    return number < 1 ? "Value must be at least 1" : nullptr;
+    const std::int64_t bound = least == 'M' ? 1024 * 1024 : least - '0';
+    if (least == '-' || number >= bound) return {};
+    return "Value must be at least " + std::to_string(bound);
 }
 
 std::string joined(std::initializer_list<std::string_view> parts) {
@@ -81,16 +98,20 @@ KeptSettings::KeptSettings(const log::Log& log, std::string_view resource)
 }
 
 std::string KeptSettings::set(std::string_view name, std::optional<std::string_view> value) {
-    const char* wrong = "";  // the name
-    std::string kept;
-    for (std::string_view left = table; value && !left.empty();)
-        if (const Line line = take_line(left); line.name.substr(1) == name)
-            wrong = problem(static_cast<SettingType>(line.name[0] - '0'), *value, kept);
-    if (value && wrong != nullptr)
-        return *wrong == 0
-                   ? joined({"Cannot update these configs dynamically: [", name,
-                             "]: they come from the broker's configuration file"})
-                   : joined({"Invalid value ", *value, " for configuration ", name, ": ", wrong});
+    bool known = !value;
+    std::string wrong, kept;
+    for (std::string_view left = table; !known && !left.empty();) {
+        const Line line = take_line(left);
+        known = line.name.substr(name_at) == name;
+        if (known)
+            wrong = problem(static_cast<SettingType>(line.name[0] - '0'), line.name[1], *value,
+                            kept);
+    }
+    if (!known)
+        return joined({"Cannot update these configs dynamically: [", name,
+                       "]: they come from the broker's configuration file"});
+    if (!wrong.empty())
+        return joined({"Invalid value ", *value, " for configuration ", name, ": ", wrong});
     if (const std::size_t at = find_line(lines_, name); at != std::string::npos)
         lines_.erase(at, lines_.find('\n', at) + 1 - at);
     if (value) lines_ += joined({name, "=", kept, "\n"});
@@ -115,7 +136,7 @@ void KeptSettings::tell(std::vector<ConfigEntry>& entries, const KeptSettings* o
     for (std::string_view left = table; !left.empty();) {
         const Line line = take_line(left);
         ConfigEntry entry;
-        entry.name = line.name.substr(1);
+        entry.name = line.name.substr(name_at);
         add(entry, *this, of_all != nullptr ? ConfigSource::broker : ConfigSource::brokers);
         if (of_all != nullptr) add(entry, *of_all, ConfigSource::brokers);
         if (entry.synonyms.empty() && of_all == nullptr) continue;

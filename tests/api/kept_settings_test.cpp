@@ -134,6 +134,31 @@ TEST_CASE("broker settings: a number is kept as one, however long it was written
     CHECK(bench.log.find_fact(log::FactKind::config, bytes_of("b0"))->size() < 100);
 }
 
+TEST_CASE("broker settings: each number has the least that Kafka has for it; blanks do not count") {
+    ApiBench bench;
+    const auto least = [&](const char* name, const char* good, const char* bad) {
+        CAPTURE(name);
+        CHECK(set(bench, "0", name, 0, good).error == ErrorCode::none);
+        const Told told = set(bench, "0", name, 0, bad);
+        CHECK(told.error == ErrorCode::invalid_request);
+        CHECK(told.message.ends_with(std::string("Value must be at least ") + good));
+    };
+    least(threads, "1", "0");
+    for (const char* name :
+         {"leader.replication.throttled.rate", "follower.replication.throttled.rate",
+          "replica.alter.log.dirs.io.max.bytes.per.second", "log.cleaner.backoff.ms",
+          "log.cleaner.io.buffer.size", "log.index.interval.bytes"})
+        least(name, "0", "-1");
+    least("log.index.size.max.bytes", "4", "3");
+    least("log.cleaner.dedupe.buffer.size", "1048576", "1048575");
+    CHECK(set(bench, "0", "sasl.kerberos.min.time.before.relogin", 0, "-1").error ==
+          ErrorCode::none);
+    CHECK(set(bench, "0", threads, 0, " 7 ").error == ErrorCode::none);
+    CHECK(described(bench, "0", threads) == "7 2/2");
+    CHECK(set(bench, "0", "log.preallocate", 0, "TRUE").error == ErrorCode::none);
+    CHECK(described(bench, "0", "log.preallocate") == "true 2/2");
+}
+
 TEST_CASE("broker settings: what the configuration file rules, and bad values, are refused") {
     ApiBench bench;
     const auto refused = [&](const char* name, std::int8_t operation, const char* value) {
