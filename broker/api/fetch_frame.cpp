@@ -220,6 +220,11 @@ void send_fetch_frame(Context& context, Fetching& fetching) {
     std::memcpy(memory.data() + end, message.data() + taken, rest);
     fetching.memory.narrow(begin, end + rest);
     fetching.memory.grant().shrink(fetching.memory.size());
+    // What was asked for once more is room for all that the client allows, and it may be long until
+    // the client has read this.
+    if (fetching.again && fetching.memory.size() < memory.size() / 2)
+        fetching.memory = session::Buffer::copy_of(fetching.memory.bytes(),
+                                                   std::move(fetching.memory.grant()));
     fetching.address.reply.send(std::move(fetching.memory));
 }
 

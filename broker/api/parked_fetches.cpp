@@ -98,7 +98,7 @@ void ParkedFetches::start(Context& context, std::unique_ptr<Fetching> fetching) 
 
 void ParkedFetches::consider(Context& context, Fetching& fetching) {
     fetching.looked = fetching.wanted = 0;
-    fetching.any_readable = false;
+    fetching.readable = 0;
     fetching.looks_since = advances_;
     if (fetching.partitions.empty()) fetching.last_try = true;
     look_on(context, fetching);
@@ -114,7 +114,7 @@ void ParkedFetches::look_on(Context& context, Fetching& fetching) {
         if (partition.error != ErrorCode::none || partition.diverging.epoch >= 0)
             fetching.last_try = true;
         if (!partition.readable()) continue;
-        fetching.any_readable = true;
+        ++fetching.readable;
         fetching.wanted += std::min<std::size_t>(
             partition.bytes_max,
             bytes_ahead(*context.log.stream(partition.stream), partition, fetching.bytes_min));
@@ -133,7 +133,7 @@ void ParkedFetches::look_on(Context& context, Fetching& fetching) {
 
 void ParkedFetches::looked_at_all(Context& context, Fetching& fetching) {
     if (context.now >= fetching.give_up) fetching.last_try = true;
-    const bool enough = fetching.any_readable &&
+    const bool enough = fetching.readable > 0 &&
                         (!fetching.counted || fetching.known >= fetching.bytes_min);
     if (!enough && !fetching.last_try) {
         // Some were looked at turns ago.
@@ -141,9 +141,12 @@ void ParkedFetches::looked_at_all(Context& context, Fetching& fetching) {
         return park(fetching);
     }
     if (fetching.state == Fetching::State::looking) unpark(fetching);
-    if (!fetching.any_readable) return respond(context, fetching);
+    if (fetching.readable == 0) return respond(context, fetching);
     std::size_t wanted = fetching.wanted;
-    if (fetching.counted) wanted = std::min<std::size_t>(wanted, fetching.known);
+    // One flush brings records to many, and the first of them wakes it: then more is there than is
+    // counted.
+    if (fetching.counted && fetching.readable <= fetching.known_of)
+        wanted = std::min<std::size_t>(wanted, fetching.known);
     wanted = std::max<std::size_t>(std::min(wanted, fetching.bytes_max), 1024);
     plan_fetch_frame(context, fetching);
     fetching.state = Fetching::State::wants_memory;
@@ -186,9 +189,10 @@ void ParkedFetches::on_advance(Context& context, const topics::Advance& advance)
         // zero.
         if (!fetching->counted) {
             fetching->counted = true;
-            fetching->known = 0;
+            fetching->known = fetching->known_of = 0;
         }
         fetching->known += advance.bytes;
+        ++fetching->known_of;
         if (fetching->known < fetching->bytes_min) continue;
         unpark(*fetching);
         consider(context, *fetching);
@@ -327,11 +331,13 @@ void ParkedFetches::all_read(Context& context, Fetching& fetching) {
         context.now < fetching.give_up) {
         fetching.counted = true;
         fetching.known = fetching.total;
+        fetching.known_of = fetching.readable;
         return park(fetching);
     }
     // The guess was too small: batches of which only the end is asked for come whole, and the
     // newest may be larger than the mean. Once more, where memory is at hand.
-    if (fetching.cut && fetching.total > 0 && !fetching.again) {
+    if (fetching.cut && fetching.total > 0 && fetching.total < fetching.bytes_max / 2 &&
+        !fetching.again) {
         fetching.again = true;
         using session::PoolClass;
         if (auto grant = context.pool.ask(PoolClass::response,

@@ -92,8 +92,9 @@ struct Fetching {
     bool last_try = false;    ///< answers whatever there is
     bool counted = false;     ///< `known` holds: bytes_min can be judged without reading
     std::uint64_t known = 0;  ///< bytes readable when last counted, and those that came since
+    std::size_t known_of = 0;  ///< so many partitions, at most
     std::size_t looked = 0, wanted = 0;  ///< partitions, and the bytes that they may bring
-    bool any_readable = false;
+    std::size_t readable = 0;  ///< partitions
     std::uint64_t looks_since = 0;  ///< of ParkedFetches::advances_
     session::Buffer request;  ///< of one that names many: counted until it is parked
     session::Buffer memory;

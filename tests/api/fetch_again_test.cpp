@@ -1,4 +1,6 @@
 // A fetch whose first batch is larger than it had planned for starts over, once, with more memory.
+#include <malloc.h>
+
 #include "tests/api/fetch_bench.hpp"
 
 using namespace leat;
@@ -129,4 +131,40 @@ TEST_CASE("fetch again: a few large batches behind many small ones come with one
         *bench.pool.ask(session::PoolClass::response, 2'200'000, 99, session::Asker::known);
     CHECK(bench.fetch(spec)[0].offsets == Offsets{200});
     CHECK(bench.pool.counters().waiting == 0);
+}
+
+// One flush brings records to all of them, and the first of them wakes the fetch.
+TEST_CASE("fetch again: what came to several partitions at once is read at once") {
+    AgainBench bench;
+    const auto id = bench.open();
+    bench.send(id, fetch_frame({.partitions = {{0}, {1}, {2}}, .wait_ms = 500}));
+    for (const std::int32_t partition : {0, 1, 2}) bench.append(partition, {.value_bytes = 2'000});
+    bench.flush();
+    CHECK(bench.reads_until_answered(id) + 1 == 3);
+    for (const Got& one : bench.got(id)) CHECK(one.offsets == Offsets{0});
+}
+
+TEST_CASE("fetch again: not where half of what the client takes is there already") {
+    AgainBench bench;
+    for (int i = 0; i < 200; ++i) bench.append(0);
+    for (int i = 0; i < 6; ++i) bench.append(0, {.value_bytes = 20'000});
+    bench.flush();
+    const auto id = bench.open();
+    bench.send(id, fetch_frame({.partitions = {{0, 200}}, .bytes_max = 39'000}));
+    CHECK(bench.reads_until_answered(id) <= 1);  // the first batch whole
+    CHECK(bench.got(id)[0].offsets == Offsets{200});
+}
+
+TEST_CASE("fetch again: until it is read an answer holds no more memory than it is long") {
+    const auto held = [] { return mallinfo2().uordblks + mallinfo2().hblkhd; };
+    FetchBench bench;
+    for (int i = 0; i < 200; ++i) bench.append(0);
+    for (int i = 0; i < 6; ++i) bench.append(0, {.value_bytes = 20'000});
+    bench.flush();
+    const auto before = held();
+    const auto id = bench.open();
+    bench.send(id, fetch_frame({.partitions = {{0, 200}}}));
+    CHECK_FALSE(bench.sessions.poll_write(id).empty());
+    CHECK(held() < before + 512 * KiB);
+    CHECK(bench.got(id)[0].offsets == Offsets{200, 201, 202, 203, 204, 205});
 }
