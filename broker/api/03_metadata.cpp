@@ -147,7 +147,8 @@ public:
         topics::Registry& registry = context.topics.registry;
         const topics::Topic* topic = asked.by_id ? nullptr : registry.find(asked.name);
         if (topic == nullptr && !asked.by_id && topics::topic_name_problem(asked.name) == nullptr &&
-            registry.find_collision(asked.name) == nullptr && may_create(context)) {
+            registry.find_collision(asked.name) == nullptr &&
+            (paid_ || tried_.insert(asked.name).second) && may_create(context)) {
             topics::TopicConfig config = registry.new_config();
             const bool internal = topics::is_internal_topic(asked.name);
             if (internal) (void)config.set("cleanup.policy", "compact");
@@ -180,6 +181,7 @@ private:
 
     std::size_t next_ = 0;
     bool paid_ = false;  // for the one at `next_`
+    std::set<std::string_view> tried_;  // what cannot be made is paid for once, and named often
 };
 
 }  // namespace

@@ -139,3 +139,16 @@ TEST_CASE("mutations: what a Metadata request makes is within the quota, and nob
     bench.advance(500);
     CHECK(ask("b") == good);
 }
+
+TEST_CASE("mutations: what a Metadata request cannot make is paid for once, however often named") {
+    MutationBench bench;
+    std::vector<wire::MetadataRequest::MetadataRequestTopic> topics(30);
+    for (auto& topic : topics) topic.name = "b";
+    wire::MetadataRequest request;
+    request.topics = topics;
+    bench.log.facts_full = true;
+    CHECK(bench.call<wire::MetadataResponse>(request, 12).topics.front().error_code ==
+          ErrorCode::unknown_topic_or_partition);
+    bench.log.facts_full = false;
+    CHECK(bench.create({"a"}, 10, 7).errors.front() == good);
+}
