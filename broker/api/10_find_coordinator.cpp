@@ -57,7 +57,8 @@ void find_coordinator(Context& context, Call call) {
         const Verdict verdict = judge(request->key_type, call.version);
         to.error_code = verdict.error;
         const bool good = verdict.error == ErrorCode::none;
-        if (!good) to.error_message = verdict.message;
+        // Kafka has a text for no error, too, and there are clients that compare it.
+        to.error_message = good ? (call.version < 4 ? "NONE" : "") : verdict.message;
         to.node_id = good ? settings.node_id : -1;
         if (good) to.host = settings.host;
         to.port = good ? settings.port : -1;

@@ -111,7 +111,8 @@ void Describing::add(Context& context, const Resource& resource) {
     }
     Response::DescribeConfigsResult result;
     result.error_code = from.error;
-    result.error_message = told(from.message);
+    // As in Kafka empty, not null, where nothing is wrong.
+    result.error_message = from.message.empty() ? "" : told(from.message);
     result.resource_type = resource.resource_type;
     result.resource_name = resource.resource_name;
     result.configs = list;

@@ -115,6 +115,7 @@ void describe_client_quotas(Context& context, Call call) {
         response.error_message = problem.text;
         response.entries = nullptr;
     } else {
+        response.error_message = "";  // as in Kafka, not null
         response.entries = entries;
     }
     answer(context, call, response);

@@ -26,6 +26,7 @@ void describe_user_scram_credentials(Context& context, Call call) {
                                       : "Attempt to describe a user credential that does not exist";
     }
     wire::DescribeUserScramCredentialsResponse response;
+    response.error_message = "";  // as in Kafka, not null
     response.results = results;
     answer(context, call, response);
 }

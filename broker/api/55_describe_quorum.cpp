@@ -46,6 +46,7 @@ void describe_quorum(Context& context, Call call) {
     node.node_id = context.settings.node_id;
     node.listeners = std::span(&listener, 1);
     Response response;
+    response.error_message = "";  // as in Kafka, not null
     response.topics = topics;
     response.nodes = std::span(&node, 1);
     answer(context, call, response);

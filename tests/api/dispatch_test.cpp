@@ -203,6 +203,19 @@ TEST_CASE("SASL: without authentication both requests are ILLEGAL_SASL_STATE, an
     }
 }
 
+TEST_CASE("dispatch: a coordinator that is found has Kafka's text beside it") {
+    ApiBench bench;
+    wire::FindCoordinatorRequest request;
+    for (std::int16_t version = 1; version < 4; ++version)
+        CHECK(bench.call<wire::FindCoordinatorResponse>(request, version).error_message.view() ==
+              "NONE");
+    const std::vector<wire::StringView> names(1, wire::StringView("g"));
+    request.coordinator_keys = names;
+    const auto response = bench.call<wire::FindCoordinatorResponse>(request, 4);
+    CHECK(!response.coordinators.front().error_message.is_null());
+    CHECK(response.coordinators.front().error_message.view().empty());
+}
+
 namespace {
 
 Bytes coordinators_frame(std::size_t count) {
