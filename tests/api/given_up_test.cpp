@@ -99,6 +99,27 @@ TEST_CASE("given up: groups that are there again after a pause of the log were n
     CHECK_FALSE(bench.has_group(names.back()));
 }
 
+TEST_CASE("a pause of the log: who began to delete a group is told so, who came later is not") {
+    HeldBench bench;
+    const auto first = bench.open(), second = bench.open();
+    bench.send(first, commit_frame("g", 0, 700, 42));
+    bench.run_all();
+    (void)bench.take(first);
+    const wire::StringView name("g");
+    wire::DeleteGroupsRequest request;
+    request.groups_names = std::span(&name, 1);
+    bench.log.group_erases_max = 10;
+    bench.send(first, request_frame(request, 2));
+    bench.log.group_erases_max = 1'000;
+    bench.send(second, request_frame(request, 2));
+    bench.run_all();
+    CHECK(bench.answer<wire::DeleteGroupsResponse>(first, 2).results.front().error_code ==
+          ErrorCode::none);
+    CHECK(bench.answer<wire::DeleteGroupsResponse>(second, 2).results.front().error_code ==
+          ErrorCode::group_id_not_found);
+    CHECK_FALSE(bench.has_group("g"));
+}
+
 TEST_CASE("given up: topics that a dead log takes back between two turns were not made") {
     constexpr std::size_t count = 20;
     HeldBench bench;
