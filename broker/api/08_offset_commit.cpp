@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "broker/api/group_words.hpp"
+#include "broker/api/errors_told.hpp"
 #include "broker/api/handlers.hpp"
 
 namespace leat::api {
@@ -31,7 +31,7 @@ struct Asked {
     PartitionErrors errors = {};  ///< of what stands before `at`
 
     std::optional<Ran> run(Context& context, ByteView body);
-    void send(Context& context, Address& address, bool durable) const;
+    void send(Context& context, Address& address, bool durable);
     std::vector<groups::Commit> take(const Context& context, Place& next,
                                      PartitionErrors& more) const;
 };
@@ -99,14 +99,10 @@ std::optional<Ran> Asked::run(Context& context, ByteView body) {
     return Ran{std::move(written), at.topic != request->topics.end()};
 }
 
-void Asked::send(Context& context, Address& address, bool durable) const {
-    errors
-        .with_topics<Response::OffsetCommitResponseTopic, Response::OffsetCommitResponsePartition>(
-            durable, [&](const auto& topics) {
-                Response response;
-                response.topics = topics;
-                answer(context, address, response);
-            });
+void Asked::send(Context& context, Address& address, bool durable) {
+    tell_errors<Response, Response::OffsetCommitResponseTopic,
+                Response::OffsetCommitResponsePartition>(context, address, &Response::topics,
+                                                         std::move(errors), durable);
 }
 
 }  // namespace

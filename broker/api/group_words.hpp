@@ -53,6 +53,7 @@ public:
         topics_.back().partitions.emplace_back(index, error);
     }
     void clear() { topics_.clear(); }
+    std::size_t topics() const { return topics_.size(); }
     /// each: one per partition without error, or fewer; what it does not tell went well.
     void settle(const std::vector<wire::ErrorCode>& each);
     void settle(wire::ErrorCode error);  ///< the same for all
@@ -82,6 +83,17 @@ public:
             topic.partitions = std::span<const Partition>(partitions).subspan(begin);
         }
         send(topics);
+    }
+
+    /// The same of one topic, the first, which goes with that. false: there is none.
+    template <class Topic, class Partition, class Send>
+    bool take_topic(bool durable, Send send) {
+        if (topics_.empty()) return false;
+        PartitionErrors one;
+        one.topics_.splice(one.topics_.end(), topics_, topics_.begin());
+        one.with_topics<Topic, Partition>(durable,
+                                          [&](const auto& list) { send(list.front()); });
+        return true;
     }
 
 private:
