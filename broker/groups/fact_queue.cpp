@@ -62,6 +62,12 @@ void FactQueue::settle(Instant now) {
     durable_ = open - 1;
 }
 
+log::CommitId FactQueue::last_commit(std::string_view group) const {
+    for (auto at = written_.rbegin(); at != written_.rend(); ++at)
+        if (at->group == group) return at->commit;
+    return 0;
+}
+
 void FactQueue::rolled_back() {
     while (!written_.empty() && written_.front().commit <= log_.flushed_commit())
         written_.pop_front();

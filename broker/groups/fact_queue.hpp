@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <list>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,8 @@ public:
     std::uint64_t last() const { return last_; }
     bool idle() const { return waiting_.empty() && written_.empty(); }
     bool waits() const { return !waiting_.empty(); }
+    /// Of what is written of a group and not durable yet, as far as is known; 0: nothing.
+    log::CommitId last_commit(std::string_view group) const;
 
     /// The log gave up what was not durable. Groups whose writes are lost come out of
     /// take_broken().

@@ -62,6 +62,10 @@ public:
     /// kinds of group.
     std::vector<ErrorCode> leave(Instant now, std::string_view group,
                                  const std::vector<Leaving>& members, ErrorCode& group_error);
+    /// When it is durable that they left, where somebody might wait for them after a power cut: a
+    /// classic group that nobody is in, and one of the other kind.
+    struct Written;
+    Written left(std::string_view group) const;
     std::optional<JoinAnswer> poll_joined();
     std::optional<SyncAnswer> poll_synced();
 

@@ -153,4 +153,19 @@ std::vector<ErrorCode> Groups::leave(Instant now, std::string_view group_id,
     return errors;
 }
 
+Groups::Written Groups::left(std::string_view id) const {
+    Written written;
+    const Group* group = find(id);
+    if (group == nullptr) return written;
+    if (group->consumer != nullptr) {
+        written.commit = consumers_.facts().last_commit(id);
+        written.again = consumers_.facts().waits();
+    } else if (group->state == State::empty) {
+        for (const PendingSave& one : saves_)
+            if (one.group == id) written.commit = one.commit;
+        written.again = group->save_wanted;
+    }
+    return written;
+}
+
 }  // namespace leat::groups

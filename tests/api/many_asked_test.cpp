@@ -1,5 +1,6 @@
 // Requests that name thousands of partitions or topics of which little is to be told: some at a
 // time, and in between others have their turn.
+#include "sdk/wire/api/13_leave_group.hpp"
 #include "sdk/wire/api/43_elect_leaders.hpp"
 #include "sdk/wire/api/45_alter_partition_reassignments.hpp"
 #include "sdk/wire/api/47_offset_delete.hpp"
@@ -27,6 +28,18 @@ int turns_of(ApiBench& bench, session::SessionId id, const Request& request,
     const int turns = turns_until_answered(bench, id, [] {});
     bench.hold_turns = false;
     return turns;
+}
+
+groups::JoinAnswer join(ApiBench& bench, groups::Ticket ticket) {
+    groups::JoinRequest one;
+    one.group = "g";
+    one.client_id = "c";
+    one.session_timeout = one.rebalance_timeout = milliseconds(10'000);
+    one.protocol_type = "consumer";
+    one.protocols = {{"range", "m"}};
+    bench.groups.join(bench.now, ticket, one);
+    const auto told = bench.groups.poll_joined();
+    return told ? *told : groups::JoinAnswer{};
 }
 
 }  // namespace
@@ -133,6 +146,57 @@ TEST_CASE("many asked: thousands of positions are taken away in turns, and when 
     const auto refused = bench.answer<wire::OffsetDeleteResponse>(id, 0);
     CHECK(refused.error_code == ErrorCode::group_id_not_found);
     CHECK(refused.topics.size() == 0);
+}
+
+TEST_CASE("leave group: whoever leaves nobody behind is told so when that is durable") {
+    ApiBench bench;
+    bench.log.auto_flush = false;
+    const auto first = join(bench, 1'000'001);
+    REQUIRE(first.error == ErrorCode::none);
+    wire::LeaveGroupRequest::MemberIdentity who;
+    wire::LeaveGroupRequest request;
+    request.group_id = "g";
+    request.members = std::span(&who, 1);
+    const auto id = bench.open();
+    const auto answered = [&] { return !bench.sessions.poll_write(id).empty(); };
+    // Who is unknown, or leaves others behind, has nothing to wait for.
+    who.member_id = "nobody";
+    bench.send(id, request_frame(request, 5));
+    CHECK(answered());
+    (void)bench.take(id);
+    (void)join(bench, 1'000'002);
+    for (const auto& one : bench.groups.describe("g").members)
+        if (one.id != first.member) who.member_id = one.id;
+    const std::string other(who.member_id.view());
+    who.member_id = other;
+    bench.send(id, request_frame(request, 5));
+    CHECK(answered());
+    (void)bench.take(id);
+    REQUIRE(bench.groups.members() == 1);
+    who.member_id = first.member;
+    bench.send(id, request_frame(request, 5));
+    CHECK(bench.groups.members() == 0);
+    CHECK_FALSE(answered());
+    bench.flush();
+    CHECK(bench.answer<wire::LeaveGroupResponse>(id, 5).members.front().error_code ==
+          ErrorCode::none);
+    // And so of a group of the other kind, whoever is left.
+    groups::ConsumerHeartbeat beat;
+    beat.group = "h";
+    beat.member = "m";
+    beat.names_itself = true;
+    beat.rebalance_timeout = milliseconds(5'000);
+    beat.topics.emplace();
+    beat.owned.emplace();
+    bench.groups.consumer_heartbeat(bench.now, 1'000'003, beat);
+    bench.flush();
+    request.group_id = "h";
+    who.member_id = "m";
+    bench.send(id, request_frame(request, 5));
+    CHECK_FALSE(answered());
+    bench.flush();
+    CHECK(bench.answer<wire::LeaveGroupResponse>(id, 5).members.front().error_code ==
+          ErrorCode::none);
 }
 
 }  // namespace leat::test
