@@ -246,6 +246,8 @@ void roll_back(Core& core) {
     for (auto& [id, stream] : core.streams.all()) {
         StreamState& state = stream.state;
         state.log_end = state.flushed;
+        // Behind it only where it was raised with the end of an empty stream.
+        state.log_start = std::min(state.log_start, state.log_end);
         state.bytes = stream.flushed_bytes;
         state.max_timestamp = stream.flushed_max_timestamp;
         state.max_timestamp_offset = stream.flushed_max_timestamp_offset;

@@ -49,7 +49,10 @@ Status LogImpl::open(Instant now, WallTime wall) {
 
 void LogImpl::pump(Instant now) {
     if (!parts_) return;
-    if (!core_.read_only && !closing_) parts_->ledger.pump(now);
+    if (!core_.read_only && !closing_) {
+        raise_ends(now);
+        parts_->ledger.pump(now);
+    }
     parts_->shrink.pump(now);
     parts_->retention.pump(now);
     parts_->compaction.pump(now);

@@ -262,7 +262,7 @@ public:
     /// Raises log_start (DeleteRecords); at most to flushed. durable with the returned commit.
     virtual Result<CommitId> set_log_start(Instant now, StreamId stream, Offset offset) = 0;
     /// A log that is behind what is known elsewhere: log_end moves up to `offset`, records before it stay, and
-    /// readers step over the gap. An empty stream's log_start follows.
+    /// readers step over the gap. An empty stream's log_start follows. If it fails, or its commit is given up, the log tries again, and takes no record of the stream before that.
     virtual Result<CommitId> raise_log_end(Instant now, StreamId stream, Offset offset) = 0;
     /// Records in [from, to) will not get where they should, for a reason that the log cannot see:
     /// an entry in the books, in the same commit as what is put next. Told twice it is one; the

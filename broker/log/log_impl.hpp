@@ -2,6 +2,8 @@
 // drives and stops it; log_streams.cpp is about streams, log_write.cpp about what is put in.
 #pragma once
 
+#include <map>
+
 #include "broker/log/ledger.hpp"
 #include "broker/log/log.hpp"
 #include "broker/log/scrub_checkpoint.hpp"
@@ -137,6 +139,8 @@ private:
     };
     Status room_for(FrameType type, std::size_t body, Urgency urgency);
     Result<CommitId> offset_frame(Instant now, FrameType type, StreamId id, Offset offset);
+    Result<CommitId> raise_end(Instant now, StreamId id, Stream& stream, Offset end);
+    void raise_ends(Instant now);
     Result<CommitId> write_fact(Instant now, FactKind kind, ByteView key,
                                 std::optional<ByteView> value, milliseconds may_wait);
     void pump(Instant now);
@@ -144,6 +148,7 @@ private:
     Core core_;
     RecordTimes record_times_;
     std::unique_ptr<Parts> parts_;
+    std::map<StreamId, Offset> raise_to_;  ///< log ends that are to be raised, until they are
     std::string error_text_;
     Instant now_{};
     bool closing_ = false;

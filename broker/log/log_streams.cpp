@@ -24,6 +24,7 @@ Status LogImpl::declare_stream(StreamId id, StreamPolicy policy) {
 void LogImpl::drop_stream(StreamId id) {
     if (!parts_ || core_.streams.find(id) == nullptr) return;
     core_.streams.erase(id);
+    raise_to_.erase(id);
     std::erase(core_.reserving, id);
     core_.producers.forget_stream(id);
     CommitId commit = 0;
@@ -89,23 +90,44 @@ Result<CommitId> LogImpl::set_log_start(Instant now, StreamId id, Offset offset)
     return commit;
 }
 
+// Whoever asks has nobody to ask again for him, and what takes these offsets meanwhile would be
+// passed over: so it is kept until it is durable, whatever the log says to it now.
 Result<CommitId> LogImpl::raise_log_end(Instant now, StreamId id, Offset offset) {
     now_ = now;
     Stream* stream = core_.streams.find(id);
     if (stream == nullptr) return fail(Error::not_found);
-    if (offset <= stream->state.log_end) return stream->log_end_id;
-    const Offset old_end = stream->state.log_end;
-    const bool empty = stream->state.log_start == old_end;
-    const Result<CommitId> commit = offset_frame(now, FrameType::log_end, id, offset);
+    if (offset <= stream->state.flushed) return stream->log_end_id;
+    Offset& end = raise_to_[id];
+    end = std::max(end, offset);
+    return raise_end(now, id, *stream, end);
+}
+
+Result<CommitId> LogImpl::raise_end(Instant now, StreamId id, Stream& stream, Offset end) {
+    const Offset old_end = stream.state.log_end;
+    if (end <= old_end) return stream.log_end_id;
+    const bool empty = stream.state.log_start == old_end;
+    const Result<CommitId> commit = offset_frame(now, FrameType::log_end, id, end);
     if (!commit) return commit;
-    stream->state.log_end = offset;
-    stream->log_end_id = *commit;
-    parts_->ledger.lost(now, id, LossReason::raised, old_end, offset, 0);
+    stream.state.log_end = end;
+    stream.log_end_id = *commit;
+    parts_->ledger.lost(now, id, LossReason::raised, old_end, end, 0);
     if (!empty) return commit;
     // Without room the start stays behind a gap, which readers step over.
     const Result<CommitId> start = parts_->ledger.raise_log_start(
-        now, id, *stream, offset, 0, Freed::deleted, std::nullopt, Urgency::fact);
+        now, id, stream, end, 0, Freed::deleted, std::nullopt, Urgency::fact);
     return start ? start : commit;
+}
+
+/// Those that were refused or given up, as soon as there is room.
+void LogImpl::raise_ends(Instant now) {
+    std::erase_if(raise_to_, [&](const auto& owed) {
+        Stream* stream = core_.streams.find(owed.first);
+        if (stream == nullptr || stream->state.flushed >= owed.second) return true;
+        if (stream->state.log_end < owed.second &&
+            parts_->arrivals.room_for(FrameType::log_end, 8, Urgency::fact))
+            (void)raise_end(now, owed.first, *stream, owed.second);
+        return false;
+    });
 }
 
 void LogImpl::enter_loss(Instant now, StreamId id, LossReason why, Offset from, Offset to,

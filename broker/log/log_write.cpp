@@ -13,6 +13,9 @@ Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest
     const Result<BatchFields> checked = read_batch_fields(request.batch);
     if (!checked || checked->total_bytes != request.batch.size()) return fail(Error::malformed);
     if (request.batch.size() > max_batch_bytes()) return fail(Error::too_large);
+    if (const auto owed = raise_to_.find(request.stream); owed != raise_to_.end())
+        if (const auto raised = raise_end(now, request.stream, *stream, owed->second); !raised)
+            return fail(raised.error());
     if (stream->state.log_end > INT64_MAX - checked->last_offset_delta - 2)
         return fail(Error::too_large);
     const Urgency urgency =

@@ -107,7 +107,7 @@ void Runner::add_tap(Instant now, const LocalTopic& topic, std::int32_t partitio
                  std::string(topic.name) + "-" + std::to_string(partition) + ", but " +
                  std::to_string(cursor) +
                  " was delivered: the storage lied about a flush; going on from there");
-        (void)shared_.log.raise_log_end(now, stream, cursor);
+        (void)shared_.log.raise_log_end(now, stream, cursor);  // refused: the log does it later
     } else if (cursor < state->log_start) {
         if (cursor > 0)
             counts_.lost_records += static_cast<std::uint64_t>(state->log_start - cursor);

@@ -249,3 +249,64 @@ TEST_CASE("producers: who wrote once, long ago, is forgotten before who writes a
         CHECK(rig->log->producer(1, 10) != nullptr);
     }
 }
+
+// Offsets that went upstream belong to records that this log has lost: to give them to others would
+// be to lose those, in silence.
+TEST_CASE("raise: a log end whose commit is given up is raised all the same, before any record") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    for (const StreamId id : {1u, 2u}) REQUIRE(rig.log->declare_stream(id, {}));
+    REQUIRE(rig.append_durably(2, {.count = 5}));
+    device.fail_next(0, 2);
+    for (const StreamId id : {1u, 2u}) REQUIRE(rig.log->raise_log_end(rig.at(), id, 100));
+    rig.settle();
+    REQUIRE(rig.log->status().read_only);
+    for (const StreamId id : {1u, 2u}) {
+        CHECK(rig.log->stream(id)->log_start <= rig.log->stream(id)->log_end);
+        CHECK(rig.log->books(id).balanced());
+    }
+    for (int i = 0; i < 5; ++i) rig.pass(1'000);
+    CHECK_FALSE(rig.log->status().read_only);
+    for (const StreamId id : {1u, 2u}) {
+        CHECK(rig.log->stream(id)->flushed == 100);
+        CHECK(rig.append(id, {})->base_offset == 100);
+    }
+    rig.settle();
+    device.power_cycle();
+    Rig again(device);
+    REQUIRE(again.open());
+    CHECK(again.log->stream(1)->log_start == 100);
+    CHECK(again.log->stream(2)->log_start == 0);
+    for (const StreamId id : {1u, 2u}) {
+        CHECK(again.log->stream(id)->log_end == 101);
+        CHECK(base_offsets(again.read_all(id, 100).bytes) == std::vector<Offset>{100});
+        CHECK(again.log->books(id).balanced());
+    }
+}
+
+TEST_CASE("raise: a log that is too full for it takes it before the first record that fits again") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    for (const StreamId id : {1u, 2u}) REQUIRE(rig.log->declare_stream(id, {}));
+    for (int i = 0; i < 1'000 && rig.append_durably(2, {.size = 3'000}); ++i) {
+    }
+    for (int i = 0; i < 1'000; ++i) {
+        if (!rig.log->put_fact(rig.at(), FactKind::group, bytes_of("g"),
+                               bytes_of(std::to_string(i))))
+            break;
+        rig.settle();
+    }
+    REQUIRE(rig.log->raise_log_end(rig.at(), 1, 100).error() == Error::full);
+    CHECK(rig.append(1, {}).error() == Error::full);
+    rig.log->set_release(2, rig.log->stream(2)->flushed);
+    std::optional<Offset> given;
+    for (int i = 0; i < 10'000 && !given; ++i) {  // as soon as there is room, whoever sees it first
+        if (const auto appended = rig.append(1, {})) given = appended->base_offset;
+        if (i % 4 == 0) rig.now += 10;
+        i % 2 == 0 ? rig.log->on_storage(rig.at())
+                   : rig.log->on_deadline(rig.at(), wall_ms(rig.wall));
+    }
+    CHECK(given == 100);
+}
