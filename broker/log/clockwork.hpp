@@ -1,9 +1,11 @@
 // Time as the log knows it (FORMAT.md section 8), and the pace of its commits.
 //
 // Log time is uptime over all runs. A wall clock may be at 1970, jump by 55 years and come back; it
-// is believed only at or after both the build date and the newest stamp that was believed before,
-// and only the distance of two believed stamps ever counts as time switched off. So nothing expires
-// because a clock jumped.
+// is believed only at or after both the build date and the newest settled stamp, and only the
+// distance of two settled stamps ever counts as time switched off. One that is further ahead of the
+// last settled one than the uptime in between, after a boot or a jump, settles when an hour has
+// passed in which the clock did not jump again. Until then the older one is what is kept, so a
+// clock that was wrong leaves nothing behind, and nothing expires because it jumped.
 #pragma once
 
 #include <algorithm>
@@ -25,26 +27,41 @@ public:
         trusted_wall_ms_ = trusted_wall_ms;
         trusted_at_ms_ = trusted_at_log_time_ms;
         build_ms_ = build_date.time_since_epoch().count();
-        trusted_ = false;
+        fresh_ = trusted_wall_ms < 0;
+        may_count_ = !fresh_;
+        trusted_ = waits_ = false;
     }
     /// Told whenever the wall clock was looked at.
     void see_wall(Instant now, WallTime wall) {
-        const std::int64_t wall_ms = wall.time_since_epoch().count();
-        wall_ms_ = wall_ms;
+        wall_ms_ = wall.time_since_epoch().count();
         const std::uint64_t at = log_ms(now);
-        if (wall_ms < std::max(build_ms_, trusted_wall_ms_) || wall_ms <= 0) {
-            trusted_ = false;
+        trusted_ = wall_ms_ > 0 && wall_ms_ >= build_ms_ &&
+                   (fresh_ || wall_ms_ >= trusted_wall_ms_);
+        if (!trusted_) {
+            waits_ = false;
             return;
         }
-        // The first believed stamp of this run against the last one of an earlier run: what lies
-        // between and was not uptime was spent switched off. Within a run a jump is just a jump.
-        if (!seen_trusted_ && trusted_wall_ms_ >= 0) {
-            const std::int64_t apart =
-                wall_ms - trusted_wall_ms_ - static_cast<std::int64_t>(at - trusted_at_ms_);
-            if (apart > 0) off_ms_ += static_cast<std::uint64_t>(apart);
+        const std::int64_t ahead =
+            wall_ms_ - trusted_wall_ms_ - static_cast<std::int64_t>(at - trusted_at_ms_);
+        if (fresh_) {
+            // Nothing hangs on the first stamps that a log ever saw: they follow the clock.
+            if (trusted_wall_ms_ < 0 || ahead > slack_ms || ahead < -slack_ms) since_ms_ = at;
+            fresh_ = at - since_ms_ < settles_ms;
+        } else if (ahead > slack_ms) {
+            if (!waits_) least_ms_ = ahead;
+            if (!waits_ || ahead > ahead_ms_ + slack_ms || ahead < ahead_ms_ - slack_ms)
+                since_ms_ = at;
+            waits_ = true;
+            ahead_ms_ = ahead;
+            least_ms_ = std::min(least_ms_, ahead);
+            if (at - since_ms_ < settles_ms) return;
         }
-        seen_trusted_ = trusted_ = true;
-        trusted_wall_ms_ = wall_ms;
+        // The first settled stamp of this run against the last one of an earlier run: what lies
+        // between and was not uptime was spent switched off. Within a run a jump is just a jump.
+        const std::int64_t off = waits_ ? std::min(least_ms_, ahead) : ahead;
+        if (may_count_ && off > 0) off_ms_ += static_cast<std::uint64_t>(off);
+        may_count_ = waits_ = false;
+        trusted_wall_ms_ = wall_ms_;
         trusted_at_ms_ = at;
     }
     std::uint64_t log_ms(Instant now) const {
@@ -55,6 +72,7 @@ public:
     std::uint64_t age_ms(Instant now) const { return log_ms(now) + off_ms_; }
     std::int64_t wall_ms() const { return wall_ms_; }
     bool trusted() const { return trusted_; }
+    bool settled() const { return trusted_ && !waits_; }  ///< the next start may count from it
     std::int64_t trusted_wall_ms() const { return trusted_wall_ms_; }
     std::uint64_t trusted_at_ms() const { return trusted_at_ms_; }
 
@@ -62,7 +80,14 @@ private:
     Instant started_{};
     std::uint64_t base_ms_ = 0, off_ms_ = 0, trusted_at_ms_ = 0;
     std::int64_t trusted_wall_ms_ = -1, build_ms_ = 0, wall_ms_ = 0;
-    bool trusted_ = false, seen_trusted_ = false;
+    static constexpr std::int64_t slack_ms = 60'000;
+    static constexpr std::uint64_t settles_ms = 3'600'000;
+    bool trusted_ = false;
+    bool fresh_ = false;      ///< no start before this one saw a clock to be believed
+    bool may_count_ = false;  ///< no stamp of this run has settled
+    bool waits_ = false;      ///< for the hour since since_ms_ to pass
+    std::uint64_t since_ms_ = 0;
+    std::int64_t ahead_ms_ = 0, least_ms_ = 0;  ///< meanwhile: the last distance, and the least
 };
 
 /// The wear knob (DESIGN.md section 3): a commit that fills no 16 KiB costs a whole flash page, so

@@ -185,7 +185,7 @@ struct Core {
         header.log_time_ms = time.log_ms(now);
         header.off_time_ms = time.off_ms();
         header.wall_ms = time.wall_ms();
-        if (time.trusted()) header.flags |= commit_wall_trusted;
+        if (time.settled()) header.flags |= commit_wall_trusted;
         return header;
     }
     /// `segment` begins another life, with this header. Of its own the caller sets area, kind,

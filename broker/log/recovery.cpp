@@ -314,8 +314,9 @@ Result<Recovered> Recovery::run() {
         if (last_commit_) {
             log_time_ms_ = std::max(log_time_ms_, last_commit_->log_time_ms);
             off_time_ms_ = std::max(off_time_ms_, last_commit_->off_time_ms);
+            // The newer one: in a log's first hour a clock that is set back takes its stamps along.
             if ((last_commit_->flags & commit_wall_trusted) &&
-                last_commit_->wall_ms > trusted_wall_ms_) {
+                last_commit_->log_time_ms >= trusted_at_ms_) {
                 trusted_wall_ms_ = last_commit_->wall_ms;
                 trusted_at_ms_ = last_commit_->log_time_ms;
             }

@@ -74,25 +74,133 @@ TEST_CASE("time: a clock at 1970 that jumps by 55 years and back expires nothing
               1'000);  // back: before the newest trusted stamp
 }
 
-TEST_CASE("time: what lay switched off between two trusted stamps counts as age") {
-    SimStorage device({.seed = 1, .size = small_device});
-    {
-        Rig rig(device);
-        REQUIRE(rig.open());
-        REQUIRE(rig.log->declare_stream(1, {.retention = milliseconds(3'600'000)}));
-        for (int i = 0; i < 40; ++i) REQUIRE(rig.append_durably(1, {.size = 3'000}));
-        rig.close();
+namespace {
+
+constexpr std::int64_t minute = 60'000, hour = 60 * minute, day = 24 * hour, year = 365 * day;
+constexpr StreamPolicy week{.retention = milliseconds(7 * day)};
+
+/// A boot; the wall clock says `wall`.
+struct Boot : Rig {
+    Boot(SimStorage& storage, std::int64_t wall_ms) : Rig(storage) {
+        wall = wall_ms;
+        REQUIRE(open());
+        REQUIRE(log->declare_stream(1, week));
+        log->set_release(1, INT64_MAX);
     }
-    Rig rig(device);
-    rig.wall += 2 * 3'600'000;
-    REQUIRE(rig.open());
-    REQUIRE(rig.log->declare_stream(1, {.retention = milliseconds(3'600'000)}));
-    rig.pass(1'000);
-    CHECK(rig.log->stream(1)->log_start == 0);  // not released yet
-    rig.log->set_release(1, INT64_MAX);
-    rig.pass(2'000);
-    rig.pass(2'000);
-    CHECK(rig.log->stream(1)->log_start > 0);
+    /// With a commit at its beginning and at its end, as a gateway that works has them.
+    void live(std::int64_t ms) {
+        REQUIRE(append_durably(1, {.size = 200}));
+        pass(ms);
+        pass(1'000);
+        REQUIRE(append_durably(1, {.size = 200}));
+    }
+    /// Sets the clock by so much.
+    void set_clock(std::int64_t by) {
+        wall += by;
+        pass(1'000);
+    }
+    Offset start() const { return log->stream(1)->log_start; }
+    void power_cut() { device.power_cycle(); }
+};
+
+/// A log with records of a first run that was long enough, and the wall clock at its end.
+std::int64_t fill(SimStorage& device) {
+    Boot first(device, 1'800'000'000'000);
+    first.live(2 * hour);
+    for (int i = 0; i < 60; ++i) REQUIRE(first.append_durably(1, {.size = 3'000}));
+    first.power_cut();
+    return first.wall;
+}
+
+}  // namespace
+
+TEST_CASE("time: what lay switched off between two trusted stamps counts as age, an hour later") {
+    SimStorage device({.seed = 1, .size = small_device});
+    const std::int64_t wall = fill(device) + 30 * day;
+    {
+        Boot early(device, wall);
+        early.live(40 * minute);
+        CHECK(early.log->wall_trusted());
+        CHECK(early.start() == 0);
+        early.power_cut();
+    }
+    Boot rig(device, wall + 41 * minute);  // it counts as if there had been no boot in between
+    rig.live(55 * minute);
+    CHECK(rig.start() == 0);
+    rig.live(10 * minute);
+    CHECK(rig.start() > 0);
+}
+
+TEST_CASE("time: a boot with a clock that is 55 years ahead expires nothing, and is forgotten") {
+    SimStorage device({.seed = 1, .size = small_device});
+    std::int64_t wall = fill(device);
+    SUBCASE("until it is set") {
+        Boot rig(device, wall + 55 * year);
+        rig.live(50 * minute);
+        rig.set_clock(-55 * year);
+        CHECK(rig.log->wall_trusted());
+        rig.live(3 * hour);
+        CHECK(rig.log->wall_trusted());
+        CHECK(rig.start() == 0);
+        rig.power_cut();
+        wall = rig.wall;
+    }
+    SUBCASE("until the power fails, again and again") {
+        for (int i = 0; i < 5; ++i) {
+            Boot rig(device, wall + 55 * year);
+            rig.live(30 * minute);
+            CHECK(rig.start() == 0);
+            rig.power_cut();
+        }
+        wall += 3 * hour;
+    }
+    SUBCASE("set by hand, in a run that went well") {
+        Boot rig(device, wall);
+        rig.live(2 * hour);
+        rig.set_clock(55 * year);
+        rig.live(30 * minute);
+        rig.set_clock(-55 * year);
+        CHECK(rig.log->wall_trusted());
+        rig.live(2 * hour);
+        CHECK(rig.start() == 0);
+        rig.power_cut();
+        wall = rig.wall;
+    }
+    {
+        Boot next(device, wall + day);
+        CHECK(next.log->wall_trusted());
+        next.live(2 * hour);
+        CHECK(next.start() == 0);
+        next.power_cut();
+        wall = next.wall;
+    }
+    Boot last(device, wall + 30 * day);  // and what is right still counts
+    last.live(30 * minute);
+    CHECK(last.start() == 0);
+    last.live(40 * minute);
+    CHECK(last.start() > 0);
+}
+
+TEST_CASE("time: in a log's first hour the clock may be set at will, and nothing comes of it") {
+    for (const std::int64_t by : {55 * year, -40 * day, 40 * day}) {
+        INFO((by / day), " days");
+        SimStorage device({.seed = 1, .size = small_device});
+        std::int64_t wall = 0;
+        {
+            Boot first(device, 1'800'000'000'000 + (by > year ? by : 0));
+            for (int i = 0; i < 60; ++i) REQUIRE(first.append_durably(1, {.size = 3'000}));
+            first.live(10 * minute);
+            first.set_clock(by > year ? -by : by);
+            CHECK(first.log->wall_trusted());
+            first.live(10 * minute);
+            first.power_cut();
+            wall = first.wall;
+        }
+        Boot next(device, wall + day);
+        CHECK(next.log->wall_trusted());
+        next.live(2 * hour);
+        CHECK(next.start() == 0);
+    }
 }
 
 TEST_CASE("time: damage on the way to a timestamp, or at it, costs its batch and not the answer") {
