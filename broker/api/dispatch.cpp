@@ -154,6 +154,7 @@ void Api::on_log(Instant now, WallTime wall) {
         context_.acknowledged = std::min(context_.acknowledged, lost->first);
         commits_.rolled_back(now, wall, lost->first, lost->last);
     }
+    context_.topics.registry.settle(now);
     produces_.settle(context_);
     context_.groups.settle(now);
     parked_groups_.drain(context_);

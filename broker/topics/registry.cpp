@@ -289,8 +289,8 @@ void Registry::rolled_back(log::CommitId first, log::CommitId last) {
         if (const Before& before = unflushed_.back(); before.commit <= last)
             if (const auto at = by_id_.find(before.id); at != by_id_.end())
                 restore(*at->second, before);
-    // Their facts are back, they are not: the deletion was half done already, and is finished
-    // later.
+    // Their facts are back, they are not: the deletion was half done already, and is finished by
+    // settle.
     for (const Removed& removed : removed_)
         if (removed.commit > first && removed.commit <= last) stale_.push_back(removed.id);
     std::erase_if(removed_, [=](const Removed& removed) { return removed.commit > first; });

@@ -101,6 +101,10 @@ public:
     /// Commits in (first, last] never became durable: topics made in them are gone again, and so
     /// are changes of others.
     void rolled_back(log::CommitId first, log::CommitId last);
+    /// After anything the log may have finished: deletions that it gave up are made good.
+    void settle(Instant now) {
+        if (!stale_.empty()) (void)erase_stale(now);
+    }
 
 private:
     /// How a topic was before a change that is not durable yet.
@@ -134,7 +138,7 @@ private:
         unflushed_;  // in commit order; those that are durable go with the next change
     std::vector<Removed> removed_;  // deletions that are perhaps not durable yet
     std::vector<log::StreamId> made_;  // until take_made
-    std::vector<TopicId> stale_;  // of these only the fact is left: it goes before the next change
+    std::vector<TopicId> stale_;  // of these only the fact is left: it goes as soon as it can
     log::StreamId next_stream_ = 1;
     std::uint64_t changes_ = 1;
     std::string load_problem_;

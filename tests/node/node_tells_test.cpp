@@ -127,6 +127,18 @@ TEST_CASE("node: records that go with their topic before they are delivered are 
     CHECK(lost(8, 2));
 }
 
+TEST_CASE("node: a deletion that the device fails is finished when it works again") {
+    NodeBench bench;
+    bench.create("t");
+    bench.storage_->fail_next(0, 2);
+    REQUIRE(bench.delete_topic("t") == ErrorCode::kafka_storage_error);
+    for (int i = 0; i < 50; ++i) bench.settle();
+    bench.events();
+    bench.kill();
+    bench.start();
+    CHECK(bench.events().find(", 0 topics, ") != std::string::npos);
+}
+
 TEST_CASE("node: a write that does not end is told after five seconds, and when it is over") {
     NodeBench bench;
     bench.create("t");

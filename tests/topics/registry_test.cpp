@@ -116,6 +116,29 @@ TEST_CASE("registry: a deletion that is given up is finished later, and its name
     CHECK(facts == 1);
 }
 
+TEST_CASE("registry: a deletion that is given up is finished when the log takes facts again") {
+    test::FakeLog log;
+    test::TestEntropy entropy;
+    Registry registry(log, entropy, {});
+    const Topic* first = *registry.create(instant_ms(1), "t", 1, registry.new_config());
+    log.on_storage(instant_ms(2));
+    const auto gone = *registry.remove(instant_ms(3), *first);
+    log.give_up();
+    log.is_read_only = true;
+    registry.rolled_back(gone - 1, gone);
+    registry.settle(instant_ms(4));
+    const auto facts = [&] {
+        std::size_t count = 0;
+        log.for_each_fact(log::FactKind::topic, [&](ByteView, ByteView) { ++count; });
+        return count;
+    };
+    CHECK(facts() == 1);
+    log.is_read_only = false;
+    registry.settle(instant_ms(5));
+    log.on_storage(instant_ms(6));
+    CHECK(facts() == 0);
+}
+
 TEST_CASE("registry: of two facts of one name the newer topic counts, and the other one goes") {
     test::FakeLog log;
     test::TestEntropy entropy;
