@@ -17,6 +17,7 @@ constexpr std::size_t cut_size = named_size + 4;
 constexpr std::size_t ended_size = cut_size + 8;
 constexpr milliseconds pause_per_fact{25};
 constexpr int pause_factor_max = 20;
+constexpr milliseconds full_for{2'000};  // no other room has come by then
 
 }  // namespace
 
@@ -147,11 +148,20 @@ Result<log::CommitId> Cursors::put(Instant now, Place place, Put how) {
     const Result<log::CommitId> commit =
         how == Put::soon ? log_.put_fact(now, log::FactKind::cursor, key, fact)
                          : log_.put_fact_lazily(now, log::FactKind::cursor, key, fact);
-    // A full log takes no fact; room is made nevertheless, or it would stay full for ever.
-    cursor.written = cursor.offset;
-    release(stream);
-    if (commit) dirty_.erase(place);
+    if (commit) {
+        refused_since_ = never;
+        dirty_.erase(place);
+        let_go(place);
+    } else if (commit.error() == Error::full || commit.error() == Error::busy) {
+        refused_since_ = earlier(refused_since_, now);
+    }
     return commit;
+}
+
+void Cursors::let_go(Place place) {
+    Cursor& cursor = cursors_[place];
+    cursor.written = cursor.offset;
+    release(place.first);
 }
 
 std::optional<log::Offset> Cursors::least(log::StreamId stream) const {
@@ -181,8 +191,14 @@ void Cursors::write_dirty(Instant now, Put how) {
     std::size_t count = 0;
     write_at_ = now + interval_;
     while (!dirty_.empty()) {
-        if (!put(now, *dirty_.begin(), how)) return;
-        ++count;
+        if (put(now, *dirty_.begin(), how)) {
+            ++count;
+            continue;
+        }
+        // A full log takes no fact; room is made nevertheless, or it would stay full for ever.
+        if (refused_since_ != never && now - refused_since_ >= full_for)
+            for (const Place& place : dirty_) let_go(place);
+        return;
     }
     // Ten thousand cursors four times a second would be more bytes than many a gateway's records.
     const milliseconds paced = pause_per_fact * static_cast<std::int64_t>(count);

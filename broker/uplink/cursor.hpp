@@ -78,7 +78,8 @@ public:
 
     /// Tells the log what it may free of this stream: what lies before a cursor that was given to
     /// it. What is freed and what the fact says must not part, or a restart would not find the
-    /// records that it has to send again.
+    /// records that it has to send again; they do only where a log has no room for a fact for so
+    /// long that nothing else will make it.
     void release(log::StreamId stream) const;
     /// The least cursor of the attached routes; nothing if there is none.
     std::optional<log::Offset> least(log::StreamId stream) const;
@@ -92,12 +93,13 @@ private:
     using Place = std::pair<log::StreamId, RouteIndex>;
     struct Cursor {
         log::Offset offset = 0;
-        log::Offset written = 0;  ///< what the log was given
+        log::Offset written = 0;  ///< what the log was given, or would have been
         SentAs as{};
         bool attached = false;
     };
     enum class Put : std::uint8_t { soon, lazily };
     Result<log::CommitId> put(Instant now, Place place, Put how);
+    void let_go(Place place);  ///< of what lies before it
     void write_dirty(Instant now, Put how);
     std::vector<std::uint8_t> key_of(RouteIndex route, log::StreamId stream) const;
 
@@ -107,6 +109,7 @@ private:
     std::map<Place, Cursor> cursors_;
     std::set<Place> dirty_;
     Instant write_at_{};
+    Instant refused_since_ = never;  ///< by a log without room
 };
 
 }  // namespace leat::uplink

@@ -109,8 +109,7 @@ void Runner::add_tap(Instant now, const LocalTopic& topic, std::int32_t partitio
                  " was delivered: the storage lied about a flush; going on from there");
         (void)shared_.log.raise_log_end(now, stream, cursor);  // refused: the log does it later
     } else if (cursor < state->log_start) {
-        if (cursor > 0)
-            counts_.lost_records += static_cast<std::uint64_t>(state->log_start - cursor);
+        if (cursor > 0) counts_.lost_records += lost_between(stream, cursor, state->log_start);
         cursor = state->log_start;
         shared_.cursors.move(now, index_, stream, cursor);
     }
@@ -140,6 +139,18 @@ void Runner::add_tap(Instant now, const LocalTopic& topic, std::int32_t partitio
             break;
     }
     make_hungry(tap);
+}
+
+/// A log that was too full for the cursor's fact freed what is delivered before it was kept.
+std::uint64_t Runner::lost_between(log::StreamId stream, log::Offset from, log::Offset to) const {
+    const log::Books books = shared_.log.books(stream);
+    const auto freed = [&](log::Freed how) {
+        return books.freed[static_cast<std::size_t>(how)].records;
+    };
+    std::uint64_t lost = freed(log::Freed::expired) + freed(log::Freed::deleted);
+    for (const log::Loss& loss : books.losses)
+        if (loss.from < to && loss.to > from) lost += loss.records;
+    return std::min(lost, static_cast<std::uint64_t>(to - from));
 }
 
 void Runner::remove_tap(Instant now, log::StreamId stream) {

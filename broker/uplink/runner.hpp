@@ -81,6 +81,7 @@ private:
 
     // taps and lanes
     void add_tap(Instant now, const LocalTopic& topic, std::int32_t partition);
+    std::uint64_t lost_between(log::StreamId stream, log::Offset from, log::Offset to) const;
     void remove_tap(Instant now, log::StreamId stream);
     Lane& lane_to(Instant now, const std::string& topic, std::int32_t partition);
     void drop_lane(Instant now, Lane& lane);

@@ -1,4 +1,5 @@
 // A log that does not have what it should: expired, behind its cursor, or damaged on the device.
+#include "broker/uplink/cursor.hpp"
 #include "broker/uplink/uplink.hpp"
 #include "tests/uplink/rig.hpp"
 
@@ -105,4 +106,79 @@ TEST_CASE(
     CHECK(rig.status().lost_records == 4);
     CHECK(rig.was_told("t-0: records 0 to 3 are damaged"));
     CHECK(rig.log.stream(rig.stream("t"))->release == 10);
+}
+
+TEST_CASE("uplink: a cursor that the log does not keep frees nothing, but where it stays full") {
+    Rig rig;
+    for (const char* topic : {"t", "u"}) {
+        rig.make_topic(topic, 1);
+        rig.upstream.make_topic(topic, 1);
+    }
+    rig.start();
+    const auto release = [&](const char* topic) {
+        return rig.log.stream(rig.stream(topic))->release;
+    };
+    const auto deliver = [&](int first, std::int64_t ms) {
+        rig.upstream_is_down = rig.log.is_read_only = rig.log.facts_full = false;
+        rig.pass(1'000);  // what was refused is kept now
+        rig.upstream_is_down = true;
+        for (const char* topic : {"t", "u"}) rig.append(topic, {.count = 3, .first = first});
+        rig.run();
+        return [&rig, first, ms](bool& fault) {
+            fault = true;
+            rig.upstream_is_down = false;
+            rig.pass(ms);
+            CHECK(rig.values("t") == numbers(0, first + 3));
+            CHECK(rig.values("u") == numbers(0, first + 3));
+        };
+    };
+    deliver(0, 3'000)(rig.log.is_read_only);
+    CHECK(release("t") == 0);
+    CHECK(release("u") == 0);
+    deliver(3, 1'500)(rig.log.facts_full);
+    CHECK(release("t") == 3);
+    CHECK(release("u") == 3);
+    rig.pass(5'000);  // it would stay full for ever
+    CHECK(release("t") == 6);
+    CHECK(release("u") == 6);
+}
+
+namespace {
+
+/// What lies before a log start was freed for this reason.
+struct BookedLog : leat::test::FakeLog {
+    log::Freed freed_as = log::Freed::delivered;
+    log::Books books(log::StreamId id) const override {
+        log::Books books;
+        books.freed[static_cast<std::size_t>(freed_as)].records =
+            static_cast<std::uint64_t>(stream(id)->log_start);
+        return books;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("uplink: what a full log freed of what is delivered, before the cursor, is no loss") {
+    for (const log::Freed freed : {log::Freed::delivered, log::Freed::deleted}) {
+        BookedLog log;
+        log.freed_as = freed;
+        const std::vector<log::StreamId> streams{1};
+        REQUIRE(log.declare_stream(1, {}));
+        const Bytes batch = make_batch({.count = 5});
+        REQUIRE(log.append(instant_ms(1), wall_ms(0),
+                           {.stream = 1, .batch = batch, .log_append_time = {}}));
+        Cursors cursors(log, {"up"}, milliseconds(250));
+        (void)cursors.attach(0, 1);
+        cursors.move(instant_ms(1), 0, 1, 2);
+        cursors.write_all(instant_ms(1));
+        log.on_storage(instant_ms(2));
+        REQUIRE(log.set_log_start(instant_ms(2), 1, 5));
+        leat::test::TestEntropy entropy{7};
+        Uplink uplink(
+            log, [&](const TopicVisitor& visit) { visit({.name = "t", .partitions = streams}); },
+            entropy, {.routes = {make_route()}, .gateway_id = "gw-1"});
+        uplink.start(instant_ms(3), Begin::forward);
+        CHECK(uplink.status(instant_ms(3)).at(0).lost_records ==
+              (freed == log::Freed::delivered ? 0 : 3));
+    }
 }
