@@ -21,9 +21,11 @@ Status Recovery::take_over() {
     if (core_.config.foreign == ForeignLog::fork) {
         LogId id{};
         if (const Status drawn = draw_log_id(id); !drawn) return fail(drawn.error());
+        // Survivors, too: they stay when the last of the ring is recycled.
         if (super.parent_log_id != LogId{})
-            for (const SegmentHeader& header : all_headers())
-                if (header.log_id == super.parent_log_id) {
+            for (std::uint32_t i = 0; i < core_.segments.size(); ++i)
+                if (const auto header = header_of(i);
+                    header && header->log_id == super.parent_log_id) {
                     error_text_ =
                         "this copy was forked once already and still holds segments from before: "
                         "adopt it, or let it run until they are recycled";

@@ -165,6 +165,52 @@ TEST_CASE(
     }
 }
 
+// Of records that stay, the copies outlive everything else of the log that was forked first.
+TEST_CASE("copied card: none is forked again while it holds copies from before the first fork") {
+    constexpr std::uint32_t count = 64;
+    SimStorage device({.seed = 1, .size = 32 * KiB + count * std::uint64_t{small_segment}});
+    const auto held_by = [&](const std::string& id, Area area) {
+        std::uint32_t held = 0;
+        std::vector<std::uint8_t> bytes(segment_header_bytes);
+        for (std::uint32_t i = 0; i < count; ++i) {
+            device.image().read(32 * KiB + i * std::uint64_t{small_segment}, bytes);
+            const auto header = decode_segment_header(bytes);
+            held += header && header->area == area && log_id_text(header->log_id) == id;
+        }
+        return held;
+    };
+    const auto live = [](Rig& rig, std::uint64_t alarm_each, std::uint64_t batches) {
+        REQUIRE(rig.log->declare_stream(1, {}));
+        REQUIRE(rig.log->declare_stream(2, {.when_full = WhenFull::drop_oldest}));
+        for (std::uint64_t i = 0; i < batches; ++i) {
+            const StreamId id = alarm_each != 0 && i % alarm_each == 0 ? 1 : 2;
+            for (int tries = 0; tries < 100 && !rig.append_durably(id, {.size = 1'500, .salt = i});
+                 ++tries)
+                rig.pass(50);
+            if (i % 4 == 0) rig.pass(50);
+        }
+        rig.close();
+        return rig.log->status().log_id;
+    };
+    std::string first;
+    {
+        Rig rig(device, on_device("a"));
+        REQUIRE(rig.open());
+        first = live(rig, 20, 3'000);
+    }
+    REQUIRE(held_by(first, Area::survivors) > 0);
+    {
+        Rig rig(device, on_device("b", ForeignLog::fork), {}, 43);
+        REQUIRE(rig.open());
+        (void)live(rig, 0, 3'000);
+    }
+    REQUIRE(held_by(first, Area::arrivals) == 0);
+    REQUIRE(held_by(first, Area::survivors) > 0);
+    Rig rig(device, on_device("c", ForeignLog::fork), {}, 44);
+    CHECK_FALSE(rig.open());
+    CHECK(rig.log->open_error_text().find("forked once already") != std::string::npos);
+}
+
 TEST_CASE("epoch: rises at a start after an unclean stop only, and is written into batches") {
     SimStorage device({.seed = 1, .size = small_device});
     std::int32_t epoch = 0;
