@@ -14,38 +14,43 @@ void Parity::add(ByteView pages) {
 }
 
 void Parity::encode(std::vector<std::uint8_t>& out) const {
+    std::uint32_t bytes = parity_bytes;
+    while (bytes > 0 && stripes_[bytes - 1] == 0) --bytes;
     LittleWriter to(out);
     to.put<std::uint64_t>(pages_);
-    to.put<std::uint32_t>(parity_bytes);
+    to.put<std::uint32_t>(bytes);
     to.put<std::uint32_t>(0);
-    out.insert(out.end(), stripes_.begin(), stripes_.end());
+    out.insert(out.end(), stripes_.begin(), stripes_.begin() + bytes);
 }
 
 Status Parity::join(ByteView body) {
     LittleReader in(body);
     const auto pages = in.get<std::uint64_t>();
     const auto bytes = in.get<std::uint32_t>();
-    if (!in.ok() || pages != pages_ || bytes != parity_bytes ||
-        body.size() != head_bytes + parity_bytes)
+    if (!in.ok() || pages != pages_ || bytes > parity_bytes || body.size() != head_bytes + bytes)
         return fail(Error::corrupt);
-    for (std::uint32_t i = 0; i < parity_bytes; ++i) stripes_[i] ^= body[head_bytes + i];
+    for (std::uint32_t i = 0; i < bytes; ++i) stripes_[i] ^= body[head_bytes + i];
     return ok();
 }
 
 bool CheckpointWriter::finish_collecting() {
     if (phase_ == Phase::wait_durable && core_.flushed_id < barrier_) return false;
     const bool parity = phase_ == Phase::wait_durable && parity_;
-    if (parity_ && !parity) end_.parity_bytes = flight_bytes_;  // written a moment ago
+    if (parity_ && !parity) {  // written a moment ago
+        end_.parity_bytes = flight_bytes_;
+        position_ = end_record_position(flight_position_, flight_bytes_);
+    }
     encode_end(body_, end_);
     add(FrameType::checkpoint_end, 0);
     phase_ = parity ? Phase::parity : Phase::end;
     if (!parity) return true;
-    // On a page of flash of its own, and the end record right behind it, or both go elsewhere.
-    position_ = static_cast<std::uint32_t>(round_up(position_, parity_bytes));
-    if (position_ + parity_commit_bytes(core_.page) + core_.page > core_.segment_bytes)
-        position_ = core_.segment_bytes;
     parity_->encode(body_);
     add(FrameType::checkpoint_parity, 0);
+    // On a page of flash of its own, and the end record behind it, or both go elsewhere.
+    position_ = static_cast<std::uint32_t>(round_up(position_, parity_bytes));
+    if (std::uint64_t{end_record_position(position_, group_.padded())} + core_.page >
+        core_.segment_bytes)
+        position_ = core_.segment_bytes;
     return true;
 }
 

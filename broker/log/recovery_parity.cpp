@@ -30,33 +30,39 @@ ByteView frame_body(ByteView commit, std::size_t at, std::uint32_t salt, FrameTy
 
 }  // namespace
 
-/// The commit with the parity stands right in front of the end record, and begins with another,
-/// which does not count it.
+/// The commit with the parity is the one in front of the end record, and begins with another, which
+/// does not count it. How far in front, its length says.
 Result<Recovery::FoundEnd> Recovery::second_end_record(const CheckpointPlace& place) {
-    const std::uint32_t size = parity_commit_bytes(core_.page);
-    if (place.position < core_.page + size) return fail(Error::corrupt);
-    const std::uint32_t at = place.position - size;
-    // Its own end may be lost with the record behind it.
-    const auto bytes = io_.read(core_.address(place.segment, at), core_.page);
-    const auto commit = bytes ? decode_commit_header(*bytes, place.salt)
-                              : Result<CommitHeader>(fail(Error::storage));
-    if (!commit || commit->kind != CommitKind::checkpoint || commit->position != at ||
-        commit->generation != place.generation || commit->bytes != size)
-        return fail(Error::corrupt);
-    Result<CheckpointEnd> end = decode_end(
-        frame_body(*bytes, commit_header_bytes, place.salt, FrameType::checkpoint_end));
-    if (!end) return fail(Error::corrupt);
-    cut("the checkpoint's end record is lost, the second one was taken");
-    out_.checkpoint_wanted = true;
-    return FoundEnd{*std::move(end), commit->sequence + 1};
+    const std::uint32_t far = std::max(parity_commit_max(core_.page), parity_bytes);
+    for (std::uint32_t back = core_.page; back <= far && back + core_.page <= place.position;
+         back += core_.page) {
+        const std::uint32_t at = place.position - back;
+        // Its own end may be lost with the record behind it.
+        const auto bytes = io_.read(core_.address(place.segment, at), core_.page);
+        const auto commit = bytes ? decode_commit_header(*bytes, place.salt)
+                                  : Result<CommitHeader>(fail(Error::storage));
+        if (!commit || commit->kind != CommitKind::checkpoint || commit->position != at ||
+            commit->generation != place.generation ||
+            commit->bytes > parity_commit_max(core_.page) ||
+            end_record_position(at, commit->bytes) != place.position)
+            continue;
+        Result<CheckpointEnd> end = decode_end(
+            frame_body(*bytes, commit_header_bytes, place.salt, FrameType::checkpoint_end));
+        if (!end) continue;
+        cut("the checkpoint's end record is lost, the second one was taken");
+        out_.checkpoint_wanted = true;
+        return FoundEnd{*std::move(end), commit->sequence + 1};
+    }
+    return fail(Error::corrupt);
 }
 
 /// The same as apply_extents, where something of them does not hold.
 Result<std::uint64_t> Recovery::apply_restored(const CheckpointEnd& end) {
-    const std::uint32_t size = parity_commit_bytes(core_.page);
+    const std::uint32_t size = end.parity_bytes;
     std::uint64_t sum = 0;
     for (const CheckpointExtent& extent : end.extents) sum += extent.to - extent.from;
-    if (end.parity_bytes != size || end.extents.empty() ||
+    if (size == 0 || size % core_.page != 0 || size > parity_commit_max(core_.page) ||
+        end.extents.empty() ||
         end.extents.back().to - end.extents.back().from < size ||
         sum > std::uint64_t{core_.super.segments} * core_.segment_bytes)
         return fail(Error::corrupt);
