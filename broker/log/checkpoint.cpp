@@ -6,22 +6,6 @@ namespace leat::log {
 
 namespace {
 constexpr std::uint32_t segments_per_frame = 64;
-/// All that a checkpoint writes wears the flash for no record: so much of what comes in between ...
-constexpr std::uint64_t wear_share = 256;
-/// ... where that is no more than this share of the pool: nothing behind the redo point is
-/// recycled or packed.
-constexpr std::uint32_t pool_share = 16;
-
-/// So many bytes of arrivals lie between two checkpoints.
-std::uint64_t checkpoint_gap(const Core& core) {
-    const std::uint32_t pool = core.segments.target();
-    // And a page of each superblock slot.
-    const std::uint64_t written = core.checkpoint_bytes + 2 * core.page;
-    return std::max({checkpoint_gap_factor * core.checkpoint_bytes,
-                     checkpoint_gap_min(pool, core.segment_bytes),
-                     std::min(wear_share * written,
-                              std::uint64_t{pool / pool_share} * core.segment_bytes)});
-}
 }  // namespace
 
 CheckpointWriter::CheckpointWriter(Core& core, Arrivals& arrivals)

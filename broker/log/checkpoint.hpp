@@ -22,6 +22,9 @@ constexpr std::uint64_t checkpoint_gap_min(std::uint32_t segments, std::uint32_t
     return std::uint64_t{count < 1 ? 1 : count > 16 ? 16 : count} * segment_bytes;
 }
 
+/// So many bytes of arrivals lie between two checkpoints.
+std::uint64_t checkpoint_gap(const Core& core);
+
 struct CheckpointExtent {
     std::uint32_t segment = 0, salt = 0;
     std::uint64_t generation = 0;

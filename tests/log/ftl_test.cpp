@@ -17,6 +17,8 @@ using leat::test::FtlModel;
 namespace {
 
 constexpr std::uint64_t log_bytes = 32 * KiB + 64 * MiB;
+/// What tests/bench/wear.py gives the log, which makes 63 segments of 2 MiB of it.
+constexpr std::uint64_t bench_bytes = 128 * MiB;
 /// The log is a sixteenth of a device that is full of other things: what garbage collection meets
 /// on a gateway, where 7 % of spare flash are much more than the log.
 constexpr std::uint64_t flash_bytes = 1024 * MiB;
@@ -54,7 +56,7 @@ private:
         }
         return reserved;
     }
-    std::vector<bool> written_ = std::vector<bool>(log_bytes / 4096);
+    std::vector<bool> written_ = std::vector<bool>(bench_bytes / 4096);
 };
 
 constexpr std::size_t value_bytes = 200;
@@ -62,15 +64,18 @@ constexpr std::size_t record_bytes = 209;  ///< with what Kafka puts around it
 
 /// A log on the model that has gone around once; then counted.
 struct Wear {
-    SimStorage memory{{.seed = 1, .size = log_bytes}};
+    SimStorage memory;
     FtlStorage device{memory};
     LogConfig config;
     Rig rig;
     std::uint64_t salt = 0, records = 0, refused = 0;
-    std::uint64_t nand_before = 0, host_before = 0, copied_before = 0, records_before = 0;
+    std::uint64_t nand_before = 0, host_before = 0, copied_before = 0, records_before = 0,
+                  index_before = 0, zeros_before = 0;
 
-    explicit Wear(std::uint32_t segment_bytes)
-        : config(config_with(segment_bytes)), rig(memory, config) {
+    explicit Wear(std::uint32_t segment_bytes, std::uint64_t size = log_bytes)
+        : memory({.seed = 1, .size = size}),
+          config(config_with(segment_bytes)),
+          rig(memory, config) {
         rig.log = make_faulty_log(device, rig.entropy, config, {});
         REQUIRE(rig.open());
     }
@@ -113,18 +118,38 @@ struct Wear {
         host_before = device.model.host_bytes();
         copied_before = device.model.copied_bytes();
         records_before = records;
+        index_before = index_bytes();
+        zeros_before = rig.log->counters().written_zeros;
+    }
+    std::uint64_t index_bytes() const {
+        const LogCounters& counters = rig.log->counters();
+        return counters.written_footer + counters.written_checkpoint;
+    }
+    /// Without the zeros, which a segment gets once in its life.
+    std::uint64_t host_bytes() const {
+        return device.model.host_bytes() - host_before -
+               (rig.log->counters().written_zeros - zeros_before);
+    }
+    /// Of what reached the device, footers and checkpoints.
+    double index_share() const {
+        return static_cast<double>(index_bytes() - index_before) /
+               static_cast<double>(host_bytes());
+    }
+    double host_per_byte() const {
+        return static_cast<double>(host_bytes()) /
+               static_cast<double>((records - records_before) * value_bytes);
     }
     double nand_per_byte(const char* name) {
         const auto payload = static_cast<double>((records - records_before) * value_bytes);
         const double nand = static_cast<double>(device.model.nand_bytes() - nand_before) / payload;
         std::printf(
-            "%s: %.2f NAND bytes per payload byte (%.2f to the device, %.2f copied by it); "
-            "%.2f bytes copied by the log per byte freed; %llu refused\n",
-            name, nand, static_cast<double>(device.model.host_bytes() - host_before) / payload,
+            "%s: %.2f NAND bytes per payload byte (%.3f to the device, %.2f copied by it); "
+            "%.2f bytes copied by the log per byte freed; %.2f %% index; %llu refused\n",
+            name, nand, host_per_byte(),
             static_cast<double>(device.model.copied_bytes() - copied_before) / payload,
             static_cast<double>(rig.log->counters().cleaner_copied) /
                 static_cast<double>(std::max<std::uint64_t>(rig.log->counters().cleaner_freed, 1)),
-            static_cast<unsigned long long>(refused));
+            100 * index_share(), static_cast<unsigned long long>(refused));
         return nand;
     }
 };
@@ -174,7 +199,7 @@ TEST_CASE("ftl: lone synced records") {
         wear.send(1, 1);
         wear.rig.pass(10);
     };
-    CHECK(wear.measure("lone synced records", 16, 48, round) <= 106);
+    CHECK(wear.measure("lone synced records", 16, 48, round) <= 104);
 }
 
 TEST_CASE("ftl: what a checkpoint writes is a small share, in segments as a log of this size has them") {
@@ -185,9 +210,26 @@ TEST_CASE("ftl: what a checkpoint writes is a small share, in segments as a log 
         wear.rig.pass(10);
     };
     (void)wear.measure("lone synced records, segments of 1 MiB", 200, 400, round);
-    const std::uint64_t host = wear.device.model.host_bytes() - wear.host_before;
-    const std::uint64_t payload = (wear.records - wear.records_before) * value_bytes;
-    CHECK(static_cast<double>(host) / static_cast<double>(payload) <= 20.9);
+    CHECK(wear.host_per_byte() <= 20.8);
+}
+
+// The goals on a device are 20.8 and 1.28: the rest is left to the file system's journal, which
+// writes three pages or four every five seconds.
+TEST_CASE("ftl: lone records and groups of fifty, in a log as tests/bench has it") {
+    Wear wear(2 * MiB, bench_bytes);
+    wear.declare(1, 1'500'000);
+    const auto lone = [&] {
+        wear.send(1, 1);
+        wear.rig.pass(10);
+    };
+    const auto group = [&] {
+        wear.send(1, 50);
+        wear.rig.pass(10);
+    };
+    (void)wear.measure("lone records, as in the bench", 80, 120, lone);
+    CHECK(wear.host_per_byte() <= 20.63);
+    (void)wear.measure("groups of 50, as in the bench", 121, 160, group);
+    CHECK(wear.host_per_byte() <= 1.24);
 }
 
 TEST_CASE("ftl: in a log's first pass hardly any small write meets a block that is only reserved") {
@@ -224,7 +266,7 @@ TEST_CASE("ftl: ten records in a group every 100 ms") {
         wear.send(1, 10);
         wear.rig.pass(100);
     };
-    CHECK(wear.measure("ten records every 100 ms", 16, 48, round) <= 10.6);
+    CHECK(wear.measure("ten records every 100 ms", 16, 48, round) <= 10.4);
 }
 
 TEST_CASE("ftl: ten topics every 100 ms, one of them kept: the ring turns and the cleaner copies") {
@@ -235,6 +277,7 @@ TEST_CASE("ftl: ten topics every 100 ms, one of them kept: the ring turns and th
         for (StreamId id = 1; id <= 10; ++id) wear.send(id, 1);
         wear.rig.pass(100);
     };
-    CHECK(wear.measure("ten topics every 100 ms, one of them kept", 64, 256, round) <= 11.0);
+    CHECK(wear.measure("ten topics every 100 ms, one of them kept", 64, 256, round) <= 10.9);
     CHECK(wear.rig.log->counters().cleaner_copied > 0);
+    CHECK(wear.index_share() <= 0.016);  // the goal is 4 %
 }

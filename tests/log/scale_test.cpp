@@ -74,6 +74,31 @@ TEST_CASE("recovery: a start on 1 GiB after a power cut reads at most 32 MiB") {
     }
 }
 
+TEST_CASE("checkpoint: six segments of 64 lie between two, and four where room is low") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 64 * MiB});
+    LogConfig config = small_config();
+    config.segment_bytes = 1 * MiB;
+    Rig rig(device, config);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    const LogCounters& counters = rig.log->counters();
+    const auto written = [&] { return counters.written_data + counters.written_padding; };
+    std::vector<std::uint64_t> gaps;
+    std::uint64_t begun = 0, checkpoints = 0;
+    while (rig.append_durably(1, {.size = 50'000, .salt = 1})) {
+        rig.pass(10);
+        if (std::exchange(checkpoints, counters.written_checkpoint) == counters.written_checkpoint ||
+            written() - begun < 1 * MiB)  // more of the same one
+            continue;
+        gaps.push_back(written() - begun);
+        begun = written();
+    }
+    REQUIRE(gaps.size() >= 8);
+    // The first one comes by its length, which is not known yet. Footers count, too.
+    for (std::size_t i = 1; i < 6; ++i) CHECK(gaps[i] / (512 * KiB) == 11);
+    CHECK(gaps.back() / (512 * KiB) <= 8);
+}
+
 TEST_CASE("index: with far more segments than anchors any record is found within 16 reads") {
     SimStorage device({.seed = 1, .size = 32 * KiB + 700 * 64 * KiB});
     LogConfig config = small_config();
