@@ -2,9 +2,11 @@
 
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +22,7 @@ constexpr std::uint64_t cut_slice = 64ull * 1024 * 1024;  // ... or behind the e
 // much to do beside bad neighbours, waits for them: on a core that both have, each commit waited
 // twice for a turn of it to end.
 constexpr std::chrono::microseconds turn{100};
+constexpr std::size_t together_max = 16;  // reads; the first of them waits for the last
 constexpr std::size_t notices_max = 16;  // a dying device fails often; the first ones say it
 
 }  // namespace
@@ -73,6 +76,7 @@ Status FileStorage::start_read(std::uint64_t ticket, std::uint64_t at,
         if (under_way_ >= operations_max_) return fail(Error::full);
         ++under_way_;
         reads_.push_back({ticket, at, into});
+        if (reads_.size() > 1) return ok();  // it was told of the first, and has not come to it yet
     }
     read_wanted_.notify_one();
     return ok();
@@ -140,12 +144,12 @@ std::optional<Notice> FileStorage::poll_notice() {
     return notice;
 }
 
-void FileStorage::finish(std::uint64_t ticket, Status status) {
+void FileStorage::finish(std::span<const port::StorageDone> all) {
     bool first;
     {
         std::lock_guard lock(mutex_);
         first = done_.empty();
-        done_.push_back({ticket, status});
+        done_.insert(done_.end(), all.begin(), all.end());
         done_arrived_.notify_one();
     }
     // Later ones ride on the first: the loop drains until poll_done is empty after it cleared the
@@ -194,10 +198,21 @@ void FileStorage::read_loop() {
     for (;;) {
         read_wanted_.wait(lock, [this] { return stopping_ || !reads_.empty(); });
         if (reads_.empty()) return;
-        const Read read = reads_.front();
-        reads_.pop_front();
+        std::array<Read, together_max> together{};
+        std::size_t count = 0;
+        do {
+            together[count++] = reads_.front();
+            reads_.pop_front();
+        } while (count < together_max && !reads_.empty() &&
+                 reads_.front().at == together[count - 1].at + together[count - 1].into.size());
         lock.unlock();
-        finish(read.ticket, run_read(read));
+        const std::span<const Read> reads(together.data(), count);
+        const bool whole = count > 1 && run_together(reads);
+        std::array<port::StorageDone, together_max> done;
+        // Where that failed each is tried alone: a bad block costs those that want it.
+        for (std::size_t i = 0; i < count; ++i)
+            done[i] = {reads[i].ticket, whole ? ok() : run_read(reads[i])};
+        finish({done.data(), count});
         lock.lock();
     }
 }
@@ -237,6 +252,22 @@ Status FileStorage::run_write(const Write& write) {
     ++counters_.writes;
     counters_.write_bytes += write.bytes.size();
     return ok();
+}
+
+bool FileStorage::run_together(std::span<const Read> reads) {
+    std::array<iovec, together_max> into;
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < reads.size(); ++i) {
+        into[i] = {reads[i].into.data(), reads[i].into.size()};
+        bytes += reads[i].into.size();
+    }
+    const ssize_t got = ::preadv(fds_.read, into.data(), static_cast<int>(reads.size()),
+                                 static_cast<off_t>(reads.front().at));
+    if (got < 0 || static_cast<std::size_t>(got) != bytes) return false;
+    std::lock_guard lock(mutex_);
+    counters_.reads += reads.size();
+    counters_.read_bytes += bytes;
+    return true;
 }
 
 Status FileStorage::run_read(const Read& read) {

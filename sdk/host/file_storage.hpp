@@ -9,7 +9,8 @@
 //
 // Two threads, both asleep when idle. One writes: O_DIRECT|O_DSYNC where the file system takes it,
 // else write + fdatasync; never fsync. The other reads, so that nobody who reads waits behind a
-// flush. Erasing (writing zeros) goes in slices between writes and is flushed once, at its end.
+// flush; reads that wait and lie side by side are one request to the device. Erasing (writing
+// zeros) goes in slices between writes and is flushed once, at its end.
 #pragma once
 
 #include <condition_variable>
@@ -117,6 +118,8 @@ private:
     void write_loop();
     void read_loop();
     Status run_write(const Write& write);
+    /// All of `reads`, which lie side by side, in one go. false: not all of it came.
+    bool run_together(std::span<const Read> reads);
     Status run_read(const Read& read);
     /// One slice; done when nothing is left.
     Status run_erase(Erase& erase);
@@ -124,7 +127,11 @@ private:
     Status still_ours(const char* what, std::uint64_t at, std::uint64_t size);
     Status failed(const char* what, std::uint64_t at, int error_number);
     Status failed(const char* what, std::uint64_t at, const std::string& why);
-    void finish(std::uint64_t ticket, Status status);
+    void finish(std::span<const port::StorageDone> all);
+    void finish(std::uint64_t ticket, Status status) {
+        const port::StorageDone done{ticket, status};
+        finish({&done, 1});
+    }
 
     std::string path_;
     Fds fds_;

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -168,6 +169,40 @@ TEST_CASE(
     CHECK(storage->start_erase(3, 0, page));
     wait_for(*storage);
     wait_for(*storage);
+}
+
+TEST_CASE("reads side by side bring each its own bytes; where one fails the others do not") {
+    Folder folder;
+    auto storage = open(folder.path);
+    constexpr std::uint64_t count = 64;
+    Pages written(count);
+    for (std::size_t i = 0; i < written.size; ++i)
+        written.all()[i] = static_cast<std::uint8_t>(i / page * 7 + i);
+    REQUIRE(storage->start_write(1, 0, written.all()));
+    CHECK(wait_for(*storage).status);
+    const auto read_all = [&](std::uint64_t good) {
+        Pages read(count);
+        for (std::uint64_t i = 0; i < count; ++i)
+            REQUIRE(storage->start_read(i, i * page, read.all().subspan(i * page, page)));
+        std::array<int, count> seen{};
+        for (std::uint64_t i = 0; i < count; ++i) {
+            storage->wait_done();
+            const auto done = storage->poll_done();
+            REQUIRE(done);
+            ++seen.at(done->ticket);
+            CHECK(static_cast<bool>(done->status) == (done->ticket < good));
+        }
+        CHECK(std::count(seen.begin(), seen.end(), 1) == count);
+        CHECK(equal(ByteView(read.all()).first(good * page),
+                    ByteView(written.all()).first(good * page)));
+    };
+    const std::uint64_t before = storage->counters().reads;
+    read_all(count);
+    CHECK(storage->counters().reads == before + count);
+    CHECK(storage->counters().read_bytes >= count * page);
+    std::filesystem::resize_file(storage->path(), 37 * page);
+    read_all(37);
+    CHECK(storage->counters().errors == count - 37);
 }
 
 TEST_CASE("erase leaves zeros in exactly its range, longer than one slice") {
