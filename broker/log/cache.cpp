@@ -8,12 +8,6 @@
 
 namespace leat::log {
 
-namespace {
-// Three blocks of 64 KiB under way beside the one that is read: an eMMC is at its full speed with
-// that, and of a megabyte of cache it is a quarter.
-constexpr std::uint32_t ahead_blocks = 3;
-}  // namespace
-
 BlockCache::BlockCache(Core& core, std::size_t bytes_max)
     : core_(core),
       block_bytes_(std::min<std::uint32_t>(64 * KiB, core.segment_bytes)),
@@ -33,11 +27,16 @@ BlockCache::Block* BlockCache::place_for() {
     if (blocks_.size() < blocks_max_) {
         blocks_.emplace_front().memory = AlignedBytes(core_.geometry.align);
     } else {
-        const auto victim = std::find_if(blocks_.rbegin(), blocks_.rend(),
-                                         [](const Block& b) { return b.ticket == 0; });
+        auto victim = std::find_if(blocks_.rbegin(), blocks_.rend(),
+                                   [this](const Block& b) { return !waits(b); });
+        if (victim == blocks_.rend())
+            victim = std::find_if(blocks_.rbegin(), blocks_.rend(),
+                                  [](const Block& b) { return b.ticket == 0; });
         if (victim == blocks_.rend()) return nullptr;
         blocks_.splice(blocks_.begin(), blocks_, std::prev(victim.base()));
     }
+    ++placed_;
+    blocks_.front().kept_until = 0;
     return &blocks_.front();
 }
 
@@ -53,53 +52,50 @@ Status BlockCache::start(Block& block) {
         return started;
     }
     core_.counters.read += reading;
-    ++pending_;
     return ok();
 }
 
-void BlockCache::read_ahead(const Block& asked, std::uint32_t valid_end) {
-    const std::uint32_t segment = asked.segment, position = asked.position;
-    const std::uint64_t generation = asked.generation;
-    const bool goes_on = segment == seen_segment_ && position == seen_position_ + block_bytes_;
-    seen_segment_ = segment;
-    seen_position_ = position;
-    if (!goes_on || blocks_max_ < 2 * ahead_blocks + 2) return;
-    for (std::uint32_t next = position + block_bytes_, i = 0;
-         i < ahead_blocks && next < valid_end && valid_end - next >= block_bytes_;
-         ++i, next += block_bytes_) {
-        if (find(segment, generation, next) != blocks_.end()) continue;
-        // The block that was asked for is among the newest: never the one that gives way.
-        Block* block = pending_ <= ahead_blocks ? place_for() : nullptr;
-        if (block == nullptr) return;
-        block->segment = segment;
-        block->generation = generation;
-        block->position = next;
-        block->size = block_bytes_;
-        if (start(*block)) continue;
-        block->segment = no_segment;  // asked for again when its turn has come
-        return;
-    }
+bool BlockCache::read_ahead(std::uint32_t segment, std::uint64_t generation,
+                            std::uint32_t position, std::uint32_t valid_end) {
+    const auto waiting = std::count_if(blocks_.begin(), blocks_.end(),
+                                       [this](const Block& b) { return waits(b); });
+    if (static_cast<std::size_t>(waiting) >= blocks_max_ / 4 * 3) return false;
+    Block* block = place_for();
+    if (block == nullptr) return false;
+    block->segment = segment;
+    block->generation = generation;
+    block->position = position;
+    block->size = std::min(block_bytes_, valid_end - position);
+    block->kept_until = placed_ + 2 * blocks_max_;
+    if (start(*block)) return true;
+    block->segment = no_segment;  // asked for again when its turn has come
+    block->kept_until = 0;
+    return false;
+}
+
+void BlockCache::keep(std::uint32_t segment, std::uint64_t generation, std::uint32_t position) {
+    const auto found = find(segment, generation, position / block_bytes_ * block_bytes_);
+    if (found != blocks_.end()) found->kept_until = placed_ + 2 * blocks_max_;
 }
 
 BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generation,
                                   std::uint32_t position, std::uint32_t valid_end) {
     const std::uint32_t start_at = position / block_bytes_ * block_bytes_;
     const auto found = find(segment, generation, start_at);
+    used_ = true;
     Block* block = found != blocks_.end() ? &*found : nullptr;
     if (block != nullptr) {
         if (block->ticket != 0) return {Fetched::pending, {}};
         blocks_.splice(blocks_.begin(), blocks_, found);
+        block->kept_until = 0;
         if (block->failed) {
             blocks_.pop_front();
             return {Fetched::failed, {}};
         }
-        if (position - start_at < block->size) {
-            if (segment != seen_segment_ || start_at != seen_position_)
-                read_ahead(*block, valid_end);
+        if (position - start_at < block->size)
             return {Fetched::ready,
                     {block->memory.data() + (position - start_at),
                      block->size - (position - start_at)}};
-        }
         // The open segment has grown since: read the block again.
     } else if (block = place_for(); block == nullptr) {
         return {Fetched::pending, {}};
@@ -118,7 +114,6 @@ BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generatio
         block->failed = true;
         return get(segment, generation, position, valid_end);
     }
-    read_ahead(*block, valid_end);
     return {Fetched::pending, {}};
 }
 
@@ -127,10 +122,14 @@ bool BlockCache::on_read_done(std::uint64_t ticket, bool good) {
         if (block.ticket != ticket) continue;
         block.ticket = 0;
         block.failed = !good;
-        --pending_;
         return true;
     }
     return false;
+}
+
+void BlockCache::rest() {
+    if (!std::exchange(used_, false))
+        blocks_.remove_if([](const Block& block) { return block.ticket == 0; });
 }
 
 FooterCache::Found FooterCache::get(std::uint32_t segment) {
@@ -164,7 +163,7 @@ void FooterCache::put(std::uint32_t segment, ByteView footer) {
     entry.generation = core_.segments[segment].generation;
     entry.bytes.assign(footer.begin(), footer.end());
     bytes_ += entry.bytes.size();
-    trim();
+    trim(entry);
 }
 
 void FooterCache::ask_again(std::uint32_t segment) {
@@ -177,11 +176,12 @@ void FooterCache::ask_again(std::uint32_t segment) {
     entries_.erase(found);
 }
 
-void FooterCache::trim() {
-    // The newest one stays whatever its size, and none that is being read goes.
+void FooterCache::trim(const Entry& arrived) {
+    // The newest one stays whatever its size, and none that is being read goes, nor the one that
+    // came just now: who waits for it has not seen it, and would ask for it again, and again.
     for (auto it = entries_.end();
          bytes_ > bytes_max_ && it != entries_.begin() && --it != entries_.begin();) {
-        if (it->ticket != 0) continue;
+        if (it->ticket != 0 || &*it == &arrived) continue;
         bytes_ -= it->bytes.size();
         it = entries_.erase(it);
     }
@@ -305,7 +305,7 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
     }
     entry.memory.free();
     bytes_ += entry.bytes.size();
-    trim();
+    trim(entry);
     return true;
 }
 

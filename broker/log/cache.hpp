@@ -13,8 +13,9 @@ namespace leat::log {
 enum class Fetched : std::uint8_t { ready, pending, failed };
 
 /// Aligned pieces of segments. A block of the open segment ends where it was valid when it was
-/// read. Whoever reads on from one block to the next (a draining uplink) finds the following ones
-/// under way already, so that the device always has something to do.
+/// read. Who knows what it will want next has it read ahead, so that the device always has
+/// something to do; what was read ahead does not give way before it was asked for, but for twice as
+/// many others as there are blocks.
 class BlockCache {
 public:
     BlockCache(Core& core, std::size_t bytes_max);
@@ -25,9 +26,19 @@ public:
     /// `valid_end`: bytes of the segment up to here are written.
     Found get(std::uint32_t segment, std::uint64_t generation, std::uint32_t position,
               std::uint32_t valid_end);
+    bool holds(std::uint32_t segment, std::uint64_t generation, std::uint32_t position) {
+        return find(segment, generation, position) != blocks_.end();
+    }
+    /// `position` begins a block that is not here: starts to read it. false: not now.
+    bool read_ahead(std::uint32_t segment, std::uint64_t generation, std::uint32_t position,
+                    std::uint32_t valid_end);
+    /// If the block of `position` is here, it is as one that was read ahead: only begun.
+    void keep(std::uint32_t segment, std::uint64_t generation, std::uint32_t position);
     bool on_read_done(std::uint64_t ticket, bool good);  ///< false: not one of ours
+    /// All that is not being read goes back to the heap, if nothing was asked for since last time.
+    void rest();
     std::uint32_t block_bytes() const { return block_bytes_; }
-    std::size_t pending() const { return pending_; }
+    std::size_t ahead_max() const { return blocks_max_ / 2; }  ///< for one reader
 
 private:
     struct Block {
@@ -35,21 +46,23 @@ private:
         std::uint64_t generation = 0;
         std::uint32_t position = 0, size = 0;  ///< of the segment's bytes in it
         std::uint64_t ticket = 0;              ///< not 0: being read
+        std::uint64_t kept_until = 0;          ///< of placed_; 0: it was asked for
         bool failed = false;
         AlignedBytes memory;
     };
+    bool waits(const Block& block) const {
+        return block.ticket != 0 || block.kept_until > placed_;
+    }
     Block* place_for();
     Status start(Block& block);  ///< fails: full (too many reads are under way), others
-    /// `block` was asked for, and the one before it a moment ago: starts those behind it.
-    void read_ahead(const Block& block, std::uint32_t valid_end);
     std::list<Block>::iterator find(std::uint32_t segment, std::uint64_t generation,
                                     std::uint32_t position);
     Core& core_;
     std::uint32_t block_bytes_;
     std::size_t blocks_max_;
-    std::size_t pending_ = 0;
-    std::uint32_t seen_segment_ = no_segment, seen_position_ = 0;  ///< the block asked for last
-    std::list<Block> blocks_;                                      ///< newest use first
+    std::uint64_t placed_ = 0;  ///< counts blocks that got another place
+    bool used_ = false;         ///< since rest()
+    std::list<Block> blocks_;   ///< newest use first
 };
 
 /// Footers as they are on flash, checked. One that was never written is made by reading its
@@ -91,7 +104,7 @@ private:
     };
     void start(Entry& entry, Step step);
     void scan(Entry& entry, ByteView bytes);
-    void trim();
+    void trim(const Entry& arrived);
     Core& core_;
     std::size_t bytes_max_, bytes_ = 0;
     std::list<Entry> entries_;  ///< newest use first

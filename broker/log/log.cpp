@@ -62,6 +62,7 @@ void LogImpl::pump(Instant now) {
     if (!closing_) parts_->zeroing.pump();
     parts_->scrubber.pump(now);
     parts_->checkpoint_scrubber.pump(now);
+    parts_->reader.pump(now);
 }
 
 void LogImpl::on_storage(Instant now) {

@@ -19,6 +19,9 @@ Result<ReadTicket> Reader::start_read(const ReadRequest& request, MutableBytes i
     job.inside = asked == Asked::inside;
     job.into = into;
     job.target = request.from;
+    job.goes_on = std::any_of(ended_.begin(), ended_.end(), [&](const Ended& ended) {
+        return ended.stream == request.stream && ended.at == request.from;
+    });
     const ReadTicket ticket = job.ticket;
     step(job);
     if (job.stage == Stage::done) jobs_.pop_back();
@@ -86,6 +89,13 @@ void Reader::step_all() {
     }
 }
 
+void Reader::pump(Instant now) {
+    constexpr milliseconds quiet{5'000};
+    if (now < rest_at_) return;
+    rest_at_ = now + quiet;
+    blocks_.rest();
+}
+
 void Reader::step(Job& job) {
     for (;;) {
         Next next = Next::finished;
@@ -133,6 +143,7 @@ Reader::Next Reader::finish(Job& job) {
             tell_damaged(job);
         }
         job.result.next = job.target;
+        ended(job);
         told(job);
     }
     return Next::finished;

@@ -3,8 +3,12 @@
 // A job finds its segment (locate, then links in footers), its frame (points in the footer or the
 // open index) and walks frames from there. It remembers the generation of the segment it reads; if
 // that changed meanwhile the segment was recycled and the job is planned again from its offset.
+//
+// While a job works on one block the next ones are read (read_ahead.cpp): as far as its request has
+// room, and where it goes on from where another one ended, as much again for the one to come.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <list>
@@ -30,6 +34,7 @@ public:
     std::optional<TimeDone> poll_find_time();
     void on_read_done(std::uint64_t ticket, bool good);  ///< a storage ticket
     void step_all();
+    void pump(Instant now);  ///< now and then
     FooterCache& footers() { return footers_; }
     /// Told of offsets that a reader wanted and that cannot be read; `bytes` as far as known.
     std::function<void(StreamId, Offset from, Offset to, std::uint64_t bytes)> on_damaged;
@@ -69,6 +74,12 @@ private:
         std::uint32_t part_left = 0;  ///< of this part
         bool in_more = false, from_device = false;
         std::size_t filled = 0;
+        std::uint32_t crc = 0, summed = 0;  ///< of the batch, from outside_kafka_crc to `summed`
+        bool goes_on = false;   ///< where another read of the stream ended
+        std::uint64_t ahead_of = UINT64_MAX;    ///< the block that others were last read behind
+        std::uint32_t behind_here = no_segment;  ///< the ring's next segment, and what it holds
+        std::uint64_t behind_generation = 0;
+        StreamInSegment behind;
         bool damaged = false;
         bool resync = false;  ///< behind damage: only what proves itself counts
         std::uint64_t damaged_bytes = 0;
@@ -97,6 +108,8 @@ private:
     enum class Damaged : std::uint8_t { bytes, block };
     Next damage(Job& job, Damaged what = Damaged::bytes);
     void tell_damaged(const Job& job) const;
+    static void sum_up(Job& job, const std::uint8_t* batch);
+    bool sum_holds(Job& job, ByteView batch);
     Next batch_read(Job& job);
     Next finish(Job& job);
     Next fail_with(Job& job, Error error);
@@ -109,6 +122,10 @@ private:
     Next copy(Job& job, std::uint32_t position, MutableBytes into, std::size_t& got);
     Offset end_of_request(const Job& job) const;
 
+    void read_ahead(Job& job, std::uint32_t position);
+    const StreamInSegment* next_in_ring(Job& job);
+    void ended(const Job& job);
+
     Core& core_;
     Arrivals& arrivals_;
     RecordTimes record_times_;
@@ -118,6 +135,13 @@ private:
     std::deque<ReadDone> reads_done_, inside_done_;
     std::deque<TimeDone> times_done_;
     ReadTicket last_ticket_ = 0;
+    Instant rest_at_{};
+    struct Ended {
+        StreamId stream = 0;
+        Offset at = -1;
+    };
+    std::array<Ended, 16> ended_;  ///< where the last reads stopped: some go on from there
+    std::size_t ended_next_ = 0;
 };
 
 }  // namespace leat::log

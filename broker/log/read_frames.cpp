@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/log/read.hpp"
+#include "sdk/base/crc32c.hpp"
 
 namespace leat::log {
 
@@ -45,6 +46,7 @@ Reader::Next Reader::copy(Job& job, std::uint32_t position, MutableBytes into, s
     if (bytes.empty()) {
         const BlockCache::Found block =
             blocks_.get(job.node.segment, job.generation, position, end);
+        read_ahead(job, position);
         if (block.state == Fetched::pending) return Next::wait;
         if (block.state == Fetched::failed) return damage(job, Damaged::block);
         bytes = block.bytes;
@@ -196,6 +198,8 @@ Reader::Next Reader::at_frame(Job& job) {
     }
     job.frame_position = job.position;
     job.body_have = 0;
+    job.crc = 0;
+    job.summed = outside_kafka_crc;
     job.part_left = frame.body_bytes;
     job.from_device = false;
     job.stage = Stage::body;
@@ -211,6 +215,8 @@ Reader::Next Reader::at_body(Job& job) {
                                {to + job.body_have, job.part_left}, got);
         if (next != Next::go_on || job.stage != Stage::body || got == 0) return next;
         job.body_have += static_cast<std::uint32_t>(got);
+        // While the copy is at hand: a batch may be larger than the processor's cache.
+        if (job.from_device) sum_up(job, to);
         job.part_left -= static_cast<std::uint32_t>(got);
     }
     job.position += static_cast<std::uint32_t>(job.frame.padded_bytes());
@@ -223,12 +229,23 @@ Reader::Next Reader::at_body(Job& job) {
     return batch_read(job);
 }
 
+void Reader::sum_up(Job& job, const std::uint8_t* batch) {
+    if (job.body_have <= job.summed) return;
+    job.crc = crc32c(job.crc, {batch + job.summed, job.body_have - job.summed});
+    job.summed = job.body_have;
+}
+
+bool Reader::sum_holds(Job& job, ByteView batch) {
+    if (!job.from_device || core_.faults.checksums_ignored) return true;  // it never left memory
+    sum_up(job, batch.data());
+    return job.crc == load_big<std::uint32_t>(batch.data() + 17);
+}
+
 Reader::Next Reader::batch_read(Job& job) {
     const ByteView batch = job.by_time
                                ? ByteView(job.batch_memory)
                                : ByteView(job.into).subspan(job.filled, job.batch.total_bytes);
-    if (job.body_have != job.batch.total_bytes ||
-        (job.from_device && !core_.faults.checksums_ignored && !batch_crc_ok(batch))) {
+    if (job.body_have != job.batch.total_bytes || !sum_holds(job, batch)) {
         job.position = job.frame_position;
         return damage(job);
     }
