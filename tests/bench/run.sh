@@ -2,6 +2,7 @@
 # Measures leatd beside a real Apache Kafka 4.3.1 with the same clients, as root:   sh tests/bench/run.sh [--quick] [--groups|--storms] [--only NAME]
 # What leatd, NATS, Redis, SQLite and Kafka write to the flash for the same records:   sh tests/bench/run.sh --wear [--quick] [--only NAMES]
 # How long a log of 1 GiB holds ten lone records a second (in process, any user):             sh tests/bench/run.sh --lone
+# What the log gives a reader of a backlog, and whether 10,000 partitions cost more than 10 (ratios): sh tests/bench/run.sh --reads
 # Builds a release in build/bench, leaves the figures in build/bench/result.json and wear.json.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -14,6 +15,14 @@ if [ "${1:-}" = --lone ]; then
         { tail -n 30 "$work/configure.log" >&2; die "CMake could not configure the build."; }
     ninja -C "$work/release" lone_records_bench || die "the build failed; the first error is above."
     exec "$work/release/tests/bench/lone_records_bench" "$work/lone.log"
+fi
+if [ "${1:-}" = --reads ]; then
+    mkdir -p "$work/reads"
+    cmake -G Ninja -C "$root/cmake/presets/release.cmake" -S "$root" -B "$work/release" >"$work/configure.log" 2>&1 ||
+        { tail -n 30 "$work/configure.log" >&2; die "CMake could not configure the build."; }
+    ninja -C "$work/release" reads_bench partitions_bench || die "the build failed; the first error is above."
+    "$work/release/tests/bench/reads_bench" "$work/reads"
+    exec "$work/release/tests/bench/partitions_bench"
 fi
 check_java
 [ "$(id -u)" = 0 ] || die "the bench needs root: it mounts loop devices and counts their flushes."
