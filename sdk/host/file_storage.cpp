@@ -22,7 +22,9 @@ constexpr std::uint64_t cut_slice = 64ull * 1024 * 1024;  // ... or behind the e
 // much to do beside bad neighbours, waits for them: on a core that both have, each commit waited
 // twice for a turn of it to end.
 constexpr std::chrono::microseconds turn{100};
-constexpr std::size_t together_max = 16;  // reads; the first of them waits for the last
+constexpr std::size_t together_max = 32;  // reads; the first of them waits for the last
+// What lies between two of them is read and forgotten: another request would take longer.
+constexpr std::size_t gap_max = 48 * 1024;
 constexpr std::size_t notices_max = 16;  // a dying device fails often; the first ones say it
 
 }  // namespace
@@ -204,7 +206,7 @@ void FileStorage::read_loop() {
             together[count++] = reads_.front();
             reads_.pop_front();
         } while (count < together_max && !reads_.empty() &&
-                 reads_.front().at == together[count - 1].at + together[count - 1].into.size());
+                 reads_.front().at - end_of(together[count - 1]) <= gap_max);
         lock.unlock();
         const std::span<const Read> reads(together.data(), count);
         const bool whole = count > 1 && run_together(reads);
@@ -255,15 +257,24 @@ Status FileStorage::run_write(const Write& write) {
 }
 
 bool FileStorage::run_together(std::span<const Read> reads) {
-    std::array<iovec, together_max> into;
-    std::size_t bytes = 0;
-    for (std::size_t i = 0; i < reads.size(); ++i) {
-        into[i] = {reads[i].into.data(), reads[i].into.size()};
-        bytes += reads[i].into.size();
+    std::array<iovec, 2 * together_max> into;
+    std::size_t parts = 0, bytes = 0;
+    std::uint64_t end = reads.front().at;
+    for (const Read& read : reads) {
+        if (read.at > end) {
+            if (!unwanted_)
+                unwanted_ = {static_cast<std::uint8_t*>(std::aligned_alloc(4096, gap_max)),
+                             std::free};
+            if (!unwanted_) return false;
+            into[parts++] = {unwanted_.get(), read.at - end};
+        }
+        into[parts++] = {read.into.data(), read.into.size()};
+        end = end_of(read);
+        bytes += read.into.size();
     }
-    const ssize_t got = ::preadv(fds_.read, into.data(), static_cast<int>(reads.size()),
+    const ssize_t got = ::preadv(fds_.read, into.data(), static_cast<int>(parts),
                                  static_cast<off_t>(reads.front().at));
-    if (got < 0 || static_cast<std::size_t>(got) != bytes) return false;
+    if (got < 0 || static_cast<std::uint64_t>(got) != end - reads.front().at) return false;
     std::lock_guard lock(mutex_);
     counters_.reads += reads.size();
     counters_.read_bytes += bytes;

@@ -9,8 +9,8 @@
 //
 // Two threads, both asleep when idle. One writes: O_DIRECT|O_DSYNC where the file system takes it,
 // else write + fdatasync; never fsync. The other reads, so that nobody who reads waits behind a
-// flush; reads that wait and lie side by side are one request to the device. Erasing (writing
-// zeros) goes in slices between writes and is flushed once, at its end.
+// flush; reads that wait and lie side by side, or nearly so, are one request to the device. Erasing
+// (writing zeros) goes in slices between writes and is flushed once, at its end.
 #pragma once
 
 #include <condition_variable>
@@ -96,6 +96,7 @@ private:
         std::uint64_t ticket, at;
         std::span<std::uint8_t> into;
     };
+    static std::uint64_t end_of(const Read& read) { return read.at + read.into.size(); }
     struct Erase {
         std::uint64_t ticket, at, left;
         bool cut = false;  ///< the file ends at `at`, instead of zeros
@@ -118,7 +119,8 @@ private:
     void write_loop();
     void read_loop();
     Status run_write(const Write& write);
-    /// All of `reads`, which lie side by side, in one go. false: not all of it came.
+    /// All of `reads`, each at or behind the end of the one before it, in one go. false: not all of
+    /// it came.
     bool run_together(std::span<const Read> reads);
     Status run_read(const Read& read);
     /// One slice; done when nothing is left.
@@ -142,6 +144,7 @@ private:
     bool has_name_ = false;  ///< some FUSE file systems count no links: there it is never asked
     std::uint32_t operations_max_ = 0;
     std::unique_ptr<std::uint8_t, void (*)(void*)> zeros_{nullptr, nullptr};
+    std::unique_ptr<std::uint8_t, void (*)(void*)> unwanted_{nullptr, nullptr};  ///< the reader's
 
     mutable std::mutex mutex_;  // guards all below
     std::condition_variable write_wanted_, read_wanted_, done_arrived_;
