@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/log/footer.hpp"
 #include "broker/log/mend.hpp"
 #include "broker/log/scan.hpp"
 
@@ -10,7 +11,7 @@ namespace leat::log {
 
 BlockCache::BlockCache(Core& core, std::size_t bytes_max)
     : core_(core),
-      block_bytes_(std::min<std::uint32_t>(64 * KiB, core.segment_bytes)),
+      block_bytes_(point_block_bytes),
       blocks_max_(std::max<std::size_t>(4, bytes_max / block_bytes_)) {}
 
 std::list<BlockCache::Block>::iterator BlockCache::find(std::uint32_t segment,
@@ -41,7 +42,7 @@ BlockCache::Block* BlockCache::place_for() {
 }
 
 Status BlockCache::start(Block& block) {
-    block.failed = false;
+    block.failed = block.awaited = false;
     block.memory.reserve(block_bytes_, 0);
     block.ticket = core_.ticket(Owner::reads);
     const std::size_t reading = round_up(block.size, core_.page);
@@ -59,7 +60,7 @@ bool BlockCache::read_ahead(std::uint32_t segment, std::uint64_t generation,
                             std::uint32_t position, std::uint32_t valid_end) {
     const auto waiting = std::count_if(blocks_.begin(), blocks_.end(),
                                        [this](const Block& b) { return waits(b); });
-    if (static_cast<std::size_t>(waiting) >= blocks_max_ / 4 * 3) return false;
+    if (static_cast<std::size_t>(waiting) >= ahead_max()) return false;
     Block* block = place_for();
     if (block == nullptr) return false;
     block->segment = segment;
@@ -85,7 +86,10 @@ BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generatio
     used_ = true;
     Block* block = found != blocks_.end() ? &*found : nullptr;
     if (block != nullptr) {
-        if (block->ticket != 0) return {Fetched::pending, {}};
+        if (block->ticket != 0) {
+            block->awaited = true;
+            return {Fetched::pending, {}};
+        }
         blocks_.splice(blocks_.begin(), blocks_, found);
         block->kept_until = 0;
         if (block->failed) {
@@ -114,17 +118,18 @@ BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generatio
         block->failed = true;
         return get(segment, generation, position, valid_end);
     }
+    block->awaited = true;
     return {Fetched::pending, {}};
 }
 
-bool BlockCache::on_read_done(std::uint64_t ticket, bool good) {
+BlockCache::Came BlockCache::on_read_done(std::uint64_t ticket, bool good) {
     for (Block& block : blocks_) {
         if (block.ticket != ticket) continue;
         block.ticket = 0;
         block.failed = !good;
-        return true;
+        return block.awaited ? Came::awaited : Came::ahead;
     }
-    return false;
+    return Came::not_ours;
 }
 
 void BlockCache::rest() {

@@ -12,10 +12,11 @@ namespace leat::log {
 
 enum class Fetched : std::uint8_t { ready, pending, failed };
 
-/// Aligned pieces of segments. A block of the open segment ends where it was valid when it was
-/// read. Who knows what it will want next has it read ahead, so that the device always has
-/// something to do; what was read ahead does not give way before it was asked for, but for twice as
-/// many others as there are blocks.
+/// Aligned pieces of segments, of the size that points go by: what holds no batch of a stream is
+/// not read for it. A block of the open segment ends where it was valid when it was read. Who knows
+/// what it will want next has it read ahead, so that the device always has something to do; what was
+/// read ahead does not give way before it was asked for, but for twice as many others as there are
+/// blocks.
 class BlockCache {
 public:
     BlockCache(Core& core, std::size_t bytes_max);
@@ -34,11 +35,13 @@ public:
                     std::uint32_t valid_end);
     /// If the block of `position` is here, it is as one that was read ahead: only begun.
     void keep(std::uint32_t segment, std::uint64_t generation, std::uint32_t position);
-    bool on_read_done(std::uint64_t ticket, bool good);  ///< false: not one of ours
+    enum class Came : std::uint8_t { not_ours, ahead, awaited };
+    Came on_read_done(std::uint64_t ticket, bool good);
     /// All that is not being read goes back to the heap, if nothing was asked for since last time.
     void rest();
     std::uint32_t block_bytes() const { return block_bytes_; }
-    std::size_t ahead_max() const { return blocks_max_ / 2; }  ///< for one reader
+    /// So many may be read ahead, by all together.
+    std::size_t ahead_max() const { return blocks_max_ / 4 * 3; }
 
 private:
     struct Block {
@@ -48,6 +51,7 @@ private:
         std::uint64_t ticket = 0;              ///< not 0: being read
         std::uint64_t kept_until = 0;          ///< of placed_; 0: it was asked for
         bool failed = false;
+        bool awaited = false;  ///< asked for while it was being read
         AlignedBytes memory;
     };
     bool waits(const Block& block) const {

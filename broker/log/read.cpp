@@ -78,7 +78,9 @@ std::optional<TimeDone> Reader::poll_find_time() {
 }
 
 void Reader::on_read_done(std::uint64_t ticket, bool good) {
-    if (!blocks_.on_read_done(ticket, good)) (void)footers_.on_read_done(ticket, good);
+    const BlockCache::Came came = blocks_.on_read_done(ticket, good);
+    if (came == BlockCache::Came::ahead) return;
+    if (came == BlockCache::Came::not_ours) (void)footers_.on_read_done(ticket, good);
     step_all();
 }
 

@@ -76,7 +76,8 @@ private:
         std::size_t filled = 0;
         std::uint32_t crc = 0, summed = 0;  ///< of the batch, from outside_kafka_crc to `summed`
         bool goes_on = false;   ///< where another read of the stream ended
-        std::uint64_t ahead_of = UINT64_MAX;    ///< the block that others were last read behind
+        std::uint64_t ahead_of = UINT64_MAX;  ///< the block that others were last read behind
+        std::size_t planned_for = 0;          ///< so many blocks on, nothing more is to be read yet
         std::uint32_t behind_here = no_segment;  ///< the ring's next segment, and what it holds
         std::uint64_t behind_generation = 0;
         StreamInSegment behind;
@@ -122,9 +123,10 @@ private:
     Next copy(Job& job, std::uint32_t position, MutableBytes into, std::size_t& got);
     Offset end_of_request(const Job& job) const;
 
-    void read_ahead(Job& job, std::uint32_t position);
+    enum class Ahead : std::uint8_t { by_the_way, all };
+    void read_ahead(Job& job, std::uint32_t position, Ahead how = Ahead::by_the_way);
     const StreamInSegment* next_in_ring(Job& job);
-    void ended(const Job& job);
+    void ended(Job& job);
 
     Core& core_;
     Arrivals& arrivals_;

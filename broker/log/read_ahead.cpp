@@ -8,14 +8,17 @@
 namespace leat::log {
 
 namespace {
-constexpr std::size_t ahead_min = 3;  ///< blocks, for who reads on in small steps
+constexpr std::size_t ahead_min = 12;  ///< blocks, for who reads on in small steps
 }  // namespace
 
 /// Who asks for this stream next, from here, reads on.
-void Reader::ended(const Job& job) {
+void Reader::ended(Job& job) {
     if (job.filled == 0) return;
     ended_[ended_next_++ % ended_.size()] = {job.request.stream, job.target};
     blocks_.keep(job.node.segment, job.generation, job.position);
+    // Until he has taken what he got the device has nothing else to do for him.
+    if (job.goes_on && job.target < end_of_request(job))
+        read_ahead(job, job.position, Ahead::all);
 }
 
 /// The part of the ring's next segment that holds the stream; null: none, or not known yet.
@@ -41,10 +44,11 @@ const StreamInSegment* Reader::next_in_ring(Job& job) {
     return job.behind.holds_batches() ? &job.behind : nullptr;
 }
 
-void Reader::read_ahead(Job& job, std::uint32_t position) {
+void Reader::read_ahead(Job& job, std::uint32_t position, Ahead how) {
     const std::uint32_t size = blocks_.block_bytes();
     const std::uint64_t here = std::uint64_t{job.node.segment} << 32 | position / size;
-    if (job.by_time || std::exchange(job.ahead_of, here) == here) return;
+    if (job.by_time || (std::exchange(job.ahead_of, here) == here && how != Ahead::all)) return;
+    if (job.planned_for > 0 && how != Ahead::all) return void(--job.planned_for);
     std::size_t count = (job.into.size() - job.filled) / size;
     if (job.goes_on) count = std::max(ahead_min, count + job.into.size() / size);
     count = std::min(count, blocks_.ahead_max());
@@ -53,7 +57,7 @@ void Reader::read_ahead(Job& job, std::uint32_t position) {
     struct Place {
         std::uint32_t segment, at;
     };
-    std::array<Place, 64> missing;
+    std::array<Place, 128> missing;
     std::size_t planned = 0, lacking = 0;
     const auto walk = [&](std::uint32_t segment, const StreamInSegment& stream, std::uint32_t at,
                           std::uint32_t sure) {
@@ -82,15 +86,18 @@ void Reader::read_ahead(Job& job, std::uint32_t position) {
     const std::uint32_t left =
         job.stage == Stage::body ? job.batch.total_bytes - job.body_have : 0;
     walk(job.node.segment, job.here, (position / size + 1) * size, position + left);
-    if (planned < count)
-        if (const StreamInSegment* next = next_in_ring(job)) walk(job.behind_here, *next, 0, 0);
+    // The next footer is asked for an answer before its blocks are: it has to be here by then.
+    const bool soon = std::uint64_t{position} + 2 * count * size > data_end(job.node.segment);
+    if (const StreamInSegment* next = planned < count || soon ? next_in_ring(job) : nullptr)
+        walk(job.behind_here, *next, 0, 0);
+    job.planned_for = planned / 4;
     // Several at a time: side by side they are one request to the device.
-    if (lacking * 2 < planned) return;
+    if (lacking * 2 < planned && how != Ahead::all) return;
     for (std::size_t i = 0; i < lacking; ++i) {
         const Place& place = missing[i];
         if (!blocks_.read_ahead(place.segment, core_.segments[place.segment].generation, place.at,
                                 data_end(place.segment)))
-            return;
+            return void(job.planned_for = 0);
     }
 }
 

@@ -31,8 +31,6 @@ log::LogConfig log_config(const config::Config& config) {
     log.segment_bytes = config.segment_bytes;
     log.page_bytes = config.page_bytes;
     log.commit_interval = config.commit_interval;
-    // A reader's next answer of a megabyte is on its way while it takes the last one.
-    log.cache_bytes = 2 * MiB;
     log.scrub_every = config.scrub_interval;
     log.device_identity = config.device_identity;
     using Theirs = config::Config::ForeignLog;

@@ -141,6 +141,27 @@ TEST_CASE("read ahead: who reads on in order waits once for a megabyte, across s
     }
 }
 
+TEST_CASE("read ahead: while a reader takes an answer the next one comes into memory whole") {
+    for (const std::size_t batch : {4'000, 100'000, 1'000'000}) {
+        SimStorage device({.seed = 1, .size = 32 * KiB + 16 * 2 * MiB});
+        (void)fill(device, 1, batch);
+        Far far(device);
+        std::vector<std::uint8_t> into(1 * MiB);
+        Offset at = 0;
+        (void)far.read(1, at, into);
+        std::uint64_t waits = 0;
+        for (int i = 0; i < 5; ++i) {
+            (void)far.read(1, at, into);
+            for (int takes = 0; takes < 3; ++takes) far.turn();  // a footer, then blocks
+            const std::uint64_t before = far.turns;
+            (void)far.read(1, at, into);
+            waits += far.turns - before;
+        }
+        INFO("batches of ", batch);
+        CHECK(waits <= 2);  // for a footer on the way from an anchor, once each
+    }
+}
+
 TEST_CASE("read ahead: who reads in small steps is ahead of the device as well") {
     SimStorage device({.seed = 1, .size = 32 * KiB + 16 * 2 * MiB});
     const std::uint64_t own = fill(device, 1, 4'000);
