@@ -132,10 +132,15 @@ BlockCache::Came BlockCache::on_read_done(std::uint64_t ticket, bool good) {
     return Came::not_ours;
 }
 
-void BlockCache::rest() {
-    if (!std::exchange(used_, false))
-        blocks_.remove_if([](const Block& block) { return block.ticket == 0; });
+bool BlockCache::rest() {
+    if (std::exchange(used_, false)) return false;
+    blocks_.remove_if([](const Block& block) { return block.ticket == 0; });
+    return true;
 }
+
+namespace {
+constexpr std::size_t large_last = 4;  ///< footers
+}  // namespace
 
 FooterCache::Found FooterCache::get(std::uint32_t segment) {
     const SegmentEntry& now = core_.segments[segment];
@@ -168,7 +173,7 @@ void FooterCache::put(std::uint32_t segment, ByteView footer) {
     entry.generation = core_.segments[segment].generation;
     entry.bytes.assign(footer.begin(), footer.end());
     bytes_ += entry.bytes.size();
-    trim(entry);
+    trim(&entry, large_last);
 }
 
 void FooterCache::ask_again(std::uint32_t segment) {
@@ -181,12 +186,15 @@ void FooterCache::ask_again(std::uint32_t segment) {
     entries_.erase(found);
 }
 
-void FooterCache::trim(const Entry& arrived) {
+void FooterCache::rest() { trim(nullptr, 1); }
+
+void FooterCache::trim(const Entry* arrived, std::size_t last) {
     // The newest one stays whatever its size, and none that is being read goes, nor the one that
     // came just now: who waits for it has not seen it, and would ask for it again, and again.
     for (auto it = entries_.end();
-         bytes_ > bytes_max_ && it != entries_.begin() && --it != entries_.begin();) {
-        if (it->ticket != 0 || &*it == &arrived) continue;
+         bytes_ > bytes_max_ && (entries_.size() > last || bytes_ > 16 * bytes_max_) &&
+         it != entries_.begin() && --it != entries_.begin();) {
+        if (it->ticket != 0 || &*it == arrived) continue;
         bytes_ -= it->bytes.size();
         it = entries_.erase(it);
     }
@@ -310,7 +318,7 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
     }
     entry.memory.free();
     bytes_ += entry.bytes.size();
-    trim(entry);
+    trim(&entry, large_last);
     return true;
 }
 

@@ -38,7 +38,7 @@ public:
     enum class Came : std::uint8_t { not_ours, ahead, awaited };
     Came on_read_done(std::uint64_t ticket, bool good);
     /// All that is not being read goes back to the heap, if nothing was asked for since last time.
-    void rest();
+    bool rest();
     std::uint32_t block_bytes() const { return block_bytes_; }
     /// So many may be read ahead, by all together.
     std::size_t ahead_max() const { return blocks_max_ / 4 * 3; }
@@ -70,7 +70,9 @@ private:
 };
 
 /// Footers as they are on flash, checked. One that was never written is made by reading its
-/// segment.
+/// segment. Of thousands of streams a single one is larger than bytes_max: the last few stay beyond
+/// that, up to sixteen times as much, as long as somebody reads. Else each would come again for
+/// every stream that is read.
 class FooterCache {
 public:
     FooterCache(Core& core, std::size_t bytes_max) : core_(core), bytes_max_(bytes_max) {}
@@ -87,6 +89,7 @@ public:
     /// A partial one is read anew when it is asked for next, if the device took a commit since.
     void ask_again(std::uint32_t segment);
     bool on_read_done(std::uint64_t ticket, bool good);
+    void rest();
 
 private:
     enum class Step : std::uint8_t { idle, footer, header, whole, pages };
@@ -108,7 +111,7 @@ private:
     };
     void start(Entry& entry, Step step);
     void scan(Entry& entry, ByteView bytes);
-    void trim(const Entry& arrived);
+    void trim(const Entry* arrived, std::size_t last);
     Core& core_;
     std::size_t bytes_max_, bytes_ = 0;
     std::list<Entry> entries_;  ///< newest use first

@@ -95,7 +95,7 @@ void Reader::pump(Instant now) {
     constexpr milliseconds quiet{5'000};
     if (now < rest_at_) return;
     rest_at_ = now + quiet;
-    blocks_.rest();
+    if (blocks_.rest()) footers_.rest();
 }
 
 void Reader::step(Job& job) {

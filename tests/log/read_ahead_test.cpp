@@ -227,3 +227,29 @@ TEST_CASE("read ahead: with hardly a cache everything is read all the same") {
     Far far(device, 0);
     CHECK(far.drain(1 * MiB).bytes == own);
 }
+
+TEST_CASE("read ahead: footers of many streams come once for those that are read in turn") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 16 * 2 * MiB});
+    constexpr StreamId streams = 8'000;
+    constexpr int rounds = 3;  // in several segments, with footers larger than the cache's share
+    {
+        Rig rig(device, config_of());
+        REQUIRE(rig.open());
+        for (StreamId id = 1; id <= streams; ++id) REQUIRE(rig.log->declare_stream(id, {}));
+        for (int round = 0; round < rounds; ++round)
+            for (StreamId id = 1; id <= streams; ++id)
+                while (!rig.append(id, {.size = 139, .salt = id})) rig.settle();
+        rig.settle();
+        rig.close();
+    }
+    Far far(device, 1 * MiB);
+    std::vector<StreamId> wanted;
+    for (StreamId id = 1; wanted.size() < 50; id += 150) wanted.push_back(id);
+    const std::uint64_t before = device.counts().bytes_read;
+    std::vector<std::uint8_t> into(16 * KiB);
+    for (const StreamId id : wanted)
+        for (Offset at = 0; at < rounds;) (void)far.read(id, at, into);
+    const std::uint64_t asked = device.counts().bytes_read - before;
+    INFO(asked, " bytes for ", wanted.size(), " streams");
+    CHECK(asked < 8 * MiB);
+}
