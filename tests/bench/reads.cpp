@@ -4,6 +4,7 @@
 //   device       preads of 1 MiB over the log's file, one after the other, without the log
 //   in order     one stream from end to end: what an uplink or a consumer with a backlog reads
 //   one of many  the batches of many streams lie among each other, and one of them is drained
+//   a fetch      of 100 streams, all that they have, out of 10,000 with three batches each
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -65,12 +66,12 @@ struct Backlog {
         LogConfig config;
         config.commit_interval = milliseconds(0);
         config.segment_bytes = 4 * MiB;
-        config.cache_bytes = 2 * MiB;
         log = make_log(*storage, entropy, config);
         if (!log->open(now(), wall_ms(1'800'000'000'000))) stop(log->open_error_text().c_str());
         for (StreamId id = 1; id <= streams; ++id) (void)log->declare_stream(id, {});
         const auto batch =
-            log::test::make_batch({.count = 10, .size = batch_bytes - batch_header_bytes});
+            log::test::make_batch({.count = batch_bytes < KiB ? 1u : 10u,
+                                   .size = batch_bytes - batch_header_bytes});
         for (std::uint64_t i = 0; i < bytes / batch_bytes; ++i) {
             const AppendRequest request{.stream = static_cast<StreamId>(1 + i % streams),
                                         .batch = batch,
@@ -97,16 +98,16 @@ struct Backlog {
         log->on_storage(now());
         if (log->deadline() <= now()) log->on_deadline(now(), wall_ms(1'800'000'000'000));
     }
-    /// Bytes per second of stream 1, from its start.
-    double drain() {
+    /// Bytes per second of one stream, from its start.
+    double drain(StreamId stream = 1) {
         std::vector<std::uint8_t> into(answer_bytes);
         std::uint64_t bytes = 0;
         const std::uint64_t before = log->counters().read;
         const auto begin = Clock::now();
-        const StreamState state = *log->stream(1);
+        const StreamState state = *log->stream(stream);
         for (Offset at = state.log_start; at < state.flushed;) {
-            const auto ticket =
-                log->start_read(now(), {.stream = 1, .from = at, .until = state.flushed}, into);
+            const ReadRequest request{.stream = stream, .from = at, .until = state.flushed};
+            const auto ticket = log->start_read(now(), request, into);
             if (!ticket) stop("a read is refused");
             std::optional<ReadDone> done;
             while (!(done = log->poll_read())) {
@@ -120,6 +121,17 @@ struct Backlog {
         amplified = static_cast<double>(log->counters().read - before) / static_cast<double>(bytes);
         if (bytes != each) stop("what is read is not what was written");
         return static_cast<double>(bytes) / seconds_since(begin);
+    }
+    /// One stream after the other, from `first` on every `step`th. returns  seconds
+    double fetch(std::size_t streams, StreamId first, StreamId step) {
+        std::vector<StreamId> ids;
+        for (StreamId id = first; ids.size() < streams; id += step) ids.push_back(id);
+        const std::uint64_t before = log->counters().read;
+        const auto begin = Clock::now();
+        for (const StreamId id : ids) (void)drain(id);
+        amplified = static_cast<double>(log->counters().read - before) /
+                    static_cast<double>(each * streams);
+        return seconds_since(begin);
     }
     double device_alone() const {
         const int file = ::open(storage->path().c_str(),
@@ -153,12 +165,12 @@ int main(int count, char** words) {
     const std::string folder = std::string(words[1]) + "/log";
     std::printf("%-44s %9s %12s %10s %14s\n", "", "MB/s", "of device", "read for",
                 "of in order");
-    for (const std::size_t batch : {4 * KiB, 16 * KiB, 64 * KiB, 1000 * KiB}) {
+    for (const std::size_t batch :
+         {std::size_t{200}, 1 * KiB, 4 * KiB, 16 * KiB, 64 * KiB, 1000 * KiB}) {
         double device = 0, in_order = 0, amplified = 0;
         const auto show = [&](const char* what, StreamId streams, double rate) {
             char name[64];
-            std::snprintf(name, sizeof name, "%s %u, batches of %zu KiB", what, streams,
-                          batch / KiB);
+            std::snprintf(name, sizeof name, "%s %u, batches of %zu B", what, streams, batch);
             std::printf("%-44s %9.0f %12.2f %10.2f", name, rate / 1e6, rate / device, amplified);
             if (streams > 1) std::printf(" %14.2f", rate / in_order);
             std::printf("\n");
@@ -180,5 +192,14 @@ int main(int count, char** words) {
             amplified = backlog.amplified;
             show("drained, one of", streams, rate);
         }
+    }
+    Backlog many(folder, 10'000 * 3 * 200, 10'000, 200);
+    for (const StreamId step : {1u, 97u}) {
+        double least = 1e9;
+        // Others each time: nothing is known of them.
+        for (StreamId i = 0; i < 3; ++i)
+            least = std::min(least, many.fetch(100, 31 + step + 100 * i, step));
+        std::printf("a fetch of 100 of 10,000 streams, every %-7u %6.0f ms  read for %.0f\n", step,
+                    1000 * least, many.amplified);
     }
 }
