@@ -209,12 +209,13 @@ void FileStorage::read_loop() {
                  reads_.front().at - end_of(together[count - 1]) <= gap_max);
         lock.unlock();
         const std::span<const Read> reads(together.data(), count);
-        const bool whole = count > 1 && run_together(reads);
+        const std::size_t came = count > 1 ? run_together(reads) : 0;
         std::array<port::StorageDone, together_max> done;
-        // Where that failed each is tried alone: a bad block costs those that want it.
-        for (std::size_t i = 0; i < count; ++i)
-            done[i] = {reads[i].ticket, whole ? ok() : run_read(reads[i])};
-        finish({done.data(), count});
+        for (std::size_t i = 0; i < came; ++i) done[i] = {reads[i].ticket, ok()};
+        if (came > 0) finish({done.data(), came});
+        // The others alone, so that a bad block costs those that want it, and each is told of at
+        // once: a device may take a second for each that it refuses.
+        for (const Read& read : reads.subspan(came)) finish(read.ticket, run_read(read));
         lock.lock();
     }
 }
@@ -256,29 +257,31 @@ Status FileStorage::run_write(const Write& write) {
     return ok();
 }
 
-bool FileStorage::run_together(std::span<const Read> reads) {
+std::size_t FileStorage::run_together(std::span<const Read> reads) {
     std::array<iovec, 2 * together_max> into;
-    std::size_t parts = 0, bytes = 0;
+    std::size_t parts = 0;
     std::uint64_t end = reads.front().at;
     for (const Read& read : reads) {
         if (read.at > end) {
             if (!unwanted_)
                 unwanted_ = {static_cast<std::uint8_t*>(std::aligned_alloc(4096, gap_max)),
                              std::free};
-            if (!unwanted_) return false;
+            if (!unwanted_) return 0;
             into[parts++] = {unwanted_.get(), read.at - end};
         }
         into[parts++] = {read.into.data(), read.into.size()};
         end = end_of(read);
-        bytes += read.into.size();
     }
     const ssize_t got = ::preadv(fds_.read, into.data(), static_cast<int>(parts),
                                  static_cast<off_t>(reads.front().at));
-    if (got < 0 || static_cast<std::uint64_t>(got) != end - reads.front().at) return false;
+    if (got <= 0) return 0;
+    end = reads.front().at + static_cast<std::uint64_t>(got);
+    std::size_t came = 0;
     std::lock_guard lock(mutex_);
-    counters_.reads += reads.size();
-    counters_.read_bytes += bytes;
-    return true;
+    for (; came < reads.size() && end_of(reads[came]) <= end; ++came)
+        counters_.read_bytes += reads[came].into.size();
+    counters_.reads += came;
+    return came;
 }
 
 Status FileStorage::run_read(const Read& read) {

@@ -119,9 +119,9 @@ private:
     void write_loop();
     void read_loop();
     Status run_write(const Write& write);
-    /// All of `reads`, each at or behind the end of the one before it, in one go. false: not all of
-    /// it came.
-    bool run_together(std::span<const Read> reads);
+    /// All of `reads`, each at or behind the end of the one before it, in one go. returns  how many
+    /// of them came, from the first on
+    std::size_t run_together(std::span<const Read> reads);
     Status run_read(const Read& read);
     /// One slice; done when nothing is left.
     Status run_erase(Erase& erase);
