@@ -24,7 +24,7 @@ constexpr std::uint64_t cut_slice = 64ull * 1024 * 1024;  // ... or behind the e
 constexpr std::chrono::microseconds turn{100};
 constexpr std::size_t together_max = 32;  // reads; the first of them waits for the last
 // What lies between two of them is read and forgotten: another request would take longer.
-constexpr std::size_t gap_max = 48 * 1024;
+constexpr std::size_t gap_max = 16 * 1024;
 constexpr std::size_t notices_max = 16;  // a dying device fails often; the first ones say it
 
 }  // namespace
