@@ -9,10 +9,16 @@
 
 namespace leat::log {
 
+namespace {
+// Each block that a device refuses may take it a second.
+constexpr std::size_t careful_blocks = 8;
+}  // namespace
+
 BlockCache::BlockCache(Core& core, std::size_t bytes_max)
     : core_(core),
       block_bytes_(point_block_bytes),
-      blocks_max_(std::max<std::size_t>(4, bytes_max / block_bytes_)) {}
+      blocks_max_(std::max<std::size_t>(4, bytes_max / block_bytes_)),
+      memory_(core.geometry.align) {}
 
 std::list<BlockCache::Block>::iterator BlockCache::find(std::uint32_t segment,
                                                         std::uint64_t generation,
@@ -26,7 +32,9 @@ std::list<BlockCache::Block>::iterator BlockCache::find(std::uint32_t segment,
 /// The least used block that is not being read, or a new one, at the front; null: all are busy.
 BlockCache::Block* BlockCache::place_for() {
     if (blocks_.size() < blocks_max_) {
-        blocks_.emplace_front().memory = AlignedBytes(core_.geometry.align);
+        memory_.reserve(blocks_max_ * block_bytes_, 0);
+        std::uint8_t* const memory = memory_.data() + blocks_.size() * block_bytes_;
+        blocks_.emplace_front().memory = memory;
     } else {
         auto victim = std::find_if(blocks_.rbegin(), blocks_.rend(),
                                    [this](const Block& b) { return !waits(b); });
@@ -41,13 +49,19 @@ BlockCache::Block* BlockCache::place_for() {
     return &blocks_.front();
 }
 
+/// `block` stands at the front: its place is the next that is taken.
+void BlockCache::forget(Block& block) {
+    block.segment = no_segment;
+    block.kept_until = 0;
+    blocks_.splice(blocks_.end(), blocks_, blocks_.begin());
+}
+
 Status BlockCache::start(Block& block) {
     block.failed = block.awaited = false;
-    block.memory.reserve(block_bytes_, 0);
     block.ticket = core_.ticket(Owner::reads);
     const std::size_t reading = round_up(block.size, core_.page);
     const Status started = core_.storage.start_read(
-        block.ticket, core_.address(block.segment, block.position), {block.memory.data(), reading});
+        block.ticket, core_.address(block.segment, block.position), {block.memory, reading});
     if (!started) {
         block.ticket = 0;
         return started;
@@ -57,10 +71,13 @@ Status BlockCache::start(Block& block) {
 }
 
 bool BlockCache::read_ahead(std::uint32_t segment, std::uint64_t generation,
-                            std::uint32_t position, std::uint32_t valid_end) {
+                            std::uint32_t position, std::uint32_t valid_end, Ahead who) {
     const auto waiting = std::count_if(blocks_.begin(), blocks_.end(),
                                        [this](const Block& b) { return waits(b); });
-    if (static_cast<std::size_t>(waiting) >= ahead_max()) return false;
+    // The block that whoever is at work looks at does not wait, and is the last to give way.
+    const std::size_t most = who == Ahead::away ? ahead_max() : blocks_max_ / 8 * 7;
+    if (careful_ > 0 || static_cast<std::size_t>(waiting) >= std::max(most, ahead_max()))
+        return false;
     Block* block = place_for();
     if (block == nullptr) return false;
     block->segment = segment;
@@ -69,8 +86,7 @@ bool BlockCache::read_ahead(std::uint32_t segment, std::uint64_t generation,
     block->size = std::min(block_bytes_, valid_end - position);
     block->kept_until = placed_ + 2 * blocks_max_;
     if (start(*block)) return true;
-    block->segment = no_segment;  // asked for again when its turn has come
-    block->kept_until = 0;
+    forget(*block);  // asked for again when its turn has come
     return false;
 }
 
@@ -92,15 +108,14 @@ BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generatio
         }
         blocks_.splice(blocks_.begin(), blocks_, found);
         block->kept_until = 0;
-        if (block->failed) {
-            blocks_.pop_front();
+        if (block->failed && block->awaited) {
+            forget(*block);
             return {Fetched::failed, {}};
         }
-        if (position - start_at < block->size)
+        if (!block->failed && position - start_at < block->size)
             return {Fetched::ready,
-                    {block->memory.data() + (position - start_at),
-                     block->size - (position - start_at)}};
-        // The open segment has grown since: read the block again.
+                    {block->memory + (position - start_at), block->size - (position - start_at)}};
+        // The open segment has grown since, or the device was away: read the block again.
     } else if (block = place_for(); block == nullptr) {
         return {Fetched::pending, {}};
     }
@@ -108,15 +123,12 @@ BlockCache::Found BlockCache::get(std::uint32_t segment, std::uint64_t generatio
     block->generation = generation;
     block->position = start_at;
     block->size = std::min(block_bytes_, valid_end > start_at ? valid_end - start_at : 0);
-    block->failed = false;
-    if (block->size <= position - start_at) return {Fetched::failed, {}};
-    if (const Status started = start(*block); !started) {
-        if (started.error() == Error::full) {  // too much is under way: asked for again behind that
-            block->segment = no_segment;
-            return {Fetched::pending, {}};
-        }
-        block->failed = true;
-        return get(segment, generation, position, valid_end);
+    const bool there = block->size > position - start_at;
+    const Status started = there ? start(*block) : fail(Error::invalid);
+    if (!started) {
+        forget(*block);
+        // Too much is under way: asked for again behind that.
+        return {started.error() == Error::full ? Fetched::pending : Fetched::failed, {}};
     }
     block->awaited = true;
     return {Fetched::pending, {}};
@@ -127,14 +139,18 @@ BlockCache::Came BlockCache::on_read_done(std::uint64_t ticket, bool good) {
         if (block.ticket != ticket) continue;
         block.ticket = 0;
         block.failed = !good;
+        careful_ = !good ? careful_blocks : careful_ - std::min<std::size_t>(careful_, 1);
         return block.awaited ? Came::awaited : Came::ahead;
     }
     return Came::not_ours;
 }
 
 bool BlockCache::rest() {
-    if (std::exchange(used_, false)) return false;
-    blocks_.remove_if([](const Block& block) { return block.ticket == 0; });
+    if (std::exchange(used_, false) ||
+        std::any_of(blocks_.begin(), blocks_.end(), [](const Block& b) { return b.ticket != 0; }))
+        return false;
+    blocks_.clear();
+    memory_.free();
     return true;
 }
 

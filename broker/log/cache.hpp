@@ -14,9 +14,9 @@ enum class Fetched : std::uint8_t { ready, pending, failed };
 
 /// Aligned pieces of segments, of the size that points go by: what holds no batch of a stream is
 /// not read for it. A block of the open segment ends where it was valid when it was read. Who knows
-/// what it will want next has it read ahead, so that the device always has something to do; what was
-/// read ahead does not give way before it was asked for, but for twice as many others as there are
-/// blocks.
+/// what it will want next has it read ahead, so that the device always has something to do; what
+/// was read ahead does not give way before it was asked for, but for twice as many others as there
+/// are blocks. What could not be read ahead is nobody's damage: who wants it asks the device.
 class BlockCache {
 public:
     BlockCache(Core& core, std::size_t bytes_max);
@@ -30,17 +30,19 @@ public:
     bool holds(std::uint32_t segment, std::uint64_t generation, std::uint32_t position) {
         return find(segment, generation, position) != blocks_.end();
     }
+    /// For who is at work, or for one who will come back, and leaves some room to those.
+    enum class Ahead : std::uint8_t { at_work, away };
     /// `position` begins a block that is not here: starts to read it. false: not now.
     bool read_ahead(std::uint32_t segment, std::uint64_t generation, std::uint32_t position,
-                    std::uint32_t valid_end);
+                    std::uint32_t valid_end, Ahead who);
     /// If the block of `position` is here, it is as one that was read ahead: only begun.
     void keep(std::uint32_t segment, std::uint64_t generation, std::uint32_t position);
     enum class Came : std::uint8_t { not_ours, ahead, awaited };
     Came on_read_done(std::uint64_t ticket, bool good);
-    /// All that is not being read goes back to the heap, if nothing was asked for since last time.
+    /// The memory goes back to the system, if nothing was asked for since last time.
     bool rest();
     std::uint32_t block_bytes() const { return block_bytes_; }
-    /// So many may be read ahead, by all together.
+    /// So many may be read ahead for those who are away, and a few more for those at work.
     std::size_t ahead_max() const { return blocks_max_ / 4 * 3; }
 
 private:
@@ -52,12 +54,13 @@ private:
         std::uint64_t kept_until = 0;          ///< of placed_; 0: it was asked for
         bool failed = false;
         bool awaited = false;  ///< asked for while it was being read
-        AlignedBytes memory;
+        std::uint8_t* memory = nullptr;
     };
     bool waits(const Block& block) const {
         return block.ticket != 0 || block.kept_until > placed_;
     }
     Block* place_for();
+    void forget(Block& block);
     Status start(Block& block);  ///< fails: full (too many reads are under way), others
     std::list<Block>::iterator find(std::uint32_t segment, std::uint64_t generation,
                                     std::uint32_t position);
@@ -65,7 +68,9 @@ private:
     std::uint32_t block_bytes_;
     std::size_t blocks_max_;
     std::uint64_t placed_ = 0;  ///< counts blocks that got another place
+    std::size_t careful_ = 0;   ///< so many are to be read well before one is read ahead again
     bool used_ = false;         ///< since rest()
+    AlignedBytes memory_;       ///< of all blocks: one piece, or the heap would keep parts of it
     std::list<Block> blocks_;   ///< newest use first
 };
 

@@ -96,7 +96,9 @@ void Reader::read_ahead(Job& job, std::uint32_t position, Ahead how) {
     for (std::size_t i = 0; i < lacking; ++i) {
         const Place& place = missing[i];
         if (!blocks_.read_ahead(place.segment, core_.segments[place.segment].generation, place.at,
-                                data_end(place.segment)))
+                                data_end(place.segment),
+                                how == Ahead::all ? BlockCache::Ahead::away
+                                                  : BlockCache::Ahead::at_work))
             return void(job.planned_for = 0);
     }
 }

@@ -1,0 +1,82 @@
+// What is read ahead of its reader from a device that refuses some of it, or is slow.
+#include <cstdio>
+
+#include "tests/log/far_device.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+TEST_CASE("read ahead: what a device did not give ahead is asked for again by who wants it") {
+    SimStorage device({.seed = 1, .size = far_size(16)});
+    (void)fill_far(device, 1, 10'000);
+    Far far(device, 1 * MiB);
+    std::vector<std::uint8_t> into(256 * KiB);
+    Offset at = 0;
+    for (int i = 0; i < 2; ++i) (void)far.read(1, at, into);
+    // It goes away while an answer comes that nobody has asked for yet.
+    far.distant.dead_to = far_size(1) - 64 * KiB;
+    while (far.distant.refused == 0) (void)far.read(1, at, into);
+    for (int i = 0; i < 5; ++i) far.turn();
+    far.distant.dead_to = 0;
+    while (at < far.log->stream(1)->flushed)  // a batch at a time: one begins in each block
+        (void)far.read(1, at, MutableBytes(into).first(12'000));
+    CHECK(far.log->books(1).losses.empty());
+}
+
+TEST_CASE("read ahead: of a stretch that is dead each block is asked for once, and few ahead") {
+    SimStorage device({.seed = 1, .size = far_size(16)});
+    (void)fill_far(device, 1, 10'000);
+    Far far(device, 1 * MiB);
+    constexpr std::uint64_t stretch = 1 * MiB, blocks = stretch / (16 * KiB);
+    far.distant.dead_from = far_size(1) + 512 * KiB;
+    far.distant.dead_to = far.distant.dead_from + stretch;
+    std::vector<std::uint8_t> into(256 * KiB);
+    std::uint64_t bytes = 0;
+    for (Offset at = 0; at < far.log->stream(1)->flushed;) {
+        const ReadDone done = far.ask(1, at, into);
+        if (done.bytes) bytes += *done.bytes;
+        REQUIRE(done.next > at);
+        at = done.next;
+    }
+    INFO(far.distant.refused, " refused, ", bytes, " read");
+    CHECK(bytes > 12 * MiB - stretch - 5 * 16 * KiB);
+    CHECK(far.distant.refused <= blocks + 36 + 8);
+}
+
+TEST_CASE("read ahead: what is begun for who is away leaves others room to be ahead") {
+    SimStorage device({.seed = 1, .size = far_size(16)});
+    (void)fill_far(device, 1, 10'000);
+    Far far(device, 1 * MiB);
+    std::vector<std::uint8_t> into(1 * MiB);
+    Offset at = 0;
+    for (int i = 0; i < 2; ++i) (void)far.read(1, at, into);
+    for (int i = 0; i < 5; ++i) far.turn();
+    Offset other = far.log->stream(1)->flushed / 2;
+    const std::uint64_t before = far.turns;
+    (void)far.read(1, other, MutableBytes(into).first(512 * KiB));
+    const std::uint64_t waited = far.turns - before;
+    INFO(waited, " turns for 32 blocks");
+    CHECK(waited <= 12);
+}
+
+TEST_CASE("read ahead: an eMMC gives a stream in order at its speed, one of many at a quarter") {
+    double in_order = 0;
+    for (const std::size_t batch : {1'000, 16'000, 60'000}) {
+        SimStorage device({.seed = 1, .size = far_size(16)});
+        (void)fill_far(device, 1, batch);
+        in_order = Far(device, 1 * MiB).drain(1 * MiB).mb_per_s();
+        std::printf("batches of %zu B in order: %.1f MB/s of 20\n", batch, in_order);
+        CHECK(in_order > 0.9 * 20);
+    }
+    for (const std::size_t batch : {16'000, 60'000}) {
+        for (const StreamId streams : {8u, 64u}) {
+            SimStorage device({.seed = 1, .size = far_size(64)});
+            (void)fill_far(device, streams, batch, streams == 8 ? 3 * MiB : 1 * MiB);
+            const auto drained = Far(device, 1 * MiB).drain(1 * MiB);
+            std::printf("batches of %zu B, one in %u: %.1f MB/s, %.2f read for each byte\n",
+                        batch, streams, drained.mb_per_s(), drained.for_each_byte());
+            CHECK(drained.mb_per_s() > in_order / 4);
+        }
+    }
+}
