@@ -154,23 +154,30 @@ bool BlockCache::rest() {
     return true;
 }
 
-namespace {
-constexpr std::size_t large_last = 4;  ///< footers
-}  // namespace
+std::list<FooterCache::Entry>::iterator FooterCache::find(std::uint32_t segment) {
+    const std::uint64_t generation = core_.segments[segment].generation;
+    return std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+        return entry.segment == segment && entry.generation == generation;
+    });
+}
+
+FooterCache::Entry& FooterCache::make(std::uint32_t segment) {
+    const SegmentEntry& now = core_.segments[segment];
+    Entry& entry = entries_.emplace_front();
+    entry.segment = segment;
+    entry.generation = now.generation;
+    entry.memory = AlignedBytes(core_.geometry.align);
+    entry.step = now.footer_position != 0 ? Step::footer : Step::header;
+    return entry;
+}
 
 FooterCache::Found FooterCache::get(std::uint32_t segment) {
-    const SegmentEntry& now = core_.segments[segment];
-    auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-        return entry.segment == segment && entry.generation == now.generation;
-    });
+    auto found = find(segment);
     if (found == entries_.end()) {
-        Entry& entry = entries_.emplace_front();
-        entry.segment = segment;
-        entry.generation = now.generation;
-        entry.memory = AlignedBytes(core_.geometry.align);
-        entry.step = now.footer_position != 0 ? Step::footer : Step::header;
+        make(segment);
         found = entries_.begin();
     }
+    found->ahead = false;
     const bool wanted = found->ticket == 0 && !found->failed && found->bytes.empty();
     if (wanted) start(*found, found->step);
     if (found->ticket != 0 || (wanted && !found->failed)) return {};
@@ -183,13 +190,29 @@ FooterCache::Found FooterCache::get(std::uint32_t segment) {
     return {Fetched::ready, found->bytes, false, found->partial};
 }
 
+FooterCache::Found FooterCache::ahead(std::uint32_t segment) {
+    const auto found = find(segment);
+    if (found != entries_.end()) {
+        if (found->ticket != 0) return {};
+        if (found->bytes.empty()) return {Fetched::failed, {}};
+        return {Fetched::ready, found->bytes, false, found->partial};
+    }
+    if (core_.segments[segment].footer_position == 0) return {Fetched::failed, {}};
+    Entry& entry = make(segment);
+    entry.ahead = true;
+    start(entry, Step::footer);
+    if (entry.ticket != 0) return {};
+    entries_.pop_front();  // not now
+    return {Fetched::failed, {}};
+}
+
 void FooterCache::put(std::uint32_t segment, ByteView footer) {
     Entry& entry = entries_.emplace_front();
     entry.segment = segment;
     entry.generation = core_.segments[segment].generation;
     entry.bytes.assign(footer.begin(), footer.end());
     bytes_ += entry.bytes.size();
-    trim(&entry, large_last);
+    trim(&entry);
 }
 
 void FooterCache::ask_again(std::uint32_t segment) {
@@ -202,13 +225,16 @@ void FooterCache::ask_again(std::uint32_t segment) {
     entries_.erase(found);
 }
 
-void FooterCache::rest() { trim(nullptr, 1); }
+void FooterCache::rest() {
+    last_ = 1;
+    trim(nullptr);
+}
 
-void FooterCache::trim(const Entry* arrived, std::size_t last) {
+void FooterCache::trim(const Entry* arrived) {
     // The newest one stays whatever its size, and none that is being read goes, nor the one that
     // came just now: who waits for it has not seen it, and would ask for it again, and again.
     for (auto it = entries_.end();
-         bytes_ > bytes_max_ && (entries_.size() > last || bytes_ > 16 * bytes_max_) &&
+         bytes_ > bytes_max_ && (entries_.size() > last_ || bytes_ > 16 * bytes_max_) &&
          it != entries_.begin() && --it != entries_.begin();) {
         if (it->ticket != 0 || &*it == arrived) continue;
         bytes_ -= it->bytes.size();
@@ -283,15 +309,15 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
     Entry& entry = *found;
     entry.ticket = 0;
     const SegmentEntry& segment = core_.segments[entry.segment];
-    if (segment.generation != entry.generation) {
-        entry.failed = entry.recycled = true;
+    if (segment.generation != entry.generation) {  // who waits for it asks for another one
+        entries_.erase(found);
         return true;
     }
     const ByteView bytes(entry.memory.data(), entry.reading);
     if (entry.step == Step::footer) {
         if (good && check_footer(bytes, entry.generation, segment.salt)) {
             entry.bytes.assign(bytes.begin(), bytes.end());
-        } else {
+        } else if (!entry.ahead) {
             start(entry, Step::header);
             return true;
         }
@@ -334,7 +360,7 @@ bool FooterCache::on_read_done(std::uint64_t ticket, bool good) {
     }
     entry.memory.free();
     bytes_ += entry.bytes.size();
-    trim(&entry, large_last);
+    trim(&entry);
     return true;
 }
 

@@ -90,10 +90,14 @@ public:
         bool partial = false;
     };
     Found get(std::uint32_t segment);
+    /// Of a segment that somebody may want soon: takes one read at most. A footer that is not there
+    /// or does not hold is left to who needs it, as `failed`.
+    Found ahead(std::uint32_t segment);
     void put(std::uint32_t segment, ByteView footer);
     /// A partial one is read anew when it is asked for next, if the device took a commit since.
     void ask_again(std::uint32_t segment);
     bool on_read_done(std::uint64_t ticket, bool good);
+    void somebody_reads() { last_ = 4; }
     void rest();
 
 private:
@@ -104,6 +108,7 @@ private:
         Step step = Step::idle;
         std::uint64_t ticket = 0;
         bool failed = false, recycled = false;
+        bool ahead = false;     ///< nobody needs it yet
         bool headless = false;  ///< its header does not hold: the table knows enough
         bool again = false;     ///< the page that is read now was refused once
         bool partial = false;
@@ -114,11 +119,14 @@ private:
         std::size_t have = 0;  ///< of `reading`, where that goes page by page
         std::size_t row = 0, refused = 0;  ///< pages, of Patience
     };
+    std::list<Entry>::iterator find(std::uint32_t segment);
+    Entry& make(std::uint32_t segment);
     void start(Entry& entry, Step step);
     void scan(Entry& entry, ByteView bytes);
-    void trim(const Entry* arrived, std::size_t last);
+    void trim(const Entry* arrived);
     Core& core_;
     std::size_t bytes_max_, bytes_ = 0;
+    std::size_t last_ = 1;      ///< so many stay where they are large
     std::list<Entry> entries_;  ///< newest use first
 };
 

@@ -17,6 +17,7 @@ Result<ReadTicket> Reader::start_read(const ReadRequest& request, MutableBytes i
     job.ticket = ++last_ticket_;
     job.request = request;
     job.inside = asked == Asked::inside;
+    if (!job.inside) footers_.somebody_reads();
     job.into = into;
     job.target = request.from;
     job.goes_on = std::any_of(ended_.begin(), ended_.end(), [&](const Ended& ended) {

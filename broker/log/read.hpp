@@ -116,8 +116,9 @@ private:
     Next fail_with(Job& job, Error error);
     void told(const Job& job) { (job.inside ? inside_done_ : reads_done_).push_back(job.result); }
 
+    enum class Wanted : std::uint8_t { now, soon };
     const StreamInSegment* stream_in(Job& job, std::uint32_t segment, Fetched& state,
-                                     StreamInSegment& memory);
+                                     StreamInSegment& memory, Wanted wanted = Wanted::now);
     std::uint32_t data_end(std::uint32_t segment) const;
     /// Copies what is at hand of [position, position + count); 0 and `wait`: not yet.
     Next copy(Job& job, std::uint32_t position, MutableBytes into, std::size_t& got);

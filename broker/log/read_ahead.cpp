@@ -34,9 +34,10 @@ const StreamInSegment* Reader::next_in_ring(Job& job) {
         Fetched state = Fetched::failed;
         StreamInSegment memory;
         const bool recycled = job.recycled;  // what the job's own search has found
-        const StreamInSegment* found = stream_in(job, *at, state, memory);
+        const StreamInSegment* found = stream_in(job, *at, state, memory, Wanted::soon);
         job.recycled = recycled;
-        if (state != Fetched::ready) return nullptr;
+        if (state == Fetched::pending) return nullptr;
+        // One that cannot be had is asked for once only: what that costs its reader pays later.
         job.behind = found != nullptr ? std::move(memory) : StreamInSegment{};
         job.behind_here = *at;
         job.behind_generation = generation;
@@ -45,6 +46,7 @@ const StreamInSegment* Reader::next_in_ring(Job& job) {
 }
 
 void Reader::read_ahead(Job& job, std::uint32_t position, Ahead how) {
+    if (core_.segments[job.node.segment].generation != job.generation) return;
     const std::uint32_t size = blocks_.block_bytes();
     const std::uint64_t here = std::uint64_t{job.node.segment} << 32 | position / size;
     if (job.by_time || (std::exchange(job.ahead_of, here) == here && how != Ahead::all)) return;

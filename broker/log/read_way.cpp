@@ -13,7 +13,7 @@ constexpr std::uint32_t forward_max = 4;
 }  // namespace
 
 const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetched& state,
-                                         StreamInSegment& memory) {
+                                         StreamInSegment& memory, Wanted wanted) {
     state = Fetched::failed;
     if (segment >= core_.segments.size()) return nullptr;
     const SegmentEntry& entry = core_.segments[segment];
@@ -25,13 +25,15 @@ const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetche
     }
     job.recycled = entry.state != SegmentState::sealed || !entry.in_ring();
     if (job.recycled) return nullptr;
-    const FooterCache::Found footer = footers_.get(segment);
+    const FooterCache::Found footer =
+        wanted == Wanted::now ? footers_.get(segment) : footers_.ahead(segment);
     state = footer.state;
     job.recycled = footer.recycled;
     if (footer.state != Fetched::ready) return nullptr;
     Result<StreamInSegment> found = find_in_footer(footer.bytes, job.request.stream);
     if (!found || !found->holds_batches()) {
-        footers_.ask_again(segment);  // the next one that comes may find it there
+        // The next one that comes may find it there.
+        if (wanted == Wanted::now) footers_.ask_again(segment);
         return nullptr;
     }
     memory = std::move(*found);

@@ -44,6 +44,21 @@ TEST_CASE("read ahead: of a stretch that is dead each block is asked for once, a
     CHECK(far.distant.refused <= blocks + 36 + 8);
 }
 
+TEST_CASE("read ahead: a footer that is not given is asked for once before it is needed") {
+    SimStorage device({.seed = 1, .size = far_size(16)});
+    (void)fill_far(device, 1, 10'000);
+    Far far(device, 1 * MiB);
+    far.distant.dead_from = far_size(1);
+    far.distant.dead_to = far_size(2);
+    for (int i = 0; i < 300; ++i) far.turn();  // retention looks at it, too
+    const std::uint64_t before = far.distant.refused;
+    std::vector<std::uint8_t> into(64 * KiB);
+    std::uint64_t bytes = 0;
+    for (Offset at = 0; bytes < far_segment - 128 * KiB;) bytes += far.read(1, at, into);
+    for (int i = 0; i < 300; ++i) far.turn();
+    CHECK(far.distant.refused - before <= 1);
+}
+
 TEST_CASE("read ahead: what is begun for who is away leaves others room to be ahead") {
     SimStorage device({.seed = 1, .size = far_size(16)});
     (void)fill_far(device, 1, 10'000);
