@@ -215,14 +215,14 @@ void FooterCache::put(std::uint32_t segment, ByteView footer) {
     trim(&entry);
 }
 
-void FooterCache::ask_again(std::uint32_t segment) {
-    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-        return entry.segment == segment && entry.partial && entry.ticket == 0 &&
-               entry.commits != core_.counters.commits;
-    });
-    if (found == entries_.end()) return;
+bool FooterCache::ask_again(std::uint32_t segment) {
+    const auto found = find(segment);
+    if (found == entries_.end()) return true;
+    if (!found->partial || found->ticket != 0 || found->commits == core_.counters.commits)
+        return false;
     bytes_ -= found->bytes.size();
     entries_.erase(found);
+    return true;
 }
 
 void FooterCache::rest() {

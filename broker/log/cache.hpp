@@ -95,7 +95,8 @@ public:
     Found ahead(std::uint32_t segment);
     void put(std::uint32_t segment, ByteView footer);
     /// A partial one is read anew when it is asked for next, if the device took a commit since.
-    void ask_again(std::uint32_t segment);
+    /// false: it is not
+    bool ask_again(std::uint32_t segment);
     bool on_read_done(std::uint64_t ticket, bool good);
     void somebody_reads() { last_ = 4; }
     void rest();

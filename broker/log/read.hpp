@@ -61,6 +61,8 @@ private:
         std::uint64_t layout = 0;         ///< of the ring, when this was planned
         bool recycled = false;            ///< what stream_in looked for is another segment now
         bool node_lost = false;           ///< not even a scan shows what node holds
+        std::uint32_t partial = no_segment;  ///< came by: it may hold more than could be read
+        bool asked_again = false;            ///< ... and was asked for that
 
         std::uint64_t generation = 0;
         StreamInSegment here;

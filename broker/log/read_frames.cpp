@@ -180,6 +180,10 @@ Reader::Next Reader::at_frame(Job& job) {
     const bool gap = job.batch.base_offset > job.target && !job.by_time &&
                      (stream == nullptr || !stream->has_gaps);
     if (gap && job.request.from == job.target && job.filled == 0) {
+        // What a device that was away did not give of a segment without a footer it may give now.
+        if (job.partial != no_segment && !std::exchange(job.asked_again, true) &&
+            footers_.ask_again(job.partial))
+            return plan_again(job);
         // Nothing wrote down that these are gone unless an end was raised, which the ledger knows;
         // what compaction left out the books know.
         job.target = job.batch.base_offset;

@@ -30,10 +30,11 @@ const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetche
     state = footer.state;
     job.recycled = footer.recycled;
     if (footer.state != Fetched::ready) return nullptr;
+    if (footer.partial && wanted == Wanted::now) job.partial = segment;
     Result<StreamInSegment> found = find_in_footer(footer.bytes, job.request.stream);
     if (!found || !found->holds_batches()) {
         // The next one that comes may find it there.
-        if (wanted == Wanted::now) footers_.ask_again(segment);
+        if (wanted == Wanted::now) (void)footers_.ask_again(segment);
         return nullptr;
     }
     memory = std::move(*found);

@@ -24,6 +24,28 @@ TEST_CASE("read ahead: what a device did not give ahead is asked for again by wh
     CHECK(far.log->books(1).losses.empty());
 }
 
+TEST_CASE("read: of a device that was away nothing is missing once it gives everything again") {
+    SimStorage device({.seed = 1, .size = far_size(16)});
+    (void)fill_far(device, 1, 10'000);
+    for (int turns = 1; turns < 200; turns += 9) {
+        INFO("it comes back after ", turns, " turns");
+        Far far(device, 1 * MiB);
+        std::vector<std::uint8_t> into(256 * KiB);
+        Offset at = 0;
+        (void)far.read(1, at, into);
+        far.distant.dead_to = far_size(16);
+        REQUIRE(far.log->start_read(far.now, {.stream = 1, .from = at, .until = INT64_MAX}, into));
+        for (int i = 0; i < turns; ++i) far.turn();
+        far.distant.dead_to = 0;
+        for (int i = 0; i < 200; ++i) far.turn();
+        (void)far.log->poll_read();
+        REQUIRE(far.log->append(far.now, wall_ms(1'800'000'000'000),
+                                {.stream = 1, .batch = make_batch({}), .log_append_time = {}}));
+        for (int i = 0; i < 5; ++i) far.turn();
+        while (at < far.log->stream(1)->flushed) (void)far.read(1, at, into);
+    }
+}
+
 TEST_CASE("read ahead: of a stretch that is dead each block is asked for once, and few ahead") {
     SimStorage device({.seed = 1, .size = far_size(16)});
     (void)fill_far(device, 1, 10'000);
