@@ -198,6 +198,10 @@ FooterCache::Found FooterCache::ahead(std::uint32_t segment) {
         return {Fetched::ready, found->bytes, false, found->partial};
     }
     if (core_.segments[segment].footer_position == 0) return {Fetched::failed, {}};
+    // One at a time: of thousands of streams each takes a megabyte.
+    if (std::any_of(entries_.begin(), entries_.end(),
+                    [](const Entry& entry) { return entry.ahead && entry.ticket != 0; }))
+        return {};
     Entry& entry = make(segment);
     entry.ahead = true;
     start(entry, Step::footer);
