@@ -25,6 +25,7 @@ constexpr std::chrono::microseconds turn{100};
 constexpr std::size_t together_max = 32;  // reads; the first of them waits for the last
 // What lies between two of them is read and forgotten: another request would take longer.
 constexpr std::size_t gap_max = 16 * 1024;
+constexpr std::size_t room_of_writes = 64;  // beyond operations_max
 constexpr std::size_t notices_max = 16;  // a dying device fails often; the first ones say it
 
 }  // namespace
@@ -61,7 +62,7 @@ Status FileStorage::start_write(std::uint64_t ticket, std::uint64_t at,
     {
         std::lock_guard lock(mutex_);
         if (stopping_) return fail(Error::closed);
-        if (under_way_ >= operations_max_) return fail(Error::full);
+        if (under_way_ >= operations_max_ + room_of_writes) return fail(Error::full);
         ++under_way_;
         writes_.push_back({ticket, at, bytes});
     }
@@ -89,7 +90,7 @@ Status FileStorage::start_erase(std::uint64_t ticket, std::uint64_t at, std::uin
     {
         std::lock_guard lock(mutex_);
         if (stopping_) return fail(Error::closed);
-        if (under_way_ >= operations_max_) return fail(Error::full);
+        if (under_way_ >= operations_max_ + room_of_writes) return fail(Error::full);
         ++under_way_;
         erases_.push_back({ticket, at, size});
     }
@@ -102,7 +103,7 @@ Status FileStorage::start_shrink(std::uint64_t ticket, std::uint64_t size) {
         return fail(Error::invalid);
     std::lock_guard lock(mutex_);
     if (stopping_) return fail(Error::closed);
-    if (under_way_ >= operations_max_) return fail(Error::full);
+    if (under_way_ >= operations_max_ + room_of_writes) return fail(Error::full);
     ++under_way_;
     erases_.push_back({ticket, size, geometry_.size - size, true});
     geometry_.size = size;  // only this thread looks at it: nothing more begins behind it

@@ -35,7 +35,9 @@ struct FileStorageOptions {
     /// Only a file that bears this at byte 0 or 16,384 is made longer: another one is not ours to
     /// change. Empty: any.
     std::string mark = {};
-    std::uint32_t operations_max = 1024;  ///< under way at once; one more fails with `full`
+    /// Under way at once; one more read fails with `full`. Of others a few more are taken: who
+    /// reads too much does not stop who writes.
+    std::uint32_t operations_max = 1024;
     bool direct = true;                   ///< false: always write + fdatasync (tests)
 };
 

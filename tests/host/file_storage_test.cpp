@@ -125,11 +125,15 @@ TEST_CASE(
     Pages read(2);
     REQUIRE(storage->start_write(1, 0, bytes));
     REQUIRE(storage->start_read(2, 4 * page, read.all()));
+    CHECK(refused(storage->start_read(3, 0, read.all())) == Error::full);
+    // Who reads too much does not stop who writes; in the end that is full, too.
+    std::uint64_t more = 0;
+    while (storage->start_write(4 + more, page, bytes.first(page))) ++more;
+    CHECK(more == 64);
     CHECK(refused(storage->start_erase(3, 0, page)) == Error::full);
     wait_for(*storage);
     CHECK(storage->start_erase(3, 0, page));
-    wait_for(*storage);
-    wait_for(*storage);
+    for (std::uint64_t i = 0; i < 2 + more; ++i) wait_for(*storage);
 }
 
 TEST_CASE("erase leaves zeros in exactly its range, longer than one slice") {
