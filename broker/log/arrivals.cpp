@@ -7,6 +7,7 @@ namespace leat::log {
 namespace {
 constexpr std::size_t kept_bytes = 1088 * KiB;  ///< a batch of max.message.bytes and its frame
 constexpr std::size_t entries_at_once = 512;    ///< some 0.1 ms
+constexpr milliseconds untaken_wait{10};
 
 /// The only segment that may be opened is, for a moment, not to be.
 bool next_is_zeroed(const SegmentTable& segments) {
@@ -59,6 +60,8 @@ bool Arrivals::due(Instant now) const {
 }
 
 Instant Arrivals::deadline(Instant now) const {
+    if (writing_ != Writing::nothing && !untaken_.bytes.empty())
+        return untaken_.error == Error::full ? now + untaken_wait : now;
     if (writing_ != Writing::nothing) return write_is_slow_ ? never : write_since_ + slow_write;
     if (core_.read_only) return seal_ == Seal::no ? probe_at_ : never;
     if (open_->empty() || stuck_) return never;
@@ -72,6 +75,11 @@ Instant Arrivals::deadline(Instant now) const {
 void Arrivals::pump(Instant now) {
     gone_.shed(entries_at_once);
     if (writing_ != Writing::nothing) {
+        if (!untaken_.bytes.empty()) {
+            const Untaken again = std::exchange(untaken_, {});
+            if (again.error != Error::full) return on_write_done(now, ticket_, false);
+            submit(again.at, again.bytes);
+        }
         if (write_is_slow_ || now - write_since_ < slow_write) return;
         write_is_slow_ = true;
         ++core_.counters.slow_writes;
@@ -234,8 +242,15 @@ void Arrivals::write_group(Instant now) {
     write_since_ = now;
     const std::uint64_t at = core_.address(segment, opening_ ? 0 : position) - footer_.size();
     if (core_.faults.acknowledge_early && !flight_->empty()) core_.flushed_id = flight_->last_id();
-    if (!core_.storage.start_write(ticket_, at, bytes)) on_write_done(now, ticket_, false);
+    submit(at, bytes);
     if (core_.faults.footer_early) write_footer_early(now);
+}
+
+/// A device that has its hands full is asked again: no failed write. What else it says is one,
+/// but not at once: who caused it may be adding to the group that would be taken back.
+void Arrivals::submit(std::uint64_t at, ByteView bytes) {
+    const Status started = core_.storage.start_write(ticket_, at, bytes);
+    if (!started) untaken_ = {at, bytes, started.error()};
 }
 
 void Arrivals::on_write_done(Instant now, std::uint64_t ticket, bool good) {

@@ -148,6 +148,7 @@ private:
     void write_footer_early(Instant now);
     void riding_footer_durable();
     void riding_footer_failed();
+    void submit(std::uint64_t at, ByteView bytes);
     void write_group(Instant now);
     void close_segment(Footer footer);
     void index_flight();  ///< its frames enter the tables and the open segment's index
@@ -181,6 +182,11 @@ private:
     bool probing_ = false;  ///< the write under way only asks whether the device works
     bool write_is_slow_ = false;
     Instant write_since_{};
+    struct Untaken {
+        std::uint64_t at = 0;
+        ByteView bytes;
+        Error error{};
+    } untaken_;  ///< the write under way, as long as the device has not taken it on
     Instant probe_at_ = never;
     milliseconds probe_wait_ = probe_wait;
     bool first_life_ = false, opens_first_life_ = false;

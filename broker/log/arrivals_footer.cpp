@@ -47,8 +47,7 @@ void Arrivals::write_footer(Instant now) {
     writing_ = Writing::footer;
     write_since_ = now;
     const std::uint64_t at = core_.address(segment_, core_.segment_bytes - footer_.size());
-    if (!core_.storage.start_write(ticket_, at, {footer_memory_.data(), footer_.size()}))
-        on_write_done(now, ticket_, false);
+    submit(at, {footer_memory_.data(), footer_.size()});
 }
 
 void Arrivals::close_segment(Footer footer) {

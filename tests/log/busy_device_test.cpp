@@ -142,3 +142,59 @@ TEST_CASE("log: a write that does not end for five seconds is counted once, and 
     driven.pass(10'000);
     CHECK(driven.log->counters().slow_writes == 1);
 }
+
+TEST_CASE("log: a device that has no room for a write now is asked again, and nothing failed") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Driven driven(device, small_config());
+    REQUIRE(driven.log->declare_stream(1, {}));
+    driven.pass(100);
+    for (std::uint64_t i = 0; i < 40; ++i) {  // over several segments, each with a footer
+        driven.busy.busy_writes = i % 4;
+        const auto batch = make_batch({.size = 9'000, .salt = i});
+        const auto appended =
+            driven.log->append(driven.at(), wall_ms(1'800'000'200'000),
+                               {.stream = 1, .batch = batch, .log_append_time = {}});
+        REQUIRE(appended);
+        CHECK(appended->base_offset == static_cast<Offset>(i));
+        driven.woken = 0;
+        driven.pass(100);
+        CHECK(driven.log->flushed_commit() >= appended->commit);
+        CHECK(driven.woken <= 20);
+    }
+    CHECK_FALSE(driven.log->status().read_only);
+    CHECK(driven.log->counters().write_errors == 0);
+    CHECK_FALSE(driven.log->poll_rolled_back());
+}
+
+// It is the batch that sends the group in front of it, and that would stand behind a hole.
+TEST_CASE("log: what is added while a write fails at once is given up with it, or has its place") {
+    SimStorage device({.seed = 1, .size = small_device});
+    LogConfig config = small_config();
+    config.commit_interval = milliseconds(1'000);
+    config.group_bytes_max = 16 * KiB;
+    Driven driven(device, config);
+    REQUIRE(driven.log->declare_stream(1, {}));
+    driven.pass(3'000);
+    const auto append = [&](std::uint64_t salt) {
+        const auto batch = make_batch({.size = 9'000, .salt = salt});
+        return driven.log->append(driven.at(), wall_ms(1'800'000'200'000),
+                                  {.stream = 1, .batch = batch, .log_append_time = {}});
+    };
+    REQUIRE(append(1));
+    driven.busy.bad_writes = 2;
+    const auto second = append(2);
+    driven.pass(100);
+    CHECK(driven.log->status().read_only);
+    const auto back = driven.log->poll_rolled_back();
+    REQUIRE(back);
+    if (second) CHECK(back->last >= second->commit);
+    CHECK(driven.log->stream(1)->log_end == 0);
+    driven.pass(60'000);
+    REQUIRE_FALSE(driven.log->status().read_only);
+    CHECK(driven.log->stream(1)->log_end == 0);
+    const auto third = append(3);
+    REQUIRE(third);
+    CHECK(third->base_offset == 0);
+    driven.pass(3'000);
+    CHECK(driven.log->stream(1)->flushed == 1);
+}
