@@ -10,19 +10,21 @@
 
 namespace leat::log {
 
-enum class Fetched : std::uint8_t { ready, pending, failed };
+/// refused: the device does not give it now, too early to take it for lost (refusals.hpp).
+enum class Fetched : std::uint8_t { ready, pending, failed, refused };
 
 /// Aligned pieces of segments, of the size that points go by: what holds no batch of a stream is
 /// not read for it. A block of the open segment ends where it was valid when it was read. Who knows
 /// what it will want next has it read ahead, so that the device always has something to do; what
 /// was read ahead does not give way before it was asked for, but for twice as many others as there
 /// are blocks. What could not be read ahead is nobody's damage: who wants it asks the device.
+/// Where a block does not come it is read page by page, so that a bad sector hides no more.
 class BlockCache {
 public:
     BlockCache(Core& core, std::size_t bytes_max);
     struct Found {
         Fetched state = Fetched::pending;
-        ByteView bytes;  ///< from the position asked for to the end of what the block holds
+        ByteView bytes;  ///< from the position asked for to the end of what the block holds there
     };
     /// `valid_end`: bytes of the segment up to here are written.
     Found get(std::uint32_t segment, std::uint64_t generation, std::uint32_t position,
@@ -37,6 +39,8 @@ public:
                     std::uint32_t valid_end, Ahead who);
     /// If the block of `position` is here, it is as one that was read ahead: only begun.
     void keep(std::uint32_t segment, std::uint64_t generation, std::uint32_t position);
+    /// What lies in [from, to) is read anew when it is asked for next.
+    void drop(std::uint32_t segment, std::uint32_t from, std::uint32_t to);
     enum class Came : std::uint8_t { not_ours, ahead, awaited };
     Came on_read_done(std::uint64_t ticket, bool good);
     /// The memory goes back to the system, if nothing was asked for since last time.
@@ -54,6 +58,10 @@ private:
         std::uint64_t kept_until = 0;          ///< of placed_; 0: it was asked for
         bool failed = false;
         bool awaited = false;  ///< asked for while it was being read
+        bool by_pages = false;
+        bool ahead = false;  ///< when its read began nobody waited for it
+        std::uint32_t have = 0;     ///< by pages: so many bytes were asked for
+        std::uint32_t refused = 0;  ///< ... and a bit for each page that did not come
         std::uint8_t* memory = nullptr;
     };
     bool waits(const Block& block) const {
@@ -62,6 +70,10 @@ private:
     Block* place_for();
     void forget(Block& block);
     Status start(Block& block);  ///< fails: full (too many reads are under way), others
+    Status read(Block& block, std::uint32_t bytes);
+    void read_pages(Block& block);
+    void page_refused(Block& block);
+    std::uint32_t page_bytes() const { return std::min(core_.page, block_bytes_); }
     std::list<Block>::iterator find(std::uint32_t segment, std::uint64_t generation,
                                     std::uint32_t position);
     Core& core_;
@@ -85,6 +97,7 @@ public:
         Fetched state = Fetched::pending;
         ByteView bytes;
         bool recycled = false;  ///< failed: the segment's header says a newer generation
+        bool refused = false;   ///< failed: it was the device, at some step
         /// ready: pages of the segment could not be read, and what lies in them is not listed. No
         /// reason to take the rest for all there is.
         bool partial = false;
@@ -95,8 +108,10 @@ public:
     Found ahead(std::uint32_t segment);
     void put(std::uint32_t segment, ByteView footer);
     /// A partial one is read anew when it is asked for next, if the device took a commit since.
-    /// false: it is not
-    bool ask_again(std::uint32_t segment);
+    void ask_again(std::uint32_t segment);
+    /// What the device did not give, or gave in part, is read anew, whatever it did since.
+    void forget_refused(std::uint32_t segment);
+    bool holds(std::uint32_t segment) { return find(segment) != entries_.end(); }
     bool on_read_done(std::uint64_t ticket, bool good);
     void somebody_reads() { last_ = 4; }
     void rest();
@@ -109,6 +124,7 @@ private:
         Step step = Step::idle;
         std::uint64_t ticket = 0;
         bool failed = false, recycled = false;
+        bool not_given = false;  ///< a read of it was refused
         bool ahead = false;     ///< nobody needs it yet
         bool headless = false;  ///< its header does not hold: the table knows enough
         bool again = false;     ///< the page that is read now was refused once

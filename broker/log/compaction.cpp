@@ -161,7 +161,8 @@ Compactor::Step Compactor::read_keys(Instant now) {
         }
         if (!full && at_ < part.end) return Step::go_on;
     }
-    if (got == Got::failed) part.end = part.from;  // dropped meanwhile: the others go on
+    // Dropped meanwhile, or the device does not give it now: the others go on, it comes again.
+    if (got == Got::failed) part.end = part.from;
     ++part_;
     if (full) {
         begin_at_ = part.id;

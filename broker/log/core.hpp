@@ -10,6 +10,7 @@
 #include "broker/log/footer.hpp"
 #include "broker/log/index.hpp"
 #include "broker/log/producers.hpp"
+#include "broker/log/refusals.hpp"
 #include "broker/log/segment.hpp"
 #include "broker/log/superblock.hpp"
 
@@ -65,6 +66,9 @@ struct Patience {
     std::size_t row = 8, all = 64;
 };
 
+/// So many reads of the reader's are under way at once: a device's queue is for writes, too.
+constexpr std::uint32_t reads_max = 64;
+
 struct Core {
     Core(port::Storage& device, port::Entropy& random, LogConfig settings)
         : storage(device),
@@ -92,6 +96,13 @@ struct Core {
     LogTime time;
     Governor governor;
     LogCounters counters;
+    Instant called_at{};  ///< from outside, the last time
+    Refusals refusals;
+    std::uint64_t reads_given = 0;       ///< that the device did not refuse
+    std::uint32_t reads_under_way = 0;   ///< Owner::reads; at most reads_max
+    void refused(const Refusals::Place& place) {
+        refusals.refused(called_at, counters.commits + reads_given, place);
+    }
     std::string cut_text;
     std::vector<DamagedPlace> damaged;
     void tell_damaged(const DamagedPlace& place);  ///< the last eight of them are kept

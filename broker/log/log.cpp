@@ -6,7 +6,7 @@
 namespace leat::log {
 
 Status LogImpl::open(Instant now, WallTime wall) {
-    now_ = now;
+    core_.called_at = now;
     core_.geometry = core_.storage.geometry();
     if (core_.geometry.write_size == 0 ||
         core_.config.page_bytes % core_.geometry.write_size != 0) {
@@ -23,9 +23,9 @@ Status LogImpl::open(Instant now, WallTime wall) {
     }
     parts_ = std::make_unique<Parts>(core_, record_times_);
     parts_->reader.on_damaged = [this](StreamId id, Offset from, Offset to, std::uint64_t bytes) {
-        parts_->ledger.lost(now_, id, LossReason::damaged, from, to, bytes);
+        parts_->ledger.lost(core_.called_at, id, LossReason::damaged, from, to, bytes);
     };
-    parts_->cleaner.on_moved = [this] { parts_->retention.restart(now_); };
+    parts_->cleaner.on_moved = [this] { parts_->retention.restart(core_.called_at); };
     parts_->cleaner.on_superseded = [this](StreamId id, std::uint64_t records, std::int64_t bytes) {
         parts_->ledger.superseded(id, records, bytes, parts_->checkpoints.next_number());
     };
@@ -66,7 +66,7 @@ void LogImpl::pump(Instant now) {
 }
 
 void LogImpl::on_storage(Instant now) {
-    now_ = now;
+    core_.called_at = now;
     if (!parts_) return;
     while (const auto done = core_.storage.poll_done()) {
         const bool good = static_cast<bool>(done->status);
@@ -84,6 +84,7 @@ void LogImpl::on_storage(Instant now) {
                 parts_->cleaner.on_done(now, done->ticket, good);
                 break;
             case Owner::scrub:
+                core_.reads_given += good ? 1 : 0;
                 parts_->scrubber.on_done(now, done->ticket, good);
                 parts_->checkpoint_scrubber.on_done(now, done->ticket, good);
                 break;
@@ -103,21 +104,22 @@ void LogImpl::on_storage(Instant now) {
 }
 
 void LogImpl::on_deadline(Instant now, WallTime wall) {
-    now_ = now;
+    core_.called_at = now;
     core_.time.see_wall(now, wall);
     pump(now);
 }
 
 Instant LogImpl::deadline() const {
     if (!parts_ || closed()) return never;
-    return earlier(earlier(parts_->arrivals.deadline(now_), parts_->retention.deadline()),
+    const Instant commit = parts_->arrivals.deadline(core_.called_at);
+    return earlier(earlier(commit, parts_->retention.deadline()),
                    earlier(earlier(earlier(parts_->scrubber.deadline(), parts_->shrink.deadline()),
                                    parts_->checkpoint_scrubber.deadline()),
                            earlier(parts_->cleaner.deadline(), parts_->compaction.deadline())));
 }
 
 void LogImpl::close(Instant now, WallTime wall) {
-    now_ = now;
+    core_.called_at = now;
     closing_ = true;
     if (!parts_) return;
     core_.time.see_wall(now, wall);

@@ -79,7 +79,9 @@ public:
         return parts_ ? parts_->arrivals.take_rolled_back() : std::nullopt;
     }
 
-    Result<ReadTicket> start_read(Instant, const ReadRequest& request, MutableBytes into) override {
+    Result<ReadTicket> start_read(Instant now, const ReadRequest& request,
+                                  MutableBytes into) override {
+        core_.called_at = now;
         if (!parts_) return fail(Error::closed);
         return parts_->reader.start_read(request, into);
     }
@@ -89,7 +91,8 @@ public:
     std::optional<ReadDone> poll_read() override {
         return parts_ ? parts_->reader.poll_read() : std::nullopt;
     }
-    Result<ReadTicket> start_find_time(Instant, StreamId id, std::int64_t target) override {
+    Result<ReadTicket> start_find_time(Instant now, StreamId id, std::int64_t target) override {
+        core_.called_at = now;
         if (!parts_) return fail(Error::closed);
         return parts_->reader.start_find_time(id, target);
     }
@@ -150,7 +153,6 @@ private:
     std::unique_ptr<Parts> parts_;
     std::map<StreamId, Offset> raise_to_;  ///< log ends that are to be raised, until they are
     std::string error_text_;
-    Instant now_{};
     bool closing_ = false;
 };
 

@@ -17,7 +17,7 @@ Status LogImpl::declare_stream(StreamId id, StreamPolicy policy) {
     stream.has_gaps = stream.has_gaps || policy.compact;
     stream.declared = true;
     // Of one that is new there is nothing to free.
-    if (parts_ && known != nullptr) parts_->retention.wake(now_);
+    if (parts_ && known != nullptr) parts_->retention.wake(core_.called_at);
     return ok();
 }
 
@@ -29,13 +29,13 @@ void LogImpl::drop_stream(StreamId id) {
     core_.producers.forget_stream(id);
     CommitId commit = 0;
     if (parts_->arrivals.room_for(FrameType::dropped, 0, Urgency::upkeep))
-        (void)parts_->arrivals.add(now_, FrameType::dropped, id, 0, commit);
+        (void)parts_->arrivals.add(core_.called_at, FrameType::dropped, id, 0, commit);
     core_.dropped_id =
         core_.next_id - 1;  // the fact that its topic is gone came before, if not this
-    parts_->ledger.forget(now_, id);
+    parts_->ledger.forget(core_.called_at, id);
     // Thousands may be dropped one after the other, and a pass holds others up: not before its time,
     // but where somebody may wait for the room.
-    if (core_.low_on_room()) parts_->retention.wake(now_);
+    if (core_.low_on_room()) parts_->retention.wake(core_.called_at);
 }
 
 void LogImpl::set_release(StreamId id, Offset upto) {
@@ -43,7 +43,7 @@ void LogImpl::set_release(StreamId id, Offset upto) {
     if (stream == nullptr || stream->state.release == upto) return;
     stream->state.release = upto;
     // Only when room is short does a release matter before the next pass.
-    if (parts_ && core_.low_on_room()) parts_->retention.wake(now_ + milliseconds(50));
+    if (parts_ && core_.low_on_room()) parts_->retention.wake(core_.called_at + milliseconds(50));
 }
 
 Status LogImpl::room_for(FrameType type, std::size_t body, Urgency urgency) {
@@ -52,7 +52,7 @@ Status LogImpl::room_for(FrameType type, std::size_t body, Urgency urgency) {
     const Status room = parts_->arrivals.room_for(type, static_cast<std::uint32_t>(body), urgency);
     if (!room && room.error() == Error::full) {
         ++core_.counters.append_rejected_full;
-        parts_->retention.wake_for_room(now_);
+        parts_->retention.wake_for_room(core_.called_at);
     }
     return room;
 }
@@ -65,7 +65,7 @@ Result<CommitId> LogImpl::offset_frame(Instant now, FrameType type, StreamId id,
 }
 
 Result<CommitId> LogImpl::set_log_start(Instant now, StreamId id, Offset offset) {
-    now_ = now;
+    core_.called_at = now;
     Stream* stream = core_.streams.find(id);
     if (stream == nullptr) return fail(Error::not_found);
     if (offset > stream->state.flushed) return fail(Error::invalid);
@@ -93,7 +93,7 @@ Result<CommitId> LogImpl::set_log_start(Instant now, StreamId id, Offset offset)
 // Whoever asks has nobody to ask again for him, and what takes these offsets meanwhile would be
 // passed over: so it is kept until it is durable, whatever the log says to it now.
 Result<CommitId> LogImpl::raise_log_end(Instant now, StreamId id, Offset offset) {
-    now_ = now;
+    core_.called_at = now;
     Stream* stream = core_.streams.find(id);
     if (stream == nullptr) return fail(Error::not_found);
     if (offset <= stream->state.flushed) return stream->log_end_id;
@@ -132,7 +132,7 @@ void LogImpl::raise_ends(Instant now) {
 
 void LogImpl::enter_loss(Instant now, StreamId id, LossReason why, Offset from, Offset to,
                          std::uint64_t bytes) {
-    now_ = now;
+    core_.called_at = now;
     const Stream* stream = core_.streams.find(id);
     if ((stream == nullptr && id != no_stream) || !parts_ || closing_) return;
     if (id == no_stream)

@@ -5,7 +5,7 @@
 namespace leat::log {
 
 Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest& request) {
-    now_ = now;
+    core_.called_at = now;
     if (!parts_ || closing_) return fail(Error::closed);
     if (core_.read_only) return fail(Error::storage);
     Stream* stream = core_.streams.find(request.stream);
@@ -25,11 +25,11 @@ Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest
     core_.time.see_wall(now, wall);
 
     Appended appended;
-    appended.base_offset = stream->state.log_end;
     const MutableBytes body =
         parts_->arrivals.add_at(now, core_.governor.came_for(now, request.flush_within),
                                 FrameType::append, request.stream,
                                 static_cast<std::uint32_t>(request.batch.size()), appended.commit);
+    appended.base_offset = stream->state.log_end;  // which may have sent what was there
     copy_bytes(request.batch, body);
     store_big<std::int64_t>(body.data(), appended.base_offset);
     store_big<std::int32_t>(body.data() + 12, core_.super.leader_epoch);
@@ -57,7 +57,7 @@ Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest
 
 Result<CommitId> LogImpl::write_fact(Instant now, FactKind kind, ByteView key,
                                      std::optional<ByteView> value, milliseconds may_wait) {
-    now_ = now;
+    core_.called_at = now;
     if (!parts_ || closing_) return fail(Error::closed);
     if (core_.read_only) return fail(Error::storage);
     const std::string whole_key = Facts::key_of(static_cast<std::uint8_t>(kind), key);
@@ -116,7 +116,7 @@ void LogImpl::for_each_fact(FactKind kind,
 }
 
 void LogImpl::flush_soon(Instant now) {
-    now_ = now;
+    core_.called_at = now;
     if (parts_) parts_->arrivals.flush_soon();
 }
 

@@ -1,19 +1,16 @@
 #include "broker/log/lost_segments.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace leat::log {
 
 LostSegments::Told LostSegments::unreadable(Instant now, std::uint32_t segment) {
     const SegmentEntry& entry = core_.segments[segment];
     Lost& lost = lost_[segment];
-    if (lost.tries == 0 || lost.generation != entry.generation)
-        lost = {.generation = entry.generation, .since = now, .asked = segment};
+    if (lost.generation != entry.generation)
+        lost = {.generation = entry.generation, .asked = segment};
     if (lost.told) return Told::done;
-    const std::uint64_t commits = core_.counters.commits;
-    if (std::exchange(lost.commits, commits) != commits || lost.tries == 0) ++lost.tries;
-    if (lost.tries < lost_tries_min || now - lost.since < lost_patience) return Told::not_yet;
+    if (!lost.refusal.again(now, core_.counters.commits)) return Told::not_yet;
     if (!ask_those_behind(segment, lost)) return Told::pending;
     ask_anchors(segment, lost);
     for (const auto& [id, range] : lost.ranges) {

@@ -13,11 +13,8 @@
 
 namespace leat::log {
 
-/// A device that does not answer for a while is no reason to give records up. However long that is:
-/// only tries count between which it took a commit, and where nothing is written no room is needed.
-constexpr milliseconds lost_patience{60'000};
-constexpr std::uint32_t lost_tries_min = 3;
-
+/// A device that does not answer for a while is no reason to give records up (refusals.hpp). Here
+/// only tries count between which it took a commit: where nothing is written no room is needed.
 class LostSegments {
 public:
     LostSegments(Core& core, Arrivals& arrivals, Ledger& ledger, FooterCache& footers)
@@ -33,9 +30,8 @@ public:
 private:
     struct Lost {
         std::uint64_t generation = 0;
-        Instant since{};
-        std::uint64_t commits = 0;                    ///< so many were made at the last try
-        std::uint32_t tries = 0, asked = no_segment;  ///< asked: of those behind it, up to here
+        Refusal refusal{};
+        std::uint32_t asked = no_segment;  ///< of those behind it, up to here
         bool told = false;
         std::map<StreamId, std::pair<Offset, Offset>> ranges{};
     };

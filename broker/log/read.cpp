@@ -1,6 +1,7 @@
 #include "broker/log/read.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace leat::log {
 
@@ -79,6 +80,7 @@ std::optional<TimeDone> Reader::poll_find_time() {
 }
 
 void Reader::on_read_done(std::uint64_t ticket, bool good) {
+    core_.reads_given += good ? 1 : 0;
     const BlockCache::Came came = blocks_.on_read_done(ticket, good);
     if (came == BlockCache::Came::ahead) return;
     if (came == BlockCache::Came::not_ours) (void)footers_.on_read_done(ticket, good);
@@ -135,6 +137,7 @@ Offset Reader::end_of_request(const Job& job) const {
 }
 
 Reader::Next Reader::finish(Job& job) {
+    if (job.doubted && job.filled == 0) return fail_with(job, Error::storage);
     if (job.by_time) {
         job.time_result.ticket = job.ticket;
         times_done_.push_back(job.time_result);
@@ -155,11 +158,13 @@ Reader::Next Reader::finish(Job& job) {
 Reader::Next Reader::fail_with(Job& job, Error error) {
     if (job.filled > 0)
         return finish(job);  // what is whole comes first; the next read meets the error
+    if (std::exchange(job.doubted, false) && error == Error::corrupt) error = Error::storage;
     if (job.by_time) {
         job.time_result.found = fail(error);
         return finish(job);
     }
     if (error == Error::corrupt) tell_damaged(job);
+    if (error == Error::storage) job.target = job.request.from;
     job.result.ticket = job.ticket;
     job.result.bytes = fail(error);
     job.result.next = job.target;

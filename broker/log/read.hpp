@@ -6,6 +6,10 @@
 //
 // While a job works on one block the next ones are read (read_ahead.cpp): as far as its request has
 // room, and where it goes on from where another one ended, as much again for the one to come.
+//
+// A place that the device refuses is in doubt until it is lost (refusals.hpp). A job that met one
+// goes on as behind damage, so that all that is in doubt there is asked for, but it ends with
+// Error::storage: nobody's offset moves on over records that may come back, and no book is told.
 #pragma once
 
 #include <array>
@@ -61,8 +65,6 @@ private:
         std::uint64_t layout = 0;         ///< of the ring, when this was planned
         bool recycled = false;            ///< what stream_in looked for is another segment now
         bool node_lost = false;           ///< not even a scan shows what node holds
-        std::uint32_t partial = no_segment;  ///< came by: it may hold more than could be read
-        bool asked_again = false;            ///< ... and was asked for that
 
         std::uint64_t generation = 0;
         StreamInSegment here;
@@ -85,6 +87,12 @@ private:
         StreamInSegment behind;
         bool damaged = false;
         bool resync = false;  ///< behind damage: only what proves itself counts
+        bool doubted = false;  ///< something on the way was refused, and is not lost
+        std::uint32_t doubts = 0;      ///< pages; a dead stretch is met in pieces
+        std::uint32_t refused_at = 0;  ///< the position that did not come
+        std::uint32_t looks = 0;       ///< so often damage was looked at again
+        std::uint64_t looked_at = UINT64_MAX;
+        std::uint32_t read_to = 0;     ///< of this segment
         std::uint64_t damaged_bytes = 0;
         std::vector<std::uint8_t> batch_memory;  ///< by_time only
         ReadDone result;
@@ -108,8 +116,9 @@ private:
     Next at_body(Job& job);
     Next next_segment(Job& job);
     Next forward(Job& job);
-    enum class Damaged : std::uint8_t { bytes, block };
+    enum class Damaged : std::uint8_t { bytes, page, doubted };
     Next damage(Job& job, Damaged what = Damaged::bytes);
+    bool look_again(Job& job);
     void tell_damaged(const Job& job) const;
     static void sum_up(Job& job, const std::uint8_t* batch);
     bool sum_holds(Job& job, ByteView batch);

@@ -48,11 +48,15 @@ Reader::Next Reader::copy(Job& job, std::uint32_t position, MutableBytes into, s
             blocks_.get(job.node.segment, job.generation, position, end);
         read_ahead(job, position);
         if (block.state == Fetched::pending) return Next::wait;
-        if (block.state == Fetched::failed) return damage(job, Damaged::block);
+        if (block.state != Fetched::ready) {
+            job.refused_at = position;
+            return damage(job, block.state == Fetched::failed ? Damaged::page : Damaged::doubted);
+        }
         bytes = block.bytes;
         job.from_device = true;
     }
     got = std::min(bytes.size(), into.size());
+    job.read_to = position + static_cast<std::uint32_t>(got);
     copy_bytes(bytes.first(got), into);
     return Next::go_on;
 }
@@ -170,20 +174,17 @@ Reader::Next Reader::at_frame(Job& job) {
         return Next::go_on;
     }
     if (job.batch.base_offset >= end_of_request(job)) return finish(job);
-    if (job.damaged && job.batch.base_offset <= job.request.from)
-        job.damaged = false;                               // nothing wanted was hit
+    if (job.batch.base_offset <= job.request.from && !job.by_time)
+        job.damaged = job.doubted = false;                 // nothing wanted was hit
     if (job.damaged && job.filled == 0 && !job.by_time) {  // readable again from here
         job.target = job.batch.base_offset;
         return fail_with(job, Error::corrupt);
     }
     const Stream* stream = core_.streams.find(job.request.stream);
     const bool gap = job.batch.base_offset > job.target && !job.by_time &&
-                     (stream == nullptr || !stream->has_gaps);
+                     (stream == nullptr || !stream->has_gaps || job.doubted);
+    if (gap && job.doubted) return fail_with(job, Error::storage);
     if (gap && job.request.from == job.target && job.filled == 0) {
-        // What a device that was away did not give of a segment without a footer it may give now.
-        if (job.partial != no_segment && !std::exchange(job.asked_again, true) &&
-            footers_.ask_again(job.partial))
-            return plan_again(job);
         // Nothing wrote down that these are gone unless an end was raised, which the ledger knows;
         // what compaction left out the books know.
         job.target = job.batch.base_offset;
@@ -277,13 +278,19 @@ Reader::Next Reader::batch_read(Job& job) {
 /// What stands at job.position cannot be read. Goes on behind it, to say where reading may be
 /// resumed.
 Reader::Next Reader::damage(Job& job, Damaged what) {
-    ++core_.counters.damaged_batches;
+    constexpr std::uint32_t doubts_max = 64;
+    if (what == Damaged::bytes && !job.damaged && look_again(job)) return Next::go_on;
+    if (what == Damaged::doubted) {
+        job.doubted = true;
+        if (++job.doubts >= doubts_max) return fail_with(job, Error::storage);
+    } else {
+        ++core_.counters.damaged_batches;
+    }
     job.damaged = true;
     job.in_more = false;
     job.head_have = 0;
     if (job.filled > 0) return finish(job);
-    // A frame whose header held can be stepped over; else the next one that holds is looked for,
-    // and behind a block that the device does not give the next point.
+    // A frame whose header held can be stepped over; else the next one that holds is looked for.
     if (job.stage == Stage::body && job.frame_position == job.position) {
         job.position += static_cast<std::uint32_t>(job.frame.padded_bytes());
         // Its last offset is as doubtful as the rest: the next batch, or the index, says how far.
@@ -293,13 +300,28 @@ Reader::Next Reader::damage(Job& job, Damaged what) {
         job.resync = true;
     } else {
         job.resync = true;
-        const std::uint64_t next_block =
-            (std::uint64_t{job.position} / point_block_bytes + 1) * point_block_bytes;
-        job.position = static_cast<std::uint32_t>(
-            std::min<std::uint64_t>(next_block, data_end(job.node.segment)));
+        const std::uint32_t page_at = job.refused_at / core_.page * core_.page;
+        job.position = std::min(page_at + core_.page, data_end(job.node.segment));
     }
     job.stage = Stage::frame;
     return Next::go_on;
+}
+
+/// A bit may flip on the way, too: what does not hold is read once more, from the device, where the
+/// batch begins. false: it was.
+bool Reader::look_again(Job& job) {
+    constexpr std::uint32_t looks_max = 8;  // of a device that gives something else each time
+    const bool batch = job.in_more || job.stage == Stage::body;
+    const std::uint32_t from = batch ? job.frame_position : job.position;
+    const std::uint64_t here = std::uint64_t{job.node.segment} << 32 | from;
+    if (job.looks == looks_max || std::exchange(job.looked_at, here) == here) return false;
+    ++job.looks;
+    blocks_.drop(job.node.segment, from, job.read_to);
+    job.position = from;
+    job.in_more = false;
+    job.head_have = 0;
+    job.stage = Stage::frame;
+    return true;
 }
 
 }  // namespace leat::log

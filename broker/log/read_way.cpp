@@ -12,6 +12,7 @@ constexpr std::uint32_t behind_the_newest = no_segment - 1;  ///< walk_back: fro
 constexpr std::uint32_t forward_max = 4;
 }  // namespace
 
+/// `refused`: what of it is found may not be all that the segment holds of it.
 const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetched& state,
                                          StreamInSegment& memory, Wanted wanted) {
     state = Fetched::failed;
@@ -25,18 +26,24 @@ const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetche
     }
     job.recycled = entry.state != SegmentState::sealed || !entry.in_ring();
     if (job.recycled) return nullptr;
-    const FooterCache::Found footer =
-        wanted == Wanted::now ? footers_.get(segment) : footers_.ahead(segment);
+    const Refusals::Place place{segment, Refusals::whole, entry.generation};
+    FooterCache::Found footer{Fetched::failed, {}, false, true};
+    const bool due = core_.refusals.due(core_.called_at, place);
+    if (wanted == Wanted::soon) {
+        footer = footers_.ahead(segment);
+    } else {
+        if (due) footers_.forget_refused(segment);
+        if (due || footers_.holds(segment)) footer = footers_.get(segment);
+    }
     state = footer.state;
     job.recycled = footer.recycled;
+    if (state == Fetched::pending) return nullptr;
+    if (((state == Fetched::failed && footer.refused) || footer.partial) && !job.recycled &&
+        !core_.refusals.lost(place))
+        state = Fetched::refused;
     if (footer.state != Fetched::ready) return nullptr;
-    if (footer.partial && wanted == Wanted::now) job.partial = segment;
     Result<StreamInSegment> found = find_in_footer(footer.bytes, job.request.stream);
-    if (!found || !found->holds_batches()) {
-        // The next one that comes may find it there.
-        if (wanted == Wanted::now) (void)footers_.ask_again(segment);
-        return nullptr;
-    }
+    if (!found || !found->holds_batches()) return nullptr;
     memory = std::move(*found);
     return &memory;
 }
@@ -90,6 +97,10 @@ Reader::Next Reader::walk_links(Job& job) {
     const bool same = here != nullptr &&
                       (here->ordinal == job.node.ordinal || here->ordinal == 0) &&
                       here->first_offset == job.node.first_offset;
+    if (state == Fetched::refused) {
+        if (!same) return fail_with(job, Error::storage);
+        job.doubted = true;
+    }
     if (!same)
         return state == Fetched::ready || job.recycled ? moved_away(job, *stream)
                                                        : not_there(job, *stream);
@@ -184,6 +195,8 @@ Reader::Next Reader::walk_back(Job& job) {
         Fetched state = Fetched::failed;
         found = stream_in(job, segment, state, memory);
         if (state == Fetched::pending) return Next::wait;
+        if (state == Fetched::refused && found == nullptr) return fail_with(job, Error::storage);
+        if (state == Fetched::refused) job.doubted = true;
         if (state == Fetched::failed && !job.recycled) job.damaged = true;
         job.back = segment;
     }
@@ -245,7 +258,8 @@ Reader::Next Reader::forward(Job& job) {
         Fetched state = Fetched::failed;
         const StreamInSegment* here = stream_in(job, *at, state, memory);
         if (state == Fetched::pending) return Next::wait;
-        if (state == Fetched::failed) break;
+        if (state == Fetched::refused) job.doubted = true;
+        if (state == Fetched::failed || (state == Fetched::refused && here == nullptr)) break;
         std::uint32_t segment = *at;
         // After damage copies and what they were made of may both be live, the copies in front: of
         // a source that was split between two of them only its rest is in the one that stands here.

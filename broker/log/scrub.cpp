@@ -238,10 +238,15 @@ void Scrubber::records(Instant now) {
             memory_.resize(done->needed);
             return;
         }
+        if (!done->bytes && done->bytes.error() == Error::storage && ++tries_ < scrub_tries_max) {
+            next_at_ = now + scrub_refused_wait;
+            return;
+        }
         over = done->next <= at_;  // nothing more of it, or nothing that can be read
         at_ = std::max(at_, done->next);
     }
     if (!over) return;
+    tries_ = 0;
     ranges_.erase(ranges_.begin(), ranges_.begin() + 2);
     at_ = ranges_.empty() ? 0 : ranges_.front().second;
 }
@@ -271,6 +276,7 @@ void Scrubber::keep_place(Instant now) {
 void Scrubber::end_segment(Instant now) {
     keep_place(now);
     if (read_ != 0) reader_.cancel(std::exchange(read_, 0));
+    tries_ = 0;
     ranges_.clear();
     memory_ = {};
     footer_ = {};

@@ -14,6 +14,10 @@ namespace leat::log {
 constexpr std::uint32_t scrub_block_bytes = 64 * 1024;
 constexpr milliseconds scrub_pace_min{63};  ///< between two blocks: 1 MiB/s at most
 constexpr milliseconds scrub_pace_max{60'000};
+/// Records that the device refuses: how often they are asked for again, and when, before the rest
+/// of the log has its turn.
+constexpr std::uint32_t scrub_tries_max = 30;
+constexpr milliseconds scrub_refused_wait{10'000};
 constexpr std::uint8_t scrub_fact_kind = 65;  ///< beside FactKind, as the books'
 /// How often the place is written: alone, and when a commit is to be made anyway.
 constexpr milliseconds scrub_keep_every{3'600'000}, scrub_keep_riding{300'000};
@@ -91,6 +95,7 @@ private:
     std::vector<std::pair<StreamId, Offset>> ranges_;  ///< what is left to read, and to where
     Offset at_ = 0;
     ReadTicket read_ = 0;
+    std::uint32_t tries_ = 0;
     std::vector<std::uint8_t> memory_;
 };
 

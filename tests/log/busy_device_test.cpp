@@ -143,6 +143,38 @@ TEST_CASE("log: a write that does not end for five seconds is counted once, and 
     CHECK(driven.log->counters().slow_writes == 1);
 }
 
+TEST_CASE("read: whatever many look for at once, no more than 64 reads are under way") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 512 * small_segment});
+    constexpr StreamId streams = 180;
+    {
+        Rig rig(device);
+        REQUIRE(rig.open());
+        for (StreamId id = 1; id <= streams; ++id) {  // a segment for each
+            REQUIRE(rig.log->declare_stream(id, {}));
+            for (std::uint64_t i = 0; i < 2; ++i)
+                REQUIRE(rig.append_durably(id, {.size = 27'000, .salt = id * 2 + i}));
+        }
+        rig.close();
+    }
+    Driven driven(device, small_config());
+    std::vector<std::uint8_t> into(30'000);
+    for (StreamId id = 1; id <= streams; ++id) {
+        REQUIRE(driven.log->declare_stream(id, {}));
+        REQUIRE(driven.log->start_find_time(driven.at(), id, 500));
+    }
+    std::size_t found = 0;
+    for (int i = 0; i < 2'000 && found < streams; ++i) {
+        driven.log->on_storage(driven.at());
+        while (const auto done = driven.log->poll_find_time()) {
+            CHECK(done->found);
+            ++found;
+        }
+    }
+    CHECK(found == streams);
+    CHECK(driven.busy.most_reads >= 32);
+    CHECK(driven.busy.most_reads <= 64 + 4);  // others read, too
+}
+
 TEST_CASE("log: a device that has no room for a write now is asked again, and nothing failed") {
     SimStorage device({.seed = 1, .size = small_device});
     Driven driven(device, small_config());

@@ -1,6 +1,7 @@
 // Segments of which nothing can be read: in the ledger once, and then room again.
 #include "broker/log/checkpoint.hpp"
 #include "tests/log/planted.hpp"
+#include "tests/log/poor_device.hpp"
 
 using namespace leat;
 using namespace leat::log;
@@ -160,4 +161,42 @@ TEST_CASE("lost segments: a device that gives nothing for minutes, and takes not
     CHECK(errors == 0);
     CHECK(rig.log->books(1).losses.empty());
     CHECK(rig.log->books(2).losses.empty());
+}
+
+TEST_CASE("lost segments: nor does it cost who reads meanwhile, nor move him") {
+    SimStorage made({.seed = 1, .size = twice_small});
+    const std::vector<Planted> planted = plant(made);
+    SimStorage device({.seed = 2}, made.image());
+    Poor poor(device);
+    Rig rig(device);
+    rig.log = make_log(poor, rig.entropy, small_config());
+    REQUIRE(rig.open());
+    declare_both(rig);
+    poor.away_to = twice_small;
+    poor.away_reads = SIZE_MAX;
+    std::uint64_t refused = 0;
+    for (int second = 0; second < 300; ++second) {
+        for (const StreamId id : {1u, 2u}) {
+            const Offset end = rig.log->stream(id)->log_end;
+            for (const Offset from : {Offset{0}, end / 8 * 4, end / 4 * 3 / 4 * 4}) {
+                const auto all = rig.read_all(id, from);
+                if (!all.error) continue;  // in memory still
+                REQUIRE(*all.error == Error::storage);
+                if (all.bytes.empty()) CHECK(all.next == from);
+                ++refused;
+            }
+        }
+        rig.pass(1'000);
+    }
+    CHECK(refused >= 1'200);
+    CHECK(rig.log->books(1).losses.empty());
+    CHECK(rig.log->books(2).losses.empty());
+    poor.away_reads = 0;
+    write_for_two_minutes(rig);
+    std::size_t errors = 0;
+    CHECK(read_over(rig, 1, errors).size() + read_over(rig, 2, errors).size() == planted.size());
+    CHECK(errors == 0);
+    CHECK(rig.log->books(1).losses.empty());
+    CHECK(rig.log->books(2).losses.empty());
+    rig.log.reset();
 }
