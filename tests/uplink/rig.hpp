@@ -85,9 +85,10 @@ inline config::Route make_route() {
     return route;
 }
 
-class Rig {
+template <class LogOf>
+class RigOn {
 public:
-    leat::test::FakeLog log;
+    LogOf log;
     leat::test::TestEntropy entropy{7};
     UpstreamModel upstream;
     UplinkConfig config{.routes = {make_route()}, .gateway_id = "gw-1"};
@@ -325,6 +326,7 @@ private:
     std::map<log::StreamId, log::Offset> readable_;
     log::StreamId next_stream_ = 1;
 };
+using Rig = RigOn<leat::test::FakeLog>;
 
 inline std::vector<std::string> numbers(int first, int count) {
     std::vector<std::string> all;
