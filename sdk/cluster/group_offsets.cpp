@@ -242,9 +242,10 @@ void Group::on_committed(Instant now, const client::Event& event) {
             error = partition.error_code;
             return;
         }
-        told.offsets[{topic, partition.partition_index}] = {partition.committed_offset,
-                                                            partition.committed_leader_epoch,
-                                                            std::string(partition.metadata.view())};
+        // As in Java any offset below zero is none: KafkaJS commits -2.
+        told.offsets[{topic, partition.partition_index}] = {
+            std::max<std::int64_t>(partition.committed_offset, -1),
+            partition.committed_leader_epoch, std::string(partition.metadata.view())};
     };
     for (const auto& topic : answer->topics)
         for (const auto& partition : topic.partitions)

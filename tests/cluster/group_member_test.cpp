@@ -276,10 +276,11 @@ TEST_CASE("group: an offset that the answer leaves out is refused, not taken for
     REQUIRE(group.rig.run([&] { return group.is_settled(); }));
     group.rig.on_idle = nullptr;
     group.coordinator.committed = {{0, 7}};
+    std::int64_t committed = 7;
     group.brokers.on_any = [&](std::int32_t, const wire::Request& request) -> std::optional<Bytes> {
         if (request.header.api_key != ApiKey::offset_fetch) return std::nullopt;
         wire::OffsetFetchResponse::OffsetFetchResponsePartitions known;
-        known.committed_offset = 7;
+        known.committed_offset = committed;
         wire::OffsetFetchResponse::OffsetFetchResponseTopics topic;
         topic.name = "t";
         topic.topic_id = group.brokers.ids["t"];
@@ -299,6 +300,11 @@ TEST_CASE("group: an offset that the answer leaves out is refused, not taken for
     CHECK(answer->offsets[{"t", 0}].offset == 7);
     CHECK(answer->refused == std::map<cluster::TopicPartition, ErrorCode>{
                                  {{"t", 1}, ErrorCode::unknown_server_error}});
+    // What KafkaJS commits to begin anew is none, as in Java.
+    committed = -2;
+    (void)group.member.fetch_committed(group.rig.now, {{"t", 0}}, milliseconds{20'000});
+    REQUIRE(group.rig.run([&] { return (answer = group.member.poll_answer()).has_value(); }));
+    CHECK(answer->offsets[{"t", 0}].offset == -1);
 }
 
 TEST_CASE("group: what the answer to a commit leaves out is not committed") {
