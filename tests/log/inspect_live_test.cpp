@@ -136,7 +136,7 @@ std::string text(const std::vector<Damage>& damages) {
 }  // namespace
 
 TEST_CASE("inspect: a log that goes on meanwhile is whole") {
-    std::uint64_t recycled = 0, moved = 0, superseded = 0, checkpoints = 0;
+    std::uint64_t recycled = 0, moved = 0, superseded = 0, checkpoints = 0, counted = 0;
     for (std::uint64_t seed = 1; seed <= 12; ++seed) {
         INFO("seed ", seed);
         Live live(seed);
@@ -150,7 +150,9 @@ TEST_CASE("inspect: a log that goes on meanwhile is whole") {
             CHECK(text(log->damages) == "");
             CHECK(log->start_text.find("damaged") == std::string::npos);
             CHECK(log->start_text.find("does not hold") == std::string::npos);
-            CHECK(log->streams.at(kept).records == 18);
+            // Those that moved under it are looked for, and not counted.
+            CHECK(log->streams.at(kept).records <= 18);
+            counted += log->streams.at(kept).records;
             recycled += log->segments_recycled_meanwhile;
         }
         const LogCounters& after = live.rig.log->counters();
@@ -160,7 +162,8 @@ TEST_CASE("inspect: a log that goes on meanwhile is whole") {
     }
     MESSAGE(recycled, " recycled, ", moved, " B moved, ", superseded, " superseded, ", checkpoints,
             " B of checkpoints meanwhile");
-    CHECK(recycled >= 50);
+    CHECK(counted >= 90 * 18);  // of 96 looks
+    CHECK(recycled >= 20);
     CHECK(moved >= 100'000);
     CHECK(superseded >= 100);
     CHECK(checkpoints >= 1'000'000);
