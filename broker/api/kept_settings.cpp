@@ -10,8 +10,8 @@ namespace {
 using topics::SettingType;
 
 // A line for each: the number of its type, the least of its values (M: a megabyte, -: any), name,
-// Kafka's default (empty: it has none, and is told only where it is set). One text: a table of views
-// would weigh twice as much.
+// Kafka's default (empty: it has none, and is told only where it is set). One text: a table of
+// views would weigh twice as much.
 constexpr std::string_view table =
     "31background.threads=10\n"
     "50follower.replication.throttled.rate=\n"

@@ -73,8 +73,8 @@ public:
     // --------------------
     void consumer_heartbeat(Instant now, Ticket ticket, ConsumerHeartbeat request);
     std::optional<ConsumerAnswer> poll_consumer_answer() { return consumers_.poll_answer(); }
-    /// A large group shares out in turns, and whoever waits for that is answered then: as long as it
-    /// is so, assign_some() is to be called, once in each turn of the caller.
+    /// A large group shares out in turns, and whoever waits for that is answered then: as long as
+    /// it is so, assign_some() is to be called, once in each turn of the caller.
     bool assigns() const { return consumers_.has_turns(); }
     void assign_some(Instant now);
     /// Whether OffsetFetch v9+ of such a member may be answered; `member` not set: asked from

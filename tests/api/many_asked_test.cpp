@@ -112,8 +112,7 @@ TEST_CASE("many asked: thousands of positions are taken away in turns, and when 
     const std::string topic = "t";
     bench.topic("t", count);
     std::vector<groups::Commit> commits;
-    std::vector<wire::OffsetDeleteRequest::OffsetDeleteRequestTopic::OffsetDeleteRequestPartition>
-        partitions(count);
+    std::vector<wire::OffsetDeleteRequest::OffsetDeleteRequestPartition> partitions(count);
     for (std::size_t i = 0; i < count; ++i) {
         const auto partition = static_cast<std::int32_t>(i);
         commits.push_back({.topic = topic, .partition = partition, .offset = 7, .metadata = {}});
