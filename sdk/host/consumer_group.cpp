@@ -57,7 +57,7 @@ Status Consumer::Impl::subscribe(std::vector<std::string> topics,
     if (!group_ || (topics.empty() && !matches)) return fail(Error::invalid);
     if (is_shut()) return fail(Error::closed);
     drop_assigned_by_hand();
-    callbacks_ = std::move(callbacks);
+    std::swap(callbacks_, callbacks);  // the old ones end behind the lock
     if (matches)
         group_->subscribe_matching(now(), std::move(matches));
     else
@@ -72,7 +72,7 @@ Status Consumer::Impl::subscribe_pattern(std::string regex, RebalanceCallbacks c
     if (is_shut()) return fail(Error::closed);
     if (const Status done = group_->subscribe_pattern(now(), std::move(regex)); !done) return done;
     drop_assigned_by_hand();
-    callbacks_ = std::move(callbacks);
+    std::swap(callbacks_, callbacks);  // the old ones end behind the lock
     wake();
     return ok();
 }
@@ -132,6 +132,7 @@ void Consumer::Impl::on_group_event(std::unique_lock<std::mutex>& lock,
         if (!callback) return;
         lock.unlock();
         callback(event.partitions);
+        callback = nullptr;  // perhaps the last one: what it holds may call this object
         lock.lock();
     };
     if (event.kind == Kind::failed) {
@@ -345,11 +346,12 @@ Status Consumer::Impl::leave(milliseconds timeout) {
     for (const auto& [key, assigned] : assigned_)
         if (assigned->of_group) given_up.push_back({key.first, key.second});
     const bool is_lost = group_->generation() < 0;
-    const RebalanceCallbacks::Call call =  // a copy, as above
+    RebalanceCallbacks::Call call =  // a copy, as above
         is_lost && callbacks_.lost ? callbacks_.lost : callbacks_.revoked;
     if (!given_up.empty() && call) {
         lock.unlock();
         call(given_up);
+        call = nullptr;
         lock.lock();
         in_time = settle_commits();  // which it may have begun
     }
