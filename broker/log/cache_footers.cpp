@@ -134,9 +134,8 @@ void FooterCache::start(Entry& entry, Step step) {
                                      {entry.memory.data() + entry.have, to - from});
         !started) {
         entry.ticket = 0;
-        // Else it is asked for again.
-        entry.failed = entry.not_given = started.error() != Error::full;
-        return;
+        if (started.error() != Error::full) entry.failed = entry.not_given = true;
+        return;  // full: it is asked for again
     }
     ++core_.reads_under_way;
     core_.counters.read += to - from;
