@@ -149,12 +149,13 @@ Result<log::CommitId> Cursors::put(Instant now, Place place, Put how) {
         how == Put::soon ? log_.put_fact(now, log::FactKind::cursor, key, fact)
                          : log_.put_fact_lazily(now, log::FactKind::cursor, key, fact);
     if (commit) {
-        refused_since_ = never;
         dirty_.erase(place);
         let_go(place);
-    } else if (commit.error() == Error::full || commit.error() == Error::busy) {
-        refused_since_ = earlier(refused_since_, now);
     }
+    if (!commit && (commit.error() == Error::full || commit.error() == Error::busy))
+        refused_since_ = earlier(refused_since_, now);
+    else if (commit || commit.error() != Error::would_block)
+        refused_since_ = never;  // it has room, or fails for another reason
     return commit;
 }
 
@@ -182,6 +183,7 @@ void Cursors::release(log::StreamId stream) const {
 }
 
 void Cursors::write_due(Instant now) {
+    if (dirty_.empty()) refused_since_ = never;
     if (!dirty_.empty() && write_at_ <= now) write_dirty(now, Put::lazily);
 }
 
