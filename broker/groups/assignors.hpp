@@ -15,8 +15,8 @@ inline constexpr std::string_view assignor_uniform = "uniform", assignor_range =
 
 /// The targets of all members for one epoch of their group, by the assignor that most of them want.
 /// A thousand members with thousands of partitions are a millisecond, so it is made some at a time.
-/// In between members come, change and go: who comes has no part in it, who goes loses it, and with
-/// each of them a new epoch has begun, for which there will be another one.
+/// In between members come, change and go: who comes may have no part in it, who goes loses it, and
+/// with each of them a new epoch has begun, for which there will be another one.
 ///
 /// range    each topic in runs of partitions by member, so that topics of equal size lie alike;
 ///          static members by instance id first: who comes back finds what it had
@@ -25,8 +25,6 @@ class TargetAssignment {
 public:
     explicit TargetAssignment(ConsumerGroup& group);
 
-    /// The group epoch that it began in.
-    std::int32_t epoch() const { return epoch_; }
     /// So many steps more, each some ten nanoseconds. true: it is done.
     bool go_on(const topics::Registry& registry, std::uint32_t steps);
     /// Once, when it is done: the targets become what it has found. Returns whose are others.

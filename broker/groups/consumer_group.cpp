@@ -186,6 +186,7 @@ void ConsumerGroup::take_found(Subscription& one) {
     };
     each_new(before, one.matched, [this](const std::string& name) { uncount_reader(*this, name); });
     each_new(one.matched, before, [this](const std::string& name) { count_reader(*this, name); });
+    if (one.matched != before) hash = 0;  // others may read it already: then no topic came or went
 }
 
 // FNV-1a over what an assignment depends on. Never 0, which stands for "never computed".

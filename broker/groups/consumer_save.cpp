@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "broker/groups/assignors.hpp"
 #include "broker/groups/consumers.hpp"
 #include "broker/groups/group_fact.hpp"
 
@@ -101,6 +102,7 @@ void Consumers::drop(Group& group) {
         return true;
     });
     if (group.consumer == nullptr) return;
+    group.consumer->assigning.reset();  // it would be told of each
     while (!group.consumer->members.empty())
         forget(group, *group.consumer->members.begin()->second);
     group.consumer.reset();

@@ -107,7 +107,8 @@ bool Consumers::refresh(Instant now, Group& group) {
         all.rehash = true;
     }
     if (!std::exchange(all.rehash, false)) return false;
-    return std::exchange(all.hash, all.topics_hash(shared_.registry)) != all.hash;
+    const std::uint64_t before = std::exchange(all.hash, all.topics_hash(shared_.registry));
+    return all.hash != before;
 }
 
 void Consumers::leave(Instant now, Ticket ticket, Group& group, const ConsumerHeartbeat& request) {

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <set>
 
+#include "broker/groups/assignors.hpp"
 #include "broker/groups/consumers.hpp"
 #include "broker/groups/group_fact.hpp"
 #include "sdk/wire/api/consumer_protocol.hpp"
@@ -208,6 +209,7 @@ bool Consumers::downgrade(Instant now, Group& group) {
         (void)facts_.put(now, group.id, group_key(group.id, group.chunks_saved++), value);
     for (const auto& [id, from] : all.members) erase(now, group, *from);
     if (all.saved) (void)facts_.erase(now, group.id, consumer_group_key(group.id));
+    all.assigning.reset();  // it would be told of each
     while (!all.members.empty()) forget(group, *all.members.begin()->second);
     group.consumer.reset();
     group.learn_subscriptions();

@@ -149,4 +149,33 @@ TEST_CASE("pattern: a turn of a walk counts no reader anew but of what came or w
     CHECK(group.readers.empty());
 }
 
+// The group reads the same topics as before, and somebody else is to be given some of them.
+TEST_CASE("pattern: what a later turn finds asks for an assignment, though others read it already") {
+    GroupsRig rig;
+    groups::Group owner;
+    groups::ConsumerGroup group;
+    std::list<groups::ConsumerMember> members;
+    std::vector<std::string> names;
+    for (int i = 0; i < 120; ++i) {
+        names.push_back("a" + std::string(150, 'x') + std::to_string(i));
+        REQUIRE(rig.topics.create(rig.now, names.back(), 1, rig.topics.new_config()));
+    }
+    std::sort(names.begin(), names.end());
+    group.subscribe(members.emplace_back(&owner), names, "", rig.topics);
+    group.subscribe(members.emplace_back(&owner), {}, "a(.?){400}", rig.topics);
+    group.hash = group.topics_hash(rig.topics);
+    int turns = 0;
+    do {
+        (void)group.match_some(rig.topics);
+    } while (++turns < 100 && group.walks);
+    CHECK(turns > 1);
+    CHECK(group.hash == 0);
+    group.hash = 1;
+    do {
+        (void)group.match_some(rig.topics);
+    } while (group.walks);
+    CHECK(group.hash == 1);  // nothing new
+    for (auto& member : members) group.unsubscribe(member);
+}
+
 }  // namespace leat::test
