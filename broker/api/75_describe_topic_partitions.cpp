@@ -5,11 +5,9 @@
 #include <algorithm>
 #include <set>
 
-#include "broker/api/gathered.hpp"
+#include "broker/api/each_described.hpp"
 #include "broker/api/handlers.hpp"
-#include "broker/api/long_answer.hpp"
 #include "broker/api/operations.hpp"
-#include "broker/api/slices.hpp"
 #include "broker/topics/topic_name.hpp"
 
 namespace leat::api {
@@ -152,10 +150,7 @@ void Describing::stop_before(const std::string& name, std::size_t partition) {
 }  // namespace
 
 void describe_topic_partitions(Context& context, Call call) {
-    auto described = std::make_shared<Describing>();
-    if (!described->keep(context, call)) return;
-    described->begin();
-    run_slices(context, std::move(described));
+    describe_each<Describing>(context, std::move(call));
 }
 
 }  // namespace leat::api
