@@ -24,6 +24,8 @@ struct {
     bool late = false;  ///< a read behind it had its turn before anybody was told of it
 } bad_sector;
 std::atomic<bool> told = true;
+std::atomic<bool> held = false;  // a lone read waits, so that others come to lie beside each other
+std::atomic<int> together = 0;   // requests for more than one read
 
 ssize_t hit(off_t at, ssize_t count) {
     if (count <= 0 || bad_sector.at < at || bad_sector.at >= at + count) return count;
@@ -36,11 +38,13 @@ ssize_t hit(off_t at, ssize_t count) {
 
 // Before the C library's.
 extern "C" ssize_t pread(int fd, void* into, std::size_t count, off_t at) {
+    while (held) ::poll(nullptr, 0, 1);
     for (int ms = 0; at > bad_sector.at && !told && !bad_sector.late; ++ms)
         bad_sector.late = ms > 5'000 || ::poll(nullptr, 0, 1) < 0;
     return hit(at, ::syscall(SYS_pread64, fd, into, count, at));
 }
 extern "C" ssize_t preadv(int fd, const iovec* into, int parts, off_t at) {
+    ++together;
     return hit(at, ::syscall(SYS_preadv, fd, into, parts, at, 0));
 }
 
@@ -55,8 +59,11 @@ TEST_CASE("reads side by side bring each its own bytes; where one fails the othe
     CHECK(wait_for(*storage).status);
     const auto read_all = [&](std::uint64_t good) {
         Pages read(count);
+        together = 0;
+        held = true;
         for (std::uint64_t i = 0; i < count; ++i)
             REQUIRE(storage->start_read(i, i * page, read.all().subspan(i * page, page)));
+        held = false;
         std::array<int, count> seen{};
         for (std::uint64_t i = 0; i < count; ++i) {
             storage->wait_done();
@@ -65,6 +72,7 @@ TEST_CASE("reads side by side bring each its own bytes; where one fails the othe
             ++seen.at(done->ticket);
             CHECK(static_cast<bool>(done->status) == (done->ticket < good));
         }
+        CHECK(together > 0);
         CHECK(std::count(seen.begin(), seen.end(), 1) == count);
         CHECK(equal(ByteView(read.all()).first(good * page),
                     ByteView(written.all()).first(good * page)));
@@ -74,9 +82,13 @@ TEST_CASE("reads side by side bring each its own bytes; where one fails the othe
     CHECK(storage->counters().reads == before + count);
     CHECK(storage->counters().read_bytes >= count * page);
     Pages some(count);  // every third one; what lies between them goes nowhere
+    together = 0;
+    held = true;
     for (std::uint64_t i = 0; i < count; i += 3)
         REQUIRE(storage->start_read(i, i * page, some.all().subspan(i * page, page)));
+    held = false;
     for (std::uint64_t i = 0; i < count; i += 3) CHECK(wait_for(*storage).status);
+    CHECK(together > 0);
     for (std::size_t i = 0; i < some.size; ++i)
         if (some.all()[i] != (i / page % 3 == 0 ? written.all()[i] : 0)) FAIL(i);
     std::filesystem::resize_file(storage->path(), 37 * page);

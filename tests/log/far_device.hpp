@@ -18,7 +18,7 @@ class Distant final : public leat::test::StorageOver {
 public:
     explicit Distant(port::Storage& device) : StorageOver(device) {}
     std::uint64_t dead_from = 0, dead_to = 0;  ///< reads of anything in here fail
-    std::uint64_t refused = 0, requests = 0;
+    std::uint64_t refused = 0;
     double busy_us = 0;  ///< of an eMMC: 0.3 ms for a request, 20 MB/s
 
     Status start_read(std::uint64_t ticket, std::uint64_t at,
@@ -28,7 +28,6 @@ public:
         reads_[ticket] = dead;
         const bool joins = asked_ && at >= end_ && at - end_ <= 16 * KiB && joined_ < 32;
         joined_ = joins ? joined_ + 1 : 1;
-        requests += joins ? 0 : 1;
         busy_us += joins ? static_cast<double>(at - end_) / 20 : 300;
         busy_us += static_cast<double>(into.size()) / 20;
         end_ = at + into.size();

@@ -150,5 +150,6 @@ TEST_CASE("mutations: what a Metadata request cannot make is paid for once, howe
     CHECK(bench.call<wire::MetadataResponse>(request, 12).topics.front().error_code ==
           ErrorCode::unknown_topic_or_partition);
     bench.log.facts_full = false;
-    CHECK(bench.create({"a"}, 10, 7).errors.front() == good);
+    CHECK(bench.create({"a"}, 22, 7).errors.front() == good);  // more than was left
+    CHECK(bench.create({"c"}, 1, 7).errors.front() == exceeded);
 }
