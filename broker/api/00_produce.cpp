@@ -95,7 +95,10 @@ bool append_rest(Context& context, Produced& produced, ByteView body) {
             topics::Append append = append_one(context, produced, topic, partition);
             if (append.again) return false;
             produced.blocked = append.may_wait && !produced.refuse_when_full;
-            if (produced.blocked) return false;
+            if (produced.blocked) {
+                produced.soon = append.soon;
+                return false;
+            }
             if (topic != nullptr && !topic->config.drops_oldest())
                 slow_down(context, produced, *topic, partition.index, append);
             answer.partitions.push_back({.index = partition.index, .append = std::move(append)});

@@ -65,6 +65,8 @@ void ParkedProduces::block(Context& context, std::unique_ptr<Produced> produced)
         produced->refuse_when_full = true;
         return end(context, std::move(produced));
     }
+    if (produced->soon)
+        produced->give_up = std::min(produced->give_up, context.now + wait_min);
     // Is counted here from now on, and keeps nobody from his turn, however long its timeout_ms.
     produced->held.take(nullptr, 0);
     produced->address.elements = {};
@@ -172,10 +174,14 @@ void ParkedProduces::on_deadline(Context& context) {
             for (Queue* queue : {&room_, &blocked_}) {
                 Queue stay;
                 for (auto& produced : *queue) {
-                    produced->timed_out =
-                        (queue == &blocked_ ? produced->give_up : produced->patience) <=
-                        context.now;
-                    (produced->timed_out ? late : stay).push_back(std::move(produced));
+                    const bool blocks = queue == &blocked_;
+                    const bool due =
+                        (blocks ? produced->give_up : produced->patience) <= context.now;
+                    if (due && blocks && produced->soon)
+                        produced->refuse_when_full = true;
+                    else
+                        produced->timed_out = due;
+                    (due ? late : stay).push_back(std::move(produced));
                 }
                 *queue = std::move(stay);
             }

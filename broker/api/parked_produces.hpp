@@ -7,7 +7,10 @@
 // the rest is refused and never appended. A full log is another matter: of a topic with
 // leat.full.policy=block the request waits beside that queue, for nobody else is to wait with it,
 // until a segment is freed; those that wait hold a bounded share of the byte pool, further ones are
-// refused as if the policy were reject. Commit. The answer leaves when the last of its batches is
+// refused as if the policy were reject. So do those of a topic that drops its oldest: what is
+// dropped is free after a commit, and who is refused meanwhile sends again behind its own later
+// batches, if it is not idempotent. They wait as long, but not longer than wait_min, for what is
+// full of what must not be dropped stays so. Commit. The answer leaves when the last of its batches is
 // durable, or with REQUEST_TIMED_OUT after timeout_ms, but not before wait_min (the batches may
 // still become durable: the producer sends again, and is recognised if it is idempotent).
 //
@@ -76,6 +79,7 @@ struct Produced {
     Held held;                          ///< what those hold
     bool timed_out = false;             ///< the rest is refused
     bool blocked = false;               ///< stopped by a full log, not by full groups
+    bool soon = false;                  ///< ... whose oldest records make room for these
     milliseconds throttle{0};           ///< of the fullest of its topics, when it is answered
     bool refuse_when_full = false;      ///< too many wait for a full log already
 };

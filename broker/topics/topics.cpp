@@ -135,7 +135,9 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
             return result;
         }
         if (is_first) await(awaited, first);
-        result.may_wait = appended.error() == Error::full && topic.config.waits_when_full();
+        const bool full = appended.error() == Error::full;
+        result.soon = full && topic.config.drops_oldest();
+        result.may_wait = result.soon || (full && topic.config.waits_when_full());
         if (!result.may_wait) ++counters_.refused;
         result.error = code_of(appended.error());
         result.message = message_of(appended.error());

@@ -21,9 +21,9 @@ struct Append {
     /// The log's open group and its successor are full: nothing happened; ask again after the next
     /// commit.
     bool again = false;
-    /// With NOT_ENOUGH_REPLICAS: the log is full, and the topic's policy is that the producer
-    /// waits.
-    bool may_wait = false;
+    /// With NOT_ENOUGH_REPLICAS: the log is full, and by the topic's policy the producer waits, or
+    /// its oldest records make room: `soon`, if they may.
+    bool may_wait = false, soon = false;
     bool duplicate = false;  ///< recognised as sent before: the offsets are the original's
     log::Offset base_offset = -1;
     std::int64_t log_append_time = -1;  ///< for LogAppendTime topics

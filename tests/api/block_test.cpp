@@ -12,10 +12,13 @@ namespace {
 
 struct BlockBench : ApiBench {
     BlockBench() {
-        topic("t");
         topics::TopicConfig config = topics.registry.new_config();
+        REQUIRE(config.set("leat.full.policy", "reject").empty());
+        REQUIRE(topics.registry.create(now, "t", 1, config));
         REQUIRE(config.set("leat.full.policy", "block").empty());
         REQUIRE(topics.registry.create(now, "b", 1, config));
+        REQUIRE(config.set("leat.full.policy", "drop-oldest").empty());
+        REQUIRE(topics.registry.create(now, "d", 1, config));
         flush();
         log.auto_flush = false;
     }
@@ -67,6 +70,7 @@ TEST_CASE("block: nobody else waits with it; a topic that rejects is refused at 
     bench.send_to(other, "t", {});
     CHECK(bench.one_error(other) == ErrorCode::not_enough_replicas);
     bench.log.is_full = false;  // a small batch may find room where no segment was freed
+    bench.advance(1'000);       // which the refusal asked for
     bench.send_to(other, "t", {});
     bench.flush();
     CHECK(bench.one_error(other) == ErrorCode::none);
@@ -75,6 +79,43 @@ TEST_CASE("block: nobody else waits with it; a topic that rejects is refused at 
     bench.settle();
     bench.flush();
     CHECK(bench.one_error(waits) == ErrorCode::none);
+}
+
+TEST_CASE("block: where the oldest records are dropped it is for what is dropped, in order") {
+    BlockBench bench;
+    const auto id = bench.open(), longer = bench.open();
+    bench.log.is_full = true;
+    for (int i = 0; i < 3; ++i) bench.send_to(id, "d", {.records = 2});
+    CHECK(bench.take(id).empty());
+    bench.advance(4'000);
+    bench.send_to(longer, "d", {.records = 3});
+    bench.advance(900);
+    bench.log.free_room();
+    bench.settle();
+    bench.flush();
+    bench.flush();
+    bench.flush();
+    CHECK(bench.end_of("d") == 9);
+    CHECK(bench.topics.counters().refused == 0);
+    for (const auto one : {id, longer}) CHECK(!bench.take(one).empty());
+}
+
+TEST_CASE("block: what is full of what must not be dropped refuses after five seconds") {
+    BlockBench bench;
+    const auto id = bench.open(), shorter = bench.open();
+    bench.log.is_full = true;
+    bench.send_to(id, "d", {});
+    bench.send_to(shorter, "d", {}, 1'000);
+    bench.advance(999);
+    CHECK(bench.take(shorter).empty());
+    bench.advance(1);
+    CHECK(bench.one_error(shorter) == ErrorCode::not_enough_replicas);
+    bench.advance(3'999);
+    CHECK(bench.take(id).empty());
+    bench.advance(1);
+    CHECK(bench.one_error(id) == ErrorCode::not_enough_replicas);
+    CHECK(bench.end_of("d") == 0);
+    CHECK(bench.api.parked().produces == 0);
 }
 
 TEST_CASE("block: after timeout_ms it is REQUEST_TIMED_OUT, and never appended") {
