@@ -70,6 +70,18 @@ void await(std::set<std::pair<log::StreamId, std::uint64_t>>& waiting, const Fet
         if (partition.stream != 0) waiting.emplace(partition.stream, fetching.id);
 }
 
+/// A batch without records over [from, to), as Kafka's compaction leaves one: who reads steps over
+/// it. returns  its bytes
+std::size_t write_gap(MutableBytes into, log::Offset from, log::Offset to) {
+    wire::BatchHeader gap;
+    gap.base_offset = from;
+    gap.last_offset_delta =
+        static_cast<std::int32_t>(std::min<log::Offset>(to - from - 1, INT32_MAX));
+    gap.base_timestamp = gap.max_timestamp = -1;
+    wire::seal_batch_header(gap, {}, into.data());
+    return wire::batch_header_size;
+}
+
 }  // namespace
 
 Fetching* ParkedFetches::find(std::uint64_t id) {
@@ -280,7 +292,16 @@ bool ParkedFetches::on_read(Context& context, const log::ReadDone& done) {
     fetching.ticket = 0;
     if (fetching.abandoned) return drop(fetching), true;
     FetchedPartition& partition = fetching.partitions[fetching.chosen[fetching.next]];
-    if (done.bytes) {
+    const bool empty = done.bytes ? *done.bytes == 0 : done.bytes.error() == Error::corrupt;
+    if (empty && done.next >= partition.high_watermark && done.next > partition.offset) {
+        // Nothing is left of all that was asked for. A client learns where it goes on from batches
+        // only, and who wants everything up to the end would ask for ever.
+        partition.size = write_gap(fetching.memory.all().subspan(partition.at), partition.offset,
+                                   partition.high_watermark);
+        fetching.write_at += partition.size;
+        fetching.total += partition.size;
+        ++fetching.next;
+    } else if (done.bytes) {
         const std::size_t left = fetching.bytes_max - std::min(fetching.bytes_max, fetching.total);
         const std::size_t asked = std::min<std::size_t>(partition.bytes_max, left);
         partition.size = allowed_bytes(fetching.memory.all().subspan(partition.at, *done.bytes),

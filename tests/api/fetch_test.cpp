@@ -330,6 +330,33 @@ TEST_CASE("fetch: what a parked request had read is forgotten when its topic goe
     }
 }
 
+TEST_CASE("fetch: what is lost up to the end is a batch without records, to be stepped over") {
+    FetchBench bench;
+    for (int i = 0; i < 4; ++i) bench.append(0, {.records = 3});
+    bench.append(1);
+    bench.flush();
+    bench.log.hurt_from = 6;
+    for (const std::int64_t from : {6, 7, 11}) {
+        CAPTURE(from);
+        const auto got = bench.fetch({.partitions = {{0, from}, {1, 0}}, .wait_ms = 10'000});
+        REQUIRE(got.size() == 2);
+        CHECK(got[0].error == ErrorCode::none);
+        CHECK(got[0].offsets == Offsets{from});
+        const auto gap = wire::BatchView::parse(got[0].records);
+        REQUIRE(gap);
+        CHECK(gap->header().record_count == 0);
+        CHECK(gap->header().next_offset() == 12);
+        CHECK(got[0].high_watermark == 12);
+        CHECK(got[1].offsets == Offsets{0});
+    }
+    CHECK(bench.fetch({.partitions = {{0, 0}}})[0].offsets == Offsets{0, 3});
+    CHECK(bench.fetch({.partitions = {{0, 12}}})[0].offsets.empty());
+    bench.append(0);  // and from there on as ever
+    bench.flush();
+    bench.log.hurt_from = INT64_MAX;
+    CHECK(bench.fetch({.partitions = {{0, 12}}})[0].offsets == Offsets{12});
+}
+
 TEST_CASE(
     "fetch: aborted transactions are null for read_uncommitted and empty for read_committed") {
     FetchBench bench;

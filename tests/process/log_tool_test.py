@@ -104,6 +104,14 @@ class LogTool(harness.Case):
         self.assertEqual(lines[-1], "more")
         self.assertIn('"damaged"', broker.get("/status"))
 
+        # Of the last batch, too: who reads up to the end gets there, and is not kept waiting for what is gone.
+        self.assertEqual(broker.stop(), 0)
+        with open(path, "r+b") as log:
+            log.seek(log.read().index(b"more"))
+            log.write(b"mere")
+        broker.start()
+        self.assertEqual(harness.kcat_consume(broker.port, "t"), lines[:-1])
+
     def test_beside_a_broker_that_goes_on(self):
         """What is recycled, moved and dropped while it is looked at is no damage; what does not hold is."""
         broker = self.leatd("--http", "127.0.0.1:0", budget="32MiB").start()

@@ -28,6 +28,7 @@ public:
     bool lazy_waits = false;  ///< what is put lazily waits for the next append or fact
     std::uint64_t lazy_facts = 0, hurried_facts = 0;
     bool hold_reads = false;  ///< reads finish at release_reads()
+    log::Offset hurt_from = INT64_MAX;  ///< of every stream, up to its end, as long as it is so
     bool trusted = true;
     std::uint32_t batch_bytes_max = 512 * 1024;
     std::uint32_t streams_max = 10'000;
@@ -272,11 +273,15 @@ public:
         if (at == streams_.end() || request.from < at->second.state.log_start ||
             request.from > at->second.state.log_end) {
             done.bytes = fail(Error::not_found);
+        } else if (request.from >= hurt_from) {
+            done.bytes = fail(Error::corrupt);
+            done.next = at->second.state.log_end;
         } else {
             std::size_t size = 0;
             for (const Batch& batch : at->second.batches) {
                 const wire::BatchHeader header = wire::read_batch_header(batch.bytes.data());
                 if (header.next_offset() <= request.from || batch.base >= request.until) continue;
+                if (batch.base >= hurt_from) break;
                 if (batch.bytes.size() > into.size() - size) {
                     if (size == 0) {
                         done.bytes = fail(Error::too_large);
