@@ -33,10 +33,13 @@ void CheckpointWriter::resume(Tail tail) {
     first_life_ =
         segment_ != no_segment && arrivals_.place() + survivors_place_ <= core_.segments.size();
     durable_extents_ = std::move(tail.extents);
+    before_ = (arrivals_.place() - std::min(arrivals_.place(), core_.redo_place)) *
+              core_.segment_bytes;
 }
 
 void CheckpointWriter::begin(Instant now) {
     wanted_ = false;
+    before_ = 0;
     begun_at_bytes_ = arrivals_.bytes_written();
     begun_at_rollback_ = core_.rollbacks;
     const std::uint32_t redo = arrivals_.newest_segment();
@@ -148,7 +151,7 @@ void CheckpointWriter::pump(Instant now) {
     }
     if (phase_ == Phase::idle) {
         const std::uint64_t written = arrivals_.bytes_written();
-        const bool due = written >= begun_at_bytes_ + checkpoint_gap(core_);
+        const bool due = before_ + written >= begun_at_bytes_ + checkpoint_gap(core_);
         if ((!wanted_ && !due) || now < retry_at_ || arrivals_.newest_segment() == no_segment)
             return;
         begin(now);

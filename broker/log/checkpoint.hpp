@@ -124,6 +124,7 @@ private:
     milliseconds super_wait_{1000};
     std::uint64_t ticket_ = 0, super_ticket_ = 0;
     std::uint64_t begun_at_bytes_ = 0;
+    std::uint64_t before_ = 0;  ///< behind the redo point already when this run began
     std::uint64_t begun_at_rollback_ = 0;
     Instant retry_at_{Instant::min()};
 

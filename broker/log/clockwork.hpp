@@ -54,7 +54,10 @@ public:
             waits_ = true;
             ahead_ms_ = ahead;
             least_ms_ = std::min(least_ms_, ahead);
-            if (at - since_ms_ < settles_ms) return;
+            // The further ahead, the longer it has to last.
+            const auto asked = static_cast<std::uint64_t>(ahead) / 1000;
+            const auto asks = std::max<std::uint64_t>(settles_ms, asked);
+            if (at - since_ms_ < asks) return;
         }
         // The first settled stamp of this run against the last one of an earlier run: what lies
         // between and was not uptime was spent switched off. Within a run a jump is just a jump.

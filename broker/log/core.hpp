@@ -100,8 +100,18 @@ struct Core {
     Refusals refusals;
     std::uint64_t reads_given = 0;       ///< that the device did not refuse
     std::uint32_t reads_under_way = 0;   ///< Owner::reads; at most reads_max
+    /// Rises when commits and reads both went well since it was asked for last.
+    std::uint64_t well() {
+        if (counters.commits > well_commits && reads_given > well_reads) {
+            well_commits = counters.commits;
+            well_reads = reads_given;
+            ++well_times;
+        }
+        return well_times;
+    }
+    std::uint64_t well_commits = 0, well_reads = 0, well_times = 0;
     void refused(const Refusals::Place& place) {
-        refusals.refused(called_at, counters.commits + reads_given, place);
+        refusals.refused(called_at, reads_given, place);
     }
     std::string cut_text;
     std::vector<DamagedPlace> damaged;

@@ -81,6 +81,7 @@ void LogImpl::on_storage(Instant now) {
                 parts_->checkpoints.on_superblock_done(now, done->ticket, good);
                 break;
             case Owner::cleaner:
+                core_.reads_given += good ? 1 : 0;
                 parts_->cleaner.on_done(now, done->ticket, good);
                 break;
             case Owner::scrub:

@@ -10,7 +10,7 @@ LostSegments::Told LostSegments::unreadable(Instant now, std::uint32_t segment) 
     if (lost.generation != entry.generation)
         lost = {.generation = entry.generation, .asked = segment};
     if (lost.told) return Told::done;
-    if (!lost.refusal.again(now, core_.counters.commits)) return Told::not_yet;
+    if (!lost.refusal.again(now, core_.well())) return Told::not_yet;
     if (!ask_those_behind(segment, lost)) return Told::pending;
     ask_anchors(segment, lost);
     for (const auto& [id, range] : lost.ranges) {

@@ -5,6 +5,8 @@
 
 namespace leat::log {
 
+constexpr std::uint32_t hops_max = 100'000;
+
 Reader::Reader(Core& core, Arrivals& arrivals, RecordTimes record_times)
     : core_(core),
       arrivals_(arrivals),
@@ -144,6 +146,9 @@ Reader::Next Reader::finish(Job& job) {
     } else {
         job.result.ticket = job.ticket;
         job.result.bytes = job.filled;
+        // Nothing came: what a start or this read found hurt is the last of what was asked for.
+        if (job.filled == 0 && job.hops <= hops_max)
+            job.target = std::max(job.target, end_of_request(job));
         if (job.damaged && job.filled == 0 && job.target > job.request.from) {
             job.result.bytes = fail(Error::corrupt);
             tell_damaged(job);
@@ -187,7 +192,7 @@ Reader::Next Reader::plan(Job& job) {
     job.layout = core_.layout;
     job.came.reset();
     job.target = std::max(job.target, state.log_start);
-    if (job.target >= end_of_request(job) || ++job.hops > 100'000) return finish(job);
+    if (job.target >= end_of_request(job) || ++job.hops > hops_max) return finish(job);
 
     Located at;
     if (job.beyond) {

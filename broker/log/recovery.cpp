@@ -328,6 +328,10 @@ Result<Recovered> Recovery::run() {
             cut("unclean stop: what was not acknowledged after the last whole commit is cut, "
                 "acknowledgement unknown");
     }
+    if (io_.away()) {
+        error_text_ = "the device refuses reads now: nothing was changed, start again";
+        return fail(Error::storage);
+    }
     core_.was_sealed = out_.sealed;
     core_.foreign_device =
         !out_.fresh && !core_.super.device_identity.empty() &&

@@ -18,12 +18,17 @@ public:
     /// goes: what cannot be read then is zeros. Returns where in `into` these 4 KiB are.
     std::vector<std::size_t> read_what_holds(std::uint64_t at, MutableBytes into);
     Status write(std::uint64_t at, ByteView bytes);
+    /// It gave something before, and then nothing at all: what was refused is not known to be lost.
+    bool away() const { return away_; }
 
 private:
+    bool once(std::uint64_t at, std::size_t size);
     Status wait(std::uint64_t ticket);
     Core& core_;
     Patience patience_;
     std::size_t refused_ = 0;  ///< of `all`
+    bool away_ = false;
+    std::uint64_t gave_ = UINT64_MAX;  ///< the first page that came
     AlignedBytes memory_;
 };
 

@@ -51,10 +51,19 @@ bool Recovery::header_lost(std::uint32_t segment) {
     auto bytes = io_.read(core_.address(segment, 0), segment_header_bytes);
     if (!bytes) return true;
     const auto header = decode_mended_segment_header(*bytes);
-    if (header || header.error() == Error::unsupported) return false;
+    // One of an earlier life than the table knows of: a write that is lost.
+    if (header) return header->generation < core_.segments[segment].generation;
+    if (header.error() == Error::unsupported) return false;
     if (!all_zero(*bytes)) return true;
-    bytes = io_.read(core_.address(segment, core_.page), commit_header_bytes);
-    return !bytes || !all_zero(*bytes);
+    // The table knows of a life of it: no header that was written once is zeros again.
+    if (core_.segments[segment].generation != 0) return true;
+    // A page of flash takes the first commit along; something stands behind it, or the footer does.
+    for (const std::uint64_t at : {std::uint64_t{core_.page}, std::uint64_t{16 * KiB},
+                                   std::uint64_t{core_.segment_bytes} - 32}) {
+        bytes = io_.read(core_.address(segment, at), 32);
+        if (!bytes || !all_zero(*bytes)) return true;
+    }
+    return false;
 }
 
 /// A segment from its front on, in pieces that grow: a tail that was just begun costs little, a long
@@ -128,7 +137,8 @@ bool Recovery::footer_lost(const SegmentHeader& last, std::vector<std::uint32_t>
 std::optional<SegmentHeader> Recovery::behind_damage(const SegmentHeader& last,
                                                      const std::vector<std::uint32_t>& candidates,
                                                      bool has_footer) {
-    bool damaged = misled_ || candidates.empty();
+    // One that is closed has a successor, but for a power cut at the one moment in between.
+    bool damaged = misled_ || candidates.empty() || has_footer;
     for (const std::uint32_t candidate : candidates) damaged = damaged || header_lost(candidate);
     if (!damaged && !has_footer) {
         std::vector<std::uint32_t> named;

@@ -13,16 +13,23 @@ Result<ByteView> WaitingStorage::read(std::uint64_t at, std::size_t size, int tr
     memory_.reserve(to - from, 0);
     // A read that failed is tried once more: what is taken for lost here may have been all that
     // knew of something (a checkpoint's facts), and a sector that was hard to read may still give
-    // in.
-    for (; tries > 0; --tries) {
-        const std::uint64_t ticket = core_.ticket(Owner::reads);
-        if (!core_.storage.start_read(ticket, from,
-                                      {memory_.data(), static_cast<std::size_t>(to - from)}))
-            break;
-        core_.counters.read_at_open += to - from;
-        if (wait(ticket)) return ByteView(memory_.data() + (at - from), size);
+    // in. Where the device does not give either what it gave before, it is away.
+    bool came = false;
+    for (int left = tries; left > 0 && !came && !away_; --left) came = once(from, to - from);
+    if (!came && tries > 1 && !away_ && gave_ != UINT64_MAX) {
+        away_ = !once(gave_, unit);
+        came = !away_ && once(from, to - from);
     }
-    return fail(Error::storage);
+    if (!came) return fail(Error::storage);
+    gave_ = std::min(gave_, from);
+    return ByteView(memory_.data() + (at - from), size);
+}
+
+bool WaitingStorage::once(std::uint64_t at, std::size_t size) {
+    const std::uint64_t ticket = core_.ticket(Owner::reads);
+    if (!core_.storage.start_read(ticket, at, {memory_.data(), size})) return false;
+    core_.counters.read_at_open += size;
+    return static_cast<bool>(wait(ticket));
 }
 
 std::vector<std::size_t> WaitingStorage::read_what_holds(std::uint64_t at, MutableBytes into) {

@@ -100,7 +100,11 @@ Status Recovery::read_superblock() {
             error_text_ = "the log's superblock cannot be read: check the storage device";
             return fail(Error::storage);
         }
-        if (zero[0] || zero[1]) return create();
+        // A creation that was cut has opened no segment yet, and the first one is opened first.
+        const auto first =
+            zero[0] || zero[1] ? io_.read(2 * std::uint64_t{slot_bytes}, segment_header_bytes)
+                               : Result<ByteView>(fail(Error::corrupt));
+        if (first && !decode_mended_segment_header(*first)) return create();
         error_text_ =
             "neither superblock holds, yet the device is not empty: this is no leat log, or it is "
             "damaged; "

@@ -37,9 +37,12 @@ std::uint64_t claim_of(const TopicConfig& config, std::size_t partitions, std::u
 }  // namespace
 
 Status Registry::load() {
-    if (const auto value = log_.find_fact(log::FactKind::node, bytes_of(next_stream_key));
-        value && value->size() == 4)
-        next_stream_ = load_big<log::StreamId>(value->data());
+    const auto next = log_.find_fact(log::FactKind::node, bytes_of(next_stream_key));
+    const bool counted = next && next->size() == 4;
+    if (counted) next_stream_ = load_big<log::StreamId>(next->data());
+    // It may be older than they are: damage may have taken the facts back.
+    log_.for_each_stream(
+        [this](log::StreamId stream) { next_stream_ = std::max(next_stream_, stream + 1); });
     Status status = ok();
     const TopicConfig fresh = new_config();
     log_.for_each_fact(log::FactKind::topic, [&](ByteView key, ByteView value) {
@@ -68,7 +71,9 @@ Status Registry::load() {
             status = fail(declared.error());
         }
     });
-    if (status) drop_orphans();
+    // Without the counter, which was durable before any stream was, the facts are lost: no topic
+    // was deleted, and what is in the log stays there.
+    if (status && counted) drop_orphans();
     return status;
 }
 
