@@ -6,7 +6,7 @@ string(TIMESTAMP LEAT_BUILD_SECONDS %s UTC)  # SOURCE_DATE_EPOCH, where set, so 
 math(EXPR LEAT_BUILD_DAY "${LEAT_BUILD_SECONDS} / 86400")
 add_executable(leatd ${CMAKE_CURRENT_LIST_DIR}/main.cpp ${CMAKE_CURRENT_LIST_DIR}/log_tool.cpp)
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/main.cpp PROPERTIES COMPILE_DEFINITIONS LEAT_BUILD_DAY=${LEAT_BUILD_DAY})
-leat_small(${CMAKE_CURRENT_LIST_DIR}/log_tool.cpp)
+leat_small(${CMAKE_CURRENT_LIST_DIR}/main.cpp ${CMAKE_CURRENT_LIST_DIR}/log_tool.cpp)
 target_link_libraries(leatd PRIVATE leat_flags leat::config leat::net leat::node leat::ops leat::file_storage leat::log)
 # Of the C++ runtime only what is used: 1.1 MB less memory than with the shared one.
 target_link_options(leatd PRIVATE -static-libstdc++ -static-libgcc -Wl,--gc-sections -Wl,--as-needed -Wl,-z,now -Wl,-O1)

@@ -5,4 +5,4 @@ leat_room(NAME file_storage
     ${CMAKE_CURRENT_LIST_DIR}/file_system_check.cpp ${CMAKE_CURRENT_LIST_DIR}/file_image.cpp ${CMAKE_CURRENT_LIST_DIR}/turns.cpp
   LINKS leat::base
   PRIVATE_LINKS Threads::Threads)
-leat_small(${CMAKE_CURRENT_LIST_DIR}/file_storage_open.cpp ${CMAKE_CURRENT_LIST_DIR}/file_system_check.cpp)
+leat_small(${CMAKE_CURRENT_LIST_DIR}/file_storage_open.cpp ${CMAKE_CURRENT_LIST_DIR}/file_system_check.cpp ${CMAKE_CURRENT_LIST_DIR}/file_image.cpp)
