@@ -26,6 +26,7 @@
 #include "broker/net/bind.hpp"
 #include "broker/net/driver.hpp"
 #include "broker/net/system.hpp"
+#include "broker/node/json.hpp"
 #include "broker/node/node.hpp"
 #include "broker/ops/http.hpp"
 #include "broker/ops/log_lines.hpp"
@@ -234,7 +235,22 @@ private:
     std::string status() {
         std::string text = node_->status_json(clock_.monotonic());
         text.pop_back();
-        return text + ",\"device\":" + wear_->json(clock_.monotonic()) + "}";
+        return text + ",\"storage\":" + storage_json() +
+               ",\"device\":" + wear_->json(clock_.monotonic()) + "}";
+    }
+    std::string storage_json() const {
+        const host::FileStorageCounters did = storage_->counters();
+        node::Json json;
+        json.object()
+            .truth("direct", storage_->is_direct())
+            .count("writes_total", did.writes)
+            .count("written_bytes_total", did.write_bytes)
+            .count("flushes_total", did.flushes)
+            .count("reads_total", did.reads)
+            .count("read_bytes_total", did.read_bytes)
+            .count("errors_total", did.errors)
+            .end_object();
+        return json.take();
     }
 
     void watch_wear() {

@@ -99,11 +99,16 @@ std::optional<DeviceHealth> read_device_health(const std::string& sysfs, dev_t d
     const std::string folder = disk_folder(sysfs, device);
     const auto stat = folder.empty() ? std::nullopt : text_of_file(folder + "/stat");
     if (!stat) return std::nullopt;
-    // Documentation/block/stat: the seventh number is sectors written.
-    unsigned long long sectors = 0;
-    if (std::sscanf(stat->c_str(), "%*u %*u %*u %*u %*u %*u %llu", &sectors) != 1)
-        return std::nullopt;
+    // Documentation/block/stat: the seventh number is sectors written, the sixteenth is flushes,
+    // the one behind it their milliseconds.
+    unsigned long long sectors = 0, flushes = 0, flush_ms = 0;
+    const int told = std::sscanf(stat->c_str(),
+                                 "%*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %*u %*u "
+                                 "%llu %llu",
+                                 &sectors, &flushes, &flush_ms);
+    if (told < 1) return std::nullopt;
     DeviceHealth health;
+    if (told == 3) health.flushes = flushes, health.flush_ms = flush_ms;
     health.device = folder.substr(folder.rfind('/') + 1);
     health.written_bytes = sectors * sector_bytes;
     if (const auto size = text_of_file(folder + "/size"))
@@ -128,6 +133,8 @@ std::string Wear::json(Instant now) const {
     json["device"] = health->device;
     if (health->size_bytes > 0) json["size_bytes"] = health->size_bytes;
     json["written_bytes_total"] = health->written_bytes;
+    if (health->flushes) json["flushes_total"] = *health->flushes;
+    if (health->flush_ms) json["flush_ms_total"] = *health->flush_ms;
     const std::uint64_t endurance =
         endurance_bytes_ > 0 ? endurance_bytes_ : health->size_bytes * assumed_rewrites;
     double per_day = 0;

@@ -21,6 +21,9 @@ struct DeviceHealth {
     std::string device;               ///< of the whole disk: mmcblk0, sda, loop3
     std::uint64_t size_bytes = 0;     ///< 0: not told
     std::uint64_t written_bytes = 0;  ///< since boot
+    /// Cache flushes since boot and the time they took; kernels from 5.5 on. A device that takes
+    /// writes past its cache (FUA) is asked for none.
+    std::optional<std::uint64_t> flushes, flush_ms;
     /// Worst area, upper bound of the device's 10 % step; 110: its promised life is exceeded.
     std::optional<int> life_used_percent;
     std::string reserve;  ///< blocks kept for bad ones: normal, warning (80 % used), urgent; empty:
@@ -43,7 +46,8 @@ public:
     void sample(Instant now);
     static constexpr milliseconds sample_every{3'600'000};
 
-    /// One JSON object: device, size_bytes, written_bytes_total, written_bytes_per_day,
+    /// One JSON object: device, size_bytes, written_bytes_total, flushes_total, flush_ms_total,
+    /// written_bytes_per_day,
     /// endurance_bytes, endurance_assumed, life_used_percent, reserve, years_of_a_new_device,
     /// years_left (of this one, if it tells its use). What is not known is left out; `{}`: no disk.
     std::string json(Instant now) const;

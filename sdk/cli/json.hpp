@@ -1,4 +1,5 @@
-// JSON out, and the status document in: nlohmann/json stays in json.cpp and json_groups.cpp.
+// JSON out, and the status document in: nlohmann/json stays in json.cpp, json_groups.cpp and
+// json_status.cpp.
 #pragma once
 
 #include <optional>

@@ -241,6 +241,7 @@ Status FileStorage::still_ours(const char* what, std::uint64_t at, std::uint64_t
 Status FileStorage::run_write(const Write& write) {
     const Status ours = still_ours("writing", write.at, write.bytes.size());
     if (!ours) return ours;
+    std::uint64_t parts = 0;
     for (std::size_t done = 0; done < write.bytes.size();) {
         const ssize_t count =
             ::pwrite(fds_.write, write.bytes.data() + done, write.bytes.size() - done,
@@ -248,12 +249,14 @@ Status FileStorage::run_write(const Write& write) {
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) return failed("writing", write.at + done, count < 0 ? errno : EIO);
         done += static_cast<std::size_t>(count);
+        ++parts;
     }
     // A failed sync is final: the kernel marks the pages clean, and a second one would answer OK (a
     // lie).
     if (!direct_ && ::fdatasync(fds_.write) != 0) return failed("flushing", write.at, errno);
     std::lock_guard lock(mutex_);
     ++counters_.writes;
+    counters_.flushes += direct_ ? parts : 1;
     counters_.write_bytes += write.bytes.size();
     return ok();
 }

@@ -51,6 +51,8 @@ struct FileStorageError {
 struct FileStorageCounters {
     std::uint64_t writes = 0, write_bytes = 0, reads = 0, read_bytes = 0, erased_bytes = 0,
                   errors = 0;
+    /// What the device was asked to make durable: writes of O_DSYNC, or calls of fdatasync.
+    std::uint64_t flushes = 0;
 };
 
 class FileStorage final : public port::Storage {

@@ -153,13 +153,6 @@ TEST_CASE("status: people see what is held and what waits; other documents are r
         INFO(part);
         CHECK(text->find(part) != std::string::npos);
     }
-    const auto worn = status_for_people(
-        R"({"device":{"device":"mmcblk0","written_bytes_per_day":1073741824,"endurance_assumed":true,)"
-        R"("life_used_percent":30,"reserve":"warning","years_of_a_new_device":10.0,"years_left":7.0}})");
-    REQUIRE(worn);
-    CHECK(worn->find("mmcblk0, 1.0 GiB a day, up to 30 % of its life used, 7.0 years left "
-                     "(endurance assumed)") != std::string::npos);
-    CHECK(worn->find("good blocks: warning") != std::string::npos);
     const auto full = status_for_people(
         R"({"log":{"reserved_bytes":2097152,"dropped_records_total":7},"produce":{"throttle_ms":250}})");
     REQUIRE(full);
@@ -171,6 +164,49 @@ TEST_CASE("status: people see what is held and what waits; other documents are r
     CHECK(!status_for_people("[1]"));
     CHECK(status_for_people("{}"));
     CHECK(*status_line("{ \"a\": 1 }") == "{\"a\":1}");
+}
+
+TEST_CASE("status: what is written for what, and what a forecast of wear rests on") {
+    const auto written = status_for_people(
+        R"({"log":{"payload_bytes_total":1024,"written_bytes_total":8192,"written_data_bytes_total":2048,)"
+        R"("written_padding_bytes_total":6144,"written_zeros_bytes_total":65536,"commits_total":2},)"
+        R"("storage":{"flushes_total":3}})");
+    REQUIRE(written);
+    for (const char* part :
+         {"8.0 KiB written for 1.0 KiB of records (8.00 x), 2 commits, 3 flushes\n",
+          "of that           data 2.0 KiB, padding 6.0 KiB\n", "64.0 KiB of zeros"})
+        CHECK(written->find(part) != std::string::npos);
+
+    const std::string known =
+        R"({"device":{"device":"mmcblk0","written_bytes_total":3145728,"flushes_total":77,"written_bytes_per_day":1073741824,)"
+        R"("endurance_bytes":1099511627776)";
+    const struct {
+        const char* rest;
+        std::vector<const char*> parts;
+    } cases[] = {
+        {R"(,"endurance_assumed":true,"life_used_percent":30,"reserve":"warning","years_of_a_new_device":10.0,"years_left":7.0}})",
+         {"mmcblk0, by everybody: 3.0 MiB written and 77 flushes since boot, 1.0 GiB a day",
+          "attention           up to 30 % of its life used, reserve of good blocks: warning",
+          "7.0 years left at", "1.0 TiB for a new one, which is a guess",
+          "and the device's own account"}},
+        {R"(,"endurance_assumed":false,"years_of_a_new_device":10.0}})",
+         {"10.0 years for a new one at the last day's rate",
+          "1.0 TiB for a new one (flash.endurance.bytes); how much of it is used the device does "
+          "not tell"}},
+        {R"(,"endurance_assumed":false,"life_used_percent":110,"reserve":"normal"}})",
+         {"wear                more than its promised life is used, reserve of good blocks: "
+          "normal"}}};
+    for (const auto& one : cases) {
+        const auto text = status_for_people(known + one.rest);
+        REQUIRE(text);
+        for (const char* part : one.parts) {
+            INFO(*text, part);
+            CHECK(text->find(part) != std::string::npos);
+        }
+    }
+    const auto young =
+        status_for_people(R"({"device":{"device":"sda","endurance_bytes":1099511627776}})");
+    CHECK(young->find("forecast            after ten minutes") != std::string::npos);
 }
 
 TEST_CASE(

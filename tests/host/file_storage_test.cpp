@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -22,6 +23,7 @@ using namespace leat::host::test;
 
 namespace {
 int syncs_interrupted = 0;  // so many of the next ones
+std::atomic<int> data_syncs = 0;
 }
 
 // Before the C library's: a signal comes while the device works.
@@ -32,6 +34,10 @@ extern "C" int fsync(int fd) {
         return -1;
     }
     return static_cast<int>(::syscall(SYS_fsync, fd));
+}
+extern "C" int fdatasync(int fd) {
+    ++data_syncs;
+    return static_cast<int>(::syscall(SYS_fdatasync, fd));
 }
 
 namespace {
@@ -103,6 +109,23 @@ TEST_CASE("the eventfd is readable once something is done, and poll_done gives e
     for (int ticket = 1; ticket <= 20; ++ticket) CHECK(seen[ticket] == 1);
     CHECK_FALSE(storage->poll_done());
     storage->wait_done();  // nothing under way: returns
+}
+
+TEST_CASE("what the device is asked to make durable is counted: once a write, never for zeros") {
+    for (const bool direct : {true, false}) {
+        CAPTURE(direct);
+        Folder folder;
+        auto storage = open(folder.path, 4 * MiB, direct);
+        Pages memory(1);
+        const int before = data_syncs;
+        for (std::uint64_t ticket = 1; ticket <= 9; ++ticket) {
+            REQUIRE((ticket % 3 ? storage->start_write(ticket, ticket * page, memory.all())
+                                : storage->start_erase(ticket, ticket * page, page)));
+            REQUIRE(wait_for(*storage).status);
+        }
+        CHECK(storage->counters().flushes == 6);
+        CHECK(data_syncs - before == (storage->is_direct() ? 0 : 6));
+    }
 }
 
 TEST_CASE(

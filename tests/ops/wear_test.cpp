@@ -65,6 +65,22 @@ TEST_CASE("wear: the disk under a partition, its size and what was written to al
     CHECK(Wear(sysfs.root(), makedev(0, 42)).json(instant_ms(0)) == "{}");
 }
 
+TEST_CASE("wear: flushes of the whole disk, where the kernel counts them") {
+    Sysfs sysfs;
+    CHECK_FALSE(read_device_health(sysfs.root(), partition)->flushes);  // 11 fields: before 5.5
+    CHECK_FALSE(json::parse(Wear(sysfs.root(), partition).json(instant_ms(0)))
+                    .contains("flushes_total"));
+    sysfs.put("stat", " 1 2 3 4 5 6 123 8 0 10 11 12 13 14 15 1617 1718");
+    const auto health = read_device_health(sysfs.root(), partition);
+    REQUIRE(health);
+    CHECK(health->written_bytes == 123 * 512);
+    CHECK(health->flushes.value_or(0) == 1617);
+    CHECK(health->flush_ms.value_or(0) == 1718);
+    const json told = json::parse(Wear(sysfs.root(), partition).json(instant_ms(0)));
+    CHECK(told["flushes_total"] == 1617);
+    CHECK(told["flush_ms_total"] == 1718);
+}
+
 TEST_CASE("wear: what an eMMC and a UFS device say of themselves") {
     const struct {
         const char *life, *eol;

@@ -116,8 +116,12 @@ class Flash(Case):
             self.assertEqual(int(found.group(2)) % 4096, 0, line)
             writes += 1
         commits = after["log"]["commits_total"] - before["log"]["commits_total"]
-        print("commits %d, writes to the log %d" % (commits, writes))
+        flushes = after["storage"]["flushes_total"] - before["storage"]["flushes_total"]
+        print("commits %d, writes to the log %d, flushes %d" % (commits, writes, flushes))
         self.assertGreaterEqual(commits, rounds)
+        self.assertGreaterEqual(flushes, commits)
+        self.assertLessEqual(flushes, writes if after["storage"]["direct"] else sum("fdatasync(" in line for line in calls))
+        self.assertIn("\nleat_storage_flushes_total ", leatd.get("/metrics"))
         self.assertGreaterEqual(writes, commits)
         # Beyond the commits: zeroing ahead (256 KiB each), checkpoints and superblocks; a fixed handful.
         self.assertLessEqual(writes, commits * 1.1 + 64)
