@@ -97,7 +97,8 @@ private:
         if (!log->open(now_, wall_)) stop(log->open_error_text().c_str());
         for (StreamId id = 1; id <= partitions_; ++id)
             if (!log->declare_stream(id, {})) stop("a stream is refused");
-        auto batch = log::test::make_batch({.count = 80, .size = batch_bytes_ - batch_header_bytes});
+        const log::test::BatchSpec spec{.count = 80, .size = batch_bytes_ - batch_header_bytes};
+        auto batch = log::test::make_batch(spec);
         std::fill(batch.begin() + batch_header_bytes, batch.end(), std::uint8_t{0});
         const double from = cpu_ms();
         for (std::uint64_t i = 0;; ++i) {

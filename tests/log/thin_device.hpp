@@ -1,6 +1,6 @@
 // A device of any size in memory: it keeps of each page what lies between its first and last byte
-// that is not zero, and of pages that hold none nothing at all. Reads and writes finish at once; what
-// they would take an eMMC is counted.
+// that is not zero, and of pages that hold none nothing at all. Reads and writes finish at once;
+// what they would take an eMMC is counted.
 #pragma once
 
 #include <algorithm>
