@@ -55,15 +55,18 @@ long_fuzz() {  # as many side by side as there are cores
     [ -z "$found" ] || { echo "inputs that fail, in $build/fuzz/finds:$found"; return 1; }
     echo "every fuzzer ran for 90 seconds, nothing found"
 }
-# Both halves of the crash sweep side by side, from another first seed than the test command's.
+# Both halves of the crash sweep side by side, from another first seed than the test command's, and their table.
 long_crash() {
-    sweep=$build/release/tests/log/log_crash_test
-    LEAT_CRASH_SEED=100001 LEAT_CRASH_IMAGES=500000 "$sweep" "-tc=*first half*" >"$build/deep-crash.first.log" 2>&1 8>&- &
+    sweep() {
+        LEAT_CRASH_SEED=100001 LEAT_CRASH_IMAGES=500000 LEAT_CRASH_FOLDER=$build "$build/release/tests/log/log_crash_test" "$@"
+    }
+    sweep "-tc=*first half*" >"$build/deep-crash.first.log" 2>&1 8>&- &
     first=$!
     crash_rc=0
-    LEAT_CRASH_SEED=100001 LEAT_CRASH_IMAGES=500000 "$sweep" "-tc=*second half*" || crash_rc=1
+    sweep "-tc=*second half*" || crash_rc=1
     wait "$first" || crash_rc=1
     cat "$build/deep-crash.first.log"
+    sweep "-tc=*one table*" || crash_rc=1
     return $crash_rc
 }
 # beside STEP COMMAND...: what waits for disks and clients more than it computes, beside the next steps. `joined` waits for all.

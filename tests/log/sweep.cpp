@@ -41,7 +41,7 @@ void Sweep::declare(Rig& rig, Policies policies) const {
 }
 
 bool Sweep::start() {
-    LogConfig config = small_config();
+    LogConfig config = usual_config();
     // Small groups, so that commits are many; some runs let them grow.
     config.group_bytes_max = options_.seed / 9 % 3 == 0 ? 64 * KiB : 16 * KiB;
     config.compaction_every = milliseconds(200);
@@ -71,7 +71,7 @@ SweepResult Sweep::run() {
     }
     device_.on_write = {};
     if (opened_) count_run();
-    result_.wraps = device_.counts().bytes_written / (16 * small_segment);
+    result_.wraps = device_.counts().bytes_written / (std::uint64_t{16} * segment_);
     return result_;
 }
 
@@ -233,7 +233,7 @@ void Sweep::reopen() {
     where_ = "after reopening";
     {  // A copy is looked at, which expires nothing meanwhile.
         SimStorage copy({.seed = 5}, device_.image());
-        Rig rig(copy, small_config(), options_.faults, options_.seed + 79);
+        Rig rig(copy, usual_config(), options_.faults, options_.seed + 79);
         if (!rig.open()) return fail("recovery: " + rig.log->open_error_text());
         declare(rig, Policies::keep_all);
         if (roomy && clean != rig.log->status().was_sealed)
@@ -348,7 +348,7 @@ void Sweep::follow_rollback() {
         std::erase_if(writes, [&](const FactWrite& write) { return gone(write.commit); });
 }
 
-SweepResult run_sweep(const SweepOptions& options, std::unordered_set<std::uint64_t>& seen) {
+SweepResult run_sweep(const SweepOptions& options, Seen& seen) {
     return Sweep(options, seen).run();
 }
 

@@ -3,7 +3,7 @@
 // promised.
 #pragma once
 
-#include <unordered_set>
+#include <unordered_map>
 
 #include "tests/log/rig.hpp"
 
@@ -38,6 +38,18 @@ inline Workload workload_of(std::uint64_t seed) {
 /// superblock's slot.
 enum class Hurt : std::uint8_t { nothing, superblock, checkpoint, body, slot };
 
+/// What a power cut left of the write under way: the ways of the simulated device, and lost pages
+/// of 16 KiB for themselves.
+constexpr std::size_t columns = leat::test::tears + 1;
+constexpr const char* column_names[columns] = {"dropped", "kept",      "prefix", "suffix",
+                                               "subset",  "garbage",   "1 missing",
+                                               "1 kept",  "4K lost",   "16K lost"};
+constexpr std::uint8_t cells = workloads * columns;
+
+/// Hashes of images, and where in the table workload x column each was seen first (`cells` and
+/// above: nowhere).
+using Seen = std::unordered_map<std::uint64_t, std::uint8_t>;
+
 struct SweepOptions {
     std::uint64_t seed = 1;
     Workload workload = Workload::produce;
@@ -46,6 +58,8 @@ struct SweepOptions {
     std::uint32_t variants = 4;  ///< crash states tried per write
     Hurt hurt = Hurt::nothing;
     std::uint64_t device_bytes = small_device;
+    std::uint32_t page_bytes = 0;  ///< of the log; 0: 16 KiB with every fifth seed, else 4 KiB
+    std::uint32_t lost_page = 0;   ///< of the device; 0: as the log's
     SeededFaults faults;
     std::uint64_t lies_for_writes = 0;
     bool tail_rewritten = false;  ///< each write takes the page in front of it along
@@ -65,6 +79,6 @@ struct SweepResult {
 
 /// Runs one workload. `seen` keeps the hashes of all images, so that several sweeps count distinct
 /// ones.
-SweepResult run_sweep(const SweepOptions& options, std::unordered_set<std::uint64_t>& seen);
+SweepResult run_sweep(const SweepOptions& options, Seen& seen);
 
 }  // namespace leat::log::test

@@ -46,34 +46,63 @@ constexpr StreamId streams_count = 4;
 
 class Sweep {
 public:
-    Sweep(const SweepOptions& options, std::unordered_set<std::uint64_t>& seen)
-        : options_(options), seen_(seen), random_(options.seed), device_(device_options()) {
+    Sweep(const SweepOptions& options, Seen& seen)
+        : options_(with_page(options)),
+          segment_(segment_for(options_)),
+          seen_(seen),
+          random_(options.seed),
+          device_(device_options()) {
+        // Two commits fill a segment: it turns as often as others.
+        if (options_.page_bytes == segment_ / 4) options_.steps = options_.steps * 3 / 10;
+        // Few of its commits are of many sectors.
+        if (options_.workload == Workload::facts) options_.steps *= 2;
         // Every other dozen of seeds has more segments than anchors: the links in the footers lead.
         if (options_.seed / 12 % 2 == 1) options_.faults.anchors_max = 4;
     }
     SweepResult run();
 
 private:
+    static SweepOptions with_page(SweepOptions options) {
+        // Of every five rounds of seeds each workload has large pages in one of each half.
+        const std::uint64_t round = options.seed / 2 / workloads;
+        const bool large = (options.seed / 2 + round + 2 * (options.seed % 2)) % 5 == 0;
+        if (options.page_bytes == 0) options.page_bytes = large ? 16 * KiB : 4 * KiB;
+        if (options.lost_page == 0) options.lost_page = options.page_bytes;
+        return options;
+    }
+    /// With pages of 16 KiB a segment holds two of them beside its header and its footer, or 14.
+    static std::uint32_t segment_for(const SweepOptions& options) {
+        const bool large = options.page_bytes > 4 * KiB && options.seed / 2 / workloads % 2 == 1;
+        return large ? 4 * small_segment : small_segment;
+    }
     std::uint64_t shrink_most() const {
         return options_.device_bytes > small_device
                    ? (options_.device_bytes - 32 * KiB) / small_segment
                    : 27;
     }
     std::uint64_t shrink_least() const { return shrink_most() > 27 ? shrink_most() - 60 : 15; }
-    static constexpr std::uint64_t bytes_for(std::uint64_t segments) {
-        return 32 * KiB + segments * small_segment;
+    std::uint64_t bytes_for(std::uint64_t segments) const {
+        return 32 * KiB + segments * segment_;
+    }
+    LogConfig usual_config() const {
+        LogConfig config = small_config();
+        config.page_bytes = options_.page_bytes;
+        config.segment_bytes = segment_;
+        return config;
     }
     LogConfig looking_config() {
-        LogConfig config = small_config();
+        LogConfig config = usual_config();
         if (options_.workload == Workload::shrink && random_.chance(30))
             config.budget_bytes = bytes_for(shrink_least());
         return config;
     }
     SimStorageOptions device_options() const {
         SimStorageOptions device{.seed = options_.seed, .size = options_.device_bytes};
+        if (segment_ > small_segment) device.size = bytes_for(16);
+        device.lost_page = options_.lost_page;
         device.shuffle = options_.seed % 2 == 1;
         device.lies_for_writes = options_.lies_for_writes;
-        if (options_.tail_rewritten) device.tail_rewritten_in = small_segment;
+        if (options_.tail_rewritten) device.tail_rewritten_in = segment_;
         if (options_.workload == Workload::fill && options_.seed % 3 == 0)
             device.size = bytes_for(64);  // several segments between two checkpoints
         if (options_.workload == Workload::shrink) {
@@ -102,6 +131,12 @@ private:
     void recover_by_itself();
     void follow_rollback();
     Tear choose_tear();
+    std::uint8_t cell_of(Tear tear) const {
+        const bool large = tear == Tear::page_lost && options_.page_bytes > 4 * KiB;
+        const std::size_t column = large ? columns - 1 : static_cast<std::size_t>(tear);
+        const std::size_t row = static_cast<std::size_t>(options_.workload);
+        return static_cast<std::uint8_t>(row * columns + column);
+    }
     void take_what_is_there(Rig& rig, CommitId flushed);
     void at_write();
     void count_run();
@@ -129,7 +164,8 @@ private:
     bool done() const { return !result_.failure.empty() || result_.images >= options_.images_max; }
 
     SweepOptions options_;
-    std::unordered_set<std::uint64_t>& seen_;
+    std::uint32_t segment_;
+    Seen& seen_;
     SimRandom random_;
     SimStorage device_;
     std::unique_ptr<Rig> rig_;

@@ -122,7 +122,9 @@ Status SimStorage::start_read(std::uint64_t ticket, std::uint64_t at,
             if (write.at + i >= at && write.at + i < at + into.size())
                 into[write.at + i - at] = write.bytes[i];
     }
-    done_.push_back({ticket, number != options_.fail_read_at});
+    const bool fails =
+        number >= options_.fail_read_at && number - options_.fail_read_at < options_.fail_reads;
+    done_.push_back({ticket, !fails});
     return ok();
 }
 
@@ -216,8 +218,9 @@ void SimStorage::wait_done() {
 void SimStorage::tear(SimImage& image, const Write& write, Tear tear, SimRandom& random) const {
     const std::size_t sector = options_.sector;
     const std::size_t count = (write.bytes.size() + sector - 1) / sector;
-    const std::size_t one = random.below(count);
-    const std::size_t page = 4096 / sector;
+    const std::uint64_t drawn = random.next();
+    const std::size_t one = drawn % count;
+    const std::uint64_t page = (write.at + one * sector) / options_.lost_page * options_.lost_page;
     for (std::size_t i = 0; i < count; ++i) {
         bool keep = false;
         bool garbage = false;
@@ -247,7 +250,7 @@ void SimStorage::tear(SimImage& image, const Write& write, Tear tear, SimRandom&
                 keep = i == one;
                 break;
             case Tear::page_lost:
-                keep = i / page != one / page;
+                keep = (write.at + i * sector) / options_.lost_page * options_.lost_page != page;
                 break;
         }
         const std::size_t size = std::min(sector, write.bytes.size() - i * sector);
@@ -259,6 +262,13 @@ void SimStorage::tear(SimImage& image, const Write& write, Tear tear, SimRandom&
             image.write(write.at + i * sector, std::span(write.bytes).subspan(i * sector, size));
         }
     }
+    // Half of the time it is as before, else nothing of it is, whatever else it held.
+    if (tear != Tear::page_lost || (drawn >> 32 & 1) == 0 || page >= image.size()) return;
+    const std::uint64_t size = std::min<std::uint64_t>(options_.lost_page, image.size() - page);
+    std::vector<std::uint64_t> noise(size / 8);
+    SimRandom any(drawn);
+    for (std::uint64_t& word : noise) word = any.next();
+    image.write(page, {reinterpret_cast<const std::uint8_t*>(noise.data()), noise.size() * 8});
 }
 
 SimImage SimStorage::crash_image(Tear how, SimRandom& random) const {

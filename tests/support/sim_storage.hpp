@@ -79,10 +79,12 @@ struct SimStorageOptions {
     std::uint64_t size = 0;              ///< bytes; 0: that of the image
     std::uint32_t sector = 512;          ///< the unit that is written whole or not at all
     std::uint32_t write_size = 512;
+    std::uint32_t lost_page = 4096;      ///< what Tear::page_lost takes, aligned: a page of flash
     std::uint64_t power_cut_at_write = UINT64_MAX;  ///< the so-many-th write (from 0) never finishes, nor does anything after
     std::uint64_t fail_write_at = UINT64_MAX;       ///< this write fails; what it leaves is torn
     std::uint64_t fail_writes = 1;                  ///< ... and so many in a row
     std::uint64_t fail_read_at = UINT64_MAX;
+    std::uint64_t fail_reads = 1;                   ///< so many in a row
     bool shuffle = false;                ///< completions come in any order
     bool shrinks = true;                 ///< false: it stays as large as it is when its end is given back
     std::uint64_t lies_for_writes = 0;   ///< a write is reported done so many writes before it is durable
@@ -122,7 +124,12 @@ public:
         options_.fail_writes = count;
     }
     /// The read after `later` more ones fails.
-    void fail_next_read(std::uint64_t later) { options_.fail_read_at = counts_.reads + later; }
+    void fail_next_read(std::uint64_t later) { fail_next_reads(later, 1); }
+    /// ... and `count` in a row: the device is away for so long.
+    void fail_next_reads(std::uint64_t later, std::uint64_t count) {
+        options_.fail_read_at = counts_.reads + later;
+        options_.fail_reads = count;
+    }
     /// The next time its end is given back that fails, and nothing changes.
     void fail_next_shrink() { shrink_fails_ = true; }
     /// What was under way is resolved by the seed; then the device works again.
