@@ -258,8 +258,12 @@ void Arrivals::on_write_done(Instant now, std::uint64_t ticket, bool good) {
     const Writing what = std::exchange(writing_, Writing::nothing);
     write_is_slow_ = false;
     if (!good) ++core_.counters.write_errors;
+    if (good) core_.writes_fail = false;
     if (what == Writing::footer) {
-        close_segment(good ? Footer::durable : Footer::none);
+        if (good || finds_successor())
+            close_segment(good ? Footer::durable : Footer::none);
+        else
+            hold(now);
     } else if (probing_ && !good) {
         probing_ = false;
         if (header_.segment != no_segment) core_.segments.opening_failed(header_.segment, false);

@@ -92,6 +92,12 @@ public:
     };
     void resume(Tail tail);
 
+    /// After a write that failed there is only the open segment to go on in, and it is time to ask
+    /// the device: with a superblock that says where what failed begins, and a new run.
+    bool wants_new_run(Instant now) const { return held_ && probe_at_ <= now; }
+    /// It is durable.
+    void new_run_began();
+
     std::uint32_t segment() const { return segment_; }
     /// The segment with place(), open or just sealed.
     std::uint32_t newest_segment() const {
@@ -155,7 +161,9 @@ private:
     void group_durable(Instant now);
     void group_failed(Instant now);
     void give_up(Instant now);
+    void hold(Instant now);
     void discard();  ///< what is not durable is rolled back
+    bool finds_successor() const;
     void probe(Instant now);
     void leave_segment(Instant now);
     /// Zeros are being written where the next write would go.
@@ -180,6 +188,7 @@ private:
     bool stuck_ = false;    ///< no segment to go on in
     bool move_on_ = false;  ///< asked for, not done yet
     bool probing_ = false;  ///< the write under way only asks whether the device works
+    bool held_ = false;     ///< the open segment takes nothing before a new run has begun
     bool write_is_slow_ = false;
     Instant write_since_{};
     struct Untaken {

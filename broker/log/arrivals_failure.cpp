@@ -9,13 +9,17 @@ void Arrivals::group_failed(Instant now) {
     // A second sync may return OK while the device holds the old bytes, so this segment is never
     // written again: what follows goes elsewhere, and the new header says where the valid bytes of
     // this one end.
+    const bool blamed = core_.blame_segment();
     if (opening_) {
         riding_footer_failed();
         if (header_.segment != no_segment &&
             core_.segments[header_.segment].generation == header_.generation)
-            core_.segments.opening_failed(header_.segment, !retried_);
-    } else {
+            core_.segments.opening_failed(header_.segment, blamed && !retried_);
+    } else if (finds_successor()) {
         close_segment(Footer::none);
+    } else {
+        hold(now);
+        return;
     }
     if (retried_) {
         give_up(now);
@@ -38,11 +42,37 @@ void Arrivals::group_failed(Instant now) {
     write_group(now);
 }
 
+/// Whether a segment may be opened that a restart would find behind the open one without a footer.
+bool Arrivals::finds_successor() const {
+    if (!may_open()) return false;
+    const auto& free = core_.segments.promised();
+    return place_ == 0 || std::any_of(announced_.begin(), announced_.end(), [&](auto segment) {
+               return segment != core_.segments.zeroing &&
+                      std::find(free.begin(), free.end(), segment) != free.end();
+           });
+}
+
+/// The log is full, or was when the segment was opened: closed for good it would have no successor,
+/// however much is free later. So it stays open, and is gone on with as a restart would.
+void Arrivals::hold(Instant now) {
+    footer_ = {};
+    held_ = true;
+    give_up(now);
+}
+
+void Arrivals::new_run_began() {
+    held_ = false;
+    core_.read_only = core_.writes_fail = false;
+    core_.run = static_cast<std::uint32_t>(core_.super.start_count);
+    probe_wait_ = probe_wait;
+    probe_at_ = never;
+}
+
 /// Asks the device with a commit that promises nothing: it opens the next segment, so what the
 /// failed writes may have left of that place is void by its older generation.
 void Arrivals::probe(Instant now) {
     probe_at_ = now + probe_wait_;
-    if (segment_ != no_segment) close_segment(Footer::none);
+    if (held_) return;  // the checkpoint writer asks
     if (place_ != 0) core_.segments.prefer_promised(announced_);
     const std::uint32_t next = core_.segments.next_promised();
     if (!may_open() ||

@@ -147,6 +147,7 @@ void CheckpointWriter::pump(Instant now) {
         abandon(now);
     if (core_.read_only) {
         if (phase_ != Phase::idle) abandon(now);
+        if (arrivals_.wants_new_run(now)) begin_run(now);
         return;
     }
     if (phase_ == Phase::idle) {
@@ -250,14 +251,16 @@ void CheckpointWriter::on_write_done(Instant now, std::uint64_t ticket, bool goo
     if (!good) {
         // The segment is not written again; what of the old checkpoint lies in it stays readable.
         ++core_.counters.write_errors;
+        const bool blamed = core_.blame_segment();
         if (opening_)
-            core_.segments.opening_failed(segment_, true);
+            core_.segments.opening_failed(segment_, blamed);
         else
             core_.segments[segment_].state = SegmentState::sealed;
         segment_ = no_segment;
         abandon(now);
         return;
     }
+    core_.writes_fail = false;
     core_.counters.written_checkpoint += flight_bytes_ + (opening_ ? core_.page : 0);
     end_.bytes += flight_bytes_;
     const SegmentEntry& entry = core_.segments[segment_];
@@ -291,7 +294,7 @@ void CheckpointWriter::write_superblock(Instant now) {
     if (super.checkpoint != place_) super.previous = super.checkpoint;
     super.checkpoint = place_;
     super.segments = pool_;
-    super.unlisted_copies = false;
+    super.unlisted_copies = super.unlisted_copies && begins_run_;
     super.log_time_ms = core_.time.log_ms(now);
     super.off_time_ms = core_.time.off_ms();
     super.trusted_wall_ms = core_.time.trusted_wall_ms();
@@ -349,6 +352,11 @@ void CheckpointWriter::on_superblock_done(Instant now, std::uint64_t ticket, boo
 }
 
 void CheckpointWriter::finish() {
+    if (std::exchange(begins_run_, false)) {
+        phase_ = Phase::idle;
+        arrivals_.new_run_began();
+        return;
+    }
     core_.redo_place = begin_.redo_place;
     core_.pool_before = std::exchange(core_.pool, pool_);
     core_.checkpoint_number = begin_.number;

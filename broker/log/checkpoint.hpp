@@ -104,6 +104,7 @@ private:
     /// which they hold already: else each later one costs a journal commit (zeroing.hpp).
     ByteView with_zeros_behind(std::uint32_t from, ByteView bytes);
     void write_superblock(Instant now);
+    void begin_run(Instant now);
     void finish();
     void abandon(Instant now);
     void free_unused();
@@ -121,6 +122,7 @@ private:
     bool super_failed_ = false;  ///< its slot is written again, and read back, until it holds
     bool super_verifying_ = false;
     bool second_slot_ = false;  ///< the first one names the checkpoint already
+    bool begins_run_ = false;   ///< they name the one that they did, and a new run
     milliseconds super_wait_{1000};
     std::uint64_t ticket_ = 0, super_ticket_ = 0;
     std::uint64_t begun_at_bytes_ = 0;

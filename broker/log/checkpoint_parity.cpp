@@ -34,7 +34,9 @@ Status Parity::join(ByteView body) {
 }
 
 bool CheckpointWriter::finish_collecting() {
-    if (phase_ == Phase::wait_durable && core_.flushed_id < barrier_) return false;
+    // Where nothing waits all is durable that was not given up.
+    if (phase_ == Phase::wait_durable && core_.flushed_id < barrier_ && !arrivals_.idle())
+        return false;
     const bool parity = phase_ == Phase::wait_durable && parity_;
     if (parity_ && !parity) {  // written a moment ago
         end_.parity_bytes = flight_bytes_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "broker/log/clockwork.hpp"
 #include "broker/log/facts.hpp"
@@ -99,6 +100,9 @@ struct Core {
     Instant called_at{};  ///< from outside, the last time
     Refusals refusals;
     std::uint64_t reads_given = 0;       ///< that the device did not refuse
+    bool writes_fail = false;            ///< the last one did, of arrivals or of a checkpoint
+    /// An opening failed: whether that is held against the segment, and not against the device.
+    bool blame_segment() { return !std::exchange(writes_fail, true); }
     std::uint32_t reads_under_way = 0;   ///< Owner::reads; at most reads_max
     /// Rises when commits and reads both went well since it was asked for last.
     std::uint64_t well() {

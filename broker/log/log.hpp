@@ -214,11 +214,14 @@ const char* shrinking_text(Shrinking what);
 struct LogStatus {
     std::string log_id;             ///< uuid text; a new log has a new one
     std::string parent_log_id;
-    std::uint64_t start_count = 0;  ///< 1 on the first open
+    /// 1 on the first open. A run that went on in a full ring behind a write that failed counts, too.
+    std::uint64_t start_count = 0;
     std::int32_t leader_epoch = 0;  ///< rises at every unsealed start
     bool was_sealed = false;        ///< the last run ended with a clean stop
     bool foreign_device = false;    ///< device_identity differs: a copied card
-    bool read_only = false;         ///< two writes in a row failed; appends answer `storage` until a try of the device succeeds
+    /// Two writes in a row failed, or one in a full ring; appends answer `storage` until a try of the
+    /// device succeeds.
+    bool read_only = false;
     bool write_is_slow = false;     ///< the device has not finished a write for more than 5 s
     std::uint32_t page_bytes = 0, segment_bytes = 0, segments = 0, segments_free = 0;
     std::uint32_t segments_target = 0;  ///< what the budget allows; fewer than `segments` while the pool shrinks

@@ -218,6 +218,16 @@ void SegmentTable::opening_failed(std::uint32_t segment, bool counted) {
         put_free(segment);
 }
 
+void SegmentTable::forgive() {
+    for (std::uint32_t i = 0; i < target_; ++i) {
+        if (entries_[i].state != SegmentState::bad) continue;
+        entries_[i].state = SegmentState::free;
+        entries_[i].failures = failures_max - 1;
+        put_free(i);
+    }
+    top_up_promised();
+}
+
 std::uint32_t SegmentTable::take_for_survivors() {
     std::deque<std::uint32_t>& from = free_.empty() ? lent_ : free_;
     if (from.empty()) {

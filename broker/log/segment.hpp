@@ -150,6 +150,8 @@ public:
     /// Its first write failed, so nothing was promised in it: it is free again, as the last
     /// choice. `counted`: against it, not against the device.
     void opening_failed(std::uint32_t segment, bool counted);
+    /// Those that were left alone are tried again, the next failure is their last.
+    void forgive();
     std::uint32_t zeroing = no_segment;  ///< a part of it is being zeroed: not to be opened
     std::uint32_t zeroing_from = 0;      ///< ... from here on: not to be written
     std::uint32_t take_for_survivors();  ///< one that is not promised, else the last that is

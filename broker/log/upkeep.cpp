@@ -100,7 +100,7 @@ void Retention::end_pass(Instant now) {
         const std::size_t all = core_.segments.ring().size();
         if (!from_head_ || looked_ >= all) barren_ += looked_;
         const std::uint8_t next = next_priority(drop_up_to_);
-        if (next == 0 && drop_up_to_ > 0 && drops_ == Drops::inner) last_resort(now);
+        if (next == 0 && (drop_up_to_ == 0 || drops_ == Drops::inner)) last_resort(now);
         if (barren_ >= all) {
             barren_ = 0;
             if (drop_up_to_ > 0 && drops_ != Drops::inner) {
@@ -122,10 +122,11 @@ void Retention::end_pass(Instant now) {
 /// beside it is dropped, and where nothing is taken any more no other checkpoint comes. And what the
 /// cleaner gave up may be less by now: it tries again, more and more seldom.
 void Retention::last_resort(Instant now) {
-    if (core_.redo_place < arrivals_.place()) checkpoints_.request();
+    if (drop_up_to_ > 0 && core_.redo_place < arrivals_.place()) checkpoints_.request();
     if (now < forgive_at_) return;
     forgive_at_ = now + forgive_wait_;
     forgive_wait_ = std::min(forgive_wait_ * 2, forgive_wait_max);
+    core_.segments.forgive();
     for (const std::uint32_t segment : core_.segments.ring())
         core_.segments[segment].unmovable = false;
 }
