@@ -120,11 +120,15 @@ void NodeImpl::collect_events() {
     const log::LogCounters& counters = log_->counters();
     if (counters.write_errors != told_write_errors_) {
         told_write_errors_ = counters.write_errors;
-        const bool over = log_->status().read_only;
+        const bool over = writes_fail_ = log_->status().read_only;
         say(Event::Level::error, "log",
-            over ? "two writes in a row failed: nothing is taken, reads go on; the device is tried "
-                   "again from time to time; look at it"
+            over ? "writes fail: nothing is taken, reads go on; the device is tried again from "
+                   "time to time; look at it"
                  : "a write failed: its group goes to another segment; look at the device");
+    }
+    if (writes_fail_ && !log_->status().read_only) {
+        writes_fail_ = false;
+        say(Event::Level::info, "log", "the device takes writes again, and the log records");
     }
     tell_slow_write();
     if (counters.shrink_changes != told_shrink_) {

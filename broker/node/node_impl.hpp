@@ -88,6 +88,7 @@ private:
     std::uint64_t requests_seen_ = 0;
     std::uint64_t told_write_errors_ = 0, told_damaged_ = 0, told_scrubbed_ = 0;
     std::uint64_t told_full_ = 0, told_dropped_ = 0, told_shrink_ = 0, told_slow_ = 0;
+    bool writes_fail_ = false;  // as it was told
     Fill fill_;
     Instant slow_since_ = never;  // a write that was told
     // Many are refused, by a full log or where all connections are taken: one line a minute, and

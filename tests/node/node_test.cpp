@@ -136,7 +136,7 @@ TEST_CASE(
     const auto response = ApiBench::decode_answer<wire::ProduceResponse>(answer, 9);
     const auto topic = response.responses.front();
     CHECK(topic.partition_responses.front().error_code == ErrorCode::kafka_storage_error);
-    CHECK(bench.events().find("two writes in a row failed") != std::string::npos);
+    CHECK(bench.events().find("writes fail: nothing is taken") != std::string::npos);
     const auto consumer = bench.open();
     bench.send(consumer, NodeBench::fetch_frame(0, 0));
     bench.settle();
@@ -160,8 +160,10 @@ TEST_CASE("node: after two failed writes a new producer's batches come in its or
     };
     bench.storage_->fail_next(0, 2);
     CHECK(produce(of_nine(0)) == ErrorCode::kafka_storage_error);
+    CHECK(bench.events().find("writes fail") != std::string::npos);
     for (int i = 0; i < 1'000 && produce({}) != ErrorCode::none; ++i) continue;
     REQUIRE(bench.latest() == 1);  // the device works again
+    CHECK(bench.events().find("the device takes writes again") != std::string::npos);
     CHECK(produce(of_nine(1)) == ErrorCode::out_of_order_sequence_number);  // was under way
     CHECK(produce(of_nine(0)) == ErrorCode::none);
     CHECK(produce(of_nine(1)) == ErrorCode::none);
