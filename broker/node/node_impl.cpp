@@ -119,6 +119,11 @@ Status NodeImpl::start(Instant now, WallTime wall) {
         return refuse_start(opened.error(), log_->open_error_text());
     if (const Status loaded = topics_.registry.load(); !loaded)
         return refuse_start(loaded.error(), topics_.registry.load_problem());
+    if (const std::size_t named = topics_.registry.recovered(); named > 0)
+        say(Event::Level::error, "topics",
+            "damage took the names of " + std::to_string(named) +
+                " partitions: their records are kept as topics named recovered-<number>, for ever; "
+                "read them and delete those topics, and create the lost ones anew");
     groups_.load(now);
     if (groups_.unreadable() > 0)
         say(Event::Level::warn, "groups",

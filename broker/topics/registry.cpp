@@ -8,9 +8,6 @@
 namespace leat::topics {
 namespace {
 
-// The next stream id lies in a fact of its own: a deleted topic's streams are never given again.
-constexpr std::string_view next_stream_key = "topics.next_stream";
-
 log::StreamPolicy policy_of(const TopicConfig& config) {
     return {.retention = config.retention(),
             .retention_bytes = config.retention_bytes(),
@@ -35,57 +32,6 @@ std::uint64_t claim_of(const TopicConfig& config, std::size_t partitions, std::u
 }
 
 }  // namespace
-
-Status Registry::load() {
-    const auto next = log_.find_fact(log::FactKind::node, bytes_of(next_stream_key));
-    const bool counted = next && next->size() == 4;
-    if (counted) next_stream_ = load_big<log::StreamId>(next->data());
-    // It may be older than they are: damage may have taken the facts back.
-    log_.for_each_stream(
-        [this](log::StreamId stream) { next_stream_ = std::max(next_stream_, stream + 1); });
-    Status status = ok();
-    const TopicConfig fresh = new_config();
-    log_.for_each_fact(log::FactKind::topic, [&](ByteView key, ByteView value) {
-        if (!status) return;
-        auto topic = decode_topic(key, value, fresh);
-        if (!topic) {
-            load_problem_ =
-                std::string("the fact of a topic cannot be read: ") + error_text(topic.error());
-            status = fail(Error::corrupt);
-            return;
-        }
-        for (const log::StreamId stream : (*topic)->partitions)
-            next_stream_ = std::max(next_stream_, stream + 1);
-        // A deletion that was given up by the log, and the name taken again: the newer one counts.
-        if (const Topic* other = find((*topic)->name); other != nullptr) {
-            const bool is_newer = (*topic)->partitions > other->partitions;
-            stale_.push_back(is_newer ? other->id : (*topic)->id);
-            if (!is_newer) return;
-            for (const log::StreamId stream : other->partitions) by_stream_.erase(stream);
-            by_id_.erase(other->id);
-        }
-        const Topic* loaded = insert(*std::move(topic));
-        if (const Status declared = declare(*loaded); !declared) {
-            load_problem_ =
-                "topic " + loaded->name + ": its streams: " + error_text(declared.error());
-            status = fail(declared.error());
-        }
-    });
-    // Without the counter, which was durable before any stream was, the facts are lost: no topic
-    // was deleted, and what is in the log stays there.
-    if (status && counted) drop_orphans();
-    return status;
-}
-
-/// Streams of no topic. A power cut may keep the end of a topic's fact and take those of its
-/// streams, which come in later commits; nobody would ever free their records.
-void Registry::drop_orphans() {
-    std::vector<log::StreamId> orphans;
-    log_.for_each_stream([&](log::StreamId stream) {
-        if (stream != log::no_stream && !by_stream_.contains(stream)) orphans.push_back(stream);
-    });
-    for (const log::StreamId stream : orphans) log_.drop_stream(stream);
-}
 
 const Topic* Registry::find(std::string_view name) const {
     const auto at = by_name_.find(name);
@@ -141,12 +87,10 @@ Status Registry::declare(const Topic& topic) {
 
 Result<log::CommitId> Registry::persist(Instant now, const Topic& topic) {
     if (const Status erased = erase_stale(now); !erased) return fail(erased.error());
-    std::array<std::uint8_t, 4> next{};
-    store_big(next.data(), next_stream_);
+    if (const Status kept = keep_recovered(now); !kept) return fail(kept.error());
     // First the counter, then the topic: facts become durable in order, so no stream id is ever
     // given twice.
-    if (auto put = log_.put_fact(now, log::FactKind::node, bytes_of(next_stream_key), next); !put)
-        return put;
+    if (auto put = put_next_stream(now); !put) return put;
     return log_.put_fact(now, log::FactKind::topic, topic.id, encode_topic(topic));
 }
 
@@ -183,6 +127,14 @@ std::string Registry::reserve_problem(const TopicConfig& config, std::size_t par
            " of the broker";
 }
 
+/// A version 4 uuid (RFC 9562).
+Status Registry::make_id(TopicId& id) {
+    if (const Status filled = entropy_.fill(id); !filled) return filled;
+    id[6] = static_cast<std::uint8_t>((id[6] & 0x0F) | 0x40);
+    id[8] = static_cast<std::uint8_t>((id[8] & 0x3F) | 0x80);
+    return ok();
+}
+
 Result<const Topic*> Registry::create(Instant now, std::string_view name, std::int32_t partitions,
                                       TopicConfig config) {
     if (!log_.room_for_streams(static_cast<std::size_t>(partitions))) return fail(Error::full);
@@ -190,9 +142,7 @@ Result<const Topic*> Registry::create(Instant now, std::string_view name, std::i
     topic->name = name;
     topic->config = std::move(config);
     topic->internal = is_internal_topic(name);
-    if (const Status filled = entropy_.fill(topic->id); !filled) return fail(filled.error());
-    topic->id[6] = static_cast<std::uint8_t>((topic->id[6] & 0x0F) | 0x40);
-    topic->id[8] = static_cast<std::uint8_t>((topic->id[8] & 0x3F) | 0x80);
+    if (const Status made = make_id(topic->id); !made) return fail(made.error());
     for (std::int32_t i = 0; i < partitions; ++i) topic->partitions.push_back(next_stream_++);
 
     const Topic* created = insert(std::move(topic));
@@ -296,6 +246,8 @@ void Registry::rolled_back(log::CommitId first, log::CommitId last) {
                 restore(*at->second, before);
     // Their facts are back, they are not: the deletion was half done already, and is finished by
     // settle.
+    for (Recovered& topic : recovered_)
+        if (topic.commit > first && topic.commit <= last) topic.commit = 0;
     for (const Removed& removed : removed_)
         if (removed.commit > first && removed.commit <= last) stale_.push_back(removed.id);
     std::erase_if(removed_, [=](const Removed& removed) { return removed.commit > first; });

@@ -58,6 +58,8 @@ public:
     /// declare_stream says
     Status load();
     const std::string& load_problem() const { return load_problem_; }
+    /// Topics that load named, `recovered-<stream>`, for records whose topics' facts damage took.
+    std::size_t recovered() const { return recovered_.size(); }
 
     const Topic* find(std::string_view name) const;
     const Topic* find(const TopicId& id) const;
@@ -101,9 +103,11 @@ public:
     /// Commits in (first, last] never became durable: topics made in them are gone again, and so
     /// are changes of others.
     void rolled_back(log::CommitId first, log::CommitId last);
-    /// After anything the log may have finished: deletions that it gave up are made good.
+    /// After anything the log may have finished: deletions that it gave up are made good, and what
+    /// load named is written down.
     void settle(Instant now) {
         if (!stale_.empty()) (void)erase_stale(now);
+        if (!recovered_.empty()) (void)keep_recovered(now);
     }
 
 private:
@@ -118,7 +122,16 @@ private:
         log::CommitId commit;
         TopicId id;
     };
-    void drop_orphans();
+    /// A topic that load named; its fact is in the log from `commit` on, or (0) has to be put.
+    struct Recovered {
+        log::CommitId commit;
+        TopicId id;
+    };
+    std::vector<log::StreamId> orphans() const;
+    Status name_orphans();
+    Status keep_recovered(Instant now);
+    Result<log::CommitId> put_next_stream(Instant now);
+    Status make_id(TopicId& id);
     Status erase_stale(Instant now);
     Result<log::CommitId> change(Instant now, Topic& topic, Before before);
     void restore(Topic& topic, const Before& before);
@@ -139,6 +152,7 @@ private:
     std::vector<Removed> removed_;  // deletions that are perhaps not durable yet
     std::vector<log::StreamId> made_;  // until take_made
     std::vector<TopicId> stale_;  // of these only the fact is left: it goes as soon as it can
+    std::vector<Recovered> recovered_;  // until their facts are durable
     log::StreamId next_stream_ = 1;
     std::uint64_t changes_ = 1;
     std::string load_problem_;
