@@ -6,6 +6,10 @@
 // last settled one than the uptime in between, after a boot or a jump, settles when an hour has
 // passed in which the clock did not jump again. Until then the older one is what is kept, so a
 // clock that was wrong leaves nothing behind, and nothing expires because it jumped.
+//
+// Bounds on timestamps hold where the clock is known well enough for them: one that waits to settle
+// may be ahead, and one that after a start says no more than the last stamp and the uptime since
+// may be behind: without an RTC it goes on at a boot where it stopped, until somebody sets it.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +33,7 @@ public:
         build_ms_ = build_date.time_since_epoch().count();
         fresh_ = trusted_wall_ms < 0;
         may_count_ = !fresh_;
-        trusted_ = waits_ = false;
+        trusted_ = waits_ = was_set_ = false;
     }
     /// Told whenever the wall clock was looked at.
     void see_wall(Instant now, WallTime wall) {
@@ -43,6 +47,7 @@ public:
         }
         const std::int64_t ahead =
             wall_ms_ - trusted_wall_ms_ - static_cast<std::int64_t>(at - trusted_at_ms_);
+        was_set_ = was_set_ || fresh_ || ahead > boot_ms;
         if (fresh_) {
             // Nothing hangs on the first stamps that a log ever saw: they follow the clock.
             if (trusted_wall_ms_ < 0 || ahead > slack_ms || ahead < -slack_ms) since_ms_ = at;
@@ -76,6 +81,7 @@ public:
     std::int64_t wall_ms() const { return wall_ms_; }
     bool trusted() const { return trusted_; }
     bool settled() const { return trusted_ && !waits_; }  ///< the next start may count from it
+    bool may_be_behind() const { return !trusted_ || !was_set_; }
     std::int64_t trusted_wall_ms() const { return trusted_wall_ms_; }
     std::uint64_t trusted_at_ms() const { return trusted_at_ms_; }
 
@@ -85,9 +91,11 @@ private:
     std::int64_t trusted_wall_ms_ = -1, build_ms_ = 0, wall_ms_ = 0;
     static constexpr std::int64_t slack_ms = 60'000;
     static constexpr std::uint64_t settles_ms = 3'600'000;
+    static constexpr std::int64_t boot_ms = 600'000;  ///< from the last stamp to the first, at most
     bool trusted_ = false;
     bool fresh_ = false;      ///< no start before this one saw a clock to be believed
     bool may_count_ = false;  ///< no stamp of this run has settled
+    bool was_set_ = false;    ///< by what knows the time: in this run it went further than uptime
     bool waits_ = false;      ///< for the hour since since_ms_ to pass
     std::uint64_t since_ms_ = 0;
     std::int64_t ahead_ms_ = 0, least_ms_ = 0;  ///< meanwhile: the last distance, and the least

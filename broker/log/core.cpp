@@ -10,7 +10,8 @@ std::uint32_t Core::segments_reserved() const {
         if (const Stream* stream = streams.find(id))
             unfilled += std::max<std::int64_t>(0, reservation(*stream) - stream->state.bytes);
     if (unfilled == 0) return 0;
-    const std::int64_t holds = segment_bytes - 4 * page;  // header, footer and some padding
+    // Less header, footer and some padding; a segment of four pages holds at least one of records.
+    const std::int64_t holds = std::max<std::int64_t>(std::int64_t{segment_bytes} - 4 * page, page);
     // Small records fill segments with padding until they are packed: two more, for those that are
     // being packed and for what stays between them.
     constexpr std::int64_t packing = 2;

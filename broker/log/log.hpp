@@ -328,6 +328,10 @@ public:
     virtual const LogCounters& counters() const = 0;
     virtual milliseconds log_time(Instant now) const = 0;  ///< uptime summed over all runs
     virtual bool wall_trusted() const = 0;
+    /// What wall time is not known well enough for (FORMAT.md section 8): it may have jumped ahead,
+    /// or go on, after a boot without an RTC, where it stopped.
+    virtual bool wall_may_be_ahead() const = 0;
+    virtual bool wall_may_be_behind() const = 0;
 };
 
 /// The log on `storage`. Compressed batches need no codec here: only headers are looked at, except in

@@ -108,6 +108,8 @@ public:
         return milliseconds(static_cast<std::int64_t>(core_.time.log_ms(now)));
     }
     bool wall_trusted() const override { return core_.time.trusted(); }
+    bool wall_may_be_ahead() const override { return !core_.time.settled(); }
+    bool wall_may_be_behind() const override { return core_.time.may_be_behind(); }
 
 private:
     struct Parts {

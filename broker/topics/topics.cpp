@@ -44,14 +44,17 @@ std::uint32_t Topics::message_bytes_max(const Topic& topic) const {
 }
 
 BatchRules Topics::rules(WallTime wall, const Topic& topic, std::int16_t version) const {
+    constexpr milliseconds unbounded{-1};
     return {.produce_version = version,
             .bytes_max = message_bytes_max(topic),
             .codec = topic.config.compression(),
             .compacted = topic.config.compacted(),
             .now = wall,
-            .check_times = log_.wall_trusted() && !topic.config.log_append_time(),
-            .before_max = topic.config.timestamp_before_max(),
-            .after_max = topic.config.timestamp_after_max()};
+            .check_times = !topic.config.log_append_time(),
+            .before_max =
+                log_.wall_may_be_ahead() ? unbounded : topic.config.timestamp_before_max(),
+            .after_max =
+                log_.wall_may_be_behind() ? unbounded : topic.config.timestamp_after_max()};
 }
 
 Append Topics::append(Instant now, WallTime wall, const Topic& topic, std::int32_t partition,

@@ -31,9 +31,8 @@ struct BatchRules {
     bool transactions =
         false;  ///< false: transactional batches are refused, there is no coordinator
     WallTime now{};
-    bool check_times =
-        false;  ///< false while wall time is not trusted, and for LogAppendTime topics
-    milliseconds before_max{-1};  ///< -1: no bound
+    bool check_times = false;     ///< false for LogAppendTime topics
+    milliseconds before_max{-1};  ///< -1: no bound; while wall time is not trusted there is none
     milliseconds after_max{-1};
 };
 

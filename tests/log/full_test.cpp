@@ -172,6 +172,22 @@ TEST_CASE("full: where nothing may be dropped nobody searches without a pause") 
     CHECK(rig.log->deadline() - rig.at() >= milliseconds(100));
 }
 
+TEST_CASE("reserve: where pages are 16 KiB a segment of 64 holds what one page does") {
+    SimStorage device({.seed = 1, .size = wide_device});
+    LogConfig config = small_config();
+    config.page_bytes = 16 * KiB;
+    Rig rig(device, config);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    REQUIRE(rig.log->declare_stream(2, {.reserved_bytes = 1'000}));
+    CHECK(rig.log->status().reserved_bytes == 1'000);
+    std::uint64_t taken = 0;
+    while (taken < 1'000 && rig.append_durably(1, {.size = 20'000, .salt = taken})) ++taken;
+    CHECK(taken > 100);
+    CHECK(taken < 1'000);
+    CHECK(rig.append_durably(2, {.size = 900}));
+}
+
 TEST_CASE(
     "reserve: records with a reservation land when others have filled the log, to the last byte") {
     SimStorage device({.seed = 1, .size = wide_device});

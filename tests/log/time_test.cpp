@@ -181,6 +181,35 @@ TEST_CASE("time: a boot with a clock that is 55 years ahead expires nothing, and
     CHECK(last.start() > 0);
 }
 
+TEST_CASE("time: bounds on timestamps hold where the clock may be wrong the other way only") {
+    SimStorage device({.seed = 1, .size = small_device});
+    const std::int64_t wall = fill(device);
+    SUBCASE("a boot without an RTC goes on where the clock stopped, for weeks, until it is set") {
+        Boot rig(device, wall + 30'000);
+        rig.live(7 * day);
+        CHECK(rig.log->wall_trusted());
+        CHECK(rig.log->wall_may_be_behind());
+        CHECK_FALSE(rig.log->wall_may_be_ahead());
+        rig.set_clock(3 * day);
+        CHECK_FALSE(rig.log->wall_may_be_behind());
+        CHECK(rig.log->wall_may_be_ahead());
+        rig.live(2 * hour);
+        CHECK_FALSE(rig.log->wall_may_be_ahead());
+    }
+    SUBCASE("a jump ahead, in a run or over a boot, is no reason to call what is right too old") {
+        Boot rig(device, wall + 2 * hour);
+        rig.live(2 * hour);
+        CHECK_FALSE(rig.log->wall_may_be_ahead());
+        CHECK_FALSE(rig.log->wall_may_be_behind());
+        rig.set_clock(55 * year);
+        rig.live(day);
+        CHECK(rig.log->wall_may_be_ahead());
+        rig.set_clock(-55 * year);
+        rig.live(2 * hour);
+        CHECK_FALSE(rig.log->wall_may_be_ahead());
+    }
+}
+
 TEST_CASE("time: in a log's first hour the clock may be set at will, and nothing comes of it") {
     for (const std::int64_t by : {55 * year, -40 * day, 40 * day}) {
         INFO((by / day), " days");

@@ -356,6 +356,8 @@ public:
     const log::LogCounters& counters() const override { return counters_; }
     milliseconds log_time(Instant now) const override { return now.time_since_epoch(); }
     bool wall_trusted() const override { return trusted; }
+    bool wall_may_be_ahead() const override { return !trusted; }
+    bool wall_may_be_behind() const override { return !trusted; }
 
 private:
     struct Batch {
