@@ -58,6 +58,10 @@ public:
     bool busy() const { return ticket_ != 0; }
     /// Room is being made, or may be: nothing needs to be dropped yet.
     bool makes_room();
+    /// So many segments are free again when the run is over, whatever becomes of it.
+    std::uint32_t holds() const {
+        return static_cast<std::uint32_t>(outputs_.size() + replaced_.size());
+    }
     /// Whether `bytes` of this segment may be copied out of it at all.
     bool could_move(const SegmentEntry& entry, std::uint64_t bytes,
                     std::uint32_t full_eighths = 6) const {

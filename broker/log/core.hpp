@@ -173,8 +173,10 @@ struct Core {
     bool over_budget() const { return !segments.all_withheld(); }
     std::uint64_t droppable_bytes = 0;  ///< of batches, at the last pass of retention: room, too
     bool low_on_room() const { return over_budget() || segments.free_count() <= segments_low(); }
-    bool short_of_room() const {
-        return over_budget() || segments.free_count() <= segments_kept() + candidates_wanted / 2;
+    /// `more`: as if so many segments more were free.
+    bool short_of_room(std::uint32_t more = 0) const {
+        return over_budget() ||
+               segments.free_count() + more <= segments_kept() + candidates_wanted / 2;
     }
 
     /// What the budget allows, whatever is still in use.

@@ -85,6 +85,8 @@ void Retention::pump(Instant now) {
 /// Dropping begins when the whole ring of a full log was searched in vain and the cleaner cannot
 /// help either, and ends when there is room. Nobody waits for the search longer than it takes.
 void Retention::end_pass(Instant now) {
+    const std::uint64_t refused = core_.counters.append_rejected_full;
+    const bool pressed = std::exchange(refused_, refused) != refused;
     if (!core_.short_of_room()) {
         drop_up_to_ = 0;
         drops_ = Drops::whole;
@@ -93,6 +95,8 @@ void Retention::end_pass(Instant now) {
         forgive_wait_ = forgive_wait;
     } else if (packs_ = packing(now); freed_ || dead_behind_redo_ || dying_ || packs_) {
         barren_ = 0;
+    } else if (!pressed && drop_up_to_ == 0 && !core_.short_of_room(cleaner_.holds())) {
+        barren_ = 0;  // the cleaner gives it back, however slow it is, and nobody waits for it
     } else if (held_back_) {
         barren_ = 0;  // what may be dropped was not asked for everywhere
         wake(now + milliseconds(10));

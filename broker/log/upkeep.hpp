@@ -12,7 +12,7 @@
 //
 // A pass drops few segments at most (1, and a 64th of all), and none while room is on its way:
 // while something dead waits for its log start to be durable or for a newer checkpoint, or the
-// cleaner packs. What is dropped is in the ledger. Never anything else: a log that is full says so.
+// cleaner packs, or nobody asks for more than what the cleaner has taken and gives back. What is dropped is in the ledger. Never anything else: a log that is full says so.
 #pragma once
 
 #include <optional>
@@ -111,6 +111,7 @@ private:
     bool held_back_ = false;     ///< this pass did not drop where it might have, or could not
     std::size_t barren_ = 0;     ///< segments of the ring seen in turn since something was freed
     std::uint64_t cleaned_ = 0;  ///< cleaner_freed, at the last pass
+    std::uint64_t refused_ = 0;  ///< append_rejected_full, at the last pass
     std::optional<Instant> dropped_at_;   ///< last
     bool packs_ = false;                  ///< packing(), at the end of the last pass
     std::optional<Instant> packs_until_;  ///< the cleaner's promise of room is believed
