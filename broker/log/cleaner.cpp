@@ -27,7 +27,8 @@ std::uint32_t Cleaner::outputs_allowed() const {
 bool Cleaner::movable(std::uint32_t segment) const {
     const SegmentEntry& entry = core_.segments[segment];
     return could_move(entry, to_copy(segment), cleaner_full_eighths) &&
-           entry.data_end > core_.page;
+           entry.data_end > core_.page &&
+           !core_.refusals.in_doubt(core_.called_at, segment, entry.generation);
 }
 
 std::uint32_t Cleaner::to_copy(std::uint32_t segment) const {
@@ -127,6 +128,7 @@ void Cleaner::pump(Instant now) {
         next_at_ = now + cleaner_rest;
         if (std::exchange(rests_, false)) return;
         if (!choose()) {
+            if (ask_again(now)) return;
             if (compaction_.ready()) compaction_.finish(now);
             return;
         }
@@ -164,6 +166,8 @@ Cleaner::Step Cleaner::look() {
         phase_ = Phase::look;
         return Step::go_on;
     }
+    const Refusals::Place whole{source.segment, Refusals::whole, source.generation};
+    if (core_.refusals.due(core_.called_at, whole)) footers_.forget_refused(source.segment);
     const FooterCache::Found footer = footers_.get(source.segment);
     if (footer.state == Fetched::pending) {
         phase_ = Phase::look;
@@ -174,7 +178,8 @@ Cleaner::Step Cleaner::look() {
         footer.state == Fetched::ready && !footer.partial
             ? decode_footer(footer.bytes, entry.generation, entry.salt)
             : Result<SegmentIndex>(fail(Error::corrupt));
-    if (!index) entry.unmovable = true;
+    const bool refused = (footer.refused || footer.partial) && !core_.refusals.lost(whole);
+    if (!index && !refused) entry.unmovable = true;
     // Into the last segment there is, only what surely fits: a source is copied whole or not at
     // all.
     const bool last = outputs_allowed() == 0 || outputs_.size() >= cleaner_outputs_max;
@@ -192,8 +197,8 @@ Cleaner::Step Cleaner::look() {
     }
     walk_ = {};
     walk_.position = core_.page;
-    walk_.block_bytes = cleaner_block_bytes;
     block_size_ = 0;
+    by_pages_ = false;
     return Step::go_on;
 }
 
@@ -235,12 +240,18 @@ Cleaner::Step Cleaner::copy(Instant now) {
     }
     Walked at = walk();
     if (at == Walked::wait) {
-        if (!busy()) next_at_ = now + cleaner_pace;  // the device takes no read now
+        if (!busy()) next_at_ = now + cleaner_pace;  // the device takes no read now, or refused
         return Step::wait;
     }
     if (at == Walked::batch) {
         batch_waits_ = walk_.live && (!filtering_ || filter(now));
         return Step::go_on;
+    }
+    if (at == Walked::refused) {  // the rest of the log goes on without it
+        const bool away = given_ == 0;
+        put_back(no_segment);
+        rests_ = away;
+        return Step::wait;
     }
     if (at == Walked::end) at = settle_source();
     if (at != Walked::batch) {
@@ -346,19 +357,22 @@ void Cleaner::on_done(Instant now, std::uint64_t ticket, bool good) {
     if (ticket != ticket_) return;
     ticket_ = 0;
     const Doing done = std::exchange(doing_, Doing::nothing);
+    const Instant next = urgent() ? now : now + cleaner_pace;
+    if (done == Doing::read || done == Doing::ask_header || done == Doing::ask_page) {
+        next_at_ = next;
+        if (done == Doing::read)
+            on_read(good);
+        else
+            on_asked(done, good);
+        return;
+    }
     if (!good) {
-        if (done == Doing::read) {
-            next_at_ = urgent() ? now : now + cleaner_pace;
-            unreadable();
-            return;
-        }
         // The segment is not written again in this life; what it copied is still where it was.
         ++core_.counters.write_errors;
         put_back(no_segment);
         return;
     }
-    next_at_ = urgent() ? now : now + cleaner_pace;
-    if (done == Doing::read) return;
+    next_at_ = next;
     core_.counters.written_cleaner += flight_bytes_;
     if (done == Doing::piece) {
         large_at_ += flight_bytes_;

@@ -11,7 +11,8 @@
 // Only segments behind the redo point are taken: all else that they tell is in the checkpoint. What
 // of one does not hold, twice read, is left out: the walk goes on at the next frame that proves
 // itself, as a reader does, and the offsets between are in the ledger with the checkpoint that
-// lists the copies (cleaner_damage.cpp). Else a flipped bit would keep its segment for ever.
+// lists the copies (cleaner_damage.cpp). Else a flipped bit would keep its segment for ever. What
+// the device refuses is in doubt first, by the rule of the readers (cleaner_refused.cpp).
 //
 // While the Compactor has found superseded records, each batch goes through its filter() first.
 //
@@ -82,10 +83,11 @@ public:
 
 private:
     enum class Phase : std::uint8_t { idle, look, copy, hand_over };
-    enum class Doing : std::uint8_t { nothing, read, group, piece, footer };
+    enum class Doing : std::uint8_t { nothing, read, group, piece, footer, ask_header, ask_page };
     enum class Step : std::uint8_t { go_on, wait };
-    /// `doubt`: something does not hold, for the first time. `surprise`: not understood.
-    enum class Walked : std::uint8_t { wait, batch, end, doubt, surprise };
+    /// `doubt`: something does not hold, for the first time. `surprise`: not understood. `refused`:
+    /// the device does not give it now.
+    enum class Walked : std::uint8_t { wait, batch, end, doubt, surprise, refused };
 
     struct Range {
         Offset first = -1, end = -1;
@@ -116,7 +118,6 @@ private:
         std::uint32_t damages = 0;
         std::uint32_t tie = 0, commit_tie = 0;  ///< of the frames so far; what the header says
         std::uint32_t damages_before = 0;       ///< this commit
-        std::uint32_t block_bytes = 0;  ///< how much is read at a time
         StreamId stream = 0;
         BatchFields fields;
         std::uint32_t left = 0, have = 0;  ///< of this part's body; of the whole batch
@@ -165,7 +166,6 @@ private:
     Walked without_header();
     Walked end_of_commit();
     void behind_lost_header();
-    void unreadable();
     Walked between_frames();
     bool proven(ByteView head) const;
     void note_seen(const BatchFields& fields);
@@ -177,6 +177,16 @@ private:
         return walk_.position >= block_from_ && walk_.position + bytes <= block_from_ + block_size_;
     }
     bool batch_whole();
+    // What the device refuses (cleaner_refused.cpp).
+    Walked start_read(std::uint32_t at, std::uint32_t bytes);
+    void on_read(bool good);
+    void skip_refused();
+    Refusals::Place place_here() const {
+        return {plan_[at_].segment, block_from_ + page_at_, plan_[at_].generation};
+    }
+    bool ask_again(Instant now);
+    void ask(Doing what, std::uint32_t position);
+    void on_asked(Doing what, bool good);
 
     Core& core_;
     CheckpointWriter& checkpoints_;
@@ -206,8 +216,6 @@ private:
         std::uint64_t bytes = 0;
     };
     std::vector<Lost> lost_, lost_here_;  ///< in this run; in this source
-    /// So many commits were made when the device refused a block and its source was put back.
-    std::uint64_t refused_at_ = UINT64_MAX;
     Walk walk_;
     std::vector<std::uint8_t> batch_;
     bool batch_waits_ = false;  ///< whole, and not yet in the group
@@ -217,6 +225,12 @@ private:
     AlignedBytes piece_;
     AlignedBytes block_;
     std::uint32_t block_from_ = 0, block_size_ = 0;
+    std::uint32_t reading_ = 0;  ///< so much of the block is wanted
+    /// Something of it is refused, so that goes page by page: where the next one is in the block,
+    /// and how many were refused in a row, and given.
+    bool by_pages_ = false, in_doubt_ = false;
+    std::uint32_t page_at_ = 0, row_ = 0, given_ = 0;
+    Refusals::Place asked_;  ///< outside of a run, again
 
     std::vector<Output> outputs_;
     bool output_open_ = false;  ///< the last of them has no footer yet

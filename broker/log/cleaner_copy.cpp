@@ -7,32 +7,6 @@
 
 namespace leat::log {
 
-/// Reads the block that holds what comes next.
-Cleaner::Walked Cleaner::fetch() {
-    const Source& source = plan_[at_];
-    const SegmentEntry& entry = core_.segments[source.segment];
-    const std::uint32_t from = walk_.position / core_.page * core_.page;
-    const auto end = static_cast<std::uint32_t>(round_up(entry.data_end, core_.page));
-    if (from >= end || (from == block_from_ && block_size_ > 0 && from + block_size_ >= end))
-        return Walked::surprise;
-    block_from_ = from;
-    block_size_ = std::min(walk_.block_bytes, end - from);
-    block_.reserve(cleaner_block_bytes, 0);
-    ticket_ = core_.ticket(Owner::cleaner);
-    doing_ = Doing::read;
-    core_.counters.read += block_size_;
-    const Status started = core_.storage.start_read(
-        ticket_, core_.address(source.segment, from), {block_.data(), block_size_});
-    if (!started) {
-        ticket_ = 0;
-        doing_ = Doing::nothing;
-        block_size_ = 0;
-        // Others keep the device busy: no fault of the segment's.
-        if (started.error() != Error::full) return Walked::surprise;
-    }
-    return Walked::wait;
-}
-
 Cleaner::Walked Cleaner::walk() {
     const std::uint32_t data_end = core_.segments[plan_[at_].segment].data_end;
     for (;;) {

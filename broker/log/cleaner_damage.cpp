@@ -62,29 +62,6 @@ void Cleaner::behind_lost_header() {
     walk_.age_ms = entry.last_age_ms;
 }
 
-/// The device does not read a block: not at once, in another run two pages at a time, and then what
-/// is still refused is lost. Only if it took a commit in between: else it is the device that is
-/// away, and gives all of it some day.
-void Cleaner::unreadable() {
-    SegmentEntry& entry = core_.segments[plan_[at_].segment];
-    block_size_ = 0;
-    if (!entry.doubted || core_.counters.commits <= refused_at_) {
-        entry.doubted = true;
-        refused_at_ = core_.counters.commits;
-        put_back(no_segment);
-        return;
-    }
-    if (walk_.block_bytes > 2 * core_.page) {
-        walk_.block_bytes = 2 * core_.page;  // a head may lie across a page's end
-        return;
-    }
-    (void)damaged();
-    walk_.left = 0;
-    walk_.position = block_from_ + core_.page;
-    if (walk_.commit_end == 0) behind_lost_header();
-    walk_.resync = true;
-}
-
 /// Behind damage. `batch`: a frame that counts stands here; `end`: look again.
 Cleaner::Walked Cleaner::between_frames() {
     const bool on_page = walk_.position % core_.page == 0;

@@ -100,7 +100,6 @@ Cleaner::Step Cleaner::hand_over(Instant now) {
     outputs_.clear();
     put_back(no_segment);  // nothing: the run is over
     rests_ = false;
-    refused_at_ = UINT64_MAX;
     if (on_moved) on_moved();
     checkpoints_.request();
     return Step::wait;
@@ -177,6 +176,7 @@ void Cleaner::put_back(std::uint32_t unmovable) {
     group_.clear(0);
     block_.free();
     block_size_ = 0;
+    by_pages_ = false;
     footer_memory_.free();
     output_open_ = batch_waits_ = false;
     phase_ = Phase::idle;

@@ -61,4 +61,33 @@ bool Refusals::due(Instant now, const Place& place) const {
     return known == nullptr || now >= known->refusal.next();
 }
 
+bool Refusals::knows(const Place& segment, std::uint32_t from, std::uint32_t to) const {
+    for (auto at = places_.lower_bound({segment.segment, from});
+         at != places_.end() && at->first < Key{segment.segment, to}; ++at)
+        if (at->second.generation == segment.generation) return true;
+    return false;
+}
+
+bool Refusals::in_doubt(Instant now, std::uint32_t segment, std::uint64_t generation) const {
+    for (auto at = places_.lower_bound({segment, 0});
+         at != places_.end() && at->first.first == segment; ++at) {
+        const Refusal& refusal = at->second.refusal;
+        if (at->second.generation == generation && !refusal.lost() &&
+            (at->first.second != whole || now < refusal.next()))
+            return true;
+    }
+    return false;
+}
+
+std::optional<Refusals::Place> Refusals::to_ask(
+    Instant now, const std::function<bool(const Place&)>& wanted) const {
+    for (const auto& [key, known] : places_) {
+        const Place place{key.first, key.second, known.generation};
+        if (place.position != whole && !known.refusal.lost() && now >= known.refusal.next() &&
+            wanted(place))
+            return place;
+    }
+    return std::nullopt;
+}
+
 }  // namespace leat::log

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 
 #include "leat/time.hpp"
 
@@ -36,7 +38,7 @@ private:
     bool lost_ = false;
 };
 
-/// Those that readers met.
+/// Those that readers and the cleaner met.
 class Refusals {
 public:
     static constexpr std::size_t places_max = 1024;  ///< of more those go that nobody wants
@@ -51,6 +53,13 @@ public:
     bool lost(const Place& place) const;
     /// Whether to ask the device for it: unknown here, or asked for long ago.
     bool due(Instant now, const Place& place) const;
+    /// Whether a page of [from, to) was refused, and not given since.
+    bool knows(const Place& segment, std::uint32_t from, std::uint32_t to) const;
+    /// Whether something of the segment was refused and is not lost yet: a page, or what its index
+    /// is made from and is not due.
+    bool in_doubt(Instant now, std::uint32_t segment, std::uint64_t generation) const;
+    /// A page in doubt that is due, of those that are `wanted`.
+    std::optional<Place> to_ask(Instant now, const std::function<bool(const Place&)>& wanted) const;
 
 private:
     struct Known {

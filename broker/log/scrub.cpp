@@ -85,24 +85,60 @@ void Scrubber::pump(Instant now) {
 /// The pool is gone through in a circle, from where the last run came to, or from a place that
 /// chance gives.
 bool Scrubber::choose(Instant now) {
+    if (choose_refused(now)) return true;
     const std::uint32_t count = core_.segments.size();
-    if (segment_ == no_segment) segment_ = kept_place() % count;
+    if (circle_ == no_segment) circle_ = kept_place() % count;
     for (std::uint32_t i = 0; i < count; ++i) {
-        segment_ = segment_ + 1 >= count ? 0 : segment_ + 1;
-        const SegmentEntry& entry = core_.segments[segment_];
+        circle_ = circle_ + 1 >= count ? 0 : circle_ + 1;
+        const SegmentEntry& entry = core_.segments[circle_];
         if (entry.state != SegmentState::sealed || !entry.in_ring()) continue;
-        generation_ = entry.generation;
-        position_ = core_.page;
-        suspect_ = false;
-        check_.emplace(entry, core_.page);
-        phase_ = Phase::header;
-        const std::uint64_t blocks =
-            core_.segments.ring().size() * (core_.segment_bytes / scrub_block_bytes + 2);
-        pace_ = std::clamp(core_.config.scrub_every / static_cast<std::int64_t>(blocks),
-                           scrub_pace_min, scrub_pace_max);
+        begin(circle_);
         return true;
     }
     next_at_ = now + scrub_pace_max;
+    return false;
+}
+
+/// A segment that was put back, and whose turn has come.
+bool Scrubber::choose_refused(Instant now) {
+    for (auto at = refused_.begin(); at != refused_.end();) {
+        segment_ = at->first.first;
+        generation_ = at->second.generation;
+        if (gone()) {
+            at = refused_.erase(at);
+        } else if (now < at->second.refusal.next()) {
+            ++at;
+        } else {
+            begin(segment_);
+            return true;
+        }
+    }
+    return false;
+}
+
+void Scrubber::begin(std::uint32_t segment) {
+    const SegmentEntry& entry = core_.segments[segment];
+    segment_ = segment;
+    generation_ = entry.generation;
+    position_ = core_.page;
+    suspect_ = false;
+    check_.emplace(entry, core_.page);
+    phase_ = Phase::header;
+    const std::uint64_t blocks =
+        core_.segments.ring().size() * (core_.segment_bytes / scrub_block_bytes + 2);
+    pace_ = std::clamp(core_.config.scrub_every / static_cast<std::int64_t>(blocks),
+                       scrub_pace_min, scrub_pace_max);
+}
+
+/// The block was refused. false: it is lost, and told; else others have their turn before it.
+bool Scrubber::put_back(Instant now) {
+    const std::pair key{segment_, phase_ == Phase::header ? 0 : position_};
+    const auto known = refused_.find(key);
+    if (known == refused_.end() && refused_.size() >= scrub_refused_max) return true;
+    Refused& refused = refused_[key];
+    if (refused.generation != generation_) refused = {.generation = generation_};
+    if (!refused.refusal.again(now, core_.reads_given)) return true;
+    refused_.erase(key);
     return false;
 }
 
@@ -126,7 +162,7 @@ void Scrubber::start_read(Instant now, std::uint32_t position, std::uint32_t byt
     next_at_ = now + pace_;
     if (phase_ != Phase::header) return;
     phase_ = Phase::next;
-    segment_ = (segment_ == 0 ? core_.segments.size() : segment_) - 1;
+    if (segment_ == circle_) circle_ = (circle_ == 0 ? core_.segments.size() : circle_) - 1;
 }
 
 void Scrubber::on_done(Instant now, std::uint64_t ticket, bool good) {
@@ -135,7 +171,11 @@ void Scrubber::on_done(Instant now, std::uint64_t ticket, bool good) {
     next_at_ = now + pace_;
     if (stopped_ || gone()) return;  // pump() sees it
     if (good) {
+        if (!refused_.empty())
+            refused_.erase({segment_, phase_ == Phase::header ? 0 : position_});
         look_at_block(now);
+    } else if (put_back(now)) {
+        end_segment(now);
     } else if (phase_ == Phase::header) {
         damaged(now, DamagedPlace::What::unreadable, 0);
     } else {
@@ -264,7 +304,7 @@ void Scrubber::keep_place(Instant now) {
         !arrivals_.room_for(FrameType::fact, body, Urgency::data))
         return;
     std::uint8_t value[4];
-    store_little<std::uint32_t>(value, segment_);
+    store_little<std::uint32_t>(value, circle_);
     CommitId commit = 0;
     const MutableBytes into =
         arrivals_.add_at(now, now + lazy_wait, FrameType::fact, 0, body, commit);

@@ -2,9 +2,11 @@
 // needs what it hit. Header, commits, frames, batches and footer are held against their checksums,
 // in blocks of 64 KiB, one at a time, spread over LogConfig::scrub_every and never faster than
 // 1 MiB/s. What does not hold is told with its place on the device (LogStatus::damage); where it is
-// records, a reader goes over them, and the ledger gets exactly those that are lost. Nothing is
-// repaired, and nothing is written but the ledger and, now and then, how far it came: a lazy fact,
-// so that a gateway that is switched off every day gets round, too.
+// records, a reader goes over them, and the ledger gets exactly those that are lost. What the
+// device refuses is told when it is lost by the rule of the readers (refusals.hpp); until then the
+// rest of the log has its turn. Nothing is repaired, and nothing is written but the ledger and, now
+// and then, how far it came: a lazy fact, so that a gateway that is switched off every day gets
+// round, too.
 #pragma once
 
 #include "broker/log/read.hpp"
@@ -18,6 +20,8 @@ constexpr milliseconds scrub_pace_max{60'000};
 /// of the log has its turn.
 constexpr std::uint32_t scrub_tries_max = 30;
 constexpr milliseconds scrub_refused_wait{10'000};
+/// So many blocks that were refused are asked for again, between others; more have their next turn.
+constexpr std::size_t scrub_refused_max = 64;
 constexpr std::uint8_t scrub_fact_kind = 65;  ///< beside FactKind, as the books'
 /// How often the place is written: alone, and when a commit is to be made anyway.
 constexpr milliseconds scrub_keep_every{3'600'000}, scrub_keep_riding{300'000};
@@ -67,6 +71,9 @@ public:
 private:
     enum class Phase : std::uint8_t { next, header, data, footer, records };
     bool choose(Instant now);
+    bool choose_refused(Instant now);
+    void begin(std::uint32_t segment);
+    bool put_back(Instant now);
     bool gone() const;
     void start_read(Instant now, std::uint32_t position, std::uint32_t bytes);
     void look_at_block(Instant now);
@@ -84,10 +91,16 @@ private:
     Phase phase_ = Phase::next;
     Instant next_at_{};
     milliseconds pace_{scrub_pace_min};
+    std::uint32_t circle_ = no_segment;  ///< how far the circle came
     std::uint32_t segment_ = no_segment;
     std::uint64_t generation_ = 0;
     std::uint32_t position_ = 0, block_bytes_ = 0;
     AlignedBytes block_;
+    struct Refused {
+        std::uint64_t generation = 0;
+        Refusal refusal{};
+    };
+    std::map<std::pair<std::uint32_t, std::uint32_t>, Refused> refused_;  ///< by segment, position
     std::vector<std::uint8_t> footer_;
     std::optional<SegmentCheck> check_;
     bool suspect_ = false;  ///< records of this segment have to be read one by one

@@ -9,6 +9,7 @@ Instant CheckpointScrubber::deadline() const { return off() ? never : next_at_; 
 void CheckpointScrubber::begin() {
     number_ = core_.checkpoint_number;
     slots_ = 0;
+    refusal_ = {};
     left_ = checkpoints_.extents();
     check_.reset();
 }
@@ -51,6 +52,11 @@ void CheckpointScrubber::on_done(Instant now, std::uint64_t ticket, bool good) {
     next_at_ = now + scrub_pace_min;
     // What was written meanwhile may have been read in part.
     if (stopped_ || checkpoints_.running() || number_ != core_.checkpoint_number) return end(now);
+    if (!good && !refusal_.again(now, core_.reads_given)) {
+        next_at_ = now + scrub_refused_wait;
+        return;
+    }
+    refusal_ = {};
     const ByteView block(block_.data(), reads_);
     if (slots_ < 2) {
         const std::uint64_t at = std::uint64_t{slots_++} * core_.super.slot_bytes;

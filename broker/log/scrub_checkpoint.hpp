@@ -1,6 +1,7 @@
 // The scrubber's other half: reads the superblock's slots and the checkpoint in force now and then.
 // What does not hold there is told like any damage, and needs no reader to go over it: all of it is
-// in RAM, so a new checkpoint, named in both slots, makes it good.
+// in RAM, so a new checkpoint, named in both slots, makes it good. What the device refuses does not
+// hold when it is lost (refusals.hpp).
 #pragma once
 
 #include "broker/log/checkpoint.hpp"
@@ -36,6 +37,7 @@ private:
     std::vector<CheckpointExtent> left_;
     std::optional<SegmentCheck> check_;  ///< of the first of these
     std::uint32_t reads_ = 0;            ///< bytes under way
+    Refusal refusal_;                    ///< of what is read next
     AlignedBytes block_;
     std::uint64_t ticket_ = 0;
 };

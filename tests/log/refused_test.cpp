@@ -309,20 +309,45 @@ TEST_CASE("refused: the scrubber enters no loss for what comes back within a min
     rig.poor.bad_sector = standing(device.image(), planted)[40].from + 100;
     rig.settle();
     rig.pass(60'000);
+    const std::uint64_t begun = rig.log->counters().scrubbed;
     for (int i = 0; i < 600; ++i) rig.pass(63);
-    REQUIRE(!rig.log->status().damaged.empty());
-    CHECK(rig.log->status().damaged[0].what == DamagedPlace::What::unreadable);
+    CHECK(rig.log->counters().scrubbed > begun + 16 * small_segment);  // the rest does not wait
+    CHECK(rig.log->status().damaged.empty());
     rig.check_whole();
     SUBCASE("and goes on when it is back") {
         rig.poor.bad_sector = UINT64_MAX;
         const std::uint64_t before = rig.log->counters().scrubbed;
         for (int i = 0; i < 600; ++i) rig.pass(100);
         CHECK(rig.log->counters().scrubbed > before + 16 * small_segment);
+        CHECK(rig.log->status().damaged.empty());
         rig.check_whole();
     }
     SUBCASE("and does for what does not") {
-        for (int i = 0; i < 1'200; ++i) rig.pass(100);
+        for (int i = 0; i < 2'000; ++i) rig.pass(100);
+        REQUIRE(rig.log->status().damaged.size() >= 1);
+        CHECK(rig.log->status().damaged[0].what == DamagedPlace::What::unreadable);
         CHECK(rig.log->books(1).losses.size() + rig.log->books(2).losses.size() > 0);
+    }
+}
+
+TEST_CASE("refused: a superblock that is not given is told when that lasts") {
+    for (const bool back : {false, true}) {
+        SimStorage device({.seed = 1, .size = twice_small});
+        (void)plant(device);
+        LogConfig config = small_config();
+        config.scrub_every = milliseconds(1);
+        Refusing rig(device, config);
+        rig.poor.bad_sector = 100;
+        rig.settle();
+        rig.pass(60'000);
+        for (int i = 0; i < 400; ++i) rig.pass(100);
+        CHECK(rig.log->status().damaged.empty());
+        rig.poor.bad_sector = back ? UINT64_MAX : 100;
+        for (int i = 0; i < 1'200; ++i) rig.pass(100);
+        REQUIRE(rig.log->status().damaged.size() == (back ? 0 : 1));
+        if (!back) CHECK(rig.log->status().damaged[0].what == DamagedPlace::What::unreadable);
+        if (!back) CHECK(rig.log->status().damaged[0].device_position == 0);
+        rig.check_whole();
     }
 }
 
