@@ -117,6 +117,7 @@ struct Core {
     void refused(const Refusals::Place& place) {
         refusals.refused(called_at, reads_given, place);
     }
+    bool facts_lost = false;  ///< damage may have taken some, or taken them back to older ones
     std::string cut_text;
     std::vector<DamagedPlace> damaged;
     void tell_damaged(const DamagedPlace& place);  ///< the last eight of them are kept

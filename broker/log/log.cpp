@@ -172,6 +172,7 @@ LogStatus LogImpl::status() const {
         std::uint64_t{core_.segments.size() - core_.segments.withheld() - status.segments_free} *
         core_.segment_bytes;
     status.damaged = core_.damaged;
+    status.facts_lost = core_.facts_lost;
     status.cut_text = core_.cut_text;
     return status;
 }

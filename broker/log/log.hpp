@@ -230,6 +230,8 @@ struct LogStatus {
     std::vector<DamagedPlace> damaged;  ///< the last eight of this run; records that it cost are in the ledger
     std::uint64_t reserved_bytes = 0;         ///< by all streams together
     std::uint32_t segments_kept = 0;          ///< free ones that stay, for reservations and the log itself
+    /// This start has met damage that may have taken facts, or taken them back to older ones.
+    bool facts_lost = false;
     std::string cut_text;           ///< what recovery cut or quarantined, for the log line; empty: nothing
 };
 

@@ -127,6 +127,7 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
     // By the footer's own: the last sequence of an empty segment is 0.
     std::uint64_t next_sequence = whole ? footer->commit.sequence + 1 : 0;
     if (!whole) {
+        core_.facts_lost = core_.facts_lost || scan.damaged_commits > 0;
         if (scan.damaged_commits > 0)
             cut("segment " + std::to_string(header.segment) + ": " +
                 std::to_string(scan.damaged_commits) +
@@ -273,6 +274,7 @@ Result<Recovered> Recovery::run() {
         if (core_.super.checkpoint.is()) {
             Status loaded = load_checkpoint(core_.super.checkpoint);
             misled_ = misled_ || !loaded;
+            core_.facts_lost = !loaded;
             // Before it: what the same superblock says, or the other one, if it is older.
             std::vector<CheckpointPlace> others{core_.super.previous};
             if (other_super_) others.push_back(other_super_->checkpoint);

@@ -149,8 +149,10 @@ std::optional<SegmentHeader> Recovery::behind_damage(const SegmentHeader& last,
     if (!damaged) return std::nullopt;
     for (const SegmentHeader& header : all_headers()) {
         if (header.place <= last.place || header.generation <= last.generation) continue;
-        if (header.place > last.place + 1)
+        if (header.place > last.place + 1) {
+            core_.facts_lost = true;
             cut("a segment of the ring is lost with its header: what it held is damaged");
+        }
         return header;
     }
     return std::nullopt;

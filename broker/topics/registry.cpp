@@ -246,6 +246,7 @@ void Registry::rolled_back(log::CommitId first, log::CommitId last) {
                 restore(*at->second, before);
     // Their facts are back, they are not: the deletion was half done already, and is finished by
     // settle.
+    has_mark_ = has_mark_ && recovered_.empty();  // it may be gone; put again it costs nothing
     for (Recovered& topic : recovered_)
         if (topic.commit > first && topic.commit <= last) topic.commit = 0;
     for (const Removed& removed : removed_)

@@ -107,7 +107,7 @@ public:
     /// load named is written down.
     void settle(Instant now) {
         if (!stale_.empty()) (void)erase_stale(now);
-        if (!recovered_.empty()) (void)keep_recovered(now);
+        if (has_mark_ || !recovered_.empty()) (void)keep_recovered(now);
     }
 
 private:
@@ -127,9 +127,9 @@ private:
         log::CommitId commit;
         TopicId id;
     };
-    std::vector<log::StreamId> orphans() const;
-    Status name_orphans();
+    Status settle_orphans();
     Status keep_recovered(Instant now);
+    Result<log::CommitId> put_number(Instant now, std::string_view key, log::StreamId stream);
     Result<log::CommitId> put_next_stream(Instant now);
     Status make_id(TopicId& id);
     Status erase_stale(Instant now);
@@ -153,6 +153,8 @@ private:
     std::vector<log::StreamId> made_;  // until take_made
     std::vector<TopicId> stale_;  // of these only the fact is left: it goes as soon as it can
     std::vector<Recovered> recovered_;  // until their facts are durable
+    log::StreamId kept_below_ = 0;  // a stream below it that no topic knows was one's
+    bool has_mark_ = false;         // that is a fact
     log::StreamId next_stream_ = 1;
     std::uint64_t changes_ = 1;
     std::string load_problem_;

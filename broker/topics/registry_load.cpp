@@ -9,14 +9,22 @@ namespace {
 
 // The next stream id lies in a fact of its own: a deleted topic's streams are never given again.
 constexpr std::string_view next_stream_key = "topics.next_stream";
+// Until what damage left of topics has names: streams below it are no deleted topic's.
+constexpr std::string_view kept_below_key = "topics.kept_below";
 
 }  // namespace
 
 Status Registry::load() {
-    const auto next = log_.find_fact(log::FactKind::node, bytes_of(next_stream_key));
-    const bool counted = next && next->size() == 4;
-    if (counted) next_stream_ = load_big<log::StreamId>(next->data());
-    // It may be older than they are: damage may have taken the facts back.
+    const auto number = [this](std::string_view key) -> std::optional<log::StreamId> {
+        const auto fact = log_.find_fact(log::FactKind::node, bytes_of(key));
+        if (!fact || fact->size() != 4) return std::nullopt;
+        return load_big<log::StreamId>(fact->data());
+    };
+    const auto next = number(next_stream_key);
+    next_stream_ = next.value_or(next_stream_);
+    kept_below_ = number(kept_below_key).value_or(0);
+    has_mark_ = kept_below_ != 0;
+    // The counter may be older than they are: damage may have taken the facts back.
     log_.for_each_stream(
         [this](log::StreamId stream) { next_stream_ = std::max(next_stream_, stream + 1); });
     Status status = ok();
@@ -48,25 +56,25 @@ Status Registry::load() {
         }
     });
     if (!status) return status;
-    // Without the counter, which was durable before any stream was, facts are lost: no topic was
-    // deleted, and its records wait under a name that says so.
-    if (!counted) return name_orphans();
-    for (const log::StreamId stream : orphans()) log_.drop_stream(stream);
-    return ok();
+    // Facts that went with damage (and without the counter, which was durable before any stream
+    // was, they have) are no deletion.
+    if (!next || log_.status().facts_lost) kept_below_ = next_stream_;
+    return settle_orphans();
 }
 
 /// Streams of no topic. A power cut may keep the end of a topic's fact and take those of its
-/// streams, which come in later commits; nobody would ever free their records.
-std::vector<log::StreamId> Registry::orphans() const {
-    std::vector<log::StreamId> found;
+/// streams, which come in later commits; nobody would ever free their records. What may be all that
+/// is left of a topic waits under a name that says so.
+Status Registry::settle_orphans() {
+    std::vector<log::StreamId> orphans;
     log_.for_each_stream([&](log::StreamId stream) {
-        if (stream != log::no_stream && !by_stream_.contains(stream)) found.push_back(stream);
+        if (stream != log::no_stream && !by_stream_.contains(stream)) orphans.push_back(stream);
     });
-    return found;
-}
-
-Status Registry::name_orphans() {
-    for (const log::StreamId stream : orphans()) {
+    for (const log::StreamId stream : orphans) {
+        if (stream >= kept_below_) {
+            log_.drop_stream(stream);
+            continue;
+        }
         auto topic = std::make_unique<Topic>();
         topic->name = "recovered-" + std::to_string(stream);
         while (find_collision(topic->name) != nullptr) topic->name += "-again";
@@ -86,12 +94,23 @@ Status Registry::name_orphans() {
     return ok();
 }
 
-/// Their facts before the counter: without it a start names them again, with it they would go.
+/// Behind the mark and before the counter, so that whatever a power cut leaves of it, the next start
+/// names the others again. When all are durable the mark goes.
 Status Registry::keep_recovered(Instant now) {
     std::erase_if(recovered_, [this](const Recovered& topic) {
         return (topic.commit != 0 && topic.commit <= log_.flushed_commit()) ||
                !by_id_.contains(topic.id);
     });
+    if (recovered_.empty()) {
+        if (has_mark_ && log_.erase_fact(now, log::FactKind::node, bytes_of(kept_below_key)))
+            has_mark_ = false;
+        return ok();
+    }
+    if (!has_mark_) {
+        const auto mark = put_number(now, kept_below_key, kept_below_);
+        if (!mark) return fail(mark.error());
+        has_mark_ = true;
+    }
     bool put_any = false;
     for (Recovered& topic : recovered_) {
         if (topic.commit != 0) continue;
@@ -106,10 +125,15 @@ Status Registry::keep_recovered(Instant now) {
     return counter ? ok() : Status(fail(counter.error()));
 }
 
+Result<log::CommitId> Registry::put_number(Instant now, std::string_view key,
+                                           log::StreamId stream) {
+    std::array<std::uint8_t, 4> number{};
+    store_big(number.data(), stream);
+    return log_.put_fact(now, log::FactKind::node, bytes_of(key), number);
+}
+
 Result<log::CommitId> Registry::put_next_stream(Instant now) {
-    std::array<std::uint8_t, 4> next{};
-    store_big(next.data(), next_stream_);
-    return log_.put_fact(now, log::FactKind::node, bytes_of(next_stream_key), next);
+    return put_number(now, next_stream_key, next_stream_);
 }
 
 }  // namespace leat::topics
