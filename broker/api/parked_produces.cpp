@@ -65,12 +65,17 @@ void ParkedProduces::block(Context& context, std::unique_ptr<Produced> produced)
         produced->refuse_when_full = true;
         return end(context, std::move(produced));
     }
-    if (produced->soon)
-        produced->give_up = std::min(produced->give_up, context.now + wait_min);
     // Is counted here from now on, and keeps nobody from his turn, however long its timeout_ms.
     produced->held.take(nullptr, 0);
     produced->address.elements = {};
-    deadlines_.add(produced->give_up, room_deadline);  // it may have come out of the other queue
+    await_segment(context, std::move(produced));
+}
+
+/// What it waits for may be another one's than before: of its next partition, of another topic.
+void ParkedProduces::await_segment(Context& context, std::unique_ptr<Produced> produced) {
+    if (produced->soon)
+        produced->soon_until = std::min(produced->soon_until, context.now + wait_min);
+    deadlines_.add(produced->blocked_until(), room_deadline);
     blocked_.push_back(std::move(produced));
 }
 
@@ -119,8 +124,10 @@ void ParkedProduces::retry_blocked(Context& context) {
         produced->blocked = false;  // behind others it waits for its turn, not for a segment
         if (waiting_for_room() ||
             !append_rest(context, *produced, produced->body.bytes().subspan(produced->body_at))) {
-            Queue& queue = produced->blocked ? blocked_ : room_;
-            queue.push_back(std::move(produced));
+            if (produced->blocked)
+                await_segment(context, std::move(produced));
+            else
+                room_.push_back(std::move(produced));
             continue;
         }
         produced->body = session::Buffer();
@@ -176,7 +183,7 @@ void ParkedProduces::on_deadline(Context& context) {
                 for (auto& produced : *queue) {
                     const bool blocks = queue == &blocked_;
                     const bool due =
-                        (blocks ? produced->give_up : produced->patience) <= context.now;
+                        (blocks ? produced->blocked_until() : produced->patience) <= context.now;
                     if (due && blocks && produced->soon)
                         produced->refuse_when_full = true;
                     else

@@ -19,6 +19,7 @@
 // that its records may be lost, and to be sent them twice.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -70,6 +71,7 @@ struct Produced {
     Address address;
     std::int16_t acks = 0;
     Instant give_up = never;   ///< timeout_ms; who waits for a full log
+    Instant soon_until = never;  ///< ... and, where it makes room itself, no longer than this
     Instant patience = never;  ///< not before wait_min; who waits for full groups or its commit
     session::Buffer body;               ///< only while it waits for a verdict or for room
     std::size_t body_at = 0;            ///< where the message starts in it
@@ -82,6 +84,8 @@ struct Produced {
     bool soon = false;                  ///< ... whose oldest records make room for these
     milliseconds throttle{0};           ///< of the fullest of its topics, when it is answered
     bool refuse_when_full = false;      ///< too many wait for a full log already
+
+    Instant blocked_until() const { return soon ? std::min(give_up, soon_until) : give_up; }
 };
 
 class ParkedProduces {
@@ -103,6 +107,7 @@ private:
     void retry_room(Context& context);
     void retry_blocked(Context& context);
     void block(Context& context, std::unique_ptr<Produced> produced);
+    void await_segment(Context& context, std::unique_ptr<Produced> produced);
     void end(Context& context, std::unique_ptr<Produced> produced);
     std::size_t blocked_bytes() const;
 

@@ -118,6 +118,40 @@ TEST_CASE("block: what is full of what must not be dropped refuses after five se
     CHECK(bench.api.parked().produces == 0);
 }
 
+TEST_CASE("block: behind a batch for which others were dropped he waits as long as he said") {
+    BlockBench bench;
+    const auto id = bench.open();
+    bench.log.is_full = true;
+    const auto batch = make_batch({});
+    wire::ProduceRequest::PartitionProduceData data;
+    data.records = batch;
+    std::vector<wire::ProduceRequest::TopicProduceData> topics(2);
+    topics[0].name = "d";
+    topics[1].name = "b";
+    for (auto& topic : topics) topic.partition_data = std::span(&data, 1);
+    wire::ProduceRequest request;
+    request.acks = -1;
+    request.timeout_ms = 30'000;
+    request.topic_data = topics;
+    bench.send(id, request_frame(request, 9));
+    bench.advance(1'000);
+    bench.log.group_batches_max = 1;
+    bench.log.free_room();
+    bench.settle();
+    bench.log.is_full = true;  // again, behind the first of the two
+    bench.flush();
+    CHECK(bench.end_of("d") == 1);
+    bench.advance(28'999);
+    CHECK(bench.take(id).empty());
+    bench.advance(1);
+    const auto response = bench.answer<Response>(id, 9);
+    REQUIRE(response.responses.size() == 2);
+    std::vector<ErrorCode> errors;
+    for (const auto topic : response.responses)
+        errors.push_back(topic.partition_responses.front().error_code);
+    CHECK(errors == std::vector{ErrorCode::none, ErrorCode::request_timed_out});
+}
+
 TEST_CASE("block: after timeout_ms it is REQUEST_TIMED_OUT, and never appended") {
     BlockBench bench;
     const auto id = bench.open(), longer = bench.open();
