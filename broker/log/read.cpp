@@ -146,9 +146,10 @@ Reader::Next Reader::finish(Job& job) {
     } else {
         job.result.ticket = job.ticket;
         job.result.bytes = job.filled;
-        // Nothing came: what a start or this read found hurt is the last of what was asked for.
+        // Nothing came: what a start or this read found hurt is the last of what was asked for, but
+        // for what has come meanwhile.
         if (job.filled == 0 && job.hops <= hops_max)
-            job.target = std::max(job.target, end_of_request(job));
+            job.target = std::max(job.target, std::min(job.seen_end, end_of_request(job)));
         if (job.damaged && job.filled == 0 && job.target > job.request.from) {
             job.result.bytes = fail(Error::corrupt);
             tell_damaged(job);
@@ -194,6 +195,7 @@ Reader::Next Reader::plan(Job& job) {
     job.target = std::max(job.target, state.log_start);
     if (job.target >= end_of_request(job) || ++job.hops > hops_max) return finish(job);
 
+    if (!job.beyond) job.seen_end = end_of_request(job);
     Located at;
     if (job.beyond) {
         const auto after =

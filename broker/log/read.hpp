@@ -54,6 +54,7 @@ private:
 
         Stage stage = Stage::plan;
         Offset target = 0;  ///< next offset wanted
+        Offset seen_end = 0;  ///< the end of what is wanted, when the way was planned last
         std::optional<Offset>
             beyond;  ///< planning: the first segment whose first offset is larger than this
         Link node;   ///< the segment under the eye

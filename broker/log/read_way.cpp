@@ -135,6 +135,7 @@ Reader::Next Reader::walk_links(Job& job) {
         }
     }
     job.here = *here;
+    job.seen_end = end_of_request(job);
     job.generation = core_.segments[job.node.segment].generation;
     return enter(job);
 }
