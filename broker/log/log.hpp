@@ -62,6 +62,8 @@ enum class WhenFull : std::uint8_t { reject, drop_oldest };
 struct StreamPolicy {
     milliseconds retention{-1};        ///< age in log time (append to now); -1: for ever
     std::int64_t retention_bytes = -1; ///< batch bytes; -1: no bound
+    /// What is delivered (before `release`, where a route sets that) goes at once, not only when room is short.
+    bool until_delivered = false;
     WhenFull when_full = WhenFull::reject;
     std::uint8_t priority = 5;         ///< 1 to 10; of what may be dropped the lowest goes first
     /// Compaction: of every key the newest record stays (of what lies before `release`). Then records that are

@@ -283,7 +283,8 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
         stream.state.bytes - static_cast<std::int64_t>(part.batch_bytes) >= policy.retention_bytes;
     // A compacted stream's newest records are its state, delivered or not.
     const bool delivered =
-        !policy.compact && stream.state.release != INT64_MAX && core_.low_on_room();
+        stream.state.release != INT64_MAX &&
+        (policy.until_delivered || (!policy.compact && core_.low_on_room()));
     if (!old && !many && !delivered) return;
     (void)raise(now, id, stream, part, old || many ? Freed::expired : Freed::delivered,
                 std::nullopt);

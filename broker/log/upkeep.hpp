@@ -2,13 +2,13 @@
 // record in it is expired, deleted or dropped, that is durable, and a newer checkpoint knows
 // everything else it told.
 //
-// Expired: older than its stream's retention, or beyond its retention.bytes, and released. When
-// free segments run low, also what is released because it was delivered upstream. When they run
-// short, and that frees nothing in the whole ring, and the cleaner does not get anywhere by
-// packing, the oldest records of streams that say drop-oldest, priority by priority from the
-// lowest, in three stages: of whole segments; then also of segments that other streams share, if
-// what those keep is cheap to move out; then also from the middle of a stream, with everything that
-// is older. A stage's or a priority's turn comes when the whole ring was searched for less.
+// Expired: older than its stream's retention, or beyond its retention.bytes, and released. Where a
+// stream is kept until it is delivered, and everywhere when free segments run low, also what is
+// released because it was delivered upstream. When they run short, and that frees nothing in the
+// whole ring, and the cleaner does not get anywhere by packing, the oldest records of streams that
+// say drop-oldest, priority by priority from the lowest, in three stages: of whole segments; then
+// also of segments that other streams share, if what those keep is cheap to move out; then also
+// from the middle of a stream, with everything that is older. A stage's or a priority's turn comes when the whole ring was searched for less.
 //
 // A pass drops few segments at most (1, and a 64th of all), and none while room is on its way:
 // while something dead waits for its log start to be durable or for a newer checkpoint, or the

@@ -11,6 +11,7 @@ namespace {
 log::StreamPolicy policy_of(const TopicConfig& config) {
     return {.retention = config.retention(),
             .retention_bytes = config.retention_bytes(),
+            .until_delivered = config.until_uplinked(),
             .when_full = config.drops_oldest() ? log::WhenFull::drop_oldest : log::WhenFull::reject,
             .priority = config.priority(),
             .compact = config.compacted(),

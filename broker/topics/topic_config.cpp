@@ -48,6 +48,8 @@ constexpr Setting table[] = {
      "Of what may be dropped the lowest priority goes first; 10 is the highest."},
     {"leat.reserved.bytes", Type::int64, "0", 0, std::int64_t{1} << 40, "",
      "Batch bytes of each partition that find room when the log is full, and are not dropped."},
+    {"leat.retention.uplinked", Type::boolean, "false", 0, 0, "",
+     "Whether records go once all routes of the topic have delivered them; without a route never."},
     {"local.retention.bytes", Type::int64, "-2", -2, long_max, "",
      "No effect here: no remote tier."},
     {"local.retention.ms", Type::int64, "-2", -2, long_max, "", "No effect here: no remote tier."},
@@ -272,6 +274,7 @@ void TopicConfig::apply() {
     drops_oldest_ = text("leat.full.policy") == "drop-oldest" && (!compacted_ || deletes_);
     waits_when_full_ = text("leat.full.policy") == "block";
     reserved_bytes_ = *number(text("leat.reserved.bytes"));
+    until_uplinked_ = deletes_ && text("leat.retention.uplinked") == "true";
     priority_ = static_cast<std::uint8_t>(*number(text("leat.priority")));
     log_append_time_ = text("message.timestamp.type") == "LogAppendTime";
     // As old as a log can be: sums with it stay within 64 bits.

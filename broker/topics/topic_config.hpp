@@ -74,6 +74,8 @@ public:
         return retention_;
     }  ///< -1: for ever; also when only compacted
     std::int64_t retention_bytes() const { return retention_bytes_; }
+    /// leat.retention.uplinked; never for a topic that deletes nothing.
+    bool until_uplinked() const { return until_uplinked_; }
     /// leat.full.policy; never for a topic that is only compacted: it refuses, as with reject.
     bool drops_oldest() const { return drops_oldest_; }
     bool waits_when_full() const { return waits_when_full_; }  ///< leat.full.policy is block
@@ -105,7 +107,7 @@ private:
     std::uint16_t dirty_permille_min_ = 500;
     std::uint8_t priority_ = 5;
     std::optional<Codec> compression_;
-    bool drops_oldest_ = false, waits_when_full_ = false;
+    bool drops_oldest_ = false, waits_when_full_ = false, until_uplinked_ = false;
     bool log_append_time_ = false, compacted_ = false, deletes_ = true;
 };
 

@@ -111,6 +111,23 @@ TEST_CASE("topic settings: what matters here is parsed, and falls back when an o
     CHECK(config.timestamp_before_max() == milliseconds(-1));
 }
 
+TEST_CASE("topic config: records may be kept until they are uplinked, where any are deleted") {
+    TopicConfig config;
+    const Setting& setting = *find_setting("leat.retention.uplinked");
+    CHECK(config.value(setting) == "false");
+    CHECK_FALSE(config.until_uplinked());
+    CHECK(config.set("leat.retention.uplinked", "1") != "");
+    CHECK(config.set("leat.retention.uplinked", "True") == "");
+    CHECK(config.value(setting) == "true");
+    CHECK(config.until_uplinked());
+    CHECK(config.set("cleanup.policy", "compact") == "");
+    CHECK_FALSE(config.until_uplinked());
+    CHECK(config.set("cleanup.policy", "compact,delete") == "");
+    CHECK(config.until_uplinked());
+    CHECK(config.set("leat.retention.uplinked", std::nullopt) == "");
+    CHECK_FALSE(config.until_uplinked());
+}
+
 TEST_CASE("topic config: who is compacted keeps the newest of every key, also in a full log") {
     TopicConfig config;
     CHECK(config.drops_oldest());  // the default of the broker
