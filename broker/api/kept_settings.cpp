@@ -95,6 +95,7 @@ KeptSettings::KeptSettings(const log::Log& log, std::string_view resource)
     : key_("b" + std::string(resource)) {
     if (const auto fact = log.find_fact(log::FactKind::config, bytes_of(key_)))
         lines_ = text_of(*fact);
+    if (!lines_.empty() && lines_.back() != '\n') lines_ += '\n';  // not ours: each line ends
 }
 
 std::string KeptSettings::set(std::string_view name, std::optional<std::string_view> value) {

@@ -63,7 +63,9 @@ Result<StreamInSegment> get_stream(ByteView body) {
         const auto delta = in.get<std::uint32_t>();
         stream.points.push_back({delta, in.get<std::uint32_t>()});
     }
-    if (!in.ok() || stream.end_offset < stream.first_offset) return fail(Error::corrupt);
+    if (!in.ok() || stream.first_offset < -1 || stream.end_offset < stream.first_offset ||
+        stream.batch_bytes > UINT32_MAX)  // no segment holds so many
+        return fail(Error::corrupt);
     return stream;
 }
 
@@ -312,6 +314,7 @@ Status read_footer(ByteView bytes, std::uint64_t generation, std::uint32_t salt,
                 to.last_sequence = in.get<std::uint64_t>();
                 to.last_age_ms = in.get<std::uint64_t>();
                 to.batch_bytes = in.get<std::uint64_t>();
+                to.candidates.clear();  // a second summary is damage that has a checksum
                 for (std::uint32_t i = 0; i < count && i < candidates_max; ++i)
                     to.candidates.push_back(in.get<std::uint32_t>());
                 good = good && in.ok();

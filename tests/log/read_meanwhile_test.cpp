@@ -41,7 +41,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("read: what is hurt at the end of a stream costs nothing of what came while it was read") {
+TEST_CASE("read: what is hurt at the end of a stream costs nothing of what came meanwhile") {
     SimStorage device({.seed = 1, .size = small_device});
     LogConfig config = small_config();
     config.recent_bytes = 4096;  // what was written is read from the device
