@@ -22,6 +22,7 @@
 #include "broker/config/load.hpp"
 #include "broker/config/text.hpp"
 #include "broker/config/version.hpp"
+#include "broker/log/superblock.hpp"
 #include "broker/log_tool.hpp"
 #include "broker/net/bind.hpp"
 #include "broker/net/driver.hpp"
@@ -109,7 +110,9 @@ public:
 
         host::FileStorageError storage_why;
         storage_ = host::FileStorage::open(
-            {.folder = config_.data_dir, .budget_bytes = config_.budget_bytes, .mark = "LEATSUPR"},
+            {.folder = config_.data_dir,
+             .budget_bytes = config_.budget_bytes,
+             .made_for = log::bytes_made_for},
             storage_why);
         if (!storage_) return refuse(exit_data, "storage", storage_why.text);
         tell_notices();

@@ -123,7 +123,11 @@ Status Recovery::read_superblock() {
         core_.super.pool_start + std::uint64_t{core_.super.segments} * core_.super.segment_bytes;
     if (needed > core_.geometry.size || core_.super.segments == 0) {
         error_text_ = "the log was made for " + std::to_string(needed) + " bytes, the device has " +
-                      std::to_string(core_.geometry.size);
+                      std::to_string(core_.geometry.size) +
+                      ": its end was cut off, nothing was changed; put the whole file back, or, to "
+                      "go on with what is left and count the rest as damaged, make it as long again "
+                      "(truncate -s " +
+                      std::to_string(needed) + ")";
         return fail(Error::corrupt);
     }
     return ok();

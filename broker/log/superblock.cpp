@@ -100,6 +100,14 @@ Result<Superblock> decode_superblock(ByteView bytes) {
     return super;
 }
 
+std::uint64_t bytes_made_for(ByteView first, ByteView second) {
+    auto newest = decode_superblock(first);
+    const auto other = decode_superblock(second);
+    if (!newest || (other && other->sequence > newest->sequence)) newest = other;
+    if (!newest) return 0;
+    return newest->pool_start + std::uint64_t{newest->segments} * newest->segment_bytes;
+}
+
 std::string log_id_text(const LogId& id) {
     if (id == LogId{}) return {};
     constexpr char digits[] = "0123456789abcdef";

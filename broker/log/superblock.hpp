@@ -60,6 +60,10 @@ void encode_superblock(const Superblock& super, MutableBytes into);  ///< into: 
 /// fails: corrupt · unsupported (another format version)
 Result<Superblock> decode_superblock(ByteView bytes);
 
+/// How long the device has to be for the log of which these are the superblocks' slots (512 bytes or
+/// more), by the newer one; 0: both are none.
+std::uint64_t bytes_made_for(ByteView first, ByteView second);
+
 std::string log_id_text(const LogId& id);  ///< as a UUID; zeros: empty
 
 }  // namespace leat::log

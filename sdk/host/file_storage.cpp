@@ -231,10 +231,11 @@ Status FileStorage::still_ours(const char* what, std::uint64_t at, std::uint64_t
                       "it was deleted or replaced; until leatd stops it is there as /proc/" +
                           std::to_string(::getpid()) + "/fd/" + std::to_string(fds_.read) +
                           ": copy that back to this name, then start again");
-    if (static_cast<std::uint64_t>(file.st_size) < at + size)
+    // Also in front of the new end: what lay behind it was promised.
+    if (static_cast<std::uint64_t>(file.st_size) < std::max(length_, at + size))
         return failed(what, at,
-                      "it was shortened from outside; put its backup back, or start again with "
-                      "what is left of it");
+                      "it was shortened from outside, and nothing is written any more: stop leatd "
+                      "and put back what was cut off, or its backup");
     return ok();
 }
 
@@ -332,6 +333,7 @@ Status FileStorage::run_cut(Erase& cut) {
     cut.left -= std::min(cut.left, cut_slice);
     while (::ftruncate(fds_.erase, static_cast<off_t>(cut.at + cut.left)) != 0)
         if (errno != EINTR) return failed("shortening", cut.at, errno);
+    length_ = cut.at + cut.left;
     return ok();
 }
 

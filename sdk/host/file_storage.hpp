@@ -32,9 +32,12 @@ struct FileStorageOptions {
     std::uint64_t budget_bytes =
         0;  ///< size of a new file, and of an older one that is smaller; 0: the smaller of 1 GiB
             ///< and 10 % of the free space, or what is there
-    /// Only a file that bears this at byte 0 or 16,384 is made longer: another one is not ours to
-    /// change. Empty: any.
-    std::string mark = {};
+    /// How long the file has to be, by its blocks at byte 0 and 16,384; 0: they are not its owner's.
+    /// Only a file that is so long is made longer: another one is not ours to change, or its end is
+    /// lost. Null: any.
+    using MadeFor = std::uint64_t (*)(std::span<const std::uint8_t> first,
+                                      std::span<const std::uint8_t> second);
+    MadeFor made_for = nullptr;
     /// Under way at once; one more read fails with `full`. Of others a few more are taken: who
     /// reads too much does not stop who writes.
     std::uint32_t operations_max = 1024;
@@ -115,7 +118,8 @@ private:
     bool open_file(bool direct, FileStorageError& why);
     bool lengthen(std::uint64_t size, std::uint64_t asked);
     void reserve_again(std::uint64_t size);
-    bool bears(const std::string& mark);
+    bool is_whole(FileStorageOptions::MadeFor made_for, std::uint64_t size);
+    void read_from_device();
     bool choose_size(const FileStorageOptions& options, std::uint64_t& size,
                      FileStorageError& why) const;
 
@@ -145,7 +149,8 @@ private:
     port::StorageGeometry geometry_;
     bool is_new_ = false;
     bool direct_ = false;
-    bool has_name_ = false;  ///< some FUSE file systems count no links: there it is never asked
+    std::uint64_t length_ = 0;  ///< that the file has if nobody cut it; the writing thread's
+    bool has_name_ = false;     ///< some FUSE file systems count no links: there it is never asked
     std::uint32_t operations_max_ = 0;
     std::unique_ptr<std::uint8_t, void (*)(void*)> zeros_{nullptr, nullptr};
     std::unique_ptr<std::uint8_t, void (*)(void*)> unwanted_{nullptr, nullptr};  ///< the reader's

@@ -205,13 +205,28 @@ bool FileStorage::open_file(bool direct, FileStorageError& why) {
     return true;
 }
 
-bool FileStorage::bears(const std::string& mark) {
-    bool found = mark.empty();
-    for (const off_t at : {0, 16 * 1024})
-        found = found || (::pread(fds_.read, zeros_.get(), direct_unit, at) == direct_unit &&
-                          std::memcmp(zeros_.get(), mark.data(), mark.size()) == 0);
-    std::memset(zeros_.get(), 0, direct_unit);
-    return found;
+bool FileStorage::is_whole(FileStorageOptions::MadeFor made_for, std::uint64_t size) {
+    if (made_for == nullptr) return true;
+    std::uint8_t* second = zeros_.get() + direct_unit;
+    for (std::uint8_t* block : {zeros_.get(), second})
+        if (::pread(fds_.read, block, direct_unit, block == second ? 16 * 1024 : 0) != direct_unit)
+            std::memset(block, 0, direct_unit);
+    const std::uint64_t asked = made_for({zeros_.get(), direct_unit}, {second, direct_unit});
+    std::memset(zeros_.get(), 0, 2 * direct_unit);
+    return asked != 0 && asked <= size;
+}
+
+// After a flush that failed the kernel calls its pages clean: a process that follows would read from
+// memory what the device never got, and promise it. So what is dirty goes to the device, and what
+// is clean is forgotten.
+void FileStorage::read_from_device() {
+    int failure = sync_retrying(fds_.write);
+    if (failure != 0) failure = sync_retrying(fds_.write);  // the first may tell of an old failure
+    if (failure != 0)
+        notices_.push_back({Notice::Level::warn,
+                            "flushing " + path_ + " failed: " + std::strerror(failure) +
+                                "; look at the kernel's log, the device may be dying"});
+    (void)::posix_fadvise(fds_.read, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 // For a larger budget. A start does not fail for it: what is there goes on as it is.
@@ -292,10 +307,12 @@ std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options
     storage->has_name_ = ::fstat(storage->fds_.write, &file) == 0 && file.st_nlink != 0;
     // A smaller budget is for the owner of what is in the file: start_shrink.
     const std::uint64_t asked = options.budget_bytes - options.budget_bytes % (64 * KiB);
-    if (!storage->is_new_ && storage->bears(options.mark)) {
+    if (!storage->is_new_) storage->read_from_device();
+    if (!storage->is_new_ && storage->is_whole(options.made_for, size)) {
         storage->reserve_again(size);
         if (asked > size && storage->lengthen(size, asked)) size = asked;
     }
+    storage->length_ = size;
     storage->geometry_ = {.size = size,
                           .write_size = direct_unit,
                           .erase_size = 0,

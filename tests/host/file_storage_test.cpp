@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -209,12 +210,36 @@ TEST_CASE("its end is given back: the file is shorter, and nothing begins behind
     CHECK(back.all()[0] == 0);
 }
 
+namespace {
+
+std::uint64_t by_mark(std::span<const std::uint8_t> first, std::span<const std::uint8_t>) {
+    return std::memcmp(first.data(), "OURS", 4) == 0 ? 4 * MiB : 0;
+}
+
+}  // namespace
+
+TEST_CASE("a file that is shorter than its owner made it is not made longer: its end is lost") {
+    for (const std::uint64_t size : {2 * MiB, 4 * MiB}) {
+        CAPTURE(size);
+        Folder folder;
+        const std::string path = folder.path + "/leat.log";
+        std::filesystem::create_directory(folder.path);
+        std::ofstream(path) << "OURS";
+        std::filesystem::resize_file(path, size);
+        FileStorageError why;
+        const auto storage = FileStorage::open(
+            {.folder = folder.path, .budget_bytes = 8 * MiB, .made_for = by_mark}, why);
+        REQUIRE(storage);
+        CHECK(storage->geometry().size == (size == 4 * MiB ? 8 * MiB : size));
+    }
+}
+
 TEST_CASE("a file that does not bear the owner's mark is not made longer") {
     Folder folder;
     (void)open(folder.path, 4 * MiB);
     FileStorageError why;
     const auto storage = FileStorage::open(
-        {.folder = folder.path, .budget_bytes = 8 * MiB, .mark = "OURS"}, why);
+        {.folder = folder.path, .budget_bytes = 8 * MiB, .made_for = by_mark}, why);
     REQUIRE(storage);
     CHECK(storage->geometry().size == 4 * MiB);
     CHECK(std::filesystem::file_size(storage->path()) == 4 * MiB);
@@ -245,7 +270,7 @@ TEST_CASE("a copy with holes gets its space at the start, if it bears the owner'
         std::filesystem::resize_file(path, 4 * MiB);
         FileStorageError why;
         const auto storage = FileStorage::open(
-            {.folder = folder.path, .budget_bytes = 4 * MiB, .mark = "OURS"}, why);
+            {.folder = folder.path, .budget_bytes = 4 * MiB, .made_for = by_mark}, why);
         REQUIRE(storage);
         REQUIRE(::stat(path.c_str(), &file) == 0);
         CHECK((static_cast<std::uint64_t>(file.st_blocks) * 512 >= 4 * MiB) == marked);
@@ -269,7 +294,7 @@ TEST_CASE(
             if (deleted)
                 std::filesystem::remove(storage->path());
             else
-                std::filesystem::resize_file(storage->path(), page);
+                std::filesystem::resize_file(storage->path(), 2 * page);  // what is written stays
             REQUIRE(storage->start_write(2, 0, out.all()));
             CHECK_FALSE(wait_for(*storage).status);
             const auto notice = storage->poll_notice();
@@ -281,7 +306,7 @@ TEST_CASE(
             CHECK_FALSE(wait_for(*storage).status);
             REQUIRE(storage->start_shrink(4, 2 * MiB));
             CHECK_FALSE(wait_for(*storage).status);
-            if (!deleted) CHECK(std::filesystem::file_size(storage->path()) == page);
+            if (!deleted) CHECK(std::filesystem::file_size(storage->path()) == 2 * page);
         }
 }
 
