@@ -236,6 +236,8 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
                              core_.faults.log_start_undurable;
         if (here.end_offset > stream->state.log_start || !durable) dead = false;
     }
+    // Less than when the cleaner gave it up: it may fit now, and else more would be dropped for it.
+    entry.unmovable = entry.unmovable && live >= entry.live_bytes;
     entry.set_live(live, batches, core_.segment_bytes);
     if (dead && footer.partial) {  // of what is listed: who lies in the other pages is not known
         footers_.ask_again(segment);

@@ -366,3 +366,31 @@ TEST_CASE("full: a delete below a log start that waits for a checkpoint is not p
     REQUIRE(again);
     CHECK(*again <= rig.log->flushed_commit());
 }
+
+// Two such batches fill a page and a bit: packing comes to nothing at first, and the cleaner leaves
+// those segments alone. When more of what lies in them is dropped it looks at them again.
+TEST_CASE("full: what matters more is not dropped where packing makes room") {
+    for (const std::uint64_t seed : {1u, 5u, 8u, 33u}) {
+        INFO("seed ", seed);
+        SimRandom random(seed);
+        SimStorage device({.seed = seed, .size = 32 * KiB + 31 * std::uint64_t{small_segment}});
+        Rig rig(device);
+        REQUIRE(rig.open());
+        REQUIRE(rig.log->declare_stream(1, drops(1)));
+        REQUIRE(rig.log->declare_stream(9, drops(9)));
+        for (const StreamId id : {1u, 9u}) rig.log->set_release(id, seed % 2 ? INT64_MAX : 0);
+        const std::size_t size = 200 + random.below(8'000);
+        const std::uint64_t share = 2 + random.below(12);
+        std::uint64_t important = 0;
+        for (std::uint64_t i = 0; i < 25'000; ++i) {
+            // No more than a third of the log.
+            const bool nine = random.below(share) == 0 && important * (size + 61) < 600'000;
+            if (rig.append(nine ? 9 : 1, {.size = size, .salt = i})) important += nine ? 1 : 0;
+            if (random.below(4) == 0) rig.settle();
+            if (random.below(3) == 0) rig.pass(1);
+        }
+        CHECK(rig.log->books(9).losses.empty());
+        CHECK_FALSE(rig.log->books(1).losses.empty());
+        CHECK(rig.log->stream(9)->log_start == 0);
+    }
+}
