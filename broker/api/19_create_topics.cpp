@@ -159,6 +159,8 @@ Status Creation::create_one(Context& context, const Request::CreatableTopic& top
             !problem.empty())
             return refuse(outcome, ErrorCode::invalid_config, std::move(problem)), ok();
     }
+    if (std::string problem = config.conflict(); !problem.empty())
+        return refuse(outcome, ErrorCode::invalid_config, std::move(problem)), ok();
     if (std::string problem =
             registry.reserve_problem(config, static_cast<std::size_t>(partitions), nullptr);
         !problem.empty())

@@ -35,6 +35,8 @@ Result<log::CommitId> ConfigChanges::change(std::int8_t type, std::string_view n
     topics::TopicConfig config = topic->config;
     if (std::string problem = edit(config); !problem.empty())
         return refuse(type, name, ErrorCode::invalid_config, std::move(problem));
+    if (std::string problem = config.conflict(); !problem.empty())
+        return refuse(type, name, ErrorCode::invalid_config, std::move(problem));
     if (std::string problem = registry.reserve_problem(config, topic->partitions.size(), topic);
         !problem.empty())
         return refuse(type, name, ErrorCode::invalid_config, std::move(problem));

@@ -31,6 +31,14 @@ bool Cleaner::movable(std::uint32_t segment) const {
            !core_.refusals.in_doubt(core_.called_at, segment, entry.generation);
 }
 
+/// What is left of it goes into one segment, however little that is less.
+bool Cleaner::overdue(std::uint32_t segment) const {
+    const SegmentEntry& entry = core_.segments[segment];
+    const std::uint32_t bytes = to_copy(segment);
+    return compaction_.overdue(segment) && bytes <= capacity() / 32 * 31 &&
+           could_move(entry, bytes, 8) && entry.data_end > core_.page;
+}
+
 std::uint32_t Cleaner::to_copy(std::uint32_t segment) const {
     const std::uint32_t live = core_.segments[segment].live_bytes;
     return live - std::min(live, compaction_.gain(segment));
@@ -89,6 +97,16 @@ bool Cleaner::choose() {
             for (std::size_t i = from + 1; i < end; ++i)
                 share = std::max(share, core_.segments[ring[i]].batch_share);
         }
+    }
+    frees_nothing_ = best_count == 0 && !short_of_room;
+    if (frees_nothing_) {
+        sum = 0;
+        while (best < ring.size() && !overdue(ring[best])) ++best;
+        for (end = best; end < ring.size() && end - best < allowed && overdue(ring[end]) &&
+                         sum + to_copy(ring[end]) <= room;
+             ++end)
+            sum += to_copy(ring[end]);
+        best_count = end - best;
     }
     plan_.clear();
     for (std::size_t i = best; i < best + best_count; ++i)

@@ -128,6 +128,7 @@ private:
     std::uint32_t capacity() const { return core_.segment_bytes - 2 * core_.page - 128; }
     std::uint32_t outputs_allowed() const;
     bool movable(std::uint32_t segment) const;
+    bool overdue(std::uint32_t segment) const;
     std::uint32_t filled(std::uint8_t share) const;
     std::uint32_t to_copy(std::uint32_t segment) const;
     bool filter(Instant now);
@@ -198,6 +199,7 @@ private:
     Instant next_at_{};
     bool stopped_ = false, finishing_ = false;
     bool rests_ = false;  ///< the last run came to nothing
+    bool frees_nothing_ = false;  ///< this run need not: what it leaves out is overdue
 
     std::vector<Source> plan_;
     std::size_t at_ = 0;  ///< in the plan; those before it are copied

@@ -54,7 +54,7 @@ void Cleaner::follow_ordinals() {
 Cleaner::Step Cleaner::hand_over(Instant now) {
     if (checkpoints_.running()) return Step::wait;
     std::erase_if(plan_, [this](const Source& source) { return !still_there(source); });
-    if (plan_.size() <= outputs_.size()) {  // the estimate was too good: not the same again
+    if (plan_.size() < outputs_.size() + (frees_nothing_ ? 0 : 1) || plan_.empty()) {  // the estimate was too good: not the same again
         put_back(plan_.empty() ? no_segment : plan_.front().segment);
         return Step::wait;
     }

@@ -46,14 +46,33 @@ void Compactor::pump(Instant now) {
     }
 }
 
+/// Something new lies there for too long.
+bool Compactor::overdue(Instant now, const Stream& stream) const {
+    const CompactionState& state = stream.compaction;
+    const std::int64_t most = stream.policy.compaction_lag_max.count();
+    return most >= 0 && state.dirty_since_ms <= age(now) && bound_of(stream) > state.end() &&
+           age(now) - state.dirty_since_ms > static_cast<std::uint64_t>(most);
+}
+
+/// Where segments are full that the newest one does not let be judged.
+void Compactor::want_checkpoint() {
+    const auto& ring = core_.segments.ring();
+    if (wanted_behind_ == core_.redo_place || ring.size() < 2 ||
+        core_.segments[ring[ring.size() - 2]].place < core_.redo_place)
+        return;
+    wanted_behind_ = core_.redo_place;
+    wants_checkpoint_ = true;
+}
+
 /// Something new can be judged: segments came behind the redo point, and enough of them is new; or
 /// a tombstone's time is over.
 bool Compactor::worth_it(Instant now, const Stream& stream) const {
     const CompactionState& state = stream.compaction;
     if (state.tombstones_due_ms <= age(now) || state.resume > 0) return true;
+    if (core_.redo_place <= state.redo_place) return false;
     const std::int64_t dirty = stream.state.bytes - state.clean_bytes;
-    return core_.redo_place > state.redo_place && dirty > 0 &&
-           dirty >= stream.state.bytes / 1000 * stream.policy.dirty_permille_min;
+    return overdue(now, stream) ||
+           (dirty > 0 && dirty >= stream.state.bytes / 1000 * stream.policy.dirty_permille_min);
 }
 
 bool Compactor::begin(Instant now) {
@@ -63,12 +82,14 @@ bool Compactor::begin(Instant now) {
         if (!stream.declared || !stream.policy.compact ||
             bound_of(stream) <= stream.state.log_start)
             continue;
-        const bool due = worth_it(now, stream);
+        const bool due = worth_it(now, stream), late = overdue(now, stream);
+        if (late && !due) want_checkpoint();
         if (!due && stream.state.bytes <= stream.compaction.clean_bytes) continue;
         worth = worth || due;
         Part& part = parts_.emplace_back();
         part.id = id;
-        part.end = bound_of(stream);
+        part.end = part.bound = bound_of(stream);
+        part.overdue = late;
         const Offset clean = stream.compaction.end();
         part.from = std::max({stream.compaction.resume, clean, stream.state.log_start});
         // What lies between was judged against itself before, but not all of it could be copied.
@@ -88,6 +109,10 @@ bool Compactor::begin(Instant now) {
     secret.high = secret.high << 32 | core_.make_salt();
     map_ = std::make_unique<KeyMap>(core_.config.compaction_map_bytes, secret);
     redo_place_ = core_.redo_place;
+    redo_age_ms_ = 0;
+    for (const std::uint32_t segment : core_.segments.ring())
+        if (core_.segments[segment].place < redo_place_)
+            redo_age_ms_ = std::max(redo_age_ms_, core_.segments[segment].last_age_ms);
     // Those in front of where the last map was full wait for the end of the round.
     const auto first = std::find_if(parts_.begin(), parts_.end(),
                                     [this](const Part& part) { return part.id >= begin_at_; });
@@ -234,8 +259,10 @@ Compactor::Step Compactor::count(Instant now) {
                 continue;
             part.counted = std::max(part.counted, here->end_offset);
             const auto lag = static_cast<std::uint64_t>(stream->policy.compaction_lag.count());
-            if (entry.unmovable ||
-                (lag > 0 && (lag > age(now) || here->last_age_ms > age(now) - lag)))
+            const bool young = lag > 0 && (lag > age(now) || here->last_age_ms > age(now) - lag);
+            part.lags = part.lags || young;
+            if (!part.lags) part.age_ms = std::max(part.age_ms, here->last_age_ms);
+            if (entry.unmovable || young)
                 part.unjudged = std::min(part.unjudged, here->first_offset);
             else
                 here_[part.id] = *std::move(here);
@@ -279,7 +306,7 @@ Compactor::Step Compactor::count_stream(Instant now) {
     }
     if (gained_ > 0)
         gains_[{segment_, id}] = {generation_, static_cast<std::uint32_t>(gained_),
-                                  here.first_offset};
+                                  here.first_offset, part->overdue};
     here_.erase(here_.begin());
     at_ = here_.empty() ? 0 : here_.begin()->second.first_offset;
     gained_ = 0;

@@ -5,7 +5,9 @@
 // dead -> the cleaner makes runs where that frees segments, and hands every batch it copies
 // through filter(). A record goes when the map has a newer one of its key, and a tombstone when
 // every older record of its key has been gone for the stream's tombstone_retention; the last record
-// of a stream stays, so that a reader always reaches the end. What is newer than `release` (not
+// of a stream stays, so that a reader always reaches the end. A pass comes when enough of a stream
+// is new, or when that lies there longer than its compaction_lag_max: then the cleaner also copies
+// what frees no segment. What is newer than `release` (not
 // delivered upstream) or younger than compaction_lag stays as it is.
 //
 // A map entry is a fact about durable records, so nothing that is interrupted does harm: sources
@@ -20,6 +22,7 @@
 
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "broker/log/key_map.hpp"
@@ -43,6 +46,10 @@ public:
     bool ready() const { return phase_ == Phase::ready; }
     /// Bytes of the segment that need not be copied.
     std::uint32_t gain(std::uint32_t segment) const;
+    /// Some of them are to go even if no segment becomes free.
+    bool overdue(std::uint32_t segment) const;
+    /// What is overdue lies where only a newer checkpoint lets it be judged. Once for each.
+    bool take_wants_checkpoint() { return std::exchange(wants_checkpoint_, false); }
     struct Superseded {
         std::uint64_t records = 0;  ///< at and above the log start
         std::int64_t bytes = 0;     ///< less than 0: what stays is compressed worse than it was
@@ -66,18 +73,24 @@ private:
         Offset unjudged = INT64_MAX;  ///< from here on some superseded record may stay
         Offset counted = 0;           ///< segments were judged up to here
         Offset tombstones_below = 0;
-        std::int64_t bytes = 0;  ///< of batches that were judged, less what goes
-        bool tombstones = false;
+        Offset bound = 0;            ///< what may be compacted ended here when the pass began
+        std::int64_t bytes = 0;      ///< of batches that were judged, less what goes
+        std::uint64_t age_ms = 0;    ///< of the newest that was
+        bool lags = false;           ///< what came next was too young
+        bool overdue = false, tombstones = false;
     };
     struct Gain {
         std::uint64_t generation = 0;
         std::uint32_t bytes = 0;
         Offset first = 0;  ///< the stream's first offset in the segment
+        bool overdue = false;
     };
     enum class Got : std::uint8_t { wait, batches, nothing, failed };
     enum class Step : std::uint8_t { go_on, wait };
 
+    bool overdue(Instant now, const Stream& stream) const;
     bool worth_it(Instant now, const Stream& stream) const;
+    void want_checkpoint();
     bool begin(Instant now);
     Step read_keys(Instant now);
     Step count(Instant now);
@@ -102,7 +115,9 @@ private:
     std::vector<Part> parts_;  ///< by stream number
     std::size_t part_ = 0;     ///< the one whose keys are read, or which is counted
     Offset at_ = 0;            ///< in that stream
-    std::uint64_t redo_place_ = 0;
+    std::uint64_t redo_place_ = 0, redo_age_ms_ = 0;  ///< what lies behind it is no older
+    std::uint64_t wanted_behind_ = 0;                 ///< a checkpoint newer than this was asked for
+    bool wants_checkpoint_ = false;
     StreamId begin_at_ = 0;  ///< a full map: the next pass begins with this stream
 
     // The segment that is counted.

@@ -92,6 +92,15 @@ std::uint32_t Compactor::gain(std::uint32_t segment) const {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, UINT32_MAX));
 }
 
+bool Compactor::overdue(std::uint32_t segment) const {
+    if (phase_ != Phase::ready) return false;
+    for (auto at = gains_.lower_bound({segment, 0});
+         at != gains_.end() && at->first.first == segment; ++at)
+        if (at->second.overdue && at->second.generation == core_.segments[segment].generation)
+            return true;
+    return false;
+}
+
 Compactor::Part* Compactor::part_of(StreamId id) {
     if (phase_ == Phase::keys) {  // not sorted yet
         const auto found = std::find_if(parts_.begin(), parts_.end(),
@@ -118,6 +127,11 @@ void Compactor::finish(Instant now) {
         const auto retention =
             static_cast<std::uint64_t>(stream->policy.tombstone_retention.count());
         mark(*stream, std::min({part.end, part.unjudged, part.counted}), age(now));
+        // What the pass could not take in waits as before; what it might not, from its own time.
+        if (state.end() >= stream->state.flushed)
+            state.dirty_since_ms = UINT64_MAX;
+        else if (part.end >= part.bound)
+            state.dirty_since_ms = part.lags ? part.age_ms : redo_age_ms_;
         state.clean_bytes = part.bytes;
         state.redo_place = redo_place_;
         state.resume = part.id == begin_at_ ? part.end : 0;

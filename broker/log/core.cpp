@@ -168,6 +168,8 @@ void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment,
         here.links = stream->newest_links;
         index.add_links(here.links.size());
     }
+    stream->compaction.dirty_since_ms =
+        std::min(stream->compaction.dirty_since_ms, here.last_age_ms);
     stream->state.flushed = std::max(stream->state.flushed, batch.fields.end_offset());
     stream->flushed_bytes += batch.fields.total_bytes;
     note_timestamp(*stream, batch.fields.max_timestamp,

@@ -40,6 +40,9 @@ struct CompactionState {
     std::int64_t clean_bytes = 0;  ///< of the stream's bytes: those that the last pass could judge
     std::uint64_t redo_place = 0;  ///< at the last pass: without a newer one nothing is gained
     std::uint64_t tombstones_due_ms = UINT64_MAX;  ///< age time at which the oldest may go
+    /// Age time before which nothing came that no pass has seen; 0: not known. UINT64_MAX: there is
+    /// nothing like that.
+    std::uint64_t dirty_since_ms = 0;
 };
 
 constexpr CommitId not_durable = UINT64_MAX;  ///< its commit was given up, the next is not made yet

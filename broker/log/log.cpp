@@ -56,6 +56,7 @@ void LogImpl::pump(Instant now) {
     parts_->shrink.pump(now);
     parts_->retention.pump(now);
     parts_->compaction.pump(now);
+    if (parts_->compaction.take_wants_checkpoint()) parts_->checkpoints.request();
     parts_->cleaner.pump(now);
     parts_->checkpoints.pump(now);
     parts_->arrivals.pump(now);

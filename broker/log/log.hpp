@@ -71,6 +71,9 @@ struct StreamPolicy {
     bool compact = false;
     std::uint16_t dirty_permille_min = 500;  ///< so much of its bytes must be new before it is worth a look
     milliseconds compaction_lag{0};          ///< in log time: a younger record is left alone
+    /// In log time: a record that lies so long in a full segment, and is in no pass yet, makes one; what that finds
+    /// goes even if it frees no segment. -1: no bound.
+    milliseconds compaction_lag_max{-1};
     milliseconds tombstone_retention{24 * 3600 * 1000};  ///< a null value stays so long after what it deletes is gone
     /// Batch bytes that find room when others do not any more, and that are never dropped for room.
     std::int64_t reserved_bytes = 0;

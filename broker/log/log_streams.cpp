@@ -16,6 +16,7 @@ Status LogImpl::declare_stream(StreamId id, StreamPolicy policy) {
     // Whatever the books say: damage may have taken them back to before a compaction.
     stream.has_gaps = stream.has_gaps || policy.compact;
     stream.declared = true;
+    if (known == nullptr) stream.compaction.dirty_since_ms = UINT64_MAX;
     // Of one that is new there is nothing to free.
     if (parts_ && known != nullptr) parts_->retention.wake(core_.called_at);
     return ok();

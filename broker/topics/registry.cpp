@@ -17,6 +17,7 @@ log::StreamPolicy policy_of(const TopicConfig& config) {
             .compact = config.compacted(),
             .dirty_permille_min = config.dirty_permille_min(),
             .compaction_lag = config.compaction_lag(),
+            .compaction_lag_max = config.compaction_lag_max(),
             .tombstone_retention = config.tombstone_retention(),
             .reserved_bytes = config.reserved_bytes()};
 }

@@ -54,7 +54,7 @@ constexpr Setting table[] = {
      "No effect here: no remote tier."},
     {"local.retention.ms", Type::int64, "-2", -2, long_max, "", "No effect here: no remote tier."},
     {"max.compaction.lag.ms", Type::int64, "9223372036854775807", 1, long_max, "",
-     "No effect here: how much is new decides (min.cleanable.dirty.ratio), never its age."},
+     "Longest time a record stays uncompacted once its segment of the log is full. Costs copies."},
     {"max.message.bytes", Type::int32, "", 0, int_max, "",
      "Largest record batch; at most half a segment of the log."},
     {"message.timestamp.after.max.ms", Type::int64, "", 0, long_max, "",
@@ -230,6 +230,14 @@ std::string TopicConfig::change_list(std::string_view name, std::string_view wor
     return set(name, joined);
 }
 
+std::string TopicConfig::conflict() const {
+    const auto text = [this](std::string_view name) { return value(*find_setting(name)); };
+    const std::string least = text("min.compaction.lag.ms"), most = text("max.compaction.lag.ms");
+    if (*number(least) <= *number(most)) return {};
+    return "conflict topic config setting min.compaction.lag.ms (" + least +
+           ") > max.compaction.lag.ms (" + most + ")";
+}
+
 std::string TopicConfig::value(const Setting& setting) const {
     if (const auto at = overrides_.find(setting.name); at != overrides_.end()) return at->second;
     return default_value(setting);
@@ -282,6 +290,7 @@ void TopicConfig::apply() {
         return milliseconds(std::min<std::int64_t>(*number(text(name)), long_max / 4));
     };
     compaction_lag_ = lasting("min.compaction.lag.ms");
+    compaction_lag_max_ = bound(text("max.compaction.lag.ms"));
     tombstone_retention_ = lasting("delete.retention.ms");
     dirty_permille_min_ = static_cast<std::uint16_t>(
         std::clamp(std::strtod(text("min.cleanable.dirty.ratio").c_str(), nullptr), 0.0, 1.0) *

@@ -61,6 +61,9 @@ public:
     enum class ListChange : std::uint8_t { append, subtract };
     std::string change_list(std::string_view name, std::string_view words, ListChange change);
 
+    /// Why the settings cannot all be in force, once all of a request are set; or an empty string.
+    std::string conflict() const;
+
     /// The value in force as text, as DescribeConfigs tells it.
     std::string value(const Setting& setting) const;
     const std::map<std::string, std::string, std::less<>>& overrides() const { return overrides_; }
@@ -88,6 +91,7 @@ public:
     bool deletes() const { return deletes_; }  ///< cleanup.policy has `delete`; it may be empty
     std::uint16_t dirty_permille_min() const { return dirty_permille_min_; }
     milliseconds compaction_lag() const { return compaction_lag_; }
+    milliseconds compaction_lag_max() const { return compaction_lag_max_; }  ///< -1: no bound
     milliseconds tombstone_retention() const { return tombstone_retention_; }
     /// What acks=1 answered is flushed in it; -1: when the log commits.
     milliseconds flush_within() const { return flush_within_; }
@@ -101,7 +105,7 @@ private:
     TopicDefaults defaults_;
     std::map<std::string, std::string, std::less<>> overrides_;
     milliseconds retention_{}, before_max_{}, after_max_{};
-    milliseconds compaction_lag_{}, tombstone_retention_{}, flush_within_{};
+    milliseconds compaction_lag_{}, compaction_lag_max_{-1}, tombstone_retention_{}, flush_within_{};
     std::int64_t retention_bytes_ = -1, reserved_bytes_ = 0;
     std::uint32_t message_bytes_max_ = 0;
     std::uint16_t dirty_permille_min_ = 500;

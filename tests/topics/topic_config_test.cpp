@@ -128,6 +128,22 @@ TEST_CASE("topic config: records may be kept until they are uplinked, where any 
     CHECK_FALSE(config.until_uplinked());
 }
 
+TEST_CASE("topic config: the shortest lag of compaction may not be longer than the longest") {
+    TopicConfig config;
+    CHECK(config.compaction_lag_max() == milliseconds(-1));
+    CHECK(config.conflict() == "");
+    CHECK(config.set("max.compaction.lag.ms", "0") != "");
+    CHECK(config.set("max.compaction.lag.ms", "70") == "");
+    CHECK(config.compaction_lag_max() == milliseconds(70));
+    CHECK(config.set("min.compaction.lag.ms", "70") == "");
+    CHECK(config.conflict() == "");
+    CHECK(config.set("min.compaction.lag.ms", "71") == "");
+    CHECK(config.conflict() ==
+          "conflict topic config setting min.compaction.lag.ms (71) > max.compaction.lag.ms (70)");
+    CHECK(config.set("max.compaction.lag.ms", std::nullopt) == "");
+    CHECK(config.conflict() == "");
+}
+
 TEST_CASE("topic config: who is compacted keeps the newest of every key, also in a full log") {
     TopicConfig config;
     CHECK(config.drops_oldest());  // the default of the broker
