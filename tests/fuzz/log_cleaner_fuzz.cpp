@@ -4,7 +4,7 @@
 // what was acknowledged since stays.
 //
 //   u8 base device (written_logs.hpp; not the large one), u8 flags (1: appends go on, 2: a smaller budget,
-//   4 and 8: how long), then changes (flash_changes.hpp)
+//   4 and 8: how long, 16: reads are refused for a while, 32: a write fails), then changes (flash_changes.hpp)
 #include <cstdio>
 #include <cstdlib>
 
@@ -87,8 +87,10 @@ void same_belief(const ByOffset& before, const ByOffset& after) {
 
 void keep_going(Rig& rig, std::uint8_t flags, Sent& sent, std::uint64_t& serial,
                 std::map<StreamId, Offset>& acked) {
-    const int seconds = 20 + 15 * (flags >> 2 & 3);
+    const int seconds = 20 + 25 * (flags >> 2 & 3);
     for (int i = 0; i < seconds; ++i) {
+        if (i == 3 && (flags & 16)) rig.device.fail_next_reads(flags >> 6, 12);
+        if (i == 6 && (flags & 32)) rig.device.fail_next(flags >> 6, 1);
         if (flags & 1) {
             const StreamId id = keyed_first + serial % 2;
             const auto put = put_keyed(rig, id, serial++, sent);
