@@ -120,7 +120,7 @@ Result<ConsumerGroupFact> decode_consumer_group(ByteView value) {
     fact.epoch = in.number<std::int32_t>();
     fact.hash = in.number<std::uint64_t>();
     fact.empty_since_ms = in.number<std::int64_t>();
-    if (!in.ok || fact.epoch < 0) return fail(Error::malformed);
+    if (!in.ok || fact.epoch < 0 || fact.epoch > kept_epoch_max) return fail(Error::malformed);
     return fact;
 }
 
@@ -189,8 +189,10 @@ Status decode_consumer_member(ByteView body, ConsumerMember& member, MemberReads
             one.name = in.name();
             one.metadata = in.blob();
         }
-        in.ok = in.ok && !side.protocols.empty();
+        in.ok = in.ok && !side.protocols.empty() && is_timeout(side.session_timeout);
     }
+    if (!is_timeout(member.rebalance_timeout) || member.epoch > kept_epoch_max)
+        return fail(Error::malformed);
     if (!in.ok || step > static_cast<std::uint8_t>(Step::unreleased)) return fail(Error::malformed);
     return ok();
 }

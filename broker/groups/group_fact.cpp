@@ -81,13 +81,16 @@ Result<GroupPart> decode_group_part(ByteView key, ByteView value) {
     part.generation = in.number<std::int32_t>();
     part.parts = in.number<std::uint16_t>();
     if (!in_key.ok || !in.ok) return fail(Error::truncated);
+    if (part.generation > kept_epoch_max) return fail(Error::malformed);
     part.piece = in.left;
     return part;
 }
 
 Status decode_group(ByteView body, Group& group) {
     FactReader in(body);
-    group.generation = in.number<std::int32_t>();
+    const auto generation = in.number<std::int32_t>();
+    if (generation > kept_epoch_max) return fail(Error::malformed);
+    group.generation = generation;
     group.empty_since_ms = in.number<std::int64_t>();
     group.protocol_type = in.name();
     group.protocol = in.name();
@@ -103,6 +106,8 @@ Status decode_group(ByteView body, Group& group) {
         member->rebalance_timeout = milliseconds(in.number<std::int64_t>());
         member->protocols.push_back({group.protocol, std::string(in.blob())});
         member->assignment = in.blob();
+        in.ok = in.ok && is_timeout(member->session_timeout) &&
+                is_timeout(member->rebalance_timeout);
         if (!in.ok) break;
         if (member->instance) group.static_members[*member->instance] = member->id;
         group.members[member->id] = std::move(member);

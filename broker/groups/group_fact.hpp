@@ -19,6 +19,12 @@
 namespace leat::groups {
 
 constexpr std::size_t group_part_bytes = 6 * 1024;
+/// Of what a fact tells: an epoch or generation above it is damage, and could not rise any more.
+constexpr std::int32_t kept_epoch_max = 1 << 30;
+/// A timeout is one of the protocol's, 32 bits of ms: any other is damage, and no Instant holds it.
+constexpr bool is_timeout(milliseconds time) {
+    return time.count() == static_cast<std::int32_t>(time.count());
+}
 
 bool is_group_key(ByteView key);
 
