@@ -123,7 +123,10 @@ public:
         const Status started = node_->start(clock_.monotonic(), clock_.wall());
         tell_notices();
         tell_events();
-        if (!started) return refuse(exit_data, "node", node_->start_error_text());
+        // What a device refuses now it may do the next time: whoever restarts us is to go on.
+        if (!started)
+            return refuse(started.error() == Error::storage ? exit_failed : exit_data, "node",
+                          node_->start_error_text());
 
         if (!net::start_listening(acceptor_, config_.listen, why))
             return refuse(exit_address, "net", why);
@@ -134,7 +137,7 @@ public:
                 lines_.write(clock_.monotonic(), clock_.wall(), event);
             },
             config_.worker_threads);
-        driver_->watch_storage(storage_->wake_fd());
+        driver_->watch_storage(storage_->wake_fd(), [this] { tell_notices(); });
         if (!serve_http(why)) return refuse(exit_address, "net", why);
         struct stat folder {};
         (void)::stat(config_.data_dir.c_str(), &folder);

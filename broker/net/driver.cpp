@@ -212,8 +212,9 @@ void Driver::drop(node::SessionId id) {
 // ------------------------------------------------------------------------------------------ device
 // and time
 
-void Driver::watch_storage(int event_fd) {
+void Driver::watch_storage(int event_fd, std::function<void()> on_done) {
     storage_.assign(event_fd);
+    on_storage_done_ = std::move(on_done);
     await_storage();
 }
 
@@ -227,6 +228,7 @@ void Driver::await_storage() {
                             std::uint64_t count;
                             [[maybe_unused]] const ssize_t ignored =
                                 ::read(storage_.native_handle(), &count, sizeof count);
+                            if (on_storage_done_) on_storage_done_();
                             node_.on_storage(clock_.monotonic(), clock_.wall());
                             await_storage();
                             settle();

@@ -47,7 +47,8 @@ public:
     /// Begins to accept; `acceptor` is listening.
     void accept_on(asio::ip::tcp::acceptor acceptor);
     /// An eventfd that says "the device finished something"; borrowed until the destructor.
-    void watch_storage(int event_fd);
+    /// on_done: called each time, before the node is told; may be empty.
+    void watch_storage(int event_fd, std::function<void()> on_done = {});
     /// After node.start(): does what became ready meanwhile and sets the timer.
     void start() { settle(); }
     /// No new connections; the node parks nothing any more, seals the log; unsent answers have
@@ -98,6 +99,7 @@ private:
     asio::ip::tcp::acceptor acceptor_;
     asio::steady_timer accept_pause_, timer_, flush_timer_;
     asio::posix::stream_descriptor storage_;
+    std::function<void()> on_storage_done_;
     std::unordered_map<node::SessionId, Peer> peers_;
     Links links_;
     Instant timer_at_ = never;

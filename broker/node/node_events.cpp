@@ -1,4 +1,5 @@
 // What people are told: the log at its start, and what the rooms noticed since the last poll.
+#include "broker/log/superblock.hpp"
 #include "broker/node/node_impl.hpp"
 
 namespace leat::node {
@@ -151,8 +152,11 @@ void NodeImpl::collect_events() {
             const log::DamagedPlace& place = status.damaged.back();
             say(Event::Level::error, "log",
                 std::string("damage on the device at byte ") +
-                    std::to_string(place.device_position) + " of leat.log (segment " +
-                    std::to_string(place.segment) + ", " + log::damaged_text(place.what) +
+                    std::to_string(place.device_position) + " of leat.log (" +
+                    (place.segment == log::no_segment
+                         ? "superblock"
+                         : "segment " + std::to_string(place.segment)) +
+                    ", " + log::damaged_text(place.what) +
                     "), found by the scrubber");
         }
     }

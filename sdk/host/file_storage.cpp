@@ -253,8 +253,9 @@ Status FileStorage::run_write(const Write& write) {
         ++parts;
     }
     // A failed sync is final: the kernel marks the pages clean, and a second one would answer OK (a
-    // lie).
-    if (!direct_ && ::fdatasync(fds_.write) != 0) return failed("flushing", write.at, errno);
+    // lie). One that a signal ended has not failed.
+    while (!direct_ && ::fdatasync(fds_.write) != 0)
+        if (errno != EINTR) return failed("flushing", write.at, errno);
     std::lock_guard lock(mutex_);
     ++counters_.writes;
     counters_.flushes += direct_ ? parts : 1;
