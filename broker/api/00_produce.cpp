@@ -99,6 +99,7 @@ bool append_rest(Context& context, Produced& produced, ByteView body) {
                 produced.soon = append.soon;
                 return false;
             }
+            if (append.may_wait) context.topics.refused_after_all();
             if (topic != nullptr && !topic->config.drops_oldest())
                 slow_down(context, produced, *topic, partition.index, append);
             answer.partitions.push_back({.index = partition.index, .append = std::move(append)});

@@ -67,6 +67,8 @@ public:
     /// waited for room in vain), and come again: nothing overtakes a producer's first batch.
     /// Borrowed.
     void not_offered(const Topic& topic, std::int32_t partition, ByteView records);
+    /// One that may wait for room (Append::may_wait) does not, or no more.
+    void refused_after_all() { ++counters_.refused; }
 
     struct OffsetAnswer {
         log::Offset offset = -1;

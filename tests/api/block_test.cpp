@@ -114,6 +114,7 @@ TEST_CASE("block: what is full of what must not be dropped refuses after five se
     CHECK(bench.take(id).empty());
     bench.advance(1);
     CHECK(bench.one_error(id) == ErrorCode::not_enough_replicas);
+    CHECK(bench.topics.counters().refused == 2);
     CHECK(bench.end_of("d") == 0);
     CHECK(bench.api.parked().produces == 0);
 }
@@ -162,6 +163,7 @@ TEST_CASE("block: after timeout_ms it is REQUEST_TIMED_OUT, and never appended")
     CHECK(bench.take(id).empty());
     bench.advance(1);
     CHECK(bench.one_error(id) == ErrorCode::request_timed_out);
+    CHECK(bench.topics.counters().refused == 1);
     CHECK(bench.take(longer).empty());
     bench.log.free_room();
     bench.settle();
