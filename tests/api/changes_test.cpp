@@ -128,6 +128,51 @@ TEST_CASE("configs: what is refused says key and range, and changes nothing of t
     CHECK_FALSE(config(bench).is_override("retention.ms"));  // only validated
 }
 
+namespace {
+
+/// "value source" of a topic's setting, as DescribeConfigs tells it.
+std::string described(ApiBench& bench, const char* name) {
+    wire::DescribeConfigsRequest::DescribeConfigsResource resource;
+    resource.resource_type = 2;
+    resource.resource_name = "t";
+    const wire::StringView keys[] = {name};
+    resource.configuration_keys = keys;
+    wire::DescribeConfigsRequest request;
+    request.resources = std::span(&resource, 1);
+    const auto response = bench.call<wire::DescribeConfigsResponse>(request, 4);
+    std::string text;
+    for (const auto& one : response.results.front().configs)
+        text += std::string(one.value.view()) + " " + std::to_string(one.config_source);
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("configs: what is kept until it is uplinked, and the lags of compaction, are told back") {
+    ApiBench bench;
+    bench.topic("t");
+    CHECK(described(bench, "leat.retention.uplinked") == "false 5");
+    CHECK(change(bench, {{"leat.retention.uplinked", 0, "true"}}).error == ErrorCode::none);
+    CHECK(described(bench, "leat.retention.uplinked") == "true 1");
+    CHECK(config(bench).until_uplinked());
+    CHECK(change(bench, {{"leat.retention.uplinked", 1}}).error == ErrorCode::none);
+    CHECK_FALSE(config(bench).until_uplinked());
+
+    CHECK(described(bench, "max.compaction.lag.ms") == "9223372036854775807 5");
+    CHECK(change(bench, {{"max.compaction.lag.ms", 0, "5000"}, {"min.compaction.lag.ms", 0, "5000"}})
+              .error == ErrorCode::none);
+    CHECK(described(bench, "max.compaction.lag.ms") == "5000 1");
+    // As Kafka: each of them may be, both may not.
+    const Told told = change(bench, {{"min.compaction.lag.ms", 0, "5001"}});
+    CHECK(told.error == ErrorCode::invalid_config);
+    CHECK(told.message ==
+          "conflict topic config setting min.compaction.lag.ms (5001) > max.compaction.lag.ms "
+          "(5000)");
+    CHECK(described(bench, "min.compaction.lag.ms") == "5000 1");
+    CHECK(change(bench, {{"min.compaction.lag.ms", 0, "5001"}, {"max.compaction.lag.ms", 1}})
+              .error == ErrorCode::none);
+}
+
 TEST_CASE("configs: a change whose commit is given up is undone and says so") {
     ApiBench bench;
     bench.topic("t");

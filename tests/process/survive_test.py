@@ -12,7 +12,7 @@ import time
 import unittest
 import urllib.error
 
-from harness import PATIENCE, Case, answer, api_versions, connect, kcat_consume, kcat_produce, na, request, wait_for
+from harness import PATIENCE, Case, answer, api_versions, connect, kcat_consume, kcat_produce, na, request, text, wait_for
 
 
 class Kill(Case):
@@ -199,6 +199,36 @@ class Upstream(Case):
         self.assertEqual(first_arrivals, wanted)
         self.assertEqual(gateway.stop(), 0, gateway.log())
         self.assertEqual(center.stop(), 0)
+
+    def test_what_is_kept_until_it_is_uplinked_goes_then_and_never_before(self):
+        center = self.leatd("--http", "off").start()
+        gateway = self.leatd("--http", "127.0.0.1:0", "--config", self.route(center.port, '"create.topics": true,'), budget="8MiB").start()
+        for topic, settings in (("go", {"leat.retention.uplinked": "true"}), ("stay", {})):
+            config = struct.pack(">i", len(settings)) + b"".join(text(k) + text(v) for k, v in settings.items())
+            with connect(gateway.port) as client:
+                client.sendall(request(19, 2, 3, struct.pack(">i", 1) + text(topic) + struct.pack(">ihi", 1, 1, 0) + config + struct.pack(">i?", 20_000, False)))
+                self.assertEqual(struct.unpack(">h", answer(client)[14 + len(topic):][:2]), (0,))
+        center.kill()  # the link is down while these are produced
+        lines = ["line %d %s" % (i, "v" * 900) for i in range(600)]
+        for topic in ("go", "stay"):
+            kcat_produce(gateway.port, topic, lines, "batch.num.messages=8")
+        gateway.kill()
+        gateway.start()
+        time.sleep(3)
+        self.assertEqual(self.log_start(gateway, "go"), 0)
+        center.start()
+        for topic in ("go", "stay"):
+            wait_for(lambda: self.uplinked(gateway, topic) == len(lines), "everything upstream")
+        wait_for(lambda: self.log_start(gateway, "go") > 300, "room for what is delivered")
+        self.assertEqual(self.log_start(gateway, "stay"), 0)
+        self.assertEqual(kcat_consume(center.port, "go"), lines)
+        self.assertEqual(kcat_consume(gateway.port, "stay"), lines)
+        self.assertEqual(kcat_consume(gateway.port, "go"), lines[self.log_start(gateway, "go"):])
+        self.assertEqual(gateway.stop(), 0, gateway.log())
+        self.assertEqual(center.stop(), 0)
+
+    def log_start(self, leatd, topic):
+        return next(t["partitions"][0]["log_start"] for t in leatd.status()["topics"] if t["name"] == topic)
 
     def tame(self, leatd):
         """Trying again and again costs little."""
