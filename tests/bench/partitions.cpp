@@ -1,7 +1,8 @@
-// Whether many partitions cost more than few: `partitions_bench`. Two gateways in process, one with
-// 10 partitions and one with 10,000, take the same Produce requests in turns: batches of one size,
-// to partitions in any order, on devices in memory that finish at once. Prints the ratio of what
-// they take, pair by pair; the aim is 0.9.
+// Whether many partitions cost more than few: `partitions_bench [BATCH_BYTES]`. Two gateways in
+// process, one with 10 partitions and one with 10,000, take the same Produce requests in turns:
+// batches of one size, to partitions in any order, on devices in memory that finish at once. Prints
+// the ratio of what they take, pair by pair; the aim is 0.9. For a profiler, one gateway alone:
+// `partitions_bench PARTITIONS BATCH_BYTES`.
 #include <malloc.h>
 
 #include <algorithm>
@@ -24,7 +25,9 @@ using namespace leat;
 
 namespace {
 
-constexpr std::uint64_t log_bytes = 768 * MiB, slice_bytes = 24 * MiB;
+constexpr std::uint64_t log_bytes = 768 * MiB;
+/// What small batches leave of their pages, too, stays well within the log.
+constexpr std::uint64_t slice_bytes(std::size_t batch) { return (batch < 1'000 ? 3 : 24) * MiB; }
 constexpr int slices = 15;
 constexpr std::int32_t few = 10, many = 10'000;
 
@@ -217,9 +220,9 @@ private:
 int one_alone(std::int32_t partitions, std::size_t batch) {
     Request request(batch);
     Gateway gateway(partitions);
-    (void)gateway.take(request, slice_bytes);
+    (void)gateway.take(request, slice_bytes(batch));
     double sum = 0;
-    for (int i = 0; i < slices; ++i) sum += gateway.take(request, slice_bytes);
+    for (int i = 0; i < slices; ++i) sum += gateway.take(request, slice_bytes(batch));
     std::printf("%d partitions: %.0f requests/s\n", partitions,
                 sum / slices / static_cast<double>(request.batch_bytes));
     return 0;
@@ -230,17 +233,20 @@ int one_alone(std::int32_t partitions, std::size_t batch) {
 int main(int count, char** words) {
     ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);  // as leatd
     if (count == 3) return one_alone(std::atoi(words[1]), std::strtoull(words[2], nullptr, 10));
-    for (const std::size_t batch : {1'000u, 16'000u, 100'000u}) {
+    std::vector<std::size_t> batches = {200, 1'000, 16'000, 100'000};
+    if (count == 2) batches = {std::strtoull(words[1], nullptr, 10)};
+    for (const std::size_t batch : batches) {
         Request request(batch);
+        const std::uint64_t slice = slice_bytes(batch);
         Gateway small(few), large(many);
-        (void)small.take(request, slice_bytes);  // all partitions were there once
-        (void)large.take(request, slice_bytes);
+        (void)small.take(request, slice);  // all partitions were there once
+        (void)large.take(request, slice);
         std::vector<double> ratios, rates;
         for (int i = 0; i < slices; ++i) {
             double a = 0, b = 0;
-            if (i % 2 == 0) a = small.take(request, slice_bytes);
-            b = large.take(request, slice_bytes);
-            if (i % 2 != 0) a = small.take(request, slice_bytes);
+            if (i % 2 == 0) a = small.take(request, slice);
+            b = large.take(request, slice);
+            if (i % 2 != 0) a = small.take(request, slice);
             ratios.push_back(b / a);
             rates.push_back(a);
         }
