@@ -90,11 +90,11 @@ std::optional<FrameReplay::Batch> FrameReplay::on_frame(const FrameHeader& heade
         }
         part_->have += header.body_bytes;
         if (header.continues()) return std::nullopt;
-        const Batch whole = part_->batch;
+        Batch whole = part_->batch;
         const bool fits = part_->have == whole.fields.total_bytes;
         part_.reset();
         if (!fits) return std::nullopt;
-        index_->on_batch(whole.stream, whole.fields, whole.position, age_ms_);
+        whole.here = &index_->on_batch(whole.stream, whole.fields, whole.position, age_ms_);
         return whole;
     }
     part_.reset();
@@ -102,12 +102,12 @@ std::optional<FrameReplay::Batch> FrameReplay::on_frame(const FrameHeader& heade
         case FrameType::append: {
             const Result<BatchFields> fields = read_batch_fields(body);
             if (!fields || fields->total_bytes != header.total_bytes) return std::nullopt;
-            const Batch batch{header.stream, *fields, position};
+            Batch batch{header.stream, *fields, position};
             if (header.continues()) {
                 part_ = Part{batch, header.body_bytes};
                 return std::nullopt;
             }
-            index_->on_batch(batch.stream, batch.fields, batch.position, age_ms_);
+            batch.here = &index_->on_batch(batch.stream, batch.fields, batch.position, age_ms_);
             return batch;
         }
         case FrameType::moved: {
@@ -161,7 +161,7 @@ void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment,
                          const FrameReplay::Batch& batch) {
     Stream* stream = core.streams.find(batch.stream);
     if (stream == nullptr) return;  // dropped while the commit was under way
-    StreamInSegment& here = index.streams[batch.stream];
+    StreamInSegment& here = *batch.here;
     if (here.ordinal == 0) {
         stream->enter_segment(segment, batch.fields.base_offset, core.anchors_limit());
         here.ordinal = stream->ordinal;

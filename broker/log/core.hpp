@@ -239,6 +239,7 @@ public:
         StreamId stream;
         BatchFields fields;
         std::uint32_t position;
+        StreamInSegment* here = nullptr;  ///< of the index; known when the batch is whole
     };
     explicit FrameReplay(SegmentIndex& index, Area area = Area::arrivals)
         : index_(&index), area_(area) {}

@@ -14,8 +14,31 @@ constexpr std::uint32_t frame_cost(std::size_t body) {
     return static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
 }
 
-void put_stream(std::vector<std::uint8_t>& out, const StreamInSegment& stream) {
-    LittleWriter to(out);
+/// Puts fields one behind the other where there is room for them.
+class InPlace {
+public:
+    explicit InPlace(std::uint8_t* at) : at_(at) {}
+    template <class T>
+    void put(T value) {
+        store_little<T>(at_, value);
+        at_ += sizeof(T);
+    }
+
+private:
+    std::uint8_t* at_;
+};
+
+/// With its frame header, straight to where it stays: there may be thousands of them.
+void put_stream(std::vector<std::uint8_t>& out, StreamId id, const StreamInSegment& stream) {
+    FrameHeader header;
+    header.type = FrameType::footer_stream;
+    header.stream = id;
+    header.body_bytes = header.total_bytes = static_cast<std::uint32_t>(
+        stream_body_bytes + link_bytes * stream.links.size() + 8 * stream.points.size());
+    const std::size_t at = out.size();
+    out.resize(at + header.padded_bytes());
+    encode_frame_header(header, out.data() + at);
+    InPlace to(out.data() + at + frame_header_bytes);
     to.put<std::int64_t>(stream.first_offset);
     to.put<std::int64_t>(stream.end_offset);
     to.put<std::int64_t>(stream.log_start);
@@ -31,7 +54,12 @@ void put_stream(std::vector<std::uint8_t>& out, const StreamInSegment& stream) {
     to.put<std::uint32_t>(static_cast<std::uint32_t>(stream.links.size()));
     to.put<std::uint32_t>(static_cast<std::uint32_t>(stream.points.size()));
     to.put<std::uint32_t>(0);
-    for (const Link& link : stream.links) put_link(to, link);
+    for (const Link& link : stream.links) {
+        to.put<std::int64_t>(link.first_offset);
+        to.put<std::int64_t>(link.max_timestamp);
+        to.put<std::uint32_t>(link.segment);
+        to.put<std::uint32_t>(link.ordinal);
+    }
     for (const Point& point : stream.points) {
         to.put<std::uint32_t>(point.offset_delta);
         to.put<std::uint32_t>(point.position);
@@ -58,7 +86,6 @@ Result<StreamInSegment> get_stream(ByteView body) {
     in.skip(4);
     if (!in.ok() || links > levels_max || in.left() / 8 < points) return fail(Error::corrupt);
     for (std::uint32_t i = 0; i < links; ++i) stream.links.push_back(get_link(in));
-    stream.points.reserve(points);
     for (std::uint32_t i = 0; i < points; ++i) {
         const auto delta = in.get<std::uint32_t>();
         stream.points.push_back({delta, in.get<std::uint32_t>()});
@@ -109,19 +136,19 @@ Link get_link(LittleReader& from) {
 }
 
 StreamInSegment& SegmentIndex::touch(StreamId stream) {
-    const auto [found, fresh] = streams.try_emplace(stream);
-    if (fresh) footer_bytes_ += frame_cost(stream_body_bytes);
-    return found->second;
+    if (StreamInSegment* known = streams.find(stream)) return *known;
+    footer_bytes_ += frame_cost(stream_body_bytes);
+    return streams[stream];
 }
 
 void SegmentIndex::on_moved(StreamId id, const BatchFields& fields, std::uint32_t position,
                             std::uint64_t age_ms) {
-    on_records(id, fields, position, age_ms);
+    (void)on_records(id, fields, position, age_ms);
     last_age_ms = std::max(last_age_ms, age_ms);
 }
 
-void SegmentIndex::on_records(StreamId id, const BatchFields& fields, std::uint32_t position,
-                              std::uint64_t age_ms) {
+StreamInSegment& SegmentIndex::on_records(StreamId id, const BatchFields& fields,
+                                          std::uint32_t position, std::uint64_t age_ms) {
     StreamInSegment& stream = touch(id);
     if (stream.first_offset < 0) stream.first_offset = fields.base_offset;
     stream.end_offset = std::max(stream.end_offset, fields.end_offset());
@@ -140,12 +167,13 @@ void SegmentIndex::on_records(StreamId id, const BatchFields& fields, std::uint3
         stream.points.push_back({static_cast<std::uint32_t>(delta), position});
         footer_bytes_ += 8;
     }
+    return stream;
 }
 
-void SegmentIndex::on_batch(StreamId id, const BatchFields& fields, std::uint32_t position,
-                            std::uint64_t age_ms) {
-    on_records(id, fields, position, age_ms);
-    if (fields.producer_id < 0 || fields.base_sequence < 0) return;
+StreamInSegment& SegmentIndex::on_batch(StreamId id, const BatchFields& fields,
+                                        std::uint32_t position, std::uint64_t age_ms) {
+    StreamInSegment& here = on_records(id, fields, position, age_ms);
+    if (fields.producer_id < 0 || fields.base_sequence < 0) return here;
     const auto [found, fresh] = producers.try_emplace({id, fields.producer_id});
     Producer& producer = found->second;
     const std::size_t before = producer.state.count;
@@ -153,6 +181,7 @@ void SegmentIndex::on_batch(StreamId id, const BatchFields& fields, std::uint32_
     producer.age_ms = age_ms;
     if (fresh) footer_bytes_ += frame_cost(producer_body_bytes(0));
     if (producer.state.count > before) footer_bytes_ += 24;
+    return here;
 }
 
 void SegmentIndex::on_fact(const FactBody& fact, bool erased, std::uint64_t sequence) {
@@ -212,7 +241,7 @@ void SegmentIndex::shed(std::size_t count) {
         for (std::size_t i = 0; i < count && end != all.end(); ++i) ++end;
         all.erase(all.begin(), end);
     };
-    some(streams);
+    streams.shed(count);
     some(producers);
     some(facts);
 }
@@ -238,9 +267,9 @@ std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader 
     for (std::size_t i = 0; i < candidates_max; ++i)
         to.put<std::uint32_t>(i < index.candidates.size() ? index.candidates[i] : no_segment);
     add(FrameType::footer_summary, 0);
-    for (const auto& [id, stream] : index.streams) {
-        put_stream(body, stream);
-        add(FrameType::footer_stream, id);
+    for (const auto* entry : index.streams.in_order()) {
+        put_stream(out, entry->first, entry->second);
+        ++header.frames;
     }
     for (const auto& [key, producer] : index.producers) {
         encode_producer(body, key.producer_id, producer);
@@ -369,7 +398,7 @@ Result<SegmentIndex> decode_footer_batches(ByteView bytes) {
             if (body.size() >= 8 && load_little<std::int64_t>(body.data()) < 0) return true;
             Result<StreamInSegment> stream = get_stream(body);
             if (stream)
-                index.streams.emplace_hint(index.streams.end(), header.stream, std::move(*stream));
+                index.streams[header.stream] = std::move(*stream);
             good = static_cast<bool>(stream);
             return good;
         });

@@ -14,49 +14,14 @@
 #include "broker/log/index.hpp"
 #include "broker/log/producers.hpp"
 #include "broker/log/segment.hpp"
+#include "broker/log/segment_streams.hpp"
 
 namespace leat::log {
 
 constexpr std::uint32_t footer_trailer_bytes = 32;
-constexpr std::uint32_t point_block_bytes =
-    16 * 1024;  ///< one point per stream in each block of this size
-
-struct Point {
-    std::uint32_t offset_delta = 0;  ///< from the stream's first offset in this segment
-    std::uint32_t position = 0;      ///< of a frame
-};
-
-struct StreamInSegment {
-    Offset first_offset = -1;  ///< -1: no batch of it here
-    Offset end_offset = -1;
-    Offset log_start = -1;  ///< -1: not told here
-    Offset raised_end = -1;
-    std::uint64_t batch_bytes = 0;
-    std::int64_t max_timestamp = -1;
-    Offset max_timestamp_offset = -1;
-    std::uint64_t last_age_ms = 0;
-    std::int64_t stream_max_timestamp = -1;  ///< of the whole stream up to the end of this segment
-    std::uint32_t batches = 0;
-    bool dropped = false;
-    std::uint32_t ordinal = 0;
-    std::vector<Link> links;
-    std::vector<Point> points;
-    bool holds_batches() const { return first_offset >= 0; }
-    /// What copying it takes, at most.
-    /// Of the batch bytes those at and after `from`, in proportion.
-    std::uint64_t bytes_from(Offset from) const {
-        if (from <= first_offset || end_offset <= first_offset) return batch_bytes;
-        const auto part = static_cast<double>(end_offset - std::min(from, end_offset)) /
-                          static_cast<double>(end_offset - first_offset);
-        return static_cast<std::uint64_t>(static_cast<double>(batch_bytes) * part);
-    }
-    std::uint64_t moved_bytes() const {
-        return batch_bytes + std::uint64_t{batches} * (moved_header_bytes + 7);
-    }
-};
 
 struct SegmentIndex {
-    std::map<StreamId, StreamInSegment> streams;
+    SegmentStreams streams;
     std::map<ProducerKey, Producer> producers;
     struct FactChange {
         std::optional<std::string> value;
@@ -78,8 +43,9 @@ struct SegmentIndex {
     bool forbids_writing = false;           ///< a frame of a later program that says so
     std::vector<std::uint32_t> candidates;  ///< filled when the footer is written
 
-    void on_batch(StreamId stream, const BatchFields& fields, std::uint32_t position,
-                  std::uint64_t age_ms);
+    /// returns  what the segment holds of its stream; there as long as the index is
+    StreamInSegment& on_batch(StreamId stream, const BatchFields& fields, std::uint32_t position,
+                              std::uint64_t age_ms);
     /// A copy in survivors: found by the index, and nothing more is learned from it.
     void on_moved(StreamId stream, const BatchFields& fields, std::uint32_t position,
                   std::uint64_t age_ms);
@@ -101,8 +67,8 @@ struct SegmentIndex {
     }
 
 private:
-    void on_records(StreamId stream, const BatchFields& fields, std::uint32_t position,
-                    std::uint64_t age_ms);
+    StreamInSegment& on_records(StreamId stream, const BatchFields& fields, std::uint32_t position,
+                                std::uint64_t age_ms);
     StreamInSegment& touch(StreamId stream);
     std::uint32_t footer_bytes_ = commit_header_bytes + footer_trailer_bytes + 24 + 64 + 8;
 };

@@ -21,8 +21,11 @@ void Stream::enter_segment(std::uint32_t segment, Offset first_offset,
     ++ordinal;
     const Link link{first_offset, flushed_max_timestamp, segment, ordinal};
     const auto reach = static_cast<std::size_t>(std::countr_zero(ordinal));
-    std::vector<Link>().swap(newest_links);
-    newest_links.reserve(std::min({reach + 1, levels.size(), levels_max}));
+    const std::size_t needed = std::min({reach + 1, levels.size(), levels_max});
+    // Half of all segments need one of them, a quarter two: that memory stays.
+    if (newest_links.capacity() > needed + 2) std::vector<Link>().swap(newest_links);
+    newest_links.clear();
+    newest_links.reserve(needed);
     for (std::size_t level = 0; level <= reach && level < levels_max; ++level) {
         if (level < levels.size()) {
             newest_links.push_back(levels[level]);
@@ -44,8 +47,11 @@ void Stream::enter_segment(std::uint32_t segment, Offset first_offset,
 void Stream::grow_newest(std::int64_t max_timestamp) {
     if (anchors.empty()) return;
     anchors.back().max_timestamp = std::max(anchors.back().max_timestamp, max_timestamp);
-    for (Link& level : levels)
-        if (level.ordinal == ordinal) level.max_timestamp = anchors.back().max_timestamp;
+    // What 2^j divides smaller powers divide, too: those of the newest ordinal come first.
+    for (Link& level : levels) {
+        if (level.ordinal != ordinal) break;
+        level.max_timestamp = anchors.back().max_timestamp;
+    }
 }
 
 std::uint64_t Stream::bytes_before(Offset to) const {

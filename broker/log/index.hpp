@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "broker/log/log.hpp"
+#include "broker/log/stream_table.hpp"
 #include "broker/log/superblock.hpp"
 
 namespace leat::log {
@@ -59,6 +60,7 @@ struct Stream {
     std::uint64_t log_start_checkpoint =
         0;  ///< ... or the checkpoint that does, when the ring has no room to say so
     CommitId log_end_id = 0;         ///< ... and state.log_end
+    std::uint64_t blocked_in = 0;    ///< the last pass of retention that found it to keep a segment
     bool has_gaps = false;           ///< compaction left batches out
     Offset first_batch = 0;          ///< none of its batches begins before, as far as was found out
     std::uint32_t ordinal = 0;       ///< of the newest segment that holds it; 0: none
@@ -89,15 +91,24 @@ Located locate(const Stream& stream, Offset target);
 /// The same for the first segment whose max_timestamp reaches `target`.
 Located locate_time(const Stream& stream, std::int64_t target);
 
+/// In the order of their numbers, and found without it: each batch asks for its stream several
+/// times.
 class Streams {
 public:
     Stream* find(StreamId id) {
-        const auto found = streams_.find(id);
-        return found == streams_.end() ? nullptr : &found->second;
+        const auto found = table_.find(id);
+        return found == nullptr ? nullptr : &found->second;
     }
     const Stream* find(StreamId id) const { return const_cast<Streams*>(this)->find(id); }
-    Stream& make(StreamId id) { return streams_[id]; }
-    void erase(StreamId id) { streams_.erase(id); }
+    Stream& make(StreamId id) {
+        const auto [found, fresh] = streams_.try_emplace(id);
+        if (fresh) table_.put(&*found);
+        return found->second;
+    }
+    void erase(StreamId id) {
+        table_.erase(id);
+        streams_.erase(id);
+    }
     std::size_t size() const { return streams_.size(); }
     std::map<StreamId, Stream>& all() { return streams_; }
     const std::map<StreamId, Stream>& all() const { return streams_; }
@@ -106,6 +117,7 @@ public:
 
 private:
     std::map<StreamId, Stream> streams_;
+    StreamTable<std::pair<const StreamId, Stream>> table_;
 };
 
 }  // namespace leat::log

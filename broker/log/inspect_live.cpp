@@ -51,10 +51,10 @@ bool InspectWalk::is_forgotten(const SegmentEntry& entry, std::uint32_t segment)
                                 core_->segment_bytes - entry.footer_position);
     if (!bytes) return false;
     const auto index = decode_footer(*bytes, entry.generation, entry.salt);
-    return index && std::none_of(index->streams.begin(), index->streams.end(),
-                                 [this](const auto& one) {
-                                     return wanted(one.first, one.second.end_offset);
-                                 });
+    if (!index) return false;
+    for (const auto& [id, here] : index->streams)
+        if (wanted(id, here.end_offset)) return false;
+    return true;
 }
 
 }  // namespace leat::log

@@ -20,9 +20,9 @@ const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetche
     const SegmentEntry& entry = core_.segments[segment];
     if (segment == arrivals_.segment()) {
         const auto& streams = arrivals_.index().streams;
-        const auto found = streams.find(job.request.stream);
+        const StreamInSegment* found = streams.find(job.request.stream);
         state = Fetched::ready;
-        return found == streams.end() || !found->second.holds_batches() ? nullptr : &found->second;
+        return found == nullptr || !found->holds_batches() ? nullptr : found;
     }
     job.recycled = entry.state != SegmentState::sealed || !entry.in_ring();
     if (job.recycled) return nullptr;

@@ -33,11 +33,11 @@ struct Copies {
 /// left, so one is a loss only where a segment is gone.
 void see(Copies& copies, const SegmentIndex& in_ring) {
     for (auto& [id, held] : copies.held) {
-        const auto here = in_ring.streams.find(id);
-        if (here == in_ring.streams.end() || !here->second.holds_batches()) continue;
-        if (here->second.first_offset > held.reached && held.reached < held.end && held.hole)
+        const StreamInSegment* here = in_ring.streams.find(id);
+        if (here == nullptr || !here->holds_batches()) continue;
+        if (here->first_offset > held.reached && held.reached < held.end && held.hole)
             held.lacking = true;
-        held.reached = std::max(held.reached, here->second.end_offset);
+        held.reached = std::max(held.reached, here->end_offset);
         held.hole = false;
     }
 }

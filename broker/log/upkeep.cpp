@@ -30,7 +30,7 @@ void Retention::pump(Instant now) {
         bytes_at_pass_ = arrivals_.bytes_written();
         scanning_ = true;
         looked_ = alive_ = 0;
-        blocked_.clear();
+        ++pass_;
         if (!from_head_) resume_ = at_;
         if (drop_up_to_ == 0 || !freed_) from_head_ = !from_head_;  // where it drops, it goes on
         at_ = from_head_ ? 0 : resume_;
@@ -162,11 +162,11 @@ std::uint64_t Retention::droppable_bytes() const {
     return static_cast<std::uint64_t>(sum);
 }
 
-bool Retention::droppable(StreamId id, const Stream& stream, const StreamInSegment& here) const {
+bool Retention::droppable(const Stream& stream, const StreamInSegment& here) const {
     // Dropping from the middle of a stream takes everything before it, too, and most of that frees
     // nothing where it lies: only when its oldest segments cannot be had.
     const bool in_turn = drops_ == Drops::inner || here.first_offset <= stream.state.log_start ||
-                         (from_head_ && !blocked_.contains(id));
+                         (from_head_ && stream.blocked_in != pass_);
     return in_turn && stream.declared && stream.policy.when_full == WhenFull::drop_oldest &&
            stream.policy.priority <= drop_up_to_ && here.end_offset <= stream.state.flushed &&
            (stream.policy.reserved_bytes <= 0 ||
@@ -181,7 +181,7 @@ bool Retention::may_drop(const SegmentIndex& index, const SegmentEntry& entry) c
         if (!here.holds_batches() || stream == nullptr ||
             here.end_offset <= stream->state.log_start)
             continue;
-        (droppable(id, *stream, here) ? dropped : kept) += here.moved_bytes();
+        (droppable(*stream, here) ? dropped : kept) += here.moved_bytes();
     }
     if (kept == 0) return dropped > 0;
     return drops_ != Drops::whole && kept <= cleaner_cost_max * dropped &&
@@ -220,14 +220,14 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
             continue;
         }
         if (here.end_offset > stream->state.log_start) raise_log_start(now, id, *stream, here);
-        if (drops && droppable(id, *stream, here) && here.end_offset > stream->state.log_start) {
+        if (drops && droppable(*stream, here) && here.end_offset > stream->state.log_start) {
             if (drop(now, id, *stream, here))
                 dropped = true;
             else
                 held_back_ = true;
         }
         if (here.end_offset > stream->state.log_start) {
-            blocked_.insert(id);
+            stream->blocked_in = pass_;
             live += here.moved_bytes();
             batches += here.batches;
         }
@@ -270,7 +270,7 @@ void Retention::raise_log_start(Instant now, StreamId id, Stream& stream,
         here.end_offset > stream.state.release)
         return;
     // Oldest first: what lies before this segment has to be gone already, or to be a gap.
-    if (here.first_offset > stream.state.log_start && (!from_head_ || blocked_.contains(id)))
+    if (here.first_offset > stream.state.log_start && (!from_head_ || stream.blocked_in == pass_))
         return;
     StreamInSegment part = here;
     // What a log start inside of it has not counted yet.

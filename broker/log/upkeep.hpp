@@ -16,7 +16,6 @@
 #pragma once
 
 #include <optional>
-#include <set>
 
 #include "broker/log/checkpoint.hpp"
 #include "broker/log/cleaner.hpp"
@@ -77,7 +76,7 @@ private:
     std::uint64_t droppable_bytes() const;
     /// Whether the stream's records here may be dropped at the present priority, and are its oldest
     /// or the stage is one where that does not count.
-    bool droppable(StreamId id, const Stream& stream, const StreamInSegment& here) const;
+    bool droppable(const Stream& stream, const StreamInSegment& here) const;
     /// Whether that empties the segment, or leaves so little that the cleaner may have the rest.
     bool may_drop(const SegmentIndex& index, const SegmentEntry& entry) const;
     void end_pass(Instant now);
@@ -102,7 +101,8 @@ private:
     std::size_t at_ = 0;      ///< in the ring
     std::size_t resume_ = 0;  ///< every other pass goes on here, the others begin at the oldest
     bool from_head_ = false;
-    std::set<StreamId> blocked_;     ///< in this pass: streams with an older segment that must stay
+    /// In Stream::blocked_in: it has an older segment that must stay.
+    std::uint64_t pass_ = 0;
     std::size_t looked_ = 0;         ///< segments seen in this pass
     std::uint32_t alive_ = 0;        ///< of them those that could not be freed
     bool dead_behind_redo_ = false;  ///< a newer checkpoint would free something

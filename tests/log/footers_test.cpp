@@ -43,6 +43,101 @@ void spoil(SimImage& image, std::uint64_t at) {
 
 }  // namespace
 
+TEST_CASE("streams: those that are there are found, in order, whatever their numbers are") {
+    // In one run, all at one place of the table, and at its end: from there it goes on in front.
+    const auto number = [](SimRandom& random) {
+        const auto some = static_cast<StreamId>(random.below(300));
+        switch (random.below(3)) {
+            case 0:
+                return some;
+            case 1:
+                return some * 4096 + 1023;
+            default:
+                return UINT32_MAX - some;
+        }
+    };
+    SimRandom random(5);
+    Streams streams;
+    std::map<StreamId, Offset> there;
+    for (Offset i = 0; i < 20'000; ++i) {
+        const StreamId id = number(random);
+        if (random.below(5) < (i / 4'000 % 2 == 0 ? 3u : 2u)) {
+            streams.make(id).state.log_end = i;
+            there[id] = i;
+        } else {
+            streams.erase(id);
+            there.erase(id);
+        }
+        if (i % 100 != 0) continue;
+        if (i % 300 == 0) {
+            Streams moved = std::move(streams);
+            streams = std::move(moved);
+        }
+        REQUIRE(streams.size() == there.size());
+        auto in_order = there.begin();
+        for (const auto& [known, stream] : streams.all()) CHECK(known == (in_order++)->first);
+        for (int k = 0; k < 900; ++k) {
+            const StreamId asked = number(random);
+            const Stream* found = streams.find(asked);
+            const auto wanted = there.find(asked);
+            REQUIRE((found != nullptr) == (wanted != there.end()));
+            if (found != nullptr) REQUIRE(found->state.log_end == wanted->second);
+        }
+    }
+}
+
+TEST_CASE("footers: streams that came in any order stand in the order of their numbers, with all") {
+    constexpr std::uint32_t salt = 7, page = 4096, size = 4096 * KiB;
+    SegmentIndex index;
+    constexpr std::uint32_t count = 3000;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const StreamId id = 1 + i * 1'009 % count;
+        StreamInSegment& here = index.on_batch(id,
+                                               {.base_offset = id,
+                                                .total_bytes = 100,
+                                                .last_offset_delta = 1,
+                                                .max_timestamp = 5},
+                                               4096 + i, 1);
+        CHECK(&here == index.streams.find(id));
+        std::vector<Link> links;
+        for (std::uint32_t k = 0; k < id % 6; ++k) links.push_back({id + k, 7, k, id});
+        here.links = links;
+        for (std::uint32_t k = 1; k < id % 5; ++k)
+            (void)index.on_batch(id,
+                                 {.base_offset = id + 2 * k,
+                                  .total_bytes = 100,
+                                  .last_offset_delta = 1,
+                                  .max_timestamp = 5},
+                                 4096 + i + k * point_block_bytes, 1);
+    }
+    CHECK(index.streams.size() == count);
+    CHECK(index.batches() == count + count / 5 * (0 + 0 + 1 + 2 + 3));
+    CommitHeader header;
+    header.generation = 9;
+    const auto footer = encode_footer(index, header, salt, page, size);
+    REQUIRE_FALSE(footer.empty());
+    auto whole = decode_footer(footer, 9, salt);
+    REQUIRE(whole);
+    const SegmentIndex moved = *std::move(whole);
+    StreamId last = 0;
+    for (const auto& [id, stream] : moved.streams) {
+        REQUIRE(id == ++last);
+        REQUIRE(stream.links.size() == id % 6);
+        REQUIRE(stream.points.size() == std::max(1u, id % 5));
+        const StreamInSegment copy = stream;
+        for (std::uint32_t k = 0; k < id % 6; ++k) {
+            CHECK(copy.links[k].first_offset == id + k);
+            CHECK(copy.links[k].segment == k);
+        }
+        for (std::uint32_t k = 0; k < copy.points.size(); ++k)
+            CHECK(copy.points[k].offset_delta == 2 * k);
+    }
+    CHECK(last == count);
+    // What nobody needs goes piece by piece.
+    for (int i = 0; i < 20; ++i) index.shed(512);
+    CHECK(index.streams.empty());
+}
+
 TEST_CASE("footers: what retention takes of one are the streams that hold batches, as they are") {
     constexpr std::uint32_t salt = 7, page = 4096, size = 1024 * KiB;
     SegmentIndex index;
@@ -75,14 +170,14 @@ TEST_CASE("footers: what retention takes of one are the streams that hold batche
     CHECK(batches->streams.size() == 10);
     for (const auto& [id, stream] : whole->streams) {
         const auto found = batches->streams.find(id);
-        REQUIRE((found != batches->streams.end()) == stream.holds_batches());
+        REQUIRE((found != nullptr) == stream.holds_batches());
         if (!stream.holds_batches()) continue;
-        CHECK(found->second.first_offset == stream.first_offset);
-        CHECK(found->second.end_offset == stream.end_offset);
-        CHECK(found->second.batch_bytes == stream.batch_bytes);
-        CHECK(found->second.batches == stream.batches);
-        CHECK(found->second.log_start == stream.log_start);
-        CHECK(found->second.last_age_ms == stream.last_age_ms);
+        CHECK(found->first_offset == stream.first_offset);
+        CHECK(found->end_offset == stream.end_offset);
+        CHECK(found->batch_bytes == stream.batch_bytes);
+        CHECK(found->batches == stream.batches);
+        CHECK(found->log_start == stream.log_start);
+        CHECK(found->last_age_ms == stream.last_age_ms);
     }
     auto spoilt = footer;
     spoilt[footer.size() / 2] ^= 1;
