@@ -83,7 +83,8 @@ class Machine:
 
     def produce(self, leatd, topic, lines):
         self.sent[topic] += lines
-        harness.kcat_produce(leatd.port, topic, lines, "batch.size=8192", "linger.ms=1")
+        # Idempotent: else what is refused for a moment (the topics reject) comes again behind later batches.
+        harness.kcat_produce(leatd.port, topic, lines, "batch.size=8192", "linger.ms=1", "enable.idempotence=true")
         self.acknowledged.append((self.events(), topic, len(self.sent[topic])))
 
     def work_on(self, leatd, rounds, chance):
