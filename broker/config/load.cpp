@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -185,6 +186,10 @@ void check_together(Loaded& loaded) {
         complain(
             "\"log.budget.bytes\" holds fewer than 16 segments of \"log.segment.bytes\"; raise the "
             "budget or lower the segment size");
+    // Who chose small segments and said nothing of batches gets what fits.
+    if (config.segment_bytes && config.message_bytes_max == Config().message_bytes_max)
+        loaded.config.message_bytes_max =
+            std::min(config.message_bytes_max, config.segment_bytes / 2);
     if (config.segment_bytes && config.message_bytes_max > config.segment_bytes / 2)
         complain(
             "\"message.max.bytes\" is above half of \"log.segment.bytes\"; a batch must fit half a "

@@ -139,8 +139,8 @@ TEST_CASE("settings that contradict each other are refused") {
     CHECK(only_problem("{\"log.budget.bytes\": \"2MiB\", \"log.segment.bytes\": \"256KiB\", "
                        "\"message.max.bytes\": 1024}")
               .find("16 segments") != std::string::npos);
-    CHECK(only_problem("{\"log.segment.bytes\": \"1MiB\"}").find("half a segment") !=
-          std::string::npos);
+    CHECK(only_problem("{\"log.segment.bytes\": \"1MiB\", \"message.max.bytes\": \"768KiB\"}")
+              .find("half a segment") != std::string::npos);
     CHECK(only_problem("{\"message.max.bytes\": \"2MiB\", \"socket.request.max.bytes\": \"1MiB\"}")
               .find("raise the latter") != std::string::npos);
     CHECK(only_problem("{\"group.min.session.timeout.ms\": \"1h\"}").find("could join") !=
@@ -161,6 +161,13 @@ TEST_CASE("no setting: the defaults are valid and safe") {
     CHECK(loaded.problems.empty());
     CHECK(loaded.config.listen == HostPort{"127.0.0.1", 9092});
     CHECK(loaded.config.budget_bytes == 0);
+}
+
+TEST_CASE("who chooses small segments and says nothing of batches gets what fits into them") {
+    const Loaded loaded = from("{\"log.segment.bytes\": \"64KiB\"}");
+    CHECK(loaded.problems.empty());
+    CHECK(loaded.config.message_bytes_max == 32 * 1024);
+    CHECK(from("{\"log.segment.bytes\": \"8MiB\"}").config.message_bytes_max == 1024 * 1024);
 }
 
 TEST_CASE("the operator's page lists every key, and its example is valid") {
