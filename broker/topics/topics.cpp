@@ -138,12 +138,14 @@ Append Topics::append_judged(Instant now, WallTime wall, const Topic& topic, std
             return result;
         }
         if (is_first) await(awaited, first);
-        const bool full = appended.error() == Error::full;
+        // Of the fact of a leader epoch, `busy` says what `full` does of a batch.
+        const Error error = appended.error() == Error::busy ? Error::full : appended.error();
+        const bool full = error == Error::full;
         result.soon = full && topic.config.drops_oldest();
         result.may_wait = result.soon || (full && topic.config.waits_when_full());
         if (!result.may_wait) ++counters_.refused;
-        result.error = code_of(appended.error());
-        result.message = message_of(appended.error());
+        result.error = code_of(error);
+        result.message = message_of(error);
         return result;
     }
     if (is_first) {
