@@ -117,6 +117,9 @@ struct Core {
     void refused(const Refusals::Place& place) {
         refusals.refused(called_at, reads_given, place);
     }
+    /// Room is short, and retention has searched everything for what it may drop, in vain: what is
+    /// dead among records that stay is all there is.
+    bool nothing_to_drop = false;
     bool facts_lost = false;  ///< damage may have taken some, or taken them back to older ones
     std::string cut_text;
     std::vector<DamagedPlace> damaged;

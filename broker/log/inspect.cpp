@@ -117,7 +117,8 @@ Result<Found> find(port::Storage& device, port::Entropy& entropy, std::string& w
         Result<Recovered> recovered = recover(core, Instant{}, WallTime{}, why);
         auto plain = std::make_unique<Core>(device, entropy, LogConfig{});
         plain->geometry = core.geometry;
-        if (before != superblocks_of(*plain) && tries < tries_max) continue;
+        const bool moved = before != superblocks_of(*plain);
+        if (moved && tries < tries_max) continue;
         if (!recovered) return fail(recovered.error());
         if (recovered->fresh) {
             why = "nothing was ever written here";
@@ -135,8 +136,9 @@ Result<Found> find(port::Storage& device, port::Entropy& entropy, std::string& w
             if (const auto book = book_of(*plain, id))
                 stream.state.log_start = std::max(
                     stream.state.log_start, std::min(book->log_start(), stream.state.log_end));
-        return Found{std::move(plain), std::move(recovered->checkpoint.extents), core.cut_text,
-                     recovered->sealed};
+        // Where it never stood still, what a start would say is not known.
+        return Found{std::move(plain), std::move(recovered->checkpoint.extents),
+                     moved ? std::string() : core.cut_text, recovered->sealed};
     }
 }
 

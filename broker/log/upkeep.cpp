@@ -90,7 +90,7 @@ void Retention::end_pass(Instant now) {
     if (!core_.short_of_room()) {
         drop_up_to_ = 0;
         drops_ = Drops::whole;
-        packs_ = false;
+        packs_ = core_.nothing_to_drop = false;
         barren_ = 0;
         forgive_wait_ = forgive_wait;
     } else if (packs_ = packing(now); freed_ || dead_behind_redo_ || dying_ || packs_) {
@@ -126,13 +126,27 @@ void Retention::end_pass(Instant now) {
 /// beside it is dropped, and where nothing is taken any more no other checkpoint comes. And what the
 /// cleaner gave up may be less by now: it tries again, more and more seldom.
 void Retention::last_resort(Instant now) {
-    if (drop_up_to_ > 0 && core_.redo_place < arrivals_.place()) checkpoints_.request();
+    core_.nothing_to_drop = core_.nothing_to_drop || drop_up_to_ == 0;
+    if (drop_up_to_ > 0 ? core_.redo_place < arrivals_.place() : dead_behind_redo())
+        checkpoints_.request();
     if (now < forgive_at_) return;
     forgive_at_ = now + forgive_wait_;
     forgive_wait_ = std::min(forgive_wait_ * 2, forgive_wait_max);
     core_.segments.forgive();
     for (const std::uint32_t segment : core_.segments.ring())
         core_.segments[segment].unmovable = false;
+}
+
+/// Whether as much as a segment holds is dead in those that were closed behind the redo point, among
+/// records that stay.
+bool Retention::dead_behind_redo() const {
+    std::uint64_t dead = 0;
+    for (const std::uint32_t segment : core_.segments.ring()) {
+        const SegmentEntry& entry = core_.segments[segment];
+        if (core_.redo_place <= entry.place && entry.place < arrivals_.place())
+            dead += core_.segment_bytes - std::min(core_.segment_bytes, entry.live_bytes);
+    }
+    return dead >= core_.segment_bytes;
 }
 
 /// The cleaner sees by its sums that it could pack, but batches do not fit where their bytes would:

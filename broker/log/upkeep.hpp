@@ -81,6 +81,7 @@ private:
     bool may_drop(const SegmentIndex& index, const SegmentEntry& entry) const;
     void end_pass(Instant now);
     void last_resort(Instant now);
+    bool dead_behind_redo() const;
     bool packing(Instant now);  ///< the cleaner makes room: nothing needs to be dropped yet
     /// The lowest priority above `above` of which there is something that may be dropped; 0: none.
     std::uint8_t next_priority(std::uint8_t above) const;

@@ -199,6 +199,7 @@ TEST_CASE("cleaner: a full log whose victims cannot be read is no dead end") {
     for (std::uint32_t i = 0; i < 2'400; ++i) {
         if (rig.append_durably(1, lone(count))) ++count;
         rig.pass(100);
+        if (rig.entered() == 3) rig.ill.to = 0;  // else what comes to lie there next is lost as well
     }
     CHECK(rig.entered() == 3);
     CHECK(rig.log->books(1).balanced());

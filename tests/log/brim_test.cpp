@@ -1,0 +1,140 @@
+// A log that is full to the brim of records which nobody may drop: what is deleted makes room, in the
+// smallest log, too.
+#include <doctest/doctest.h>
+
+#include "tests/log/rig.hpp"
+
+using namespace leat;
+using namespace leat::log;
+using namespace leat::log::test;
+
+namespace {
+
+struct Brim {
+    std::uint32_t segments, page;
+    std::size_t size;    ///< of a batch
+    std::uint64_t each;  ///< so many make a commit
+};
+
+class FullLog {
+public:
+    explicit FullLog(const Brim& brim)
+        : brim_(brim),
+          device_({.seed = 1,
+                   .size = 32 * KiB + std::uint64_t{brim.segments} * small_segment}) {
+        start();
+    }
+    Rig& rig() { return *rig_; }
+
+    /// Four streams in turn, until none of them is taken any more.
+    void fill() {
+        for (int refused = 0; refused < 100; rig_->pass(refused > 0 ? 100 : 1))
+            refused = add() == 0 ? refused + 1 : 0;
+        REQUIRE(taken_ > 0);
+    }
+    std::uint64_t add() {
+        std::uint64_t some = 0;
+        for (std::uint64_t i = 0; i < brim_.each; ++i) {
+            const StreamId id = 1 + next_++ % 4;
+            if (rig_->log->stream(id) == nullptr) continue;
+            some += rig_->append(id, {.size = brim_.size, .salt = next_}) ? 1 : 0;
+        }
+        rig_->settle();
+        taken_ += some;
+        return some;
+    }
+    /// Commits that a group makes one after the other; milliseconds that the longest of them waited.
+    std::int64_t commit_offsets(int count) {
+        std::int64_t longest = 0;
+        for (int i = 0; i < count; ++i) {
+            const std::int64_t began = rig_->now;
+            while (!commit(++serial_)) {
+                if (rig_->now - began >= 10'000) return rig_->now - began;
+                rig_->pass(10);
+            }
+            longest = std::max(longest, rig_->now - began);
+        }
+        return longest;
+    }
+    /// Milliseconds until more segments are free than `before`; none: not within `patience`.
+    std::optional<std::int64_t> makes_room(std::uint32_t before, std::int64_t patience) {
+        const std::int64_t began = rig_->now;
+        for (; rig_->now - began < patience; rig_->pass(100))
+            if (rig_->log->status().segments_free > before) return rig_->now - began;
+        return std::nullopt;
+    }
+    bool takes_again(std::int64_t patience) {
+        for (const std::int64_t began = rig_->now; rig_->now - began < patience; rig_->pass(100))
+            if (add() > 0) return true;
+        return false;
+    }
+    void restart(bool cut) {
+        if (!cut) rig_->close();
+        rig_.reset();
+        device_.power_cycle();
+        start();
+    }
+    std::string text() {
+        const LogStatus status = rig_->log->status();
+        const LogCounters& counters = rig_->log->counters();
+        return std::to_string(status.segments_free) + " of " + std::to_string(status.segments) +
+               " free, " + std::to_string(taken_) + " taken, copied " +
+               std::to_string(counters.cleaner_copied) + ", freed " +
+               std::to_string(counters.cleaner_freed) + ", recycled " +
+               std::to_string(counters.segments_recycled);
+    }
+
+private:
+    void start() {
+        LogConfig config = small_config();
+        config.page_bytes = brim_.page;
+        rig_.emplace(device_, config);
+        REQUIRE(rig_->open());
+        for (StreamId id = 1; id <= 4; ++id)
+            if (next_ == 0 || rig_->log->stream(id) != nullptr)
+                REQUIRE(rig_->log->declare_stream(id, {.when_full = WhenFull::reject}));
+    }
+    bool commit(int value) {
+        const auto put = rig_->log->put_fact(rig_->at(), FactKind::group, bytes_of("g"),
+                                             bytes_of(std::to_string(value)));
+        rig_->settle();
+        return put && rig_->log->flushed_commit() >= *put;
+    }
+    Brim brim_;
+    SimStorage device_;
+    std::optional<Rig> rig_;
+    std::uint64_t next_ = 0, taken_ = 0;
+    int serial_ = 0;
+};
+
+// Commits of one batch, most of a page empty; dense ones; a larger log; batches that are some of a
+// segment. (With pages of 16 KiB two are all that such a segment holds.)
+constexpr Brim brims[] = {{15, 4 * KiB, 400, 1},  {16, 4 * KiB, 400, 1},  {15, 4 * KiB, 400, 24},
+                          {16, 4 * KiB, 400, 24}, {31, 4 * KiB, 400, 24}, {16, 4 * KiB, 7'000, 4}};
+
+std::string name(const Brim& brim) {
+    return std::to_string(brim.segments) + " segments, pages of " + std::to_string(brim.page) +
+           ", " + std::to_string(brim.each) + " batches of " + std::to_string(brim.size);
+}
+
+}  // namespace
+
+TEST_CASE("full: a quarter of everything that is deleted makes room, wherever it lies") {
+    for (const Brim& brim : brims)
+        for (const int commits : {0, 5, 300})
+            for (const bool restart : {false, true}) {
+                INFO(name(brim), ", ", commits, " commits", restart ? ", a power cut" : "");
+                FullLog log(brim);
+                log.fill();
+                (void)log.commit_offsets(commits);
+                const std::uint32_t free = log.rig().log->status().segments_free;
+                log.rig().log->drop_stream(3);
+                log.rig().settle();
+                if (restart) log.restart(true);
+                const auto room = log.makes_room(free, 30'000);
+                INFO(log.text());
+                CHECK(room);
+                CHECK(log.takes_again(30'000));
+                CHECK(log.commit_offsets(100) <= 1'000);
+            }
+}
