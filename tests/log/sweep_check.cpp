@@ -120,7 +120,7 @@ void Sweep::hurt_at_write() {
 /// Half of them those that were seen least: every class gets its share.
 Tear Sweep::choose_tear() {
     // They are few: the page of a commit that is one page is as if it was dropped.
-    if (options_.page_bytes > 4 * KiB && random_.chance(40)) return Tear::page_lost;
+    if (options_.page_bytes > 4 * KiB && random_.chance(50)) return Tear::page_lost;
     const std::uint64_t any = random_.below(leat::test::tears);
     if (random_.chance(50)) return static_cast<Tear>(any);
     const auto* least = std::min_element(std::begin(result_.by_tear), std::end(result_.by_tear));
