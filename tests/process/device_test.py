@@ -138,7 +138,7 @@ class Device(Case):
         for name, size in (("other", "1M"), ("rest", "1k")):
             subprocess.run(["dd", "if=/dev/zero", "of=%s/%s" % (self.mount, name), "bs=" + size], stderr=subprocess.DEVNULL)
         leatd.spawn()
-        self.assertEqual(leatd.process.wait(PATIENCE), 3)
+        self.assertEqual(leatd.process.wait(PATIENCE), 1)  # room may come: whoever restarts it goes on trying
         self.assertRegex(leatd.log(), "copy with holes.*No space left.*free some space")
         self.assertRegex(leatd.log(), "writing .* failed: No space left on device; free some space")
         os.remove(self.mount + "/other")
