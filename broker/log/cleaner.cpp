@@ -39,7 +39,8 @@ bool Cleaner::overdue(std::uint32_t segment) const {
     const SegmentEntry& entry = core_.segments[segment];
     const std::uint32_t bytes = to_copy(segment);
     return compaction_.overdue(segment) && bytes <= capacity() / 32 * 31 &&
-           could_move(entry, bytes, 8) && entry.data_end > core_.page;
+           could_move(entry, bytes, 8) && entry.data_end > core_.page &&
+           !core_.refusals.in_doubt(core_.called_at, segment, entry.generation);
 }
 
 std::uint32_t Cleaner::to_copy(std::uint32_t segment) const {
