@@ -20,7 +20,8 @@ namespace leat::log {
 /// Who asks for room, and so how far into the last free segments it may go: beside those for a
 /// checkpoint, which alone can free segments when nothing more can be written to the ring, records
 /// leave three and what is reserved by others, those that have a reservation three, facts and what
-/// a client deletes two, what frees segments none.
+/// a client deletes two, or one behind a segment that holds nothing else and is thus free with the
+/// next checkpoint, what frees segments none.
 enum class Urgency : std::uint8_t { data, reserved, fact, upkeep };
 /// How far facts may make a group larger than the largest one of batches, while a commit is under
 /// way.
@@ -141,6 +142,7 @@ private:
     std::uint32_t growth(const Group& group) const;
     bool fits_here(std::uint32_t used, std::uint32_t more_growth) const;
     bool goes_out_now() const;
+    bool only_facts() const;
     std::size_t fitting(const Group& group, std::uint32_t room) const;
     bool may_open() const {
         return core_.segments.free_count() > segments_kept_for_checkpoint &&

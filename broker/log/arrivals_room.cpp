@@ -33,10 +33,20 @@ Status Arrivals::room_for(FrameType type, std::uint32_t body, Urgency urgency) {
     const bool opens = !fits_here(open_->used() + frame, footer_growth(type, body));
     const std::uint32_t free = core_.segments.free_count();
     const std::uint32_t keep = urgency <= Urgency::reserved ? core_.segments_kept_free()
-                               : urgency == Urgency::fact   ? core_.segments_kept_free() - 1
+                               : urgency == Urgency::fact
+                                   ? core_.segments_kept_free() - (opens && only_facts() ? 2 : 1)
                                                             : core_.segments_for_checkpoint();
     const std::uint32_t others = urgency == Urgency::data ? core_.segments_reserved() : 0;
     return free >= keep + others + (opens ? 1 : 0) ? ok() : Status(fail(Error::full));
+}
+
+/// The newest segment, what is under way and what waits hold no records: behind the next segment and
+/// a checkpoint it is free again, so that facts which replace each other go on for ever.
+bool Arrivals::only_facts() const {
+    const bool flying = writing_ == Writing::group;
+    if (open_->payload_bytes() > 0 || (flying && flight_->payload_bytes() > 0)) return false;
+    if (segment_ != no_segment) return index_.batch_bytes == 0;
+    return !flying && last_.segment != no_segment && core_.segments[last_.segment].batch_bytes == 0;
 }
 
 /// Whether a pump sends the open group, or the footer in front of it. Else it would grow as long as

@@ -63,6 +63,14 @@ void CheckpointWriter::begin(Instant now) {
         core_.segments[segment_].state = SegmentState::sealed;
         segment_ = no_segment;
     }
+    // In two segments it would keep both of them until the next one comes, which a full log may
+    // not write for long: where one is enough, it begins in one.
+    const std::uint64_t soon = core_.checkpoint_bytes_soon() + core_.page;
+    if (segment_ != no_segment && soon > core_.segment_bytes - position_ &&
+        soon <= core_.segment_bytes - core_.page) {
+        core_.segments[segment_].state = SegmentState::sealed;
+        segment_ = no_segment;
+    }
     next_stream_ = 0;
     streams_left_ = true;
     next_producer_ = {0, INT64_MIN};

@@ -15,117 +15,6 @@ Cleaner::Cleaner(Core& core, CheckpointWriter& checkpoints, FooterCache& footers
       group_(core.page, core.geometry.align),
       footer_memory_(core.geometry.align) {}
 
-bool Cleaner::wanted() const { return core_.low_on_room(); }
-
-/// A checkpoint that cannot be written would hold back everything: it comes first.
-std::uint32_t Cleaner::outputs_allowed() const {
-    // What facts would open next is lent where nothing else makes room: with one to copy into nothing
-    // is packed that fills more than half of its segments.
-    const std::uint32_t lent = core_.nothing_to_drop && core_.short_of_room() ? 0 : 1;
-    const std::uint32_t kept = core_.segments_for_checkpoint() + lent;
-    const std::uint32_t free = core_.segments.free_count();
-    return free <= kept ? 0 : std::min(cleaner_outputs_max, free - kept);
-}
-
-bool Cleaner::movable(std::uint32_t segment) const {
-    const SegmentEntry& entry = core_.segments[segment];
-    return could_move(entry, to_copy(segment), cleaner_full_eighths) &&
-           entry.data_end > core_.page &&
-           !core_.refusals.in_doubt(core_.called_at, segment, entry.generation);
-}
-
-/// What is left of it goes into one segment, however little that is less.
-bool Cleaner::overdue(std::uint32_t segment) const {
-    const SegmentEntry& entry = core_.segments[segment];
-    const std::uint32_t bytes = to_copy(segment);
-    return compaction_.overdue(segment) && bytes <= capacity() / 32 * 31 &&
-           could_move(entry, bytes, 8) && entry.data_end > core_.page &&
-           !core_.refusals.in_doubt(core_.called_at, segment, entry.generation);
-}
-
-std::uint32_t Cleaner::to_copy(std::uint32_t segment) const {
-    const std::uint32_t live = core_.segments[segment].live_bytes;
-    return live - std::min(live, compaction_.gain(segment));
-}
-
-/// What goes into one segment of batches that take so much of it each.
-std::uint32_t Cleaner::filled(std::uint8_t share) const {
-    constexpr std::uint8_t small = 32;  // so many fill the gaps
-    if (share < small) return capacity();
-    const std::uint32_t batch = core_.segment_bytes / 256 * share;
-    return std::max(capacity() / batch, 1u) * batch;
-}
-
-/// The neighbours with the most dead bytes x age.
-bool Cleaner::choose() {
-    const std::uint32_t allowed = outputs_allowed();
-    if (allowed == 0 || core_.faults.never_packs) return false;
-    const auto& ring = core_.segments.ring();
-    const std::uint64_t room = std::uint64_t{capacity()} * allowed / 32 * 31;
-    const std::uint64_t newest = core_.segments[ring.empty() ? 0 : ring.back()].place;
-    std::size_t best = 0, best_count = 0, end = 0;
-    double best_score = 0;
-    std::uint64_t sum = 0, gain = 0;
-    std::uint8_t share = 0;  // the largest of these
-    const bool short_of_room = wanted();
-    const std::uint64_t cost_max = short_of_room ? cleaner_cost_max : compaction_cost_max;
-    for (std::size_t from = 0; from < ring.size(); ++from) {
-        if (end <= from) {
-            end = from;
-            sum = gain = share = 0;
-        }
-        while (end < ring.size() && movable(ring[end]) && sum + to_copy(ring[end]) <= room) {
-            sum += to_copy(ring[end]);
-            share = std::max(share, core_.segments[ring[end]].batch_share);
-            gain += compaction_.gain(ring[end++]);
-        }
-        const std::uint64_t count = end - from;
-        if (count == 0) continue;
-        const std::uint64_t each = filled(share);
-        const std::uint64_t into = (sum + each - 1) / each;
-        const std::uint64_t dead = count > into ? (count - into) * core_.segment_bytes : 0;
-        const bool worth =
-            dead > 0 && sum + gain > 0 && sum <= cost_max * dead &&
-            (gain > 0 || (short_of_room && sum > 0 && (urgent() || sum >= capacity() / 16 * 15)));
-        const double score = static_cast<double>(dead) *
-                             static_cast<double>(newest - core_.segments[ring[from]].place + 1);
-        if (worth && score > best_score) {
-            best_score = score;
-            best = from;
-            best_count = count;
-        }
-        sum -= to_copy(ring[from]);
-        gain -= compaction_.gain(ring[from]);
-        if (core_.segments[ring[from]].batch_share == share) {
-            share = 0;
-            for (std::size_t i = from + 1; i < end; ++i)
-                share = std::max(share, core_.segments[ring[i]].batch_share);
-        }
-    }
-    frees_nothing_ = best_count == 0 && !short_of_room;
-    if (frees_nothing_) {
-        sum = 0;
-        while (best < ring.size() && !overdue(ring[best])) ++best;
-        for (end = best; end < ring.size() && end - best < allowed && overdue(ring[end]) &&
-                         sum + to_copy(ring[end]) <= room;
-             ++end)
-            sum += to_copy(ring[end]);
-        best_count = end - best;
-    }
-    plan_.clear();
-    for (std::size_t i = best; i < best + best_count; ++i)
-        plan_.push_back({ring[i], core_.segments[ring[i]].generation});
-    return !plan_.empty();
-}
-
-bool Cleaner::makes_room() {
-    if (stopped_ || core_.read_only) return false;
-    if (phase_ != Phase::idle || !replaced_.empty()) return true;
-    const bool found = choose();
-    plan_.clear();
-    return found;
-}
-
 bool Cleaner::still_there(const Source& source) const {
     const SegmentEntry& entry = core_.segments[source.segment];
     return entry.generation == source.generation && entry.state == SegmentState::sealed;
@@ -205,13 +94,13 @@ Cleaner::Step Cleaner::look() {
     // Into the last segment there is, only what surely fits: a source is copied whole or not at
     // all.
     const bool last = outputs_allowed() == 0 || outputs_.size() >= cleaner_outputs_max;
-    const std::uint64_t used = output_open_ ? std::uint64_t{position_} + group_.used() : core_.page;
+    const std::uint64_t used = index ? std::uint64_t{group_.used()} + to_copy(source.segment) : 0;
+    const std::uint64_t padded = round_up(used, core_.page) + used / cleaner_block_bytes * core_.page;
     const std::uint64_t growth =
         index ? index->streams.size() * 136 + 8 * entry.live_bytes / 4096 : 0;
     finishing_ = !index || !expect(*index, source.segment) ||
                  (last && output_open_ &&
-                  used + to_copy(source.segment) + core_.page +
-                          round_up(index_.footer_bytes_bound() + growth, core_.page) >
+                  position_ + padded + round_up(index_.footer_bytes_bound() + growth, core_.page) >
                       core_.segment_bytes);
     if (finishing_) {
         plan_.resize(at_);

@@ -37,6 +37,9 @@ constexpr milliseconds cleaner_rest{1000};        ///< until it looks again afte
 constexpr std::uint32_t cleaner_outputs_max = 4;  ///< segments written by one run
 /// A run that copies more than so many bytes per byte it frees is not begun.
 constexpr std::uint64_t cleaner_cost_max = 3;
+/// Where nothing is left to be dropped and records are refused, so many segments of records at most
+/// are moved for one that is free.
+constexpr std::uint64_t cleaner_gather_max = 12;
 /// The same while room is not short, and only superseded records are a reason.
 constexpr std::uint64_t compaction_cost_max = 1;
 /// So full, a segment is left alone. While room is short each run makes one of a few sparse ones
@@ -135,6 +138,7 @@ private:
     bool settle_superseded();
     void follow_ordinals();
     bool choose();
+    std::size_t gather(std::uint32_t allowed, std::size_t& from);
     bool still_there(const Source& source) const;
 
     Step look();
@@ -199,7 +203,8 @@ private:
     Instant next_at_{};
     bool stopped_ = false, finishing_ = false;
     bool rests_ = false;  ///< the last run came to nothing
-    bool frees_nothing_ = false;  ///< this run need not: what it leaves out is overdue
+    bool frees_nothing_ = false;  ///< this run need not: what it leaves out is overdue, or it gathers
+    bool gathers_ = false;        ///< this run pushes what is dead in its sources together
 
     std::vector<Source> plan_;
     std::size_t at_ = 0;  ///< in the plan; those before it are copied

@@ -54,7 +54,9 @@ void Cleaner::follow_ordinals() {
 Cleaner::Step Cleaner::hand_over(Instant now) {
     if (checkpoints_.running()) return Step::wait;
     std::erase_if(plan_, [this](const Source& source) { return !still_there(source); });
-    if (plan_.size() < outputs_.size() + (frees_nothing_ ? 0 : 1) || plan_.empty()) {  // the estimate was too good: not the same again
+    const bool in_vain = gathers_ && plan_.size() < 2;
+    if (plan_.size() < outputs_.size() + (frees_nothing_ ? 0 : 1) || plan_.empty() || in_vain) {
+        // The estimate was too good: not the same again.
         put_back(plan_.empty() ? no_segment : plan_.front().segment);
         return Step::wait;
     }
@@ -78,6 +80,9 @@ Cleaner::Step Cleaner::hand_over(Instant now) {
         entry.batch_bytes =
             static_cast<std::uint32_t>(std::min<std::uint64_t>(output.batch_bytes, UINT32_MAX));
         core_.segments.enter_ring(output.header.segment);
+        // Pushed full: only what is left in the last one is worth another run.
+        entry.some_dead = gathers_ && &output == &outputs_.back();
+        entry.unmovable = gathers_ && !entry.some_dead;
     }
     for (auto& [id, stream] : core_.streams.all()) repoint(id, stream);
     for (const auto& [id, all] : superseded_) {

@@ -43,16 +43,20 @@ void Core::weigh_streams() {
                                                                  stream.newest_links.size());
 }
 
-std::uint32_t Core::segments_for_checkpoint() const {
+std::uint64_t Core::checkpoint_bytes_soon() const {
     const std::uint64_t now =
         std::max(streams_bytes, streams.size() * stream_bytes_soon) + facts.bytes() +
         facts.all().size() * fact_checkpoint_bytes +
         producers.all().size() * producer_checkpoint_bytes + sizeof(SegmentEntry) * segments.size();
+    return std::max(checkpoint_bytes, now);
+}
+
+std::uint32_t Core::segments_for_checkpoint() const {
     // A piece that does not fit in any more leaves the end of a segment empty.
     const std::uint64_t holds =
         segment_bytes - page - std::min<std::uint32_t>(64 * KiB, segment_bytes / 4);
     const auto needed =
-        static_cast<std::uint32_t>((std::max(checkpoint_bytes, now) + holds - 1) / holds);
+        static_cast<std::uint32_t>((checkpoint_bytes_soon() + holds - 1) / holds);
     return std::max(needed - std::min(needed, checkpoint_taken), segments_kept_for_checkpoint);
 }
 

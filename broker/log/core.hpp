@@ -140,6 +140,8 @@ struct Core {
     std::uint32_t checkpoint_taken = 0;   ///< segments that the one under way has opened
     std::uint64_t streams_bytes = 0;      ///< as a checkpoint tells them, at the last pass
     void weigh_streams();
+    /// What a checkpoint of now takes, at most.
+    std::uint64_t checkpoint_bytes_soon() const;
     /// Free segments that a checkpoint of now may still need. Without one nothing more is recycled,
     /// so who writes anything else leaves them to it.
     std::uint32_t segments_for_checkpoint() const;

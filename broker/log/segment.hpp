@@ -61,7 +61,8 @@ struct SegmentEntry {
     bool unmovable : 1 = false;  ///< the cleaner found something it would not copy
     bool doubted : 1 = false;    ///< ... or that did not hold: found again, it is left out
     bool retired : 1 = false;    ///< free, and never opened again in this run: the pool shrinks
-    std::uint8_t failures : 3 = 0;  ///< failed openings in a row while the device worked elsewhere
+    bool some_dead : 1 = false;  ///< records in it were seen that do not count any more
+    std::uint8_t failures : 2 = 0;  ///< failed openings in a row while the device worked elsewhere
     /// So many 256ths of a segment one batch of `live_bytes` takes, on average; 0: not known. Two
     /// of more than half of a segment do not go into one, whatever their sum is.
     std::uint8_t batch_share = 0;

@@ -21,7 +21,8 @@ void Retention::pump(Instant now) {
         const bool raised =
             raised_id_ != 0 && raised_id_ <= core_.flushed_id &&
             (!was_long_ || core_.low_on_room() || now >= began_at_ + pass_every_short);
-        if (now < wake_at_ && !raised) return;
+        const bool freed = dead_behind_redo_ && core_.redo_place != redo_at_pass_;
+        if (now < wake_at_ && !raised && !freed) return;
         began_at_ = now;
         was_long_ = false;
         raised_id_ = 0;
@@ -36,6 +37,7 @@ void Retention::pump(Instant now) {
         at_ = from_head_ ? 0 : resume_;
         dead_behind_redo_ = freed_ = held_back_ = false;
         dying_before_ = std::exchange(dying_, false);
+        redo_at_pass_ = core_.redo_place;
         core_.droppable_bytes = droppable_bytes();
         core_.weigh_streams();
         drops_left_ = 1 + core_.segments.size() / 64;
@@ -126,7 +128,7 @@ void Retention::end_pass(Instant now) {
 /// beside it is dropped, and where nothing is taken any more no other checkpoint comes. And what the
 /// cleaner gave up may be less by now: it tries again, more and more seldom.
 void Retention::last_resort(Instant now) {
-    core_.nothing_to_drop = core_.nothing_to_drop || drop_up_to_ == 0;
+    core_.nothing_to_drop = core_.nothing_to_drop || next_priority(0) == 0;
     if (drop_up_to_ > 0 ? core_.redo_place < arrivals_.place() : dead_behind_redo())
         checkpoints_.request();
     if (now < forgive_at_) return;
@@ -214,6 +216,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     streams_ += index->streams.size();
     bool dead = true;
     std::uint64_t live = 0, batches = 0;
+    bool some_dead = false;
     // What was dropped a moment ago makes room as soon as its log start is durable, or what it lay
     // among is packed: no more until then.
     const bool waits =
@@ -224,6 +227,8 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     for (const auto& [id, here] : index->streams) {
         if (!here.holds_batches()) continue;
         Stream* stream = core_.streams.find(id);
+        some_dead =
+            some_dead || stream == nullptr || here.first_offset < stream->state.log_start;
         if (stream == nullptr) {
             // Dropped. Until what says so is durable a power cut brings it back, with its records;
             // where that waits for room itself, room goes first.
@@ -253,6 +258,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     // Less than when the cleaner gave it up: it may fit now, and else more would be dropped for it.
     entry.unmovable = entry.unmovable && live >= entry.live_bytes;
     entry.set_live(live, batches, core_.segment_bytes);
+    entry.some_dead = some_dead || (entry.records && entry.some_dead);
     if (dead && footer.partial) {  // of what is listed: who lies in the other pages is not known
         footers_.ask_again(segment);
         return unreadable(now, segment);

@@ -107,6 +107,7 @@ private:
     std::size_t looked_ = 0;         ///< segments seen in this pass
     std::uint32_t alive_ = 0;        ///< of them those that could not be freed
     bool dead_behind_redo_ = false;  ///< a newer checkpoint would free something
+    std::uint64_t redo_at_pass_ = 0;
     std::uint64_t bytes_at_pass_ = 0;
     bool freed_ = false;         ///< this pass released a segment, or raised a log start
     bool held_back_ = false;     ///< this pass did not drop where it might have, or could not
