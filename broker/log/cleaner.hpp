@@ -42,6 +42,9 @@ constexpr std::uint64_t cleaner_cost_max = 3;
 constexpr std::uint64_t cleaner_gather_max = 12;
 /// The same while room is not short, and only superseded records are a reason.
 constexpr std::uint64_t compaction_cost_max = 1;
+/// While records are dropped, this part of the ring, its oldest, is left to that: of segments in
+/// which everything counts none is packed there.
+constexpr std::size_t dropped_soon = 4;
 /// So full, a segment is left alone. While room is short each run makes one of a few sparse ones
 /// and the copy that the last run made of others, so copies grow up to here.
 constexpr std::uint32_t cleaner_full_eighths = 7;

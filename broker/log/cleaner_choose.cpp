@@ -59,27 +59,38 @@ bool Cleaner::choose() {
     std::size_t best = 0, best_count = 0, end = 0;
     double best_score = 0;
     std::uint64_t sum = 0, gain = 0;
-    std::uint8_t share = 0;  // the largest of these
+    std::uint64_t whole = 0, empty = 0;  // so many of which nothing is dead; everything is
+    std::uint8_t share = 0;              // the largest of these
+    const auto untouched = [this](std::uint32_t segment) {
+        const SegmentEntry& entry = core_.segments[segment];
+        return !entry.some_dead && !entry.records;
+    };
     const bool short_of_room = wanted();
     const std::uint64_t cost_max = short_of_room ? cleaner_cost_max : compaction_cost_max;
     gathers_ = false;
     for (std::size_t from = 0; from < ring.size(); ++from) {
         if (end <= from) {
             end = from;
-            sum = gain = share = 0;
+            sum = gain = whole = empty = share = 0;
         }
         while (end < ring.size() && movable(ring[end]) && sum + to_copy(ring[end]) <= room) {
             sum += to_copy(ring[end]);
             share = std::max(share, core_.segments[ring[end]].batch_share);
+            whole += untouched(ring[end]) ? 1 : 0;
+            empty += core_.segments[ring[end]].live_bytes == 0 ? 1 : 0;
             gain += compaction_.gain(ring[end++]);
         }
         const std::uint64_t count = end - from;
         if (count == 0) continue;
         const std::uint64_t each = filled(share);
         const std::uint64_t into = (sum + each - 1) / each;
-        const std::uint64_t dead = count > into ? (count - into) * core_.segment_bytes : 0;
+        // What is empty is free in a moment, whether it is in a run or not.
+        const std::uint64_t full = count - empty;
+        const std::uint64_t dead = full > into ? (full - into) * core_.segment_bytes : 0;
+        // Where records are dropped all the time, the oldest would be dropped before they are packed.
+        const bool in_vain = core_.dropping && whole > 0 && from < ring.size() / dropped_soon;
         const bool worth =
-            dead > 0 && sum + gain > 0 && sum <= cost_max * dead &&
+            dead > 0 && sum + gain > 0 && !in_vain && sum <= cost_max * dead &&
             (gain > 0 || (short_of_room && sum > 0 && (urgent() || sum >= capacity() / 16 * 15)));
         const double score = static_cast<double>(dead) *
                              static_cast<double>(newest - core_.segments[ring[from]].place + 1);
@@ -90,6 +101,8 @@ bool Cleaner::choose() {
         }
         sum -= to_copy(ring[from]);
         gain -= compaction_.gain(ring[from]);
+        whole -= untouched(ring[from]) ? 1 : 0;
+        empty -= core_.segments[ring[from]].live_bytes == 0 ? 1 : 0;
         if (core_.segments[ring[from]].batch_share == share) {
             share = 0;
             for (std::size_t i = from + 1; i < end; ++i)

@@ -120,6 +120,8 @@ struct Core {
     /// Room is short, and retention has searched everything for what it may drop, in vain: what is
     /// dead among records that stay is all there is.
     bool nothing_to_drop = false;
+    /// Records are dropped for room, now and in the last seconds.
+    bool dropping = false;
     bool facts_lost = false;  ///< damage may have taken some, or taken them back to older ones
     std::string cut_text;
     std::vector<DamagedPlace> damaged;

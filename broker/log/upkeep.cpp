@@ -38,6 +38,7 @@ void Retention::pump(Instant now) {
         dead_behind_redo_ = freed_ = held_back_ = false;
         dying_before_ = std::exchange(dying_, false);
         redo_at_pass_ = core_.redo_place;
+        core_.dropping = dropped_at_ && now - *dropped_at_ < dropping_for;
         core_.droppable_bytes = droppable_bytes();
         core_.weigh_streams();
         drops_left_ = 1 + core_.segments.size() / 64;
@@ -95,7 +96,7 @@ void Retention::end_pass(Instant now) {
         packs_ = core_.nothing_to_drop = false;
         barren_ = 0;
         forgive_wait_ = forgive_wait;
-    } else if (packs_ = packing(now); freed_ || dead_behind_redo_ || dying_ || packs_) {
+    } else if (packs_ = packing(now) && !(core_.dropping && pressed); freed_ || dead_behind_redo_ || dying_ || packs_) {
         barren_ = 0;
     } else if (!pressed && drop_up_to_ == 0 && !core_.short_of_room(cleaner_.holds())) {
         barren_ = 0;  // the cleaner gives it back, however slow it is, and nobody waits for it
@@ -227,8 +228,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
     for (const auto& [id, here] : index->streams) {
         if (!here.holds_batches()) continue;
         Stream* stream = core_.streams.find(id);
-        some_dead =
-            some_dead || stream == nullptr || here.first_offset < stream->state.log_start;
+        some_dead = some_dead || stream == nullptr;
         if (stream == nullptr) {
             // Dropped. Until what says so is durable a power cut brings it back, with its records;
             // where that waits for room itself, room goes first.
@@ -245,6 +245,7 @@ Retention::Seen Retention::look(Instant now, std::uint32_t segment) {
             else
                 held_back_ = true;
         }
+        some_dead = some_dead || here.first_offset < stream->state.log_start;
         if (here.end_offset > stream->state.log_start) {
             stream->blocked_in = pass_;
             live += here.moved_bytes();

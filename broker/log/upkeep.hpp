@@ -60,6 +60,7 @@ public:
 
 private:
     static constexpr milliseconds pass_every{1000}, pass_every_short{200};
+    static constexpr milliseconds dropping_for{10'000};
     static constexpr milliseconds forgive_wait{1'000}, forgive_wait_max{3'600'000};
     enum class Seen : std::uint8_t { dead, alive, pending };
     enum class Drops : std::uint8_t {

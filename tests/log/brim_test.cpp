@@ -166,3 +166,43 @@ TEST_CASE("full: what is deleted of each segment makes room, though it is a litt
                   3 * brim.segments * small_segment);
         }
 }
+
+TEST_CASE("full: what a flood drops in a moment is not packed before, nor waited for") {
+    SimStorage device({.seed = 1, .size = 32 * KiB + 31 * std::uint64_t{small_segment}});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {.when_full = WhenFull::drop_oldest, .priority = 1}));
+    REQUIRE(rig.log->declare_stream(2, {.when_full = WhenFull::reject}));
+    std::uint64_t kept = 0, refused = 0;
+    // One step of whatever goes on beside it for each batch that comes.
+    const auto step = [&] {
+        rig.log->on_storage(rig.at());
+        rig.now += 1;
+        rig.wall += 1;
+        rig.log->on_deadline(rig.at(), wall_ms(rig.wall));
+    };
+    const auto flood = [&](std::uint64_t count) {
+        for (std::uint64_t i = 0; i < count; ++i, step()) {
+            if (i % 200 == 0 && kept < 60) kept += rig.append_durably(2, {.size = 200, .salt = i});
+            for (int waits = 0; !rig.append(1, {.size = 2'700, .salt = i}); step(), ++refused)
+                REQUIRE(++waits < 2'000);
+        }
+    };
+    flood(4'000);  // eight times round, some of it before anything has to be dropped
+    const LogCounters before = rig.log->counters();
+    refused = 0;
+    flood(6'000);
+    const LogCounters& after = rig.log->counters();
+    const std::uint64_t copied = after.cleaner_copied - before.cleaner_copied;
+    const std::uint64_t freed = after.cleaner_freed - before.cleaner_freed;
+    std::printf("flood: %.2f bytes copied per byte freed, %.2f per byte taken, %llu waits\n",
+                static_cast<double>(copied) / static_cast<double>(std::max<std::uint64_t>(freed, 1)),
+                static_cast<double>(copied) / static_cast<double>(after.payload - before.payload),
+                static_cast<unsigned long long>(refused));
+    CHECK(copied <= 3 * freed);
+    CHECK(refused < 6'000);  // less than once for each that comes
+    CHECK(after.dropped_records - before.dropped_records > 5'500);
+    CHECK(kept > 40);
+    rig.settle();
+    CHECK(base_offsets(rig.read_all(2, 0).bytes).size() == kept);
+}

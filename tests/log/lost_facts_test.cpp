@@ -43,7 +43,7 @@ struct Kept {
 };
 
 void lose_checkpoints(SimImage& image) {
-    const std::vector<std::uint8_t> garbage(4096, 0xA5);
+    const std::vector<std::uint8_t> garbage(small_segment, 0xA5);
     for (const std::uint64_t slot : {0u, 1u}) {
         std::uint8_t bytes[superblock_bytes];
         image.read(slot * 16 * KiB, bytes);
@@ -51,14 +51,13 @@ void lose_checkpoints(SimImage& image) {
         REQUIRE(super);
         for (const CheckpointPlace& place : {super->checkpoint, super->previous})
             if (place.is())
-                image.write(super->pool_start + std::uint64_t{place.segment} * small_segment +
-                                place.position,
+                image.write(super->pool_start + std::uint64_t{place.segment} * small_segment,
                             garbage);
     }
 }
 
 /// Batches behind each other of which the newest are kept: so many that the ring has gone round.
-constexpr std::uint64_t first_topic = 400;
+constexpr std::uint64_t first_topic = 600;
 
 /// A topic whose fact is in the checkpoints only; the log is full of it, or has room again.
 void make(SimStorage& device, bool full, const char* later = nullptr) {
