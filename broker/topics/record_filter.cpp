@@ -36,6 +36,8 @@ Result<std::uint32_t> filter_records(ByteView bytes, const log::KeepRecord& keep
             static_cast<std::size_t>(body - left.data()) + static_cast<std::size_t>(length);
         const ByteView raw = left.first(whole);
         left = left.subspan(whole);
+        if (record->offset_delta < 0 || record->offset_delta > header.last_offset_delta)
+            return fail(Error::malformed);
         log::KeyedRecord seen;
         seen.offset = header.base_offset + record->offset_delta;
         seen.has_key = !record->key.is_null();
@@ -43,7 +45,11 @@ Result<std::uint32_t> filter_records(ByteView bytes, const log::KeepRecord& keep
         seen.has_value = !record->value.is_null();
         if (!keep(seen)) continue;
         ++count;
-        max_timestamp = std::max(max_timestamp, header.base_timestamp + record->timestamp_delta);
+        // Unsigned: a stranger's sum may wrap, and then simply is some time stamp.
+        max_timestamp = std::max(
+            max_timestamp,
+            static_cast<std::int64_t>(static_cast<std::uint64_t>(header.base_timestamp) +
+                                      static_cast<std::uint64_t>(record->timestamp_delta)));
         if (kept != nullptr) records.insert(records.end(), raw.begin(), raw.end());
     }
     if (const Status status = reader.finish(); !status) return fail(status.error());

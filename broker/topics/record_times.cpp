@@ -16,11 +16,15 @@ public:
     FirstAtOrAfter(const wire::BatchHeader& header, std::int64_t target, log::Offset from)
         : header_(header), target_(target), from_(from) {}
     void operator()(std::int32_t, const RecordFacts& facts) {
-        if (found || header_.base_offset + facts.offset_delta < from_) return;
+        // Inside the batch's offsets, which hold: the sum is one of them.
+        if (found || facts.offset_delta < 0 || facts.offset_delta > header_.last_offset_delta)
+            return;
+        const log::Offset offset = header_.base_offset + facts.offset_delta;
+        if (offset < from_) return;
         const auto timestamp =
             static_cast<std::int64_t>(static_cast<std::uint64_t>(header_.base_timestamp) +
                                       static_cast<std::uint64_t>(facts.timestamp_delta));
-        if (timestamp >= target_) found = {header_.base_offset + facts.offset_delta, timestamp};
+        if (timestamp >= target_) found = {offset, timestamp};
     }
     std::optional<log::TimeDone::Found> found;
 

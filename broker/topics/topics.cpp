@@ -192,7 +192,7 @@ void Topics::await(std::deque<First>::iterator found, const First& first) {
 
 void Topics::not_offered(const Topic& topic, std::int32_t partition, ByteView records) {
     ++counters_.refused;
-    const auto batch = wire::BatchView::parse(records);
+    const auto batch = wire::BatchView::cut(records);
     if (!batch || !batch->crc_ok() || batch->header().producer_id < 0) return;
     const wire::BatchHeader& header = batch->header();
     const log::StreamId stream = topic.partitions[static_cast<std::size_t>(partition)];

@@ -182,12 +182,12 @@ void recode(ByteView records, const BatchRules& rules, Validated& result) {
 }  // namespace
 
 bool is_work(ByteView records, std::optional<Codec> codec) {
-    const Result<BatchView> batch = BatchView::parse(records);
+    const Result<BatchView> batch = BatchView::cut(records);
     return batch && (batch->codec() != Codec::none || codec.value_or(Codec::none) != Codec::none);
 }
 
 std::size_t recoded_bytes_max(ByteView records, const BatchRules& rules) {
-    const Result<BatchView> batch = BatchView::parse(records);
+    const Result<BatchView> batch = BatchView::cut(records);
     if (!batch || !rules.codec || *rules.codec == batch->codec()) return 0;
     if (batch->codec() != Codec::none) return rules.bytes_max;
     // What does not compress grows by a little.
@@ -196,7 +196,7 @@ std::size_t recoded_bytes_max(ByteView records, const BatchRules& rules) {
 
 Validated validate(ByteView records, const BatchRules& rules) {
     if (records.empty()) return refuse(ErrorCode::invalid_record, "there is no record batch");
-    const Result<BatchView> batch = BatchView::parse(records);
+    const Result<BatchView> batch = BatchView::cut(records);
     if (!batch) {
         if (batch.error() == Error::unsupported)
             return refuse(ErrorCode::invalid_record, "only record batches of magic 2 are taken");

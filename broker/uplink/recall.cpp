@@ -216,14 +216,15 @@ wire::ErrorCode Recall::read_tail(Instant now, Search& search, const client::Eve
 void Recall::Search::look_through(ByteView batches) {
     while (at < end) {
         const Result<wire::BatchView> batch = wire::BatchView::parse(batches);
-        if (!batch) return;  // the last one of an answer may be cut
-        batches = batches.subspan(batch->whole().size());
-        const wire::BatchHeader& header = batch->header();
-        if (header.base_offset >= end || header.last_offset_delta < 0) {
-            at = end;  // nothing up to there, or no batch
+        // The last one of an answer may be cut.
+        if (!batch && batch.error() == Error::truncated) return;
+        if (!batch || batch->header().base_offset >= end) {
+            at = end;  // no batch, or nothing up to there
             whole = false;
             return;
         }
+        batches = batches.subspan(batch->whole().size());
+        const wire::BatchHeader& header = batch->header();
         if (header.next_offset() <= at) continue;
         whole = whole && header.base_offset <= at;
         at = header.next_offset();

@@ -10,13 +10,6 @@ namespace {
 using wire::ErrorCode;
 using Kind = FetcherEvent::Kind;
 
-/// Its offsets are there and in order: sums of them cannot overflow.
-bool offsets_are_sane(const wire::BatchHeader& header) {
-    constexpr std::int64_t offset_max = INT64_MAX - 1;
-    return header.base_offset >= 0 && header.last_offset_delta >= 0 &&
-           header.base_offset <= offset_max - header.last_offset_delta;
-}
-
 constexpr std::size_t leader_epoch_at = 12;
 
 std::uint32_t marks(const std::uint8_t* batch) {
@@ -177,10 +170,6 @@ MutableBytes Fetcher::store(Instant now, FetchPartition& partition, ByteView rec
         Result<wire::BatchView> batch = wire::BatchView::parse(records.subspan(kept));
         if (!batch) {
             why = batch.error();
-            break;
-        }
-        if (!offsets_are_sane(batch->header())) {
-            why = Error::malformed;
             break;
         }
         no_room = kept + batch->whole().size() > room;

@@ -55,6 +55,12 @@ void seal_batch_header(BatchHeader& header, ByteView records, std::uint8_t* at) 
 }
 
 Result<BatchView> BatchView::parse(ByteView bytes) {
+    const Result<BatchView> batch = cut(bytes);
+    if (batch && !batch->header().offsets_hold()) return fail(Error::malformed);
+    return batch;
+}
+
+Result<BatchView> BatchView::cut(ByteView bytes) {
     // Magic first: where an old message set (magic 0, 1) lies, its byte 16 is the magic as well.
     if (bytes.size() > 16 && bytes[16] != 2) return fail(Error::unsupported);
     if (bytes.size() < batch_header_size) return fail(Error::truncated);

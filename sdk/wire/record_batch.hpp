@@ -65,6 +65,11 @@ struct BatchHeader {
     }
     constexpr bool is_transactional() const { return (attributes & attribute::transactional) != 0; }
     constexpr bool is_control() const { return (attributes & attribute::control) != 0; }
+    /// Neither is negative, and next_offset() has a number: what BatchView::parse demands.
+    constexpr bool offsets_hold() const {
+        return base_offset >= 0 && last_offset_delta >= 0 &&
+               base_offset < INT64_MAX - last_offset_delta;
+    }
     constexpr std::int64_t last_offset() const { return base_offset + last_offset_delta; }
     constexpr std::int64_t next_offset() const { return last_offset() + 1; }
 
@@ -94,10 +99,14 @@ constexpr std::int32_t next_sequence(std::int32_t sequence, std::int32_t count) 
 class BatchView {
 public:
     /// Takes the batch at the front of `bytes`; what follows is ignored, so a Fetch answer is
-    /// walked by parsing again after whole().size() bytes. Looks at magic and length only, not at
-    /// the CRC. fails: truncated (not whole) · malformed (length below a header) · unsupported
-    /// (magic is not 2)
+    /// walked by parsing again after whole().size() bytes. Looks at magic, length and offsets only,
+    /// not at the CRC: sums of its offsets may be made, of its timestamps not. fails: truncated
+    /// (not whole) · malformed (length below a header, !offsets_hold()) · unsupported (magic is not
+    /// 2)
     static Result<BatchView> parse(ByteView bytes);
+    /// The same without a look at the offsets: for a batch that a producer sent, which has none
+    /// yet, and whose header is worth nothing before its CRC held.
+    static Result<BatchView> cut(ByteView bytes);
 
     const BatchHeader& header() const { return header_; }
     bool crc_ok() const;  ///< cost: one pass over the batch

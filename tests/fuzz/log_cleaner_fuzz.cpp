@@ -30,9 +30,13 @@ bool take_batch(ByteView whole, ByOffset& into) {
     if (!compression::decompress(batch->codec(), batch->records(), plain, 4 * MiB)) return false;
     wire::RecordReader reader(plain, batch->header().record_count);
     while (const auto record = reader.next()) {
+        if (record->offset_delta < 0 || record->offset_delta > batch->header().last_offset_delta)
+            return false;
         KeyedValue value{.key = std::string(text_of(record->key.view())), .value = {}};
         if (!record->value.is_null()) value.value = std::string(text_of(record->value.view()));
-        value.timestamp = batch->header().base_timestamp + record->timestamp_delta;
+        value.timestamp = static_cast<std::int64_t>(
+            static_cast<std::uint64_t>(batch->header().base_timestamp) +
+            static_cast<std::uint64_t>(record->timestamp_delta));
         into[batch->header().base_offset + record->offset_delta] = value;
     }
     return static_cast<bool>(reader.finish());

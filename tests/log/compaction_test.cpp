@@ -67,6 +67,33 @@ TEST_CASE("record filter: every codec; offsets, producer and sequence stay, coun
     }
 }
 
+// What the log reads it has checked a batch's ends of, not the records in between.
+TEST_CASE("record filter: a record outside its batch's offsets is damage, whatever the sum") {
+    std::vector<std::uint8_t> kept;
+    const auto some = [](const KeyedRecord& record) { return record.key[0] == 'a'; };
+    const auto filtered = [&](std::int64_t base, std::int32_t last, std::uint8_t delta) {
+        std::vector<std::uint8_t> batch =
+            make_keyed_batch({.records = {{"a", "1"}, {"b", "2"}, {"c", "3"}}});
+        wire::BatchHeader header = wire::read_batch_header(batch.data());
+        header.base_offset = base;
+        header.last_offset_delta = last;
+        const MutableBytes records = MutableBytes(batch).subspan(wire::batch_header_size);
+        REQUIRE(records[3] == 0);  // length, attributes, time, and offset of the first
+        records[3] = delta;
+        wire::seal_batch_header(header, records, batch.data());
+        return topics::filter_records(batch, some, &kept);
+    };
+    constexpr std::int64_t base_max = INT64_MAX - 3;
+    CHECK(filtered(5, 2, 0));
+    CHECK(filtered(base_max, 2, 0));
+    CHECK(filtered(5, 2, 4));
+    CHECK(filtered(5, 2, 6).error() == Error::malformed);         // 3 records on
+    CHECK(filtered(base_max, 2, 6).error() == Error::malformed);  // whose offset has no number
+    CHECK(filtered(5, 2, 1).error() == Error::malformed);         // 1 before the base offset
+    CHECK(filtered(5, 1, 0).error() == Error::malformed);         // the third
+    CHECK(filtered(-5, 2, 0).error() == Error::malformed);
+}
+
 TEST_CASE("compaction: 1,000 keys, ten updates each of 200 B, cost at most 1.6 bytes per byte") {
     SimStorage device({.seed = 1, .size = 32 * KiB + 64 * 256 * KiB});
     LogConfig config = compact_config();

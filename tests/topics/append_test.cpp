@@ -282,6 +282,24 @@ TEST_CASE("record times: the first record at or after the target, also inside a 
     }
 }
 
+TEST_CASE("record times: what lies outside its batch's offsets is not found") {
+    const std::vector<std::uint8_t> fine = make_batch({.records = 3, .timestamp = 1000});
+    const auto found_in = [&](std::int64_t base, std::int32_t last) {
+        std::vector<std::uint8_t> batch = fine;
+        wire::BatchHeader header = wire::read_batch_header(batch.data());
+        header.base_offset = base;
+        header.last_offset_delta = last;
+        wire::seal_batch_header(header, ByteView(fine).subspan(wire::batch_header_size),
+                                batch.data());
+        return find_record_time(batch, 1000, base + 2);
+    };
+    CHECK(found_in(500, 2)->offset == 502);
+    CHECK(found_in(INT64_MAX - 3, 2)->offset == INT64_MAX - 1);
+    CHECK_FALSE(found_in(500, 1));  // the third record is none of the batch's
+    CHECK_FALSE(found_in(-3, 2));
+    CHECK_FALSE(found_in(INT64_MAX - 2, 2));
+}
+
 TEST_CASE("append: the log is told how long a topic's records may wait for their flush") {
     Bench bench;
     (void)bench.append({});

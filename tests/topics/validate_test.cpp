@@ -111,6 +111,21 @@ TEST_CASE("validate: max.message.bytes holds to the byte, and before the CRC is 
     CHECK(verdict(batch, {.bytes_max = size - 1}) == ErrorCode::message_too_large);
 }
 
+// A flipped bit is the way's fault, and the producer sends the batch again; offsets that a producer
+// gave are its own.
+TEST_CASE("validate: offsets that make no sense are damage where the CRC says so, else refused") {
+    Bytes batch = make_batch(Codec::none, 3);
+    batch[23] ^= 0x80;  // the sign of the last offset delta
+    CHECK(verdict(batch) == ErrorCode::corrupt_message);
+    for (const std::int64_t base : {std::int64_t{-1}, std::int64_t{1},
+                                    std::numeric_limits<std::int64_t>::min(),
+                                    std::numeric_limits<std::int64_t>::max()}) {
+        batch = make_batch(Codec::none, 3);
+        store_big(batch.data(), base);
+        CHECK(verdict(batch) == ErrorCode::invalid_record);
+    }
+}
+
 TEST_CASE("validate: the header may not claim what a producer must not") {
     using Header = wire::BatchHeader;
     const auto with = [](std::function<void(Header&)> change) {
