@@ -1,8 +1,9 @@
 // A plain main for fuzz entries: no libFuzzer, any compiler.
 //
-//   NAME_replay [--seconds N] [--seed S] [--whole] FILE_OR_FOLDER...
+//   NAME_replay [--runs N] [--seconds N] [--seed S] [--whole] FILE_OR_FOLDER...
 //
-// First every file as it is, then random changes of them for N seconds (default 0). Prints the seed first. Whatever
+// First every file as it is, then random changes of them: so many, or for so long, whichever ends first. Neither named:
+// none. The same seed and number make the same inputs everywhere. Prints the seed first. Whatever
 // ends the program (a signal, an abort) leaves the input that did it in ./crash-SEED.bin and exit code 1; the same
 // command with that file repeats it. --whole: the files are the whole corpus, and the entry says what they lack.
 #include <csignal>
@@ -116,6 +117,7 @@ void mutate(Input& input, const Input& other, std::mt19937_64& random) {
 
 int main(int argc, char** argv) {
     double seconds = 0;
+    unsigned long long runs_max = 0;
     bool whole = false;
     std::uint64_t seed = std::random_device{}();
     std::vector<std::string> places;
@@ -123,6 +125,8 @@ int main(int argc, char** argv) {
         const std::string word = argv[i];
         if (word == "--seconds" && i + 1 < argc)
             seconds = std::atof(argv[++i]);
+        else if (word == "--runs" && i + 1 < argc)
+            runs_max = std::strtoull(argv[++i], nullptr, 0);
         else if (word == "--seed" && i + 1 < argc)
             seed = std::strtoull(argv[++i], nullptr, 0);
         else if (word == "--whole")
@@ -152,9 +156,13 @@ int main(int argc, char** argv) {
     std::mt19937_64 random(seed);
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     unsigned long long runs = 0;
-    while (seconds > 0 && std::chrono::steady_clock::now() < end) {
+    const auto over = [&] {
+        if (runs_max > 0 && runs >= runs_max) return true;
+        return seconds > 0 ? std::chrono::steady_clock::now() >= end : runs_max == 0;
+    };
+    while (!over()) {
         alarm(20);
-        for (int i = 0; i < 64; ++i, ++runs) {
+        for (int i = 0; i < 64 && (runs_max == 0 || runs < runs_max); ++i, ++runs) {
             Input input = corpus[random() % corpus.size()];
             mutate(input, corpus[random() % corpus.size()], random);
             run(input);
