@@ -4,10 +4,10 @@
 //   u8 base device (written_logs.hpp), u8 flags (1: beside a broker), then changes (flash_changes.hpp)
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
 
 #include "broker/log/inspect.hpp"
 #include "tests/fuzz/written_logs.hpp"
+#include "tests/support/looked_at.hpp"
 
 using namespace leat;
 using namespace leat::log;
@@ -70,12 +70,13 @@ void look(const SimImage& image, bool sealed, bool hurt) {
 }
 
 /// The device of a broker that works between any two reads of whoever looks.
-class Beside final : public port::Storage {
+class Beside final : public leat::test::LookedAt {
 public:
     explicit Beside(Rig& rig) : rig_(rig) {}
     port::StorageGeometry geometry() const override { return rig_.device.geometry(); }
-    Status start_read(std::uint64_t ticket, std::uint64_t at,
-                      std::span<std::uint8_t> into) override {
+
+private:
+    Status look(std::uint64_t at, std::span<std::uint8_t> into) override {
         if (++reads_ % 3 == 0 && reads_ < 600) {
             Sent sent;
             (void)put_keyed(rig_, keyed_first + reads_ % 2, reads_, sent);
@@ -83,30 +84,12 @@ public:
             rig_.pass(200);
         }
         const SimImage& image = rig_.device.image();
-        const bool inside = at <= image.size() && into.size() <= image.size() - at;
-        if (inside) image.read(at, into);
-        done_.push_back({ticket, inside ? ok() : fail(Error::storage)});
+        if (at > image.size() || into.size() > image.size() - at) return fail(Error::storage);
+        image.read(at, into);
         return ok();
     }
-    Status start_write(std::uint64_t, std::uint64_t, std::span<const std::uint8_t>) override {
-        return fail(Error::invalid);
-    }
-    Status start_erase(std::uint64_t, std::uint64_t, std::uint64_t) override {
-        return fail(Error::invalid);
-    }
-    Status start_shrink(std::uint64_t, std::uint64_t) override { return fail(Error::invalid); }
-    std::optional<port::StorageDone> poll_done() override {
-        if (done_.empty()) return std::nullopt;
-        const port::StorageDone done = done_.front();
-        done_.pop_front();
-        return done;
-    }
-    void wait_done() override {}
-
-private:
     Rig& rig_;
     std::uint64_t reads_ = 0;
-    std::deque<port::StorageDone> done_;
 };
 
 void look_beside(SimImage image, std::uint32_t segment_bytes) {

@@ -2,10 +2,9 @@
 // over, moved or dropped meanwhile is no damage, and what does not hold is.
 #include <doctest/doctest.h>
 
-#include <deque>
-
 #include "broker/log/inspect.hpp"
 #include "tests/log/keyed.hpp"
+#include "tests/support/looked_at.hpp"
 
 namespace leat::log::test {
 namespace {
@@ -93,35 +92,18 @@ struct Live {
 };
 
 /// What `leatd log` sees of it.
-class Beside final : public port::Storage {
+class Beside final : public leat::test::LookedAt {
 public:
     explicit Beside(Live& live) : live_(live) {}
     port::StorageGeometry geometry() const override { return live_.device.geometry(); }
-    Status start_read(std::uint64_t ticket, std::uint64_t at,
-                      std::span<std::uint8_t> into) override {
-        live_.go_on();
-        live_.now().read(at, into);
-        done_.push_back({ticket, ok()});
-        return ok();
-    }
-    Status start_write(std::uint64_t, std::uint64_t, std::span<const std::uint8_t>) override {
-        return fail(Error::invalid);
-    }
-    Status start_erase(std::uint64_t, std::uint64_t, std::uint64_t) override {
-        return fail(Error::invalid);
-    }
-    Status start_shrink(std::uint64_t, std::uint64_t) override { return fail(Error::invalid); }
-    std::optional<port::StorageDone> poll_done() override {
-        if (done_.empty()) return std::nullopt;
-        const port::StorageDone done = done_.front();
-        done_.pop_front();
-        return done;
-    }
-    void wait_done() override {}
 
 private:
+    Status look(std::uint64_t at, std::span<std::uint8_t> into) override {
+        live_.go_on();
+        live_.now().read(at, into);
+        return ok();
+    }
     Live& live_;
-    std::deque<port::StorageDone> done_;
 };
 
 std::string text(const std::vector<Damage>& damages) {
