@@ -101,6 +101,7 @@ public:
         /// ready: pages of the segment could not be read, and what lies in them is not listed. No
         /// reason to take the rest for all there is.
         bool partial = false;
+        bool scanned = false;  ///< ready: its own does not hold, or there never was one
     };
     Found get(std::uint32_t segment);
     /// Of a segment that somebody may want soon: takes one read at most. A footer that is not there
@@ -118,6 +119,7 @@ public:
 
 private:
     enum class Step : std::uint8_t { idle, footer, header, whole, pages };
+    static bool reads_segment(Step step) { return step == Step::whole || step == Step::pages; }
     struct Entry {
         std::uint32_t segment = no_segment;
         std::uint64_t generation = 0;

@@ -4,10 +4,8 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <tuple>
 
 #include "broker/log/inspect_walk.hpp"
-#include "broker/log/ledger.hpp"
 #include "broker/log/recovery.hpp"
 
 namespace leat::log {
@@ -78,18 +76,11 @@ struct NoEntropy final : port::Entropy {
     }
 };
 
-Result<StreamBook> book_of(const Core& core, StreamId id) {
-    std::uint8_t key[4];
-    store_big<std::uint32_t>(key, id);
-    const Fact* fact = core.facts.find(Facts::key_of(ledger_fact_kind, key));
-    if (fact == nullptr) return fail(Error::not_found);
-    return StreamBook::decode(bytes_of(fact->value));
-}
-
 /// The log as a start would find it.
 struct Found {
     std::unique_ptr<Core> core;  ///< without what that would write
     std::vector<CheckpointExtent> checkpoint;
+    std::vector<SegmentIndex::Lost> lost;
     std::string start_text;
     bool sealed = false;
 };
@@ -138,90 +129,8 @@ Result<Found> find(port::Storage& device, port::Entropy& entropy, std::string& w
                     stream.state.log_start, std::min(book->log_start(), stream.state.log_end));
         // Where it never stood still, what a start would say is not known.
         return Found{std::move(plain), std::move(recovered->checkpoint.extents),
-                     moved ? std::string() : core.cut_text, recovered->sealed};
+                     std::move(recovered->lost), moved ? std::string() : core.cut_text, recovered->sealed};
     }
-}
-
-/// What was `read` begins and ends somewhere; which offsets ought to have been seen and were not,
-/// and which damaged place took them. `now`: the log as it was found last, `first` the one that was
-/// read, whose log ends count.
-std::vector<Damage> judge(const Core& first, const Core& now, Inspected seen) {
-    for (const auto& [id, then] : first.streams.all()) {
-        const Stream* stream = now.streams.find(id);
-        const Offset log_start = stream ? stream->state.log_start : INT64_MAX;
-        const Offset log_end =
-            stream ? std::min(stream->state.log_end, then.state.log_end) : INT64_MIN;
-        auto& pieces = seen.pieces[id];
-        std::erase_if(pieces, [&](const auto& piece) { return piece.from >= log_end; });
-        const auto by_from = [](const Inspected::Piece& a, const Inspected::Piece& b) {
-            return a.from < b.from;
-        };
-        std::sort(pieces.begin(), pieces.end(), by_from);
-        // Of a batch that does not hold only its begin is known. What is freed already is no damage.
-        const std::size_t good = pieces.size();
-        std::erase_if(seen.damages, [&, id = id](auto& one) {
-            Damage& damage = one.damage;
-            if (damage.kind != Damage::Kind::batch || damage.stream != id || damage.from < 0)
-                return false;
-            const auto end = pieces.begin() + static_cast<std::ptrdiff_t>(good);
-            const auto next = std::upper_bound(pieces.begin(), end,
-                                               Inspected::Piece{damage.from, 0, {}, {}}, by_from);
-            damage.to = std::min({damage.to, next == end ? log_end : next->from, log_end});
-            if (damage.to <= std::max(damage.from, log_start)) return true;
-            pieces.push_back({damage.from, damage.to, one.where, one.where});
-            return false;
-        });
-        if (!stream) continue;  // deleted meanwhile
-        const auto book = book_of(now, id);
-        const bool has_gaps = book && book->has_superseded();  // compaction made them
-        if (book)
-            for (const Loss& loss : book->view(log_end, 0).losses)
-                if (loss.reason == LossReason::raised)
-                    pieces.push_back({loss.from, loss.to, {0, 0}, {0, 0}});
-        std::sort(pieces.begin(), pieces.end(), by_from);
-        pieces.push_back({log_end, log_end, {UINT64_MAX, 0}, {UINT64_MAX, 0}});
-        Offset at = log_start;
-        Where before{0, 0};
-        for (const Inspected::Piece& piece : pieces) {
-            if (piece.from > at) {
-                const std::size_t count = seen.damages.size();
-                bool blamed = false;
-                for (std::size_t i = 0; i < count && !blamed; ++i) {
-                    auto& [where, damage, generation] = seen.damages[i];
-                    if (where < before || where > piece.first || where.first == 0 ||
-                        damage.kind == Damage::Kind::batch || damage.kind == Damage::Kind::footer ||
-                        damage.kind == Damage::Kind::checkpoint ||
-                        (damage.from >= 0 && damage.stream == id))
-                        continue;
-                    blamed = true;
-                    if (damage.from < 0) {
-                        std::tie(damage.stream, damage.from, damage.to) =
-                            std::tuple(id, at, piece.from);
-                    } else {
-                        auto another = seen.damages[i];
-                        std::tie(another.damage.stream, another.damage.from, another.damage.to) =
-                            std::tuple(id, at, piece.from);
-                        seen.damages.push_back(another);
-                    }
-                }
-                if (!blamed && !has_gaps)
-                    seen.damages.push_back({before,
-                                            {.kind = Damage::Kind::missing,
-                                             .stream = id,
-                                             .from = at,
-                                             .to = piece.from}});
-            }
-            if (piece.to > at) {
-                at = piece.to;
-                before = piece.last;
-            }
-        }
-    }
-    std::stable_sort(seen.damages.begin(), seen.damages.end(),
-                     [](const auto& a, const auto& b) { return a.where < b.where; });
-    std::vector<Damage> damages;
-    for (const Inspected::Hurt& hurt : seen.damages) damages.push_back(hurt.damage);
-    return damages;
 }
 
 }  // namespace
@@ -256,6 +165,7 @@ Result<Inspection> inspect(port::Storage& device, InspectVisitor* visitor, std::
     Result<Found> found = find(device, entropy, why);
     if (!found) return fail(found.error());
     const std::unique_ptr<Core> first = std::move(found->core);
+    std::vector<SegmentIndex::Lost> lost = std::move(found->lost);
     Inspection out;
     out.sealed = found->sealed;
     out.start_text = found->start_text;
@@ -267,7 +177,7 @@ Result<Inspection> inspect(port::Storage& device, InspectVisitor* visitor, std::
     walk.superblocks();
     walk.arrivals();
     walk.checkpoint(found->checkpoint);
-    out.damages = judge(*first, *first, walk.seen());
+    out.damages = judge(*first, *first, lost, walk.seen());
     std::unique_ptr<Core> now;
     bool all_walked = false;
     for (int looks = 0; !out.damages.empty() && !all_walked && looks < looks_max; ++looks) {
@@ -275,8 +185,14 @@ Result<Inspection> inspect(port::Storage& device, InspectVisitor* visitor, std::
         Result<Found> again = find(device, entropy, unheard);
         if (!again) break;
         now = std::move(again->core);
+        // What was written over while the start of before read it seemed to lack something.
+        std::erase_if(lost, [&](const SegmentIndex::Lost& one) {
+            return std::none_of(again->lost.begin(), again->lost.end(), [&](const auto& other) {
+                return other.stream == one.stream && other.from < one.to && one.from < other.to;
+            });
+        });
         all_walked = walk.look_again(*now);
-        out.damages = judge(*first, *now, walk.seen());
+        out.damages = judge(*first, *now, lost, walk.seen());
     }
     return out;
 }

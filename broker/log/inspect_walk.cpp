@@ -34,6 +34,7 @@ bool InspectWalk::load(std::uint32_t segment) {
     walked_.emplace(segment, entry_.generation);
     part_.reset();
     hurt_.clear();
+    batches_.clear();
     bytes_.assign(core_->segment_bytes, 0);
     const std::vector<std::size_t> lost =
         io_.read_what_holds(core_->address(segment, 0), bytes_);
@@ -247,6 +248,7 @@ void InspectWalk::frame(std::uint32_t at, const FrameHeader& header, ByteView bo
     Inspection::Purposes& purposes = out_->purposes;
     bool wanted_here = false;
     if (header.holds_batch()) {
+        if (!header.continues()) ++batches_[header.stream];
         const Result<BatchFields> fields = read_batch_fields(body);
         if (!fields && body.size() >= batch_header_bytes && body[16] == 2) {
             batch_hurt(header.stream, load_big<std::int64_t>(body.data()), at, header.total_bytes);
@@ -345,16 +347,35 @@ void InspectWalk::footer(bool was_whole) {
     const auto commit = commit_at(at, core_->segment_bytes);
     const auto trailer = decode_trailer(ByteView(bytes_).last(footer_trailer_bytes),
                                         entry_.generation, entry_.salt, core_->segment_bytes);
-    if (!commit || !trailer || trailer->position != at || trailer->tie != commit->tie ||
-        !commit_holds(bytes, *commit, entry_.salt, false) ||
-        !decode_footer(bytes, entry_.generation, entry_.salt)) {
+    const bool tied = commit && trailer && trailer->position == at && trailer->tie == commit->tie &&
+                      commit_holds(bytes, *commit, entry_.salt, false);
+    const auto index = tied ? decode_footer(bytes, entry_.generation, entry_.salt)
+                            : Result<SegmentIndex>(fail(Error::corrupt));
+    if (!index) {
         if (was_whole) damage(Damage::Kind::footer, at, core_->segment_bytes - at);
         (was_whole ? out_->purposes.damaged : out_->purposes.unused) += core_->segment_bytes - at;
         return;
     }
+    note_held(*index);
     ++out_->commits;
     out_->purposes.footers += core_->segment_bytes - at;
     if (visitor_ != nullptr) visitor_->on_commit(segment_, *commit);
+}
+
+/// Which gaps of its streams the damage in this segment may explain.
+void InspectWalk::note_held(const SegmentIndex& index) {
+    const auto here = [this](const Inspected::Hurt& hurt) {
+        return hurt.damage.segment == segment_ && hurt.generation == entry_.generation;
+    };
+    if (std::none_of(seen_.damages.begin(), seen_.damages.end(), here)) return;
+    auto& held = seen_.held[{segment_, entry_.generation}];
+    for (const auto& [id, told] : index.streams) {
+        if (!told.holds_batches()) continue;
+        const auto found = batches_.find(id);
+        const std::uint32_t batches = found == batches_.end() ? 0 : found->second;
+        // In arrivals nothing is left out between two batches of one segment.
+        held[id] = {told.first_offset, told.end_offset, entry_.records && batches >= told.batches};
+    }
 }
 
 }  // namespace leat::log

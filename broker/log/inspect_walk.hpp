@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/log/books.hpp"
 #include "broker/log/inspect.hpp"
 #include "broker/log/recovery.hpp"
 
@@ -29,6 +30,13 @@ struct Inspected {
     };
     std::map<StreamId, std::vector<Piece>> pieces;
     std::vector<Hurt> damages;
+    /// What a segment with damage holds by its own footer, and how much of it was found.
+    struct Held {
+        Offset first, end;
+        bool all_found;  ///< as many batches as the footer tells of, or more
+    };
+    std::map<std::pair<std::uint32_t, std::uint64_t>, std::map<StreamId, Held>>
+        held;  ///< by segment and generation
 };
 
 /// `core` knows the log as a start would, and outlives this; counts go to `out`.
@@ -66,6 +74,7 @@ private:
     void batch_whole(StreamId stream, const BatchFields& fields, std::uint32_t at, bool good);
     void batch_hurt(StreamId stream, Offset base, std::uint32_t at, std::uint32_t bytes);
     void footer(bool was_whole);
+    void note_held(const SegmentIndex& index);
     std::uint32_t find_footer(std::uint32_t from) const;
     std::optional<CommitHeader> commit_at(std::uint32_t at, std::uint32_t limit) const;
     std::optional<FrameHeader> frame_at(std::uint32_t at, std::uint32_t limit) const;
@@ -89,6 +98,7 @@ private:
     std::vector<std::uint8_t> bytes_;
     std::optional<Part> part_;
     std::uint32_t tie_ = 0;  ///< of the frames that were walked last
+    std::map<StreamId, std::uint32_t> batches_;  ///< the segment's whose frames hold, no parts
     std::vector<std::size_t> hurt_;  ///< the segment's batches that do not hold, in seen_.damages
     // Of the commits that hold.
     std::uint64_t last_sequence_ = 0;
@@ -97,5 +107,14 @@ private:
     std::set<std::pair<std::uint32_t, std::uint64_t>> walked_;  ///< segment and generation
     Inspected seen_;
 };
+
+Result<StreamBook> book_of(const Core& core, StreamId id);
+
+/// What was `read` begins and ends somewhere; which offsets ought to have been seen and were not,
+/// and which damaged place took them. `now`: the log as it was found last, `first` the one that was
+/// read, whose log ends count.
+/// `lost`: what a start knows to be lost.
+std::vector<Damage> judge(const Core& first, const Core& now,
+                          const std::vector<SegmentIndex::Lost>& lost, Inspected seen);
 
 }  // namespace leat::log

@@ -178,11 +178,6 @@ Reader::Next Reader::fail_with(Job& job, Error error) {
     return Next::finished;
 }
 
-void Reader::tell_damaged(const Job& job) const {
-    if (on_damaged && job.target > job.request.from)
-        on_damaged(job.request.stream, job.request.from, job.target, job.damaged_bytes);
-}
-
 Reader::Next Reader::plan(Job& job) {
     const Stream* stream = core_.streams.find(job.request.stream);
     if (stream == nullptr) return fail_with(job, Error::not_found);
@@ -192,6 +187,7 @@ Reader::Next Reader::plan(Job& job) {
         return fail_with(job, Error::not_found);
     job.layout = core_.layout;
     job.came.reset();
+    job.counting = false;
     job.target = std::max(job.target, state.log_start);
     if (job.target >= end_of_request(job) || ++job.hops > hops_max) return finish(job);
 
@@ -236,7 +232,7 @@ Reader::Next Reader::enter(Job& job) {
     }
     if (distance < 0 && !job.here.points.empty()) job.position = job.here.points.front().position;
     job.head_have = 0;
-    job.in_more = job.resync = false;
+    job.in_more = job.resync = job.counting = false;
     job.stage = Stage::frame;
     return Next::go_on;
 }

@@ -95,6 +95,14 @@ private:
         std::uint64_t looked_at = UINT64_MAX;
         std::uint32_t read_to = 0;     ///< of this segment
         std::uint64_t damaged_bytes = 0;
+        // Of a stream that compaction leaves gaps in (read_damage.cpp).
+        Offset hurt_from = -1;  ///< from here on something may be lost
+        std::vector<std::pair<Offset, Offset>> lost;  ///< in segments that it left
+        bool scanned = false;       ///< the footer looked into last was made by reading its segment
+        bool here_scanned = false;  ///< ... that of `here`
+        bool counting = false, all_here = false;
+        std::uint32_t counted = 0, count_from = 0;
+        std::uint64_t counted_in = 0;  ///< the generation that `all_here` tells of; 0: none
         std::vector<std::uint8_t> batch_memory;  ///< by_time only
         ReadDone result;
         TimeDone time_result;
@@ -120,7 +128,13 @@ private:
     enum class Damaged : std::uint8_t { bytes, page, doubted };
     Next damage(Job& job, Damaged what = Damaged::bytes);
     bool look_again(Job& job);
-    void tell_damaged(const Job& job) const;
+    bool has_gaps(const Job& job) const;
+    static void nothing_wanted_hit(Job& job);
+    static void hurt(Job& job, Offset from);
+    void leave_hurt_segment(Job& job);
+    void tell_damaged(Job& job) const;
+    Next count_here(Job& job, bool& all_here);
+    Next counted(Job& job);
     static void sum_up(Job& job, const std::uint8_t* batch);
     bool sum_holds(Job& job, ByteView batch);
     Next batch_read(Job& job);

@@ -166,6 +166,12 @@ Reader::Next Reader::at_frame(Job& job) {
     if (!fields || fields->total_bytes != frame.total_bytes || frame.body_bytes > frame.total_bytes)
         return damage(job);
     job.batch = *fields;
+    if (job.counting) {
+        job.counted += frame.continues() ? 0 : 1;  // a part may be all there ever was of it
+        job.position += skip;
+        return Next::go_on;
+    }
+    if (job.batch.base_offset <= job.request.from && !job.by_time) nothing_wanted_hit(job);
     if (job.batch.end_offset() <= job.target ||
         (job.by_time && job.batch.max_timestamp < job.target_time)) {
         // Not summed yet: never further than the index says.
@@ -174,8 +180,6 @@ Reader::Next Reader::at_frame(Job& job) {
         return Next::go_on;
     }
     if (job.batch.base_offset >= end_of_request(job)) return finish(job);
-    if (job.batch.base_offset <= job.request.from && !job.by_time)
-        job.damaged = job.doubted = false;                 // nothing wanted was hit
     if (job.damaged && job.filled == 0 && !job.by_time) {  // readable again from here
         job.target = job.batch.base_offset;
         return fail_with(job, Error::corrupt);
@@ -273,55 +277,6 @@ Reader::Next Reader::batch_read(Job& job) {
     if (!found || found->offset >= job.batch.end_offset()) return Next::go_on;
     job.time_result.found = *found;
     return finish(job);
-}
-
-/// What stands at job.position cannot be read. Goes on behind it, to say where reading may be
-/// resumed.
-Reader::Next Reader::damage(Job& job, Damaged what) {
-    constexpr std::uint32_t doubts_max = 64;
-    if (what == Damaged::bytes && !job.damaged && look_again(job)) return Next::go_on;
-    if (what == Damaged::doubted) {
-        job.doubted = true;
-        if (++job.doubts >= doubts_max) return fail_with(job, Error::storage);
-    } else {
-        ++core_.counters.damaged_batches;
-    }
-    job.damaged = true;
-    job.in_more = false;
-    job.head_have = 0;
-    if (job.filled > 0) return finish(job);
-    // A frame whose header held can be stepped over; else the next one that holds is looked for.
-    if (job.stage == Stage::body && job.frame_position == job.position) {
-        job.position += static_cast<std::uint32_t>(job.frame.padded_bytes());
-        // Its last offset is as doubtful as the rest: the next batch, or the index, says how far.
-        job.damaged_bytes += job.batch.total_bytes;
-    } else if (what == Damaged::bytes) {
-        job.position += 8;
-        job.resync = true;
-    } else {
-        job.resync = true;
-        const std::uint32_t page_at = job.refused_at / core_.page * core_.page;
-        job.position = std::min(page_at + core_.page, data_end(job.node.segment));
-    }
-    job.stage = Stage::frame;
-    return Next::go_on;
-}
-
-/// A bit may flip on the way, too: what does not hold is read once more, from the device, where the
-/// batch begins. false: it was.
-bool Reader::look_again(Job& job) {
-    constexpr std::uint32_t looks_max = 8;  // of a device that gives something else each time
-    const bool batch = job.in_more || job.stage == Stage::body;
-    const std::uint32_t from = batch ? job.frame_position : job.position;
-    const std::uint64_t here = std::uint64_t{job.node.segment} << 32 | from;
-    if (job.looks == looks_max || std::exchange(job.looked_at, here) == here) return false;
-    ++job.looks;
-    blocks_.drop(job.node.segment, from, job.read_to);
-    job.position = from;
-    job.in_more = false;
-    job.head_have = 0;
-    job.stage = Stage::frame;
-    return true;
 }
 
 }  // namespace leat::log

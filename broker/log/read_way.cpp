@@ -16,6 +16,7 @@ constexpr std::uint32_t forward_max = 4;
 const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetched& state,
                                          StreamInSegment& memory, Wanted wanted) {
     state = Fetched::failed;
+    job.scanned = false;
     if (segment >= core_.segments.size()) return nullptr;
     const SegmentEntry& entry = core_.segments[segment];
     if (segment == arrivals_.segment()) {
@@ -37,6 +38,7 @@ const StreamInSegment* Reader::stream_in(Job& job, std::uint32_t segment, Fetche
     }
     state = footer.state;
     job.recycled = footer.recycled;
+    job.scanned = footer.scanned;
     if (state == Fetched::pending) return nullptr;
     if (((state == Fetched::failed && footer.refused) || footer.partial) && !job.recycled &&
         !core_.refusals.lost(place))
@@ -135,6 +137,7 @@ Reader::Next Reader::walk_links(Job& job) {
         }
     }
     job.here = *here;
+    job.here_scanned = job.scanned;
     job.seen_end = end_of_request(job);
     job.generation = core_.segments[job.node.segment].generation;
     return enter(job);
@@ -152,7 +155,7 @@ bool Reader::leads_there(std::uint32_t from, const Link& link) const {
 Reader::Next Reader::not_there(Job& job, const Stream& stream) {
     if (stream.state.log_start > job.target) return plan_again(job);
     ++core_.counters.damaged_batches;
-    job.damaged = true;
+    hurt(job, std::max(job.target, job.node.first_offset));
     if (job.successor && job.settled) {
         job.beyond = job.node.first_offset;
         job.node = *std::exchange(job.successor, std::nullopt);
@@ -198,7 +201,7 @@ Reader::Next Reader::walk_back(Job& job) {
         if (state == Fetched::pending) return Next::wait;
         if (state == Fetched::refused && found == nullptr) return fail_with(job, Error::storage);
         if (state == Fetched::refused) job.doubted = true;
-        if (state == Fetched::failed && !job.recycled) job.damaged = true;
+        if (state == Fetched::failed && !job.recycled) hurt(job, job.target);
         job.back = segment;
     }
     job.back = no_segment;
@@ -231,6 +234,8 @@ Reader::Next Reader::walk_back(Job& job) {
 }
 
 Reader::Next Reader::next_segment(Job& job) {
+    if (job.counting) return counted(job);
+    leave_hurt_segment(job);
     job.target = std::max(job.target, job.here.end_offset);
     if (job.layout != core_.layout) return plan_again(job);
     if (job.successor) {

@@ -155,6 +155,7 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
     entry.batch_bytes =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(index.batch_bytes, UINT32_MAX));
     entry.live_bytes = entry.batch_bytes + entry.batch_bytes / 4;
+    note_holes(index, header.segment);
     apply_index(core_, index, header.segment);
     if (!last) return;
     if (!whole) entry.state = SegmentState::open;
@@ -177,6 +178,23 @@ void Recovery::take_segment(const SegmentHeader& header, std::optional<FoundFoot
     tail.announced = promised_;
     tail.closed = whole;
     tail.index = std::move(index);
+}
+
+/// The cleaner takes nothing from the redo segment on, so there no stream has gaps that compaction
+/// left: what lies in front of its first batch here was in a frame that is lost with all it said.
+void Recovery::note_holes(const SegmentIndex& index, std::uint32_t segment) {
+    if (misled_) return;  // an older checkpoint knows older ends
+    for (const auto& [id, here] : index.streams) {
+        if (!here.holds_batches() || here.dropped) continue;
+        const Stream* stream = core_.streams.find(id);
+        Offset end = stream != nullptr ? stream->state.log_end : 0;
+        // The checkpoint knew what began here when it was written.
+        if (stream != nullptr && !stream->anchors.empty() &&
+            stream->anchors.back().segment == segment)
+            end = std::min(end, stream->anchors.back().first_offset);
+        if (here.raised_end <= here.first_offset) end = std::max(end, here.raised_end);
+        if (end < here.first_offset) out_.lost.push_back({id, end, here.first_offset, 0});
+    }
 }
 
 Status Recovery::follow_ring() {

@@ -62,6 +62,7 @@ private:
     std::optional<FoundFooter> footer_of(const SegmentHeader& header);
     void take_segment(const SegmentHeader& header, std::optional<FoundFooter> footer,
                       std::uint32_t valid_end, bool last);
+    void note_holes(const SegmentIndex& index, std::uint32_t segment);
     /// Of arrivals, in order; read once.
     const std::vector<SegmentHeader>& all_headers();
     Status draw_log_id(LogId& id);

@@ -18,10 +18,9 @@ void take_lost(const FrameHeader& header, ByteView body, SegmentIndex& index) {
     const Result<BatchFields> fields = read_batch_fields(body);
     if (header.type != FrameType::append || !fields || fields->total_bytes != header.total_bytes)
         return;
-    const bool sure = end_is_sure(*fields, body);
-    const Offset end = sure ? fields->end_offset() : fields->base_offset + 1;
+    const Offset end = end_is_sure(*fields, body) ? fields->end_offset() : fields->base_offset + 1;
     index.on_log_end(header.stream, end);
-    if (sure) index.lost.push_back({header.stream, fields->base_offset, end, body.size()});
+    index.lost.push_back({header.stream, fields->base_offset, end, body.size()});
 }
 
 }  // namespace
