@@ -321,6 +321,9 @@ Result<Recovered> Recovery::run() {
         if (misled_ && have_checkpoint_) listed = listed_now();
         if (const Status ring = follow_ring(); !ring) return fail(ring.error());
         headers_ = {};
+        if (!have_checkpoint_ && out_.arrivals.segment == no_segment)
+            if (const Status own = refuse_foreign_pool(); !own)
+                return fail(own.error());
         free_lost();
         go_on_behind_lost();
         core_.producers.restored();

@@ -1,4 +1,5 @@
 // Whose log it is: its id, and what becomes of one that another device wrote.
+#include "broker/log/mend.hpp"
 #include "broker/log/recovery_run.hpp"
 
 namespace leat::log {
@@ -38,6 +39,23 @@ Status Recovery::take_over() {
     super.device_identity = core_.config.device_identity.substr(0, identity_bytes_max);
     core_.foreign_device = false;
     return ok();
+}
+
+/// Nothing of the ring is found, and no checkpoint. A log is only made where segment 0 has no header
+/// that holds, and from then on has its own there: another log's means that its pool lies behind
+/// these superblocks, which know nothing of what it holds.
+Status Recovery::refuse_foreign_pool() {
+    const auto bytes = io_.read(core_.address(0, 0), segment_header_bytes);
+    const Result<SegmentHeader> first =
+        bytes ? decode_mended_segment_header(*bytes) : Result<SegmentHeader>(fail(Error::storage));
+    if (!first || first->segment != 0 || core_.super.owns(first->log_id)) return ok();
+    error_text_ = "the superblocks are of log " + log_id_text(core_.super.log_id) +
+                  ", but segment 0 (byte " + std::to_string(core_.address(0, 0)) +
+                  ") is of another one, " + log_id_text(first->log_id) +
+                  ", and of the first none is found: the front of one file stands before the rest "
+                  "of another, with all its records; nothing was changed; put the whole file of one "
+                  "of them back, or, to begin with an empty log, move this one away";
+    return fail(Error::corrupt);
 }
 
 }  // namespace leat::log

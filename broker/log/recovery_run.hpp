@@ -67,6 +67,7 @@ private:
     const std::vector<SegmentHeader>& all_headers();
     Status draw_log_id(LogId& id);
     Status take_over();
+    Status refuse_foreign_pool();
     Status start_run();
     void cut(const std::string& text) {
         core_.cut_text += (core_.cut_text.empty() ? "" : "; ") + text;
