@@ -10,7 +10,7 @@
 // Two threads, both asleep when idle. One writes: O_DIRECT|O_DSYNC where the file system takes it,
 // else write + fdatasync; never fsync. The other reads, so that nobody who reads waits behind a
 // flush; reads that wait and lie side by side, or nearly so, are one request to the device. Erasing
-// (writing zeros) goes in slices between writes and is flushed once, at its end.
+// (writing zeros) goes in slices between writes and is not flushed: nobody counts on zeros.
 #pragma once
 
 #include <condition_variable>
@@ -148,6 +148,7 @@ private:
     int wake_fd_ = -1;
     port::StorageGeometry geometry_;
     bool is_new_ = false;
+    bool ran_before_ = false;  ///< another start left its number in the folder's lock
     bool direct_ = false;
     std::uint64_t length_ = 0;  ///< that the file has if nobody cut it; the writing thread's
     bool has_name_ = false;     ///< some FUSE file systems count no links: there it is never asked

@@ -103,6 +103,8 @@ bool FileStorage::open_lock(const std::string& folder, FileStorageError& why) {
                       "the data folder " + folder + " is in use by another process" +
                           (pid.empty() ? "" : " (pid " + pid + ")") + busy_advice);
     }
+    char before = 0;
+    ran_before_ = ::pread(fds_.lock, &before, 1, 0) == 1;
     const std::string pid = std::to_string(::getpid()) + std::string(12, ' ') + "\n";
     [[maybe_unused]] const ssize_t ignored =
         ::pwrite(fds_.lock, pid.data(), pid.size(), 0);  // only for the text above
@@ -212,6 +214,12 @@ bool FileStorage::is_whole(FileStorageOptions::MadeFor made_for, std::uint64_t s
         if (::pread(fds_.read, block, direct_unit, block == second ? 16 * 1024 : 0) != direct_unit)
             std::memset(block, 0, direct_unit);
     const std::uint64_t asked = made_for({zeros_.get(), direct_unit}, {second, direct_unit});
+    if (std::all_of(zeros_.get(), second + direct_unit, [](auto byte) { return byte == 0; }))
+        notices_.push_back(
+            {Notice::Level::warn,
+             path_ + " was there, but holds zeros where a log begins, as one does whose making was "
+                     "cut: if there were records in it, stop leatd and put a copy of the whole file "
+                     "in its place"});
     std::memset(zeros_.get(), 0, 2 * direct_unit);
     return asked != 0 && asked <= size;
 }
@@ -288,6 +296,13 @@ std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options
         std::uint64_t size = 0;
         if (!storage->choose_size(options, size, why)) return nullptr;
         if (!storage->make_file(options.folder, size, why)) return nullptr;
+        if (storage->ran_before_)
+            storage->notices_.push_back(
+                {Notice::Level::warn,
+                 "a leatd was started on " + options.folder + " before (leat.lock is there), but " +
+                     storage->path_ +
+                     " is not: a new, empty log was made; if there was one, look whether its disk is "
+                     "mounted, and to have it back stop leatd and put it in the place of this one"});
         file.st_size = static_cast<off_t>(size);
     } else if (!S_ISREG(file.st_mode) || static_cast<std::uint64_t>(file.st_size) < budget_min) {
         refuse(why, Error::invalid,

@@ -50,6 +50,33 @@ class Start(Case):
         self.assertGreater(device["written_bytes_total"], 0)
         self.assertIn("leat_device_written_bytes_total ", leatd.get("/metrics"))
 
+    def test_a_log_that_is_gone_or_only_zeros_is_said_to_be(self):
+        leatd = self.leatd("--http", "off", budget="1MiB").start()
+        path = os.path.join(leatd.data, "leat.log")
+        self.assertNotIn(" warn  storage: a leatd", leatd.log())
+        leatd.stop()
+        os.unlink(path)
+        leatd.start()
+        self.assertRegex(leatd.log(), "(?m) warn .*leat.lock is there.*leat.log is not: a new, empty log was made")
+        leatd.stop()
+        with open(path, "r+b") as log:
+            log.write(bytes(1 << 20))
+        leatd.start()
+        self.assertRegex(leatd.log(), "(?m) warn .*leat.log was there, but holds zeros")
+        leatd.stop()
+        leatd.start()
+        self.assertNotRegex(leatd.log(), "leat.lock is there|holds zeros")
+
+    def test_no_memory_for_a_thread_is_said_with_what_to_do(self):
+        if SANITIZED:
+            self.skipTest("a sanitizer takes more memory than any such limit")
+        leatd = self.leatd("--http", "off", budget="1MiB")
+        leatd.wrap = ["prlimit", "--data=3000000"]
+        leatd.spawn()
+        self.assertEqual(leatd.process.wait(PATIENCE), 1, leatd.log())
+        self.assertIn("ulimit -u", leatd.log())
+        self.assertIn("ulimit -d", leatd.log())
+
     def test_a_port_in_use_leaves_with_4(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
