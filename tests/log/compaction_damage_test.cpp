@@ -43,7 +43,7 @@ struct Whole final : InspectVisitor {
     struct Batch {
         StreamId stream;
         Offset from, to, told_from, told_to;
-        std::uint32_t segment, position;
+        std::uint32_t segment, position, bytes;
         bool first = false;  ///< of its stream in its segment
     };
     std::vector<Batch> batches;
@@ -58,7 +58,8 @@ struct Whole final : InspectVisitor {
                     .told_from = frame.batch->base_offset,
                     .told_to = frame.batch->end_offset(),
                     .segment = frame.segment,
-                    .position = frame.position};
+                    .position = frame.position,
+                    .bytes = static_cast<std::uint32_t>(frame.header.padded_bytes())};
         const auto before = last.find(batch.stream);
         batch.first = before == last.end();
         if (before != last.end()) {
@@ -193,4 +194,60 @@ TEST_CASE("compaction: one lost frame costs its batch, not the gaps beside it, w
     CHECK(of_plain > 30);
     CHECK(in_tail > 1);
     CHECK(scrubbed > 10);
+}
+
+TEST_CASE("compaction: a lost page costs the batches on it, all of them, and not the gaps elsewhere") {
+    const SimImage image = compacted_log();
+    Whole whole;
+    REQUIRE(look(image, &whole).damages.empty());
+    std::map<StreamId, Offset> end;
+    for (const Whole::Batch& batch : whole.batches) end[batch.stream] = batch.to;
+    std::size_t pages = 0, several = 0;
+    std::uint64_t done = 0;
+    for (const Whole::Batch& batch : whole.batches) {
+        const std::uint64_t page = address(batch.segment, batch.position) / 4096 * 4096;
+        if (std::exchange(done, page) == page || ++pages % 3 != 0) continue;
+        const SimImage hurt = without(image, page, 4096);
+        // Of each stream from the first one that is hurt to the last one: there are others between.
+        std::map<StreamId, Whole::Batch> lost;
+        std::vector<const Whole::Batch*> all;
+        bool at_the_end = false;
+        for (const Whole::Batch& one : whole.batches) {
+            const std::uint64_t at = address(one.segment, one.position);
+            if (at >= page + 4096 || at + one.bytes <= page) continue;
+            at_the_end = at_the_end || one.to == end.at(one.stream);
+            all.push_back(&one);
+            const auto [known, fresh] = lost.emplace(one.stream, one);
+            if (!fresh) known->second.told_to = one.told_to;
+        }
+        if (at_the_end) continue;
+        several += all.size() > 3 ? 1 : 0;
+        INFO("page at ", page, " with ", all.size(), " batches");
+        SimStorage device({.seed = 3}, hurt);
+        Rig rig(device, compact_config(), {}, 42, topics::filter_records);
+        declare(rig);
+        std::size_t errors = 0;
+        (void)read_over(rig, plain, errors);
+        (void)read_over(rig, keyed, errors);
+        Told verified, told = in_ledger(rig);
+        for (const Damage& damage : look(hurt).damages)
+            if (damage.from >= 0) verified.ranges[damage.stream].emplace_back(damage.from, damage.to);
+        for (Told* one : {&verified, &told}) {
+            for (const auto& [id, ranges] : one->ranges)
+                for (const auto& [from, to] : ranges) {
+                    INFO("stream ", id, " told ", from, " to ", to);
+                    REQUIRE(lost.contains(id));
+                    CHECK(from >= lost.at(id).told_from);
+                    CHECK(to <= lost.at(id).told_to);
+                }
+            for (const Whole::Batch* batch_lost : all)
+                for (Offset at = batch_lost->from; at < batch_lost->to; ++at)
+                    CHECK(std::any_of(one->ranges[batch_lost->stream].begin(),
+                                      one->ranges[batch_lost->stream].end(), [at](const auto& r) {
+                                          return r.first <= at && at < r.second;
+                                      }));
+        }
+    }
+    CHECK(pages > 60);
+    CHECK(several > 5);
 }
