@@ -394,17 +394,17 @@ int main(int argc, char** argv) {
         return leat::run(argc, argv);
     } catch (const std::bad_alloc&) {
         leat::print(STDERR_FILENO,
-                    "leatd: out of memory: the system, or a limit, gives no more (ulimit -d and -v; in "
-                    "systemd MemoryMax= and LimitDATA=): raise it, or let fewer clients connect; what "
-                    "was acknowledged is kept\n");
+                    "leatd: out of memory: the system, or a limit, gives no more (ulimit -d and -v; "
+                    "in systemd MemoryMax= and LimitDATA=): raise it, or let fewer clients connect; "
+                    "what was acknowledged is kept\n");
         return 1;
     } catch (const std::system_error& error) {
         const bool limit = error.code() == std::errc::resource_unavailable_try_again;
         leat::print(STDERR_FILENO,
                     std::string("leatd: ") + error.what() +
-                        (limit ? ": no thread can be started: raise the limit of processes (ulimit -u; "
-                                 "in systemd TasksMax= and LimitNPROC=) or of memory (ulimit -d and -v; "
-                                 "MemoryMax= and LimitDATA=)\n"
+                        (limit ? ": no thread can be started: raise the limit of processes (ulimit "
+                                 "-u; in systemd TasksMax= and LimitNPROC=) or of memory (ulimit -d "
+                                 "and -v; MemoryMax= and LimitDATA=)\n"
                                : "\n"));
         return 1;
     } catch (const std::exception& error) {

@@ -43,7 +43,8 @@ FooterCache::Found FooterCache::get(std::uint32_t segment) {
         entries_.pop_front();
         return failed;
     }
-    return {Fetched::ready, found->bytes, false, false, found->partial, reads_segment(found->step)};
+    return {Fetched::ready, found->bytes,   false,
+            false,          found->partial, reads_segment(found->step)};
 }
 
 FooterCache::Found FooterCache::ahead(std::uint32_t segment) {
@@ -51,7 +52,8 @@ FooterCache::Found FooterCache::ahead(std::uint32_t segment) {
     if (found != entries_.end()) {
         if (found->ticket != 0) return {};
         if (found->bytes.empty()) return {Fetched::failed, {}};
-        return {Fetched::ready, found->bytes, false, false, found->partial, reads_segment(found->step)};
+        return {Fetched::ready, found->bytes,   false,
+            false,          found->partial, reads_segment(found->step)};
     }
     if (core_.segments[segment].footer_position == 0) return {Fetched::failed, {}};
     // One at a time: of thousands of streams each takes a megabyte.

@@ -129,7 +129,8 @@ Result<Found> find(port::Storage& device, port::Entropy& entropy, std::string& w
                     stream.state.log_start, std::min(book->log_start(), stream.state.log_end));
         // Where it never stood still, what a start would say is not known.
         return Found{std::move(plain), std::move(recovered->checkpoint.extents),
-                     std::move(recovered->lost), moved ? std::string() : core.cut_text, recovered->sealed};
+                     std::move(recovered->lost), moved ? std::string() : core.cut_text,
+                     recovered->sealed};
     }
 }
 

@@ -115,7 +115,8 @@ std::vector<Damage> judge(const Core& first, const Core& now,
                 if (!has_gaps && from == at) missing.emplace_back(at, piece.from);
                 for (const SegmentIndex::Lost& one : lost)
                     if (has_gaps && one.stream == id)
-                        missing.emplace_back(std::max(from, one.from), std::min(piece.from, one.to));
+                        missing.emplace_back(std::max(from, one.from),
+                                             std::min(piece.from, one.to));
                 for (const auto& [begin, end] : missing)
                     if (begin < end)
                         seen.damages.push_back({before,

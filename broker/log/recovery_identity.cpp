@@ -41,8 +41,8 @@ Status Recovery::take_over() {
     return ok();
 }
 
-/// Nothing of the ring is found, and no checkpoint. A log is only made where segment 0 has no header
-/// that holds, and from then on has its own there: another log's means that its pool lies behind
+/// Nothing of the ring is found, and no checkpoint. A log is only made where segment 0 has no
+/// header that holds, and from then on has its own there: another log's means that its pool lies behind
 /// these superblocks, which know nothing of what it holds.
 Status Recovery::refuse_foreign_pool() {
     const auto bytes = io_.read(core_.address(0, 0), segment_header_bytes);
@@ -53,8 +53,8 @@ Status Recovery::refuse_foreign_pool() {
                   ", but segment 0 (byte " + std::to_string(core_.address(0, 0)) +
                   ") is of another one, " + log_id_text(first->log_id) +
                   ", and of the first none is found: the front of one file stands before the rest "
-                  "of another, with all its records; nothing was changed; put the whole file of one "
-                  "of them back, or, to begin with an empty log, move this one away";
+                  "of another, with all its records; nothing was changed; put the whole file of "
+                  "one of them back, or, to begin with an empty log, move this one away";
     return fail(Error::corrupt);
 }
 

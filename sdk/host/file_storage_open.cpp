@@ -218,8 +218,8 @@ bool FileStorage::is_whole(FileStorageOptions::MadeFor made_for, std::uint64_t s
         notices_.push_back(
             {Notice::Level::warn,
              path_ + " was there, but holds zeros where a log begins, as one does whose making was "
-                     "cut: if there were records in it, stop leatd and put a copy of the whole file "
-                     "in its place"});
+                     "cut: if there were records in it, stop leatd and put a copy of the whole "
+                     "file in its place"});
     std::memset(zeros_.get(), 0, 2 * direct_unit);
     return asked != 0 && asked <= size;
 }
@@ -301,8 +301,9 @@ std::unique_ptr<FileStorage> FileStorage::open(const FileStorageOptions& options
                 {Notice::Level::warn,
                  "a leatd was started on " + options.folder + " before (leat.lock is there), but " +
                      storage->path_ +
-                     " is not: a new, empty log was made; if there was one, look whether its disk is "
-                     "mounted, and to have it back stop leatd and put it in the place of this one"});
+                     " is not: a new, empty log was made; if there was one, look whether its disk "
+                     "is mounted, and to have it back stop leatd and put it in the place of this "
+                     "one"});
         file.st_size = static_cast<off_t>(size);
     } else if (!S_ISREG(file.st_mode) || static_cast<std::uint64_t>(file.st_size) < budget_min) {
         refuse(why, Error::invalid,

@@ -26,7 +26,8 @@ SimImage compacted_log() {
     for (std::uint64_t i = 0; i < 900; ++i) {
         KeyedSpec spec{.records = {}};
         for (std::uint64_t j = 0; j < 3; ++j)
-            spec.records.push_back(update(i % 25 == 9 ? 100 + i * 3 + j : random.below(20), i, 400));
+            spec.records.push_back(
+                update(i % 25 == 9 ? 100 + i * 3 + j : random.below(20), i, 400));
         REQUIRE(rig.put(keyed, spec) >= 0);
         if (i % 3 == 0) REQUIRE(rig.append_durably(plain, {.count = 2, .size = 300, .salt = i}));
         rig.pass(20);
@@ -164,7 +165,8 @@ TEST_CASE("compaction: one lost frame costs its batch, not the gaps beside it, w
 
         Told verified;
         for (const Damage& damage : look(hurt).damages)
-            if (damage.from >= 0) verified.ranges[damage.stream].emplace_back(damage.from, damage.to);
+            if (damage.from >= 0)
+                verified.ranges[damage.stream].emplace_back(damage.from, damage.to);
         verified.check(lost);
 
         {  // Readers meet it.
@@ -196,7 +198,7 @@ TEST_CASE("compaction: one lost frame costs its batch, not the gaps beside it, w
     CHECK(scrubbed > 10);
 }
 
-TEST_CASE("compaction: a lost page costs the batches on it, all of them, and not the gaps elsewhere") {
+TEST_CASE("compaction: a lost page costs the batches on it, all of them, and no gap elsewhere") {
     const SimImage image = compacted_log();
     Whole whole;
     REQUIRE(look(image, &whole).damages.empty());
@@ -231,7 +233,8 @@ TEST_CASE("compaction: a lost page costs the batches on it, all of them, and not
         (void)read_over(rig, keyed, errors);
         Told verified, told = in_ledger(rig);
         for (const Damage& damage : look(hurt).damages)
-            if (damage.from >= 0) verified.ranges[damage.stream].emplace_back(damage.from, damage.to);
+            if (damage.from >= 0)
+                verified.ranges[damage.stream].emplace_back(damage.from, damage.to);
         for (Told* one : {&verified, &told}) {
             for (const auto& [id, ranges] : one->ranges)
                 for (const auto& [from, to] : ranges) {

@@ -1,4 +1,4 @@
-// One log's superblocks in front of another one's segments: what a start takes, and what it refuses.
+// One log's superblocks before another one's segments: what a start takes, and what it refuses.
 #include <doctest/doctest.h>
 
 #include "broker/log/inspect.hpp"
