@@ -93,7 +93,7 @@ bool CheckpointWriter::collect(Instant) {
     const std::uint32_t limit = chunk_max();
     while (group_.used() < limit / 2) {
         if (phase_ == Phase::streams) {
-            const auto& all = core_.streams.all();
+            auto& all = core_.streams.all();
             const auto it = streams_left_ ? all.lower_bound(next_stream_) : all.end();
             if (it == all.end()) {
                 phase_ = Phase::producers;
@@ -103,6 +103,7 @@ bool CheckpointWriter::collect(Instant) {
             next_stream_ = it->first + 1;
             const StreamState& state = it->second.state;
             if (state.log_end == 0 && it->second.ordinal == 0) continue;
+            it->second.grow_newest();
             encode_stream(body_, it->second);
             add(FrameType::checkpoint_stream, it->first);
         } else if (phase_ == Phase::producers) {

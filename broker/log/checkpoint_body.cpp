@@ -3,6 +3,10 @@
 
 namespace leat::log {
 
+namespace {
+constexpr std::size_t stream_fixed_bytes = 5 * 8 + 4 * 4;  ///< of a stream without links
+}
+
 void encode_begin(std::vector<std::uint8_t>& out, const CheckpointBegin& begin) {
     LittleWriter to(out);
     to.put<std::uint64_t>(begin.number);
@@ -74,17 +78,23 @@ Result<CheckpointEnd> decode_end(ByteView body) {
 }
 
 void encode_stream(std::vector<std::uint8_t>& out, const Stream& stream) {
-    LittleWriter to(out);
+    std::size_t links_in_all = 0;
+    Stream::each_links(stream, [&](const auto& links) { links_in_all += links.size(); });
+    const std::size_t at = out.size();
+    out.resize(at + stream_fixed_bytes + link_bytes * links_in_all);
+    InPlace to(out.data() + at);
     to.put<std::int64_t>(stream.state.log_start);
     to.put<std::int64_t>(stream.state.log_end);
     to.put<std::int64_t>(stream.state.bytes);
     to.put<std::int64_t>(stream.state.max_timestamp);
     to.put<std::int64_t>(stream.state.max_timestamp_offset);
     to.put<std::uint32_t>(stream.ordinal);
-    for (const auto* links : {&stream.levels, &stream.anchors, &stream.newest_links})
-        to.put<std::uint32_t>(static_cast<std::uint32_t>(links->size()));
-    for (const auto* links : {&stream.levels, &stream.anchors, &stream.newest_links})
-        for (const Link& link : *links) put_link(to, link);
+    Stream::each_links(stream, [&](const auto& links) {
+        to.put<std::uint32_t>(static_cast<std::uint32_t>(links.size()));
+    });
+    Stream::each_links(stream, [&](const auto& links) {
+        for (const Link& link : links) put_link(to, link);
+    });
 }
 
 Result<Stream> decode_stream(ByteView body) {
@@ -102,10 +112,10 @@ Result<Stream> decode_stream(ByteView body) {
         stream.state.log_start < 0 || stream.state.log_end < stream.state.log_start)
         return fail(Error::corrupt);
     std::size_t which = 0;
-    for (auto* links : {&stream.levels, &stream.anchors, &stream.newest_links}) {
-        links->reserve(counts[which]);
-        for (std::uint32_t i = counts[which++]; i > 0; --i) links->push_back(get_link(in));
-    }
+    Stream::each_links(stream, [&](auto& links) {
+        links.reserve(counts[which]);
+        for (std::uint32_t i = counts[which++]; i > 0; --i) links.push_back(get_link(in));
+    });
     if (!in.ok()) return fail(Error::corrupt);
     stream.state.flushed = stream.state.log_end;
     stream.flushed_bytes = stream.state.bytes;

@@ -9,7 +9,13 @@ constexpr std::size_t head_bytes = 16;
 void Parity::add(ByteView pages) {
     for (; pages.size() >= page_; pages = pages.subspan(page_), ++pages_) {
         std::uint8_t* into = stripes_.data() + pages_ % (parity_bytes / page_) * page_;
-        for (std::uint32_t i = 0; i < page_; ++i) into[i] ^= pages[i];
+        for (std::uint32_t i = 0; i < page_; i += 8) {
+            std::uint64_t sum = 0, more = 0;
+            std::memcpy(&sum, into + i, 8);
+            std::memcpy(&more, pages.data() + i, 8);
+            sum ^= more;
+            std::memcpy(into + i, &sum, 8);
+        }
     }
 }
 

@@ -139,14 +139,17 @@ void Cleaner::repoint(StreamId id, Stream& stream) {
                               *link);
     }
     if (fresh.empty()) return;
-    for (auto* links : {&stream.levels, &stream.newest_links})
-        for (Link& link : *links) {
+    const auto point_anew = [&](auto& links) {
+        for (Link& link : links) {
             if (!gone(link)) continue;
             const Link* to = &fresh.front();
             for (const Link& one : fresh)
                 if (one.first_offset <= link.first_offset) to = &one;
             link = {to->first_offset, to->max_timestamp, to->segment, link.ordinal};
         }
+    };
+    point_anew(stream.levels);
+    point_anew(stream.newest_links);
 }
 
 void Cleaner::release_replaced(Instant now) {

@@ -178,7 +178,6 @@ void apply_durable_batch(Core& core, SegmentIndex& index, std::uint32_t segment,
     stream->flushed_bytes += batch.fields.total_bytes;
     note_timestamp(*stream, batch.fields.max_timestamp,
                    batch.fields.base_offset + batch.fields.last_offset_delta);
-    stream->grow_newest(stream->flushed_max_timestamp);
     here.stream_max_timestamp = stream->flushed_max_timestamp;
 }
 
@@ -216,7 +215,6 @@ void apply_index(Core& core, SegmentIndex& index, std::uint32_t segment) {
         state.bytes += static_cast<std::int64_t>(here.bytes_from(counted));
         stream.flushed_bytes = state.bytes;
         note_timestamp(stream, here.max_timestamp, here.max_timestamp_offset);
-        stream.grow_newest(stream.flushed_max_timestamp);
         here.stream_max_timestamp =
             std::max(here.stream_max_timestamp, stream.flushed_max_timestamp);
     }

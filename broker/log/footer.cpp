@@ -14,20 +14,6 @@ constexpr std::uint32_t frame_cost(std::size_t body) {
     return static_cast<std::uint32_t>(round_up(frame_header_bytes + body, 8));
 }
 
-/// Puts fields one behind the other where there is room for them.
-class InPlace {
-public:
-    explicit InPlace(std::uint8_t* at) : at_(at) {}
-    template <class T>
-    void put(T value) {
-        store_little<T>(at_, value);
-        at_ += sizeof(T);
-    }
-
-private:
-    std::uint8_t* at_;
-};
-
 /// With its frame header, straight to where it stays: there may be thousands of them.
 void put_stream(std::vector<std::uint8_t>& out, StreamId id, const StreamInSegment& stream) {
     FrameHeader header;
@@ -54,12 +40,7 @@ void put_stream(std::vector<std::uint8_t>& out, StreamId id, const StreamInSegme
     to.put<std::uint32_t>(static_cast<std::uint32_t>(stream.links.size()));
     to.put<std::uint32_t>(static_cast<std::uint32_t>(stream.points.size()));
     to.put<std::uint32_t>(0);
-    for (const Link& link : stream.links) {
-        to.put<std::int64_t>(link.first_offset);
-        to.put<std::int64_t>(link.max_timestamp);
-        to.put<std::uint32_t>(link.segment);
-        to.put<std::uint32_t>(link.ordinal);
-    }
+    for (const Link& link : stream.links) put_link(to, link);
     for (const Point& point : stream.points) {
         to.put<std::uint32_t>(point.offset_delta);
         to.put<std::uint32_t>(point.position);
@@ -118,13 +99,6 @@ Status walk(ByteView bytes, const CommitHeader& commit, std::uint32_t salt, bool
 }
 
 }  // namespace
-
-void put_link(LittleWriter& to, const Link& link) {
-    to.put<std::int64_t>(link.first_offset);
-    to.put<std::int64_t>(link.max_timestamp);
-    to.put<std::uint32_t>(link.segment);
-    to.put<std::uint32_t>(link.ordinal);
-}
 
 Link get_link(LittleReader& from) {
     Link link;
@@ -267,8 +241,12 @@ std::vector<std::uint8_t> encode_footer(const SegmentIndex& index, CommitHeader 
     for (std::size_t i = 0; i < candidates_max; ++i)
         to.put<std::uint32_t>(i < index.candidates.size() ? index.candidates[i] : no_segment);
     add(FrameType::footer_summary, 0);
-    for (const auto* entry : index.streams.in_order()) {
-        put_stream(out, entry->first, entry->second);
+    const auto streams = index.streams.in_order();
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+        constexpr std::size_t ahead = 6;  // in this order they lie anywhere
+        if (i + ahead < streams.size())
+            prefetch_front(streams[i + ahead], sizeof(SegmentStreams::Entry));
+        put_stream(out, streams[i]->first, streams[i]->second);
         ++header.frames;
     }
     for (const auto& [key, producer] : index.producers) {

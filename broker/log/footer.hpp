@@ -98,7 +98,12 @@ Result<SegmentIndex> decode_footer_batches(ByteView bytes);
 /// Only one stream out of it, without building the rest; not_found if it is not there.
 Result<StreamInSegment> find_in_footer(ByteView bytes, StreamId stream);
 
-void put_link(LittleWriter& to, const Link& link);
+inline void put_link(InPlace& to, const Link& link) {
+    to.put<std::int64_t>(link.first_offset);
+    to.put<std::int64_t>(link.max_timestamp);
+    to.put<std::uint32_t>(link.segment);
+    to.put<std::uint32_t>(link.ordinal);
+}
 Link get_link(LittleReader& from);
 
 }  // namespace leat::log

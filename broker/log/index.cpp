@@ -17,22 +17,16 @@ void push_snugly(std::vector<Link>& links, const Link& link) {
 
 void Stream::enter_segment(std::uint32_t segment, Offset first_offset,
                            std::uint32_t anchors_limit) {
-    grow_newest(flushed_max_timestamp);
+    grow_newest();
     ++ordinal;
     const Link link{first_offset, flushed_max_timestamp, segment, ordinal};
     const auto reach = static_cast<std::size_t>(std::countr_zero(ordinal));
-    const std::size_t needed = std::min({reach + 1, levels.size(), levels_max});
-    // Half of all segments need one of them, a quarter two: that memory stays.
-    if (newest_links.capacity() > needed + 2) std::vector<Link>().swap(newest_links);
-    newest_links.clear();
-    newest_links.reserve(needed);
+    newest_links.assign(levels.data(), std::min({reach + 1, levels.size(), levels_max}));
     for (std::size_t level = 0; level <= reach && level < levels_max; ++level) {
-        if (level < levels.size()) {
-            newest_links.push_back(levels[level]);
+        if (level < levels.size())
             levels[level] = link;
-        } else {
+        else
             push_snugly(levels, link);
-        }
     }
     if (anchors.size() >= anchors_limit) {
         // Those stay whose ordinals the smallest power of two divides that makes room: they lie
@@ -44,9 +38,9 @@ void Stream::enter_segment(std::uint32_t segment, Offset first_offset,
     push_snugly(anchors, link);
 }
 
-void Stream::grow_newest(std::int64_t max_timestamp) {
+void Stream::grow_newest() {
     if (anchors.empty()) return;
-    anchors.back().max_timestamp = std::max(anchors.back().max_timestamp, max_timestamp);
+    anchors.back().max_timestamp = std::max(anchors.back().max_timestamp, flushed_max_timestamp);
     // What 2^j divides smaller powers divide, too: those of the newest ordinal come first.
     for (Link& level : levels) {
         if (level.ordinal != ordinal) break;

@@ -27,6 +27,20 @@ private:
     std::vector<std::uint8_t>& out_;
 };
 
+/// Puts fields one behind the other where there is room for them.
+class InPlace {
+public:
+    explicit InPlace(std::uint8_t* at) : at_(at) {}
+    template <class T>
+    void put(T value) {
+        store_little<T>(at_, value);
+        at_ += sizeof(T);
+    }
+
+private:
+    std::uint8_t* at_;
+};
+
 /// Takes fields out of borrowed bytes. Sticky: after an overrun reads yield zero and ok() is false.
 class LittleReader {
 public:

@@ -39,10 +39,7 @@ public:
     Status declare_stream(StreamId id, StreamPolicy policy) override;
     bool room_for_streams(std::size_t more) const override { return core_.room_for_streams(more); }
     void drop_stream(StreamId id) override;
-    const StreamState* stream(StreamId id) const override {
-        const Stream* found = core_.streams.find(id);
-        return found == nullptr ? nullptr : &found->state;
-    }
+    const StreamState* stream(StreamId id) const override;
     void for_each_stream(const std::function<void(StreamId)>& visit) const override {
         for (const auto& [id, stream] : core_.streams.all()) visit(id);
     }

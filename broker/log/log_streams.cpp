@@ -22,6 +22,16 @@ Status LogImpl::declare_stream(StreamId id, StreamPolicy policy) {
     return ok();
 }
 
+/// Who asks is about to append to it, or to read: of thousands of streams what is known of one lies
+/// far from the processor, which may fetch it while the caller looks at the batch.
+const StreamState* LogImpl::stream(StreamId id) const {
+    const Stream* found = core_.streams.find(id);
+    if (found == nullptr) return nullptr;
+    prefetch_front(found, offsetof(Stream, compaction) + 8);
+    if (parts_) parts_->arrivals.index().streams.expect(id);
+    return &found->state;
+}
+
 void LogImpl::drop_stream(StreamId id) {
     if (!parts_ || core_.streams.find(id) == nullptr) return;
     core_.streams.erase(id);

@@ -23,6 +23,7 @@ Result<Appended> LogImpl::append(Instant now, WallTime wall, const AppendRequest
     if (const Status room = room_for(FrameType::append, request.batch.size(), urgency); !room)
         return fail(room.error());
     core_.time.see_wall(now, wall);
+    stream->expect_segment();
 
     Appended appended;
     const MutableBytes body =

@@ -179,7 +179,7 @@ Reader::Next Reader::fail_with(Job& job, Error error) {
 }
 
 Reader::Next Reader::plan(Job& job) {
-    const Stream* stream = core_.streams.find(job.request.stream);
+    Stream* stream = core_.streams.find(job.request.stream);
     if (stream == nullptr) return fail_with(job, Error::not_found);
     const StreamState& state = stream->state;
     if (!job.by_time && job.filled == 0 &&
@@ -200,6 +200,7 @@ Reader::Next Reader::plan(Job& job) {
         if (after == stream->anchors.end()) return finish(job);
         at = {*after, false, true};
     } else if (job.by_time && job.target == state.log_start) {
+        stream->grow_newest();
         at = locate_time(*stream, job.target_time);
         if (at.found && at.at.first_offset < job.target)
             at = locate(*stream, job.target);

@@ -80,6 +80,10 @@ public:
     const StreamInSegment* find(StreamId id) const {
         return const_cast<SegmentStreams*>(this)->find(id);
     }
+    /// It will be asked for soon: the processor may fetch it meanwhile.
+    void expect(StreamId id) const {
+        if (const Entry* entry = table_.find(id)) prefetch_front(entry, sizeof(Entry));
+    }
     bool contains(StreamId id) const { return table_.find(id) != nullptr; }
     /// Made if it is not there yet.
     StreamInSegment& operator[](StreamId id);

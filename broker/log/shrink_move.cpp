@@ -196,9 +196,10 @@ void Shrinker::hand_over(Instant now) {
 }
 
 void Shrinker::repoint(Stream& stream) const {
-    for (auto* links : {&stream.anchors, &stream.levels, &stream.newest_links})
-        for (Link& link : *links)
+    Stream::each_links(stream, [this](auto& links) {
+        for (Link& link : links)
             if (link.segment == from_) link.segment = to_;
+    });
 }
 
 /// The copy comes to nothing: what was begun is free again.

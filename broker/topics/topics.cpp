@@ -59,6 +59,8 @@ BatchRules Topics::rules(WallTime wall, const Topic& topic, std::int16_t version
 
 Append Topics::append(Instant now, WallTime wall, const Topic& topic, std::int32_t partition,
                       ByteView records, std::int16_t version) {
+    // Asked for before the batch is looked at, what is known of the stream is there afterwards.
+    (void)log_.stream(topic.partitions[static_cast<std::size_t>(partition)]);
     Validated judged = validate(records, rules(wall, topic, version));
     return append_judged(now, wall, topic, partition, records, judged);
 }

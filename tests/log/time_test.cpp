@@ -49,6 +49,26 @@ TEST_CASE("time: the first record at or after a timestamp is found across segmen
     CHECK(find(0)->offset == 101);
 }
 
+TEST_CASE("time: a timestamp is found that only the last batch of the open segment has reached") {
+    SimStorage device({.seed = 1, .size = small_device});
+    Rig rig(device);
+    REQUIRE(rig.open());
+    REQUIRE(rig.log->declare_stream(1, {}));
+    for (int i = 0; i < 60; ++i) {
+        INFO(i);
+        const std::int64_t newest = 1'000 + i * 10;
+        REQUIRE(rig.append_durably(1, {.count = 2, .size = 1'500, .salt = 1, .timestamp = newest}));
+        const auto ticket = rig.log->start_find_time(rig.at(), 1, newest - 3);
+        REQUIRE(ticket);
+        std::optional<TimeDone> done;
+        for (int turn = 0; turn < 1'000 && !(done = rig.log->poll_find_time()); ++turn)
+            rig.log->on_storage(rig.at());
+        REQUIRE(done);
+        REQUIRE(done->found);
+        CHECK(done->found->offset == 2 * i);
+    }
+}
+
 TEST_CASE("time: a clock at 1970 that jumps by 55 years and back expires nothing") {
     SimStorage device({.seed = 1, .size = small_device});
     const auto run = [&](std::int64_t wall_before, std::int64_t wall_after, std::int64_t uptime) {
