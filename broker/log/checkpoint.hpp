@@ -68,6 +68,8 @@ public:
     void on_superblock_done(Instant now, std::uint64_t ticket, bool good);
     bool running() const { return phase_ != Phase::idle; }
     bool writing() const { return writing_ || super_writing_; }
+    /// What waits in the ring needs the next segment, and a checkpoint ends behind it.
+    bool ring_waits() const { return arrivals_.needs_segment(); }
     std::uint64_t next_number() const { return number_ + 1; }  ///< of one that is not begun yet
     /// Where the checkpoint in force lies.
     const std::vector<CheckpointExtent>& extents() const { return durable_extents_; }

@@ -10,8 +10,11 @@ bool Cleaner::wanted() const { return core_.low_on_room(); }
 /// A checkpoint that cannot be written would hold back everything: it comes first.
 std::uint32_t Cleaner::outputs_allowed() const {
     // What facts would open next is lent where nothing else makes room: with one to copy into nothing
-    // is packed that fills more than half of its segments.
-    const std::uint32_t lent = core_.nothing_to_drop && core_.short_of_room() ? 0 : 1;
+    // is packed that fills more than half of its segments. But not what already waits for it: the
+    // checkpoint that ends a run would wait for that, and that for the run.
+    const bool lends =
+        core_.nothing_to_drop && core_.short_of_room() && !checkpoints_.ring_waits();
+    const std::uint32_t lent = lends ? 0 : 1;
     const std::uint32_t kept = core_.segments_for_checkpoint() + lent;
     const std::uint32_t free = core_.segments.free_count();
     return free <= kept ? 0 : std::min(cleaner_outputs_max, free - kept);
